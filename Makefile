@@ -1,0 +1,59 @@
+# Everything sets itself up from the locked files in requirements/, needs only PyPI, and leaves nothing outside this
+# folder. README.md says what each target is for.
+
+SHELL := /bin/sh
+PYTHON ?= $(shell tools/find_python.sh)
+LAYER := layers/switchboard/python
+SOURCES := $(LAYER)/switchboard functions sandbox tests benchmarks tools
+DEMO ?= 1
+
+.DEFAULT_GOAL := help
+.PHONY: help run stop test check bench build deploy clean lock
+
+help: ## what there is
+	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
+
+run: .venv/sandbox/ready .venv/emulator/ready ## bring up everything on this machine and play the story (DEMO=0: no story)
+	@DEMO=$(DEMO) .venv/sandbox/bin/python -m sandbox up
+
+stop: ## end what `make run` started
+	@if [ -x .venv/sandbox/bin/python ]; then .venv/sandbox/bin/python -m sandbox down; else echo "Nothing was ever started here."; fi
+
+test: .venv/dev/ready .venv/emulator/ready .venv/sandbox/ready ## all tests, the deployed template on the emulator among them
+	@.venv/dev/bin/python -c "import platform; print('Testing on', platform.python_implementation(), platform.python_version())"
+	@.venv/dev/bin/pytest -q -n 2 --dist loadgroup
+
+check: .venv/dev/ready .venv/sam/ready ## lint, types, import rules, template lint, secret scan
+	.venv/dev/bin/ruff check .
+	.venv/dev/bin/ruff format --check .
+	.venv/dev/bin/mypy
+	.venv/dev/bin/lint-imports --no-cache
+	.venv/sam/bin/sam validate --lint --region ap-northeast-1
+	git ls-files -z | xargs -0 .venv/dev/bin/detect-secrets-hook --baseline .secrets.baseline
+	.venv/dev/bin/openapi-spec-validator docs/openapi.yaml
+
+bench: .venv/dev/ready ## benchmarks, as ratios within one run
+	@.venv/dev/bin/python -m benchmarks
+
+build: .venv/sam/ready ## what `make deploy` uploads
+	PATH="$$(dirname $(PYTHON)):$$PATH" .venv/sam/bin/sam build
+
+deploy: build ## the real thing, to the AWS account your environment names
+	.venv/sam/bin/sam deploy --guided
+
+lock: ## pin again what pyproject.toml asks for
+	tools/lock.sh
+
+clean: ## remove all that was built or installed here
+	@$(MAKE) --no-print-directory stop
+	rm -rf .venv .sandbox .aws-sam build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# One environment a purpose. A lock file that has changed makes it anew.
+.venv/%/ready: requirements/%.lock
+	@echo "Setting up .venv/$* with $$($(PYTHON) --version)"
+	@rm -rf .venv/$*
+	@$(PYTHON) -m venv .venv/$*
+	@.venv/$*/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@.venv/$*/bin/python -m pip check --disable-pip-version-check >/dev/null
+	@touch $@

@@ -1,0 +1,192 @@
+"""Every error this package raises on purpose, named by what can be done about it.
+
+    SwitchboardError
+    ├── InvalidRequestError            the caller's input, found out before any I/O
+    ├── IdempotencyKeyReusedError      the same key, another body
+    ├── RequestInProgressError         the same key, and its first request is still under way
+    ├── NotFoundHereError              no such resource of this caller's
+    ├── WebhookError
+    │   ├── WebhookForbiddenError      no live token
+    │   └── WebhookUnreadableError     authentic, but not understood: to be kept raw
+    ├── PayloadTooLargeError           more bytes than this route reads
+    ├── StoreError
+    │   └── StoreUnavailableError      it may or may not have been written
+    ├── NoSlotError                    no place in the provider's rate within the waiting budget
+    ├── LockedOutError                 the circuit of this egress address is open
+    └── ProviderError                  what a provider did, or did not, answer
+        ├── NotSentError               nothing was written to the socket
+        ├── OutcomeUnknownError        bytes left, and no readable answer came
+        │   └── UnexpectedAnswerError  an answer came, and nobody can say what it means
+        ├── RateLimitedError           the document names it as not accepted
+        ├── AuthenticationFailedError  counts towards the provider's lock-out
+        ├── AddressBlockedError        everything from this address must stop
+        ├── QuotaExceededError         contract or month used up
+        └── RefusedError               the document's other codes
+
+    ConfigurationError                 outside the root, so that nothing swallows it
+
+Two class attributes decide what to do: `retryable` (the same request may be tried again by itself) and
+`outcome_known` (it is certain that the thing did *not* happen). No error carries a body, a text, a secret
+or a whole telephone number.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+@dataclass(frozen=True, slots=True)
+class FieldProblem:
+    """One thing wrong with one field of a request. `field` is a dotted path, `code` stable snake_case."""
+
+    field: str
+    message: str
+    code: str = "invalid"
+
+
+class SwitchboardError(Exception):
+    """The root of everything that the edge turns into an answer."""
+
+    retryable: ClassVar[bool] = False
+    outcome_known: ClassVar[bool] = True
+
+
+class InvalidRequestError(SwitchboardError):
+    """The caller's input is wrong; nothing was touched."""
+
+    def __init__(self, *problems: FieldProblem) -> None:
+        super().__init__("; ".join(f"{problem.field}: {problem.message}" for problem in problems))
+        self.problems = problems
+
+
+class IdentifiedError(SwitchboardError):
+    """Something about one resource, which the answer names."""
+
+    def __init__(self, message: str, *, smsid: str | None = None) -> None:
+        super().__init__(message)
+        self.smsid = smsid
+
+
+class IdempotencyKeyReusedError(IdentifiedError):
+    """The same idempotency key (or chosen id) came with another body."""
+
+
+class RequestInProgressError(IdentifiedError):
+    """The first request under this key has not ended yet."""
+
+    retryable = True
+
+
+class NotFoundHereError(SwitchboardError):
+    """There is no such resource, or it is another caller's."""
+
+
+class WebhookError(SwitchboardError):
+    """A callback that will not be acted on."""
+
+
+class WebhookForbiddenError(WebhookError):
+    """The token in the path is not one of the live ones."""
+
+
+class WebhookUnreadableError(WebhookError):
+    """The callback is authentic and does not follow the document: it is kept raw."""
+
+
+class PayloadTooLargeError(SwitchboardError):
+    """The body is larger than anything this route could mean."""
+
+
+class StoreError(SwitchboardError):
+    """Our own storage did not do what was asked."""
+
+
+class StoreUnavailableError(StoreError):
+    """The store gave no answer: the write may or may not have been applied."""
+
+    retryable = True
+    outcome_known = False
+
+
+class NoSlotError(SwitchboardError):
+    """No slot within the waiting budget. `retry_after_s` is when one is likely."""
+
+    retryable = True
+
+    def __init__(self, message: str, *, retry_after_s: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class LockedOutError(SwitchboardError):
+    """The circuit for this provider and egress address is open."""
+
+    retryable = True
+
+    def __init__(self, message: str, *, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class ProviderError(SwitchboardError):
+    """What a provider answered, or that it did not. Never carries its body."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        provider: str,
+        operation: str,
+        http_status: int | None = None,
+        provider_code: str | None = None,
+        request_id: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.provider = provider
+        self.operation = operation
+        self.http_status = http_status
+        self.provider_code = provider_code
+        self.request_id = request_id
+
+
+class NotSentError(ProviderError):
+    """Name resolution, connecting or the TLS handshake failed: no byte of the request left."""
+
+    retryable = True
+
+
+class OutcomeUnknownError(ProviderError):
+    """Bytes had left when it failed: nobody can know what the provider made of them."""
+
+    outcome_known = False
+
+
+class UnexpectedAnswerError(OutcomeUnknownError):
+    """An answer came that no document explains."""
+
+
+class RateLimitedError(ProviderError):
+    """Refused for speed, and by the document not accepted."""
+
+    retryable = True
+
+
+class AuthenticationFailedError(ProviderError):
+    """Refused for the credentials. Never tried again by itself: it counts towards the lock-out."""
+
+
+class AddressBlockedError(ProviderError):
+    """Refused for the address it came from: everything behind that address must stop."""
+
+
+class QuotaExceededError(ProviderError):
+    """The contract or the month is used up."""
+
+
+class RefusedError(ProviderError):
+    """Refused for a reason that the document gives and that sending it again will not change."""
+
+
+class ConfigurationError(Exception):
+    """This deployment is put together wrongly. Not a SwitchboardError, so that nothing answers it away."""

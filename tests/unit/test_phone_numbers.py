@@ -1,0 +1,237 @@
+"""What is read as a telephone number, as what kind, and that it never shows."""
+
+from __future__ import annotations
+
+import phonenumbers
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from switchboard.domain.errors import InvalidRequestError
+from switchboard.domain.phone_numbers import (
+    MAX_WRITTEN_LENGTH,
+    NumberKind,
+    PhoneNumber,
+    check_sms_recipient,
+    parse_phone_number,
+)
+from tests.strategies import any_text, mobile_numbers, written_forms
+
+ORACLE_KINDS = {
+    phonenumbers.PhoneNumberType.MOBILE: NumberKind.MOBILE,
+    phonenumbers.PhoneNumberType.VOIP: NumberKind.IP_PHONE,
+    phonenumbers.PhoneNumberType.FIXED_LINE: NumberKind.FIXED,
+}
+NEVER_ACCEPTED = {phonenumbers.PhoneNumberType.TOLL_FREE, phonenumbers.PhoneNumberType.PREMIUM_RATE}
+
+
+def oracle_type(national: str) -> int | None:
+    """What the numbering plan's public metadata says of a number in national form; None if it is not valid."""
+    try:
+        number = phonenumbers.parse(national, "JP")
+    except phonenumbers.NumberParseException:  # such as 010 and no country after it
+        return None
+    japanese = number.country_code == 81  # 010 and a country code is a call abroad
+    return phonenumbers.number_type(number) if japanese and phonenumbers.is_valid_number(number) else None
+
+
+def kind_or_none(written: str) -> NumberKind | None:
+    try:
+        return parse_phone_number(written).kind
+    except InvalidRequestError:
+        return None
+
+
+def problem_code(written: str) -> str:
+    with pytest.raises(InvalidRequestError) as caught:
+        parse_phone_number(written)
+    return caught.value.problems[0].code
+
+
+@given(st.data(), mobile_numbers())
+def test_every_way_of_writing_a_number_reads_as_the_same_number(data: st.DataObject, national: str) -> None:
+    number = parse_phone_number(data.draw(written_forms(national)))
+    assert number.e164 == "+81" + national[1:]
+    assert number.national == national
+    assert number.is_japanese
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "09000000001",
+        "090-0000-0001",
+        "090\u20100000\u20130001",
+        "090\u22120000\u30fc0001",
+        "090 0000\u30000001",
+        "(090)0000-0001",
+        "（０９０）００００－０００１",
+        "+81 90 0000 0001",
+        "+81-(0)90-0000-0001",
+        "＋８１９００００００００１",
+        "819000000001",
+    ],
+)
+def test_usual_spellings_are_read(written: str) -> None:
+    assert parse_phone_number(written) == PhoneNumber(e164="+819000000001")
+
+
+@given(st.from_regex(r"\A0[6-9]0[1-9][0-9]{7}\Z"))
+def test_the_numbering_plan_agrees_on_every_mobile_number(national: str) -> None:
+    assert oracle_type(national) == phonenumbers.PhoneNumberType.MOBILE
+    assert kind_or_none(national) is NumberKind.MOBILE
+
+
+@given(st.one_of(st.from_regex(r"\A0[1-9][0-9]{8,9}\Z"), st.from_regex(r"\A0[1256789]0[0-9]{7,8}\Z")))
+def test_a_kind_never_contradicts_the_numbering_plan(national: str) -> None:
+    ours, theirs = kind_or_none(national), oracle_type(national)
+    if theirs in ORACLE_KINDS:
+        # The metadata knows no fixed line in 020-090, so nothing is lost by refusing ten digits there.
+        assert ours is ORACLE_KINDS[theirs]
+    if theirs in NEVER_ACCEPTED:
+        assert ours is None
+    if ours is NumberKind.MOBILE and national[3] != "0":
+        assert theirs == phonenumbers.PhoneNumberType.MOBILE
+
+
+@pytest.mark.parametrize(
+    ("written", "kind"),
+    [
+        ("060-0000-0001", NumberKind.MOBILE),
+        ("070-0000-0001", NumberKind.MOBILE),
+        ("080-1000-0001", NumberKind.MOBILE),
+        ("020-1000-0001", NumberKind.M2M),
+        ("050-0000-0001", NumberKind.IP_PHONE),
+        ("03-0000-0001", NumberKind.FIXED),
+        ("0460-00-0001", NumberKind.FIXED),
+        ("+1 202 555 0100", NumberKind.OVERSEAS),
+        ("+999 0000 0001", NumberKind.OVERSEAS),
+    ],
+)
+def test_digits_tell_the_kind(written: str, kind: NumberKind) -> None:
+    assert parse_phone_number(written).kind is kind
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "110",
+        "119",
+        "118",
+        "0120-000-001",
+        "0120-00-0001",
+        "0800-000-0001",
+        "0570-000-001",
+        "0990-000-001",
+        "+81 120 000 001",
+        "020-4000-0001",
+        "020-0000-0001",
+        "0200-0000-00-0001",
+    ],
+)
+def test_emergency_service_and_pager_numbers_are_not_supported(written: str) -> None:
+    assert problem_code(written) == "number_not_supported"
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "",
+        " ",
+        "+",
+        "-",
+        "090-0000-000",
+        "090-0000-00001",
+        "03-0000-000",
+        "9000000001",
+        "0081-90-0000-0001",
+        "010-81-90-0000-0001",
+        "+0 90 0000 0001",
+        "+1 202",
+        "+1234567890123456",
+        "+81",
+        "+",
+        "++819000000001",
+        "+81+9000000001",
+        "090-0000-0001\n",
+        "090-0000-0001 ext 2",
+        "O90-0000-0001",
+        "tel:09000000001",
+        "090.0000.0001",
+        "090-0000-0001\x00",
+        "090-0000-0001\ud800",
+        "\u0660\u0669\u0660-0000-0001",
+        "\u096609000000001",
+        "09000000\u00b9001",
+        "\U0001d7ce9000000001",
+    ],
+)
+def test_anything_else_is_not_a_number(written: str) -> None:
+    assert problem_code(written) == "invalid_phone_number"
+
+
+def test_written_forms_end_at_a_fixed_length_whatever_they_hold() -> None:
+    padding = MAX_WRITTEN_LENGTH - len("09000000001")
+    assert parse_phone_number(" " * padding + "09000000001").national == "09000000001"
+    assert problem_code(" " * (padding + 1) + "09000000001") == "invalid_phone_number"
+    assert problem_code("0" * 1_000_000) == "invalid_phone_number"
+
+
+@given(any_text(max_size=80))
+def test_no_string_does_anything_but_parse_or_be_refused(raw: str) -> None:
+    try:
+        number = parse_phone_number(raw)
+    except InvalidRequestError:
+        return
+    assert number == PhoneNumber(e164=number.e164) == parse_phone_number(number.e164)
+
+
+@given(st.text("0123456789+", max_size=20))
+def test_a_refusal_does_not_repeat_what_was_written(raw: str) -> None:
+    try:
+        parse_phone_number(raw, field="messages.3.to")
+    except InvalidRequestError as error:
+        assert error.problems[0].field == "messages.3.to"
+        if len(raw) > 3:
+            assert raw not in str(error)
+
+
+@pytest.mark.parametrize(
+    "e164", ["", "+", "819000000001", "+8109000000001", "+0900", "+81 9000000001", "+\u0661234567890"]
+)
+def test_a_number_that_is_not_one_cannot_be_made(e164: str) -> None:
+    with pytest.raises(InvalidRequestError):
+        PhoneNumber(e164=e164)
+
+
+@pytest.mark.parametrize("written", ["090-0000-0187", "+1 202 555 0187", "+12345678"])
+def test_a_number_prints_with_three_digits_at_most(written: str) -> None:
+    number = parse_phone_number(written)
+    for shown in (repr(number), str(number), f"{number}", f"{[number]}", number.masked):
+        assert sum(character.isdigit() for character in shown) == 3
+        assert shown.count(number.e164[-3:]) == 1
+
+
+@pytest.mark.parametrize("written", ["060-0000-0001", "090-0000-0001", "020-1000-0001"])
+def test_mobile_and_machine_numbers_take_sms(written: str) -> None:
+    check_sms_recipient(parse_phone_number(written), overseas_allowed=False)
+
+
+@pytest.mark.parametrize(
+    ("written", "overseas_allowed", "code"),
+    [
+        ("03-0000-0001", True, "not_sms_capable"),
+        ("050-0000-0001", True, "not_sms_capable"),
+        ("+1 202 555 0100", False, "overseas_not_allowed"),
+        ("+99 0000 0001", True, "invalid_phone_number"),
+    ],
+)
+def test_numbers_that_cannot_receive_sms_are_refused(written: str, overseas_allowed: bool, code: str) -> None:
+    with pytest.raises(InvalidRequestError) as caught:
+        check_sms_recipient(parse_phone_number(written), overseas_allowed=overseas_allowed, field="recipient")
+    (problem,) = caught.value.problems
+    assert (problem.field, problem.code) == ("recipient", code)
+
+
+def test_overseas_numbers_take_sms_from_eleven_digits_on() -> None:
+    check_sms_recipient(parse_phone_number("+99 0000 00001"), overseas_allowed=True)
