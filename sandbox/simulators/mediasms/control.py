@@ -1,0 +1,147 @@
+"""The control endpoint: JSON requests from this machine that script the simulator and read what it received."""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, Final
+
+from sandbox.simulators.mediasms.faults import fault_from_json
+from sandbox.simulators.mediasms.numbers import script_from_json, script_to_json
+from sandbox.simulators.mediasms.readers import WrongJsonError, optional, text, whole
+from sandbox.simulators.mediasms.records import Message
+
+if TYPE_CHECKING:
+    from sandbox.simulators.mediasms.simulator import MediaSmsSimulator
+
+PREFIX: Final = "/control/"
+
+Json = dict[str, Any]
+Route = Callable[["MediaSmsSimulator", Mapping[str, str], Any], Json]
+"""Takes the simulator, the query and the decoded body; raises ValueError for a body it cannot use."""
+
+
+def handle(
+    simulator: "MediaSmsSimulator", method: str, path: str, query: Mapping[str, str], body: bytes
+) -> tuple[int, Json]:
+    """Return the HTTP status and the JSON answer to one control request; `path` is without the prefix."""
+    route = ROUTES.get((method, path.rstrip("/")))
+    if route is None:
+        return 404, {"error": "no such control request", "routes": [f"{m} {PREFIX}{p}" for m, p in ROUTES]}
+    try:
+        return 200, route(simulator, query, json.loads(body) if body else {})
+    except ValueError as problem:
+        return 400, {"error": str(problem)}
+
+
+def _messages(simulator: "MediaSmsSimulator", query: Mapping[str, str], _: Any) -> Json:
+    wanted = [
+        message
+        for message in simulator.messages
+        if query.get("smsid", message.smsid) == message.smsid and query.get("number", message.number) == message.number
+    ]
+    with simulator.waiting.changed:
+        return {"count": len(wanted), "items": [_message(message) for message in wanted]}
+
+
+def _message(message: Message) -> Json:
+    return {
+        "sequence": message.sequence,
+        "smsid": message.smsid,
+        "number": message.number,
+        "at": message.at,
+        "at_s": message.at_s,
+        "source": message.source,
+        "parameters": dict(message.parameters),
+        "received_by_phone": message.received_by_phone,
+        "status": message.status,
+        "transitions": [{"status": status, "at_s": at_s} for status, at_s in message.transitions],
+        "reports": [asdict(report) for report in message.reports],
+    }
+
+
+def _requests(simulator: "MediaSmsSimulator", _query: Mapping[str, str], _: Any) -> Json:
+    seen = simulator.requests
+    codes = Counter(str(request.code) for request in seen)
+    return {"count": len(seen), "codes": dict(codes), "items": [asdict(request) for request in seen]}
+
+
+def _add_faults(simulator: "MediaSmsSimulator", _: Mapping[str, str], body: Any) -> Json:
+    faults = [fault_from_json(item) for item in (body if isinstance(body, list) else [body])]
+    for fault in faults:
+        simulator.provider.add_fault(fault)
+    return _faults(simulator, {}, None)
+
+
+def _faults(simulator: "MediaSmsSimulator", _query: Mapping[str, str], _: Any) -> Json:
+    return {"faults": simulator.provider.pending_faults()}
+
+
+def _set_credentials(simulator: "MediaSmsSimulator", _: Mapping[str, str], body: Any) -> Json:
+    asked = _object(body)
+    simulator.provider.set_credentials(user=text(asked.get("user")), password=text(asked.get("password")))
+    return {}
+
+
+def _config(simulator: "MediaSmsSimulator", _query: Mapping[str, str], _: Any) -> Json:
+    return simulator.provider.config.shown()
+
+
+def _change_config(simulator: "MediaSmsSimulator", _: Mapping[str, str], body: Any) -> Json:
+    simulator.provider.configure(_object(body))
+    return simulator.provider.config.shown()
+
+
+def _numbers(simulator: "MediaSmsSimulator", _query: Mapping[str, str], _: Any) -> Json:
+    return {number: script_to_json(script) for number, script in simulator.provider.numbers.items()}
+
+
+def _script_number(simulator: "MediaSmsSimulator", _: Mapping[str, str], body: Any) -> Json:
+    asked = _object(body)
+    script = script_from_json(asked)
+    simulator.provider.script_number(text(asked.get("number")), script)
+    return script_to_json(script)
+
+
+def _push_report(simulator: "MediaSmsSimulator", _: Mapping[str, str], body: Any) -> Json:
+    asked = _object(body)
+    parameters = {text(key): text(value) for key, value in _object(asked.get("parameters", {})).items()}
+    report = simulator.provider.push_report(text(asked.get("smsid")), whole(asked.get("status")), parameters)
+    return asdict(report)
+
+
+def _unblock(simulator: "MediaSmsSimulator", _: Mapping[str, str], body: Any) -> Json:
+    simulator.provider.unblock(optional(text)(_object(body).get("address")))
+    return _blocked(simulator, {}, None)
+
+
+def _blocked(simulator: "MediaSmsSimulator", _query: Mapping[str, str], _: Any) -> Json:
+    return {"blocked": simulator.provider.blocked_addresses()}
+
+
+def _reset(simulator: "MediaSmsSimulator", _query: Mapping[str, str], _: Any) -> Json:
+    simulator.provider.reset()
+    return {}
+
+
+def _object(body: Any) -> Json:
+    if not isinstance(body, dict):
+        raise WrongJsonError("the body must be an object")
+    return body
+
+
+ROUTES: Final[dict[tuple[str, str], Route]] = {
+    ("GET", "messages"): _messages,
+    ("GET", "requests"): _requests,
+    ("GET", "faults"): _faults,
+    ("POST", "faults"): _add_faults,
+    ("POST", "credentials"): _set_credentials,
+    ("GET", "config"): _config,
+    ("POST", "config"): _change_config,
+    ("GET", "numbers"): _numbers,
+    ("POST", "numbers"): _script_number,
+    ("POST", "report"): _push_report,
+    ("GET", "blocked"): _blocked,
+    ("POST", "unblock"): _unblock,
+    ("POST", "reset"): _reset,
+}

@@ -1,0 +1,16 @@
+"""Basic authentication, as the document's 接続方法 asks for it."""
+
+import hmac
+from base64 import b64decode
+
+
+def is_authorized(authorization: str, *, user: str, password: str) -> bool:
+    """Return whether the value of an Authorization header carries these credentials (UTF-8)."""
+    scheme, _, credentials = authorization.partition(" ")
+    if scheme.lower() != "basic":
+        return False
+    try:
+        given = b64decode(credentials.strip(), validate=True)
+    except ValueError:
+        return False
+    return hmac.compare_digest(given, f"{user}:{password}".encode())

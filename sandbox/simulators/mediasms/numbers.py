@@ -1,0 +1,137 @@
+"""Telephone numbers that always end a certain way, and what every other number does."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from sandbox.simulators.mediasms import codes
+from sandbox.simulators.mediasms.readers import WrongJsonError, list_of, optional, seconds, text, whole
+
+UNLISTED_STATUS: Final = 99
+
+
+class Behaviour(StrEnum):
+    """What becomes of the answer to a request that nothing refuses."""
+
+    ANSWER = "answer"
+    RESET_BEFORE = "reset_before"
+    """The connection is reset and nothing was accepted."""
+    NEVER_ANSWER = "never_answer"
+    """Accepted; the connection stays open for `hold_open_s`, then closes without an answer."""
+    SLOW = "slow"
+    """Accepted at once, answered after `slow_answer_s`."""
+    REPORT_FIRST = "report_first"
+    """Accepted; the answer waits for the first report to be answered, `early_report_wait_s` at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """One change of a message's delivery status; times are seconds after acceptance."""
+
+    status: int
+    after_s: float
+    pushed_after_s: tuple[float, ...] | None = None
+    """When its reports are sent: several for duplicates, late ones for reordering; None for one at once."""
+
+    @property
+    def push_times(self) -> tuple[float, ...]:
+        """Return when reports are due; never any for the statuses that are not pushed."""
+        if self.status in codes.NEVER_PUSHED:
+            return ()
+        return (self.after_s,) if self.pushed_after_s is None else self.pushed_after_s
+
+
+@dataclass(frozen=True, slots=True)
+class NumberScript:
+    """What happens to every message to one number."""
+
+    meaning: str
+    transitions: tuple[Transition, ...]
+    behaviour: Behaviour = Behaviour.ANSWER
+
+
+def _journey(*pushed: Transition) -> tuple[Transition, ...]:
+    """The unpushed beginning every message has, then these."""
+    return (Transition(codes.NOT_PROCESSED, 0.0), Transition(codes.SENDING, 0.0), *pushed)
+
+
+_IN_PROGRESS: Final = Transition(codes.PROCESSING, 0.1)
+_DELIVERED_SOON: Final = _journey(_IN_PROGRESS, Transition(codes.DELIVERED, 0.3))
+
+EVERY_OTHER_NUMBER: Final = NumberScript("in progress (14), then delivered (1)", _DELIVERED_SOON)
+
+NUMBERS: Final[Mapping[str, NumberScript]] = {
+    "09000000001": NumberScript("delivered at once: 14, then 1", _DELIVERED_SOON),
+    "09000000002": NumberScript(
+        "out of range, then delivered: 14, 18, then 1",
+        _journey(
+            _IN_PROGRESS,
+            Transition(codes.DOCOMO_OUT_OF_RANGE, 0.3),
+            Transition(codes.DELIVERED, 2.0),
+        ),
+    ),
+    "09000000003": NumberScript("failed: 14, then 0", _journey(_IN_PROGRESS, Transition(codes.FAILED, 0.3))),
+    "09000000004": NumberScript("invalid (33): accepted, then silence", _journey(Transition(codes.INVALID, 0.1))),
+    "09000000005": NumberScript(
+        "time-out after acceptance: never answered, delivered all the same a few seconds later",
+        _journey(Transition(codes.PROCESSING, 3.0), Transition(codes.DELIVERED, 3.5)),
+        Behaviour.NEVER_ANSWER,
+    ),
+    "09000000006": NumberScript("connection reset before acceptance: nothing is sent", (), Behaviour.RESET_BEFORE),
+    "09000000007": NumberScript("slow: accepted, answered after two seconds", _DELIVERED_SOON, Behaviour.SLOW),
+    "09000000008": NumberScript(
+        "reports twice and out of order: 1, 18, 14, 1, 14, 18",
+        _journey(
+            Transition(codes.PROCESSING, 0.1, (0.5, 0.7)),
+            Transition(codes.DOCOMO_OUT_OF_RANGE, 0.2, (0.4, 0.8)),
+            Transition(codes.DELIVERED, 0.3, (0.3, 0.6)),
+        ),
+    ),
+    "09000000009": NumberScript(
+        f"an unlisted status ({UNLISTED_STATUS}), then delivered: 14, {UNLISTED_STATUS}, then 1",
+        _journey(_IN_PROGRESS, Transition(UNLISTED_STATUS, 0.3), Transition(codes.DELIVERED, 0.6)),
+    ),
+    "09000000010": NumberScript(
+        "the first report arrives before the answer: 14, the answer, then 1",
+        _journey(Transition(codes.PROCESSING, 0.0), Transition(codes.DELIVERED, 1.0)),
+        Behaviour.REPORT_FIRST,
+    ),
+}
+
+
+def script_from_json(value: Mapping[str, object]) -> NumberScript:
+    """Read `{"meaning"?, "behaviour"?, "transitions": [{"status", "after_s"?, "pushed_after_s"?}]}`.
+
+    Raises ValueError when it is anything else.
+    """
+    transitions = value.get("transitions", [])
+    if not isinstance(transitions, list):
+        raise WrongJsonError("transitions must be a list")
+    return NumberScript(
+        meaning=text(value.get("meaning", "scripted")),
+        behaviour=Behaviour(text(value.get("behaviour", "answer"))),
+        transitions=tuple(_transition(item) for item in transitions),
+    )
+
+
+def script_to_json(script: NumberScript) -> dict[str, object]:
+    """Return the script in the form `script_from_json` reads, every time spelt out."""
+    return {
+        "meaning": script.meaning,
+        "behaviour": str(script.behaviour),
+        "transitions": [
+            {"status": t.status, "after_s": t.after_s, "pushed_after_s": list(t.push_times)} for t in script.transitions
+        ],
+    }
+
+
+def _transition(value: object) -> Transition:
+    if not isinstance(value, dict):
+        raise WrongJsonError("a transition must be an object")
+    pushed = optional(list_of(seconds))(value.get("pushed_after_s"))
+    return Transition(
+        status=whole(value.get("status")),
+        after_s=seconds(value.get("after_s", 0.0)),
+        pushed_after_s=None if pushed is None else tuple(pushed),
+    )

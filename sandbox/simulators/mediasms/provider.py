@@ -1,0 +1,224 @@
+"""The provider itself, without sockets: decides what becomes of each request and remembers it."""
+
+from collections import defaultdict, deque
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Final
+
+from sandbox.simulators.mediasms.codes import Code
+from sandbox.simulators.mediasms.config import SimulatorConfig
+from sandbox.simulators.mediasms.credentials import is_authorized
+from sandbox.simulators.mediasms.delivery import Delivery
+from sandbox.simulators.mediasms.faults import Fault, FaultKind, FaultScript
+from sandbox.simulators.mediasms.limits import SourceAddress, UnauthorizedStreak
+from sandbox.simulators.mediasms.numbers import EVERY_OTHER_NUMBER, NUMBERS, Behaviour, NumberScript
+from sandbox.simulators.mediasms.parameters import refusal_of, sends_sms
+from sandbox.simulators.mediasms.records import Message, Outcome, Report, RequestSeen, masked, printable_smsid
+from sandbox.simulators.mediasms.texts import AU, what_the_phone_shows
+from sandbox.simulators.mediasms.verdicts import SmsRequest, Verdict, spoilt
+from sandbox.simulators.mediasms.waiting import Clock, Waiting
+
+LONGEST_URL: Final = 8190
+_MOST_REQUESTS_KEPT: Final = 100_000
+
+
+class Provider:
+    """The whole state of the simulated account. Every public method may be called from any thread."""
+
+    def __init__(self, config: SimulatorConfig, *, clock: Clock, waiting: Waiting, log: Callable[[str], None]) -> None:
+        self._initial = config
+        self._config = config
+        self._clock = clock
+        self._waiting = waiting
+        self._log = log
+        self.delivery = Delivery(waiting=waiting, clock=clock, config=lambda: self._config, log=log)
+        self._forget()
+
+    @property
+    def config(self) -> SimulatorConfig:
+        """Return the configuration in force."""
+        return self._config
+
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        """Return everything accepted, oldest first."""
+        with self._waiting.changed:
+            return tuple(self._messages)
+
+    @property
+    def requests(self) -> tuple[RequestSeen, ...]:
+        """Return the requests seen, oldest first (the last 100,000)."""
+        with self._waiting.changed:
+            return tuple(self._requests)
+
+    @property
+    def numbers(self) -> dict[str, NumberScript]:
+        """Return the numbers that always end a certain way."""
+        with self._waiting.changed:
+            return dict(self._numbers)
+
+    def handle(self, request: SmsRequest) -> Verdict:
+        """Decide about a request, remember it, and set an accepted message on its way."""
+        number = request.parameters.get("mobilenumber", "")
+        smsid = request.parameters.get("smsid", "")
+        with self._waiting.changed:
+            now = self._clock()
+            verdict = self._decide(request, number, now)
+            if verdict.code is not None:
+                self._sources[request.source].streak.answered(verdict.code)
+            self._requests.append(
+                RequestSeen(
+                    at_s=now,
+                    source=request.source,
+                    method=request.method,
+                    code=verdict.code,
+                    outcome=verdict.outcome,
+                    cause=verdict.cause,
+                    number=number,
+                    smsid=smsid,
+                )
+            )
+            if verdict.message is not None:
+                self._messages.append(verdict.message)
+                self.delivery.begin(verdict.message, self._script(number))
+            self._waiting.changed.notify_all()
+        why = f" ({verdict.cause})" if verdict.cause else ""
+        self._log(f"{verdict.code or '---'} {verdict.outcome} {masked(number)} {printable_smsid(smsid)}{why}")
+        return verdict
+
+    def configure(self, changes: Mapping[str, object]) -> None:
+        """Change settings by name; raises ValueError and changes nothing when one is wrong."""
+        with self._waiting.changed:
+            self._config = self._config.changed(changes)
+
+    def set_credentials(self, *, user: str, password: str) -> None:
+        """From now on only these credentials are right."""
+        with self._waiting.changed:
+            self._config = replace(self._config, user=user, password=password)
+
+    def add_fault(self, fault: Fault) -> None:
+        """Script a fault behind those already scripted."""
+        with self._waiting.changed:
+            self._faults.add(fault)
+
+    def pending_faults(self) -> list[dict[str, object]]:
+        """Return the faults still to come."""
+        with self._waiting.changed:
+            return self._faults.pending()
+
+    def script_number(self, number: str, script: NumberScript) -> None:
+        """Let every later message to `number` go as scripted."""
+        with self._waiting.changed:
+            self._numbers[number] = script
+
+    def push_report(self, smsid: str, status: int, parameters: Mapping[str, str]) -> Report:
+        """Push one report now, late, repeated or foreign as it may be.
+
+        It repeats the latest message with `smsid`, if there is one, with `parameters` laid over it.
+        """
+        message = next((m for m in reversed(self.messages) if m.smsid == smsid), None)
+        asked = message.parameters if message else {}
+        return self.delivery.push_now({**asked, "smsid": smsid, **parameters}, status, message)
+
+    def unblock(self, source: str | None) -> None:
+        """Forget the 401 streak, and so the block, of one address or of all."""
+        with self._waiting.changed:
+            for address in [source] if source else list(self._sources):
+                self._sources[address].streak = UnauthorizedStreak()
+
+    def blocked_addresses(self) -> list[str]:
+        """Return the addresses that get 555."""
+        with self._waiting.changed:
+            return sorted(address for address, counted in self._sources.items() if counted.streak.blocked)
+
+    def reset(self) -> None:
+        """Go back to the beginning: configuration, credentials, faults, blocks, messages and reports to come."""
+        with self._waiting.changed:
+            self._config = self._initial
+            self.delivery.clear()
+            self._forget()
+
+    def _forget(self) -> None:
+        self._messages: list[Message] = []
+        self._requests: deque[RequestSeen] = deque(maxlen=_MOST_REQUESTS_KEPT)
+        self._numbers: dict[str, NumberScript] = dict(NUMBERS)
+        self._faults = FaultScript()
+        self._sources: defaultdict[str, SourceAddress] = defaultdict(SourceAddress)
+
+    def _script(self, number: str) -> NumberScript:
+        return self._numbers.get(number, EVERY_OTHER_NUMBER)
+
+    def _decide(self, request: SmsRequest, number: str, now: float) -> Verdict:
+        turned_away = self._turned_away_at_the_door(request)
+        if turned_away is not None:
+            return turned_away
+        fault = self._faults.take(number)
+        if fault is None:
+            return self._treat(request, number, now)
+        if fault.kind is FaultKind.RESET_BEFORE:
+            return Verdict(code=None, outcome=Outcome.RESET, cause="scripted")
+        if fault.kind is FaultKind.ANSWER:
+            return Verdict(code=fault.code, cause="scripted")
+        if fault.kind is FaultKind.GARBAGE and not fault.accept:
+            return Verdict(code=None, outcome=Outcome.GARBAGE, cause="scripted", garbage=fault)
+        return spoilt(self._treat(request, number, now), fault, hold_open_s=self._config.hold_open_s)
+
+    def _turned_away_at_the_door(self, request: SmsRequest) -> Verdict | None:
+        """The refusals that look at nothing but the address of the request and of its sender."""
+        allowed = self._config.allowed_addresses
+        if request.method == "GET" and request.url_bytes > LONGEST_URL:
+            return Verdict(code=Code.URL_TOO_LONG, cause=f"address over {LONGEST_URL} bytes")
+        if self._sources[request.source].streak.blocked:
+            return Verdict(code=Code.ADDRESS_BLOCKED, cause="ten 401 in a row")
+        if allowed is not None and request.source not in allowed:
+            return Verdict(code=Code.ADDRESS_PROHIBITED, cause="source address is not registered")
+        return None
+
+    def _treat(self, request: SmsRequest, number: str, now: float) -> Verdict:
+        """Normal treatment, in an order of our own: the document gives none."""
+        config, window = self._config, self._sources[request.source].window
+        if not is_authorized(request.authorization, user=config.user, password=config.password):
+            return Verdict(code=Code.AUTHORIZATION_REQUIRED, cause="wrong credentials")
+        full = window.is_full(now, limit=config.requests_per_second, kind=config.window)
+        if config.refusals_count:
+            window.count(now)
+        if full:
+            return Verdict(code=Code.TOO_MANY_REQUESTS, cause=f"over {config.requests_per_second} a second")
+        refusal = refusal_of(request.parameters, config)
+        if refusal is not None:
+            return Verdict(code=refusal.code, cause=refusal.cause)
+        if config.contracted_messages is not None and len(self._messages) >= config.contracted_messages:
+            return Verdict(code=Code.PAYMENT_REQUIRED, cause="contracted count used up")
+        behaviour = self._script(number).behaviour
+        if behaviour is Behaviour.RESET_BEFORE:
+            return Verdict(code=None, outcome=Outcome.RESET, cause="this number always does")
+        if not config.refusals_count:
+            window.count(now)
+        return self._accepted(request, behaviour, now)
+
+    def _accepted(self, request: SmsRequest, behaviour: Behaviour, now: float) -> Verdict:
+        config = self._config
+        message = Message(
+            sequence=len(self._messages) + 1,
+            at_s=now,
+            source=request.source,
+            parameters=request.parameters,
+            received_by_phone=self._arriving_text(request.parameters),
+        )
+        verdict = Verdict(code=Code.SUCCESS, message=message)
+        if behaviour is Behaviour.NEVER_ANSWER:
+            return replace(verdict, outcome=Outcome.HELD, wait_s=config.hold_open_s)
+        if behaviour is Behaviour.SLOW:
+            return replace(verdict, wait_s=config.slow_answer_s)
+        if behaviour is Behaviour.REPORT_FIRST and message.wants_reports and config.report_url:
+            return replace(verdict, wait_s=config.early_report_wait_s, after_first_report=True)
+        return verdict
+
+    def _arriving_text(self, parameters: Mapping[str, str]) -> str | None:
+        if not sends_sms(parameters):
+            return None
+        config, carrier = self._config, parameters.get("mobilecareer")
+        text = parameters.get("smstext") or config.templates.get(parameters.get("smstextid", ""), "")
+        if config.long_sms and carrier == AU:
+            text = parameters.get("smstext2", text)
+        return what_the_phone_shows(text, carrier=carrier, long_sms=config.long_sms)

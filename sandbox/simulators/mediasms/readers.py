@@ -1,0 +1,74 @@
+"""Readers of decoded JSON: each returns its value, typed, or raises WrongJsonError saying what it must be."""
+
+from collections.abc import Callable
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+T = TypeVar("T")
+
+
+class WrongJsonError(ValueError):
+    """What was sent to the control endpoint cannot be used; the text says why, without repeating it."""
+
+
+def text(value: object) -> str:
+    """Return `value` if it is a string, else raise WrongJsonError."""
+    if not isinstance(value, str):
+        raise WrongJsonError("must be a string")
+    return value
+
+
+def whole(value: object) -> int:
+    """Return `value` if it is a whole number of at least 0, else raise WrongJsonError."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise WrongJsonError("must be a whole number of at least 0")
+    return value
+
+
+def seconds(value: object) -> float:
+    """Return `value` if it is a number of at least 0, else raise WrongJsonError."""
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < float("inf"):
+        raise WrongJsonError("must be a number of at least 0")
+    return float(value)
+
+
+def switch(value: object) -> bool:
+    """Return `value` if it is true or false, else raise WrongJsonError."""
+    if not isinstance(value, bool):
+        raise WrongJsonError("must be true or false")
+    return value
+
+
+def list_of(reader: Callable[[object], T]) -> Callable[[object], list[T]]:
+    """Return a reader that takes a list of what `reader` takes."""
+
+    def read(value: object) -> list[T]:
+        if not isinstance(value, list):
+            raise WrongJsonError("must be a list")
+        return [reader(item) for item in value]
+
+    return read
+
+
+def one_of(*allowed: str) -> Callable[[object], str]:
+    """Return a reader that takes these strings only."""
+
+    def read(value: object) -> str:
+        if value not in allowed:
+            raise WrongJsonError(f"must be one of {', '.join(allowed)}")
+        return text(value)
+
+    return read
+
+
+def optional(reader: Callable[[object], T]) -> Callable[[object], T | None]:
+    """Return a reader that takes null besides."""
+    return lambda value: None if value is None else reader(value)
+
+
+def web_address(value: object) -> str:
+    """Return `value` if it is an http or https address, else raise WrongJsonError."""
+    parts = urlsplit(text(value))
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise WrongJsonError("must be an http or https address")
+    return text(value)

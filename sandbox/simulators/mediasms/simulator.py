@@ -1,0 +1,120 @@
+"""The simulator as a whole: start it, point a client at `url`, script it and read it, stop it."""
+
+import threading
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+from sandbox.simulators.mediasms import control
+from sandbox.simulators.mediasms.config import SimulatorConfig
+from sandbox.simulators.mediasms.provider import Provider
+from sandbox.simulators.mediasms.records import Message, RequestSeen
+from sandbox.simulators.mediasms.server import SEND_PATH, SimulatorServer
+from sandbox.simulators.mediasms.verdicts import Verdict
+from sandbox.simulators.mediasms.waiting import Clock, Waiting
+
+# serve_forever looks this often whether it should end.
+_POLL_S = 0.02
+
+
+class MediaSmsSimulator:
+    """MediaSMS on a local address, from `start` (or entering a `with`) until `stop`.
+
+    `clock` gives monotonic seconds and decides the sliding second, delays and report times; a test that moves its
+    own clock calls `wake` afterwards. With `reports_by_hand` no thread sends reports: `deliver_due` does, in the
+    calling thread. `log` gets a line per request and report, without whole numbers, texts or credentials.
+    """
+
+    def __init__(
+        self,
+        config: SimulatorConfig,
+        *,
+        clock: Clock = time.monotonic,
+        log: Callable[[str], None] = lambda _line: None,
+        reports_by_hand: bool = False,
+    ) -> None:
+        self._clock = clock
+        self._by_hand = reports_by_hand
+        self.waiting = Waiting(clock)
+        self.provider = Provider(config, clock=clock, waiting=self.waiting, log=log)
+        self._server: SimulatorServer | None = None
+        self._thread: threading.Thread | None = None
+
+    def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
+        """Listen on `host` and `port` (0 picks a free one). Raises OSError when the port is taken."""
+        self._server = SimulatorServer((host, port), self)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(_POLL_S,), name="mediasms-accept", daemon=True
+        )
+        self._thread.start()
+        if not self._by_hand:
+            self.provider.delivery.start()
+
+    def stop(self) -> None:
+        """Close every connection and join every thread. A simulator that was stopped is not started again."""
+        if self._server is None or self._thread is None:
+            return
+        self.waiting.stop()
+        self.provider.delivery.stop()
+        self._server.shutdown()
+        self._thread.join()
+        self._server.close_and_join()
+        self._server = self._thread = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @property
+    def url(self) -> str:
+        """Return the whole address of the send API."""
+        return self._origin + SEND_PATH
+
+    @property
+    def control_url(self) -> str:
+        """Return the address under which the control requests are, with its final slash."""
+        return self._origin + control.PREFIX
+
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        """Return everything accepted, oldest first."""
+        return self.provider.messages
+
+    @property
+    def requests(self) -> tuple[RequestSeen, ...]:
+        """Return the requests seen, oldest first."""
+        return self.provider.requests
+
+    def wake(self) -> None:
+        """Tell every wait that the clock has moved."""
+        self.waiting.wake()
+        self.provider.delivery.wake()
+
+    def deliver_due(self) -> int:
+        """Do every transition and report that is due, in the calling thread; return how many there were."""
+        return self.provider.delivery.run_due()
+
+    def wait_until(self, predicate: Callable[[], bool], *, timeout_s: float = 5.0) -> bool:
+        """Wait in real time until something the simulator did makes `predicate()` true; return whether it is."""
+        with self.waiting.changed:
+            return self.waiting.changed.wait_for(predicate, timeout_s)
+
+    def wait_for_answer(self, verdict: Verdict) -> None:
+        """Wait as long as the answer to a request is to be held back."""
+        if not verdict.wait_s:
+            return
+        message = verdict.message if verdict.after_first_report else None
+        self.waiting.until(self._clock() + verdict.wait_s, lambda: message is not None and bool(message.reports))
+
+    @property
+    def _origin(self) -> str:
+        if self._server is None:
+            raise RuntimeError("the simulator is not running")
+        host, port = self._server.server_address[:2]
+        return f"http://{host!s}:{port}"

@@ -1,0 +1,54 @@
+"""A request as it came off the wire, what was decided about it, and how a scripted fault spoils that."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from sandbox.simulators.mediasms.faults import Fault, FaultKind
+from sandbox.simulators.mediasms.records import Message, Outcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SmsRequest:
+    """A request to the send API as it came off the wire."""
+
+    method: str
+    url_bytes: int
+    """Length of the whole address, scheme and host included."""
+    source: str
+    authorization: str
+    parameters: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What was decided about a request, and what to do with its connection."""
+
+    code: int | None
+    """The answer, also when it never reaches the client; None when nothing was decided."""
+    outcome: Outcome = Outcome.ANSWERED
+    cause: str = ""
+    message: Message | None = None
+    wait_s: float = 0.0
+    """Seconds before the answer, or before the connection is closed without one."""
+    after_first_report: bool = False
+    """Whether the first report ends the waiting."""
+    garbage: Fault | None = None
+    """What to answer instead of the code."""
+
+
+def spoilt(verdict: Verdict, fault: Fault, *, hold_open_s: float) -> Verdict:
+    """Return the normal verdict with its answer lost, late or unreadable."""
+    if verdict.outcome is Outcome.RESET:
+        return verdict
+    match fault.kind:
+        case FaultKind.ACCEPT_THEN_DROP:
+            return replace(verdict, outcome=Outcome.DROPPED, wait_s=0.0, after_first_report=False)
+        case FaultKind.ACCEPT_THEN_HOLD:
+            wait_s = hold_open_s if fault.seconds is None else fault.seconds
+            return replace(verdict, outcome=Outcome.HELD, wait_s=wait_s, after_first_report=False)
+        case FaultKind.DELAY:
+            return replace(verdict, wait_s=fault.seconds or 0.0, after_first_report=False)
+        case FaultKind.CUT_ANSWER:
+            return replace(verdict, outcome=Outcome.CUT)
+        case _:
+            return replace(verdict, outcome=Outcome.GARBAGE, garbage=fault)
