@@ -1,0 +1,33 @@
+"""Instants as the API and the tables write them: RFC 3339, UTC, `Z`, milliseconds, so that text order is time order."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from switchboard.domain.errors import FieldProblem, InvalidRequestError
+
+_LONGEST = 40
+
+
+def to_rfc3339(instant: datetime) -> str:
+    """`2026-11-22T03:04:05.678Z`; `instant` must be aware."""
+    return instant.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def from_rfc3339(text: str) -> datetime:
+    """The instant that `to_rfc3339` wrote."""
+    return datetime.fromisoformat(text)
+
+
+def parse_instant(text: str, *, field: str) -> datetime:
+    """A caller's RFC 3339 time, with any offset. Raises InvalidRequestError naming `field`."""
+    try:
+        if len(text) > _LONGEST or not text.isascii():
+            raise ValueError
+        instant = datetime.fromisoformat(text)
+        if instant.tzinfo is None or "T" not in text.upper():
+            raise ValueError
+        return instant.astimezone(UTC)
+    except (ValueError, OverflowError):
+        problem = FieldProblem(field=field, message="must be an RFC 3339 time with an offset", code="invalid_time")
+        raise InvalidRequestError(problem) from None
