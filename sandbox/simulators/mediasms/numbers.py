@@ -74,8 +74,8 @@ NUMBERS: Final[Mapping[str, NumberScript]] = {
     "09000000003": NumberScript("failed: 14, then 0", _journey(_IN_PROGRESS, Transition(codes.FAILED, 0.3))),
     "09000000004": NumberScript("invalid (33): accepted, then silence", _journey(Transition(codes.INVALID, 0.1))),
     "09000000005": NumberScript(
-        "time-out after acceptance: never answered, delivered all the same a few seconds later",
-        _journey(Transition(codes.PROCESSING, 3.0), Transition(codes.DELIVERED, 3.5)),
+        "time-out after acceptance: never answered, delivered all the same after ten seconds",
+        _journey(Transition(codes.PROCESSING, 10.0), Transition(codes.DELIVERED, 10.5)),
         Behaviour.NEVER_ANSWER,
     ),
     "09000000006": NumberScript("connection reset before acceptance: nothing is sent", (), Behaviour.RESET_BEFORE),

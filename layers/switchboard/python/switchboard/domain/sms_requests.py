@@ -42,6 +42,11 @@ class ComposedSms:
     preflight: Preflight | None
 
     @property
+    def fits(self) -> bool:
+        """Nothing is known against sending it."""
+        return self.preflight is None or self.preflight.fits
+
+    @property
     def measure(self) -> TextMeasure | None:
         if self.preflight is None:
             return None

@@ -1,0 +1,23 @@
+"""`GET|POST /v1/webhooks/mediasms/{token}/delivery`: keep what MediaSMS reports of a message."""
+
+from http import HTTPStatus
+
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from switchboard import bootstrap
+from switchboard.edge.endpoint import http_endpoint
+from switchboard.edge.http import InboundRequest, Reply
+from switchboard.edge.observability import logger, metrics
+
+
+@logger.inject_lambda_context(clear_state=True)
+@metrics.log_metrics(default_dimensions={"provider": "mediasms"})
+@http_endpoint
+def lambda_handler(request: InboundRequest, context: LambdaContext) -> Reply:
+    app = bootstrap.mediasms_delivery_webhook()
+    app.authenticate(request)
+    received = app.receive(request)
+    logger.info("delivery report", smsid=received.smsid, meaning=received.meaning, outcome=received.outcome)
+    metrics.add_metric(name=f"DeliveryReports{received.outcome.title()}", unit=MetricUnit.Count, value=1)
+    return Reply(HTTPStatus.OK, "OK")

@@ -1,0 +1,29 @@
+"""Outbox queue: submit each message that is waiting; an entry is done once its effect is durable."""
+
+from typing import Any
+
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from switchboard import bootstrap
+from switchboard.edge.batch import batch_endpoint
+from switchboard.edge.observability import logger, metrics
+from switchboard.usecases.send_queued_sms import QueuedOutcome
+
+METRICS = {
+    QueuedOutcome.ACCEPTED: "SmsAccepted",
+    QueuedOutcome.REJECTED: "SmsRejected",
+    QueuedOutcome.UNKNOWN: "SmsUnknown",
+    QueuedOutcome.PUT_BACK: "SmsPutBack",
+    QueuedOutcome.REFUSED_US: "ProviderConfigurationRefused",
+    QueuedOutcome.NOTHING_TO_DO: "SmsAlreadySettled",
+}
+
+
+@logger.inject_lambda_context(clear_state=True)
+@metrics.log_metrics(default_dimensions={"provider": "mediasms"})
+@batch_endpoint
+def lambda_handler(entry: dict[str, Any], context: LambdaContext) -> None:
+    outcome = bootstrap.send_queued_sms()(entry["smsid"])
+    logger.info("queued sms", smsid=entry["smsid"], outcome=outcome)
+    metrics.add_metric(name=METRICS[outcome], unit=MetricUnit.Count, value=1)

@@ -1,0 +1,39 @@
+"""`POST /v1/sms`: send one SMS, or say with `dry_run` what would become of its text."""
+
+from http import HTTPStatus
+
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from switchboard import bootstrap
+from switchboard.domain.sms_requests import compose
+from switchboard.edge.endpoint import http_endpoint
+from switchboard.edge.http import InboundRequest, Reply
+from switchboard.edge.observability import logger, metrics
+from switchboard.edge.sms_api import (
+    parse_idempotency_key,
+    parse_send_body,
+    preflight_json,
+    send_command,
+    sent_reply,
+)
+
+
+@logger.inject_lambda_context(clear_state=True)
+@metrics.log_metrics(default_dimensions={"provider": "mediasms"})
+@http_endpoint
+def lambda_handler(request: InboundRequest, context: LambdaContext) -> Reply:
+    app = bootstrap.send_sms()
+    client, key = request.client, parse_idempotency_key(request)
+    body = parse_send_body(request)
+    composed = compose(body.request(), rules=app.rules)
+    if body.dry_run:
+        if composed.fits:
+            app.send.check(send_command(body, composed, client=client, idempotency_key=key))
+        metrics.add_metric(name="SmsPreflighted", unit=MetricUnit.Count, value=1)
+        return Reply(HTTPStatus.OK, preflight_json(composed))
+    sent = app.send(send_command(body, composed, client=client, idempotency_key=key))
+    view = app.query.view(sent.message)
+    logger.info("sms", smsid=sent.message.smsid, state=view.standing.state, replayed=sent.replayed)
+    metrics.add_metric(name=f"Sms{view.standing.state.value.title()}", unit=MetricUnit.Count, value=1)
+    return sent_reply(view, statuses=app.statuses, replayed=sent.replayed)

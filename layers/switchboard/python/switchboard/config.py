@@ -1,0 +1,123 @@
+"""What each function is told by its environment: one settings class a function, every missing name said at once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from datetime import timedelta
+from typing import Any, Literal, Self, get_args, get_origin, get_type_hints
+
+from switchboard.domain.errors import ConfigurationError
+
+
+def _boolean(text: str) -> bool:
+    if text not in {"true", "false"}:
+        raise ValueError
+    return text == "true"
+
+
+def _read(kind: Any, text: str) -> Any:
+    if kind is bool:
+        return _boolean(text)
+    if get_origin(kind) is Literal:
+        if text not in get_args(kind):
+            raise ValueError
+        return text
+    return kind(text)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """A field `state_table: str` is the variable `STATE_TABLE`; all are required, and none has a default here: what
+    a deployment is made of stands in the template alone."""
+
+    @classmethod
+    def load(cls, environ: Mapping[str, str] | None = None) -> Self:
+        """Raises ConfigurationError naming every variable that is missing or unreadable."""
+        environ = os.environ if environ is None else environ
+        values: dict[str, Any] = {}
+        wrong = []
+        kinds = get_type_hints(cls)
+        for each in fields(cls):
+            try:
+                values[each.name] = _read(kinds[each.name], environ[each.name.upper()])
+            except (KeyError, ValueError):
+                wrong.append(each.name.upper())
+        if wrong:
+            raise ConfigurationError(f"{cls.__name__}: missing or unreadable: {', '.join(wrong)}")
+        return cls(**values)
+
+    @classmethod
+    def variables(cls) -> frozenset[str]:
+        """The environment variables that a function with these settings needs."""
+        return frozenset(each.name.upper() for each in fields(cls))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateSettings(Settings):
+    """Whoever reads or writes messages: the table, and how long to wait for what."""
+
+    state_table: str
+    retention_days: int
+    delivery_window_hours: float
+    queue_validity_hours: float
+    requeue_minutes: float
+
+    @property
+    def retention(self) -> timedelta:
+        return timedelta(days=self.retention_days)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SenderSettings(StateSettings):
+    """Whoever submits to MediaSMS."""
+
+    limits_table: str
+    outbox_queue_url: str
+    egress_address: str
+    slot_wait_budget_s: float
+    provider_timeout_s: float
+    mediasms_base_url: str
+    mediasms_secret_name: str
+    mediasms_requests_per_s: int
+    mediasms_method: Literal["POST", "GET"]
+    mediasms_wire_variant: Literal["jis", "ms932", "as_is"]
+    mediasms_strict_answers: bool
+    allow_plain_http: bool
+    long_sms: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendSmsSettings(SenderSettings):
+    """`functions/send_sms`."""
+
+    overseas_sms: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendQueuedSmsSettings(SenderSettings):
+    """`functions/send_queued_sms`."""
+
+    put_back_delay_s: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MediaSmsDeliveryWebhookSettings(StateSettings):
+    """`functions/mediasms_delivery_webhook`."""
+
+    quarantine_bucket: str
+    webhook_tokens_secret_name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuerySettings(StateSettings):
+    """`functions/query`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepOverdueSettings(StateSettings):
+    """`functions/sweep_overdue`."""
+
+    outbox_queue_url: str
+    quarantine_bucket: str

@@ -1,0 +1,205 @@
+"""The SMS routes' JSON: what callers may write, and what they read back (contract, "SMS (MediaSMS)")."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from switchboard.domain.carriers import Carrier
+from switchboard.domain.delivery import StatusTable
+from switchboard.domain.errors import FieldProblem, InvalidRequestError
+from switchboard.domain.instants import parse_instant, to_rfc3339
+from switchboard.domain.messages import SmsState
+from switchboard.domain.phone_numbers import parse_phone_number
+from switchboard.domain.sms_requests import ComposedSms, SmsRequest
+from switchboard.edge.http import InboundRequest, Reply
+from switchboard.usecases.query_sms import SmsFilter, SmsList, SmsView
+from switchboard.usecases.send_sms import SendSmsCommand
+
+# 100 texts of the longest kind would fit; one request is one text.
+BODY_LIMIT_BYTES = 65_536
+_TEXT_LIMIT = 10_000
+
+_Text = Annotated[str, StringConstraints(max_length=_TEXT_LIMIT)]
+
+
+class SendSmsBody(BaseModel):
+    """`POST /v1/sms`."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    to: Annotated[str, StringConstraints(min_length=1, max_length=100)]
+    text: _Text | None = None
+    template_id: (
+        Annotated[str, StringConstraints(pattern=r"^[0-9]{1,20}$")] | Annotated[int, Field(ge=0, lt=10**20)] | None
+    ) = None
+    text_au: _Text | None = None
+    sender: Annotated[str, StringConstraints(max_length=100)] | None = None
+    carrier: Annotated[Carrier, Field(strict=False)] | None = None
+    smsid: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]{1,50}$")] | None = None
+    not_after: Annotated[str, StringConstraints(max_length=40)] | None = None
+    dry_run: bool = False
+
+    def request(self) -> SmsRequest:
+        """What is asked for, apart from how and when it is to be sent."""
+        return SmsRequest(
+            to=self.to,
+            text=self.text,
+            text_au=self.text_au,
+            template_id=None if self.template_id is None else str(self.template_id),
+            sender=self.sender,
+            carrier=self.carrier,
+        )
+
+
+def parse_send_body(request: InboundRequest) -> SendSmsBody:
+    """Raises MalformedRequestError, PayloadTooLargeError, or InvalidRequestError with a problem a field."""
+    try:
+        return SendSmsBody.model_validate(request.json_object(limit_bytes=BODY_LIMIT_BYTES))
+    except ValidationError as error:
+        problems = {
+            ".".join(str(part) for part in each["loc"][:1]): FieldProblem(
+                field=str(each["loc"][0])[:50], message=each["msg"], code=each["type"]
+            )
+            for each in error.errors(include_input=False, include_context=False, include_url=False)
+        }
+        raise InvalidRequestError(*problems.values()) from None
+
+
+def send_command(
+    body: SendSmsBody, composed: ComposedSms, *, client: str, idempotency_key: str | None
+) -> SendSmsCommand:
+    """The command for a request that may be carried out. Raises InvalidRequestError where its text may not be sent."""
+    if composed.preflight is not None and not composed.fits:
+        raise InvalidRequestError(*composed.preflight.field_problems())
+    return SendSmsCommand(
+        client=client,
+        recipient=composed.recipient.e164,
+        content=composed.content,
+        measure=composed.measure,
+        smsid=body.smsid,
+        idempotency_key=idempotency_key,
+        not_after=None if body.not_after is None else parse_instant(body.not_after, field="not_after"),
+    )
+
+
+def parse_idempotency_key(request: InboundRequest) -> str | None:
+    """1 to 64 visible ASCII characters, or None where the header is absent. Raises InvalidRequestError."""
+    key = request.headers.get("idempotency-key")
+    if key is None:
+        return None
+    if not 1 <= len(key) <= 64 or any(not "!" <= character <= "~" for character in key):
+        raise InvalidRequestError(FieldProblem("Idempotency-Key", "must be 1 to 64 visible ASCII characters"))
+    return key
+
+
+def parse_filter(request: InboundRequest) -> tuple[SmsFilter, int, str | None]:
+    """`?to=&state=&since=&until=&limit=&cursor=` as filter, limit and position. Raises InvalidRequestError."""
+    given = _single_values(request.query, known=("to", "state", "since", "until", "limit", "cursor"))
+    state = given.get("state")
+    if state is not None and state not in frozenset(SmsState):
+        raise InvalidRequestError(FieldProblem("state", "is not one of the states"))
+    wanted = SmsFilter(
+        recipient=parse_phone_number(given["to"]).e164 if "to" in given else None,
+        state=SmsState(state) if state is not None else None,
+        since=parse_instant(given["since"], field="since") if "since" in given else None,
+        until=parse_instant(given["until"], field="until") if "until" in given else None,
+    )
+    return wanted, _limit(given.get("limit")), _position(given.get("cursor"))
+
+
+def view_json(view: SmsView, *, statuses: StatusTable) -> dict[str, Any]:
+    """One message as the contract shows it."""
+    message, standing = view.message, view.standing
+    outcome = message.last_outcome
+    measure = message.measure
+    return {
+        "smsid": message.smsid,
+        "to": message.recipient,
+        "state": standing.state.value,
+        "final": standing.final,
+        "billable": standing.billable,
+        "provider": "mediasms",
+        "provider_code": outcome.provider_code if outcome else None,
+        "reports": [
+            {
+                "status": status.code,
+                "name": status.name,
+                "meaning": status.meaning.value,
+                "at": to_rfc3339(report.first_seen_at),
+            }
+            for report in message.own_reports
+            for status in [statuses[report.status]]
+        ],
+        "text": None
+        if measure is None
+        else {"characters": measure.characters, "bytes_sjis": measure.bytes_sjis, "parts": measure.parts},
+        "attempts": len(message.claims),
+        "not_after": to_rfc3339(message.not_after) if message.not_after else None,
+        "created_at": to_rfc3339(message.created_at),
+        "updated_at": to_rfc3339(message.updated_at),
+    }
+
+
+def cursor_of(position: str | None) -> str | None:
+    """A list position as the opaque text callers hand back."""
+    return None if position is None else base64.urlsafe_b64encode(position.encode()).decode().rstrip("=")
+
+
+def _position(cursor: str | None) -> str | None:
+    if cursor is None:
+        return None
+    try:
+        return base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode("ascii")
+    except (binascii.Error, ValueError):
+        raise InvalidRequestError(FieldProblem("cursor", "is not one that was handed out", "invalid_cursor")) from None
+
+
+def _limit(text: str | None) -> int:
+    if text is None:
+        return 25
+    if not (text.isascii() and text.isdigit() and len(text) <= 3 and 1 <= int(text) <= 100):
+        raise InvalidRequestError(FieldProblem("limit", "must be a whole number from 1 to 100"))
+    return int(text)
+
+
+def _single_values(query: Mapping[str, tuple[str, ...]], *, known: tuple[str, ...]) -> dict[str, str]:
+    problems = []
+    for name, values in query.items():
+        if name not in known:
+            problems.append(FieldProblem(name[:50], "is not a parameter of this route", "unknown_parameter"))
+        elif len(values) != 1:
+            problems.append(FieldProblem(name, "may be given once", "duplicate_parameter"))
+    if problems:
+        raise InvalidRequestError(*problems)
+    return {name: values[0] for name, values in query.items()}
+
+
+def preflight_json(composed: ComposedSms) -> dict[str, Any]:
+    """The answer to `dry_run`. Of a template's text nothing is known here."""
+    if composed.preflight is not None:
+        return composed.preflight.as_json()
+    unknown = dict.fromkeys(("characters", "bytes_sjis", "parts", "limit", "fits"))
+    return {**unknown, "carriers": {}, "problems": []}
+
+
+def sent_reply(view: SmsView, *, statuses: StatusTable, replayed: bool) -> Reply:
+    """`201` once the provider has taken it, `202` while it waits or nobody can know."""
+    waiting = view.standing.state in {SmsState.QUEUED, SmsState.UNKNOWN, SmsState.EXPIRED}
+    headers = {"Location": f"/v1/sms/{view.message.smsid}"}
+    if replayed:
+        headers["Idempotent-Replayed"] = "true"
+    status = HTTPStatus.ACCEPTED if waiting else HTTPStatus.CREATED
+    return Reply(status, view_json(view, statuses=statuses), headers)
+
+
+def list_json(page: SmsList, *, statuses: StatusTable) -> dict[str, Any]:
+    return {
+        "items": [view_json(view, statuses=statuses) for view in page.items],
+        "next": cursor_of(page.next_position),
+    }

@@ -1,0 +1,69 @@
+"""Callbacks kept in a bucket: `quarantine/` for a person to read, `held/` until the table answers again."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from switchboard.domain.delivery import DeliveryReport
+from switchboard.domain.instants import from_rfc3339, to_rfc3339
+from switchboard.ports import HeldReport, RawCallback
+from switchboard.storage.aws import store_errors
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+_HELD = "held/"
+_QUARANTINE = "quarantine/"
+
+
+class S3CallbackVault:
+    """A CallbackVault over one bucket. `client` is called when first used: most callbacks never need it."""
+
+    def __init__(self, *, client: Callable[[], S3Client], bucket: str) -> None:
+        self._client = client
+        self._bucket = bucket
+
+    def quarantine(self, callback: RawCallback, *, reason: str, at: datetime) -> None:
+        content = {
+            "route": callback.route,
+            "method": callback.method,
+            "query": callback.query,
+            "content_type": callback.content_type,
+            "body_base64": base64.b64encode(callback.body).decode(),
+            "reason": reason,
+            "received_at": to_rfc3339(at),
+        }
+        self._put(f"{_QUARANTINE}{callback.route}/{at:%Y/%m/%d}/{to_rfc3339(at)}", content)
+
+    def hold(self, held: HeldReport) -> None:
+        content = {"report": asdict(held.report), "seen_at": to_rfc3339(held.seen_at)}
+        self._put(f"{_HELD}{to_rfc3339(held.seen_at)}", content)
+
+    def held(self, *, limit: int) -> Iterator[HeldReport]:
+        with store_errors("list held reports"):
+            listing = self._client().list_objects_v2(Bucket=self._bucket, Prefix=_HELD, MaxKeys=limit)
+        for entry in listing.get("Contents", []):
+            key = entry["Key"]
+            with store_errors("read held report"):
+                content = json.load(self._client().get_object(Bucket=self._bucket, Key=key)["Body"])
+            yield HeldReport(
+                report=DeliveryReport(**content["report"]),
+                seen_at=from_rfc3339(content["seen_at"]),
+                handle=key,
+            )
+
+    def release(self, held: HeldReport) -> None:
+        with store_errors("release held report"):
+            self._client().delete_object(Bucket=self._bucket, Key=held.handle)
+
+    def _put(self, stem: str, content: Mapping[str, object]) -> None:
+        body = json.dumps(content, sort_keys=True).encode()
+        key = f"{stem}-{hashlib.sha256(body).hexdigest()[:16]}.json"
+        with store_errors("keep callback"):
+            self._client().put_object(Bucket=self._bucket, Key=key, Body=body, ContentType="application/json")

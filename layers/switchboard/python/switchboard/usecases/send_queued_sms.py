@@ -1,0 +1,60 @@
+"""Submit one message that is waiting in the outbox, if it may still be."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from switchboard.domain.errors import AddressBlockedError, AuthenticationFailedError, QuotaExceededError
+from switchboard.domain.messages import Claim, OutcomeKind
+from switchboard.ports import ClaimIds, Clock, MessageStore, Outbox
+from switchboard.usecases.submission import Submission, insist
+
+
+class QueuedOutcome(StrEnum):
+    """What one delivery from the queue came to."""
+
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    UNKNOWN = "unknown"
+    PUT_BACK = "put_back"
+    REFUSED_US = "refused_us"
+    """Put back as well, but because of our credentials, our address or our contract: somebody has to act."""
+    NOTHING_TO_DO = "nothing_to_do"
+
+
+class SendQueuedSms:
+    """The queue's verb. A delivery may come twice: the claim lets one of them submit."""
+
+    def __init__(
+        self,
+        *,
+        messages: MessageStore,
+        submission: Submission,
+        outbox: Outbox,
+        clock: Clock,
+        new_id: ClaimIds,
+        put_back_delay_s: int,
+    ) -> None:
+        self._messages = messages
+        self._submission = submission
+        self._outbox = outbox
+        self._clock = clock
+        self._new_id = new_id
+        self._put_back_delay_s = put_back_delay_s
+
+    def __call__(self, smsid: str) -> QueuedOutcome:
+        """Returns once the effect is durable. Raises StoreUnavailableError: deliver it again later.
+
+        A message that could not be sent for now goes back into the queue as a new entry, so that waiting for a
+        provider never uses up the deliveries after which an entry counts as poison.
+        """
+        claim = Claim(id=self._new_id(), at=self._clock.now())
+        answer = insist(lambda: self._messages.claim(smsid, claim))
+        if not answer.granted or answer.message is None:
+            return QueuedOutcome.NOTHING_TO_DO
+        submitted = self._submission.run(answer.message, claim)
+        if submitted.outcome.kind is OutcomeKind.NOT_SENT:
+            self._outbox.put(smsid, delay_s=self._put_back_delay_s)
+            ours = isinstance(submitted.error, AuthenticationFailedError | AddressBlockedError | QuotaExceededError)
+            return QueuedOutcome.REFUSED_US if ours else QueuedOutcome.PUT_BACK
+        return QueuedOutcome(submitted.outcome.kind.value)

@@ -1,0 +1,153 @@
+"""One submission under one claim: connect, wait for the slot, send once, write down how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import TypeVar
+
+from switchboard.domain.errors import (
+    ConfigurationError,
+    InvalidRequestError,
+    NoSlotError,
+    OutcomeUnknownError,
+    ProviderError,
+    RateLimitedError,
+    RefusedError,
+    StoreUnavailableError,
+    SwitchboardError,
+)
+from switchboard.domain.messages import Claim, Message, Outcome, OutcomeKind
+from switchboard.ports import Clock, MessageStore, SendGate, SmsProvider, SmsSubmission
+
+T = TypeVar("T")
+
+_TRIES_AT_THE_STORE = 2
+
+
+def insist(write: Callable[[], T]) -> T:
+    """Makes a repeatable write again while the store gives no answer. Raises the last StoreUnavailableError."""
+    for _ in range(_TRIES_AT_THE_STORE - 1):
+        try:
+            return write()
+        except StoreUnavailableError:
+            continue
+    return write()
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """How it ended: the message with its outcome written down, and the error that was its cause, if one was."""
+
+    message: Message
+    outcome: Outcome
+    error: SwitchboardError | None
+
+
+class Submission:
+    """Takes a granted claim to its outcome. The same for the synchronous send and for the queue's."""
+
+    def __init__(
+        self,
+        *,
+        messages: MessageStore,
+        provider: SmsProvider,
+        gate: SendGate,
+        clock: Clock,
+        wait_budget: timedelta,
+        claim_lifetime: timedelta,
+    ) -> None:
+        self._messages = messages
+        self._provider = provider
+        self._gate = gate
+        self._clock = clock
+        self._wait_budget = wait_budget
+        self._claim_lifetime = claim_lifetime
+
+    def check(self, message: Message) -> None:
+        """Raises InvalidRequestError where the provider's document does not take such a message."""
+        self._provider.check(_submission_of(message))
+
+    def run(self, message: Message, claim: Claim) -> Submitted:
+        """`claim` must have been granted to this very invocation.
+
+        Where the outcome cannot be written down, the table says nothing of how it ended: so the answer is `unknown`.
+        """
+        try:
+            outcome, error = self._attempt(message, claim)
+        except ConfigurationError:
+            # Found before anything was sent: nobody's message is to become unknown for a mistake of ours.
+            unsent = Outcome(OutcomeKind.NOT_SENT, self._clock.now())
+            self._write(message, claim, unsent, error=None)
+            raise
+        return self._write(message, claim, outcome, error=error)
+
+    def _write(self, message: Message, claim: Claim, outcome: Outcome, *, error: SwitchboardError | None) -> Submitted:
+        unsent = outcome.kind is OutcomeKind.NOT_SENT
+        queue = unsent and (message.queued_at is not None or isinstance(error, NoSlotError | RateLimitedError))
+        try:
+            written = insist(lambda: self._messages.record_outcome(message, claim, outcome, queue=queue))
+        except StoreUnavailableError as unwritten:
+            lost = Outcome(kind=OutcomeKind.UNKNOWN, at=outcome.at)
+            unsure = replace(message, outcomes={**message.outcomes, claim.id: lost})
+            return Submitted(message=unsure, outcome=lost, error=unwritten)
+        return Submitted(message=written, outcome=outcome, error=error)
+
+    def _attempt(self, message: Message, claim: Claim) -> tuple[Outcome, SwitchboardError | None]:
+        try:
+            self._provider.open()
+            self._wait_for_slot(message, claim)
+        except SwitchboardError as error:
+            return self._outcome(OutcomeKind.NOT_SENT, error), error
+        return self._submit(message)
+
+    def _wait_for_slot(self, message: Message, claim: Claim) -> None:
+        """Nothing has been written to the provider while this runs, so that whatever it raises means not sent."""
+        latest = min(self._clock.now() + self._wait_budget, claim.at + self._claim_lifetime, message.submit_before)
+        while self._clock.now() < latest:
+            slot = self._gate.reserve(latest=latest)
+            self._clock.sleep_until(slot)
+            if not self._gate.is_stale(slot) and self._clock.now() <= latest:
+                return
+        raise NoSlotError("the time for this submission has passed")
+
+    def _submit(self, message: Message) -> tuple[Outcome, SwitchboardError | None]:
+        error: ProviderError | None = None
+        try:
+            receipt = self._provider.submit(_submission_of(message))
+        except ProviderError as raised:
+            error = raised
+        except InvalidRequestError as raised:
+            # Accepted once, and no longer: the configuration has changed while it was waiting. Nothing was sent.
+            return self._outcome(OutcomeKind.REJECTED, raised), raised
+        except StoreUnavailableError as raised:
+            # The credentials could not be read, which comes before the first byte.
+            return self._outcome(OutcomeKind.NOT_SENT, raised), raised
+        self._tell_gate(error)
+        if error is None:
+            return Outcome(OutcomeKind.ACCEPTED, self._clock.now(), receipt.provider_code), None
+        return self._outcome(_kind_of(error), error), error
+
+    def _tell_gate(self, error: ProviderError | None) -> None:
+        try:
+            insist(lambda: self._gate.heard(error))
+        except StoreUnavailableError:
+            # The outcome matters more than the circuit's count, and the next reservation fails closed anyway.
+            return
+
+    def _outcome(self, kind: OutcomeKind, error: SwitchboardError) -> Outcome:
+        code = error.provider_code if isinstance(error, ProviderError) else None
+        return Outcome(kind=kind, at=self._clock.now(), provider_code=code)
+
+
+def _submission_of(message: Message) -> SmsSubmission:
+    if message.content is None:
+        raise AssertionError("content is kept until the submission is decided")
+    return SmsSubmission(smsid=message.smsid, recipient=message.recipient, content=message.content)
+
+
+def _kind_of(error: ProviderError) -> OutcomeKind:
+    if not error.outcome_known or isinstance(error, OutcomeUnknownError):
+        return OutcomeKind.UNKNOWN
+    return OutcomeKind.REJECTED if isinstance(error, RefusedError) else OutcomeKind.NOT_SENT

@@ -1,0 +1,82 @@
+"""Changes the translated template where the emulator is not AWS; the template itself knows nothing of it."""
+
+import re
+from typing import Any, Final
+
+Template = dict[str, Any]
+
+_TLS_ONLY: Final = "aws:SecureTransport"
+
+
+def adapted(template: Template) -> Template:
+    """Return `template` (translated, decoded JSON; no longer to be used) changed where the emulator differs."""
+    _lift_gateway_responses(template["Resources"])
+    _excuse_loopback_from_tls(template["Resources"])
+    _unescape_media_types(template["Resources"])
+    secrets = {name for name, each in template["Resources"].items() if each["Type"] == "AWS::SecretsManager::Secret"}
+    changed: Template = _with_secret_refs_as_arns(template, secrets)
+    return changed
+
+
+def _lift_gateway_responses(resources: Template) -> None:
+    # The emulator leaves x-amazon-apigateway-gateway-responses of an API's body unread, but knows the resource type.
+    # A deployment freezes them, so it has to come after them.
+    for api_name, api in list(resources.items()):
+        if api["Type"] != "AWS::ApiGateway::RestApi":
+            continue
+        responses = api["Properties"].get("Body", {}).get("x-amazon-apigateway-gateway-responses", {})
+        names = []
+        for response_type, response in responses.items():
+            name = f"{api_name}{response_type.title().replace('_', '')}Response"
+            properties = {
+                "RestApiId": {"Ref": api_name},
+                "ResponseType": response_type,
+                "StatusCode": response.get("statusCode"),
+                "ResponseParameters": response.get("responseParameters"),
+                "ResponseTemplates": response.get("responseTemplates"),
+            }
+            resources[name] = {
+                "Type": "AWS::ApiGateway::GatewayResponse",
+                "Properties": {key: value for key, value in properties.items() if value is not None},
+            }
+            names.append(name)
+        for resource in resources.values():
+            if resource["Type"] == "AWS::ApiGateway::Deployment" and resource["Properties"]["RestApiId"] == {
+                "Ref": api_name
+            }:
+                resource["DependsOn"] = [*_as_list(resource.get("DependsOn", [])), *names]
+
+
+def _excuse_loopback_from_tls(resources: Template) -> None:
+    # The emulator speaks plain HTTP and checks resource policies, so "TLS only" would shut everyone out.
+    for resource in resources.values():
+        document = resource.get("Properties", {}).get("PolicyDocument", {})
+        for statement in _as_list(document.get("Statement", [])):
+            if statement.get("Effect") == "Deny" and _TLS_ONLY in statement.get("Condition", {}).get("Bool", {}):
+                statement["Condition"]["NotIpAddress"] = {"aws:SourceIp": "127.0.0.0/8"}
+
+
+def _unescape_media_types(resources: Template) -> None:
+    # CloudFormation's property spells "/" as "~1"; the emulator takes it as it is written.
+    for resource in resources.values():
+        properties = resource.get("Properties", {})
+        if resource["Type"] == "AWS::ApiGateway::RestApi" and "BinaryMediaTypes" in properties:
+            properties["BinaryMediaTypes"] = [each.replace("~1", "/") for each in properties["BinaryMediaTypes"]]
+
+
+def _with_secret_refs_as_arns(node: Any, secrets: set[str]) -> Any:
+    # A secret's Ref is its ARN on AWS and its name in the emulator, where no policy statement would match it.
+    match node:
+        case {"Ref": str(name), **rest} if not rest and name in secrets:
+            return {"Fn::GetAtt": [name, "Id"]}
+        case {"Fn::Sub": str(text), **rest} if not rest:
+            return {"Fn::Sub": re.sub(r"\$\{(\w+)\}", lambda m: f"${{{m[1]}.Id}}" if m[1] in secrets else m[0], text)}
+        case dict():
+            return {key: _with_secret_refs_as_arns(value, secrets) for key, value in node.items()}
+        case list():
+            return [_with_secret_refs_as_arns(value, secrets) for value in node]
+    return node
+
+
+def _as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]

@@ -1,0 +1,25 @@
+"""Clients of the emulated account, as its root user."""
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config
+
+from sandbox.emulator import ACCESS_KEY, REGION
+
+if TYPE_CHECKING:
+    from boto3.session import Session
+
+
+@cache
+def account() -> "Session":
+    """Return a session that reads nothing of this user's own AWS configuration but the region and keys given here."""
+    return boto3.Session(aws_access_key_id=ACCESS_KEY, aws_secret_access_key=ACCESS_KEY, region_name=REGION)
+
+
+def client(service: str, url: str) -> Any:
+    """Return a client of one service of the emulator at `url`."""
+    # No proxy of this user's may come between, and a refusal here is a finding, not a thing to try again.
+    config = Config(proxies={}, retries={"total_max_attempts": 1}, s3={"addressing_style": "path"})
+    return account().client(service, endpoint_url=url, config=config)  # type: ignore[call-overload]

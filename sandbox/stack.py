@@ -1,0 +1,112 @@
+"""Brings a whole sandbox up and takes it down again: emulator, providers, the deployed template and its secrets."""
+
+import json
+import os
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from sandbox import aws, providers
+from sandbox.deploy import STACK_NAME, deploy
+from sandbox.emulator import REGION, Emulator
+from sandbox.endpoints import Endpoints
+from sandbox.instance import is_running, only_instance
+from sandbox.places import EMULATOR_PYTHON, SHARED_CACHE, TEMPLATE, Places
+from sandbox.problems import SandboxError
+from sandbox.progress import Progress
+
+_PARAMETERS: Final[Mapping[str, str]] = {
+    # The simulators speak plain HTTP.
+    "AllowPlainHttp": "true",
+}
+"""What the template is given here beside the providers' addresses."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sandbox:
+    """A sandbox that is up."""
+
+    endpoints: Endpoints
+    emulator: Emulator
+
+
+@contextmanager
+def running_sandbox(
+    *, places: Places, progress: Progress, environment: Mapping[str, str] = os.environ
+) -> Iterator[Sandbox]:
+    """Bring a sandbox up for as long as the block runs; its endpoints file exists just as long.
+
+    `environment` may name other servers and credentials, as the README lists. Raises SandboxError when one runs in the
+    same directory already or something does not come up; nothing is left running then.
+    """
+    with ExitStack() as until:
+        until.enter_context(only_instance(places.process_id))
+        # Written last and removed first; one that a killed process left would be taken for a running sandbox.
+        places.endpoints.unlink(missing_ok=True)
+        with progress.step("Starting the AWS emulator") as update:
+            emulator = Emulator.start(python=EMULATOR_PYTHON, places=places, port=_port(environment))
+            until.callback(emulator.stop)
+            update(emulator.url)
+        with progress.step("Starting the provider simulators") as update:
+            mediasms = providers.mediasms(environment, until, log=places.simulators_log)
+            update(f"MediaSMS {mediasms.url}")
+        with progress.step("Deploying template.yaml") as update:
+            deployed = deploy(
+                TEMPLATE,
+                url=emulator.url,
+                parameters={**_PARAMETERS, "MediaSmsBaseUrl": mediasms.url},
+                python=EMULATOR_PYTHON,
+                cache=SHARED_CACHE,
+                artifacts=places.artifacts,
+                update=update,
+            )
+        webhook_token = environment.get("WEBHOOK_TOKEN") or secrets.token_urlsafe(24)
+        endpoints = Endpoints(
+            api_url=f"{emulator.url}/_aws/execute-api/{deployed.api_id}",
+            api_key=deployed.api_key,
+            webhook_token=webhook_token,
+            mediasms_url=mediasms.url,
+            biztel_url=environment.get("BIZTEL_URL", ""),
+            baidu_vms_url=environment.get("BAIDU_VMS_URL", ""),
+            aws_endpoint_url=emulator.url,
+            region=REGION,
+        )
+        put_secret(endpoints, "mediasms", {"user": mediasms.user, "password": mediasms.password})
+        put_secret(endpoints, "webhook-tokens", {"tokens": [webhook_token]})
+        if mediasms.simulator is not None:
+            report_url = f"{endpoints.api_url}/v1/webhooks/mediasms/{webhook_token}/delivery"
+            mediasms.simulator.provider.configure({"report_url": report_url})
+        endpoints.write(places.endpoints)
+        until.callback(places.endpoints.unlink, missing_ok=True)
+        yield Sandbox(endpoints=endpoints, emulator=emulator)
+
+
+def running_endpoints(places: Places) -> Endpoints:
+    """Return where the sandbox of this directory answers. Raises SandboxError when none is up."""
+    if not (is_running(places.process_id) and places.endpoints.exists()):
+        raise SandboxError("No sandbox is up. Start one with: make run")
+    return Endpoints.read(places.endpoints)
+
+
+def put_secret(endpoints: Endpoints, name: str, value: Mapping[str, object]) -> None:
+    """Give one of the stack's secrets a new current version."""
+    manager = aws.client("secretsmanager", endpoints.aws_endpoint_url)
+    manager.put_secret_value(SecretId=f"{STACK_NAME}/{name}", SecretString=json.dumps(value))
+
+
+def read_secret(endpoints: Endpoints, name: str) -> dict[str, object]:
+    """Return the current value of one of the stack's secrets."""
+    manager = aws.client("secretsmanager", endpoints.aws_endpoint_url)
+    value: dict[str, object] = json.loads(manager.get_secret_value(SecretId=f"{STACK_NAME}/{name}")["SecretString"])
+    return value
+
+
+def _port(environment: Mapping[str, str]) -> int | None:
+    text = environment.get("GATEWAY_PORT", "")
+    if not text:
+        return None
+    if not (text.isascii() and text.isdecimal() and 0 < int(text) < 65536):
+        raise SandboxError(f"GATEWAY_PORT is not a port: {text}")
+    return int(text)

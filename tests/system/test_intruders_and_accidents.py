@@ -1,0 +1,149 @@
+"""Wrong input, wrong tokens and a provider that refuses us, on the deployed template."""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+from uuid import uuid4
+
+import boto3
+import pytest
+import requests
+
+from sandbox.logs import read_logs
+from sandbox.stack import put_secret, read_secret
+
+if TYPE_CHECKING:
+    from tests.system.conftest import Api
+
+pytestmark = pytest.mark.xdist_group("sandbox")
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        (b'{"to": 9, "text": ["a"]}', 422, "invalid_request"),
+        (b'{"to": "090-0000-0001", "text": "a", "colour": "red"}', 422, "invalid_request"),
+        (b'{"to": "090-0000-0001", "text": "a", "template_id": 1}', 422, "invalid_request"),
+        (b'{"to": "090-0000-0001", "text": "' + "あ".encode() * 71 + b'"}', 422, "invalid_request"),
+        (b'{"to": "+1 202 555 0100", "text": "a"}', 422, "invalid_request"),
+        (b'{"to": "090-0000-0001", "text": "a\\u0000b"}', 422, "invalid_request"),
+        (b'{"to": "090-0000-0001", "text": "\\ud800"}', 400, "malformed_request"),
+        (b'{"to": "090-0000-0001", "to": "090-0000-0002", "text": "a"}', 400, "malformed_request"),
+        (b'{"to": "090-0000-0001", "text": "' + b"\xff\xfe" + b'"}', 400, "malformed_request"),
+        (b'{"to": ', 400, "malformed_request"),
+        (b"[" * 100_000, 413, "payload_too_large"),
+        (b"[" * 30_000, 400, "malformed_request"),
+        (b"a" * 10_000_000, 413, "payload_too_large"),
+    ],
+    ids=[
+        "wrong types",
+        "unknown field",
+        "text and template",
+        "too long",
+        "overseas",
+        "NUL",
+        "lone surrogate",
+        "duplicate name",
+        "not UTF-8",
+        "broken JSON",
+        "large",
+        "deep",
+        "10 MB",
+    ],
+)
+def test_bad_input_is_a_clear_problem(api: Api, body: bytes, status: int, code: str) -> None:
+    before = api.control("requests")["count"]
+    answer = api.post("/sms", body)
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert api.control("requests")["count"] == before
+
+
+def test_no_key_and_no_route_are_problems_too(api: Api) -> None:
+    keyless = requests.get(f"{api.endpoints.api_url}/v1/sms", timeout=20)
+    nowhere = api.get("/nowhere")
+    assert (keyless.status_code, keyless.json()["code"]) == (403, "forbidden")
+    assert (nowhere.status_code, nowhere.json()["code"]) == (404, "not_found")
+
+
+@pytest.mark.parametrize("token", ["wrong", "é", "%00", "a" * 5000])
+def test_a_wrong_token_is_refused_and_changes_nothing(api: Api, token: str) -> None:
+    smsid = api.post("/sms", {"to": "090-0000-0004", "text": "a"}).json()["smsid"]
+    assert api.report(token=quote(token), smsid=smsid, status="1").status_code == 403
+    assert api.get(f"/sms/{smsid}").json()["reports"] == []
+
+
+def test_a_report_that_names_another_number_changes_nothing(api: Api) -> None:
+    smsid = api.post("/sms", {"to": "090-0000-0004", "text": "a"}).json()["smsid"]
+    assert api.report(smsid=smsid, status="1", mobilenumber="09000000099").status_code == 200
+    assert api.get(f"/sms/{smsid}").json()["state"] == "accepted"
+
+
+def test_reports_are_read_as_form_query_and_json_by_number_and_by_name(api: Api) -> None:
+    url = f"{api.endpoints.api_url}/v1/webhooks/mediasms/{api.endpoints.webhook_token}/delivery"
+    smsid = api.post("/sms", {"to": "090-0000-0004", "text": "a"}).json()["smsid"]
+    name = "ａｕ　圏外・ＯＦＦ"
+    answers = [
+        requests.get(url, params={"smsid": smsid, "status": "14"}, timeout=20),
+        requests.post(url, json={"smsid": smsid, "status": 18}, timeout=20),
+        requests.post(url, data=f"smsid={smsid}&status={quote(name.encode('cp932'))}", timeout=20),
+        requests.post(url, data={"smsid": smsid, "status": "空を飛んだ"}, timeout=20),
+    ]
+    assert [(answer.status_code, answer.text) for answer in answers] == [(200, "OK")] * 4
+    reports = {report["status"]: report["meaning"] for report in api.get(f"/sms/{smsid}").json()["reports"]}
+    assert reports == {
+        "14": "in_progress",
+        "18": "undelivered",
+        "10": "undelivered",
+        "空を飛んだ": "unlisted",
+    }
+
+
+def test_what_nobody_can_read_is_quarantined_as_it_came(api: Api) -> None:
+    url = f"{api.endpoints.api_url}/v1/webhooks/mediasms/{api.endpoints.webhook_token}/delivery"
+    marker = uuid4().hex.encode()
+    octets = {"content-type": "application/octet-stream"}
+    for body in (marker + b"\xff\xfe", marker * 300_000):
+        assert requests.post(url, data=body, headers=octets, timeout=40).status_code == 200
+    s3 = boto3.client(
+        "s3",
+        endpoint_url=api.endpoints.aws_endpoint_url,
+        region_name=api.endpoints.region,
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+    )
+    bucket = next(each["Name"] for each in s3.list_buckets()["Buckets"] if "quarantine" in each["Name"].lower())
+    listing = s3.list_objects_v2(Bucket=bucket, Prefix="quarantine/mediasms_delivery/")
+    kept = [s3.get_object(Bucket=bucket, Key=each["Key"])["Body"].read() for each in listing["Contents"]]
+    bodies = [base64.b64encode(body) for body in (marker + b"\xff\xfe", marker * 300_000)]
+    assert all(any(body in each for each in kept) for body in bodies)
+
+
+def test_three_401s_stop_everything_and_new_credentials_start_it_again(api: Api) -> None:
+    api.control("credentials", {"user": "somebody", "password": "else"})
+    before = api.control("requests")["codes"].get("401", 0)
+    answers = [api.post("/sms", {"to": "090-0000-0001", "text": "a"}) for _ in range(5)]
+    assert [answer.json()["code"] for answer in answers] == ["provider_configuration"] * 3 + ["provider_locked_out"] * 2
+    assert answers[-1].headers["Retry-After"]
+    assert api.control("requests")["codes"]["401"] - before == 3
+    original = read_secret(api.endpoints, "mediasms")
+    put_secret(api.endpoints, "mediasms", {"user": "somebody", "password": "else"})
+    assert api.post("/sms", {"to": "090-0000-0001", "text": "a"}).status_code == 201
+    put_secret(api.endpoints, "mediasms", original)
+
+
+def test_nothing_that_was_sent_is_in_any_log(api: Api) -> None:
+    number, text, sender = "090-0000-0088", "秘密の本文", "Canary7"
+    api.post("/sms", {"to": number, "text": text, "sender": sender}, **{"Idempotency-Key": "canary-key-7"})
+    api.post("/sms", {"to": number, "text": text, "oops": text})
+    api.report(smsid="canary", status=text, mobilenumber=number, authcode="998877", smstext=text)
+    logged = read_logs(api.endpoints)
+    assert "delivery report" in logged
+    secret_values = [number, "09000000088", "819000000088", text, sender, "canary-key-7", "998877"]
+    secret_values += [api.endpoints.api_key, api.endpoints.webhook_token]
+    forms = [
+        form for value in secret_values for form in (value, quote(value), base64.b64encode(value.encode()).decode())
+    ]
+    assert [form for form in forms if form in logged] == []

@@ -1,0 +1,91 @@
+"""The template is changed for the emulator only where the emulator differs from AWS."""
+
+import copy
+from typing import Any
+
+from sandbox.adapt import adapted
+
+API: dict[str, Any] = {
+    "Type": "AWS::ApiGateway::RestApi",
+    "Properties": {
+        "Body": {
+            "x-amazon-apigateway-gateway-responses": {
+                "INVALID_API_KEY": {
+                    "statusCode": "403",
+                    "responseParameters": {"gatewayresponse.header.Content-Type": "'application/problem+json'"},
+                    "responseTemplates": {"application/json": '{"code": "invalid_api_key"}'},
+                },
+                "DEFAULT_5XX": {"responseTemplates": {"application/json": "{}"}},
+            }
+        }
+    },
+}
+
+
+def test_gateway_responses_in_an_apis_body_become_resources_the_deployment_waits_for() -> None:
+    deployment = {"Type": "AWS::ApiGateway::Deployment", "Properties": {"RestApiId": {"Ref": "Api"}}, "DependsOn": "X"}
+
+    resources = adapted({"Resources": {"Api": copy.deepcopy(API), "Deployed": deployment}})["Resources"]
+
+    assert resources["ApiInvalidApiKeyResponse"] == {
+        "Type": "AWS::ApiGateway::GatewayResponse",
+        "Properties": {
+            "RestApiId": {"Ref": "Api"},
+            "ResponseType": "INVALID_API_KEY",
+            "StatusCode": "403",
+            "ResponseParameters": {"gatewayresponse.header.Content-Type": "'application/problem+json'"},
+            "ResponseTemplates": {"application/json": '{"code": "invalid_api_key"}'},
+        },
+    }
+    assert "StatusCode" not in resources["ApiDefault5XxResponse"]["Properties"]
+    assert resources["Deployed"]["DependsOn"] == ["X", "ApiInvalidApiKeyResponse", "ApiDefault5XxResponse"]
+
+
+def test_media_types_are_spelt_with_a_slash() -> None:
+    api = {"Type": "AWS::ApiGateway::RestApi", "Properties": {"BinaryMediaTypes": ["*~1*", "audio~1mpeg"]}}
+
+    changed = adapted({"Resources": {"Api": api}})
+
+    assert changed["Resources"]["Api"]["Properties"]["BinaryMediaTypes"] == ["*/*", "audio/mpeg"]
+
+
+def test_tls_only_policies_let_this_machine_in_and_stay_otherwise_as_they_are() -> None:
+    tls_only = {"Effect": "Deny", "Principal": "*", "Condition": {"Bool": {"aws:SecureTransport": "false"}}}
+    allow = {"Effect": "Allow", "Principal": {"Service": "s3.amazonaws.com"}}
+    policy = {
+        "Type": "AWS::S3::BucketPolicy",
+        "Properties": {"PolicyDocument": {"Statement": [copy.deepcopy(tls_only), copy.deepcopy(allow)]}},
+    }
+
+    statements = adapted({"Resources": {"Policy": policy}})["Resources"]["Policy"]["Properties"]["PolicyDocument"]
+
+    excused = {**tls_only["Condition"], "NotIpAddress": {"aws:SourceIp": "127.0.0.0/8"}}  # type: ignore[dict-item]
+    assert statements["Statement"] == [{**tls_only, "Condition": excused}, allow]
+
+
+def test_a_secret_is_referred_to_by_its_arn_as_on_aws() -> None:
+    template = {
+        "Resources": {
+            "Secret": {
+                "Type": "AWS::SecretsManager::Secret",
+                "Properties": {"Name": {"Fn::Sub": "${AWS::StackName}/x"}},
+            },
+            "Role": {"Type": "AWS::IAM::Role", "Properties": {"Resource": [{"Ref": "Secret"}, {"Ref": "Table"}]}},
+        },
+        "Outputs": {"Secret": {"Value": {"Fn::Sub": "${Secret} of ${Table}"}}},
+    }
+
+    changed = adapted(template)
+
+    assert changed["Resources"]["Role"]["Properties"]["Resource"] == [
+        {"Fn::GetAtt": ["Secret", "Id"]},
+        {"Ref": "Table"},
+    ]
+    assert changed["Resources"]["Secret"]["Properties"]["Name"] == {"Fn::Sub": "${AWS::StackName}/x"}
+    assert changed["Outputs"]["Secret"]["Value"] == {"Fn::Sub": "${Secret.Id} of ${Table}"}
+
+
+def test_a_template_without_either_is_left_alone() -> None:
+    template = {"Resources": {"Table": {"Type": "AWS::DynamoDB::Table"}}}
+
+    assert adapted(copy.deepcopy(template)) == template
