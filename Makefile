@@ -5,6 +5,7 @@ SHELL := /bin/sh
 PYTHON ?= $(shell tools/find_python.sh)
 LAYER := layers/switchboard/python
 SOURCES := $(LAYER)/switchboard functions sandbox tests benchmarks tools
+BUILT := .aws-sam/build
 DEMO ?= 1
 
 .DEFAULT_GOAL := help
@@ -27,7 +28,7 @@ check: .venv/dev/ready .venv/sam/ready ## lint, types, import rules, template li
 	.venv/dev/bin/ruff check .
 	.venv/dev/bin/ruff format --check .
 	.venv/dev/bin/mypy
-	.venv/dev/bin/lint-imports --no-cache
+	PYTHONPATH=.:$(LAYER) .venv/dev/bin/lint-imports --no-cache
 	.venv/sam/bin/sam validate --lint --region ap-northeast-1
 	git ls-files -z | xargs -0 .venv/dev/bin/detect-secrets-hook --baseline .secrets.baseline
 	.venv/dev/bin/openapi-spec-validator docs/openapi.yaml
@@ -37,6 +38,8 @@ bench: .venv/dev/ready ## benchmarks, as ratios within one run
 
 build: .venv/sam/ready ## what `make deploy` uploads
 	PATH="$$(dirname $(PYTHON)):$$PATH" .venv/sam/bin/sam build
+	@# Lambda cannot write byte code beside a layer's sources: without it every cold start would compile them again.
+	$(PYTHON) -m compileall -q --invalidation-mode unchecked-hash -s $(BUILT)/SwitchboardLayer -p /opt $(BUILT)/SwitchboardLayer
 
 deploy: build ## the real thing, to the AWS account your environment names
 	.venv/sam/bin/sam deploy --guided

@@ -41,7 +41,7 @@ class Emulator:
         Raises SandboxError when its environment is missing, the port is taken, or it does not answer.
         """
         if not python.exists():
-            raise SandboxError(f"{python} is missing. Make the environments first: make setup")
+            raise SandboxError(f"{python} is missing. Make the environments first: make run")
         tries = 1 if port else _TRIES_FOR_A_FREE_PORT
         while True:
             tries -= 1

@@ -5,19 +5,26 @@ from http import HTTPStatus
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from switchboard import bootstrap
+from switchboard.bootstrap.mediasms_delivery_webhook import application
 from switchboard.edge.endpoint import http_endpoint
 from switchboard.edge.http import InboundRequest, Reply
 from switchboard.edge.observability import logger, metrics
+
+METRICS = {
+    "recorded": "DeliveryReportsRecorded",
+    "orphan": "DeliveryReportsOrphaned",
+    "held": "DeliveryReportsHeld",
+    "quarantined": "DeliveryReportsQuarantined",
+}
 
 
 @logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics(default_dimensions={"provider": "mediasms"})
 @http_endpoint
 def lambda_handler(request: InboundRequest, context: LambdaContext) -> Reply:
-    app = bootstrap.mediasms_delivery_webhook()
+    app = application()
     app.authenticate(request)
     received = app.receive(request)
     logger.info("delivery report", smsid=received.smsid, meaning=received.meaning, outcome=received.outcome)
-    metrics.add_metric(name=f"DeliveryReports{received.outcome.title()}", unit=MetricUnit.Count, value=1)
+    metrics.add_metric(name=METRICS[received.outcome], unit=MetricUnit.Count, value=1)
     return Reply(HTTPStatus.OK, "OK")

@@ -5,7 +5,7 @@ from http import HTTPStatus
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from switchboard import bootstrap
+from switchboard.bootstrap.query import application
 from switchboard.edge.endpoint import http_endpoint
 from switchboard.edge.http import InboundRequest, Reply
 from switchboard.edge.observability import logger, metrics
@@ -16,7 +16,7 @@ from switchboard.edge.sms_api import list_json, parse_filter, view_json
 @metrics.log_metrics
 @http_endpoint
 def lambda_handler(request: InboundRequest, context: LambdaContext) -> Reply:
-    app = bootstrap.query()
+    app = application()
     metrics.add_metric(name="SmsQueried", unit=MetricUnit.Count, value=1)
     smsid = request.path_params.get("smsid")
     if smsid is not None:

@@ -5,7 +5,7 @@ from typing import Any
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from switchboard import bootstrap
+from switchboard.bootstrap.send_queued_sms import application
 from switchboard.edge.batch import batch_endpoint
 from switchboard.edge.observability import logger, metrics
 from switchboard.usecases.send_queued_sms import QueuedOutcome
@@ -24,6 +24,6 @@ METRICS = {
 @metrics.log_metrics(default_dimensions={"provider": "mediasms"})
 @batch_endpoint
 def lambda_handler(entry: dict[str, Any], context: LambdaContext) -> None:
-    outcome = bootstrap.send_queued_sms()(entry["smsid"])
+    outcome = application()(entry["smsid"])
     logger.info("queued sms", smsid=entry["smsid"], outcome=outcome)
     metrics.add_metric(name=METRICS[outcome], unit=MetricUnit.Count, value=1)

@@ -5,7 +5,8 @@ from http import HTTPStatus
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from switchboard import bootstrap
+from switchboard.bootstrap.send_sms import application
+from switchboard.domain.messages import SmsState
 from switchboard.domain.sms_requests import compose
 from switchboard.edge.endpoint import http_endpoint
 from switchboard.edge.http import InboundRequest, Reply
@@ -18,12 +19,15 @@ from switchboard.edge.sms_api import (
     sent_reply,
 )
 
+# Everything else that a new message can be by now came after it was accepted.
+METRICS = {SmsState.QUEUED: "SmsQueued", SmsState.UNKNOWN: "SmsUnknown", SmsState.EXPIRED: "SmsExpired"}
+
 
 @logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics(default_dimensions={"provider": "mediasms"})
 @http_endpoint
 def lambda_handler(request: InboundRequest, context: LambdaContext) -> Reply:
-    app = bootstrap.send_sms()
+    app = application()
     client, key = request.client, parse_idempotency_key(request)
     body = parse_send_body(request)
     composed = compose(body.request(), rules=app.rules)
@@ -35,5 +39,6 @@ def lambda_handler(request: InboundRequest, context: LambdaContext) -> Reply:
     sent = app.send(send_command(body, composed, client=client, idempotency_key=key))
     view = app.query.view(sent.message)
     logger.info("sms", smsid=sent.message.smsid, state=view.standing.state, replayed=sent.replayed)
-    metrics.add_metric(name=f"Sms{view.standing.state.value.title()}", unit=MetricUnit.Count, value=1)
+    name = "SmsReplayed" if sent.replayed else METRICS.get(view.standing.state, "SmsAccepted")
+    metrics.add_metric(name=name, unit=MetricUnit.Count, value=1)
     return sent_reply(view, statuses=app.statuses, replayed=sent.replayed)

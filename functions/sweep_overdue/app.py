@@ -5,14 +5,15 @@ from typing import Any
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from switchboard import bootstrap
+from switchboard.bootstrap.sweep_overdue import application
 from switchboard.edge.observability import logger, metrics
 
 
 @logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
-    done = {action.value: count for action, count in bootstrap.sweep_overdue()().items()}
+    metrics.add_metric(name="SweepsStarted", unit=MetricUnit.Count, value=1)
+    done = {action.value: count for action, count in application()().items()}
     logger.info("swept", extra=done)
     metrics.add_metric(name="OverdueSettled", unit=MetricUnit.Count, value=sum(done.values()))
     return done

@@ -102,6 +102,4 @@ def _await_endpoints(sandbox_dir: Path, process: subprocess.Popen[bytes]) -> End
 def calm_provider(api: Api) -> Iterator[None]:
     """Each test leaves the simulated provider as it found it."""
     yield
-    config = api.control("config")
     api.control("reset", {})
-    api.control("config", {"report_url": config["report_url"]})

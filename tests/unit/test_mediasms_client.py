@@ -22,7 +22,7 @@ from switchboard.domain.errors import (
     RefusedError,
 )
 from switchboard.domain.messages import SmsContent
-from switchboard.ports import SmsProvider, SmsSubmission
+from switchboard.ports.providers import SmsProvider, SmsSubmission
 from switchboard.providers.mediasms.client import MAX_GET_BYTES, Credentials, MediaSmsClient, WireVariant
 from switchboard.providers.mediasms.parameters import MediaSmsRequest
 from switchboard.providers.transport import Connection

@@ -566,7 +566,7 @@ def test_the_number_that_never_answers_accepts_once_and_delivers(receiver: Repor
 
         with in_thread(lost_answer):
             assert simulator.wait_until(lambda: len(simulator.messages) == 1)
-            clock.now += 10
+            clock.now += 11
             simulator.deliver_due()
             assert receiver.values == ["14", "1"]
             clock.now += 30
@@ -718,7 +718,8 @@ def test_the_control_endpoint_changes_credentials_numbers_and_settings(
         assert sender.control("GET", "numbers")[1].keys() == {*NUMBERS, OTHER_NUMBER}
         sender.control("POST", "reset", {})
         assert (simulator.messages, simulator.requests) == ((), ())
-        assert sender.control("GET", "config")[1]["report_url"] is None
+        shown = sender.control("GET", "config")[1]
+        assert (shown["requests_per_second"], shown["report_url"]) == (80, receiver.url)
         assert sender.post() == 200
 
 

@@ -132,9 +132,12 @@ class Provider:
             return sorted(address for address, counted in self._sources.items() if counted.streak.blocked)
 
     def reset(self) -> None:
-        """Go back to the beginning: configuration, credentials, faults, blocks, messages and reports to come."""
+        """Go back to the beginning: configuration, credentials, faults, blocks, messages and reports to come.
+
+        Where reports go stays: it says where the customer is, not how the provider behaves.
+        """
         with self._waiting.changed:
-            self._config = self._initial
+            self._config = replace(self._initial, report_url=self._config.report_url)
             self.delivery.clear()
             self._forget()
 

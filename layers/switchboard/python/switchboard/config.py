@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
 from datetime import timedelta
-from typing import Any, Literal, Self, get_args, get_origin, get_type_hints
+from types import SimpleNamespace
+from typing import Any, Literal, Self, dataclass_transform, get_args, get_origin, get_type_hints
 
 from switchboard.domain.errors import ConfigurationError
 
@@ -27,9 +27,9 @@ def _read(kind: Any, text: str) -> Any:
     return kind(text)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """A field `state_table: str` is the variable `STATE_TABLE`; all are required, and none has a default here: what
+@dataclass_transform(kw_only_default=True, frozen_default=True)
+class Settings(SimpleNamespace):
+    """A member `state_table: str` is the variable `STATE_TABLE`; all are required, and none has a default here: what
     a deployment is made of stands in the template alone."""
 
     @classmethod
@@ -38,12 +38,11 @@ class Settings:
         environ = os.environ if environ is None else environ
         values: dict[str, Any] = {}
         wrong = []
-        kinds = get_type_hints(cls)
-        for each in fields(cls):
+        for name, kind in get_type_hints(cls).items():
             try:
-                values[each.name] = _read(kinds[each.name], environ[each.name.upper()])
+                values[name] = _read(kind, environ[name.upper()])
             except (KeyError, ValueError):
-                wrong.append(each.name.upper())
+                wrong.append(name.upper())
         if wrong:
             raise ConfigurationError(f"{cls.__name__}: missing or unreadable: {', '.join(wrong)}")
         return cls(**values)
@@ -51,10 +50,9 @@ class Settings:
     @classmethod
     def variables(cls) -> frozenset[str]:
         """The environment variables that a function with these settings needs."""
-        return frozenset(each.name.upper() for each in fields(cls))
+        return frozenset(name.upper() for name in get_type_hints(cls))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class StateSettings(Settings):
     """Whoever reads or writes messages: the table, and how long to wait for what."""
 
@@ -69,7 +67,6 @@ class StateSettings(Settings):
         return timedelta(days=self.retention_days)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class SenderSettings(StateSettings):
     """Whoever submits to MediaSMS."""
 
@@ -88,21 +85,18 @@ class SenderSettings(StateSettings):
     long_sms: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class SendSmsSettings(SenderSettings):
     """`functions/send_sms`."""
 
     overseas_sms: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class SendQueuedSmsSettings(SenderSettings):
     """`functions/send_queued_sms`."""
 
     put_back_delay_s: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class MediaSmsDeliveryWebhookSettings(StateSettings):
     """`functions/mediasms_delivery_webhook`."""
 
@@ -110,12 +104,10 @@ class MediaSmsDeliveryWebhookSettings(StateSettings):
     webhook_tokens_secret_name: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class QuerySettings(StateSettings):
     """`functions/query`."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class SweepOverdueSettings(StateSettings):
     """`functions/sweep_overdue`."""
 

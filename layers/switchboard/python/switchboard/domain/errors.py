@@ -4,6 +4,7 @@
     ├── InvalidRequestError            the caller's input, found out before any I/O
     ├── IdempotencyKeyReusedError      the same key, another body
     ├── RequestInProgressError         the same key, and its first request is still under way
+    ├── SendSmsError                   nothing was accepted for this message; its `cause` says why
     ├── NotFoundHereError              no such resource of this caller's
     ├── WebhookError
     │   ├── WebhookForbiddenError      no live token
@@ -76,6 +77,16 @@ class RequestInProgressError(IdentifiedError):
     """The first request under this key has not ended yet."""
 
     retryable = True
+
+
+class SendSmsError(SwitchboardError):
+    """Nothing was accepted for this message, and why. `cause` decides the answer."""
+
+    def __init__(self, cause: SwitchboardError, *, smsid: str, replayed: bool = False) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+        self.smsid = smsid
+        self.replayed = replayed
 
 
 class NotFoundHereError(SwitchboardError):

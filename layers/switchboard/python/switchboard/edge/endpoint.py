@@ -11,11 +11,10 @@ from typing import Any
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from switchboard.domain.errors import LockedOutError, StoreError, SwitchboardError
+from switchboard.domain.errors import LockedOutError, SendSmsError, StoreError, SwitchboardError
 from switchboard.edge.http import InboundRequest, Reply
 from switchboard.edge.observability import logger, metrics
 from switchboard.edge.problems import UNEXPECTED, problem_reply, reply_to
-from switchboard.usecases.send_sms import SendSmsError
 
 Endpoint = Callable[[InboundRequest, LambdaContext], Reply]
 Handler = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]

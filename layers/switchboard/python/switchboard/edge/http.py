@@ -68,7 +68,8 @@ class InboundRequest:
         if len(self.body) > limit_bytes:
             raise PayloadTooLargeError(f"the body is larger than {limit_bytes} bytes")
         try:
-            parsed = json.loads(self.body, object_pairs_hook=_without_duplicates, parse_constant=_no_constant)
+            text = self.body.decode("utf-8")
+            parsed = json.loads(text, object_pairs_hook=_without_duplicates, parse_constant=_no_constant)
             # A lone surrogate can be written in JSON and cannot be stored or sent: it has no UTF-8.
             json.dumps(parsed, ensure_ascii=False).encode()
         except (ValueError, RecursionError):

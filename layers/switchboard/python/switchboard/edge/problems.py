@@ -17,18 +17,19 @@ from switchboard.domain.errors import (
     LockedOutError,
     NoSlotError,
     NotFoundHereError,
+    OutcomeUnknownError,
     PayloadTooLargeError,
     ProviderError,
     QuotaExceededError,
     RefusedError,
     RequestInProgressError,
+    SendSmsError,
     StoreError,
     SwitchboardError,
     WebhookForbiddenError,
     WebhookUnreadableError,
 )
 from switchboard.edge.http import ClientUnknownError, MalformedRequestError, Reply
-from switchboard.usecases.send_sms import SendSmsError
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,9 @@ PROBLEMS: dict[type[SwitchboardError], Problem] = {
     ),
     ProviderError: Problem(
         HTTPStatus.SERVICE_UNAVAILABLE, "provider_unavailable", "The provider cannot be reached; nothing was sent", 5
+    ),
+    OutcomeUnknownError: Problem(
+        HTTPStatus.BAD_GATEWAY, "provider_outcome_unknown", "Nobody can know what the provider made of it"
     ),
     AuthenticationFailedError: _CONFIGURATION,
     AddressBlockedError: _CONFIGURATION,

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, quote_from_bytes
 
 from switchboard.domain.errors import ConfigurationError, WebhookForbiddenError, WebhookUnreadableError
 from switchboard.edge.http import InboundRequest
-from switchboard.ports import RawCallback
+from switchboard.ports.reports import RawCallback
 
 # Far more than a provider ever sends, and little enough to read at once.
 BODY_LIMIT_BYTES = 65_536

@@ -15,7 +15,8 @@ from switchboard.domain.errors import (
     OutcomeUnknownError,
     ProviderError,
 )
-from switchboard.ports import CircuitRule, Clock, LaneMove, LaneState, LaneStore
+from switchboard.ports.clock import Clock
+from switchboard.ports.lanes import CircuitRule, LaneMove, LaneState, LaneStore
 
 _SECOND_US = 1_000_000
 

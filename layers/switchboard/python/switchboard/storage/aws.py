@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
     from mypy_boto3_sqs import SQSClient
 
-# Short, so that a store which does not answer is found out well before the Lambda's own end: 3 s at the most, and
-# twice that where a write is insisted on.
-_CONFIG = Config(connect_timeout=0.5, read_timeout=1, retries={"mode": "standard", "total_max_attempts": 2})
+# A try ends within 3 s. DynamoDB gets one: whether it may be made again is the use cases' decision (`insist`), who know
+# how much time there is before the Lambda's own end.
+_TRIES = {"dynamodb": 1}
+_USUAL_TRIES = 2
 
 
 @cache
@@ -31,7 +32,9 @@ def _session() -> boto3.Session:
 
 @cache
 def _client(service: str) -> Any:
-    return cast("Any", _session()).client(service, config=_CONFIG)
+    tries = _TRIES.get(service, _USUAL_TRIES)
+    config = Config(connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": tries})
+    return cast("Any", _session()).client(service, config=config)
 
 
 def dynamodb() -> DynamoDBClient:

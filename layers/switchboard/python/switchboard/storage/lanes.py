@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 from botocore.exceptions import ClientError
 
-from switchboard.ports import CircuitRule, LaneMove, LaneState
+from switchboard.ports.lanes import CircuitRule, LaneMove, LaneState
 from switchboard.storage.aws import store_errors
-from switchboard.storage.message_items import to_attributes
+from switchboard.storage.items import to_attributes
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 # The text of CircuitRule.is_closed in DynamoDB's own terms.
 _CIRCUIT_CLOSED = (
     "attribute_not_exists(blocked_by) AND (attribute_not_exists(streak) OR streak < :limit"
-    " OR (tried_version <> :version AND streak < :ceiling))"
+    " OR (NOT contains(tried, :version) AND streak < :ceiling))"
 )
 
 
@@ -31,7 +31,7 @@ class DynamoDbLaneStore:
     def append(self, lane: str, *, step_us: int, now_us: int, latest_us: int, rule: CircuitRule) -> LaneMove:
         return self._move(
             lane,
-            update="SET cursor_us = cursor_us + :step, tried_version = :version",
+            update="SET cursor_us = cursor_us + :step ADD tried :tried",
             condition="cursor_us BETWEEN :now AND :latest",
             values={":step": step_us, ":now": now_us, ":latest": latest_us},
             rule=rule,
@@ -40,7 +40,7 @@ class DynamoDbLaneStore:
     def restart(self, lane: str, *, step_us: int, now_us: int, rule: CircuitRule) -> LaneMove:
         return self._move(
             lane,
-            update="SET cursor_us = :next, tried_version = :version",
+            update="SET cursor_us = :next ADD tried :tried",
             condition="(attribute_not_exists(cursor_us) OR cursor_us < :now)",
             values={":next": now_us + step_us, ":now": now_us},
             rule=rule,
@@ -63,7 +63,7 @@ class DynamoDbLaneStore:
                 self._client.update_item(
                     TableName=self._table,
                     Key=_key(lane),
-                    UpdateExpression="REMOVE streak",
+                    UpdateExpression="REMOVE streak, tried",
                     ConditionExpression="streak = :seen",
                     ExpressionAttributeValues=to_attributes({":seen": seen}),
                 )
@@ -82,7 +82,12 @@ class DynamoDbLaneStore:
     def _move(
         self, lane: str, *, update: str, condition: str, values: Mapping[str, Any], rule: CircuitRule
     ) -> LaneMove:
-        circuit = {":limit": rule.limit, ":version": rule.version, ":ceiling": rule.ceiling}
+        circuit = {
+            ":limit": rule.limit,
+            ":ceiling": rule.ceiling,
+            ":version": rule.version,
+            ":tried": {rule.version},
+        }
         with store_errors("reserve slot"):
             try:
                 answer = self._client.update_item(
@@ -110,7 +115,7 @@ def _lane_from(item: Mapping[str, Any]) -> LaneState:
     return LaneState(
         cursor_us=number("cursor_us"),
         streak=number("streak"),
-        tried_version=item.get("tried_version", {}).get("S", ""),
+        tried=frozenset(item.get("tried", {}).get("SS", ())),
         blocked_by=item.get("blocked_by", {}).get("S"),
     )
 

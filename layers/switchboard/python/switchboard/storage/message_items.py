@@ -7,27 +7,17 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+from boto3.dynamodb.types import TypeDeserializer
 
-from switchboard.domain.delivery import DeliveryReport, ReportFact
+from switchboard.domain.delivery import ReportFact
 from switchboard.domain.instants import from_rfc3339, to_rfc3339
 from switchboard.domain.messages import Claim, Message, Outcome, OutcomeKind, SmsContent, TextMeasure
+from switchboard.storage.items import REPORT, to_attributes
 
 Item = Mapping[str, Any]
 
 OPEN = "open"
-_REPORT = "report|"
-_serialize = TypeSerializer().serialize
 _deserialize = TypeDeserializer().deserialize
-
-
-def to_attributes(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Plain values as DynamoDB attribute values; None is left out."""
-    return {name: _serialize(value) for name, value in values.items() if value is not None}
-
-
-def message_key(smsid: str) -> dict[str, Any]:
-    return to_attributes({"pk": f"SMS#{smsid}"})
 
 
 def list_position(message: Message) -> str:
@@ -50,11 +40,6 @@ def outcome_value(outcome: Outcome) -> dict[str, str]:
 
 def content_value(content: SmsContent) -> dict[str, str]:
     return {name: value for name, value in asdict(content).items() if value is not None}
-
-
-def report_attribute(report: DeliveryReport) -> str:
-    """One attribute for each (status, number): the same report again finds its own place."""
-    return f"{_REPORT}{report.recipient or ''}|{report.status}"
 
 
 def message_item(message: Message, *, due: datetime | None, expires_at: int) -> dict[str, Any]:
@@ -114,8 +99,8 @@ def message_from(item: Item | None) -> Message | None:
 def _reports(values: Mapping[str, Any]) -> tuple[ReportFact, ...]:
     facts = []
     for name, first_seen_at in values.items():
-        if name.startswith(_REPORT):
-            recipient, _, status = name.removeprefix(_REPORT).partition("|")
+        if name.startswith(REPORT):
+            recipient, _, status = name.removeprefix(REPORT).partition("|")
             facts.append(ReportFact(status, recipient or None, from_rfc3339(first_seen_at)))
     return tuple(sorted(facts, key=lambda fact: (fact.first_seen_at, fact.status)))
 

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 from botocore.exceptions import ClientError
 
-from switchboard.domain.delivery import DeliveryReport
 from switchboard.domain.errors import FieldProblem, InvalidRequestError
 from switchboard.domain.instants import from_rfc3339, to_rfc3339
 from switchboard.domain.messages import Claim, Deadlines, Message, Outcome, OutcomeKind, next_due
-from switchboard.ports import ClaimAnswer, MessagePage
+from switchboard.ports.messages import ClaimAnswer, MessagePage
 from switchboard.storage.aws import store_errors
+from switchboard.storage.items import message_key, to_attributes
 from switchboard.storage.message_items import (
     OPEN,
     Item,
@@ -22,12 +22,10 @@ from switchboard.storage.message_items import (
     content_value,
     message_from,
     message_item,
-    message_key,
     outcome_value,
     recipient_partition,
-    report_attribute,
-    to_attributes,
 )
+from switchboard.storage.reports import DynamoDbReportStore
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -37,14 +35,12 @@ _POSITION_LENGTH = 24 + 1
 _BATCH_GET_LIMIT = 100
 
 
-class DynamoDbMessageStore:
+class DynamoDbMessageStore(DynamoDbReportStore):
     """A MessageStore over one table. `retention` is how long an item is kept after its creation."""
 
     def __init__(self, *, client: DynamoDBClient, table: str, deadlines: Deadlines, retention: timedelta) -> None:
-        self._client = client
-        self._table = table
+        super().__init__(client=client, table=table, retention=retention)
         self._deadlines = deadlines
-        self._retention = retention
 
     def create(self, message: Message) -> ClaimAnswer:
         item = message_item(message, due=self._due(message), expires_at=self._expiry(message.created_at))
@@ -121,22 +117,6 @@ class DynamoDbMessageStore:
             values=values,
         )
         return answer.message or settled
-
-    def record_report(self, report: DeliveryReport, *, seen_at: datetime) -> bool:
-        with store_errors("record report"):
-            answer = self._client.update_item(
-                TableName=self._table,
-                Key=message_key(report.smsid),
-                UpdateExpression=(
-                    "SET #report = if_not_exists(#report, :seen), expires_at = if_not_exists(expires_at, :expiry)"
-                ),
-                ExpressionAttributeNames={"#report": report_attribute(report)},
-                ExpressionAttributeValues=to_attributes(
-                    {":seen": to_rfc3339(seen_at), ":expiry": self._expiry(seen_at)}
-                ),
-                ReturnValues="ALL_OLD",
-            )
-        return "fingerprint" in answer.get("Attributes", {})
 
     def record_silence(self, message: Message, *, at: datetime) -> None:
         claim = message.last_claim
@@ -276,9 +256,6 @@ class DynamoDbMessageStore:
 
     def _due(self, message: Message) -> datetime | None:
         return next_due(message, deadlines=self._deadlines)
-
-    def _expiry(self, instant: datetime) -> int:
-        return int((instant + self._retention).timestamp())
 
 
 def _check_position(position: str, *, lowest: str, highest: str) -> None:

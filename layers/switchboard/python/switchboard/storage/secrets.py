@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from switchboard.domain.errors import ConfigurationError
+from switchboard.domain.errors import ConfigurationError, StoreUnavailableError
 from switchboard.storage.aws import store_errors
 
 if TYPE_CHECKING:
@@ -43,9 +44,17 @@ class CachedSecret:
     def __call__(self) -> SecretValue:
         """Raises StoreUnavailableError, or ConfigurationError where it is not a JSON object."""
         now = self._monotonic()
-        if self._value is None or now - self._read_at > self._max_age_s:
+        if self._value is None:
             self._value, self._read_at = self._read(), now
+        elif now - self._read_at > self._max_age_s:
+            self._renew(now)
         return self._value
+
+    def _renew(self, now: float) -> None:
+        """A value that was good a moment ago is better than none: a callback that is refused may never come again."""
+        self._read_at = now
+        with suppress(StoreUnavailableError):
+            self._value = self._read()
 
     def forget(self) -> None:
         """The next use reads it anew: it may have been replaced."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from switchboard.domain.delivery import DeliveryReport
 from switchboard.domain.instants import from_rfc3339, to_rfc3339
-from switchboard.ports import HeldReport, RawCallback
+from switchboard.ports.reports import HeldReport, RawCallback
 from switchboard.storage.aws import store_errors
 
 if TYPE_CHECKING:

@@ -9,7 +9,9 @@ from datetime import datetime
 from switchboard.domain.delivery import StatusTable
 from switchboard.domain.errors import NotFoundHereError
 from switchboard.domain.messages import Deadlines, Message, SmsState, Standing, is_smsid, standing_of
-from switchboard.ports import Clock, MessageStore
+from switchboard.ports.clock import Clock
+from switchboard.ports.messages import MessageStore
+from switchboard.usecases.insistence import insist
 
 # A filter by state reads facts until a page is full; this bounds what one request may read.
 _PAGES_READ_AT_MOST = 8
@@ -56,7 +58,7 @@ class QuerySms:
 
     def one(self, smsid: str, *, client: str) -> SmsView:
         """Raises NotFoundHereError, StoreUnavailableError."""
-        message = self._messages.get(smsid) if is_smsid(smsid) else None
+        message = insist(lambda: self._messages.get(smsid)) if is_smsid(smsid) else None
         if message is None or message.client != client:
             raise NotFoundHereError("no message has this smsid")
         return self.view(message)

@@ -6,7 +6,8 @@ from enum import StrEnum
 
 from switchboard.domain.delivery import DeliveryReport
 from switchboard.domain.errors import StoreUnavailableError
-from switchboard.ports import CallbackVault, Clock, HeldReport, MessageStore, RawCallback
+from switchboard.ports.clock import Clock
+from switchboard.ports.reports import CallbackVault, HeldReport, RawCallback, ReportStore
 
 
 class ReportOutcome(StrEnum):
@@ -20,7 +21,7 @@ class ReportOutcome(StrEnum):
 class RecordDeliveryReport:
     """A provider may never repeat a report, so one that the state table cannot take now is held in the vault."""
 
-    def __init__(self, *, messages: MessageStore, vault: CallbackVault, clock: Clock) -> None:
+    def __init__(self, *, messages: ReportStore, vault: CallbackVault, clock: Clock) -> None:
         self._messages = messages
         self._vault = vault
         self._clock = clock

@@ -5,9 +5,14 @@ from __future__ import annotations
 from enum import StrEnum
 
 from switchboard.domain.errors import AddressBlockedError, AuthenticationFailedError, QuotaExceededError
-from switchboard.domain.messages import Claim, OutcomeKind
-from switchboard.ports import ClaimIds, Clock, MessageStore, Outbox
-from switchboard.usecases.submission import Submission, insist
+from switchboard.domain.messages import Claim, Message, OutcomeKind
+from switchboard.ports.clock import ClaimIds, Clock
+from switchboard.ports.messages import MessageStore, Outbox
+from switchboard.usecases.insistence import insist
+from switchboard.usecases.submission import Submission
+
+# Below SQS's own limit of 900 s, and below the time after which the sweep puts a silent message into the queue again.
+_LONGEST_DELAY_S = 600
 
 
 class QueuedOutcome(StrEnum):
@@ -54,7 +59,11 @@ class SendQueuedSms:
             return QueuedOutcome.NOTHING_TO_DO
         submitted = self._submission.run(answer.message, claim)
         if submitted.outcome.kind is OutcomeKind.NOT_SENT:
-            self._outbox.put(smsid, delay_s=self._put_back_delay_s)
+            self._outbox.put(smsid, delay_s=self._delay_s(submitted.message))
             ours = isinstance(submitted.error, AuthenticationFailedError | AddressBlockedError | QuotaExceededError)
             return QueuedOutcome.REFUSED_US if ours else QueuedOutcome.PUT_BACK
         return QueuedOutcome(submitted.outcome.kind.value)
+
+    def _delay_s(self, message: Message) -> int:
+        """Longer after each attempt: what failed often will not succeed at once, and each attempt is a fact to keep."""
+        return min(_LONGEST_DELAY_S, self._put_back_delay_s * len(message.claims))

@@ -14,8 +14,8 @@ from switchboard.domain.errors import (
     InvalidRequestError,
     RefusedError,
     RequestInProgressError,
+    SendSmsError,
     StoreUnavailableError,
-    SwitchboardError,
 )
 from switchboard.domain.instants import to_rfc3339
 from switchboard.domain.messages import (
@@ -28,8 +28,10 @@ from switchboard.domain.messages import (
     TextMeasure,
     standing_of,
 )
-from switchboard.ports import ClaimIds, Clock, MessageStore, Outbox
-from switchboard.usecases.submission import Submission, insist
+from switchboard.ports.clock import ClaimIds, Clock
+from switchboard.ports.messages import MessageStore, Outbox
+from switchboard.usecases.insistence import insist
+from switchboard.usecases.submission import Submission
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,16 +53,6 @@ class SentSms:
 
     message: Message
     replayed: bool
-
-
-class SendSmsError(SwitchboardError):
-    """Nothing was accepted for this message, and why. `cause` decides the answer."""
-
-    def __init__(self, cause: SwitchboardError, *, smsid: str, replayed: bool = False) -> None:
-        super().__init__(str(cause))
-        self.cause = cause
-        self.smsid = smsid
-        self.replayed = replayed
 
 
 class SendSms:

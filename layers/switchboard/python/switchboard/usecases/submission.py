@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import TypeVar
 
 from switchboard.domain.errors import (
     ConfigurationError,
@@ -19,21 +17,11 @@ from switchboard.domain.errors import (
     SwitchboardError,
 )
 from switchboard.domain.messages import Claim, Message, Outcome, OutcomeKind
-from switchboard.ports import Clock, MessageStore, SendGate, SmsProvider, SmsSubmission
-
-T = TypeVar("T")
-
-_TRIES_AT_THE_STORE = 2
-
-
-def insist(write: Callable[[], T]) -> T:
-    """Makes a repeatable write again while the store gives no answer. Raises the last StoreUnavailableError."""
-    for _ in range(_TRIES_AT_THE_STORE - 1):
-        try:
-            return write()
-        except StoreUnavailableError:
-            continue
-    return write()
+from switchboard.ports.clock import Clock
+from switchboard.ports.gate import SendGate
+from switchboard.ports.messages import MessageStore
+from switchboard.ports.providers import SmsProvider, SmsSubmission
+from switchboard.usecases.insistence import insist
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,10 @@ from enum import StrEnum
 
 from switchboard.domain.delivery import StatusTable
 from switchboard.domain.messages import Deadlines, Message, SmsState, next_due, standing_of
-from switchboard.ports import CallbackVault, Clock, HeldReport, MessageStore, Outbox
-from switchboard.usecases.submission import insist
+from switchboard.ports.clock import Clock
+from switchboard.ports.messages import MessageStore, Outbox
+from switchboard.ports.reports import CallbackVault, HeldReport
+from switchboard.usecases.insistence import insist
 
 
 class SweepAction(StrEnum):

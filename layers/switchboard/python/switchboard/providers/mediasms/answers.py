@@ -14,7 +14,7 @@ from switchboard.domain.errors import (
     RateLimitedError,
     UnexpectedAnswerError,
 )
-from switchboard.ports import Receipt
+from switchboard.ports.providers import Receipt
 from switchboard.providers.mediasms.codes import ACCEPTED_CODE, REFUSALS
 
 PROVIDER: Final = "mediasms"

@@ -13,7 +13,7 @@ from switchboard.domain.carriers import Carrier
 from switchboard.domain.errors import ConfigurationError, FieldProblem, InvalidRequestError
 from switchboard.domain.phone_numbers import PhoneNumber
 from switchboard.domain.shift_jis import normalise
-from switchboard.ports import Receipt, SmsSubmission
+from switchboard.ports.providers import Receipt, SmsSubmission
 from switchboard.providers.mediasms.answers import PROVIDER, receipt_for
 from switchboard.providers.mediasms.parameters import CARRIER_DIGITS, OVERSEAS, SMS_ONLY, MediaSmsRequest
 from switchboard.providers.transport import Connection, split_endpoint

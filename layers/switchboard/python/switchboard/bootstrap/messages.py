@@ -1,0 +1,43 @@
+"""What the applications that read or write whole messages are made of."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from switchboard.bootstrap.parts import CLOCK
+from switchboard.config import StateSettings
+from switchboard.domain.messages import Deadlines
+from switchboard.providers.mediasms.codes import DELIVERY_STATUSES
+from switchboard.storage import aws
+from switchboard.storage.messages import DynamoDbMessageStore
+from switchboard.storage.outbox import SqsOutbox
+from switchboard.usecases.query_sms import QuerySms
+
+
+def deadlines(settings: StateSettings) -> Deadlines:
+    """By when something must have been heard, as this deployment has it."""
+    return Deadlines(
+        delivery_after_claim=timedelta(hours=settings.delivery_window_hours),
+        submission_after_request=timedelta(hours=settings.queue_validity_hours),
+        requeue_after_queued=timedelta(minutes=settings.requeue_minutes),
+    )
+
+
+def message_store(settings: StateSettings) -> DynamoDbMessageStore:
+    """The state table's messages."""
+    return DynamoDbMessageStore(
+        client=aws.dynamodb(),
+        table=settings.state_table,
+        deadlines=deadlines(settings),
+        retention=settings.retention,
+    )
+
+
+def query(settings: StateSettings, messages: DynamoDbMessageStore) -> QuerySms:
+    """Where messages stand, by MediaSMS' status table."""
+    return QuerySms(messages=messages, clock=CLOCK, statuses=DELIVERY_STATUSES, deadlines=deadlines(settings))
+
+
+def outbox(queue_url: str) -> SqsOutbox:
+    """The queue of messages waiting for room."""
+    return SqsOutbox(client=aws.sqs, queue_url=queue_url)

@@ -1,0 +1,47 @@
+"""The application of `functions/send_sms`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+from switchboard.bootstrap.messages import deadlines, message_store, outbox, query
+from switchboard.bootstrap.parts import CLOCK
+from switchboard.bootstrap.sender import new_id, submission
+from switchboard.config import SendSmsSettings
+from switchboard.domain.delivery import StatusTable
+from switchboard.domain.sms_requests import SmsRules
+from switchboard.providers.mediasms.codes import DELIVERY_STATUSES
+from switchboard.usecases.query_sms import QuerySms
+from switchboard.usecases.send_sms import SendSms
+
+
+@dataclass(frozen=True, slots=True)
+class SendSmsApplication:
+    """What the handler calls."""
+
+    rules: SmsRules
+    send: SendSms
+    query: QuerySms
+    statuses: StatusTable
+
+
+@cache
+def application() -> SendSmsApplication:
+    """Built once a container. Raises ConfigurationError."""
+    settings = SendSmsSettings.load()
+    messages = message_store(settings)
+    return SendSmsApplication(
+        rules=SmsRules(long_sms=settings.long_sms, overseas_allowed=settings.overseas_sms),
+        send=SendSms(
+            messages=messages,
+            submission=submission(settings, messages),
+            outbox=outbox(settings.outbox_queue_url),
+            clock=CLOCK,
+            new_id=new_id,
+            statuses=DELIVERY_STATUSES,
+            deadlines=deadlines(settings),
+        ),
+        query=query(settings, messages),
+        statuses=DELIVERY_STATUSES,
+    )

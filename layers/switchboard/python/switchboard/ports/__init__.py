@@ -1,0 +1,1 @@
+"""What the use cases need from the outside, as Protocols; one module a topic, so that nobody loads another's."""

@@ -1,0 +1,27 @@
+"""Plain values as DynamoDB's, and where in the StateTable a message and its reports lie."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from boto3.dynamodb.types import TypeSerializer
+
+from switchboard.domain.delivery import DeliveryReport
+
+REPORT = "report|"
+_serialize = TypeSerializer().serialize
+
+
+def to_attributes(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Plain values as DynamoDB attribute values; None is left out."""
+    return {name: _serialize(value) for name, value in values.items() if value is not None}
+
+
+def message_key(smsid: str) -> dict[str, Any]:
+    return to_attributes({"pk": f"SMS#{smsid}"})
+
+
+def report_attribute(report: DeliveryReport) -> str:
+    """One attribute for each (status, number): the same report again finds its own place."""
+    return f"{REPORT}{report.recipient or ''}|{report.status}"

@@ -1,0 +1,55 @@
+"""Messages, requests and reports for tests, complete but for what a test cares about."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from switchboard.domain.delivery import DeliveryReport
+from switchboard.domain.messages import Claim, Deadlines, Message, Outcome, OutcomeKind, SmsContent, TextMeasure
+from switchboard.usecases.send_sms import SendSmsCommand
+from tests.fakes import START
+
+CLIENT = "client1"
+RECIPIENT = "+819000000001"
+OTHER_RECIPIENT = "+819000000002"
+CONTENT = SmsContent(text="text")
+DEADLINES = Deadlines()
+MINUTE = timedelta(minutes=1)
+
+
+def a_message(smsid: str = "sms1", *, at: datetime = START, claim_id: str = "first", **facts: Any) -> Message:
+    """A message asked for, and claimed for the first time, at `at`."""
+    return Message(
+        **{
+            "smsid": smsid,
+            "client": CLIENT,
+            "recipient": RECIPIENT,
+            "fingerprint": "fingerprint",
+            "created_at": at,
+            "submit_before": at + DEADLINES.submission_after_request,
+            "content": CONTENT,
+            "measure": TextMeasure(characters=4, bytes_sjis=4, parts=1),
+            "claims": (Claim(id=claim_id, at=at),),
+            **facts,
+        }
+    )
+
+
+def a_command(**asked: Any) -> SendSmsCommand:
+    """A request with an idempotency key."""
+    return SendSmsCommand(
+        **{"client": CLIENT, "recipient": RECIPIENT, "content": CONTENT, "idempotency_key": "order-1", **asked}
+    )
+
+
+def a_claim(claim_id: str, *, at: datetime = START) -> Claim:
+    return Claim(id=claim_id, at=at)
+
+
+def an_outcome(kind: OutcomeKind, *, at: datetime = START, code: str | None = None) -> Outcome:
+    return Outcome(kind=kind, at=at, provider_code=code)
+
+
+def a_report(status: str, smsid: str = "sms1", *, recipient: str | None = RECIPIENT) -> DeliveryReport:
+    return DeliveryReport(smsid=smsid, status=status, recipient=recipient)

@@ -1,0 +1,140 @@
+"""Stores by both of their implementations: the fake, and the adapter on an AWS that moto plays in this process."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Final
+
+import boto3
+import pytest
+from moto import mock_aws
+from moto.dynamodb.responses import DynamoHandler
+
+from switchboard.ports.lanes import LaneStore
+from switchboard.ports.messages import MessageStore
+from switchboard.ports.reports import CallbackVault
+from switchboard.storage.lanes import DynamoDbLaneStore
+from switchboard.storage.messages import DynamoDbMessageStore
+from switchboard.storage.vault import S3CallbackVault
+from tests.builders import DEADLINES
+from tests.fakes import InMemoryCallbackVault, InMemoryLaneStore, InMemoryMessageStore
+from tests.tables import limits_table, state_table
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sqs import SQSClient
+
+RETENTION = timedelta(days=400)
+IMPLEMENTATIONS = ["in memory", "AWS"]
+REGION: Final = "ap-northeast-1"
+
+
+@dataclass(frozen=True, slots=True)
+class Aws:
+    """Clients of the AWS in this process."""
+
+    dynamodb: DynamoDBClient
+    s3: S3Client
+    sqs: SQSClient
+    numbers: Iterator[int] = field(default_factory=itertools.count)
+
+    def unique(self, stem: str) -> str:
+        """A name that no other test uses."""
+        return f"{stem}-{next(self.numbers)}"
+
+
+@contextmanager
+def _one_call_at_a_time() -> Iterator[None]:
+    """moto's DynamoDB checks a condition and writes in two steps, so that two threads may both pass the check."""
+    lock, call_action = Lock(), DynamoHandler.call_action
+
+    def locked(*args: Any, **kwargs: Any) -> Any:
+        with lock:
+            return call_action(*args, **kwargs)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(DynamoHandler, "call_action", locked)
+        yield
+
+
+@pytest.fixture(scope="module")
+def aws() -> Iterator[Aws]:
+    with mock_aws(), _one_call_at_a_time():
+        session = boto3.Session(region_name=REGION, aws_access_key_id="none", aws_secret_access_key="none")
+        yield Aws(session.client("dynamodb"), session.client("s3"), session.client("sqs"))
+
+
+@pytest.fixture
+def state_table_name(aws: Aws) -> str:
+    name = aws.unique("state")
+    aws.dynamodb.create_table(**state_table(name))
+    return name
+
+
+@pytest.fixture
+def limits_table_name(aws: Aws) -> str:
+    name = aws.unique("limits")
+    aws.dynamodb.create_table(**limits_table(name))
+    return name
+
+
+@pytest.fixture
+def dynamodb_messages(aws: Aws, state_table_name: str) -> DynamoDbMessageStore:
+    return DynamoDbMessageStore(client=aws.dynamodb, table=state_table_name, deadlines=DEADLINES, retention=RETENTION)
+
+
+@pytest.fixture(params=IMPLEMENTATIONS)
+def messages(request: pytest.FixtureRequest) -> MessageStore:
+    if request.param == "in memory":
+        return InMemoryMessageStore(deadlines=DEADLINES)
+    store: MessageStore = request.getfixturevalue("dynamodb_messages")
+    return store
+
+
+@pytest.fixture
+def dynamodb_lanes(aws: Aws, limits_table_name: str) -> DynamoDbLaneStore:
+    return DynamoDbLaneStore(client=aws.dynamodb, table=limits_table_name)
+
+
+@pytest.fixture(params=IMPLEMENTATIONS)
+def lanes(request: pytest.FixtureRequest) -> LaneStore:
+    if request.param == "in memory":
+        return InMemoryLaneStore()
+    store: LaneStore = request.getfixturevalue("dynamodb_lanes")
+    return store
+
+
+@pytest.fixture
+def bucket(aws: Aws) -> str:
+    name = aws.unique("bucket")
+    aws.s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})
+    return name
+
+
+@pytest.fixture
+def s3_vault(aws: Aws, bucket: str) -> S3CallbackVault:
+    return S3CallbackVault(client=lambda: aws.s3, bucket=bucket)
+
+
+@pytest.fixture(params=IMPLEMENTATIONS)
+def vault(request: pytest.FixtureRequest) -> CallbackVault:
+    if request.param == "in memory":
+        return InMemoryCallbackVault()
+    store: CallbackVault = request.getfixturevalue("s3_vault")
+    return store
+
+
+@pytest.fixture
+def dynamodb_calls(aws: Aws) -> Iterator[list[str]]:
+    """The names of the DynamoDB operations called during the test, in order."""
+    calls: list[str] = []
+    record: Callable[..., None] = lambda model, **_: calls.append(model.name)  # noqa: E731
+    aws.dynamodb.meta.events.register("before-call.dynamodb", record)
+    yield calls
+    aws.dynamodb.meta.events.unregister("before-call.dynamodb", record)

@@ -1,0 +1,108 @@
+"""What every CallbackVault does: it keeps what came until it can be acted on, and what nobody could read as it was."""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import replace
+
+import pytest
+
+from switchboard.domain.delivery import DeliveryReport
+from switchboard.domain.errors import StoreUnavailableError
+from switchboard.ports.reports import CallbackVault, HeldReport, RawCallback
+from switchboard.storage.vault import S3CallbackVault
+from tests.builders import MINUTE, a_report
+from tests.contract.conftest import Aws
+from tests.fakes import START
+
+RAW = RawCallback(
+    route="mediasms/delivery",
+    method="POST",
+    query="a=%ff",
+    content_type="application/x-www-form-urlencoded",
+    body=b"\x00\xff\x83\x5c",
+)
+
+
+def _held(vault: CallbackVault, *, limit: int = 100) -> list[HeldReport]:
+    return [replace(held, handle="") for held in vault.held(limit=limit)]
+
+
+def test_nothing_is_held_at_first(vault: CallbackVault) -> None:
+    assert _held(vault) == []
+
+
+def test_what_is_held_comes_back_oldest_first(vault: CallbackVault) -> None:
+    reports = [HeldReport(a_report(str(number)), START + number * MINUTE) for number in (2, 0, 1)]
+    for report in reports:
+        vault.hold(report)
+    assert _held(vault) == [reports[1], reports[2], reports[0]]
+
+
+def test_no_more_comes_back_than_asked_for(vault: CallbackVault) -> None:
+    for number in range(3):
+        vault.hold(HeldReport(a_report("1", f"sms{number}"), START + number * MINUTE))
+    assert [held.report.smsid for held in _held(vault, limit=2)] == ["sms0", "sms1"]
+
+
+@pytest.mark.parametrize("report", [a_report("1", recipient=None), a_report("圏外・OFF"), a_report("1", "x" * 50)])
+def test_a_report_comes_back_as_it_was(vault: CallbackVault, report: DeliveryReport) -> None:
+    held = HeldReport(report, START)
+    vault.hold(held)
+    assert _held(vault) == [held]
+
+
+def test_two_reports_of_one_moment_are_both_held(vault: CallbackVault) -> None:
+    for status in ("14", "1"):
+        vault.hold(HeldReport(a_report(status), START))
+    assert {held.report.status for held in _held(vault)} == {"14", "1"}
+
+
+def test_a_report_held_twice_because_the_answer_was_lost_is_held_once(vault: CallbackVault) -> None:
+    for _ in range(2):
+        vault.hold(HeldReport(a_report("1"), START))
+    assert len(_held(vault)) == 1
+
+
+def test_what_is_let_go_of_is_held_no_longer_and_the_rest_is(vault: CallbackVault) -> None:
+    for status in ("14", "1"):
+        vault.hold(HeldReport(a_report(status), START))
+    first, second = vault.held(limit=10)
+    for _ in range(2):
+        vault.release(first)
+    assert _held(vault) == [replace(second, handle="")]
+
+
+def test_what_is_quarantined_is_not_held(vault: CallbackVault) -> None:
+    vault.quarantine(RAW, reason="no smsid", at=START)
+    assert _held(vault) == []
+
+
+def test_what_is_quarantined_is_kept_byte_for_byte_with_why(aws: Aws, bucket: str, s3_vault: S3CallbackVault) -> None:
+    for _ in range(2):
+        s3_vault.quarantine(RAW, reason="no smsid", at=START)
+    [entry] = aws.s3.list_objects_v2(Bucket=bucket)["Contents"]
+    assert entry["Key"].startswith("quarantine/mediasms/delivery/2026/11/22/2026-11-22T03:04:05.678Z-")
+    kept = json.load(aws.s3.get_object(Bucket=bucket, Key=entry["Key"])["Body"])
+    assert base64.b64decode(kept.pop("body_base64")) == RAW.body
+    assert kept == {
+        "route": "mediasms/delivery",
+        "method": "POST",
+        "query": "a=%ff",
+        "content_type": "application/x-www-form-urlencoded",
+        "reason": "no smsid",
+        "received_at": "2026-11-22T03:04:05.678Z",
+    }
+
+
+def test_a_bucket_that_does_not_answer_is_said_so(aws: Aws) -> None:
+    nowhere = S3CallbackVault(client=lambda: aws.s3, bucket="there-is-none")
+    for call in (
+        lambda: nowhere.quarantine(RAW, reason="", at=START),
+        lambda: nowhere.hold(HeldReport(a_report("1"), START)),
+        lambda: list(nowhere.held(limit=1)),
+        lambda: nowhere.release(HeldReport(a_report("1"), START, "held/x")),
+    ):
+        with pytest.raises(StoreUnavailableError, match="NoSuchBucket"):
+            call()

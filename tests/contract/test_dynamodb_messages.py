@@ -1,0 +1,164 @@
+"""What only the DynamoDB MessageStore has: what it costs, when an item expires, and how a failure looks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+import pytest
+from botocore.exceptions import EndpointConnectionError
+
+from switchboard.domain.errors import StoreUnavailableError
+from switchboard.domain.messages import OutcomeKind
+from switchboard.guard.gate import GateLimits, PacedGate
+from switchboard.ports.messages import MessageStore
+from switchboard.storage.lanes import DynamoDbLaneStore
+from switchboard.storage.messages import DynamoDbMessageStore
+from switchboard.usecases.send_sms import derived_smsid
+from tests.builders import CLIENT, DEADLINES, a_claim, a_command, a_message, a_report, an_outcome
+from tests.contract.conftest import RETENTION, Aws
+from tests.fakes import START, Ending, FixedClock, InMemoryOutbox, ScriptedProvider
+from tests.systems import System, assembled
+
+
+@dataclass(frozen=True, slots=True)
+class _Running:
+    clock: FixedClock
+    provider: ScriptedProvider
+    outbox: InMemoryOutbox
+    system: System
+
+
+@pytest.fixture
+def running(dynamodb_messages: DynamoDbMessageStore, dynamodb_lanes: DynamoDbLaneStore) -> _Running:
+    clock, provider, outbox = FixedClock(), ScriptedProvider(), InMemoryOutbox()
+    gate = PacedGate(
+        lanes=dynamodb_lanes, lane="lane", limits=GateLimits(requests_per_s=80), clock=clock, version=lambda: "v1"
+    )
+    system = assembled(messages=dynamodb_messages, outbox=outbox, provider=provider, clock=clock, gate=gate)
+    return _Running(clock, provider, outbox, system)
+
+
+def test_a_send_costs_two_writes_and_one_for_its_slot_and_reads_nothing(
+    running: _Running, dynamodb_calls: list[str]
+) -> None:
+    running.system.send(a_command())
+    assert dynamodb_calls == ["PutItem", "UpdateItem", "UpdateItem"]
+
+
+def test_a_busy_second_send_costs_no_more(running: _Running, dynamodb_calls: list[str]) -> None:
+    running.system.send(a_command())
+    running.system.send(a_command(idempotency_key="order-2"))
+    assert dynamodb_calls == ["PutItem", "UpdateItem", "UpdateItem"] * 2
+
+
+def test_a_replay_costs_one_refused_write(running: _Running, dynamodb_calls: list[str]) -> None:
+    running.system.send(a_command())
+    dynamodb_calls.clear()
+    assert running.system.send(a_command()).replayed
+    assert dynamodb_calls == ["PutItem"]
+
+
+def test_a_delivery_from_the_queue_costs_two_writes_and_one_for_its_slot(
+    running: _Running, dynamodb_calls: list[str]
+) -> None:
+    running.provider.script(Ending.RATE_LIMITED)
+    running.system.send(a_command())
+    running.clock.advance(timedelta(seconds=5))
+    dynamodb_calls.clear()
+    running.system.send_queued(running.outbox.entries.popleft())
+    assert dynamodb_calls == ["UpdateItem", "UpdateItem", "UpdateItem"]
+    dynamodb_calls.clear()
+    running.system.send_queued(derived_smsid(client=CLIENT, key="order-1"))
+    assert dynamodb_calls == ["UpdateItem"]
+
+
+def test_a_report_costs_one_write_and_reads_nothing(running: _Running, dynamodb_calls: list[str]) -> None:
+    running.system.record(a_report("1"))
+    assert dynamodb_calls == ["UpdateItem"]
+
+
+def test_a_sweep_that_finds_nothing_costs_one_query(running: _Running, dynamodb_calls: list[str]) -> None:
+    running.system.send(a_command())
+    dynamodb_calls.clear()
+    assert not running.system.sweep()
+    assert dynamodb_calls == ["Query"]
+
+
+def _attributes(aws: Aws, table: str, smsid: str = "sms1") -> dict[str, str]:
+    item = aws.dynamodb.get_item(TableName=table, Key={"pk": {"S": f"SMS#{smsid}"}})["Item"]
+    return {name: str(next(iter(value.values()))) for name, value in item.items()}
+
+
+EXPIRY = str(int((START + RETENTION).timestamp()))
+
+
+def test_every_item_expires_when_its_retention_ends(
+    aws: Aws, dynamodb_messages: DynamoDbMessageStore, state_table_name: str
+) -> None:
+    dynamodb_messages.create(a_message())
+    dynamodb_messages.record_report(a_report("1"), seen_at=START + timedelta(days=3))
+    dynamodb_messages.record_report(a_report("1", "orphan"), seen_at=START)
+    dynamodb_messages.record_report(a_report("14", "orphan"), seen_at=START + timedelta(days=3))
+    dynamodb_messages.bind_key("key1", "sms1", at=START)
+    dynamodb_messages.bind_key("key1", "sms1", at=START + timedelta(days=3))
+    for smsid in ("sms1", "orphan", "key1"):
+        assert _attributes(aws, state_table_name, smsid)["expires_at"] == EXPIRY
+
+
+def test_what_is_no_longer_awaited_leaves_the_index_of_what_is(
+    aws: Aws, dynamodb_messages: DynamoDbMessageStore, state_table_name: str
+) -> None:
+    message = a_message()
+    dynamodb_messages.create(message)
+    assert _attributes(aws, state_table_name)["obligation"] == "open"
+    dynamodb_messages.record_outcome(message, message.claims[0], an_outcome(OutcomeKind.REJECTED, code="560"))
+    assert not {"obligation", "due"} & _attributes(aws, state_table_name).keys()
+
+
+def test_a_text_is_nowhere_in_the_item_once_its_submission_is_decided(
+    aws: Aws, dynamodb_messages: DynamoDbMessageStore, state_table_name: str
+) -> None:
+    message = a_message()
+    dynamodb_messages.create(message)
+    assert "content" in _attributes(aws, state_table_name)
+    dynamodb_messages.record_outcome(message, message.claims[0], an_outcome(OutcomeKind.ACCEPTED))
+    assert "content" not in _attributes(aws, state_table_name)
+
+
+CALLS: list[Callable[[MessageStore], object]] = [
+    lambda messages: messages.create(a_message()),
+    lambda messages: messages.claim("sms1", a_claim("second")),
+    lambda messages: messages.bind_key("key1", "sms1", at=START),
+    lambda messages: messages.record_outcome(a_message(), a_claim("first"), an_outcome(OutcomeKind.ACCEPTED)),
+    lambda messages: messages.record_report(a_report("1"), seen_at=START),
+    lambda messages: messages.record_silence(a_message(), at=START),
+    lambda messages: messages.record_closed(a_message(), at=START),
+    lambda messages: messages.postpone(a_message(), until=START),
+    lambda messages: messages.get("sms1"),
+    lambda messages: messages.find(client=CLIENT, recipient=None, since=None, until=None, limit=1, position=None),
+    lambda messages: messages.overdue(now=START, limit=1),
+]
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_what_aws_refuses_is_said_without_its_text(aws: Aws, call: Callable[[MessageStore], object]) -> None:
+    store = DynamoDbMessageStore(client=aws.dynamodb, table="none", deadlines=DEADLINES, retention=RETENTION)
+    with pytest.raises(StoreUnavailableError, match=r"^[a-z ]+: ResourceNotFoundException$"):
+        call(store)
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_an_aws_that_does_not_answer_is_said_so(
+    aws: Aws, dynamodb_messages: DynamoDbMessageStore, call: Callable[[MessageStore], object]
+) -> None:
+    def unreachable(**_: object) -> None:
+        raise EndpointConnectionError(endpoint_url="https://dynamodb.invalid")
+
+    aws.dynamodb.meta.events.register("before-call.dynamodb", unreachable)
+    try:
+        with pytest.raises(StoreUnavailableError, match=r"^[a-z ]+: EndpointConnectionError$"):
+            call(dynamodb_messages)
+    finally:
+        aws.dynamodb.meta.events.unregister("before-call.dynamodb", unreachable)

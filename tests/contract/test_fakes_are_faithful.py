@@ -1,0 +1,136 @@
+"""Whatever is done to a message, in whatever order: the fake and the DynamoDB store answer alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from switchboard.domain.messages import Message, OutcomeKind
+from switchboard.ports.lanes import CircuitRule, LaneStore
+from switchboard.ports.messages import MessageStore
+from switchboard.storage.lanes import DynamoDbLaneStore
+from switchboard.storage.messages import DynamoDbMessageStore
+from tests.builders import DEADLINES, MINUTE, OTHER_RECIPIENT, RECIPIENT, a_claim, a_message, a_report, an_outcome
+from tests.contract.conftest import RETENTION, Aws
+from tests.fakes import START, InMemoryLaneStore, InMemoryMessageStore
+from tests.tables import limits_table, state_table
+
+SMSID = "sms1"
+_SOON, _LATE = START + timedelta(minutes=5), START + timedelta(days=400)
+CLAIMS = ["first", "second", "third"]
+_ALIKE = settings(max_examples=30, deadline=None, derandomize=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call, as a function of the store and of the message as its caller last saw it."""
+
+    name: str
+    arguments: tuple[Any, ...]
+    minutes: int
+    make: Callable[[MessageStore, Message, Any], object]
+
+    def __call__(self, store: MessageStore, seen: Message) -> object:
+        return self.make(store, seen, self)
+
+    def __repr__(self) -> str:
+        return f"{self.name}{self.arguments} at {self.minutes}"
+
+
+def _outcome(store: MessageStore, seen: Message, call: Call) -> object:
+    kind, queue = call.arguments
+    outcome = an_outcome(kind, at=START + call.minutes * MINUTE)
+    return store.record_outcome(seen, seen.claims[-1], outcome, queue=queue and kind is OutcomeKind.NOT_SENT)
+
+
+def _call(name: str, make: Callable[..., object], *arguments: st.SearchStrategy[Any]) -> st.SearchStrategy[Call]:
+    minutes = st.sampled_from([0, 1, 3, 16, 24 * 60, 72 * 60])
+    return st.builds(lambda given, at: Call(name, given, at, make), st.tuples(*arguments), minutes)
+
+
+def _at(call: Call) -> Any:
+    return START + call.minutes * MINUTE
+
+
+CALLS = st.one_of(
+    _call(
+        "create", lambda store, _, call: store.create(a_message(claim_id=call.arguments[0])), st.sampled_from(CLAIMS)
+    ),
+    _call(
+        "claim",
+        lambda store, _, call: store.claim(SMSID, a_claim(call.arguments[0], at=_at(call))),
+        st.sampled_from(CLAIMS),
+    ),
+    _call("outcome", _outcome, st.sampled_from(OutcomeKind), st.booleans()),
+    _call(
+        "report",
+        lambda store, _, call: store.record_report(
+            a_report(call.arguments[0], recipient=call.arguments[1]), seen_at=_at(call)
+        ),
+        st.sampled_from(["1", "14", "a|b"]),
+        st.sampled_from([RECIPIENT, OTHER_RECIPIENT, None]),
+    ),
+    _call("silence", lambda store, seen, call: store.record_silence(seen, at=_at(call))),
+    _call("closed", lambda store, seen, call: store.record_closed(seen, at=_at(call))),
+    _call("postpone", lambda store, seen, call: store.postpone(seen, until=_at(call))),
+    _call(
+        "bind", lambda store, _, call: store.bind_key(call.arguments[0], "x", at=START), st.sampled_from([SMSID, "k"])
+    ),
+)
+
+
+@_ALIKE
+@given(calls=st.lists(CALLS, max_size=14), begun=st.booleans())
+def test_every_sequence_of_calls_about_a_message_is_answered_alike(
+    aws: Aws, calls: Sequence[Call], begun: bool
+) -> None:
+    table = aws.unique("alike")
+    aws.dynamodb.create_table(**state_table(table))
+    real = DynamoDbMessageStore(client=aws.dynamodb, table=table, deadlines=DEADLINES, retention=RETENTION)
+    fake = InMemoryMessageStore(deadlines=DEADLINES)
+    seen = a_message()
+    if begun:
+        assert fake.create(seen) == real.create(seen)
+    for call in calls:
+        assert call(fake, seen) == call(real, seen), call
+        stored = fake.get(SMSID)
+        assert stored == real.get(SMSID), call
+        # Every other caller acts on what it saw some time ago.
+        seen = stored if stored is not None and call.minutes % 2 else seen
+        assert list(fake.overdue(now=_SOON, limit=9)) == list(real.overdue(now=_SOON, limit=9)), call
+    assert list(fake.overdue(now=_LATE, limit=9)) == list(real.overdue(now=_LATE, limit=9))
+
+
+RULES = st.builds(CircuitRule, version=st.sampled_from(["v1", "v2"]), limit=st.just(2), ceiling=st.just(4))
+TIMES = st.integers(min_value=1, max_value=50)
+LANE_CALLS = st.one_of(
+    st.builds(
+        lambda now, wait, rule: (
+            lambda lanes: lanes.append("lane", step_us=5, now_us=now, latest_us=now + wait, rule=rule)
+        ),
+        TIMES,
+        TIMES,
+        RULES,
+    ),
+    st.builds(lambda now, rule: lambda lanes: lanes.restart("lane", step_us=5, now_us=now, rule=rule), TIMES, RULES),
+    st.just(lambda lanes: lanes.add_refusal("lane")),
+    st.integers(min_value=0, max_value=4).map(lambda seen: lambda lanes: lanes.end_streak("lane", seen=seen)),
+    st.sampled_from(["555", "557"]).map(lambda code: lambda lanes: lanes.block("lane", code=code)),
+)
+
+
+@_ALIKE
+@given(calls=st.lists(LANE_CALLS, max_size=14))
+def test_every_sequence_of_calls_about_a_lane_is_answered_alike(
+    aws: Aws, calls: Sequence[Callable[[LaneStore], object]]
+) -> None:
+    table = aws.unique("alike")
+    aws.dynamodb.create_table(**limits_table(table))
+    real, fake = DynamoDbLaneStore(client=aws.dynamodb, table=table), InMemoryLaneStore()
+    for number, call in enumerate(calls):
+        assert call(fake) == call(real), number

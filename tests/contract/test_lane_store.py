@@ -1,0 +1,157 @@
+"""What every LaneStore does: it moves a cursor that only grows, and only while the circuit is closed."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+
+import pytest
+
+from switchboard.ports.lanes import CircuitRule, LaneMove, LaneState, LaneStore
+from switchboard.storage.lanes import DynamoDbLaneStore
+
+LANE = "mediasms#203.0.113.1"
+STEP = 13_125
+NOW = 1_800_000_000_000_000
+RULE = CircuitRule(version="v1", limit=3, ceiling=8)
+OTHER_CREDENTIALS = CircuitRule(version="v2", limit=3, ceiling=8)
+
+
+def _restart(lanes: LaneStore, now: int = NOW, *, rule: CircuitRule = RULE, lane: str = LANE) -> LaneMove:
+    return lanes.restart(lane, step_us=STEP, now_us=now, rule=rule)
+
+
+def _append(
+    lanes: LaneStore, now: int = NOW, *, latest: int = NOW + 1_000_000, rule: CircuitRule = RULE, lane: str = LANE
+) -> LaneMove:
+    return lanes.append(lane, step_us=STEP, now_us=now, latest_us=latest, rule=rule)
+
+
+def _refused(lanes: LaneStore, times: int, *, rule: CircuitRule = RULE) -> None:
+    """A lane in use, whose last `times` requests were refused for the credentials of `rule`."""
+    assert _restart(lanes, rule=rule).moved
+    for _ in range(times):
+        lanes.add_refusal(LANE)
+
+
+def test_a_new_lane_begins_now(lanes: LaneStore) -> None:
+    move = _restart(lanes)
+    assert move == LaneMove(moved=True, lane=LaneState(cursor_us=NOW + STEP, tried=frozenset({"v1"})))
+
+
+def test_nothing_is_appended_to_a_new_lane(lanes: LaneStore) -> None:
+    assert _append(lanes) == LaneMove(moved=False, lane=LaneState())
+
+
+def test_a_busy_lane_goes_on_where_it_is(lanes: LaneStore) -> None:
+    _restart(lanes)
+    move = _append(lanes, NOW + 1)
+    assert move.moved
+    assert move.lane.cursor_us == NOW + 2 * STEP
+
+
+def test_a_busy_lane_does_not_begin_anew(lanes: LaneStore) -> None:
+    cursor = _restart(lanes).lane.cursor_us
+    for now in (NOW, cursor):
+        move = _restart(lanes, now)
+        assert not move.moved
+        assert move.lane.cursor_us == cursor
+
+
+def test_an_idle_lane_begins_anew_and_is_not_appended_to(lanes: LaneStore) -> None:
+    cursor = _restart(lanes).lane.cursor_us
+    assert not _append(lanes, cursor + 1).moved
+    assert _restart(lanes, cursor + 1).lane.cursor_us == cursor + 1 + STEP
+
+
+def test_a_slot_is_given_up_to_the_latest_that_is_asked_for(lanes: LaneStore) -> None:
+    cursor = _restart(lanes).lane.cursor_us
+    assert not _append(lanes, latest=cursor - 1).moved
+    assert _append(lanes, latest=cursor).moved
+
+
+def test_lanes_do_not_know_of_each_other(lanes: LaneStore) -> None:
+    _restart(lanes)
+    lanes.block(LANE, code="555")
+    assert _restart(lanes, lane="mediasms#203.0.113.2").lane.cursor_us == NOW + STEP
+
+
+def test_refusals_are_counted_and_open_the_circuit_at_the_limit(lanes: LaneStore) -> None:
+    _refused(lanes, RULE.limit - 1)
+    assert _append(lanes).moved
+    assert lanes.add_refusal(LANE).streak == RULE.limit
+    move = _append(lanes)
+    assert not move.moved
+    assert move.lane.streak == RULE.limit
+    assert not _restart(lanes, NOW + 10 * STEP).moved
+
+
+def test_other_credentials_get_one_slot_while_the_circuit_is_open(lanes: LaneStore) -> None:
+    _refused(lanes, RULE.limit)
+    assert _append(lanes, rule=OTHER_CREDENTIALS).moved
+    assert not _append(lanes, rule=OTHER_CREDENTIALS).moved
+    assert not _restart(lanes, NOW + 10 * STEP, rule=OTHER_CREDENTIALS).moved
+
+
+def test_no_credentials_get_a_slot_at_the_ceiling(lanes: LaneStore) -> None:
+    _refused(lanes, RULE.ceiling)
+    assert not _append(lanes, rule=OTHER_CREDENTIALS).moved
+    assert not _restart(lanes, NOW + 10 * STEP, rule=OTHER_CREDENTIALS).moved
+
+
+def test_a_streak_that_ended_closes_the_circuit(lanes: LaneStore) -> None:
+    _refused(lanes, RULE.limit)
+    lanes.end_streak(LANE, seen=RULE.limit)
+    move = _append(lanes)
+    assert move.moved
+    assert move.lane.streak == 0
+
+
+@pytest.mark.parametrize("seen", [1, 3])
+def test_a_streak_that_changed_meanwhile_has_not_ended(lanes: LaneStore, seen: int) -> None:
+    _refused(lanes, 2)
+    lanes.end_streak(LANE, seen=seen)
+    assert _append(lanes).lane.streak == 2
+
+
+def test_ending_a_streak_that_is_not_there_does_nothing(lanes: LaneStore) -> None:
+    lanes.end_streak(LANE, seen=1)
+    assert _restart(lanes).moved
+
+
+def test_a_blocked_lane_gives_no_slot_to_anybody(lanes: LaneStore) -> None:
+    _restart(lanes)
+    lanes.block(LANE, code="557")
+    for rule in (RULE, OTHER_CREDENTIALS):
+        assert _append(lanes, rule=rule).lane.blocked_by == "557"
+        assert not _restart(lanes, NOW + 10 * STEP, rule=rule).moved
+
+
+def test_a_lane_can_be_blocked_before_its_first_slot(lanes: LaneStore) -> None:
+    lanes.block(LANE, code="555")
+    assert not _restart(lanes).moved
+
+
+def test_the_store_and_the_rule_agree_on_when_the_circuit_is_closed(lanes: LaneStore) -> None:
+    now = NOW
+    _refused(lanes, 0)
+    for _ in range(RULE.ceiling + 1):
+        for rule in (RULE, OTHER_CREDENTIALS, OTHER_CREDENTIALS, RULE):
+            now += 10 * STEP
+            before = lanes.append(LANE, step_us=STEP, now_us=now, latest_us=now, rule=rule).lane
+            assert _restart(lanes, now, rule=rule).moved is rule.is_closed(before)
+        lanes.add_refusal(LANE)
+
+
+def test_threads_get_slots_that_are_unique_and_a_step_apart(dynamodb_lanes: DynamoDbLaneStore) -> None:
+    """Half of the workers' clocks are an hour ahead. (I11)"""
+
+    def reserve(worker: int) -> list[int]:
+        now = NOW + (worker % 2) * 3_600_000_000
+        moves = [_restart(dynamodb_lanes, now), *(_append(dynamodb_lanes, now, latest=10 * NOW) for _ in range(6))]
+        return [move.lane.cursor_us - STEP for move in moves if move.moved]
+
+    with ThreadPoolExecutor(16) as pool:
+        slots = sorted(slot for mine in pool.map(reserve, range(16)) for slot in mine)
+    assert len(slots) >= 16
+    assert all(later - earlier >= STEP for earlier, later in pairwise(slots))

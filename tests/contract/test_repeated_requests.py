@@ -1,0 +1,84 @@
+"""One idempotency key, one effect: however often, at once or one after another, the request is made. (I4)"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from switchboard.domain.errors import IdempotencyKeyReusedError, RequestInProgressError
+from switchboard.domain.messages import SmsContent
+from switchboard.ports.messages import MessageStore
+from switchboard.storage.messages import DynamoDbMessageStore
+from switchboard.usecases.send_sms import SendSms, SendSmsCommand, SentSms
+from tests.builders import DEADLINES, OTHER_RECIPIENT, a_command
+from tests.fakes import InMemoryMessageStore, ScriptedProvider
+from tests.systems import assembled
+
+CALLERS = 32
+
+
+def _sender(messages: MessageStore, provider: ScriptedProvider) -> SendSms:
+    return assembled(messages=messages, provider=provider).send
+
+
+@pytest.mark.parametrize(
+    "command",
+    [a_command(), a_command(smsid="chosen"), a_command(smsid="chosen", idempotency_key=None)],
+    ids=["key", "key and id", "id"],
+)
+def test_of_many_callers_at_once_one_submits_and_the_others_learn_of_it(
+    dynamodb_messages: DynamoDbMessageStore, command: SendSmsCommand
+) -> None:
+    provider, together = ScriptedProvider(), Barrier(CALLERS)
+
+    def call(_: int) -> SentSms | None:
+        send = _sender(dynamodb_messages, provider)
+        together.wait()
+        try:
+            return send(command)
+        except RequestInProgressError:
+            return None
+
+    with ThreadPoolExecutor(CALLERS) as pool:
+        answers = [answer for answer in pool.map(call, range(CALLERS)) if answer is not None]
+    assert len(provider.submissions) == 1
+    assert sum(1 for answer in answers if not answer.replayed) == 1
+    assert len({answer.message.smsid for answer in answers}) == 1
+
+
+COMMANDS = st.builds(
+    a_command,
+    client=st.sampled_from(["client1", "client2"]),
+    recipient=st.sampled_from(["+819000000001", OTHER_RECIPIENT]),
+    content=st.sampled_from([SmsContent(text="a"), SmsContent(text="b")]),
+    smsid=st.sampled_from([None, "chosen1", "chosen2"]),
+    idempotency_key=st.sampled_from(["key1", "key2"]),
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(commands=st.lists(COMMANDS, max_size=12))
+def test_a_key_has_the_effect_of_its_first_request_only(commands: Sequence[SendSmsCommand]) -> None:
+    provider = ScriptedProvider()
+    send = _sender(InMemoryMessageStore(deadlines=DEADLINES), provider)
+    first: dict[tuple[str, str | None], SendSmsCommand] = {}
+    sent_for: dict[tuple[str, str | None], str] = {}
+    for command in commands:
+        scope = (command.client, command.idempotency_key)
+        try:
+            answer = send(command)
+        except IdempotencyKeyReusedError:
+            # Another request of this key, or of this id, came first.
+            assert first.get(scope) != command
+            continue
+        assert first.setdefault(scope, command) == command
+        assert answer.replayed is (scope in sent_for)
+        assert sent_for.setdefault(scope, answer.message.smsid) == answer.message.smsid
+    smsids = [submission.smsid for submission in provider.submissions]
+    assert sorted(smsids) == sorted(sent_for.values())
+    assert len(set(smsids)) == len(smsids)

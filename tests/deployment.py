@@ -1,0 +1,239 @@
+"""All functions on moto, put together from the template: its tables, queues, secrets and environment variables."""
+
+from __future__ import annotations
+
+import gc
+import importlib.util
+import io
+import json
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass, field
+from typing import Any, Final, cast
+
+import pytest
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from moto import mock_aws
+
+from sandbox.simulators.mediasms.config import SimulatorConfig
+from sandbox.simulators.mediasms.simulator import MediaSmsSimulator
+from switchboard.edge import observability
+from switchboard.storage import aws
+from tests.events import Event
+from tests.translated_template import (
+    REGION,
+    ROOT,
+    environment_of,
+    function_folders,
+    resolved,
+    resources_of,
+)
+
+USER: Final = "acme-user"
+PASSWORD: Final = "a-password-that-opens-nothing-real"
+TOKEN: Final = "a-webhook-token-that-opens-nothing-real"
+"""The token in the sample events' paths."""
+
+_TABLE_PROPERTIES: Final = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpAnswer:
+    """What a handler handed back to API Gateway."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def code(self) -> str | None:
+        """The problem's code, or None where it is no problem."""
+        return self.json["code"] if self.headers["Content-Type"] == "application/problem+json" else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Context:
+    function_name: str
+    memory_limit_in_mb: int = 512
+    aws_request_id: str = "00000000-0000-4000-8000-00000000000f"
+
+    @property
+    def invoked_function_arn(self) -> str:
+        return f"arn:aws:lambda:{REGION}:000000000000:function:{self.function_name}"
+
+
+@dataclass(slots=True, kw_only=True)
+class Deployment:
+    """One account with the stack in it, and MediaSMS on loopback."""
+
+    references: Mapping[str, str]
+    simulator: MediaSmsSimulator
+    output: io.StringIO = field(default_factory=io.StringIO)
+
+    def invoke(self, function: str, event: Event) -> Any:
+        """One invocation as Lambda makes it: in this function's environment and in nobody else's."""
+        [logical_id] = [name for name, folder in function_folders().items() if folder == function]
+        environment = resolved(environment_of(logical_id), references=self.references)
+        with pytest.MonkeyPatch.context() as patch, redirect_stdout(self.output):
+            for name, value in environment.items():
+                patch.setenv(name, value)
+            _listen(self.output, namespace=environment["POWERTOOLS_METRICS_NAMESPACE"])
+            observability.metrics.service = environment["POWERTOOLS_SERVICE_NAME"]
+            return _handler_of(function)(event, cast("LambdaContext", _Context(function)))
+
+    def http(self, function: str, event: Event) -> HttpAnswer:
+        """One invocation through API Gateway, which takes no other answer than this one."""
+        reply = self.invoke(function, event)
+        json.dumps(reply, ensure_ascii=False).encode()
+        assert set(reply) == {"statusCode", "headers", "body", "isBase64Encoded"}
+        assert reply["isBase64Encoded"] is False
+        return HttpAnswer(status=reply["statusCode"], headers=reply["headers"], body=reply["body"])
+
+    def cold_start(self) -> None:
+        """The next invocations run in new containers."""
+        cold_start()
+
+    def rows(self, table: str = "StateTable") -> list[dict[str, Any]]:
+        """Everything in a table."""
+        return cast("list[dict[str, Any]]", aws.dynamodb().scan(TableName=self.references[table])["Items"])
+
+    def objects(self, prefix: str = "") -> list[dict[str, Any]]:
+        """Everything in the quarantine bucket, decoded."""
+        bucket = self.references["QuarantineBucket"]
+        found = aws.s3().list_objects_v2(Bucket=bucket, Prefix=prefix).get("Contents", [])
+        return [json.load(aws.s3().get_object(Bucket=bucket, Key=each["Key"])["Body"]) for each in found]
+
+    def queued(self) -> list[str]:
+        """The bodies of the outbox's entries that may be taken now."""
+        queue = self.references["OutboxQueue"]
+        taken = aws.sqs().receive_message(QueueUrl=queue, MaxNumberOfMessages=10, VisibilityTimeout=0)
+        return [each["Body"] for each in taken.get("Messages", [])]
+
+    def put_secret(self, logical_id: str, value: object) -> None:
+        """A new version of a secret; a text goes in as it is."""
+        text = value if isinstance(value, str) else json.dumps(value)
+        aws.secretsmanager().put_secret_value(SecretId=self.references[logical_id], SecretString=text)
+
+    def lose_table(self) -> None:
+        """From now on the state table does not answer."""
+        aws.dynamodb().delete_table(TableName=self.references["StateTable"])
+
+    def restore_table(self, rows: Sequence[dict[str, Any]]) -> None:
+        """The state table is back with these rows in it."""
+        table = _create_table("StateTable", self.references["StateTable"])
+        for row in rows:
+            aws.dynamodb().put_item(TableName=table, Item=row)
+
+    def lose_bucket(self) -> None:
+        """From now on the quarantine bucket does not answer. It has to be empty."""
+        aws.s3().delete_bucket(Bucket=self.references["QuarantineBucket"])
+
+    def logged(self) -> list[dict[str, Any]]:
+        """The lines that went to CloudWatch Logs, metrics among them."""
+        return [json.loads(line) for line in self.output.getvalue().splitlines()]
+
+    def metrics(self) -> list[tuple[str, frozenset[tuple[str, str]]]]:
+        """The metrics written, each with its dimensions."""
+        found = []
+        for line in self.logged():
+            for directive in line.get("_aws", {}).get("CloudWatchMetrics", []):
+                assert directive["Namespace"] == "Switchboard"
+                for names in directive["Dimensions"]:
+                    dimensions = frozenset((name, line[name]) for name in names)
+                    found += [(metric["Name"], dimensions) for metric in directive["Metrics"]]
+        return found
+
+
+@contextmanager
+def deployed(**parameters: str) -> Iterator[Deployment]:
+    """The template's resources on moto with these parameters, torn down at the end."""
+    config = SimulatorConfig(user=USER, password=PASSWORD)
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        mock_aws(),
+        MediaSmsSimulator(config, reports_by_hand=True) as simulator,
+    ):
+        for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL"):
+            patch.delenv(name, raising=False)
+        patch.setenv("AWS_CONFIG_FILE", os.devnull)
+        patch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+        patch.setenv("AWS_ACCESS_KEY_ID", "testing")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+        patch.setenv("AWS_DEFAULT_REGION", REGION)
+        # What exists by now is not looked at when containers are thrown away: that makes it fast.
+        gc.freeze()
+        cold_start()
+        chosen = {"MediaSmsBaseUrl": simulator.url, "AllowPlainHttp": "true", **parameters}
+        deployment = Deployment(references={**chosen, **_resources()}, simulator=simulator)
+        yield deployment
+        cold_start()
+        gc.unfreeze()
+
+
+def cold_start() -> None:
+    """Forgets the applications that a container keeps. Its AWS clients know nothing, and take long to make."""
+    with warnings.catch_warnings():
+        # A container that ends says goodbye to nobody either.
+        warnings.simplefilter("ignore", ResourceWarning)
+        for name, module in sys.modules.items():
+            if name.startswith("switchboard.bootstrap.") and hasattr(module, "application"):
+                module.application.cache_clear()
+        gc.collect()
+
+
+def _resources() -> dict[str, str]:
+    """Creates what the functions' environments refer to; each resource's `Ref` by logical id."""
+    references = {}
+    for name in resources_of("AWS::DynamoDB::Table"):
+        references[name] = _create_table(name, f"switchboard-{name}")
+    for name in resources_of("AWS::SQS::Queue"):
+        references[name] = aws.sqs().create_queue(QueueName=name)["QueueUrl"]
+    for name in resources_of("AWS::S3::Bucket"):
+        references[name] = f"switchboard-{name.lower()}"
+        aws.s3().create_bucket(Bucket=references[name], CreateBucketConfiguration={"LocationConstraint": REGION})
+    values: Mapping[str, object] = {
+        "MediaSmsSecret": {"user": USER, "password": PASSWORD},
+        "WebhookTokensSecret": {"tokens": [TOKEN]},
+    }
+    for name, properties in resources_of("AWS::SecretsManager::Secret").items():
+        created = aws.secretsmanager().create_secret(
+            Name=resolved({"Name": properties["Name"]}, references={})["Name"], SecretString=json.dumps(values[name])
+        )
+        references[name] = created["ARN"]
+    return references
+
+
+def _create_table(logical_id: str, name: str) -> str:
+    properties = resources_of("AWS::DynamoDB::Table")[logical_id]
+    shape: dict[str, Any] = {key: properties[key] for key in _TABLE_PROPERTIES if key in properties}
+    aws.dynamodb().create_table(TableName=name, **shape)
+    return name
+
+
+def _handler_of(function: str) -> Any:
+    """The handler, its module run anew: decorators set what all metrics of a process share."""
+    observability.metrics.clear_default_dimensions()
+    observability.metrics.clear_metrics()
+    path = ROOT / "functions" / function / "app.py"
+    spec = importlib.util.spec_from_file_location(f"function_{function}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.lambda_handler
+
+
+def _listen(output: io.StringIO, *, namespace: str) -> None:
+    """What Lambda would send to the log group: the logger's lines, the metrics, and other libraries' warnings."""
+    observability.metrics.namespace = namespace
+    handler = observability.logger.registered_handler
+    assert isinstance(handler, logging.StreamHandler)
+    handler.setStream(output)

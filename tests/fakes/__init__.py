@@ -1,0 +1,27 @@
+"""Fakes of every port, faithful to the adapters they stand for: one contract suite runs on both."""
+
+from tests.fakes.failing import Answer, down, flaky
+from tests.fakes.gates import OpenGate, ScriptedGate
+from tests.fakes.messages import InMemoryMessageStore, StoredMessage
+from tests.fakes.provider import Ending, ScriptedProvider, provider_error
+from tests.fakes.stores import InMemoryCallbackVault, InMemoryLaneStore, InMemoryOutbox
+from tests.fakes.time import START, CountingIds, FixedClock
+
+__all__ = [
+    "START",
+    "Answer",
+    "CountingIds",
+    "Ending",
+    "FixedClock",
+    "InMemoryCallbackVault",
+    "InMemoryLaneStore",
+    "InMemoryMessageStore",
+    "InMemoryOutbox",
+    "OpenGate",
+    "ScriptedGate",
+    "ScriptedProvider",
+    "StoredMessage",
+    "down",
+    "flaky",
+    "provider_error",
+]

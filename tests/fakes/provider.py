@@ -1,0 +1,94 @@
+"""A provider that does as it is told."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from enum import StrEnum
+
+from switchboard.domain.errors import (
+    AddressBlockedError,
+    AuthenticationFailedError,
+    InvalidRequestError,
+    NotSentError,
+    OutcomeUnknownError,
+    ProviderError,
+    RateLimitedError,
+    RefusedError,
+    UnexpectedAnswerError,
+)
+from switchboard.ports.providers import Receipt, SmsProvider, SmsSubmission
+
+
+class Ending(StrEnum):
+    """How a submission can end, at the provider and at our side of the line."""
+
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+    RATE_LIMITED = "rate_limited"
+    UNAUTHENTICATED = "unauthenticated"
+    BLOCKED = "blocked"
+    NOT_SENT = "not_sent"
+    LOST_BUT_TAKEN = "lost_but_taken"
+    LOST_ON_THE_WAY = "lost_on_the_way"
+    UNREADABLE = "unreadable"
+
+
+_ERRORS: Mapping[Ending, tuple[type[ProviderError], str | None]] = {
+    Ending.REFUSED: (RefusedError, "560"),
+    Ending.RATE_LIMITED: (RateLimitedError, "503"),
+    Ending.UNAUTHENTICATED: (AuthenticationFailedError, "401"),
+    Ending.BLOCKED: (AddressBlockedError, "555"),
+    Ending.NOT_SENT: (NotSentError, None),
+    Ending.LOST_BUT_TAKEN: (OutcomeUnknownError, None),
+    Ending.LOST_ON_THE_WAY: (OutcomeUnknownError, None),
+    Ending.UNREADABLE: (UnexpectedAnswerError, "999"),
+}
+_UNACCEPTED_BY_THE_DOCUMENT = {Ending.RATE_LIMITED, Ending.UNAUTHENTICATED, Ending.BLOCKED, Ending.NOT_SENT}
+_TAKEN = {Ending.ACCEPTED, Ending.LOST_BUT_TAKEN, Ending.UNREADABLE}
+
+
+def provider_error(ending: Ending) -> ProviderError:
+    """The error that a provider's client raises for that ending."""
+    kind, code = _ERRORS[ending]
+    return kind("scripted", provider="fake", operation="send_sms", provider_code=code)
+
+
+class ScriptedProvider(SmsProvider):
+    """Ends submissions as told, one after another, and accepts when nothing is left to tell."""
+
+    def __init__(self, *endings: Ending) -> None:
+        self._script = deque(endings)
+        self.reachable = True
+        self.problem: InvalidRequestError | None = None
+        self.submissions: list[SmsSubmission] = []
+        self.decided: list[SmsSubmission] = []
+        """Those after which no other may ever come: all but what the document names as not accepted."""
+        self.taken: list[SmsSubmission] = []
+        """Those that somebody's phone will show."""
+
+    def script(self, *endings: Ending) -> None:
+        """What is to come after what is still to come."""
+        self._script.extend(endings)
+
+    def check(self, submission: SmsSubmission) -> None:
+        if self.problem is not None:
+            raise self.problem
+
+    def open(self) -> None:
+        if not self.reachable:
+            raise provider_error(Ending.NOT_SENT)
+
+    def submit(self, submission: SmsSubmission) -> Receipt:
+        return self.end(submission, self._script.popleft() if self._script else Ending.ACCEPTED)
+
+    def end(self, submission: SmsSubmission, ending: Ending) -> Receipt:
+        if ending is not Ending.NOT_SENT:
+            self.submissions.append(submission)
+        if ending not in _UNACCEPTED_BY_THE_DOCUMENT:
+            self.decided.append(submission)
+        if ending in _TAKEN:
+            self.taken.append(submission)
+        if ending is Ending.ACCEPTED:
+            return Receipt(provider_code="200")
+        raise provider_error(ending)

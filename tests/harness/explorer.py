@@ -1,0 +1,121 @@
+"""Plays a situation by many schedules, and holds every history against what the system promises."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+
+from switchboard.domain.errors import SendSmsError
+from switchboard.domain.messages import Message, OutcomeKind, SmsState
+from switchboard.usecases.send_sms import SentSms
+from tests.fakes import Ending
+from tests.harness.schedules import Schedule
+from tests.harness.stepping import CRASHES, Fault, History, play
+from tests.harness.world import StuckError, World
+from tests.systems import Parts
+
+_STORE_FAILURES_BORNE = 1
+_STORE_FAILURES = {Fault.NOT_APPLIED, Fault.ANSWER_LOST}
+_LOST = {Ending.LOST_BUT_TAKEN, Ending.LOST_ON_THE_WAY, Ending.UNREADABLE}
+_DENIALS = {SmsState.QUEUED, SmsState.FAILED, SmsState.REJECTED, SmsState.EXPIRED}
+_UNDECIDED = {SmsState.UNKNOWN, SmsState.SUBMITTING}
+
+
+class ViolationError(AssertionError):
+    """A promise was broken."""
+
+    def __init__(self, promise: str, what: str) -> None:
+        super().__init__(f"{promise}: {what}")
+        self.promise = promise
+
+
+def explore(
+    scenario: Callable[[Parts], World], schedules: Iterable[Schedule], *, faults: int, parts: Parts | None = None
+) -> int:
+    """Plays every schedule and holds each history against the promises; returns how many there were.
+
+    Raises ViolationError, with the history as a note.
+    """
+    chosen = parts or Parts()
+    histories = 0
+    for schedule in schedules:
+        world, history = scenario(chosen), History()
+        try:
+            play(world.actors, schedule, history, faults=faults)
+            _check(world, history)
+        except AssertionError as error:
+            error.add_note(str(history))
+            raise
+        histories += 1
+    return histories
+
+
+def _check(world: World, history: History) -> None:
+    if world.message is None:
+        _settle(world)
+        _demand(not world.provider.submissions, "I2", "submitted without a stored claim")
+        return
+    _check_now(world, world.message, {fault for _, _, fault in history}, history)
+    _check_what_was_told(world)
+    awaited = _is_still_to_be_sent(world, world.message)
+    _settle(world)
+    message = world.message
+    standing = world.standing()
+    _demand(len(world.provider.decided) <= 1, "I1", f"{len(world.provider.decided)} submissions")
+    _demand(not awaited or len(world.provider.taken) == 1, "I2", "it was queued, and was never sent")
+    _demand(standing.final or standing.state is SmsState.UNKNOWN, "I2", f"stuck as {standing}")
+    _demand(message.content is None, "I2", "its text is kept though all is decided")
+    stored = {report.status for report in message.own_reports}
+    _demand(world.acknowledged <= stored, "I5", f"{world.acknowledged - stored} acknowledged and not stored")
+    if stored:
+        _demand(standing.state is _last_word(stored), "I6", f"{stored} read as {standing.state}")
+
+
+def _check_now(world: World, message: Message, faults: set[object], history: History) -> None:
+    standing, row = world.standing(), world.row
+    decided = world.provider.decided
+    _demand(len(decided) <= 1, "I1", f"{len(decided)} submissions")
+    _demand(standing.final or (row is not None and row.due is not None), "I2", "nobody will look at it again")
+    store_failures = sum(1 for _, _, fault in history if fault in _STORE_FAILURES)
+    if store_failures <= _STORE_FAILURES_BORNE and not faults.intersection(CRASHES):
+        without = {claim.id for claim in message.claims} - message.outcomes.keys() - message.silences.keys()
+        _demand(not without, "I2", "a claim came to nothing though nobody died")
+    if decided:
+        _demand(not message.known_unsent, "I3", "counts as unsent, and may have been sent")
+    if world.provider.taken:
+        _demand(standing.state not in _DENIALS, "I3", f"was sent, and is called {standing.state}")
+    if faults.intersection(_LOST) and not message.own_reports and decided:
+        _demand(standing.state in _UNDECIDED, "I3", f"its answer was lost, and it is called {standing.state}")
+
+
+def _check_what_was_told(world: World) -> None:
+    for answer in world.told:
+        if isinstance(answer, SentSms) and not answer.replayed:
+            outcome = answer.message.last_outcome
+            accepted = outcome is not None and outcome.kind is OutcomeKind.ACCEPTED
+            _demand(not accepted or bool(world.provider.taken), "I3", "called accepted, and was not")
+    if world.told and all(answer is SendSmsError for answer in world.told):
+        _demand(not world.provider.taken, "I3", "every caller was told that it was not accepted, and it was")
+
+
+def _settle(world: World) -> None:
+    try:
+        world.settle()
+    except StuckError as stuck:
+        raise ViolationError("I2", str(stuck)) from None
+
+
+def _is_still_to_be_sent(world: World, message: Message) -> bool:
+    in_time = world.clock.now() + timedelta(hours=1) < message.submit_before
+    return message.known_unsent and message.queued_at is not None and in_time
+
+
+def _last_word(statuses: set[str]) -> SmsState:
+    if "1" in statuses:
+        return SmsState.DELIVERED
+    return SmsState.UNDELIVERED if "18" in statuses else SmsState.EXPIRED
+
+
+def _demand(kept: bool, promise: str, what: str) -> None:
+    if not kept:
+        raise ViolationError(promise, what)

@@ -1,0 +1,166 @@
+"""Ways in which the system could be wrong, each of which the explorer has to notice: what misses one proves nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from switchboard.domain.delivery import DeliveryReport
+from switchboard.domain.errors import StoreUnavailableError
+from switchboard.domain.messages import Claim, Message, Outcome, OutcomeKind, SmsState, standing_of
+from switchboard.ports.messages import ClaimAnswer
+from switchboard.providers.mediasms.codes import DELIVERY_STATUSES
+from switchboard.usecases.query_sms import QuerySms, SmsView
+from switchboard.usecases.record_delivery_report import RecordDeliveryReport, ReportOutcome
+from switchboard.usecases.sweep_overdue import SweepAction, SweepOverdue
+from tests.builders import DEADLINES
+from tests.fakes import InMemoryMessageStore, StoredMessage
+from tests.systems import Parts
+
+
+class ClaimsUnconditionally(InMemoryMessageStore):
+    """The claim's condition is gone."""
+
+    def _may_claim(self, row: StoredMessage, message: Message, claim: Claim) -> bool:
+        return True
+
+
+class ClaimsAreLeases(InMemoryMessageStore):
+    """A claim that was heard nothing of is taken over after a while."""
+
+    def _may_claim(self, row: StoredMessage, message: Message, claim: Claim) -> bool:
+        last = message.last_claim
+        abandoned = last is not None and claim.at > last.at + DEADLINES.submission_after_claim
+        return super()._may_claim(row, message, claim) or (abandoned and message.last_outcome is None)
+
+
+class SweepResends(SweepOverdue):
+    """An open claim that is overdue counts as unsent and goes back into the queue."""
+
+    def _settle(self, message: Message, *, now: datetime) -> SweepAction:
+        claim = message.last_claim
+        if claim is None or not message.submission_open:
+            return super()._settle(message, now=now)
+        self._messages.record_outcome(message, claim, Outcome(OutcomeKind.NOT_SENT, now), queue=True)
+        self._outbox.put(message.smsid)
+        return SweepAction.REQUEUED
+
+
+class UnknownIsUnsent(InMemoryMessageStore):
+    """A submission without a readable answer is written down as not sent."""
+
+    def record_outcome(self, message: Message, claim: Claim, outcome: Outcome, *, queue: bool = False) -> Message:
+        if outcome.kind is OutcomeKind.UNKNOWN:
+            outcome, queue = replace(outcome, kind=OutcomeKind.NOT_SENT), True
+        return super().record_outcome(message, claim, outcome, queue=queue)
+
+
+class UnknownIsRejected(InMemoryMessageStore):
+    """A submission without a readable answer is written down as refused."""
+
+    def record_outcome(self, message: Message, claim: Claim, outcome: Outcome, *, queue: bool = False) -> Message:
+        if outcome.kind is OutcomeKind.UNKNOWN:
+            outcome = replace(outcome, kind=OutcomeKind.REJECTED)
+        return super().record_outcome(message, claim, outcome, queue=queue)
+
+
+class ForgetsItsOwnClaim(InMemoryMessageStore):
+    """A claim repeated because its answer was lost is refused like anybody's."""
+
+    def _refusal(self, row: StoredMessage | None, claim: Claim) -> ClaimAnswer:
+        return ClaimAnswer(granted=False, message=row.message if row else None)
+
+
+class OverwritesOutcomes(InMemoryMessageStore):
+    """An outcome is written again, and counted again, when its write is repeated."""
+
+    def _may_record_outcome(self, message: Message, claim: Claim) -> bool:
+        return True
+
+
+class LosesObligations(InMemoryMessageStore):
+    """Nobody is told to look again at a submission whose answer was lost."""
+
+    def record_outcome(self, message: Message, claim: Claim, outcome: Outcome, *, queue: bool = False) -> Message:
+        written = super().record_outcome(message, claim, outcome, queue=queue)
+        if outcome.kind is OutcomeKind.UNKNOWN:
+            self.rows[message.smsid].due = None
+        return written
+
+
+class DropsEarlyReports(InMemoryMessageStore):
+    """A report that overtakes the send's own answer finds nothing to belong to."""
+
+    def record_report(self, report: DeliveryReport, *, seen_at: datetime) -> bool:
+        row = self.rows[report.smsid]
+        if row.message is not None and row.message.last_outcome is None:
+            return True
+        return super().record_report(report, seen_at=seen_at)
+
+
+class KeepsTheLastReport(InMemoryMessageStore):
+    """A report takes the place of the one before it."""
+
+    def record_report(self, report: DeliveryReport, *, seen_at: datetime) -> bool:
+        self.rows[report.smsid].reports.clear()
+        return super().record_report(report, seen_at=seen_at)
+
+
+class LastReportWins(QuerySms):
+    """What came last is what is shown."""
+
+    def view(self, message: Message) -> SmsView:
+        last = replace(message, reports=message.reports[-1:])
+        standing = standing_of(last, statuses=DELIVERY_STATUSES, deadlines=DEADLINES, now=self._clock.now())
+        return SmsView(message=message, standing=standing)
+
+
+class AcknowledgesWhatItLost(RecordDeliveryReport):
+    """The webhook says 200 although nothing could be written."""
+
+    def __call__(self, report: DeliveryReport) -> ReportOutcome:
+        try:
+            return super().__call__(report)
+        except StoreUnavailableError:
+            return ReportOutcome.HELD
+
+
+class SweepForgetsTheQueue(SweepOverdue):
+    """A queued message whose entry got lost is only postponed."""
+
+    def _settle(self, message: Message, *, now: datetime) -> SweepAction:
+        standing = standing_of(message, statuses=DELIVERY_STATUSES, deadlines=DEADLINES, now=now)
+        if standing.state is not SmsState.QUEUED:
+            return super()._settle(message, now=now)
+        self._messages.postpone(message, until=now + DEADLINES.requeue_after_queued)
+        return SweepAction.POSTPONED
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """A wrong system, and the promises one of which it must be seen to break."""
+
+    parts: Parts
+    breaks: frozenset[str]
+
+
+def _store(kind: type[InMemoryMessageStore], *breaks: str) -> Mutant:
+    return Mutant(Parts(store=kind), frozenset(breaks))
+
+
+MUTANTS: Mapping[str, Mutant] = {
+    "claims unconditionally": _store(ClaimsUnconditionally, "I1"),
+    "claims are leases": _store(ClaimsAreLeases, "I1"),
+    "sweep resends": Mutant(Parts(sweep=SweepResends), frozenset({"I1", "I3"})),
+    "unknown is unsent": _store(UnknownIsUnsent, "I1", "I3"),
+    "unknown is rejected": _store(UnknownIsRejected, "I3"),
+    "forgets its own claim": _store(ForgetsItsOwnClaim, "I2"),
+    "overwrites outcomes": _store(OverwritesOutcomes, "I2"),
+    "loses obligations": _store(LosesObligations, "I2"),
+    "drops early reports": _store(DropsEarlyReports, "I5"),
+    "keeps the last report": _store(KeepsTheLastReport, "I5"),
+    "last report wins": Mutant(Parts(query=LastReportWins), frozenset({"I6"})),
+    "acknowledges what it lost": Mutant(Parts(record=AcknowledgesWhatItLost), frozenset({"I5"})),
+    "sweep forgets the queue": Mutant(Parts(sweep=SweepForgetsTheQueue), frozenset({"I2"})),
+}

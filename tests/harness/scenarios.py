@@ -1,0 +1,65 @@
+"""Who meets whom: the situations that the explorer plays through."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from switchboard.domain.errors import NoSlotError
+from tests.fakes import FixedClock, InMemoryMessageStore, ScriptedGate, StoredMessage
+from tests.harness.world import COMMAND, SMSID, World
+from tests.systems import Parts, assembled
+
+
+def _queued_message() -> StoredMessage:
+    store, clock = InMemoryMessageStore(), FixedClock()
+    gate = ScriptedGate(clock, NoSlotError("full"))
+    assembled(messages=store, clock=clock, gate=gate).send(COMMAND)
+    return store.rows[SMSID]
+
+
+_QUEUED = _queued_message()
+
+
+def queued_world(parts: Parts) -> World:
+    """A message waits in the queue."""
+    world = World(parts)
+    world.store.rows[SMSID] = replace(_QUEUED, reports={})
+    return world
+
+
+def two_deliveries(parts: Parts) -> World:
+    """The queue delivers one entry twice."""
+    world = queued_world(parts)
+    world.deliver("delivery 1")
+    world.deliver("delivery 2")
+    return world
+
+
+def crowd(parts: Parts) -> World:
+    """Two deliveries of a queued message, the caller's request repeated, the sweep, and three reports."""
+    world = two_deliveries(parts)
+    world.post("caller")
+    world.sweep_twice()
+    for status in ("14", "18", "1"):
+        world.report(status)
+    return world
+
+
+def early_reports(parts: Parts) -> World:
+    """Two deliveries of a queued message, and three reports about it."""
+    world = two_deliveries(parts)
+    for status in ("14", "18", "1"):
+        world.report(status)
+    return world
+
+
+def two_callers(parts: Parts) -> World:
+    """The same new request twice at once, the queue and the sweep, and two reports."""
+    world = World(parts)
+    world.post("caller 1")
+    world.post("caller 2")
+    world.deliver_from_outbox("delivery")
+    world.sweep_twice()
+    for status in ("18", "1"):
+        world.report(status)
+    return world

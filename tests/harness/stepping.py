@@ -1,0 +1,184 @@
+"""Plays actors against each other, one port operation at a time, and breaks what the schedule wants broken."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, TypeVar, cast
+
+from greenlet import getcurrent, greenlet
+
+from switchboard.domain.errors import LockedOutError, NoSlotError, ProviderError, StoreUnavailableError
+from switchboard.ports.gate import SendGate
+from switchboard.ports.providers import Receipt, SmsProvider, SmsSubmission
+from tests.fakes import Ending, ScriptedProvider, provider_error
+from tests.harness.schedules import Schedule
+
+P = TypeVar("P")
+
+
+class Crashed(BaseException):
+    """The invocation is gone, as a Lambda that was killed: no handler of the code under test may catch it."""
+
+
+class Fault(StrEnum):
+    """What may happen at one operation instead of its going well."""
+
+    CRASH_BEFORE = "crash_before"
+    NOT_APPLIED = "not_applied"
+    ANSWER_LOST = "answer_lost"
+    CRASH_AFTER = "crash_after"
+    NO_SLOT = "no_slot"
+    LOCKED_OUT = "locked_out"
+
+
+CRASHES = (Fault.CRASH_BEFORE, Fault.CRASH_AFTER)
+_AT_A_READ = (Fault.NOT_APPLIED, Fault.CRASH_BEFORE)
+_AT_A_WRITE = (Fault.NOT_APPLIED, Fault.ANSWER_LOST, *CRASHES)
+_AT_OPENING = (Ending.NOT_SENT, Fault.CRASH_BEFORE)
+_AT_SUBMITTING = (*(ending for ending in Ending if ending is not Ending.ACCEPTED), *CRASHES)
+_AT_RESERVING = (Fault.NO_SLOT, Fault.LOCKED_OUT, Fault.NOT_APPLIED, *CRASHES)
+_READS = frozenset({"get", "find", "overdue", "held"})
+
+
+class History(list[tuple[str, str, StrEnum | None]]):
+    """What happened, in order: who moved, at which operation, and what broke there."""
+
+    def __str__(self) -> str:
+        return "\n".join(f"{actor}: {operation}" + (f" [{fault}]" if fault else "") for actor, operation, fault in self)
+
+
+def step(operation: str, faults: Sequence[StrEnum] = ()) -> StrEnum | None:
+    """Lets the schedule move somebody else first, and says what is to break here. Outside a play: nothing."""
+    hub = getcurrent().parent
+    return None if hub is None else cast("StrEnum | None", hub.switch((operation, faults)))
+
+
+class _SteppedStore:
+    def __init__(self, store: object, name: str) -> None:
+        self._store = store
+        self._name = name
+
+    def __getattr__(self, operation: str) -> Callable[..., Any]:
+        call = getattr(self._store, operation)
+        label = f"{self._name}.{operation}"
+        faults = _AT_A_READ if operation in _READS else _AT_A_WRITE
+
+        def stepped(*args: object, **kwargs: object) -> object:
+            fault = step(label, faults)
+            if fault is None:
+                return call(*args, **kwargs)
+            if fault is Fault.CRASH_BEFORE:
+                raise Crashed
+            if fault is Fault.NOT_APPLIED:
+                raise StoreUnavailableError(label)
+            call(*args, **kwargs)
+            if fault is Fault.ANSWER_LOST:
+                raise StoreUnavailableError(label)
+            raise Crashed
+
+        self.__dict__[operation] = stepped
+        return stepped
+
+
+def stepped(store: P, name: str) -> P:
+    """The same store, each of whose operations is a step."""
+    return cast("P", _SteppedStore(store, name))
+
+
+class SteppedProvider(SmsProvider):
+    """A provider each of whose operations is a step; the schedule decides how a submission ends."""
+
+    def __init__(self, provider: ScriptedProvider) -> None:
+        self._provider = provider
+
+    def check(self, submission: SmsSubmission) -> None:
+        self._provider.check(submission)
+
+    def open(self) -> None:
+        fault = step("provider.open", _AT_OPENING)
+        if fault is Fault.CRASH_BEFORE:
+            raise Crashed
+        if fault is not None:
+            raise provider_error(Ending.NOT_SENT)
+
+    def submit(self, submission: SmsSubmission) -> Receipt:
+        fault = step("provider.submit", _AT_SUBMITTING)
+        if fault is Fault.CRASH_BEFORE:
+            raise Crashed
+        receipt = self._provider.end(submission, fault if isinstance(fault, Ending) else Ending.ACCEPTED)
+        if fault is Fault.CRASH_AFTER:
+            raise Crashed
+        return receipt
+
+
+class SteppedGate(SendGate):
+    """A gate each of whose operations is a step."""
+
+    def __init__(self, gate: SendGate) -> None:
+        self._gate = gate
+
+    def reserve(self, *, latest: datetime) -> datetime:
+        fault = step("gate.reserve", _AT_RESERVING)
+        if fault in CRASHES:
+            raise Crashed
+        if fault is Fault.NO_SLOT:
+            raise NoSlotError("scripted")
+        if fault is Fault.LOCKED_OUT:
+            raise LockedOutError("scripted", reason="authentication")
+        if fault is not None:
+            raise StoreUnavailableError("gate.reserve")
+        return self._gate.reserve(latest=latest)
+
+    def is_stale(self, slot: datetime) -> bool:
+        return self._gate.is_stale(slot)
+
+    def heard(self, error: ProviderError | None) -> None:
+        fault = step("gate.heard", _AT_A_READ)
+        if fault is Fault.CRASH_BEFORE:
+            raise Crashed
+        if fault is not None:
+            raise StoreUnavailableError("gate.heard")
+        self._gate.heard(error)
+
+
+def _at_once() -> bool:
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """One invocation. It begins once `ready`, or never; `body` deals with its own crash."""
+
+    name: str
+    body: Callable[[], None]
+    ready: Callable[[], bool] = _at_once
+
+
+def play(actors: Sequence[Actor], schedule: Schedule, history: History, *, faults: int) -> None:
+    """Writes one history, to its end, with at most so many faults. What an actor raises comes out of here."""
+    waiting = list(actors)
+    moving: list[tuple[str, greenlet, tuple[str, Sequence[StrEnum]]]] = []
+    while True:
+        for actor in tuple(waiting):
+            if actor.ready():
+                waiting.remove(actor)
+                process = greenlet(actor.body)
+                stop = process.switch()
+                if not process.dead:
+                    moving.append((actor.name, process, stop))
+        if not moving:
+            return
+        name, process, (operation, breakable) = moving.pop(schedule.pick(len(moving)))
+        fault = None
+        if faults and breakable:
+            chosen = schedule.rarely(len(breakable) + 1)
+            if chosen:
+                fault = breakable[chosen - 1]
+                faults -= 1
+        history.append((name, operation, fault))
+        stop = process.switch(fault)
+        if not process.dead:
+            moving.insert(0, (name, process, stop))

@@ -1,0 +1,108 @@
+"""The use cases put together over whatever ports a test has: fakes, adapters, or ports that break."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from switchboard.ports.clock import ClaimIds, Clock
+from switchboard.ports.gate import SendGate
+from switchboard.ports.messages import MessageStore, Outbox
+from switchboard.ports.providers import SmsProvider
+from switchboard.ports.reports import CallbackVault
+from switchboard.providers.mediasms.codes import DELIVERY_STATUSES
+from switchboard.usecases.query_sms import QuerySms
+from switchboard.usecases.record_delivery_report import RecordDeliveryReport
+from switchboard.usecases.send_queued_sms import SendQueuedSms
+from switchboard.usecases.send_sms import SendSms
+from switchboard.usecases.submission import Submission
+from switchboard.usecases.sweep_overdue import SweepOverdue
+from tests.builders import DEADLINES
+from tests.fakes import (
+    CountingIds,
+    FixedClock,
+    InMemoryCallbackVault,
+    InMemoryMessageStore,
+    InMemoryOutbox,
+    OpenGate,
+    ScriptedProvider,
+)
+
+WAIT_BUDGET = timedelta(seconds=2)
+CLAIM_LIFETIME = timedelta(seconds=60)
+PUT_BACK_DELAY_S = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The classes a system is made of; a mutant replaces one."""
+
+    store: type[InMemoryMessageStore] = InMemoryMessageStore
+    sweep: type[SweepOverdue] = SweepOverdue
+    record: type[RecordDeliveryReport] = RecordDeliveryReport
+    query: type[QuerySms] = QuerySms
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """Every verb there is for SMS."""
+
+    send: SendSms
+    send_queued: SendQueuedSms
+    sweep: SweepOverdue
+    record: RecordDeliveryReport
+    query: QuerySms
+
+
+def assembled(
+    *,
+    messages: MessageStore | None = None,
+    outbox: Outbox | None = None,
+    vault: CallbackVault | None = None,
+    provider: SmsProvider | None = None,
+    clock: Clock | None = None,
+    gate: SendGate | None = None,
+    ids: ClaimIds | None = None,
+    parts: Parts | None = None,
+) -> System:
+    """A system over these ports, and over fakes for those not given."""
+    outbox, vault = outbox or InMemoryOutbox(), vault or InMemoryCallbackVault()
+    clock, ids, parts = clock or FixedClock(), ids or CountingIds(), parts or Parts()
+    messages = messages or parts.store(deadlines=DEADLINES)
+    submission = Submission(
+        messages=messages,
+        provider=provider or ScriptedProvider(),
+        gate=gate or OpenGate(clock),
+        clock=clock,
+        wait_budget=WAIT_BUDGET,
+        claim_lifetime=CLAIM_LIFETIME,
+    )
+    return System(
+        send=SendSms(
+            messages=messages,
+            submission=submission,
+            outbox=outbox,
+            clock=clock,
+            new_id=ids,
+            statuses=DELIVERY_STATUSES,
+            deadlines=DEADLINES,
+        ),
+        send_queued=SendQueuedSms(
+            messages=messages,
+            submission=submission,
+            outbox=outbox,
+            clock=clock,
+            new_id=ids,
+            put_back_delay_s=PUT_BACK_DELAY_S,
+        ),
+        sweep=parts.sweep(
+            messages=messages,
+            vault=vault,
+            outbox=outbox,
+            clock=clock,
+            statuses=DELIVERY_STATUSES,
+            deadlines=DEADLINES,
+        ),
+        record=parts.record(messages=messages, vault=vault, clock=clock),
+        query=parts.query(messages=messages, clock=clock, statuses=DELIVERY_STATUSES, deadlines=DEADLINES),
+    )

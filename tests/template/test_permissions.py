@@ -1,0 +1,91 @@
+"""Every role may do what its function does, and nothing else."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Final
+
+from tests.translated_template import (
+    as_list,
+    function,
+    function_folders,
+    resources_of,
+    statements,
+    statements_of,
+)
+
+FUNCTIONS: Final = sorted(function_folders())
+SENDERS: Final = {"SendSms", "SendQueuedSms"}
+LAMBDAS_OWN_POLICIES: Final = {
+    "arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole",
+    "arn:aws:iam::aws:policy/service-role/AWSLambdaVPCAccessExecutionRole",
+    "arn:aws:iam::aws:policy/service-role/AWSLambdaSQSQueueExecutionRole",
+}
+
+
+def test_no_role_may_do_everything_or_anything_everywhere() -> None:
+    for role, statement in statements():
+        actions, places = as_list(statement["Action"]), as_list(statement["Resource"])
+        assert not [each for each in actions if "*" in each], role
+        assert "*" not in places, role
+        assert "NotAction" not in statement
+        assert "NotResource" not in statement
+
+
+def test_no_place_in_a_statement_is_wider_than_a_prefix_of_one_bucket() -> None:
+    for role, statement in statements():
+        for place in as_list(statement["Resource"]):
+            text = json.dumps(place)
+            assert "*" not in text or re.fullmatch(
+                r'\{"Fn::Sub": "\$\{QuarantineBucket\.Arn\}/(held|quarantine)/\*"\}', text
+            ), role
+
+
+def test_managed_policies_are_only_those_that_lambda_itself_needs() -> None:
+    for role, properties in resources_of("AWS::IAM::Role").items():
+        assert set(properties.get("ManagedPolicyArns", [])) <= LAMBDAS_OWN_POLICIES, role
+
+
+def test_every_function_has_a_role_of_its_own_and_every_statement_a_name() -> None:
+    roles = [function(name)["Role"]["Fn::GetAtt"][0] for name in FUNCTIONS]
+
+    assert len(set(roles)) == len(FUNCTIONS)
+    assert all(re.fullmatch("[A-Za-z0-9]+", each["Sid"]) for name in FUNCTIONS for each in statements_of(name))
+
+
+def test_nobody_may_delete_from_or_scan_a_table() -> None:
+    forbidden = {"dynamodb:Scan", "dynamodb:DeleteItem", "dynamodb:DeleteTable", "dynamodb:BatchWriteItem"}
+
+    assert not [role for role, each in statements() if forbidden & set(as_list(each["Action"]))]
+
+
+def test_each_secret_is_read_by_those_who_need_it_and_by_nobody_else() -> None:
+    readers: dict[str, set[str]] = {}
+    for name in FUNCTIONS:
+        for statement in statements_of(name):
+            if "secretsmanager:GetSecretValue" in as_list(statement["Action"]):
+                # Six characters that Secrets Manager adds to a name are all that is left open.
+                [secret] = re.findall(
+                    r":secret:(\$\{AWS::StackName\}/[a-z-]+)-\?{6}$", statement["Resource"]["Fn::Sub"]
+                )
+                readers.setdefault(secret, set()).add(name)
+
+    secrets = resources_of("AWS::SecretsManager::Secret")
+    names = {name: properties["Name"]["Fn::Sub"] for name, properties in secrets.items()}
+    assert readers == {
+        names["MediaSmsSecret"]: SENDERS,
+        names["WebhookTokensSecret"]: {"MediasmsDeliveryWebhook"},
+    }
+
+
+def test_the_webhook_can_write_facts_and_read_nothing_of_any_message() -> None:
+    actions = {action for each in statements_of("MediasmsDeliveryWebhook") for action in as_list(each["Action"])}
+
+    assert actions == {"dynamodb:UpdateItem", "s3:PutObject", "secretsmanager:GetSecretValue"}
+
+
+def test_the_query_function_can_change_nothing() -> None:
+    actions = {action for each in statements_of("Query") for action in as_list(each["Action"])}
+
+    assert actions <= {"dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query"}

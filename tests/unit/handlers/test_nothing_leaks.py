@@ -1,0 +1,249 @@
+"""What callers, providers and people give us in confidence appears in no log line, no metric and no foreign answer."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+from urllib.parse import quote, quote_plus, urlencode
+
+import pytest
+
+from sandbox.simulators.mediasms.faults import Fault, FaultKind
+from tests.deployment import Deployment
+from tests.events import Event, cases_of, load_event, with_headers, with_query
+
+NUMBER: Final = "090-0000-7351"
+CANARIES: Final[Mapping[str, str]] = {
+    "number": "00007351",
+    "number in E.164": "+819000007351",
+    "number in national form": "09000007351",
+    "text": "暗証カナリア七三五一",
+    "text for au": "秘密ｶﾅﾘｱ7351",
+    "sender": "Canary7351",
+    "webhook token": "canary-token-7351",
+    "user": "canary-user-7351",
+    "password": "canary-password-7351",
+    "authcode": "canarycode7351",
+    "api key": "canary-api-key-7351",
+    "idempotency key": "canary-idempotency-7351",
+    "other header": "canary-header-7351",
+    "unknown member": "canary-member-7351",
+    "body": "canary-body-7351",
+}
+
+
+def spellings(text: str) -> Iterator[str]:
+    """The text as it may stand in a log: plain, URL-encoded, in JSON, in base64 at any offset, in Shift_JIS."""
+    yield text
+    yield json.dumps(text)[1:-1]
+    yield repr(text)[1:-1]
+    for encoding in ("utf-8", "cp932"):
+        raw = text.encode(encoding)
+        yield from (quote(raw), quote_plus(raw), quote(raw).lower(), raw.hex(), str(raw)[2:-1])
+        for offset in range(3):
+            # What a neighbour's bits are mixed into is cut off at both ends.
+            encoded = base64.b64encode(b"\0" * offset + raw).decode()[-(-offset * 8 // 6) :]
+            yield encoded[: len(raw) * 8 // 6 - 1]
+
+
+def leaks(output: str, *, but_for: frozenset[str] = frozenset()) -> dict[str, str]:
+    return {
+        name: spelling
+        for name, canary in CANARIES.items()
+        if name not in but_for
+        for spelling in spellings(canary)
+        if spelling in output
+    }
+
+
+@pytest.fixture
+def guarded(stack: Deployment) -> Deployment:
+    """A stack whose secrets are canaries too."""
+    secret = {"user": CANARIES["user"], "password": CANARIES["password"]}
+    stack.put_secret("MediaSmsSecret", secret)
+    stack.simulator.provider.set_credentials(**secret)
+    stack.put_secret("WebhookTokensSecret", {"tokens": [CANARIES["webhook token"]]})
+    return stack
+
+
+def with_canaries(event: Event) -> Event:
+    """The event with canaries wherever a sender or the gateway may put something."""
+    if "Records" in event or "detail-type" in event:
+        return event
+    headers = {"Idempotency-Key": CANARIES["idempotency key"], "X-Other": CANARIES["other header"]}
+    event = with_headers(event, {**headers, "x-api-key": CANARIES["api key"]})
+    context = event["requestContext"]
+    identity = {**context["identity"], "apiKey": CANARIES["api key"]}
+    event = event | {"requestContext": {**context, "identity": identity}}
+    if event["pathParameters"] and "token" in event["pathParameters"]:
+        token = CANARIES["webhook token"]
+        event = event | {"pathParameters": {"token": token}, "path": f"/webhooks/mediasms/{token}/delivery"}
+    text = json.dumps(event, ensure_ascii=False).replace("09000000001", "09000007351").replace("090-0000-0001", NUMBER)
+    replaced: Event = json.loads(text)
+    return replaced
+
+
+def sends() -> Iterator[Event]:
+    """Requests to send, good and bad, with a canary in every member."""
+    good: dict[str, Any] = {"to": NUMBER, "text": CANARIES["text"], "sender": CANARIES["sender"]}
+    yield from (
+        load_event("send_sms", "japanese_text", body=body)
+        for body in (
+            {**good},
+            {**good, "text_au": CANARIES["text for au"], "carrier": "au"},
+            {**good, "sender": CANARIES["sender"] + "!"},
+            {**good, "to": [NUMBER]},
+            {**good, "text": [CANARIES["text"]]},
+            {**good, "text": CANARIES["text"] + "😀"},
+            {**good, "text": CANARIES["text"] * 10},
+            {**good, "dry_run": True},
+            {**good, CANARIES["unknown member"]: CANARIES["unknown member"]},
+            {**good, "smsid": CANARIES["unknown member"]},
+            {**good, "carrier": CANARIES["unknown member"]},
+            {**good, "not_after": CANARIES["unknown member"]},
+            {**good, "template_id": "1"},
+            {**good, "to": NUMBER + "0"},
+        )
+    )
+    broken = f'{{"to": "{NUMBER}", "text": "{CANARIES["text"]}", "{CANARIES["body"]}": '
+    yield load_event("send_sms", "japanese_text", body=broken.encode())
+    yield load_event("send_sms", "japanese_text", body=broken.encode("cp932"))
+
+
+def callbacks() -> Iterator[Event]:
+    """Callbacks, readable and not, with canaries in the parameters."""
+    report = {"smsid": "order1001", "status": "1", "mobilenumber": NUMBER, "authcode": CANARIES["authcode"]}
+    base = load_event("mediasms_delivery_webhook", "post_form_utf8")
+    yield with_query(base | {"body": None}, *report.items())
+    for body in (
+        urlencode({**report, "smstext": CANARIES["text"]}).encode(),
+        urlencode({**report, "smstext": CANARIES["text"]}, encoding="cp932").encode(),
+        json.dumps({**report, "smsid": CANARIES["body"]}).encode(),
+        json.dumps({**report, "status": CANARIES["body"]}).encode(),
+        json.dumps({**report, "nested": [CANARIES["body"]]}).encode(),
+        CANARIES["text"].encode("cp932") + b"\x81",
+        CANARIES["body"].encode() * 6_000,
+    ):
+        yield load_event("mediasms_delivery_webhook", "post_form_utf8", body=body)
+
+
+def queries() -> Iterator[Event]:
+    base = load_event("query", "list")
+    yield with_query(base, ("to", NUMBER))
+    yield with_query(base, ("to", NUMBER + "0"))
+    for name in ("state", "since", "limit", "cursor", CANARIES["unknown member"]):
+        yield with_query(base, (name, CANARIES["body"]))
+    yield load_event("query", "one", pathParameters={"smsid": CANARIES["body"]})
+
+
+def everything() -> Iterator[tuple[str, Event]]:
+    for function in ("send_sms", "mediasms_delivery_webhook", "query", "send_queued_sms", "sweep_overdue"):
+        for case in cases_of(function):
+            yield function, with_canaries(load_event(function, case))
+    for function, events in (("send_sms", sends()), ("mediasms_delivery_webhook", callbacks()), ("query", queries())):
+        for event in events:
+            yield function, with_canaries(event)
+
+
+def test_a_canary_is_found_however_it_is_spelled() -> None:
+    secret = CANARIES["text"]
+    for raw in (secret.encode(), secret.encode("cp932")):
+        for line in (
+            json.dumps({"message": secret}),
+            f"POST /?text={quote(raw)}",
+            "body " + base64.b64encode(b"smstext=" + raw + b"&x").decode(),
+            "body " + base64.b64encode(b'{"t":"' + raw + b'"}').decode(),
+            "body " + base64.b64encode(b"x" + raw).decode(),
+            f"sent {raw!r}",
+        ):
+            assert "text" in leaks(line), line
+    assert leaks("nothing of interest, smsid order1001") == {}
+
+
+def test_nothing_given_in_confidence_is_logged_or_measured(guarded: Deployment) -> None:
+    answered = 0
+    for function, event in everything():
+        guarded.invoke(function, event)
+        answered += 1
+
+    assert answered > 60
+    assert len(guarded.logged()) > answered
+    assert leaks(guarded.output.getvalue()) == {}
+
+
+@pytest.mark.parametrize("code", [401, 402, 414, 503, 550, 555, 557, 999])
+def test_nothing_is_logged_either_when_the_provider_refuses(guarded: Deployment, code: int) -> None:
+    guarded.simulator.provider.add_fault(Fault(kind=FaultKind.ANSWER, code=code))
+    [event, *_] = sends()
+
+    answer = guarded.http("send_sms", with_canaries(event))
+
+    assert leaks(guarded.output.getvalue()) == {}
+    assert leaks(answer.body, but_for=frozenset({"number", "number in E.164"})) == {}
+
+
+@pytest.mark.parametrize(
+    "kind", [FaultKind.RESET_BEFORE, FaultKind.ACCEPT_THEN_DROP, FaultKind.CUT_ANSWER, FaultKind.GARBAGE]
+)
+def test_nothing_is_logged_either_when_the_answer_is_lost_or_odd(guarded: Deployment, kind: FaultKind) -> None:
+    guarded.simulator.provider.add_fault(Fault(kind=kind, body=f"{NUMBER} {CANARIES['text']}"))
+    [event, *_] = sends()
+
+    guarded.http("send_sms", with_canaries(event))
+
+    assert leaks(guarded.output.getvalue()) == {}
+
+
+def test_nothing_is_logged_either_when_the_stores_do_not_answer(guarded: Deployment) -> None:
+    guarded.lose_table()
+    guarded.lose_bucket()
+
+    for function, event in everything():
+        if function != "sweep_overdue":
+            guarded.invoke(function, event)
+
+    assert leaks(guarded.output.getvalue()) == {}
+
+
+def test_an_answer_shows_its_caller_the_number_in_to_and_nothing_else(guarded: Deployment) -> None:
+    # A member's own name is the caller's spelling, told back so that it can be corrected.
+    named_back = frozenset({"unknown member"})
+    for function, event in everything():
+        if function in {"send_queued_sms", "sweep_overdue"}:
+            continue
+        answer = guarded.http(function, event)
+        shown = json.loads(answer.body) if answer.headers["Content-Type"] != "text/plain; charset=utf-8" else {}
+        for message in [shown, *shown.get("items", [])]:
+            message.pop("to", None)
+        headers = json.dumps(dict(answer.headers))
+        assert leaks(json.dumps(shown, ensure_ascii=False) + headers, but_for=named_back) == {}, function
+
+
+def test_the_outbox_holds_no_canary(guarded: Deployment) -> None:
+    guarded.simulator.provider.add_fault(Fault(kind=FaultKind.ANSWER, code=503))
+    [event, *_] = sends()
+    guarded.http("send_sms", with_canaries(event))
+
+    assert len(guarded.queued()) == 1
+    assert leaks("".join(guarded.queued())) == {}
+
+
+def test_a_decided_message_no_longer_holds_its_text(guarded: Deployment) -> None:
+    [event, *_] = sends()
+    guarded.http("send_sms", with_canaries(event))
+
+    stored = json.dumps(guarded.rows(), ensure_ascii=False)
+
+    numbers = frozenset(name for name in CANARIES if name.startswith("number"))
+    assert leaks(stored, but_for=numbers) == {}
+
+
+def test_the_quarantine_does_not_hold_the_token(guarded: Deployment) -> None:
+    for event in callbacks():
+        guarded.http("mediasms_delivery_webhook", with_canaries(event))
+
+    kept = guarded.objects()
+    assert kept
+    assert CANARIES["webhook token"] not in json.dumps(kept)

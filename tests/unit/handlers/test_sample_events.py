@@ -1,0 +1,112 @@
+"""Every sample event goes through its own handler, and comes to what the contract says."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import pytest
+
+from tests.deployment import Deployment
+from tests.events import EVENTS, cases_of, load_event
+from tests.translated_template import function_folders
+
+HTTP_ANSWERS: Final[dict[str, dict[str, tuple[int, str | None]]]] = {
+    "send_sms": {
+        "japanese_text": (201, None),
+        "template": (201, None),
+        "full_width_number": (201, None),
+        "text_for_au_without_the_option": (422, "invalid_request"),
+        "idempotency_key": (201, None),
+        "lower_case_headers": (201, None),
+        "dry_run": (200, None),
+        "text_and_template": (422, "invalid_request"),
+        "bad_number": (422, "invalid_request"),
+        "fixed_line_number": (422, "invalid_request"),
+        "character_without_shift_jis": (422, "invalid_request"),
+        "text_too_long": (422, "invalid_request"),
+        "unknown_field": (422, "invalid_request"),
+        "past_not_after": (422, "invalid_request"),
+        "nul_in_text": (422, "invalid_request"),
+        "broken_json": (400, "malformed_request"),
+        "json_list": (400, "malformed_request"),
+        "lone_surrogate": (400, "malformed_request"),
+        "duplicate_json_key": (400, "malformed_request"),
+        "not_a_number": (400, "malformed_request"),
+        "shift_jis_json": (400, "malformed_request"),
+        "no_body": (400, "malformed_request"),
+        "no_api_key": (403, "forbidden"),
+    },
+    "query": {
+        "one": (200, None),
+        "list": (200, None),
+        "list_with_filters": (200, None),
+        "unknown_smsid": (404, "not_found"),
+        "bad_filters": (422, "invalid_request"),
+        "repeated_parameter": (422, "invalid_request"),
+        "unknown_parameter": (422, "invalid_request"),
+        "foreign_cursor": (422, "invalid_request"),
+        "no_api_key": (403, "forbidden"),
+    },
+    "mediasms_delivery_webhook": {
+        **dict.fromkeys(cases_of("mediasms_delivery_webhook"), (200, None)),
+        "wrong_token": (403, "forbidden"),
+    },
+}
+"""Status and problem code of every case that comes through API Gateway."""
+
+FAILED_ENTRIES: Final[dict[str, list[int]]] = {
+    "one": [],
+    "unknown_smsid": [],
+    "with_a_poisonous_entry": [2, 4, 5],
+}
+"""The entries of a batch that are to be delivered again, by position from 1."""
+
+HTTP_CASES: Final = [(function, case) for function in HTTP_ANSWERS for case in cases_of(function)]
+
+
+def test_every_function_has_sample_events_and_every_event_is_expected_here() -> None:
+    assert {path.name for path in EVENTS.iterdir()} == set(function_folders().values())
+    expected = {name: set(cases) for name, cases in HTTP_ANSWERS.items()}
+    expected |= {"send_queued_sms": set(FAILED_ENTRIES), "sweep_overdue": {"schedule"}}
+    assert {path.name: set(cases_of(path.name)) for path in EVENTS.iterdir()} == expected
+
+
+@pytest.mark.parametrize(("function", "case"), HTTP_CASES)
+def test_each_request_gets_the_answer_that_the_contract_gives_it(stack: Deployment, function: str, case: str) -> None:
+    if function == "query":
+        stack.http("send_sms", load_event("send_sms", "japanese_text"))
+
+    answer = stack.http(function, load_event(function, case))
+
+    assert (answer.status, answer.code) == HTTP_ANSWERS[function][case]
+    if answer.code is not None:
+        assert_is_a_problem(answer.json, status=answer.status)
+
+
+@pytest.mark.parametrize("case", cases_of("send_queued_sms"))
+def test_each_batch_names_exactly_the_entries_that_failed(stack: Deployment, case: str) -> None:
+    event = load_event("send_queued_sms", case)
+
+    answer = stack.invoke("send_queued_sms", event)
+
+    failed = [event["Records"][position - 1]["messageId"] for position in FAILED_ENTRIES[case]]
+    assert answer == {"batchItemFailures": [{"itemIdentifier": each} for each in failed]}
+
+
+def test_the_schedule_finds_nothing_overdue_in_a_new_stack(stack: Deployment) -> None:
+    assert stack.invoke("sweep_overdue", load_event("sweep_overdue", "schedule")) == {}
+
+
+@pytest.mark.parametrize("function", [*HTTP_ANSWERS, "send_queued_sms", "sweep_overdue"])
+def test_every_line_that_a_function_writes_is_json(stack: Deployment, function: str) -> None:
+    for case in cases_of(function):
+        stack.invoke(function, load_event(function, case))
+
+    assert stack.logged()
+
+
+def assert_is_a_problem(body: dict[str, Any], *, status: int) -> None:
+    assert {"type", "title", "status", "detail", "code"} <= set(body)
+    assert body["status"] == status
+    assert body["type"] == f"urn:switchboard:problem:{body['code']}"
+    assert all(isinstance(body[name], str) and body[name] for name in ("type", "title", "detail", "code"))

@@ -1,0 +1,287 @@
+"""`POST /v1/sms` through its handler: what is sent, what is not, and what the caller is told."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from sandbox.simulators.mediasms.faults import Fault, FaultKind
+from tests.deployment import Deployment, HttpAnswer, deployed
+from tests.events import Event, load_event, of_client, with_headers
+
+BODY = {"to": "090-0000-0001", "text": "認証コード 000000"}
+
+
+def sms(*, key: str | None = None, client: str | None = None, **members: Any) -> Event:
+    event = load_event("send_sms", "japanese_text", body={**BODY, **members})
+    if key is not None:
+        event = with_headers(event, {"Idempotency-Key": key})
+    return event if client is None else of_client(event, client)
+
+
+def send(stack: Deployment, event: Event) -> HttpAnswer:
+    return stack.http("send_sms", event)
+
+
+def test_an_accepted_message_is_shown_as_the_contract_says_and_arrives_at_the_provider_once(stack: Deployment) -> None:
+    answer = send(stack, load_event("send_sms", "japanese_text"))
+
+    assert answer.status == 201
+    assert answer.headers["Location"] == "/v1/sms/order1001"
+    shown = answer.json
+    assert shown.pop("created_at") <= shown.pop("updated_at")
+    assert shown == {
+        "smsid": "order1001",
+        "to": "+819000000001",
+        "state": "accepted",
+        "final": False,
+        "billable": False,
+        "provider": "mediasms",
+        "provider_code": "200",
+        "reports": [],
+        "text": {"characters": 20, "bytes_sjis": 33, "parts": 1},
+        "attempts": 1,
+        "not_after": None,
+    }
+    [received] = stack.simulator.messages
+    assert (received.number, received.smsid) == ("09000000001", "order1001")
+    assert received.received_by_phone == "ご予約を承りました。11月22日 12時"
+    assert received.wants_reports
+
+
+def test_a_template_is_passed_on_by_its_number_and_has_no_measured_text(stack: Deployment) -> None:
+    answer = send(stack, load_event("send_sms", "template"))
+
+    assert answer.json["text"] is None
+    [received] = stack.simulator.messages
+    assert received.parameters["smstextid"] == "1"
+    assert received.parameters["smstitle"] == "Acme2026"
+    assert received.parameters["mobilecareer"] == "1"
+
+
+def test_the_same_key_and_body_give_the_same_message_and_send_nothing_more(stack: Deployment) -> None:
+    first, again = send(stack, sms(key="k1")), send(stack, sms(key="k1"))
+
+    assert "Idempotent-Replayed" not in first.headers
+    assert again.headers["Idempotent-Replayed"] == "true"
+    assert (again.status, again.json) == (201, first.json)
+    assert len(stack.simulator.requests) == 1
+
+
+def test_a_key_is_remembered_across_containers(stack: Deployment) -> None:
+    first = send(stack, sms(key="k1"))
+    stack.cold_start()
+
+    assert send(stack, sms(key="k1")).json == first.json
+    assert len(stack.simulator.requests) == 1
+
+
+def test_another_way_to_write_the_same_request_is_the_same_request(stack: Deployment) -> None:
+    first = send(stack, sms(key="k1", to="090-0000-0001"))
+    again = send(stack, sms(key="k1", to="+81 90 0000 0001"))
+
+    assert again.json["smsid"] == first.json["smsid"]
+    assert len(stack.simulator.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "other", [{"text": "認証コード 999999"}, {"to": "09000000002"}, {"carrier": "au"}, {"sender": "Acme2026"}]
+)
+def test_the_same_key_with_another_body_is_refused_and_sends_nothing(stack: Deployment, other: dict[str, str]) -> None:
+    send(stack, sms(key="k1"))
+
+    answer = send(stack, sms(key="k1", **other))
+
+    assert (answer.status, answer.code) == (422, "idempotency_key_reused")
+    assert len(stack.simulator.requests) == 1
+
+
+def test_a_key_belongs_to_the_api_key_that_used_it(stack: Deployment) -> None:
+    ours, theirs = send(stack, sms(key="k1", client="ours")), send(stack, sms(key="k1", client="theirs"))
+
+    assert (ours.status, theirs.status) == (201, 201)
+    assert ours.json["smsid"] != theirs.json["smsid"]
+    assert len(stack.simulator.requests) == 2
+
+
+def test_a_chosen_id_that_another_client_has_is_refused_and_shows_nothing_of_it(stack: Deployment) -> None:
+    send(stack, sms(smsid="order1", client="theirs"))
+
+    answer = send(stack, sms(smsid="order1", client="ours"))
+
+    assert (answer.status, answer.code) == (422, "idempotency_key_reused")
+    assert "to" not in answer.json
+    assert len(stack.simulator.requests) == 1
+
+
+@pytest.mark.parametrize("key", ["", "k" * 65, "with space", "ключ", "tab\t", "\x7f"])
+def test_a_key_that_is_not_1_to_64_visible_ascii_characters_is_refused(stack: Deployment, key: str) -> None:
+    answer = send(stack, sms(key=key))
+
+    assert (answer.status, answer.code) == (422, "invalid_request")
+    assert answer.json["errors"][0]["field"] == "Idempotency-Key"
+    assert stack.simulator.requests == ()
+
+
+def test_a_dry_run_tells_the_preflight_and_leaves_no_trace(stack: Deployment) -> None:
+    answer = send(stack, load_event("send_sms", "dry_run"))
+
+    assert answer.status == 200
+    assert set(answer.json) == {"characters", "bytes_sjis", "parts", "limit", "fits", "carriers", "problems"}
+    [problem] = answer.json["problems"]
+    assert (problem["character"], problem["position"]) == ("①", 0)
+    assert answer.json["fits"] is False
+    assert stack.simulator.requests == ()
+    assert not [*stack.rows("StateTable"), *stack.rows("LimitsTable"), *stack.queued()]
+
+
+@pytest.mark.parametrize(
+    "case", ["bad_number", "text_and_template", "text_too_long", "unknown_field", "past_not_after", "no_api_key"]
+)
+def test_a_refused_request_leaves_no_trace(stack: Deployment, case: str) -> None:
+    send(stack, load_event("send_sms", case))
+
+    assert stack.simulator.requests == ()
+    assert not [*stack.rows("StateTable"), *stack.rows("LimitsTable"), *stack.queued()]
+
+
+@pytest.mark.parametrize(
+    ("members", "fields"),
+    [
+        ({"to": "110"}, {"to"}),
+        ({"text": "了解😀"}, {"text"}),
+        ({"text": 5}, {"text"}),
+        ({"to": None}, {"to"}),
+        ({"template_id": "1"}, {"template_id"}),
+        ({"carrier": "nttdata"}, {"carrier"}),
+        ({"sender": "!"}, {"sender"}),
+        ({"smsid": "with-hyphen"}, {"smsid"}),
+        ({"dry_run": "yes"}, {"dry_run"}),
+        ({"not_after": "tomorrow"}, {"not_after"}),
+        ({"not_after": "2026-11-22T03:04:05"}, {"not_after"}),
+        ({"a": 1, "b": 2}, {"a", "b"}),
+        ({"template_id": 10**30, "text": None}, {"template_id"}),
+        ({"template_id": True, "text": None}, {"template_id"}),
+    ],
+)
+def test_each_thing_wrong_is_named_by_the_callers_own_field(
+    stack: Deployment, members: dict[str, Any], fields: set[str]
+) -> None:
+    answer = send(stack, sms(**members))
+
+    assert (answer.status, answer.code) == (422, "invalid_request")
+    assert {each["field"] for each in answer.json["errors"]} == fields
+    assert all(each["message"] and each["code"] for each in answer.json["errors"])
+
+
+def test_a_body_larger_than_any_sms_is_refused_unread(stack: Deployment) -> None:
+    answer = send(stack, load_event("send_sms", "japanese_text", body=b"{" + b" " * 70_000))
+
+    assert (answer.status, answer.code) == (413, "payload_too_large")
+
+
+def test_a_refusal_of_the_providers_is_told_with_its_code_and_told_again_for_the_same_key(stack: Deployment) -> None:
+    event = sms(key="k1", text=None, template_id="404")
+
+    first, again = send(stack, event), send(stack, event)
+
+    assert (first.status, first.code, first.json["provider_code"]) == (422, "provider_rejected", "550")
+    assert first.json["smsid"]
+    assert (again.status, again.json) == (first.status, first.json)
+    assert again.headers["Idempotent-Replayed"] == "true"
+    assert len(stack.simulator.requests) == 1
+
+
+@pytest.mark.parametrize("code", [401, 402, 555, 557])
+def test_a_refusal_of_our_account_or_address_is_told_without_blaming_the_caller(stack: Deployment, code: int) -> None:
+    stack.simulator.provider.add_fault(Fault(kind=FaultKind.ANSWER, code=code))
+
+    answer = send(stack, sms())
+
+    assert (answer.status, answer.code, answer.json["provider_code"]) == (502, "provider_configuration", str(code))
+    dimensions = frozenset({("service", "switchboard"), ("provider", "mediasms")})
+    assert ("ProviderConfigurationRefused", dimensions) in stack.metrics()
+
+
+def test_after_a_block_nothing_more_reaches_the_provider(stack: Deployment) -> None:
+    stack.simulator.provider.add_fault(Fault(kind=FaultKind.ANSWER, code=557))
+    send(stack, sms())
+
+    answer = send(stack, sms())
+
+    assert (answer.status, answer.code) == (503, "provider_locked_out")
+    assert int(answer.headers["Retry-After"]) > 0
+    assert len(stack.simulator.requests) == 1
+
+
+def test_a_provider_that_cannot_be_reached_is_told_as_such_and_the_same_key_may_try_again() -> None:
+    with deployed(MediaSmsBaseUrl="http://127.0.0.1:9/sms/api/") as unreachable:
+        answer = send(unreachable, sms(key="k1"))
+
+        assert (answer.status, answer.code) == (503, "provider_unavailable")
+        assert int(answer.headers["Retry-After"]) > 0
+        assert "Idempotent-Replayed" not in send(unreachable, sms(key="k1")).headers
+
+
+def test_an_answer_that_was_lost_is_unknown_and_not_tried_again(stack: Deployment) -> None:
+    stack.simulator.provider.add_fault(Fault(kind=FaultKind.ACCEPT_THEN_DROP))
+
+    first, again = send(stack, sms(key="k1")), send(stack, sms(key="k1"))
+
+    assert (first.status, first.json["state"]) == (202, "unknown")
+    assert (again.status, again.json["state"]) == (202, "unknown")
+    assert len(stack.simulator.requests) == 1
+
+
+def test_a_message_without_room_is_queued_and_the_queue_holds_only_its_id(stack: Deployment) -> None:
+    stack.simulator.provider.add_fault(Fault(kind=FaultKind.ANSWER, code=503))
+
+    answer = send(stack, sms(smsid="order1001"))
+
+    assert (answer.status, answer.json["state"]) == (202, "queued")
+    assert stack.queued() == ['{"smsid": "order1001"}']
+
+
+def test_the_long_text_option_lets_long_texts_pass_all_the_way() -> None:
+    with deployed(LongSms="true") as stack:
+        stack.simulator.provider.configure({"long_sms": True})
+
+        answer = send(stack, sms(text="あ" * 200))
+
+        assert answer.status == 201
+        [received] = stack.simulator.messages
+        assert received.received_by_phone == "あ" * 200
+
+
+def test_a_table_that_does_not_answer_is_our_fault_and_nothing_is_sent(stack: Deployment) -> None:
+    stack.lose_table()
+
+    answer = send(stack, sms(key="k1"))
+
+    assert (answer.status, answer.code) == (503, "service_unavailable")
+    assert int(answer.headers["Retry-After"]) > 0
+    assert stack.simulator.requests == ()
+
+
+@pytest.mark.parametrize(
+    "secret", [{"user": "acme-user"}, {"password": "hidden-in-a-secret"}, ["hidden-in-a-secret"], "hidden-in-a-secret"]
+)
+def test_a_secret_put_in_wrongly_is_said_in_the_log_and_never_shown(stack: Deployment, secret: object) -> None:
+    stack.put_secret("MediaSmsSecret", secret)
+
+    answer = send(stack, sms())
+
+    assert (answer.status, answer.code) == (500, "internal_error")
+    assert [line["error"] for line in stack.logged() if line.get("level") == "ERROR"] == ["ConfigurationError"]
+    assert "hidden-in-a-secret" not in answer.body + stack.output.getvalue()
+    assert stack.simulator.requests == ()
+
+
+def test_a_message_that_found_the_secret_wrong_is_sent_under_the_same_key_once_it_is_right(stack: Deployment) -> None:
+    stack.put_secret("MediaSmsSecret", {"user": "acme-user"})
+    send(stack, sms(key="k1"))
+    stack.put_secret("MediaSmsSecret", {"user": "acme-user", "password": "a-password-that-opens-nothing-real"})
+    stack.cold_start()
+
+    assert send(stack, sms(key="k1")).json["state"] == "accepted"

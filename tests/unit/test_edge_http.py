@@ -1,0 +1,156 @@
+"""API Gateway's events as requests, replies as its answers."""
+
+from __future__ import annotations
+
+import base64
+import json
+from http import HTTPStatus
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from switchboard.domain.errors import PayloadTooLargeError
+from switchboard.edge.http import ClientUnknownError, InboundRequest, MalformedRequestError, Reply
+from tests.events import load_event, with_headers
+from tests.strategies import any_text
+
+EVENT = load_event("send_sms", "japanese_text")
+LIMIT = 65_536
+
+
+def request_with(body: bytes) -> InboundRequest:
+    return InboundRequest.from_event(load_event("send_sms", "japanese_text", body=body))
+
+
+def test_a_request_is_read_with_its_parameters_and_its_bytes() -> None:
+    request = InboundRequest.from_event(load_event("mediasms_delivery_webhook", "post_form_raw_shift_jis"))
+
+    assert (request.method, request.route) == ("POST", "/webhooks/mediasms/{token}/delivery")
+    assert request.path_params["token"]
+    assert "送信済".encode("cp932") in request.body
+    assert request.content_type == "application/x-www-form-urlencoded"
+
+
+@given(st.text("Content-TypeX", min_size=1).map(lambda _: "Content-Type"), st.randoms(use_true_random=False))
+def test_header_names_are_read_in_any_case(name: str, random: Any) -> None:
+    spelled = "".join(random.choice([each.lower(), each.upper()]) for each in name)
+
+    assert InboundRequest.from_event({"headers": {spelled: "text/plain"}}).content_type == "text/plain"
+
+
+def test_a_parameter_given_twice_has_both_values() -> None:
+    request = InboundRequest.from_event(load_event("query", "repeated_parameter"))
+
+    assert request.query == {"limit": ("10", "20")}
+
+
+@pytest.mark.parametrize(
+    "event", [{}, dict.fromkeys(EVENT), {"requestContext": {}}, {"requestContext": {"identity": None}}]
+)
+def test_an_empty_event_is_an_empty_request(event: dict[str, Any]) -> None:
+    request = InboundRequest.from_event(event)
+
+    assert (request.method, request.route, request.body, request.query, request.headers) == ("", "", b"", {}, {})
+    with pytest.raises(ClientUnknownError):
+        _ = request.client
+
+
+@given(any_text())
+def test_a_body_that_is_not_marked_as_base64_is_its_text(text: str) -> None:
+    event = {"body": text, "isBase64Encoded": False}
+
+    assert InboundRequest.from_event(event).body == text.encode("utf-8", "surrogatepass")
+
+
+@given(st.binary())
+def test_a_body_marked_as_base64_is_its_bytes(body: bytes) -> None:
+    event = {"body": base64.b64encode(body).decode(), "isBase64Encoded": True}
+
+    assert InboundRequest.from_event(event).body == body
+
+
+@pytest.mark.parametrize("body", ["not base64!", "abc", "あ", "=", "YQ==\n!"])
+def test_a_body_wrongly_marked_as_base64_is_empty(body: str) -> None:
+    assert InboundRequest.from_event({"body": body, "isBase64Encoded": True}).body == b""
+
+
+def test_the_client_is_the_keys_id_and_never_the_key_itself() -> None:
+    known = InboundRequest.from_event(EVENT)
+    unknown = InboundRequest.from_event(load_event("send_sms", "lower_case_headers"))
+
+    assert known.client == "a1b2c3d4e5"
+    assert EVENT["headers"]["x-api-key"] not in unknown.client
+    assert (
+        unknown.client
+        != InboundRequest.from_event(
+            with_headers(load_event("send_sms", "lower_case_headers"), {"x-api-key": "another-key"})
+        ).client
+    )
+
+
+def test_the_body_stays_out_of_the_requests_repr() -> None:
+    assert "認証" not in repr(request_with("認証".encode())) and "\\xe8" not in repr(request_with("認証".encode()))
+
+
+@given(st.dictionaries(st.text("abc"), st.one_of(st.integers(), st.text("日本語"), st.none()), max_size=5))
+def test_a_json_object_is_read_as_it_was_written(value: dict[str, Any]) -> None:
+    assert request_with(json.dumps(value, ensure_ascii=False).encode()).json_object(limit_bytes=LIMIT) == value
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"null",
+        b"[]",
+        b'"text"',
+        b"{",
+        b'{"a": 1, "a": 1}',
+        b'{"a": {"b": 1, "b": 2}}',
+        b'{"a": NaN}',
+        b'{"a": -Infinity}',
+        b'{"a": "\\ud83d"}',
+        b'{"\\udc00": 1}',
+        b'{"a": "\x82\xcd"}',
+        b'{"a": "\x00"}',
+        b'{"a": ' + b"9" * 5_000 + b"}",
+        b"[" * 60_000,
+        b'{"a":' * 10_000,
+        b"{} {}",
+    ],
+)
+def test_what_is_not_one_json_object_with_each_name_once_is_malformed(body: bytes) -> None:
+    with pytest.raises(MalformedRequestError):
+        request_with(body).json_object(limit_bytes=LIMIT)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32", "cp932"])
+def test_only_utf_8_is_read(encoding: str) -> None:
+    with pytest.raises(MalformedRequestError):
+        request_with('{"a": "はい"}'.encode(encoding)).json_object(limit_bytes=LIMIT)
+
+
+def test_the_limit_itself_may_be_reached() -> None:
+    body = b'{"a": "' + b"x" * (LIMIT - 9) + b'"}'
+    assert len(body) == LIMIT
+
+    assert request_with(body).json_object(limit_bytes=LIMIT)
+    with pytest.raises(PayloadTooLargeError):
+        request_with(body + b" ").json_object(limit_bytes=LIMIT)
+
+
+def test_a_mapping_goes_out_as_json_and_a_text_as_text() -> None:
+    mapping = Reply(HTTPStatus.OK, {"a": "日本"}).to_event()
+    text = Reply(HTTPStatus.OK, "OK").to_event()
+
+    assert (mapping["headers"]["Content-Type"], json.loads(mapping["body"])) == ("application/json", {"a": "日本"})
+    assert (text["headers"]["Content-Type"], text["body"]) == ("text/plain; charset=utf-8", "OK")
+    assert mapping["headers"]["Cache-Control"] == text["headers"]["Cache-Control"] == "no-store"
+
+
+def test_a_replys_own_headers_win() -> None:
+    headers = {"Content-Type": "application/problem+json", "Retry-After": "5"}
+
+    assert Reply(HTTPStatus.OK, "{}", headers).to_event()["headers"].items() >= headers.items()

@@ -1,0 +1,190 @@
+"""One table from error class to answer: complete, as the contract has it, and telling nothing that it should not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+import pytest
+
+from switchboard.domain import errors
+from switchboard.domain.errors import FieldProblem, ProviderError, SendSmsError, SwitchboardError
+from switchboard.edge.http import ClientUnknownError, MalformedRequestError, Reply
+from switchboard.edge.problems import PROBLEMS, problem_of, reply_to
+
+CANARY: Final = "canary 090-0000-0001 認証コード"
+
+
+def provider_error(kind: type[ProviderError]) -> ProviderError:
+    return kind(CANARY, provider="mediasms", operation="send_sms", provider_code="550", request_id="r-1")
+
+
+CASES: Final[dict[type[SwitchboardError], tuple[SwitchboardError, int, str]]] = {
+    errors.InvalidRequestError: (errors.InvalidRequestError(FieldProblem("to", "is odd")), 422, "invalid_request"),
+    errors.IdempotencyKeyReusedError: (
+        errors.IdempotencyKeyReusedError("taken", smsid="a1"),
+        422,
+        "idempotency_key_reused",
+    ),
+    errors.RequestInProgressError: (errors.RequestInProgressError("busy", smsid="a1"), 409, "request_in_progress"),
+    errors.NotFoundHereError: (errors.NotFoundHereError("nothing here"), 404, "not_found"),
+    errors.WebhookForbiddenError: (errors.WebhookForbiddenError("not a live one"), 403, "forbidden"),
+    errors.WebhookUnreadableError: (errors.WebhookUnreadableError("odd"), 400, "malformed_request"),
+    errors.PayloadTooLargeError: (errors.PayloadTooLargeError("large"), 413, "payload_too_large"),
+    errors.StoreError: (errors.StoreError(CANARY), 503, "service_unavailable"),
+    errors.StoreUnavailableError: (errors.StoreUnavailableError(CANARY), 503, "service_unavailable"),
+    errors.NoSlotError: (errors.NoSlotError("full", retry_after_s=7.2), 503, "provider_unavailable"),
+    errors.LockedOutError: (errors.LockedOutError("open", reason="557"), 503, "provider_locked_out"),
+    errors.NotSentError: (provider_error(errors.NotSentError), 503, "provider_unavailable"),
+    errors.RateLimitedError: (provider_error(errors.RateLimitedError), 503, "provider_unavailable"),
+    errors.AuthenticationFailedError: (
+        provider_error(errors.AuthenticationFailedError),
+        502,
+        "provider_configuration",
+    ),
+    errors.AddressBlockedError: (provider_error(errors.AddressBlockedError), 502, "provider_configuration"),
+    errors.QuotaExceededError: (provider_error(errors.QuotaExceededError), 502, "provider_configuration"),
+    errors.RefusedError: (provider_error(errors.RefusedError), 422, "provider_rejected"),
+    MalformedRequestError: (MalformedRequestError("not JSON"), 400, "malformed_request"),
+    ClientUnknownError: (ClientUnknownError("no key"), 403, "forbidden"),
+}
+"""Every error that can reach a caller, and the contract's status and code for it."""
+
+NEVER_LEAVES: Final = {
+    errors.IdentifiedError,
+    errors.WebhookError,
+    errors.ProviderError,
+    errors.OutcomeUnknownError,
+    errors.UnexpectedAnswerError,
+    SendSmsError,
+}
+"""Groups, a wrapper, and what a use case turns into a state before anybody sees it."""
+
+TRYING_AGAIN_HELPS: Final = {
+    errors.RequestInProgressError,
+    errors.StoreError,
+    errors.StoreUnavailableError,
+    errors.NoSlotError,
+    errors.LockedOutError,
+    errors.NotSentError,
+    errors.RateLimitedError,
+}
+
+
+def descendants(kind: type[SwitchboardError]) -> Iterator[type[SwitchboardError]]:
+    for each in kind.__subclasses__():
+        if each.__module__.startswith("switchboard."):
+            yield each
+            yield from descendants(each)
+
+
+def body_of(reply: Reply) -> dict[str, Any]:
+    event = reply.to_event()
+    assert event["headers"]["Content-Type"] == "application/problem+json"
+    body: dict[str, Any] = json.loads(event["body"])
+    return body
+
+
+def test_every_error_is_listed_in_this_file() -> None:
+    assert set(descendants(SwitchboardError)) == set(CASES) | NEVER_LEAVES
+
+
+@pytest.mark.parametrize("kind", CASES, ids=lambda kind: kind.__name__)
+def test_each_error_has_the_contracts_status_and_code(kind: type[SwitchboardError]) -> None:
+    error, status, code = CASES[kind]
+
+    reply = reply_to(error)
+    body = body_of(reply)
+
+    assert (reply.status, body["status"], body["code"]) == (status, status, code)
+    assert body["type"] == f"urn:switchboard:problem:{code}"
+    assert body["title"]
+    assert body["detail"]
+
+
+@pytest.mark.parametrize("kind", CASES, ids=lambda kind: kind.__name__)
+def test_retry_after_stands_where_trying_again_helps_and_nowhere_else(kind: type[SwitchboardError]) -> None:
+    headers = reply_to(CASES[kind][0]).headers
+
+    assert ("Retry-After" in headers) == (kind in TRYING_AGAIN_HELPS)
+    assert all(value.isdigit() and int(value) > 0 for name, value in headers.items() if name == "Retry-After")
+
+
+@pytest.mark.parametrize("kind", sorted(NEVER_LEAVES | {SwitchboardError}, key=str), ids=lambda kind: kind.__name__)
+def test_what_no_use_case_should_let_out_still_has_an_answer(kind: type[SwitchboardError]) -> None:
+    assert problem_of(kind.__new__(kind)).status >= 400
+
+
+@pytest.mark.parametrize("kind", [errors.OutcomeUnknownError, errors.UnexpectedAnswerError])
+def test_nothing_that_may_have_been_sent_is_said_to_be_unsent(kind: type[ProviderError]) -> None:
+    reply = reply_to(provider_error(kind))
+
+    assert "nothing was sent" not in body_of(reply)["title"]
+    assert "Retry-After" not in reply.headers
+
+
+def test_a_new_kind_of_error_is_answered_like_its_nearest_ancestor() -> None:
+    class NewRefusalError(errors.RefusedError):
+        """A refusal that the table does not know."""
+
+    assert problem_of(provider_error(NewRefusalError)) is PROBLEMS[errors.RefusedError]
+
+
+def test_one_code_has_one_title_and_one_status_for_each_remedy() -> None:
+    by_code: dict[str, set[int]] = {}
+    for problem in PROBLEMS.values():
+        by_code.setdefault(problem.code, set()).add(problem.status)
+
+    assert all(len(statuses) == 1 for statuses in by_code.values())
+
+
+@pytest.mark.parametrize("kind", CASES, ids=lambda kind: kind.__name__)
+def test_a_providers_or_a_stores_own_words_are_not_passed_on(kind: type[SwitchboardError]) -> None:
+    answer = json.dumps(reply_to(CASES[kind][0]).to_event(), ensure_ascii=False)
+
+    assert not any(word in answer for word in CANARY.split())
+
+
+@pytest.mark.parametrize("wrap", [lambda error: error, lambda error: SendSmsError(error, smsid="a1")])
+def test_a_providers_code_and_request_id_are_named(wrap: Callable[[ProviderError], SwitchboardError]) -> None:
+    body = body_of(reply_to(wrap(provider_error(errors.RefusedError))))
+
+    assert (body["provider_code"], body["provider_request_id"]) == ("550", "r-1")
+
+
+def test_a_provider_error_without_codes_names_none() -> None:
+    body = body_of(reply_to(errors.NotSentError("x", provider="mediasms", operation="send_sms")))
+
+    assert not {"provider_code", "provider_request_id", "smsid"} & set(body)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        errors.RequestInProgressError("busy", smsid="a1"),
+        errors.IdempotencyKeyReusedError("taken", smsid="a1"),
+        SendSmsError(provider_error(errors.RefusedError), smsid="a1"),
+        SendSmsError(errors.LockedOutError("open", reason="557"), smsid="a1"),
+    ],
+)
+def test_the_message_that_it_is_about_is_named(error: SwitchboardError) -> None:
+    assert body_of(reply_to(error))["smsid"] == "a1"
+
+
+def test_an_error_told_again_says_that_it_is_a_replay() -> None:
+    cause = provider_error(errors.RefusedError)
+
+    assert reply_to(SendSmsError(cause, smsid="a1", replayed=True)).headers["Idempotent-Replayed"] == "true"
+    assert "Idempotent-Replayed" not in reply_to(SendSmsError(cause, smsid="a1")).headers
+
+
+def test_everything_wrong_with_a_request_is_listed() -> None:
+    problems = [FieldProblem("to", "is odd", "invalid_phone_number"), FieldProblem("text", "is long", "too_long")]
+
+    body = body_of(reply_to(errors.InvalidRequestError(*problems)))
+
+    assert body["errors"] == [
+        {"field": "to", "message": "is odd", "code": "invalid_phone_number"},
+        {"field": "text", "message": "is long", "code": "too_long"},
+    ]
