@@ -1,0 +1,55 @@
+"""What a handler finds on Lambda: the layer's requirements and boto3, and no other package that is installed here."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from importlib import metadata
+from pathlib import Path
+from typing import Final
+
+LAYER: Final = Path(__file__).parent.parent / "layers" / "switchboard" / "python"
+
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_RUNTIME: Final = ("boto3",)
+
+
+def link_packages(folder: Path) -> None:
+    """Fills `folder` with links to those packages and their metadata.
+
+    Some libraries look through all that is installed when they are imported, so a cold start among the development
+    packages says little about one on Lambda.
+    """
+    for top_level in _top_levels(_closure([*_locked_in_layer(), *_RUNTIME])):
+        link = folder / top_level.name
+        if not link.exists():
+            link.symlink_to(top_level)
+
+
+def _locked_in_layer() -> Iterator[str]:
+    for line in (LAYER / "requirements.txt").read_text(encoding="utf-8").splitlines():
+        if (name := _NAME.match(line)) and "==" in line:
+            yield name[0]
+
+
+def _closure(names: Iterable[str]) -> set[str]:
+    found: set[str] = set()
+    pending = list(names)
+    while pending:
+        name = re.sub(r"[-_.]+", "-", pending.pop()).lower()
+        if name in found:
+            continue
+        found.add(name)
+        for requirement in metadata.requires(name) or []:
+            required = _NAME.match(requirement)
+            if required and ";" not in requirement:
+                pending.append(required[0])
+    return found
+
+
+def _top_levels(names: Iterable[str]) -> Iterator[Path]:
+    for name in names:
+        distribution = metadata.distribution(name)
+        root = Path(str(distribution.locate_file("")))
+        first_parts = {file.parts[0] for file in distribution.files or [] if file.parts[0] not in {"..", "__pycache__"}}
+        yield from (root / part for part in sorted(first_parts))
