@@ -30,7 +30,9 @@ check: .venv/dev/ready .venv/sam/ready ## lint, types, import rules, template li
 	.venv/dev/bin/mypy
 	PYTHONPATH=.:$(LAYER) .venv/dev/bin/lint-imports --no-cache
 	.venv/sam/bin/sam validate --lint --region ap-northeast-1
-	git ls-files -z | xargs -0 .venv/dev/bin/detect-secrets-hook --baseline .secrets.baseline
+	@# On a copy: the hook rewrites its baseline's line numbers.
+	@mkdir -p build && cp .secrets.baseline build/secrets.baseline
+	git ls-files -z ':!.secrets.baseline' | xargs -0 .venv/dev/bin/detect-secrets-hook --baseline build/secrets.baseline
 	.venv/dev/bin/openapi-spec-validator docs/openapi.yaml
 
 bench: .venv/dev/ready ## benchmarks, as ratios within one run
