@@ -3,6 +3,7 @@
 Everything is named by a hash of what went into it, so what has not changed is not built again.
 """
 
+import contextlib
 import hashlib
 import shutil
 import subprocess
@@ -64,8 +65,12 @@ def _install(requirements: Path, *, python: Path, version: bytes, cache: Path) -
         if pip.returncode:
             raise SandboxError(f"The layer's requirements can't be installed:\n{pip.stderr.strip()}")
         _compile(staged, python=python)
-        # Renamed when complete, so that an interrupted installation is never taken for one.
-        staged.rename(installed)
+        # Renamed when complete, so that an interrupted installation is never taken for one. Another sandbox may have
+        # been quicker; what it installed is the same.
+        with contextlib.suppress(OSError):
+            staged.rename(installed)
+        if not installed.exists():
+            raise SandboxError(f"The layer's requirements can't be put into {cache}.")
     return installed
 
 
