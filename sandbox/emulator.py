@@ -20,7 +20,7 @@ ACCESS_KEY: Final = "test"
 """The emulator's name for its account's root user, with the same word as its secret."""
 
 _POLL_S: Final = 0.03
-_START_TIMEOUT_S: Final = 30.0
+_START_TIMEOUT_S: Final = 90.0
 _TRIES_FOR_A_FREE_PORT: Final = 3
 
 
