@@ -20,6 +20,8 @@ from sandbox.progress import Progress
 _PARAMETERS: Final[Mapping[str, str]] = {
     # The simulators speak plain HTTP.
     "AllowPlainHttp": "true",
+    # The emulator shares this machine with every function it runs: it may be slower than DynamoDB ever is.
+    "StoreTimeoutSeconds": "10",
 }
 """What the template is given here beside the providers' addresses."""
 

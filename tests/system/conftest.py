@@ -36,11 +36,11 @@ class Api:
 
     def request(self, method: str, path: str, **arguments: Any) -> requests.Response:
         headers = {"x-api-key": self.endpoints.api_key, **arguments.pop("headers", {})}
-        return requests.request(method, f"{self.endpoints.api_url}/v1{path}", headers=headers, timeout=40, **arguments)
+        return requests.request(method, f"{self.endpoints.api_url}/v1{path}", headers=headers, timeout=90, **arguments)
 
     def report(self, token: str | None = None, **params: str) -> requests.Response:
         route = f"/webhooks/mediasms/{token or self.endpoints.webhook_token}/delivery"
-        return requests.post(f"{self.endpoints.api_url}/v1{route}", data=params, timeout=40)
+        return requests.post(f"{self.endpoints.api_url}/v1{route}", data=params, timeout=90)
 
     def control(self, path: str, body: object | None = None) -> Any:
         url = self.endpoints.mediasms_url.replace("/sms/api/", f"/control/{path}")
@@ -53,7 +53,7 @@ class Api:
         items: list[dict[str, Any]] = self.control(f"messages?smsid={smsid}")["items"]
         return items
 
-    def until(self, smsid: str, wanted: Callable[[dict[str, Any]], bool], *, within_s: float = 30) -> dict[str, Any]:
+    def until(self, smsid: str, wanted: Callable[[dict[str, Any]], bool], *, within_s: float = 90) -> dict[str, Any]:
         """Looks at the message until it is as wanted; fails with what it was last."""
         ends = time.monotonic() + within_s
         while True:

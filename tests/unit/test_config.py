@@ -14,6 +14,7 @@ from switchboard.domain.errors import ConfigurationError, SwitchboardError
 GOOD = {
     "STATE_TABLE": "state",
     "RETENTION_DAYS": "90",
+    "STORE_TIMEOUT_S": "2",
     "DELIVERY_WINDOW_HOURS": "72",
     "QUEUE_VALIDITY_HOURS": "0.5",
     "REQUEUE_MINUTES": "15",
@@ -38,6 +39,7 @@ def test_values_have_the_kinds_that_they_are_used_as() -> None:
 
     assert settings == StateSettings(
         state_table="state",
+        store_timeout_s=2.0,
         retention_days=90,
         delivery_window_hours=72.0,
         queue_validity_hours=0.5,

@@ -57,6 +57,7 @@ class StateSettings(Settings):
     """Whoever reads or writes messages: the table, and how long to wait for what."""
 
     state_table: str
+    store_timeout_s: float
     retention_days: int
     delivery_window_hours: float
     queue_validity_hours: float

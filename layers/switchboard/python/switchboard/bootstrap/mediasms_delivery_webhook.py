@@ -58,7 +58,11 @@ def application() -> DeliveryWebhookApplication:
     settings = MediaSmsDeliveryWebhookSettings.load()
     tokens = secret(settings.webhook_tokens_secret_name)
     vault = S3CallbackVault(client=aws.s3, bucket=settings.quarantine_bucket)
-    reports = DynamoDbReportStore(client=aws.dynamodb(), table=settings.state_table, retention=settings.retention)
+    reports = DynamoDbReportStore(
+        client=aws.dynamodb(timeout_s=settings.store_timeout_s),
+        table=settings.state_table,
+        retention=settings.retention,
+    )
     return DeliveryWebhookApplication(
         live_tokens=lambda: tokens().values.get("tokens"),
         record=RecordDeliveryReport(messages=reports, vault=vault, clock=CLOCK),

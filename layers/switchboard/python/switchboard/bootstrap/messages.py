@@ -26,7 +26,7 @@ def deadlines(settings: StateSettings) -> Deadlines:
 def message_store(settings: StateSettings) -> DynamoDbMessageStore:
     """The state table's messages."""
     return DynamoDbMessageStore(
-        client=aws.dynamodb(),
+        client=aws.dynamodb(timeout_s=settings.store_timeout_s),
         table=settings.state_table,
         deadlines=deadlines(settings),
         retention=settings.retention,

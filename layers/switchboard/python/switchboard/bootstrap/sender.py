@@ -40,7 +40,7 @@ def submission(settings: SenderSettings, messages: MessageStore) -> Submission:
         return Credentials(user=user, password=password)
 
     gate = PacedGate(
-        lanes=DynamoDbLaneStore(client=aws.dynamodb(), table=settings.limits_table),
+        lanes=DynamoDbLaneStore(client=aws.dynamodb(timeout_s=settings.store_timeout_s), table=settings.limits_table),
         lane=f"mediasms#{settings.egress_address}",
         limits=GateLimits(requests_per_s=settings.mediasms_requests_per_s),
         clock=CLOCK,

@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
     from mypy_boto3_sqs import SQSClient
 
-# A try ends within 3 s. DynamoDB gets one: whether it may be made again is the use cases' decision (`insist`), who know
-# how much time there is before the Lambda's own end.
-_TRIES = {"dynamodb": 1}
+# DynamoDB gets one try of `timeout_s`: whether it may be made again is the use cases' decision (`insist`), who know how
+# much time there is before the Lambda's own end. The others may try twice by themselves.
+_CONNECT_TIMEOUT_S = 1.0
+_USUAL_TIMEOUT_S = 2.0
 _USUAL_TRIES = 2
 
 
@@ -31,14 +32,17 @@ def _session() -> boto3.Session:
 
 
 @cache
-def _client(service: str) -> Any:
-    tries = _TRIES.get(service, _USUAL_TRIES)
-    config = Config(connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": tries})
+def _client(service: str, *, timeout_s: float = _USUAL_TIMEOUT_S, tries: int = _USUAL_TRIES) -> Any:
+    config = Config(
+        connect_timeout=_CONNECT_TIMEOUT_S,
+        read_timeout=timeout_s,
+        retries={"mode": "standard", "total_max_attempts": tries},
+    )
     return cast("Any", _session()).client(service, config=config)
 
 
-def dynamodb() -> DynamoDBClient:
-    return cast("DynamoDBClient", _client("dynamodb"))
+def dynamodb(*, timeout_s: float = _USUAL_TIMEOUT_S) -> DynamoDBClient:
+    return cast("DynamoDBClient", _client("dynamodb", timeout_s=timeout_s, tries=1))
 
 
 def s3() -> S3Client:
