@@ -25,6 +25,14 @@ _PARAMETERS: Final[Mapping[str, str]] = {
 }
 """What the template is given here beside the providers' addresses."""
 
+_RECIPIENT_LIMITS: Final[Mapping[str, str]] = {
+    "RecipientLimitPerMinute": "RECIPIENT_LIMIT_PER_MINUTE",
+    "RecipientLimitPerHour": "RECIPIENT_LIMIT_PER_HOUR",
+    "RecipientLimitPerDay": "RECIPIENT_LIMIT_PER_DAY",
+}
+"""The template's parameters by variables of the environment. Off unless given: here a few numbers are used over and
+over."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sandbox:
@@ -58,7 +66,11 @@ def running_sandbox(
             deployed = deploy(
                 TEMPLATE,
                 url=emulator.url,
-                parameters={**_PARAMETERS, "MediaSmsBaseUrl": mediasms.url},
+                parameters={
+                    **_PARAMETERS,
+                    **{name: environment.get(variable) or "0" for name, variable in _RECIPIENT_LIMITS.items()},
+                    "MediaSmsBaseUrl": mediasms.url,
+                },
                 python=EMULATOR_PYTHON,
                 cache=SHARED_CACHE,
                 artifacts=places.artifacts,

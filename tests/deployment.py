@@ -38,6 +38,13 @@ PASSWORD: Final = "a-password-that-opens-nothing-real"
 TOKEN: Final = "a-webhook-token-that-opens-nothing-real"
 """The token in the sample events' paths."""
 
+_USUAL: Final[Mapping[str, str]] = {
+    "AllowPlainHttp": "true",
+    # Most tests send to the same number over and over.
+    "RecipientLimitPerMinute": "0",
+    "RecipientLimitPerHour": "0",
+    "RecipientLimitPerDay": "0",
+}
 _TABLE_PROPERTIES: Final = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode")
 
 
@@ -122,9 +129,9 @@ class Deployment:
         text = value if isinstance(value, str) else json.dumps(value)
         aws.secretsmanager().put_secret_value(SecretId=self.references[logical_id], SecretString=text)
 
-    def lose_table(self) -> None:
-        """From now on the state table does not answer."""
-        aws.dynamodb().delete_table(TableName=self.references["StateTable"])
+    def lose_table(self, table: str = "StateTable") -> None:
+        """From now on the table does not answer."""
+        aws.dynamodb().delete_table(TableName=self.references[table])
 
     def restore_table(self, rows: Sequence[dict[str, Any]]) -> None:
         """The state table is back with these rows in it."""
@@ -171,7 +178,7 @@ def deployed(**parameters: str) -> Iterator[Deployment]:
         # What exists by now is not looked at when containers are thrown away: that makes it fast.
         gc.freeze()
         cold_start()
-        chosen = {"MediaSmsBaseUrl": simulator.url, "AllowPlainHttp": "true", **parameters}
+        chosen = {**_USUAL, "MediaSmsBaseUrl": simulator.url, **parameters}
         deployment = Deployment(references={**chosen, **_resources()}, simulator=simulator)
         yield deployment
         cold_start()

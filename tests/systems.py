@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
+from switchboard.ports.abuse import AbuseLimits
 from switchboard.ports.clock import ClaimIds, Clock
 from switchboard.ports.gate import SendGate
 from switchboard.ports.messages import MessageStore, Outbox
@@ -24,6 +25,7 @@ from tests.fakes import (
     InMemoryCallbackVault,
     InMemoryMessageStore,
     InMemoryOutbox,
+    NoLimits,
     OpenGate,
     ScriptedProvider,
 )
@@ -62,6 +64,7 @@ def assembled(
     provider: SmsProvider | None = None,
     clock: Clock | None = None,
     gate: SendGate | None = None,
+    limits: AbuseLimits | None = None,
     ids: ClaimIds | None = None,
     parts: Parts | None = None,
 ) -> System:
@@ -81,6 +84,7 @@ def assembled(
         send=SendSms(
             messages=messages,
             submission=submission,
+            limits=limits or NoLimits(),
             outbox=outbox,
             clock=clock,
             new_id=ids,

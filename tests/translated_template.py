@@ -69,7 +69,7 @@ def environment_of(logical_id: str) -> Mapping[str, Any]:
 
 
 def resolved(values: Mapping[str, Any], *, references: Mapping[str, str]) -> dict[str, str]:
-    """The values with `Ref` and `Fn::Sub` replaced, by `references`, pseudo parameters or the parameters' defaults."""
+    """The values with their references replaced, by `references`, pseudo parameters or the parameters' defaults."""
     defaults = {name: str(each["Default"]) for name, each in translated()["Parameters"].items() if "Default" in each}
     known = {**defaults, "AWS::StackName": STACK_NAME, **references}
     return {name: _resolved(each, known) for name, each in values.items()}
@@ -80,6 +80,10 @@ def _resolved(value: Any, known: Mapping[str, str]) -> str:
         return str(value)
     if "Ref" in value:
         return known[value["Ref"]]
+    if "Fn::Join" in value:
+        # Of a list that is a parameter, which is given here as the text that CloudFormation takes apart.
+        separator, parameter = value["Fn::Join"]
+        return str(separator).join(known[parameter["Ref"]].split(","))
     return re.sub(r"\$\{([^}]+)\}", lambda match: known[match[1]], value["Fn::Sub"])
 
 

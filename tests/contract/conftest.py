@@ -18,11 +18,13 @@ from moto.dynamodb.responses import DynamoHandler
 from switchboard.ports.lanes import LaneStore
 from switchboard.ports.messages import MessageStore
 from switchboard.ports.reports import CallbackVault
+from switchboard.ports.tallies import TallyStore
 from switchboard.storage.lanes import DynamoDbLaneStore
 from switchboard.storage.messages import DynamoDbMessageStore
+from switchboard.storage.tallies import DynamoDbTallyStore
 from switchboard.storage.vault import S3CallbackVault
 from tests.builders import DEADLINES
-from tests.fakes import InMemoryCallbackVault, InMemoryLaneStore, InMemoryMessageStore
+from tests.fakes import InMemoryCallbackVault, InMemoryLaneStore, InMemoryMessageStore, InMemoryTallyStore
 from tests.tables import limits_table, state_table
 
 if TYPE_CHECKING:
@@ -107,6 +109,19 @@ def lanes(request: pytest.FixtureRequest) -> LaneStore:
     if request.param == "in memory":
         return InMemoryLaneStore()
     store: LaneStore = request.getfixturevalue("dynamodb_lanes")
+    return store
+
+
+@pytest.fixture
+def dynamodb_tallies(aws: Aws, limits_table_name: str) -> DynamoDbTallyStore:
+    return DynamoDbTallyStore(client=aws.dynamodb, table=limits_table_name)
+
+
+@pytest.fixture(params=IMPLEMENTATIONS)
+def tallies(request: pytest.FixtureRequest) -> TallyStore:
+    if request.param == "in memory":
+        return InMemoryTallyStore()
+    store: TallyStore = request.getfixturevalue("dynamodb_tallies")
     return store
 
 

@@ -11,10 +11,12 @@ from botocore.exceptions import EndpointConnectionError
 
 from switchboard.domain.errors import StoreUnavailableError
 from switchboard.domain.messages import OutcomeKind
+from switchboard.guard.abuse import LimitRules, TalliedLimits
 from switchboard.guard.gate import GateLimits, PacedGate
 from switchboard.ports.messages import MessageStore
 from switchboard.storage.lanes import DynamoDbLaneStore
 from switchboard.storage.messages import DynamoDbMessageStore
+from switchboard.storage.tallies import DynamoDbTallyStore
 from switchboard.usecases.send_sms import derived_smsid
 from tests.builders import CLIENT, DEADLINES, a_claim, a_command, a_message, a_report, an_outcome
 from tests.contract.conftest import RETENTION, Aws
@@ -44,6 +46,15 @@ def test_a_send_costs_two_writes_and_one_for_its_slot_and_reads_nothing(
     running: _Running, dynamodb_calls: list[str]
 ) -> None:
     running.system.send(a_command())
+    assert dynamodb_calls == ["PutItem", "UpdateItem", "UpdateItem"]
+
+
+def test_a_recipients_limits_cost_one_write_more(
+    dynamodb_messages: DynamoDbMessageStore, dynamodb_tallies: DynamoDbTallyStore, dynamodb_calls: list[str]
+) -> None:
+    rules = LimitRules(recipient_per_minute=3, recipient_per_hour=10, recipient_per_day=30)
+    system = assembled(messages=dynamodb_messages, limits=TalliedLimits(tallies=dynamodb_tallies, rules=rules))
+    system.send(a_command())
     assert dynamodb_calls == ["PutItem", "UpdateItem", "UpdateItem"]
 
 

@@ -2,6 +2,7 @@
 
 from tests.fakes.failing import Answer, down, flaky
 from tests.fakes.gates import OpenGate, ScriptedGate
+from tests.fakes.limits import InMemoryTallyStore, NoLimits
 from tests.fakes.messages import InMemoryMessageStore, StoredMessage
 from tests.fakes.provider import Ending, ScriptedProvider, provider_error
 from tests.fakes.stores import InMemoryCallbackVault, InMemoryLaneStore, InMemoryOutbox
@@ -17,6 +18,8 @@ __all__ = [
     "InMemoryLaneStore",
     "InMemoryMessageStore",
     "InMemoryOutbox",
+    "InMemoryTallyStore",
+    "NoLimits",
     "OpenGate",
     "ScriptedGate",
     "ScriptedProvider",

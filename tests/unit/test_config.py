@@ -24,12 +24,12 @@ ALL_SETTINGS = [
     for each in vars(config).values()
     if inspect.isclass(each) and issubclass(each, Settings) and each is not Settings
 ]
-EXAMPLES: dict[Any, str] = {str: "text", int: "5", float: "0.5", bool: "true"}
+EXAMPLES: dict[Any, str] = {str: "text", int: "5", float: "0.5", bool: "true", tuple[str, ...]: "a,b"}
 
 
 def complete(kind: type[Settings]) -> dict[str, str]:
     return {
-        name.upper(): get_args(hint)[0] if get_args(hint) else EXAMPLES[hint]
+        name.upper(): EXAMPLES[hint] if hint in EXAMPLES else get_args(hint)[0]
         for name, hint in get_type_hints(kind).items()
     }
 
@@ -77,8 +77,17 @@ def test_all_that_is_missing_or_unreadable_is_named_together_and_no_value_is() -
 
 @pytest.mark.parametrize("text", ["True", "1", "yes", "", " true"])
 def test_a_switch_is_true_or_false_and_nothing_else(text: str) -> None:
-    with pytest.raises(ConfigurationError, match="OVERSEAS_SMS"):
-        SendSmsSettings.load({**complete(SendSmsSettings), "OVERSEAS_SMS": text})
+    with pytest.raises(ConfigurationError, match="LONG_SMS"):
+        SendSmsSettings.load({**complete(SendSmsSettings), "LONG_SMS": text})
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"), [("", ()), ("+1", ("+1",)), ("+1,+86", ("+1", "+86")), (" +1 , ,+86,", ("+1", "+86"))]
+)
+def test_a_list_is_separated_by_commas_and_may_be_empty(text: str, parts: tuple[str, ...]) -> None:
+    settings = SendSmsSettings.load({**complete(SendSmsSettings), "OVERSEAS_PREFIXES": text})
+
+    assert settings.overseas_prefixes == parts
 
 
 @pytest.mark.parametrize("text", ["post", "PUT", "", " POST"])

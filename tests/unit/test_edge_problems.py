@@ -36,6 +36,13 @@ CASES: Final[dict[type[SwitchboardError], tuple[SwitchboardError, int, str]]] = 
     errors.StoreUnavailableError: (errors.StoreUnavailableError(CANARY), 503, "service_unavailable"),
     errors.NoSlotError: (errors.NoSlotError("full", retry_after_s=7.2), 503, "provider_unavailable"),
     errors.LockedOutError: (errors.LockedOutError("open", reason="557"), 503, "provider_locked_out"),
+    errors.RecipientLimitError: (
+        errors.RecipientLimitError("enough for a minute", retry_after_s=17),
+        429,
+        "recipient_limit",
+    ),
+    errors.ClientLimitError: (errors.ClientLimitError("enough for an hour", retry_after_s=17), 429, "client_limit"),
+    errors.DailyLimitError: (errors.DailyLimitError("enough for a day", retry_after_s=17), 429, "daily_limit"),
     errors.NotSentError: (provider_error(errors.NotSentError), 503, "provider_unavailable"),
     errors.RateLimitedError: (provider_error(errors.RateLimitedError), 503, "provider_unavailable"),
     errors.AuthenticationFailedError: (
@@ -52,6 +59,7 @@ CASES: Final[dict[type[SwitchboardError], tuple[SwitchboardError, int, str]]] = 
 """Every error that can reach a caller, and the contract's status and code for it."""
 
 NEVER_LEAVES: Final = {
+    errors.LimitExceededError,
     errors.IdentifiedError,
     errors.WebhookError,
     errors.ProviderError,
@@ -67,6 +75,9 @@ TRYING_AGAIN_HELPS: Final = {
     errors.StoreUnavailableError,
     errors.NoSlotError,
     errors.LockedOutError,
+    errors.RecipientLimitError,
+    errors.ClientLimitError,
+    errors.DailyLimitError,
     errors.NotSentError,
     errors.RateLimitedError,
 }
@@ -109,6 +120,14 @@ def test_retry_after_stands_where_trying_again_helps_and_nowhere_else(kind: type
 
     assert ("Retry-After" in headers) == (kind in TRYING_AGAIN_HELPS)
     assert all(value.isdigit() and int(value) > 0 for name, value in headers.items() if name == "Retry-After")
+
+
+@pytest.mark.parametrize("kind", [errors.RecipientLimitError, errors.ClientLimitError, errors.DailyLimitError])
+def test_a_limit_says_when_its_window_ends(kind: type[errors.LimitExceededError]) -> None:
+    error = kind("enough", retry_after_s=12345)
+
+    assert reply_to(error).headers["Retry-After"] == "12345"
+    assert reply_to(SendSmsError(error, smsid="a1")).headers["Retry-After"] == "12345"
 
 
 @pytest.mark.parametrize("kind", sorted(NEVER_LEAVES | {SwitchboardError}, key=str), ids=lambda kind: kind.__name__)

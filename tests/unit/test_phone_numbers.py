@@ -214,24 +214,32 @@ def test_a_number_prints_with_three_digits_at_most(written: str) -> None:
 
 @pytest.mark.parametrize("written", ["060-0000-0001", "090-0000-0001", "020-1000-0001"])
 def test_mobile_and_machine_numbers_take_sms(written: str) -> None:
-    check_sms_recipient(parse_phone_number(written), overseas_allowed=False)
+    check_sms_recipient(parse_phone_number(written), overseas_prefixes=())
 
 
 @pytest.mark.parametrize(
-    ("written", "overseas_allowed", "code"),
+    ("written", "overseas_prefixes", "code"),
     [
-        ("03-0000-0001", True, "not_sms_capable"),
-        ("050-0000-0001", True, "not_sms_capable"),
-        ("+1 202 555 0100", False, "overseas_not_allowed"),
-        ("+99 0000 0001", True, "invalid_phone_number"),
+        ("03-0000-0001", ("+",), "not_sms_capable"),
+        ("050-0000-0001", ("+",), "not_sms_capable"),
+        ("+1 202 555 0100", (), "overseas_not_allowed"),
+        ("+1 202 555 0100", ("+86", "+1203"), "overseas_not_allowed"),
+        ("+99 0000 0001", ("+99",), "invalid_phone_number"),
     ],
 )
-def test_numbers_that_cannot_receive_sms_are_refused(written: str, overseas_allowed: bool, code: str) -> None:
+def test_numbers_that_cannot_receive_sms_are_refused(
+    written: str, overseas_prefixes: tuple[str, ...], code: str
+) -> None:
     with pytest.raises(InvalidRequestError) as caught:
-        check_sms_recipient(parse_phone_number(written), overseas_allowed=overseas_allowed, field="recipient")
+        check_sms_recipient(parse_phone_number(written), overseas_prefixes=overseas_prefixes, field="recipient")
     (problem,) = caught.value.problems
     assert (problem.field, problem.code) == ("recipient", code)
 
 
 def test_overseas_numbers_take_sms_from_eleven_digits_on() -> None:
-    check_sms_recipient(parse_phone_number("+99 0000 00001"), overseas_allowed=True)
+    check_sms_recipient(parse_phone_number("+99 0000 00001"), overseas_prefixes=("+99",))
+
+
+@pytest.mark.parametrize("prefixes", [("+1",), ("+86", "+1202")])
+def test_an_overseas_number_needs_one_of_the_prefixes(prefixes: tuple[str, ...]) -> None:
+    check_sms_recipient(parse_phone_number("+1 202 555 0100"), overseas_prefixes=prefixes)

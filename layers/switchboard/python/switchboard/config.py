@@ -24,13 +24,15 @@ def _read(kind: Any, text: str) -> Any:
         if text not in get_args(kind):
             raise ValueError
         return text
+    if get_origin(kind) is tuple:
+        return tuple(part.strip() for part in text.split(",") if part.strip())
     return kind(text)
 
 
 @dataclass_transform(kw_only_default=True, frozen_default=True)
 class Settings(SimpleNamespace):
     """A member `state_table: str` is the variable `STATE_TABLE`; all are required, and none has a default here: what
-    a deployment is made of stands in the template alone."""
+    a deployment is made of stands in the template alone. A `tuple` is a list with commas."""
 
     @classmethod
     def load(cls, environ: Mapping[str, str] | None = None) -> Self:
@@ -89,7 +91,13 @@ class SenderSettings(StateSettings):
 class SendSmsSettings(SenderSettings):
     """`functions/send_sms`."""
 
-    overseas_sms: bool
+    overseas_prefixes: tuple[str, ...]
+    exempt_numbers: tuple[str, ...]
+    recipient_limit_per_minute: int
+    recipient_limit_per_hour: int
+    recipient_limit_per_day: int
+    client_limit_per_hour: int
+    daily_limit: int
 
 
 class SendQueuedSmsSettings(SenderSettings):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
+from switchboard.bootstrap.limits import abuse_limits, overseas_prefixes
 from switchboard.bootstrap.messages import deadlines, message_store, outbox, query
 from switchboard.bootstrap.parts import CLOCK
 from switchboard.bootstrap.sender import new_id, submission
@@ -32,10 +33,11 @@ def application() -> SendSmsApplication:
     settings = SendSmsSettings.load()
     messages = message_store(settings)
     return SendSmsApplication(
-        rules=SmsRules(long_sms=settings.long_sms, overseas_allowed=settings.overseas_sms),
+        rules=SmsRules(long_sms=settings.long_sms, overseas_prefixes=overseas_prefixes(settings)),
         send=SendSms(
             messages=messages,
             submission=submission(settings, messages),
+            limits=abuse_limits(settings),
             outbox=outbox(settings.outbox_queue_url),
             clock=CLOCK,
             new_id=new_id,

@@ -14,6 +14,10 @@
     │   └── StoreUnavailableError      it may or may not have been written
     ├── NoSlotError                    no place in the provider's rate within the waiting budget
     ├── LockedOutError                 the circuit of this egress address is open
+    ├── LimitExceededError             more than an abuse limit allows, until its window ends
+    │   ├── RecipientLimitError        for this number
+    │   ├── ClientLimitError           for this API key
+    │   └── DailyLimitError            for everybody together
     └── ProviderError                  what a provider did, or did not, answer
         ├── NotSentError               nothing was written to the socket
         ├── OutcomeUnknownError        bytes left, and no readable answer came
@@ -138,6 +142,28 @@ class LockedOutError(SwitchboardError):
     def __init__(self, message: str, *, reason: str) -> None:
         super().__init__(message)
         self.reason = reason
+
+
+class LimitExceededError(SwitchboardError):
+    """An abuse limit is reached; nothing was sent. `retry_after_s` is when its window ends."""
+
+    retryable = True
+
+    def __init__(self, message: str, *, retry_after_s: int) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class RecipientLimitError(LimitExceededError):
+    """As many messages have gone to this number as may."""
+
+
+class ClientLimitError(LimitExceededError):
+    """This API key has sent as many messages as it may."""
+
+
+class DailyLimitError(LimitExceededError):
+    """As many messages have been sent today as may be by everybody together."""
 
 
 class ProviderError(SwitchboardError):

@@ -115,8 +115,11 @@ def parse_phone_number(raw: str, *, field: str = "to") -> PhoneNumber:
     return PhoneNumber(e164="+81" + national[1:])
 
 
-def check_sms_recipient(number: PhoneNumber, *, overseas_allowed: bool, field: str = "to") -> None:
-    """Raise InvalidRequestError unless MediaSMS' document takes this number as the recipient of an SMS."""
+def check_sms_recipient(number: PhoneNumber, *, overseas_prefixes: tuple[str, ...], field: str = "to") -> None:
+    """Raise InvalidRequestError unless MediaSMS' document takes this number as the recipient of an SMS.
+
+    A number outside Japan has to begin with one of `overseas_prefixes` (`+` and digits), so that none may by default.
+    """
     match number.kind:
         case NumberKind.MOBILE | NumberKind.M2M:
             return
@@ -124,8 +127,10 @@ def check_sms_recipient(number: PhoneNumber, *, overseas_allowed: bool, field: s
             raise _refused(field, "not_sms_capable", "is a fixed line, which cannot receive SMS")
         case NumberKind.IP_PHONE:
             raise _refused(field, "not_sms_capable", "is an IP telephone (050), which cannot receive SMS")
-        case NumberKind.OVERSEAS if not overseas_allowed:
-            raise _refused(field, "overseas_not_allowed", "is outside Japan, which this service is not set up for")
+        case NumberKind.OVERSEAS if not number.e164.startswith(overseas_prefixes):
+            raise _refused(
+                field, "overseas_not_allowed", "is outside Japan, in a country that this service is not set up for"
+            )
         case NumberKind.OVERSEAS if len(number.national) < MIN_OVERSEAS_SMS_DIGITS:
             message = f"needs at least {MIN_OVERSEAS_SMS_DIGITS} digits with its country code to receive SMS"
             raise _refused(field, "invalid_phone_number", message)

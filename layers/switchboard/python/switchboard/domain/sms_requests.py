@@ -14,10 +14,11 @@ from switchboard.domain.sms_text import Preflight, preflight
 
 @dataclass(frozen=True, slots=True)
 class SmsRules:
-    """What this deployment's contract with the provider allows."""
+    """What this deployment's contract with the provider allows. A number outside Japan has to begin with one of
+    `overseas_prefixes` (`+` and digits)."""
 
     long_sms: bool = False
-    overseas_allowed: bool = False
+    overseas_prefixes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ def compose(request: SmsRequest, *, rules: SmsRules) -> ComposedSms:
     recipient = None
     try:
         recipient = parse_phone_number(request.to)
-        check_sms_recipient(recipient, overseas_allowed=rules.overseas_allowed)
+        check_sms_recipient(recipient, overseas_prefixes=rules.overseas_prefixes)
     except InvalidRequestError as error:
         problems += error.problems
     carrier = request.carrier

@@ -11,13 +11,27 @@ from typing import Any
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from switchboard.domain.errors import LockedOutError, SendSmsError, StoreError, SwitchboardError
+from switchboard.domain.errors import (
+    ClientLimitError,
+    DailyLimitError,
+    LockedOutError,
+    RecipientLimitError,
+    SendSmsError,
+    StoreError,
+    SwitchboardError,
+)
 from switchboard.edge.http import InboundRequest, Reply
 from switchboard.edge.observability import logger, metrics
 from switchboard.edge.problems import UNEXPECTED, problem_reply, reply_to
 
 Endpoint = Callable[[InboundRequest, LambdaContext], Reply]
 Handler = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]
+
+_LIMIT_METRICS: dict[type[SwitchboardError], str] = {
+    RecipientLimitError: "RecipientLimitReached",
+    ClientLimitError: "ClientLimitReached",
+    DailyLimitError: "DailyLimitReached",
+}
 
 
 def http_endpoint(endpoint: Endpoint) -> Handler:
@@ -31,6 +45,8 @@ def http_endpoint(endpoint: Endpoint) -> Handler:
             reply = reply_to(error)
             logger.info("refused", status=int(reply.status), extra=told(error))
             metrics.add_metric(name="RequestsRefused", unit=MetricUnit.Count, value=1)
+            if limit := _LIMIT_METRICS.get(type(_cause(error))):
+                metrics.add_metric(name=limit, unit=MetricUnit.Count, value=1)
         except Exception as error:  # noqa: BLE001 - the edge: whatever it is, the caller gets an answer
             reply = problem_reply(UNEXPECTED, headers={}, named={}, detail="It has been logged.")
             report_unexpected(error)
@@ -45,9 +61,13 @@ def http_endpoint(endpoint: Endpoint) -> Handler:
 
 def told(error: SwitchboardError) -> dict[str, str]:
     """What a log may say of an error: its class and, of a store's, the operation and AWS's own code."""
-    cause = error.cause if isinstance(error, SendSmsError) else error
+    cause = _cause(error)
     named = {"error": type(cause).__name__}
     return named | {"reason": str(cause)} if isinstance(cause, StoreError | LockedOutError) else named
+
+
+def _cause(error: SwitchboardError) -> SwitchboardError:
+    return error.cause if isinstance(error, SendSmsError) else error
 
 
 def report_unexpected(error: Exception) -> None:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any
 
 from switchboard.domain.errors import (
     AddressBlockedError,
     AuthenticationFailedError,
+    ClientLimitError,
+    DailyLimitError,
     IdempotencyKeyReusedError,
     IdentifiedError,
     InvalidRequestError,
+    LimitExceededError,
     LockedOutError,
     NoSlotError,
     NotFoundHereError,
@@ -21,6 +24,7 @@ from switchboard.domain.errors import (
     PayloadTooLargeError,
     ProviderError,
     QuotaExceededError,
+    RecipientLimitError,
     RefusedError,
     RequestInProgressError,
     SendSmsError,
@@ -43,6 +47,9 @@ class Problem:
 
 
 UNEXPECTED = Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", "Something went wrong on our side")
+
+# The error itself knows when its window ends.
+_WINDOW_S = 60
 
 _CONFIGURATION = Problem(
     HTTPStatus.BAD_GATEWAY, "provider_configuration", "The provider refuses this account or this address"
@@ -71,6 +78,13 @@ PROBLEMS: dict[type[SwitchboardError], Problem] = {
     LockedOutError: Problem(
         HTTPStatus.SERVICE_UNAVAILABLE, "provider_locked_out", "Nothing is sent from this address for now", 60
     ),
+    RecipientLimitError: Problem(
+        HTTPStatus.TOO_MANY_REQUESTS, "recipient_limit", "This number gets no more messages for now", _WINDOW_S
+    ),
+    ClientLimitError: Problem(
+        HTTPStatus.TOO_MANY_REQUESTS, "client_limit", "This API key sends no more messages for now", _WINDOW_S
+    ),
+    DailyLimitError: Problem(HTTPStatus.TOO_MANY_REQUESTS, "daily_limit", "No more messages are sent today", _WINDOW_S),
     ProviderError: Problem(
         HTTPStatus.SERVICE_UNAVAILABLE, "provider_unavailable", "The provider cannot be reached; nothing was sent", 5
     ),
@@ -109,7 +123,10 @@ def reply_to(error: SwitchboardError) -> Reply:
             for name, value in (("provider_code", error.provider_code), ("provider_request_id", error.request_id))
             if value is not None
         }
-    return problem_reply(problem_of(error), headers=headers, named=named, detail=_detail(error))
+    problem = problem_of(error)
+    if isinstance(error, LimitExceededError):
+        problem = replace(problem, retry_after_s=error.retry_after_s)
+    return problem_reply(problem, headers=headers, named=named, detail=_detail(error))
 
 
 def problem_reply(problem: Problem, *, headers: dict[str, str], named: dict[str, Any], detail: str) -> Reply:

@@ -28,8 +28,10 @@ from switchboard.domain.messages import (
     TextMeasure,
     standing_of,
 )
+from switchboard.ports.abuse import AbuseLimits
 from switchboard.ports.clock import ClaimIds, Clock
 from switchboard.ports.messages import MessageStore, Outbox
+from switchboard.usecases.admission import Admission
 from switchboard.usecases.insistence import insist
 from switchboard.usecases.submission import Submission
 
@@ -63,6 +65,7 @@ class SendSms:
         *,
         messages: MessageStore,
         submission: Submission,
+        limits: AbuseLimits,
         outbox: Outbox,
         clock: Clock,
         new_id: ClaimIds,
@@ -71,6 +74,7 @@ class SendSms:
     ) -> None:
         self._messages = messages
         self._submission = submission
+        self._limits = limits
         self._outbox = outbox
         self._clock = clock
         self._new_id = new_id
@@ -79,7 +83,7 @@ class SendSms:
 
     def __call__(self, command: SendSmsCommand) -> SentSms:
         """Raises InvalidRequestError, IdempotencyKeyReusedError, RequestInProgressError, SendSmsError,
-        StoreUnavailableError (nothing was submitted)."""
+        StoreUnavailableError (nothing was submitted). Only what goes on to the provider counts towards the limits."""
         now = self._clock.now()
         message = self._new_message(command, now=now)
         if message.submit_before <= now:
@@ -108,10 +112,13 @@ class SendSms:
         self._submission.check(message)
 
     def _submit(self, message: Message, claim: Claim) -> SentSms:
-        submitted = self._submission.run(message, claim)
+        admission = Admission(self._limits, message, claim)
+        submitted = self._submission.run(message, claim, admit=admission.take)
         if submitted.message.queued_at is not None:
             self._hand_to_queue(submitted.message)
         elif submitted.error is not None and submitted.outcome.kind is not OutcomeKind.UNKNOWN:
+            if submitted.outcome.kind is OutcomeKind.NOT_SENT:
+                admission.give_back()
             raise SendSmsError(submitted.error, smsid=message.smsid) from submitted.error
         return SentSms(message=submitted.message, replayed=False)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -57,13 +58,13 @@ class Submission:
         """Raises InvalidRequestError where the provider's document does not take such a message."""
         self._provider.check(_submission_of(message))
 
-    def run(self, message: Message, claim: Claim) -> Submitted:
-        """`claim` must have been granted to this very invocation.
+    def run(self, message: Message, claim: Claim, *, admit: Callable[[], None] = lambda: None) -> Submitted:
+        """`claim` must have been granted to this very invocation. What `admit` raises ends it before it has begun.
 
         Where the outcome cannot be written down, the table says nothing of how it ended: so the answer is `unknown`.
         """
         try:
-            outcome, error = self._attempt(message, claim)
+            outcome, error = self._attempt(message, claim, admit)
         except ConfigurationError:
             # Found before anything was sent: nobody's message is to become unknown for a mistake of ours.
             unsent = Outcome(OutcomeKind.NOT_SENT, self._clock.now())
@@ -82,8 +83,11 @@ class Submission:
             return Submitted(message=unsure, outcome=lost, error=unwritten)
         return Submitted(message=written, outcome=outcome, error=error)
 
-    def _attempt(self, message: Message, claim: Claim) -> tuple[Outcome, SwitchboardError | None]:
+    def _attempt(
+        self, message: Message, claim: Claim, admit: Callable[[], None]
+    ) -> tuple[Outcome, SwitchboardError | None]:
         try:
+            admit()
             self._provider.open()
             self._wait_for_slot(message, claim)
         except SwitchboardError as error:

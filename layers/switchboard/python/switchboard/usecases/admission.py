@@ -1,0 +1,34 @@
+"""One attempt's place within the abuse limits: counted before the provider is opened, given back if nothing left."""
+
+from __future__ import annotations
+
+from switchboard.domain.errors import StoreUnavailableError
+from switchboard.domain.messages import Claim, Message
+from switchboard.ports.abuse import AbuseLimits
+from switchboard.usecases.insistence import insist
+
+
+class Admission:
+    """For the attempt under one granted claim, at the claim's own time."""
+
+    def __init__(self, limits: AbuseLimits, message: Message, claim: Claim) -> None:
+        self._limits = limits
+        self._message = message
+        self._claim = claim
+        self._counted = False
+
+    def take(self) -> None:
+        """Raises RecipientLimitError, ClientLimitError, DailyLimitError, StoreUnavailableError."""
+        message, at = self._message, self._claim.at
+        insist(lambda: self._limits.admit(recipient=message.recipient, client=message.client, at=at))
+        self._counted = True
+
+    def give_back(self) -> None:
+        """For an attempt of which nothing was sent: its repeat will be counted instead."""
+        if not self._counted:
+            return
+        try:
+            self._limits.give_back(recipient=self._message.recipient, client=self._message.client, at=self._claim.at)
+        except StoreUnavailableError:
+            # One too many is counted, which is the side to err on. It is not asked again: that might count one too few.
+            return
