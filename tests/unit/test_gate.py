@@ -30,7 +30,7 @@ from tests.systems import assembled
 
 LANE = "mediasms"
 LIMITS = GateLimits(requests_per_s=80)
-STEP = timedelta(microseconds=13_125)
+STEP = timedelta(microseconds=13_438)
 BUDGET = timedelta(seconds=2)
 UNAUTHENTICATED = provider_error(Ending.UNAUTHENTICATED)
 WINDOW = timedelta(seconds=1) + LIMITS.jitter

@@ -43,7 +43,11 @@ def submission(settings: SenderSettings, messages: MessageStore) -> Submission:
         lanes=DynamoDbLaneStore(client=aws.dynamodb(), table=settings.limits_table),
         lane=f"mediasms#{settings.egress_address}",
         worker=new_id(),
-        limits=GateLimits(requests_per_s=settings.mediasms_requests_per_s, in_flight=settings.in_flight_limit),
+        limits=GateLimits(
+            requests_per_s=settings.mediasms_requests_per_s,
+            jitter=timedelta(milliseconds=settings.mediasms_jitter_milliseconds),
+            in_flight=settings.in_flight_limit,
+        ),
         clock=CLOCK,
         version=lambda: account().version,
         forget_credentials=account.forget,

@@ -41,7 +41,7 @@ class GateLimits:
     """
 
     requests_per_s: int
-    jitter: timedelta = timedelta(milliseconds=50)
+    jitter: timedelta = timedelta(milliseconds=75)
     streak_limit: int = 3
     streak_ceiling: int = 8
     in_flight: int = 7
