@@ -36,8 +36,16 @@ class _Running:
 def running(dynamodb_messages: DynamoDbMessageStore, dynamodb_lanes: DynamoDbLaneStore) -> _Running:
     clock, provider, outbox = FixedClock(), ScriptedProvider(), InMemoryOutbox()
     gate = PacedGate(
-        lanes=dynamodb_lanes, lane="lane", limits=GateLimits(requests_per_s=80), clock=clock, version=lambda: "v1"
+        lanes=dynamodb_lanes,
+        lane="lane",
+        worker="worker",
+        limits=GateLimits(requests_per_s=80),
+        clock=clock,
+        version=lambda: "v1",
     )
+    # The very first slot of a lane costs one write more.
+    gate.reserve(latest=clock.now() + timedelta(seconds=1))
+    clock.advance(timedelta(seconds=1))
     system = assembled(messages=dynamodb_messages, outbox=outbox, provider=provider, clock=clock, gate=gate)
     return _Running(clock, provider, outbox, system)
 

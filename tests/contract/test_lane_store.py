@@ -2,41 +2,60 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
 
-from switchboard.ports.lanes import CircuitRule, LaneMove, LaneState, LaneStore
+from switchboard.ports.lanes import CircuitRule, LaneMove, LaneState, LaneStore, Permit
 from switchboard.storage.lanes import DynamoDbLaneStore
+from tests.contract.conftest import Aws
 
 LANE = "mediasms#203.0.113.1"
 STEP = 13_125
 NOW = 1_800_000_000_000_000
-RULE = CircuitRule(version="v1", limit=3, ceiling=8)
-OTHER_CREDENTIALS = CircuitRule(version="v2", limit=3, ceiling=8)
+RULE = CircuitRule(version="v1", limit=3, ceiling=8, in_flight=2)
+OTHER_CREDENTIALS = CircuitRule(version="v2", limit=3, ceiling=8, in_flight=2)
+LEASE = 30_000_000
+MINE = Permit(worker="mine", until_us=NOW + LEASE)
 
 
-def _restart(lanes: LaneStore, now: int = NOW, *, rule: CircuitRule = RULE, lane: str = LANE) -> LaneMove:
-    return lanes.restart(lane, step_us=STEP, now_us=now, rule=rule)
+def _restart(
+    lanes: LaneStore, now: int = NOW, *, rule: CircuitRule = RULE, lane: str = LANE, permit: Permit = MINE
+) -> LaneMove:
+    return lanes.restart(lane, step_us=STEP, now_us=now, rule=rule, permit=permit)
 
 
 def _append(
-    lanes: LaneStore, now: int = NOW, *, latest: int = NOW + 1_000_000, rule: CircuitRule = RULE, lane: str = LANE
+    lanes: LaneStore,
+    now: int = NOW,
+    *,
+    latest: int = NOW + 1_000_000,
+    rule: CircuitRule = RULE,
+    lane: str = LANE,
+    permit: Permit = MINE,
 ) -> LaneMove:
-    return lanes.append(lane, step_us=STEP, now_us=now, latest_us=latest, rule=rule)
+    return lanes.append(lane, step_us=STEP, now_us=now, latest_us=latest, rule=rule, permit=permit)
+
+
+def _of(worker: str, *, until: int = NOW + LEASE, expired: Mapping[str, int] | None = None) -> Permit:
+    return Permit(worker=worker, until_us=until, expired=expired or {})
 
 
 def _refused(lanes: LaneStore, times: int, *, rule: CircuitRule = RULE) -> None:
     """A lane in use, whose last `times` requests were refused for the credentials of `rule`."""
     assert _restart(lanes, rule=rule).moved
     for _ in range(times):
-        lanes.add_refusal(LANE)
+        lanes.add_refusal(LANE, worker="mine")
 
 
 def test_a_new_lane_begins_now(lanes: LaneStore) -> None:
     move = _restart(lanes)
-    assert move == LaneMove(moved=True, lane=LaneState(cursor_us=NOW + STEP, tried=frozenset({"v1"})))
+    assert move == LaneMove(
+        moved=True, lane=LaneState(cursor_us=NOW + STEP, tried=frozenset({"v1"}), permits={"mine": NOW + LEASE})
+    )
 
 
 def test_nothing_is_appended_to_a_new_lane(lanes: LaneStore) -> None:
@@ -79,7 +98,7 @@ def test_lanes_do_not_know_of_each_other(lanes: LaneStore) -> None:
 def test_refusals_are_counted_and_open_the_circuit_at_the_limit(lanes: LaneStore) -> None:
     _refused(lanes, RULE.limit - 1)
     assert _append(lanes).moved
-    assert lanes.add_refusal(LANE).streak == RULE.limit
+    assert lanes.add_refusal(LANE, worker="mine").streak == RULE.limit
     move = _append(lanes)
     assert not move.moved
     assert move.lane.streak == RULE.limit
@@ -105,6 +124,14 @@ def test_a_streak_that_ended_closes_the_circuit(lanes: LaneStore) -> None:
     move = _append(lanes)
     assert move.moved
     assert move.lane.streak == 0
+
+
+def test_the_second_streak_of_a_length_is_not_the_first(lanes: LaneStore) -> None:
+    _refused(lanes, 1)
+    lanes.end_streak(LANE, seen=1)
+    lanes.add_refusal(LANE, worker="mine")
+    lanes.end_streak(LANE, seen=1)
+    assert _append(lanes).lane.streak == 1
 
 
 @pytest.mark.parametrize("seen", [1, 3])
@@ -138,9 +165,89 @@ def test_the_store_and_the_rule_agree_on_when_the_circuit_is_closed(lanes: LaneS
     for _ in range(RULE.ceiling + 1):
         for rule in (RULE, OTHER_CREDENTIALS, OTHER_CREDENTIALS, RULE):
             now += 10 * STEP
-            before = lanes.append(LANE, step_us=STEP, now_us=now, latest_us=now, rule=rule).lane
-            assert _restart(lanes, now, rule=rule).moved is rule.is_closed(before)
-        lanes.add_refusal(LANE)
+            before = _append(lanes, now, latest=now, rule=rule).lane
+            assert _restart(lanes, now, rule=rule).moved is (rule.room(before) > 0)
+        lanes.add_refusal(LANE, worker="mine")
+
+
+def test_permits_are_renewed_and_no_more_are_given_than_there_is_room(lanes: LaneStore) -> None:
+    _restart(lanes)
+    assert _append(lanes, permit=_of("yours")).moved
+    refused = _append(lanes, permit=_of("theirs"))
+    assert not refused.moved
+    assert refused.lane.permits == {"mine": NOW + LEASE, "yours": NOW + LEASE}
+    assert not _restart(lanes, NOW + 10 * STEP, permit=_of("theirs")).moved
+    renewed = _append(lanes, permit=_of("mine", until=NOW + 2 * LEASE))
+    assert renewed.lane.permits == {"mine": NOW + 2 * LEASE, "yours": NOW + LEASE}
+
+
+def test_a_permit_takes_the_place_of_expired_ones_that_are_as_they_were_seen(lanes: LaneStore) -> None:
+    _restart(lanes)
+    _append(lanes, permit=_of("yours", until=NOW + 1))
+    for seen in ({"yours": NOW}, {"yours": NOW + 1, "nobody": 1}):
+        assert not _append(lanes, permit=_of("theirs", expired=seen)).moved
+    assert _append(lanes, permit=_of("theirs", expired={"yours": NOW + 1})).moved
+    assert not _append(lanes, permit=_of("others", expired={"yours": NOW + 1})).moved
+    both = {"mine": NOW + LEASE, "theirs": NOW + LEASE}
+    assert _append(lanes, permit=_of("yours", expired=both)).lane.permits == {"yours": NOW + LEASE}
+
+
+def test_a_limit_that_was_lowered_counts_for_those_who_hold_permits_too(lanes: LaneStore) -> None:
+    lower = replace(RULE, in_flight=1)
+    _restart(lanes)
+    _append(lanes, permit=_of("yours"))
+    assert not _append(lanes, rule=lower).moved
+    assert _append(lanes, rule=lower, permit=_of("mine", expired={"yours": NOW + LEASE})).moved
+    assert _append(lanes, rule=lower).moved
+
+
+def test_a_refusal_gives_back_the_permit_of_its_worker_only(lanes: LaneStore) -> None:
+    _restart(lanes)
+    _append(lanes, permit=_of("yours"))
+    assert lanes.add_refusal(LANE, worker="yours").permits == {"mine": NOW + LEASE}
+    assert lanes.add_refusal(LANE, worker="nobody").permits == {"mine": NOW + LEASE}
+    assert lanes.add_refusal(LANE, worker="mine").permits == {}
+    assert _append(lanes, rule=OTHER_CREDENTIALS).moved
+
+
+def test_a_permit_that_was_given_back_makes_room(lanes: LaneStore) -> None:
+    lanes.give_back(LANE, worker="mine")
+    _restart(lanes)
+    _append(lanes, permit=_of("yours"))
+    lanes.give_back(LANE, worker="nobody")
+    assert not _append(lanes, permit=_of("theirs")).moved
+    lanes.give_back(LANE, worker="mine")
+    assert _append(lanes, permit=_of("theirs")).lane.permits == {"yours": NOW + LEASE, "theirs": NOW + LEASE}
+
+
+def test_while_the_circuit_is_open_there_is_room_for_one(lanes: LaneStore) -> None:
+    _restart(lanes)
+    _append(lanes, permit=_of("yours"))
+    for _ in range(RULE.limit):
+        lanes.add_refusal(LANE, worker="yours")
+    assert not _append(lanes, rule=OTHER_CREDENTIALS, permit=_of("yours")).moved
+    assert _append(lanes, rule=OTHER_CREDENTIALS).moved
+
+
+def test_a_lane_from_before_there_were_permits_is_taken_on(
+    dynamodb_lanes: DynamoDbLaneStore, aws: Aws, limits_table_name: str
+) -> None:
+    _restart(dynamodb_lanes)
+    aws.dynamodb.update_item(
+        TableName=limits_table_name, Key={"pk": {"S": f"LANE#{LANE}"}}, UpdateExpression="REMOVE permits, refusals"
+    )
+    assert dynamodb_lanes.add_refusal(LANE, worker="mine").streak == 1
+    assert _append(dynamodb_lanes).lane.permits == {"mine": NOW + LEASE}
+    assert not _append(dynamodb_lanes, rule=replace(RULE, in_flight=1), permit=_of("yours")).moved
+
+
+def test_of_many_threads_only_as_many_get_permits_as_there_is_room_for(dynamodb_lanes: DynamoDbLaneStore) -> None:
+    def reserve(worker: int) -> bool:
+        mine = _of(str(worker))
+        return _restart(dynamodb_lanes, permit=mine).moved or _append(dynamodb_lanes, permit=mine).moved
+
+    with ThreadPoolExecutor(16) as pool:
+        assert sum(pool.map(reserve, range(16))) == RULE.in_flight
 
 
 def test_threads_get_slots_that_are_unique_and_a_step_apart(dynamodb_lanes: DynamoDbLaneStore) -> None:

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
-from itertools import pairwise
+from itertools import count, pairwise
 
 import pytest
 
 from switchboard.domain.errors import LockedOutError, NoSlotError, ProviderError, SendSmsError, StoreUnavailableError
 from switchboard.guard.gate import GateLimits, PacedGate
-from switchboard.ports.lanes import CircuitRule, LaneMove, LaneState, LaneStore
+from switchboard.ports.lanes import CircuitRule, LaneMove, LaneState, LaneStore, Permit
 from tests.builders import a_command
 from tests.fakes import (
     START,
@@ -25,15 +25,16 @@ from tests.fakes import (
     provider_error,
 )
 from tests.harness.schedules import Schedule, every_schedule, random_schedules
-from tests.harness.stepping import Actor, Crashed, History, play, stepped
+from tests.harness.stepping import Actor, Crashed, History, play, step, stepped
 from tests.systems import assembled
 
 LANE = "mediasms"
 LIMITS = GateLimits(requests_per_s=80)
-STEP = timedelta(microseconds=13_125)
+STEP = timedelta(microseconds=13_438)
 BUDGET = timedelta(seconds=2)
 UNAUTHENTICATED = provider_error(Ending.UNAUTHENTICATED)
 WINDOW = timedelta(seconds=1) + LIMITS.jitter
+_WORKERS = count(1)
 
 
 @dataclass(slots=True)
@@ -44,12 +45,14 @@ class _Worker:
     clock: FixedClock = field(default_factory=FixedClock)
     version: str = "v1"
     stored_version: str | None = None
+    name: str = field(default_factory=lambda: f"worker{next(_WORKERS)}")
     gate: PacedGate = field(init=False)
 
     def __post_init__(self) -> None:
         self.gate = PacedGate(
             lanes=self.lanes,
             lane=LANE,
+            worker=self.name,
             limits=LIMITS,
             clock=self.clock,
             version=lambda: self.version,
@@ -66,6 +69,21 @@ class _Worker:
         """One whole request: a slot, the wait for it, and what the provider said."""
         self.clock.sleep_until(self.reserve())
         self.gate.heard(answer)
+
+
+class _Switch(InMemoryLaneStore):
+    """Hands every call on to the store that it is switched to."""
+
+    to: LaneStore
+
+    def __init__(self, to: LaneStore) -> None:
+        super().__init__()
+        self.to = to
+
+    def __getattribute__(self, name: str) -> object:
+        if name == "to":
+            return super().__getattribute__(name)
+        return getattr(super().__getattribute__("to"), name)
 
 
 @pytest.fixture
@@ -155,6 +173,31 @@ def test_no_answer_does_not_end_the_streak(lanes: InMemoryLaneStore, ending: End
         worker.reserve()
 
 
+def test_a_streak_of_the_same_length_as_another_is_not_taken_for_it(lanes: InMemoryLaneStore) -> None:
+    slow, quick = _Worker(lanes), _Worker(lanes)
+    quick.sends(UNAUTHENTICATED)
+    slow.reserve()
+    quick.sends(None)
+    quick.sends(UNAUTHENTICATED)
+    slow.gate.heard(None)
+    assert lanes.lanes[LANE].streak == 1
+
+
+def test_a_refusal_that_could_not_be_written_is_written_before_the_next_slot(lanes: InMemoryLaneStore) -> None:
+    dead = down(InMemoryLaneStore)
+    switch = _Switch(lanes)
+    worker = _Worker(switch)
+    worker.reserve()
+    switch.to = dead
+    with pytest.raises(StoreUnavailableError):
+        worker.gate.heard(UNAUTHENTICATED)
+    with pytest.raises(StoreUnavailableError):
+        worker.reserve()
+    switch.to = lanes
+    worker.reserve()
+    assert lanes.lanes[LANE].streak == 1
+
+
 def test_a_streak_that_grew_while_an_answer_was_awaited_has_not_ended(lanes: InMemoryLaneStore) -> None:
     slow, quick = _Worker(lanes), _Worker(lanes)
     quick.sends(UNAUTHENTICATED)
@@ -211,6 +254,77 @@ def test_while_the_circuit_is_open_a_worker_looks_for_new_credentials_itself(lan
     worker.sends(None)
     assert worker.version == "v2"
     worker.sends(None)
+
+
+def _seven_in_flight(lanes: LaneStore) -> list[_Worker]:
+    workers = [_Worker(lanes) for _ in range(LIMITS.in_flight)]
+    for worker in workers:
+        worker.reserve()
+    return workers
+
+
+def test_no_more_workers_get_slots_than_may_be_in_flight(lanes: InMemoryLaneStore) -> None:
+    workers = _seven_in_flight(lanes)
+    with pytest.raises(NoSlotError) as full:
+        _Worker(lanes).reserve()
+    assert full.value.retry_after_s == LIMITS.lease.total_seconds()
+    for worker in workers:
+        worker.reserve()
+
+
+def test_the_place_of_a_worker_that_is_gone_is_free_after_its_lease(lanes: InMemoryLaneStore) -> None:
+    stays, *_ = _seven_in_flight(lanes)
+    stays.clock.advance(LIMITS.lease)
+    stays.reserve()
+    late = FixedClock(START + LIMITS.lease)
+    with pytest.raises(NoSlotError):
+        _Worker(lanes, clock=late).reserve()
+    late.advance(timedelta(microseconds=1))
+    newcomers = [_Worker(lanes, clock=late) for _ in range(LIMITS.in_flight - 1)]
+    for worker in newcomers:
+        worker.reserve()
+    with pytest.raises(NoSlotError):
+        _Worker(lanes, clock=late).reserve()
+    assert set(lanes.lanes[LANE].permits) == {stays.name, *(worker.name for worker in newcomers)}
+
+
+@pytest.mark.parametrize("answer", [None, provider_error(Ending.REFUSED), provider_error(Ending.NOT_SENT)])
+def test_idle_workers_keep_three_places_and_leave_the_others_free(
+    lanes: InMemoryLaneStore, answer: ProviderError | None
+) -> None:
+    for worker in [_Worker(lanes) for _ in range(20)]:
+        worker.sends(answer)
+    assert len(lanes.lanes[LANE].permits) == 3
+
+
+def test_a_worker_whose_request_may_still_be_under_way_keeps_its_place(lanes: InMemoryLaneStore) -> None:
+    for _ in range(LIMITS.in_flight):
+        _Worker(lanes).sends(provider_error(Ending.LOST_BUT_TAKEN))
+    with pytest.raises(NoSlotError):
+        _Worker(lanes).reserve()
+
+
+def test_a_worker_that_was_refused_gives_its_place_back(lanes: InMemoryLaneStore) -> None:
+    refused, *_ = _seven_in_flight(lanes)
+    refused.gate.heard(UNAUTHENTICATED)
+    _Worker(lanes).reserve()
+    with pytest.raises(NoSlotError):
+        refused.reserve()
+
+
+def test_other_credentials_are_tried_alone(lanes: InMemoryLaneStore) -> None:
+    """Whoever is in flight when the circuit opens may be refused, too."""
+    workers = _seven_in_flight(lanes)
+    for worker in workers[:3]:
+        worker.gate.heard(UNAUTHENTICATED)
+    with pytest.raises(NoSlotError):
+        _Worker(lanes, version="v2").reserve()
+    for worker in workers[3:]:
+        worker.gate.heard(provider_error(Ending.LOST_BUT_TAKEN))
+    late = FixedClock(START + LIMITS.lease + STEP)
+    _Worker(lanes, clock=late, version="v2").reserve()
+    with pytest.raises(NoSlotError):
+        _Worker(lanes, clock=late, version="v3").reserve()
 
 
 def test_a_day_of_idleness_opens_nothing(lanes: InMemoryLaneStore) -> None:
@@ -294,16 +408,18 @@ def test_slots_of_many_workers_are_unique_and_a_step_apart(seed: int) -> None:
 class _RestartsUnconditionally(InMemoryLaneStore):
     """Whoever believes the lane idle begins it anew."""
 
-    def restart(self, lane: str, *, step_us: int, now_us: int, rule: CircuitRule) -> LaneMove:
-        return self._moved(lane, self.lanes.get(lane, LaneState()), now_us + step_us, rule)
+    def restart(self, lane: str, *, step_us: int, now_us: int, rule: CircuitRule, permit: Permit) -> LaneMove:
+        return self._moved(lane, self.lanes.get(lane, LaneState()), now_us + step_us, rule, permit)
 
 
 class _GivesASlotTwice(InMemoryLaneStore):
     """The slot is given, and the cursor stays where it was."""
 
-    def append(self, lane: str, *, step_us: int, now_us: int, latest_us: int, rule: CircuitRule) -> LaneMove:
+    def append(
+        self, lane: str, *, step_us: int, now_us: int, latest_us: int, rule: CircuitRule, permit: Permit
+    ) -> LaneMove:
         before = self.lanes.get(lane)
-        move = super().append(lane, step_us=step_us, now_us=now_us, latest_us=latest_us, rule=rule)
+        move = super().append(lane, step_us=step_us, now_us=now_us, latest_us=latest_us, rule=rule, permit=permit)
         if before is not None:
             self.lanes[lane] = before
         return move
@@ -317,11 +433,11 @@ def test_the_explorer_catches_the_lane_mutant(mutant: type[InMemoryLaneStore]) -
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-@pytest.mark.parametrize("versions", [["v1"], ["v1"] * 4, ["v1"] * 6, ["v1", "v2"] * 3], ids=str)
+@pytest.mark.parametrize("versions", [["v1"], ["v1"] * 4, ["v1"] * 9, ["v1", "v2"] * 5], ids=str)
 def test_wrong_credentials_reach_the_provider_fewer_times_than_lock_the_address_out(
     versions: Sequence[str], seed: int
 ) -> None:
-    """As many workers as may be in flight, some with newer credentials, every request refused, in any order."""
+    """More workers than may be in flight, some with newer credentials, every request refused, in any order. (I13)"""
     for schedule in random_schedules(seed=seed, count=300):
         lanes = stepped(InMemoryLaneStore(), "lanes")
         refused: list[int] = []
@@ -332,8 +448,9 @@ def test_wrong_credentials_reach_the_provider_fewer_times_than_lock_the_address_
                 for _ in range(5):
                     worker.clock.sleep_until(worker.reserve())
                     refused.append(1)
+                    step("the request is under way")
                     worker.gate.heard(UNAUTHENTICATED)
-            except LockedOutError:
+            except (LockedOutError, NoSlotError):
                 return
 
         play([Actor(version, partial(works, version)) for version in versions], schedule, History(), faults=0)

@@ -81,6 +81,8 @@ class SenderSettings(StateSettings):
     mediasms_base_url: str
     mediasms_secret_name: str
     mediasms_requests_per_s: int
+    mediasms_jitter_milliseconds: int
+    in_flight_limit: int
     mediasms_method: Literal["POST", "GET"]
     mediasms_wire_variant: Literal["jis", "ms932", "as_is"]
     mediasms_strict_answers: bool

@@ -42,7 +42,12 @@ def submission(settings: SenderSettings, messages: MessageStore) -> Submission:
     gate = PacedGate(
         lanes=DynamoDbLaneStore(client=aws.dynamodb(timeout_s=settings.store_timeout_s), table=settings.limits_table),
         lane=f"mediasms#{settings.egress_address}",
-        limits=GateLimits(requests_per_s=settings.mediasms_requests_per_s),
+        worker=new_id(),
+        limits=GateLimits(
+            requests_per_s=settings.mediasms_requests_per_s,
+            jitter=timedelta(milliseconds=settings.mediasms_jitter_milliseconds),
+            in_flight=settings.in_flight_limit,
+        ),
         clock=CLOCK,
         version=lambda: account().version,
         forget_credentials=account.forget,

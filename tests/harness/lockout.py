@@ -1,0 +1,185 @@
+"""Many workers behind one address on virtual time, and a provider that counts 401s in a row."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import partial
+from itertools import count
+from random import Random
+from typing import Final
+
+from switchboard.domain.errors import LockedOutError, NoSlotError
+from switchboard.guard.gate import GateLimits, PacedGate
+from switchboard.ports.lanes import LaneStore
+from tests.fakes import START, Ending, FixedClock, InMemoryLaneStore, provider_error
+
+LANE: Final = "lane"
+_BUDGET: Final = timedelta(seconds=2)
+_UNAUTHENTICATED: Final = provider_error(Ending.UNAUTHENTICATED)
+
+
+@dataclass(slots=True)
+class Provider:
+    """Takes the credentials in `good`, and counts its refusals in a row. `unheard`: those of them that no worker
+    lived to write down."""
+
+    good: set[str] = field(default_factory=set)
+    in_a_row: int = 0
+    unheard: int = 0
+    worst: int = 0
+    requests: int = 0
+
+    def takes(self, version: str, *, heard: bool) -> bool:
+        self.requests += 1
+        if version in self.good:
+            self.in_a_row = self.unheard = 0
+            return True
+        self.in_a_row += 1
+        self.unheard += not heard
+        self.worst = max(self.worst, self.in_a_row - self.unheard)
+        return False
+
+
+@dataclass(slots=True)
+class Secret:
+    """What Secrets Manager holds."""
+
+    version: str = "v1"
+
+
+class Worker:
+    """A container: its gate, its clock and its copy of the secret."""
+
+    def __init__(self, name: str, *, lanes: LaneStore, secret: Secret, limits: GateLimits, skew: timedelta) -> None:
+        self.name = name
+        self.skew = skew
+        self.clock = FixedClock(START + skew)
+        self._secret = secret
+        self._copy: str | None = None
+        self.gate = PacedGate(
+            lanes=lanes,
+            lane=LANE,
+            worker=name,
+            limits=limits,
+            clock=self.clock,
+            version=self.version,
+            forget_credentials=self.forget,
+        )
+
+    def version(self) -> str:
+        self._copy = self._copy or self._secret.version
+        return self._copy
+
+    def forget(self) -> None:
+        self._copy = None
+
+
+class History:
+    """One random history: the credentials are revoked in the middle of it, and replaced once or more often."""
+
+    def __init__(self, seed: int, *, limits: GateLimits, lanes: InMemoryLaneStore | None = None) -> None:
+        self.random = Random(seed)
+        self.limits = limits
+        self.lanes = lanes or InMemoryLaneStore()
+        self.provider = Provider(good={"v1"})
+        self.secret = Secret()
+        self.time = 0.0
+        self._names = count(1)
+        self._order = count()
+        self._events: list[tuple[float, int, Callable[[float], None]]] = []
+        # Few or many workers, quick or slow answers: the extremes are where it breaks.
+        [self._workers] = self.random.choices([1, 3, 7, 8, 12, 20, 40, 200], [4, 4, 4, 8, 8, 8, 4, 1])
+        self._slowest_s = self.random.choice([0.02, 0.1, 0.5, 2.0])
+        self.crashes = self.random.choice([0.0, 0.0, 0.02, 0.1])
+        self.put_back_s = 30.0
+
+    def flurry(self) -> None:
+        """Traffic before, while and after the credentials are revoked, and perhaps other wrong ones put in."""
+        jobs = self.random.choice([8, 24, 48, 96]) // self._workers
+        for _ in range(self._workers):
+            self.arrives(self.random.uniform(0, 3), jobs=max(1, jobs))
+        for _ in range(self.random.choice([0, 0, 1, 4])):
+            self._at(self.random.uniform(0, 3), self._revoke)
+            self._at(self.random.uniform(0, 3), self._restore)
+        self._at(self.random.uniform(0, 3), self._revoke)
+        self._at(3, self._revoke)
+        for number in range(self.random.choice([0, 0, 1, 3])):
+            self._at(self.random.uniform(0, 45), partial(self._replace, f"wrong{number}"))
+        self.run(until=45)
+
+    def arrives(self, time: float, *, jobs: int = 1) -> None:
+        """So many messages, one after the other, for a new container."""
+        worker = Worker(
+            f"w{next(self._names)}",
+            lanes=self.lanes,
+            secret=self.secret,
+            limits=self.limits,
+            skew=timedelta(seconds=self.random.uniform(-0.01, 0.01)),
+        )
+        self._at(time, lambda now: self._reserve(worker, now, jobs))
+
+    def put_right(self) -> None:
+        """New credentials, at the provider and in the secret."""
+        self.provider.good = {"right"}
+        self._replace("right", self.time)
+
+    def run(self, *, until: float) -> None:
+        """Plays what is to happen before `until`, in seconds. Deliveries after that never come."""
+        while self._events and self._events[0][0] < until:
+            time, _, event = heapq.heappop(self._events)
+            event(time)
+        self._events.clear()
+        self.time = until
+
+    def _replace(self, version: str, _now: float) -> None:
+        self.secret.version = version
+
+    def _revoke(self, _now: float) -> None:
+        self.provider.good = set()
+
+    def _restore(self, _now: float) -> None:
+        self.provider.good = {"v1"}
+
+    def _at(self, time: float, event: Callable[[float], None]) -> None:
+        heapq.heappush(self._events, (time, next(self._order), event))
+
+    def _reserve(self, worker: Worker, now: float, jobs: int) -> None:
+        worker.clock.sleep_until(_instant(now) + worker.skew)
+        try:
+            slot = worker.gate.reserve(latest=worker.clock.now() + _BUDGET)
+        except (LockedOutError, NoSlotError):
+            # The queue delivers it again, to this container or to another.
+            again = now + self.put_back_s * self.random.uniform(0.8, 1.2)
+            if self.random.random() < 0.5:
+                self._at(again, lambda later: self._reserve(worker, later, jobs))
+            else:
+                self.arrives(again, jobs=jobs)
+            return
+        sent = max(now, (slot - worker.skew - START).total_seconds()) + self.random.uniform(0.001, 0.04)
+        version = worker.version()
+        self._at(sent, lambda later: self._arrive(worker, later, jobs, version))
+
+    def _arrive(self, worker: Worker, now: float, jobs: int, version: str) -> None:
+        crashes = self.random.random() < self.crashes
+        taken = self.provider.takes(version, heard=not crashes)
+        answered = now + self.random.uniform(0.02, self._slowest_s)
+        if crashes:
+            # Lambda starts another container; SQS delivers what was not acknowledged again.
+            self.arrives(answered + self.random.choice([0.1, 60.0]), jobs=jobs)
+            return
+        self._at(answered, lambda later: self._hear(worker, later, jobs, taken=taken))
+
+    def _hear(self, worker: Worker, now: float, jobs: int, *, taken: bool) -> None:
+        worker.clock.sleep_until(_instant(now) + worker.skew)
+        worker.gate.heard(None if taken else _UNAUTHENTICATED)
+        # A refused message goes back to its caller, or into the queue.
+        pause = 0.0 if taken else self.random.choice([0.0, 0.5, self.put_back_s])
+        if jobs > 1:
+            self._at(now + pause, lambda later: self._reserve(worker, later, jobs - 1))
+
+
+def _instant(seconds: float) -> datetime:
+    return START + timedelta(seconds=seconds)
