@@ -22,6 +22,7 @@ _PARAMETERS: Final[Mapping[str, str]] = {
     "AllowPlainHttp": "true",
     # The emulator shares this machine with every function it runs: it may be slower than DynamoDB ever is.
     "StoreTimeoutSeconds": "10",
+    "SlotWaitBudgetSeconds": "5",
 }
 """What the template is given here beside the providers' addresses."""
 

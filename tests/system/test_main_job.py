@@ -92,11 +92,15 @@ def test_32_requests_at_once_with_one_key_are_one_submission(api: Api) -> None:
     with ThreadPoolExecutor(32) as callers:
         answers = list(callers.map(lambda _: api.post("/sms", {"to": "090-0000-0007", "text": TEXT}, **key), range(32)))
     smsids = {answer.json()["smsid"] for answer in answers}
-    first = [answer for answer in answers if answer.status_code == 201 and "Idempotent-Replayed" not in answer.headers]
+    made = [answer for answer in answers if answer.ok and "Idempotent-Replayed" not in answer.headers]
+    seen = [(answer.status_code, answer.json().get("state")) for answer in answers]
     assert len(smsids) == 1
-    assert len(first) == 1
-    assert {answer.status_code for answer in answers} <= {201, 409}
-    assert len(api.received(smsids.pop())) == 1
+    assert len(made) == 1, seen
+    # On a crowded machine there may be no slot in time: then it is the queue that submits the one message.
+    assert {answer.status_code for answer in answers} <= {201, 202, 409}, seen
+    [smsid] = smsids
+    api.until(smsid, lambda message: message["state"] == "delivered")
+    assert len(api.received(smsid)) == 1
 
 
 def test_a_message_the_provider_has_no_room_for_is_queued_and_sent_by_the_queue(api: Api) -> None:

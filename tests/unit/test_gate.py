@@ -455,3 +455,23 @@ def test_wrong_credentials_reach_the_provider_fewer_times_than_lock_the_address_
 
         play([Actor(version, partial(works, version)) for version in versions], schedule, History(), faults=0)
         assert LIMITS.streak_limit <= len(refused) < 10
+
+
+class _SlowLaneStore(InMemoryLaneStore):
+    """Each answer takes a while to come."""
+
+    def __init__(self, clock: FixedClock, takes: timedelta) -> None:
+        super().__init__()
+        self._clock, self._takes = clock, takes
+
+    def _moved(self, lane: str, old: LaneState, cursor_us: int, rule: CircuitRule, permit: Permit) -> LaneMove:
+        self._clock.sleep_until(self._clock.now() + self._takes)
+        return super()._moved(lane, old, cursor_us, rule, permit)
+
+
+def test_a_slot_is_as_far_ahead_as_the_store_was_slow() -> None:
+    clock = FixedClock()
+    worker = _Worker(_SlowLaneStore(clock, takes=timedelta(milliseconds=400)), clock=clock)
+
+    assert worker.gate.is_stale(worker.reserve())
+    assert not worker.gate.is_stale(worker.reserve())

@@ -75,6 +75,7 @@ class PacedGate:
         self._jitter_us = limits.jitter // timedelta(microseconds=1)
         self._step_us = -(-(_SECOND_US + self._jitter_us) // limits.requests_per_s)
         self._last_cursor_us = 0
+        self._lead_us = 0
         self._refusals_seen = 0
         self._crowded = False
         self._unwritten: Callable[[], object] | None = None
@@ -89,7 +90,7 @@ class PacedGate:
             raise NoSlotError("the waiting budget is spent")
         lane = LaneState()
         for _ in range(_TRIES):
-            move = self._move(now_us=now_us, latest_us=latest_us, permit=self._permit(lane, now_us=now_us))
+            move = self._timed_move(now_us=now_us, latest_us=latest_us, permit=self._permit(lane, now_us=now_us))
             lane = move.lane
             self._last_cursor_us = lane.cursor_us
             if move.moved:
@@ -132,6 +133,14 @@ class PacedGate:
         if self._unwritten is not None:
             self._unwritten()
             self._unwritten = None
+
+    def _timed_move(self, *, now_us: int, latest_us: int, permit: Permit) -> LaneMove:
+        """Asks for a slot as far ahead as the last answer took to come: an earlier one would be stale on arrival."""
+        asked = self._clock.now()
+        ahead_us = min(now_us + self._lead_us, latest_us)
+        move = self._move(now_us=ahead_us, latest_us=latest_us, permit=permit)
+        self._lead_us = (self._clock.now() - asked) // timedelta(microseconds=1)
+        return move
 
     def _move(self, *, now_us: int, latest_us: int, permit: Permit) -> LaneMove:
         """Tries first the branch that the last sight of the cursor makes likely: one write in the usual case."""
