@@ -373,6 +373,20 @@ def test_a_slot_after_not_after_is_not_used() -> None:
     assert not setting.provider.submissions
 
 
+def test_a_crowd_at_the_gate_is_waited_for_within_the_budget() -> None:
+    setting = _Setting(gate_raises=(NoSlotError("crowded", crowded=True),) * 3)
+    sent = setting.send(a_command())
+    assert sent.message.queued_at is None
+    assert setting.clock.now() - START == timedelta(milliseconds=300)
+
+
+def test_a_crowd_that_stays_hands_the_message_to_the_queue() -> None:
+    setting = _Setting(gate_raises=(NoSlotError("crowded", crowded=True),) * 1000)
+    sent = setting.send(a_command())
+    assert sent.message.queued_at is not None
+    assert setting.clock.now() - START == WAIT_BUDGET
+
+
 class _StaleOnce(ScriptedGate):
     """The first slot is missed."""
 

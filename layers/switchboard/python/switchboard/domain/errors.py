@@ -125,13 +125,15 @@ class StoreUnavailableError(StoreError):
 
 
 class NoSlotError(SwitchboardError):
-    """No slot within the waiting budget. `retry_after_s` is when one is likely."""
+    """No slot within the waiting budget. `retry_after_s` is when one is likely at the latest; with `crowded` there is
+    room in the rate, and only too many have a request under way at this moment."""
 
     retryable = True
 
-    def __init__(self, message: str, *, retry_after_s: float = 1.0) -> None:
+    def __init__(self, message: str, *, retry_after_s: float = 1.0, crowded: bool = False) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+        self.crowded = crowded
 
 
 class LockedOutError(SwitchboardError):

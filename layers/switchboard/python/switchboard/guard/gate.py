@@ -180,6 +180,7 @@ class PacedGate:
             return NoSlotError(
                 "as many requests are in flight as may be",
                 retry_after_s=max(0.0, (first - now_us) / _SECOND_US),
+                crowded=True,
             )
         return NoSlotError(
             "no slot within the waiting budget",

@@ -24,6 +24,8 @@ from switchboard.ports.messages import MessageStore
 from switchboard.ports.providers import SmsProvider, SmsSubmission
 from switchboard.usecases.insistence import insist
 
+_LOOK_AGAIN_AFTER = timedelta(milliseconds=100)
+
 
 @dataclass(frozen=True, slots=True)
 class Submitted:
@@ -98,7 +100,14 @@ class Submission:
         """Nothing has been written to the provider while this runs, so that whatever it raises means not sent."""
         latest = min(self._clock.now() + self._wait_budget, claim.at + self._claim_lifetime, message.submit_before)
         while self._clock.now() < latest:
-            slot = self._gate.reserve(latest=latest)
+            try:
+                slot = self._gate.reserve(latest=latest)
+            except NoSlotError as full:
+                if not full.crowded:
+                    raise
+                # Somebody's request will end soon, and nobody can say when: this is looked at again, not waited for.
+                self._clock.sleep_until(min(latest, self._clock.now() + _LOOK_AGAIN_AFTER))
+                continue
             self._clock.sleep_until(slot)
             if not self._gate.is_stale(slot) and self._clock.now() <= latest:
                 return
