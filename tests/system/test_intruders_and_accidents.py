@@ -122,16 +122,18 @@ def test_what_nobody_can_read_is_quarantined_as_it_came(api: Api) -> None:
 
 
 def test_three_401s_stop_everything_and_new_credentials_start_it_again(api: Api) -> None:
+    right = read_secret(api.endpoints, "mediasms")
     api.control("credentials", {"user": "somebody", "password": "else"})
     before = api.control("requests")["codes"].get("401", 0)
     answers = [api.post("/sms", {"to": "090-0000-0001", "text": "a"}) for _ in range(5)]
     assert [answer.json()["code"] for answer in answers] == ["provider_configuration"] * 3 + ["provider_locked_out"] * 2
     assert answers[-1].headers["Retry-After"]
     assert api.control("requests")["codes"]["401"] - before == 3
-    original = read_secret(api.endpoints, "mediasms")
-    put_secret(api.endpoints, "mediasms", {"user": "somebody", "password": "else"})
+    # The same value again is a new version all the same, and no container is left with another one in its cache.
+    api.control("credentials", right)
+    assert api.post("/sms", {"to": "090-0000-0001", "text": "a"}).json()["code"] == "provider_locked_out"
+    put_secret(api.endpoints, "mediasms", right)
     assert api.post("/sms", {"to": "090-0000-0001", "text": "a"}).status_code == 201
-    put_secret(api.endpoints, "mediasms", original)
 
 
 def test_nothing_that_was_sent_is_in_any_log(api: Api) -> None:
