@@ -8,6 +8,7 @@ import socket
 import ssl
 import struct
 import threading
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Literal, Self
@@ -30,7 +31,7 @@ class Fault:
     drip_s: float = 0.0
 
 
-class Listener:
+class Listener(ABC):
     """Accepts on a free port of 127.0.0.1 and serves each connection in a thread of its own, until it is left."""
 
     def __init__(self) -> None:
@@ -57,8 +58,9 @@ class Listener:
             thread.join()
         self._listening.close()
 
+    @abstractmethod
     def serve(self, connected: socket.socket) -> None:
-        raise NotImplementedError
+        """What is done with one connection; it is closed afterwards."""
 
     def _start(self, target: object, *args: object) -> None:
         thread = threading.Thread(target=target, args=args, daemon=True)  # type: ignore[arg-type]
