@@ -1,11 +1,14 @@
-"""What a provider of messages is asked, and what it answers."""
+"""What a provider is asked to submit, and what it answers."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
 
 from switchboard.domain.messages import SmsContent
+
+S_contra = TypeVar("S_contra", contravariant=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,17 +22,19 @@ class SmsSubmission:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """A provider's synchronous answer: accepted, never delivered. `verified` is False where the answer's body
-    could not be read as the document's code and the HTTP status alone said so."""
+    """A provider's synchronous answer: accepted, never delivered. `facts` is what it told besides, under our own names
+    (a call's id at the provider, for one); `verified` is False where the answer's body could not be read as the
+    document says and the HTTP status alone said so."""
 
-    provider_code: str
+    provider_code: str | None = None
     verified: bool = True
+    facts: Mapping[str, str] = field(default_factory=dict)
 
 
-class SmsProvider(Protocol):
-    """Submits messages to one provider."""
+class Submitter(Protocol[S_contra]):
+    """Submits to one provider. `S` is what is submitted: an SmsSubmission, a CallSubmission ..."""
 
-    def check(self, submission: SmsSubmission) -> None:
+    def check(self, submission: S_contra) -> None:
         """Raises InvalidRequestError where the provider's document does not take it. No I/O."""
         ...
 
@@ -37,6 +42,9 @@ class SmsProvider(Protocol):
         """Has a usable connection ready. Raises NotSentError."""
         ...
 
-    def submit(self, submission: SmsSubmission) -> Receipt:
+    def submit(self, submission: S_contra) -> Receipt:
         """Submits once, never again by itself. Raises the ProviderError tree."""
         ...
+
+
+SmsProvider = Submitter[SmsSubmission]
