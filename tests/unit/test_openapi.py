@@ -40,7 +40,7 @@ from tests.fakes import START
 from tests.translated_template import ROOT, source
 
 METHODS: Final = frozenset({"get", "put", "post", "delete", "patch", "head", "options", "trace"})
-HTTP_FUNCTIONS: Final = ("send_sms", "query", "mediasms_delivery_webhook")
+HTTP_FUNCTIONS: Final = ("send_sms", "send_sms_batch", "query", "mediasms_delivery_webhook")
 OUR_HEADERS: Final = frozenset({"Location", "Idempotent-Replayed", "Retry-After"})
 
 

@@ -30,8 +30,11 @@ def new_id() -> str:
     return uuid4().hex
 
 
-def submission(settings: SenderSettings, messages: MessageStore) -> Submission[Message, SmsSubmission]:
-    """One submission to MediaSMS, through the gate that all senders behind this address share."""
+def submission(
+    settings: SenderSettings, messages: MessageStore, *, in_flight_limit: int | None = None
+) -> Submission[Message, SmsSubmission]:
+    """One submission to MediaSMS, through the gate that all senders behind this address share. With an
+    `in_flight_limit` of its own it leaves the rest of the places to others."""
     account = secret(settings.mediasms_secret_name)
 
     def credentials() -> Credentials:
@@ -47,7 +50,7 @@ def submission(settings: SenderSettings, messages: MessageStore) -> Submission[M
         limits=GateLimits(
             requests_per_s=settings.mediasms_requests_per_s,
             jitter=timedelta(milliseconds=settings.mediasms_jitter_milliseconds),
-            in_flight=settings.in_flight_limit,
+            in_flight=min(in_flight_limit or settings.in_flight_limit, settings.in_flight_limit),
         ),
         clock=CLOCK,
         version=lambda: account().version,

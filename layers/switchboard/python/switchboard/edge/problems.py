@@ -115,7 +115,7 @@ def reply_to(error: SwitchboardError) -> Reply:
             headers["Idempotent-Replayed"] = "true"
         error = error.cause
     if isinstance(error, InvalidRequestError):
-        named["errors"] = [{"field": each.field, "message": each.message, "code": each.code} for each in error.problems]
+        named["errors"] = problems_json(error)
     if isinstance(error, ProviderError):
         named |= {
             name: value
@@ -126,6 +126,11 @@ def reply_to(error: SwitchboardError) -> Reply:
     if isinstance(error, LimitExceededError):
         problem = replace(problem, retry_after_s=error.retry_after_s)
     return problem_reply(problem, headers=headers, named=named, detail=_detail(error))
+
+
+def problems_json(error: InvalidRequestError) -> list[dict[str, str]]:
+    """What was wrong with which field."""
+    return [{"field": each.field, "message": each.message, "code": each.code} for each in error.problems]
 
 
 def problem_reply(problem: Problem, *, headers: dict[str, str], named: dict[str, Any], detail: str) -> Reply:
