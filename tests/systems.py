@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
+from switchboard.domain.messages import Message, SmsStanding, is_smsid, next_due, standing_of, submission_of
 from switchboard.ports.abuse import AbuseLimits
 from switchboard.ports.clock import ClaimIds, Clock
 from switchboard.ports.gate import SendGate
-from switchboard.ports.messages import MessageStore, Outbox
+from switchboard.ports.messages import MessageStore
+from switchboard.ports.orders import Outbox
 from switchboard.ports.providers import SmsProvider
 from switchboard.ports.reports import CallbackVault
 from switchboard.providers.mediasms.codes import DELIVERY_STATUSES
-from switchboard.usecases.query_sms import QuerySms
+from switchboard.usecases.query_orders import QueryOrders
 from switchboard.usecases.record_delivery_report import RecordDeliveryReport
 from switchboard.usecases.send_queued_sms import SendQueuedSms
 from switchboard.usecases.send_sms import SendSms
+from switchboard.usecases.settle_overdue import SettleOverdue
 from switchboard.usecases.submission import Submission
+from switchboard.usecases.submit_once import SubmitOnce
 from switchboard.usecases.sweep_overdue import SweepOverdue
 from tests.builders import DEADLINES
 from tests.fakes import (
@@ -40,9 +44,9 @@ class Parts:
     """The classes a system is made of; a mutant replaces one."""
 
     store: type[InMemoryMessageStore] = InMemoryMessageStore
-    sweep: type[SweepOverdue] = SweepOverdue
+    settle: type[SettleOverdue[Message]] = SettleOverdue
     record: type[RecordDeliveryReport] = RecordDeliveryReport
-    query: type[QuerySms] = QuerySms
+    query: type[QueryOrders[Message, SmsStanding]] = QueryOrders
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +57,12 @@ class System:
     send_queued: SendQueuedSms
     sweep: SweepOverdue
     record: RecordDeliveryReport
-    query: QuerySms
+    query: QueryOrders[Message, SmsStanding]
+
+
+def sms_standing(message: Message, now: datetime) -> SmsStanding:
+    """Where a message stands, by MediaSMS' table and the usual deadlines."""
+    return standing_of(message, statuses=DELIVERY_STATUSES, deadlines=DEADLINES, now=now)
 
 
 def assembled(
@@ -73,8 +82,9 @@ def assembled(
     clock, ids, parts = clock or FixedClock(), ids or CountingIds(), parts or Parts()
     messages = messages or parts.store(deadlines=DEADLINES)
     submission = Submission(
-        messages=messages,
+        orders=messages,
         provider=provider or ScriptedProvider(),
+        submission_of=submission_of,
         gate=gate or OpenGate(clock),
         clock=clock,
         wait_budget=WAIT_BUDGET,
@@ -82,13 +92,17 @@ def assembled(
     )
     return System(
         send=SendSms(
-            messages=messages,
-            submission=submission,
-            limits=limits or NoLimits(),
-            outbox=outbox,
+            submit_once=SubmitOnce(
+                orders=messages,
+                submission=submission,
+                limits=limits or NoLimits(),
+                clock=clock,
+                new_id=ids,
+                standing_of=sms_standing,
+                outbox=outbox,
+            ),
             clock=clock,
             new_id=ids,
-            statuses=DELIVERY_STATUSES,
             deadlines=DEADLINES,
         ),
         send_queued=SendQueuedSms(
@@ -99,14 +113,20 @@ def assembled(
             new_id=ids,
             put_back_delay_s=PUT_BACK_DELAY_S,
         ),
-        sweep=parts.sweep(
-            messages=messages,
+        sweep=SweepOverdue(
+            reports=messages,
             vault=vault,
-            outbox=outbox,
-            clock=clock,
-            statuses=DELIVERY_STATUSES,
-            deadlines=DEADLINES,
+            settle=[
+                parts.settle(
+                    orders=messages,
+                    clock=clock,
+                    standing_of=sms_standing,
+                    next_due=lambda message: next_due(message, deadlines=DEADLINES),
+                    look_again_after=DEADLINES.requeue_after_queued,
+                    outbox=outbox,
+                )
+            ],
         ),
         record=parts.record(messages=messages, vault=vault, clock=clock),
-        query=parts.query(messages=messages, clock=clock, statuses=DELIVERY_STATUSES, deadlines=DEADLINES),
+        query=parts.query(orders=messages, clock=clock, standing_of=sms_standing, is_id=is_smsid),
     )

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from switchboard.domain.errors import StoreUnavailableError
-from switchboard.domain.messages import OutcomeKind
+from switchboard.domain.orders import OutcomeKind
 from switchboard.ports.lanes import CircuitRule, LaneState, LaneStore, Permit
 from switchboard.ports.messages import MessageStore
 from switchboard.ports.status import LaneReader, ObligationReader, QueueDepth
@@ -19,6 +19,7 @@ from tests.builders import DEADLINES, a_message, an_outcome
 from tests.contract.conftest import IMPLEMENTATIONS, Aws
 from tests.fakes import START, InMemoryLaneReader, InMemoryLaneStore, InMemoryMessageStore, InMemoryObligationReader
 
+KINDS = ("sms",)
 RULE = CircuitRule(version="v1", limit=3, ceiling=8, in_flight=7)
 
 
@@ -39,7 +40,9 @@ def obligations(request: pytest.FixtureRequest) -> tuple[MessageStore, Obligatio
         return store, InMemoryObligationReader(store)
     real: DynamoDbMessageStore = request.getfixturevalue("dynamodb_messages")
     aws: Aws = request.getfixturevalue("aws")
-    return real, DynamoDbObligationReader(client=aws.dynamodb, table=request.getfixturevalue("state_table_name"))
+    return real, DynamoDbObligationReader(
+        client=aws.dynamodb, table=request.getfixturevalue("state_table_name"), kinds=KINDS
+    )
 
 
 def test_a_lane_that_was_never_used_is_as_new(lanes: tuple[LaneStore, LaneReader]) -> None:
@@ -104,7 +107,7 @@ def test_a_store_that_is_not_there_is_said_so(aws: Aws) -> None:
     url = aws.sqs.create_queue(QueueName=aws.unique("queue"))["QueueUrl"]
     reads: list[Callable[[], object]] = [
         lambda: DynamoDbLaneReader(client=aws.dynamodb, table="none").read("lane"),
-        DynamoDbObligationReader(client=aws.dynamodb, table="none").oldest_obligation,
+        DynamoDbObligationReader(client=aws.dynamodb, table="none", kinds=KINDS).oldest_obligation,
         SqsQueueReader(client=lambda: aws.sqs, queue_url=f"{url}-none").depth,
     ]
     for read in reads:
@@ -113,7 +116,8 @@ def test_a_store_that_is_not_there_is_said_so(aws: Aws) -> None:
 
 
 def test_each_part_of_a_status_is_one_call(aws: Aws, state_table_name: str, dynamodb_calls: list[str]) -> None:
-    DynamoDbObligationReader(client=aws.dynamodb, table=state_table_name).oldest_obligation()
+    DynamoDbObligationReader(client=aws.dynamodb, table=state_table_name, kinds=KINDS).oldest_obligation()
     DynamoDbLaneReader(client=aws.dynamodb, table=state_table_name).read("lane")
 
+    # A query for each kind of order.
     assert dynamodb_calls == ["Query", "GetItem"]

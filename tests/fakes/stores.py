@@ -9,7 +9,7 @@ from datetime import datetime
 
 from switchboard.domain.instants import to_rfc3339
 from switchboard.ports.lanes import CircuitRule, LaneMove, LaneState, LaneStore, Permit
-from switchboard.ports.messages import Outbox
+from switchboard.ports.orders import Outbox
 from switchboard.ports.reports import CallbackVault, HeldReport, RawCallback
 
 

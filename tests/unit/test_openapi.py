@@ -21,10 +21,11 @@ from switchboard.domain.errors import (
     InvalidRequestError,
     OutcomeUnknownError,
     RefusedError,
-    SendSmsError,
+    SubmissionFailedError,
     WebhookUnreadableError,
 )
-from switchboard.domain.messages import Message, OutcomeKind, SmsState, Standing, TextMeasure
+from switchboard.domain.messages import Message, SmsStanding, SmsState, TextMeasure
+from switchboard.domain.orders import OutcomeKind
 from switchboard.domain.shift_jis import RefusalCode
 from switchboard.domain.sms_requests import SmsRequest, SmsRules, compose
 from switchboard.edge.http import Reply
@@ -34,7 +35,7 @@ from switchboard.edge.status_api import status_json
 from switchboard.ports.quotas import QuotaUsage
 from switchboard.ports.status import QueueDepth
 from switchboard.providers.mediasms.codes import DELIVERY_STATUSES
-from switchboard.usecases.query_sms import SmsList, SmsView
+from switchboard.usecases.query_orders import OrderList, OrderView
 from switchboard.usecases.query_status import ProviderStatus, Status
 from tests.builders import a_message, an_outcome
 from tests.deployment import Deployment, HttpAnswer, deployed
@@ -156,8 +157,8 @@ def gateway_problems() -> list[dict[str, Any]]:
     return [json.loads(body.replace("$context.error.messageString", '"a text"')) for body in bodies]
 
 
-def a_view(state: SmsState = SmsState.ACCEPTED, **facts: Any) -> SmsView:
-    return SmsView(message=a_message(**facts), standing=Standing(state=state, final=False))
+def a_view(state: SmsState = SmsState.ACCEPTED, **facts: Any) -> OrderView[Message, SmsStanding]:
+    return OrderView(order=a_message(**facts), standing=SmsStanding(state=state, final=False))
 
 
 def full_message() -> Message:
@@ -231,7 +232,7 @@ def test_every_state_is_explained() -> None:
 @pytest.mark.parametrize("message", [full_message(), a_message(measure=None)], ids=["full", "bare"])
 def test_a_message_is_shown_in_exactly_the_documented_fields(message: Message) -> None:
     shown = view_json(
-        SmsView(message=message, standing=Standing(SmsState.DELIVERED, final=True)), statuses=DELIVERY_STATUSES
+        OrderView(order=message, standing=SmsStanding(SmsState.DELIVERED, final=True)), statuses=DELIVERY_STATUSES
     )
 
     assert_valid(shown, schema("Sms"))
@@ -243,7 +244,7 @@ def test_a_message_is_shown_in_exactly_the_documented_fields(message: Message) -
 
 
 def test_a_list_is_shown_in_exactly_the_documented_fields() -> None:
-    shown = list_json(SmsList(items=[a_view()], next_position="position"), statuses=DELIVERY_STATUSES)
+    shown = list_json(OrderList(items=[a_view()], next_position="position"), statuses=DELIVERY_STATUSES)
 
     assert_valid(shown, schema("SmsList"))
     assert set(shown) == set(schema("SmsList")["properties"])
@@ -344,7 +345,7 @@ def test_a_problem_names_nothing_that_is_not_documented() -> None:
         "refused", provider="mediasms", operation="send_sms", provider_code="550", request_id="request"
     )
     replies = [
-        reply_to(SendSmsError(refused, smsid="sms1", replayed=True)),
+        reply_to(SubmissionFailedError(refused, {"smsid": "sms1"}, replayed=True)),
         reply_to(InvalidRequestError(FieldProblem("to", "is empty"))),
     ]
     members: set[str] = set()

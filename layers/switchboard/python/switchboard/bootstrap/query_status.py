@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
+from typing import Final
 
 from switchboard.bootstrap.parts import CLOCK
 from switchboard.config import QueryStatusSettings
@@ -13,6 +14,9 @@ from switchboard.storage import aws
 from switchboard.storage.status import DynamoDbLaneReader, DynamoDbObligationReader, SqsQueueReader
 from switchboard.storage.tallies import DynamoDbTallyStore
 from switchboard.usecases.query_status import QueryStatus, WatchedLane
+
+# Every kind of order whose silence the sweep decides (storage/messages.py and its like).
+_KINDS: Final = ("sms",)
 
 
 @cache
@@ -36,7 +40,7 @@ def application() -> QueryStatus:
                 reserve=settings.biztel_month_reserve,
             ),
         },
-        obligations=DynamoDbObligationReader(client=dynamodb, table=settings.state_table),
+        obligations=DynamoDbObligationReader(client=dynamodb, table=settings.state_table, kinds=_KINDS),
         queues={name: SqsQueueReader(client=aws.sqs, queue_url=url) for name, url in queues.items()},
         clock=CLOCK,
     )

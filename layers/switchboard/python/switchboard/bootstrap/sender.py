@@ -10,6 +10,7 @@ from uuid import uuid4
 from switchboard.bootstrap.parts import CLOCK, secret
 from switchboard.config import SenderSettings
 from switchboard.domain.errors import ConfigurationError
+from switchboard.domain.messages import Message, SmsSubmission, submission_of
 from switchboard.guard.gate import GateLimits, PacedGate
 from switchboard.ports.messages import MessageStore
 from switchboard.providers.mediasms.client import Credentials, MediaSmsClient
@@ -29,7 +30,7 @@ def new_id() -> str:
     return uuid4().hex
 
 
-def submission(settings: SenderSettings, messages: MessageStore) -> Submission:
+def submission(settings: SenderSettings, messages: MessageStore) -> Submission[Message, SmsSubmission]:
     """One submission to MediaSMS, through the gate that all senders behind this address share."""
     account = secret(settings.mediasms_secret_name)
 
@@ -53,8 +54,9 @@ def submission(settings: SenderSettings, messages: MessageStore) -> Submission:
         forget_credentials=account.forget,
     )
     return Submission(
-        messages=messages,
+        orders=messages,
         provider=_client(settings, credentials),
+        submission_of=submission_of,
         gate=gate,
         clock=CLOCK,
         wait_budget=timedelta(seconds=settings.slot_wait_budget_s),

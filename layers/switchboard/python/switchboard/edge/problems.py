@@ -14,13 +14,13 @@ from switchboard.domain.errors import (
     ClientLimitError,
     DailyLimitError,
     IdempotencyKeyReusedError,
-    IdentifiedError,
     InvalidRequestError,
     LimitExceededError,
     LockedOutError,
     MonthSpentError,
     NoSlotError,
     NotFoundHereError,
+    OrderError,
     OutcomeUnknownError,
     PayloadTooLargeError,
     ProviderError,
@@ -28,8 +28,8 @@ from switchboard.domain.errors import (
     RecipientLimitError,
     RefusedError,
     RequestInProgressError,
-    SendSmsError,
     StoreError,
+    SubmissionFailedError,
     SwitchboardError,
     WebhookForbiddenError,
     WebhookUnreadableError,
@@ -113,13 +113,12 @@ def reply_to(error: SwitchboardError) -> Reply:
     """The error as `application/problem+json`. Says nothing that the error's own fields don't."""
     headers: dict[str, str] = {}
     named: dict[str, Any] = {}
-    if isinstance(error, SendSmsError):
-        named["smsid"] = error.smsid
+    if isinstance(error, OrderError):
+        named |= error.names
+    if isinstance(error, SubmissionFailedError):
         if error.replayed:
             headers["Idempotent-Replayed"] = "true"
         error = error.cause
-    elif isinstance(error, IdentifiedError) and error.smsid:
-        named["smsid"] = error.smsid
     if isinstance(error, InvalidRequestError):
         named["errors"] = [{"field": each.field, "message": each.message, "code": each.code} for each in error.problems]
     if isinstance(error, ProviderError):

@@ -14,11 +14,11 @@ from switchboard.domain.carriers import Carrier
 from switchboard.domain.delivery import StatusTable
 from switchboard.domain.errors import FieldProblem, InvalidRequestError
 from switchboard.domain.instants import parse_instant, to_rfc3339
-from switchboard.domain.messages import SmsState
+from switchboard.domain.messages import Message, SmsStanding, SmsState
 from switchboard.domain.phone_numbers import parse_phone_number
 from switchboard.domain.sms_requests import ComposedSms, SmsRequest
 from switchboard.edge.http import InboundRequest, Reply
-from switchboard.usecases.query_sms import SmsFilter, SmsList, SmsView
+from switchboard.usecases.query_orders import OrderFilter, OrderList, OrderView
 from switchboard.usecases.send_sms import SendSmsCommand
 
 # 100 texts of the longest kind would fit; one request is one text.
@@ -98,13 +98,13 @@ def parse_idempotency_key(request: InboundRequest) -> str | None:
     return key
 
 
-def parse_filter(request: InboundRequest) -> tuple[SmsFilter, int, str | None]:
+def parse_filter(request: InboundRequest) -> tuple[OrderFilter, int, str | None]:
     """`?to=&state=&since=&until=&limit=&cursor=` as filter, limit and position. Raises InvalidRequestError."""
     given = _single_values(request.query, known=("to", "state", "since", "until", "limit", "cursor"))
     state = given.get("state")
     if state is not None and state not in frozenset(SmsState):
         raise InvalidRequestError(FieldProblem("state", "is not one of the states"))
-    wanted = SmsFilter(
+    wanted = OrderFilter(
         recipient=parse_phone_number(given["to"]).e164 if "to" in given else None,
         state=SmsState(state) if state is not None else None,
         since=parse_instant(given["since"], field="since") if "since" in given else None,
@@ -113,9 +113,9 @@ def parse_filter(request: InboundRequest) -> tuple[SmsFilter, int, str | None]:
     return wanted, _limit(given.get("limit")), _position(given.get("cursor"))
 
 
-def view_json(view: SmsView, *, statuses: StatusTable) -> dict[str, Any]:
+def view_json(view: OrderView[Message, SmsStanding], *, statuses: StatusTable) -> dict[str, Any]:
     """One message as the contract shows it."""
-    message, standing = view.message, view.standing
+    message, standing = view.order, view.standing
     outcome = message.last_outcome
     measure = message.measure
     return {
@@ -188,17 +188,17 @@ def preflight_json(composed: ComposedSms) -> dict[str, Any]:
     return {**unknown, "carriers": {}, "problems": []}
 
 
-def sent_reply(view: SmsView, *, statuses: StatusTable, replayed: bool) -> Reply:
+def sent_reply(view: OrderView[Message, SmsStanding], *, statuses: StatusTable, replayed: bool) -> Reply:
     """`201` once the provider has taken it, `202` while it waits or nobody can know."""
     waiting = view.standing.state in {SmsState.QUEUED, SmsState.UNKNOWN, SmsState.EXPIRED}
-    headers = {"Location": f"/v1/sms/{view.message.smsid}"}
+    headers = {"Location": f"/v1/sms/{view.order.smsid}"}
     if replayed:
         headers["Idempotent-Replayed"] = "true"
     status = HTTPStatus.ACCEPTED if waiting else HTTPStatus.CREATED
     return Reply(status, view_json(view, statuses=statuses), headers)
 
 
-def list_json(page: SmsList, *, statuses: StatusTable) -> dict[str, Any]:
+def list_json(page: OrderList[Message, SmsStanding], *, statuses: StatusTable) -> dict[str, Any]:
     return {
         "items": [view_json(view, statuses=statuses) for view in page.items],
         "next": cursor_of(page.next_position),

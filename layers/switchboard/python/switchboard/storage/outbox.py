@@ -19,8 +19,8 @@ class SqsOutbox:
         self._client = client
         self._queue_url = queue_url
 
-    def put(self, smsid: str, *, delay_s: int = 0) -> None:
+    def put(self, order_id: str, *, delay_s: int = 0) -> None:
         with store_errors("put into outbox"):
             self._client().send_message(
-                QueueUrl=self._queue_url, MessageBody=json.dumps({"smsid": smsid}), DelaySeconds=delay_s
+                QueueUrl=self._queue_url, MessageBody=json.dumps({"smsid": order_id}), DelaySeconds=delay_s
             )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
@@ -11,9 +11,9 @@ from switchboard.ports.lanes import LaneState
 from switchboard.ports.status import QueueDepth
 from switchboard.storage.aws import store_errors
 from switchboard.storage.items import to_attributes
-from switchboard.storage.lanes import _key, _lane_from
-from switchboard.storage.message_items import OPEN
-from switchboard.storage.messages import BY_DUE
+from switchboard.storage.lanes import _lane_from
+from switchboard.storage.order_items import open_partition
+from switchboard.storage.orders import BY_DUE
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -33,27 +33,36 @@ class DynamoDbLaneReader:
 
     def read(self, lane: str) -> LaneState:
         with store_errors("read lane"):
-            answer = self._client.get_item(TableName=self._table, Key=_key(lane), ConsistentRead=True)
+            answer = self._client.get_item(
+                TableName=self._table, Key=to_attributes({"pk": f"LANE#{lane}"}), ConsistentRead=True
+            )
         return _lane_from(answer.get("Item", {}))
 
 
 class DynamoDbObligationReader:
-    """An ObligationReader over the state table's index of what is due, which holds open items only."""
+    """An ObligationReader over the state table's index of what is due, which holds open items only.
 
-    def __init__(self, *, client: DynamoDBClient, table: str) -> None:
+    One query for each kind of order, since each has a partition of its own.
+    """
+
+    def __init__(self, *, client: DynamoDBClient, table: str, kinds: Sequence[str]) -> None:
         self._client = client
         self._table = table
+        self._kinds = kinds
 
     def oldest_obligation(self) -> datetime | None:
+        return min((due for kind in self._kinds for due in self._first_due(kind)), default=None)
+
+    def _first_due(self, kind: str) -> Sequence[datetime]:
         with store_errors("find oldest obligation"):
             answer = self._client.query(
                 TableName=self._table,
                 IndexName=BY_DUE,
                 KeyConditionExpression="obligation = :open",
-                ExpressionAttributeValues=to_attributes({":open": OPEN}),
+                ExpressionAttributeValues=to_attributes({":open": open_partition(kind)}),
                 Limit=1,
             )
-        return next((from_rfc3339(entry["due"]["S"]) for entry in answer["Items"]), None)
+        return [from_rfc3339(entry["due"]["S"]) for entry in answer["Items"]]
 
 
 class SqsQueueReader:
