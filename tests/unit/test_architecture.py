@@ -61,6 +61,7 @@ def test_the_domain_needs_the_standard_library_and_itself(path: Path) -> None:
     [
         ("mediasms_delivery_webhook", {"pydantic", "switchboard.providers.transport", "switchboard.edge.sms_api"}),
         ("query", {"switchboard.providers.transport", "switchboard.providers.mediasms.client"}),
+        ("query_status", {"pydantic", "switchboard.providers.transport", "switchboard.providers.mediasms.client"}),
         ("sweep_overdue", {"pydantic", "switchboard.providers.transport", "switchboard.providers.mediasms.client"}),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any, Final
 
 import pytest
@@ -12,6 +13,7 @@ from switchboard.domain import errors
 from switchboard.domain.errors import FieldProblem, ProviderError, SubmissionFailedError, SwitchboardError
 from switchboard.edge.http import ClientUnknownError, MalformedRequestError, Reply
 from switchboard.edge.problems import PROBLEMS, problem_of, reply_to
+from tests.fakes import START
 
 CANARY: Final = "canary 090-0000-0001 認証コード"
 
@@ -43,6 +45,11 @@ CASES: Final[dict[type[SwitchboardError], tuple[SwitchboardError, int, str]]] = 
     ),
     errors.ClientLimitError: (errors.ClientLimitError("enough for an hour", retry_after_s=17), 429, "client_limit"),
     errors.DailyLimitError: (errors.DailyLimitError("enough for a day", retry_after_s=17), 429, "daily_limit"),
+    errors.MonthSpentError: (
+        errors.MonthSpentError("enough for a month", provider="biztel", retry_after=START + timedelta(9), at=START),
+        503,
+        "provider_unavailable",
+    ),
     errors.NotSentError: (provider_error(errors.NotSentError), 503, "provider_unavailable"),
     errors.RateLimitedError: (provider_error(errors.RateLimitedError), 503, "provider_unavailable"),
     errors.AuthenticationFailedError: (
@@ -78,6 +85,7 @@ TRYING_AGAIN_HELPS: Final = {
     errors.RecipientLimitError,
     errors.ClientLimitError,
     errors.DailyLimitError,
+    errors.MonthSpentError,
     errors.NotSentError,
     errors.RateLimitedError,
 }
@@ -128,6 +136,10 @@ def test_a_limit_says_when_its_window_ends(kind: type[errors.LimitExceededError]
 
     assert reply_to(error).headers["Retry-After"] == "12345"
     assert reply_to(SubmissionFailedError(error, {"smsid": "a1"})).headers["Retry-After"] == "12345"
+
+
+def test_a_spent_month_says_when_the_next_one_begins() -> None:
+    assert reply_to(CASES[errors.MonthSpentError][0]).headers["Retry-After"] == str(9 * 24 * 3600)
 
 
 @pytest.mark.parametrize("kind", sorted(NEVER_LEAVES | {SwitchboardError}, key=str), ids=lambda kind: kind.__name__)

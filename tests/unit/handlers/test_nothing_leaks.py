@@ -139,9 +139,20 @@ def queries() -> Iterator[Event]:
 
 
 def everything() -> Iterator[tuple[str, Event]]:
-    for function in ("send_sms", "mediasms_delivery_webhook", "query", "send_queued_sms", "sweep_overdue"):
+    for function in (
+        "send_sms",
+        "mediasms_delivery_webhook",
+        "query",
+        "query_status",
+        "send_queued_sms",
+        "sweep_overdue",
+    ):
         for case in cases_of(function):
             yield function, with_canaries(load_event(function, case))
+    yield (
+        "query_status",
+        with_canaries(with_query(load_event("query_status", "status"), (CANARIES["unknown member"], NUMBER))),
+    )
     for function, events in (("send_sms", sends()), ("mediasms_delivery_webhook", callbacks()), ("query", queries())):
         for event in events:
             yield function, with_canaries(event)

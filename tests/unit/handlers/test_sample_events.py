@@ -56,6 +56,11 @@ HTTP_ANSWERS: Final[dict[str, dict[str, tuple[int, str | None]]]] = {
         "foreign_cursor": (422, "invalid_request"),
         "no_api_key": (403, "forbidden"),
     },
+    "query_status": {
+        "status": (200, None),
+        "unknown_parameter": (422, "invalid_request"),
+        "no_api_key": (403, "forbidden"),
+    },
     "mediasms_delivery_webhook": {
         **dict.fromkeys(cases_of("mediasms_delivery_webhook"), (200, None)),
         "wrong_token": (403, "forbidden"),

@@ -130,6 +130,18 @@ class QuerySettings(StateSettings):
     """`functions/query`."""
 
 
+class QueryStatusSettings(StateSettings, OutboxSettings):
+    """`functions/query_status`."""
+
+    limits_table: str
+    outbox_dead_letter_queue_url: str
+    egress_address: str
+    mediasms_requests_per_s: int
+    in_flight_limit: int
+    biztel_requests_per_month: int
+    biztel_month_reserve: int
+
+
 class SweepOverdueSettings(StateSettings, OutboxSettings):
     """`functions/sweep_overdue`."""
 

@@ -19,6 +19,7 @@
     │   ├── RecipientLimitError        for this number
     │   ├── ClientLimitError           for this API key
     │   └── DailyLimitError            for everybody together
+    ├── MonthSpentError                we have used up a provider's month, as we count it
     └── ProviderError                  what a provider did, or did not, answer
         ├── NotSentError               nothing was written to the socket
         ├── OutcomeUnknownError        bytes left, and no readable answer came
@@ -38,8 +39,10 @@ or a whole telephone number.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import ClassVar
 
 
@@ -167,6 +170,21 @@ class ClientLimitError(LimitExceededError):
 
 class DailyLimitError(LimitExceededError):
     """As many messages have been sent today as may be by everybody together."""
+
+
+class MonthSpentError(SwitchboardError):
+    """As many requests are counted as a provider takes in a month; this one was not made.
+
+    `retry_after` is when the next month begins, `retry_after_s` how many whole seconds that is from `at`.
+    """
+
+    retryable = True
+
+    def __init__(self, message: str, *, provider: str, retry_after: datetime, at: datetime) -> None:
+        super().__init__(message)
+        self.provider = provider
+        self.retry_after = retry_after
+        self.retry_after_s = max(1, math.ceil((retry_after - at).total_seconds()))
 
 
 class ProviderError(SwitchboardError):

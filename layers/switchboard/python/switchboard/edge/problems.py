@@ -17,6 +17,7 @@ from switchboard.domain.errors import (
     InvalidRequestError,
     LimitExceededError,
     LockedOutError,
+    MonthSpentError,
     NoSlotError,
     NotFoundHereError,
     OrderError,
@@ -48,7 +49,7 @@ class Problem:
 
 UNEXPECTED = Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", "Something went wrong on our side")
 
-# The error itself knows when its window ends.
+# The error itself knows when its window, or the month, ends.
 _WINDOW_S = 60
 
 _CONFIGURATION = Problem(
@@ -85,6 +86,10 @@ PROBLEMS: dict[type[SwitchboardError], Problem] = {
         HTTPStatus.TOO_MANY_REQUESTS, "client_limit", "This API key sends no more messages for now", _WINDOW_S
     ),
     DailyLimitError: Problem(HTTPStatus.TOO_MANY_REQUESTS, "daily_limit", "No more messages are sent today", _WINDOW_S),
+    # No use case lets it out today; the contract has no code of its own for it.
+    MonthSpentError: Problem(
+        HTTPStatus.SERVICE_UNAVAILABLE, "provider_unavailable", "The provider's month is used up", _WINDOW_S
+    ),
     ProviderError: Problem(
         HTTPStatus.SERVICE_UNAVAILABLE, "provider_unavailable", "The provider cannot be reached; nothing was sent", 5
     ),
@@ -123,7 +128,7 @@ def reply_to(error: SwitchboardError) -> Reply:
             if value is not None
         }
     problem = problem_of(error)
-    if isinstance(error, LimitExceededError):
+    if isinstance(error, LimitExceededError | MonthSpentError):
         problem = replace(problem, retry_after_s=error.retry_after_s)
     return problem_reply(problem, headers=headers, named=named, detail=_detail(error))
 
