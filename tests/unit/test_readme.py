@@ -10,7 +10,8 @@ from typing import Final
 import pytest
 
 from sandbox.endpoints import Endpoints
-from sandbox.simulators.mediasms.control import PREFIX, ROUTES
+from sandbox.simulators.controlling import PREFIX
+from sandbox.simulators.mediasms.control import ROUTES
 from sandbox.simulators.mediasms.numbers import EVERY_OTHER_NUMBER, NUMBERS
 from switchboard.domain.messages import SmsState
 from tests.translated_template import ROOT, source

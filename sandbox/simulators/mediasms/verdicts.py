@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from sandbox.simulators.mediasms.faults import Fault, FaultKind
-from sandbox.simulators.mediasms.records import Message, Outcome
+from sandbox.simulators.mediasms.records import Message
+from sandbox.simulators.outcomes import Outcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
