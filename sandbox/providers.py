@@ -27,8 +27,8 @@ class Provider:
     """The member of the endpoints file that carries `url`."""
     parameter: str
     """The template's parameter for `url`."""
-    secret_name: str
-    """Below the stack's."""
+    name: str
+    """Also the secret's, below the stack's."""
     credentials: Mapping[str, str] = field(repr=False)
     planned: bool = False
     """Whether the template may still lack `parameter`: parameter, secret and callbacks are then left out."""
@@ -55,7 +55,7 @@ def mediasms(environment: Mapping[str, str], until: ExitStack, log: Log) -> Prov
         url=url,
         endpoint="mediasms_url",
         parameter="MediaSmsBaseUrl",
-        secret_name="mediasms",
+        name="mediasms",
         credentials={"user": user, "password": password},
     )
     if url:
@@ -87,7 +87,7 @@ def baidu_vms(environment: Mapping[str, str], until: ExitStack, log: Log) -> Pro
         url=url,
         endpoint="baidu_vms_url",
         parameter="BaiduVmsBaseUrl",
-        secret_name="baidu_vms",
+        name="baidu_vms",
         credentials={"ak": access_key, "sk": secret_key},
         planned=True,
     )

@@ -92,7 +92,7 @@ def running_sandbox(
         )
         put_secret(endpoints, "webhook-tokens", {"tokens": [webhook_token]})
         for server in known:
-            put_secret(endpoints, server.secret_name, server.credentials)
+            put_secret(endpoints, server.name, server.credentials)
             server.connect(f"{endpoints.api_url}/v1/webhooks", webhook_token)
         endpoints.write(places.endpoints)
         until.callback(places.endpoints.unlink, missing_ok=True)
