@@ -137,7 +137,7 @@ def test_the_providers_own_signer_is_let_in(caller: Caller) -> None:
     credentials = BceCredentials(AK.encode(), SK.encode())
     headers = {b"Host": caller.host.encode(), b"x-bce-date": caller.date().encode()}
     signed = bce_v1_signer.sign(
-        credentials, b"POST", b"/v1/call", headers, {b"clientToken": b"a/b c"}, int(NOW), 60, {b"host", b"x-bce-date"}
+        credentials, b"POST", b"/v1/call", headers, {b"clientToken": b"a/b c"}, int(NOW), 60, [b"host", b"x-bce-date"]
     )
 
     status, _, _ = caller.send(json.dumps(CALL).encode(), query="clientToken=a%2Fb%20c", Authorization=signed.decode())
