@@ -83,16 +83,16 @@ class CallActions:
     def _tell(self, call: Call) -> None:
         config = self._config()
         for attempt in range(1, config.action_retries + 2):
-            if attempt > 1:
-                self._waiting.until(self._clock() + config.action_retry_after_s)
-            if self._stopping:
-                return
             action = self._try(call, config, attempt)
+            again_at = self._clock() + config.action_retry_after_s
             with self._waiting.changed:
                 call.actions.append(action)
                 self._waiting.changed.notify_all()
             self._log(f"action {action.method} {printable_id(call.call_id)} -> {action.answer or action.problem}")
-            if not action.is_error:
+            if not action.is_error or attempt > config.action_retries:
+                return
+            self._waiting.until(again_at)
+            if self._stopping:
                 return
 
     def _try(self, call: Call, config: SimulatorConfig, attempt: int) -> Action:

@@ -86,14 +86,17 @@ def _encoded(channel: Channel) -> bytes:
     encoder.set_out_sample_rate(SAMPLES_PER_SECOND)
     encoder.set_bit_rate(BIT_RATE_KBPS)
     encoder.set_quality(7)
-    return bytes(encoder.encode(_samples(channel).tobytes()) + encoder.flush())
+    return bytes(encoder.encode(samples_of(channel).tobytes()) + encoder.flush())
 
 
 @cache
-def _samples(channel: Channel) -> array[int]:
-    """The other party (left) speaks first and higher, the operator (right) answers; monaural is both."""
+def samples_of(channel: Channel) -> array[int]:
+    """Return six seconds of 16-bit samples of `channel`.
+
+    The other party (left) speaks first and higher, the operator (right) answers; monaural is both.
+    """
     if channel is Channel.MONAURAL:
-        both = zip(_samples(Channel.LEFT), _samples(Channel.RIGHT), strict=True)
+        both = zip(samples_of(Channel.LEFT), samples_of(Channel.RIGHT), strict=True)
         return array("h", (left + right for left, right in both))
     if channel is Channel.LEFT:
         return _voice(pitch_hz=200, turn=0)
