@@ -1,7 +1,7 @@
 """Which servers stand for the providers: simulators started here, or those the environment names."""
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,6 +39,11 @@ def start_all(environment: Mapping[str, str], until: ExitStack, *, log: Path) ->
     lines = until.enter_context(log.open("w", buffering=1, encoding="utf-8"))
     providers = (start(environment, until, lambda line: print(line, file=lines)) for start in _STARTS)
     return {provider.name: provider for provider in providers}
+
+
+def known_to(template: Collection[str], started: Mapping[str, Provider]) -> list[Provider]:
+    """Return the providers that a template with these parameters has a use, and a secret, for."""
+    return [provider for provider in started.values() if provider.parameter in template]
 
 
 def _mediasms(environment: Mapping[str, str], until: ExitStack, log: Log) -> Provider:

@@ -63,8 +63,7 @@ def running_sandbox(
         with progress.step("Starting the provider simulators") as update:
             started = providers.start_all(environment, until, log=places.simulators_log)
             update(", ".join(f"{each.title} {each.url}" for each in started.values()))
-        known = parameters_of(TEMPLATE)
-        in_template = [each for each in started.values() if each.parameter in known]
+        in_template = providers.known_to(parameters_of(TEMPLATE), started)
         with progress.step("Deploying template.yaml") as update:
             deployed = deploy(
                 TEMPLATE,

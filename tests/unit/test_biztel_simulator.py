@@ -735,9 +735,9 @@ def test_the_call_action_expands_the_documents_address(biztel: Running, receiver
 @pytest.mark.parametrize(
     ("place", "content_type", "expected"),
     [
-        ("query", None, "ID=c1&TEL=%2B81%26&DATE=2026-04-01%2000%3A00%3A00"),
-        ("form", "application/x-www-form-urlencoded", "ID=c1&TEL=%2B81%26&DATE=2026-04-01%2000%3A00%3A00"),
-        ("json", "application/json", '{"ID": "c1", "TEL": "+81&", "DATE": "2026-04-01 00:00:00"}'),
+        ("query", None, "ID=c1&TEL=%2B81%26%2F&DATE=2026-04-01%2000%3A00%3A00"),
+        ("form", "application/x-www-form-urlencoded", "ID=c1&TEL=%2B81%26%2F&DATE=2026-04-01%2000%3A00%3A00"),
+        ("json", "application/json", '{"ID": "c1", "TEL": "+81&/", "DATE": "2026-04-01 00:00:00"}'),
     ],
 )
 def test_the_variables_go_where_they_are_wanted(
@@ -747,7 +747,7 @@ def test_the_variables_go_where_they_are_wanted(
         action_url=receiver.url, action_method="POST", action_place=place, action_headers={"X-Customer": "shared"}
     )
 
-    biztel.simulator.finish(CallSpec(call_id="c1", tel="+81&"))
+    biztel.simulator.finish(CallSpec(call_id="c1", tel="+81&/"))
 
     [(method, _, query, body)] = receiver.received
     assert method == "POST"

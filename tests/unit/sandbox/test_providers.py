@@ -12,7 +12,7 @@ import pytest
 from sandbox.deploy import parameters_of
 from sandbox.places import TEMPLATE
 from sandbox.problems import SandboxError
-from sandbox.providers import Provider, start_all
+from sandbox.providers import Provider, known_to, start_all
 
 
 class Sandbox:
@@ -113,6 +113,13 @@ def test_no_credential_is_in_the_text_of_a_provider(sandbox: Sandbox) -> None:
 
 def test_mediasms_is_a_parameter_of_the_template(sandbox: Sandbox) -> None:
     assert sandbox.start()["mediasms"].parameter in parameters_of(TEMPLATE)
+
+
+def test_a_provider_is_configured_once_the_template_has_its_parameter(sandbox: Sandbox) -> None:
+    started = sandbox.start()
+
+    assert [each.name for each in known_to({"MediaSmsBaseUrl", "Other"}, started)] == ["mediasms"]
+    assert [each.name for each in known_to({"MediaSmsBaseUrl", "BiztelBaseUrl"}, started)] == ["mediasms", "biztel"]
 
 
 def test_a_missing_template_is_named(tmp_path: Path) -> None:
