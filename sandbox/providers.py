@@ -12,6 +12,7 @@ from typing import Final
 
 from sandbox.problems import SandboxError
 from sandbox.simulators import baidu_vms as baidu
+from sandbox.simulators import biztel as biz
 from sandbox.simulators import mediasms as media
 
 Log = Callable[[str], None]
@@ -106,7 +107,38 @@ def baidu_vms(environment: Mapping[str, str], until: ExitStack, log: Log) -> Pro
     return replace(provider, url=simulator.url, connect=connect)
 
 
-STARTS: Final[tuple[Start, ...]] = (mediasms, baidu_vms)
+def biztel(environment: Mapping[str, str], until: ExitStack, log: Log) -> Provider:
+    """Return the server of BIZTEL_URL, or start a simulator that runs until `until` is closed.
+
+    Raises SandboxError when another server is named without a token for it.
+    """
+    url, token = environment.get("BIZTEL_URL", ""), environment.get("BIZTEL_TOKEN", "")
+    if url and not token:
+        raise SandboxError("BIZTEL_URL needs BIZTEL_TOKEN beside it.")
+    token = token or secrets.token_hex(40)
+    provider = Provider(
+        title="BIZTEL",
+        url=url,
+        endpoint="biztel_url",
+        parameter="BiztelBaseUrl",
+        name="biztel",
+        credentials={"token": token},
+        planned=True,
+    )
+    if url:
+        return provider
+    simulator = biz.BiztelSimulator(biz.SimulatorConfig(token=token), log=lambda line: log(f"biztel {line}"))
+    simulator.start()
+    until.callback(simulator.stop)
+
+    def connect(webhooks: str, webhook_token: str) -> None:
+        address = f"{webhooks}/biztel/{webhook_token}/monitor_file_event"
+        simulator.provider.configure({"action_url": address + "?ID={ID}&TEL={TEL}&DATE={DATE}"})
+
+    return replace(provider, url=simulator.url, connect=connect)
+
+
+STARTS: Final[tuple[Start, ...]] = (mediasms, biztel, baidu_vms)
 
 
 def start_all(environment: Mapping[str, str], until: ExitStack, *, log: Path) -> tuple[Provider, ...]:

@@ -85,7 +85,6 @@ def running_sandbox(
             api_url=f"{emulator.url}/_aws/execute-api/{deployed.api_id}",
             api_key=deployed.api_key,
             webhook_token=webhook_token,
-            biztel_url=environment.get("BIZTEL_URL", ""),
             **{server.endpoint: server.url for server in servers},
             aws_endpoint_url=emulator.url,
             region=REGION,

@@ -14,6 +14,8 @@ from sandbox.simulators.baidu_vms import control as baidu_control
 from sandbox.simulators.baidu_vms import errors as baidu_errors
 from sandbox.simulators.baidu_vms import numbers as baidu_numbers
 from sandbox.simulators.baidu_vms import templates as baidu_templates
+from sandbox.simulators.biztel import control as biztel
+from sandbox.simulators.biztel.faults import FaultKind as BiztelFaultKind
 from sandbox.simulators.controlling import PREFIX
 from sandbox.simulators.mediasms.control import ROUTES
 from sandbox.simulators.mediasms.numbers import EVERY_OTHER_NUMBER, NUMBERS
@@ -92,6 +94,19 @@ def test_baidus_control_requests_are_the_ones_listed() -> None:
     listed = codes_in([row[0] for row in table("request to Baidu VMS", "what for")])
 
     assert listed == [f"{method} {PREFIX}{path}" for method, path in baidu_control.ROUTES]
+
+
+def test_biztels_control_requests_are_the_ones_listed() -> None:
+    listed = codes_in([row[0] for row in table("control request", "what for")])
+
+    assert listed == [f"{method} {biztel.PREFIX}{path}" for method, path in biztel.ROUTES]
+
+
+def test_biztels_faults_are_the_ones_listed() -> None:
+    what_for = dict(table("control request", "what for"))[f"`POST {biztel.PREFIX}faults`"]
+    kinds = what_for.partition("`kind` is ")[2].partition(";")[0]
+
+    assert CODE.findall(kinds) == [kind.value for kind in BiztelFaultKind]
 
 
 def test_every_state_is_listed_in_order_and_only_a_delivered_message_is_billable() -> None:
