@@ -17,7 +17,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal, cast
 from urllib.parse import urlsplit
@@ -258,25 +258,28 @@ class Connection:
         assert self._socket
         allowed_s = self._deadline_s if deadline_s is None else deadline_s
         wire = _Wire(self._socket, self._seconds_left(self._monotonic() + allowed_s))
+        response: HTTPResponse | None = None
+        problem = "no answer"
         try:
-            problem = None
             try:
                 self._link.sock = cast("socket.socket", wire)
                 self._link.request(method, target, headers=headers, preload_content=False, decode_content=False)
                 response = self._link.getresponse()
             except FAILURES as error:
                 problem = type(error).__name__
-            else:
-                if wire.incoming.ended:
-                    problem = "it ended within the headers"
-                elif response.status < 200:
-                    problem = "it was provisional"
-            if problem:
+            if response is None:
                 raise self._unheard(problem, operation)
+            if wire.incoming.ended:
+                raise self._unheard("it ended within the headers", operation)
+            if response.status < 200:
+                raise self._unheard("it was provisional", operation)
             yield StreamedAnswer(
                 response=response, wire=wire, unheard=lambda problem: self._unheard(problem, operation)
             )
         finally:
+            if response is not None:
+                with suppress(*FAILURES):
+                    response.close()
             self.close()
 
     def _unheard(self, problem: str, operation: str) -> OutcomeUnknownError:
