@@ -83,6 +83,7 @@ class SenderSettings(StateSettings):
     mediasms_requests_per_s: int
     mediasms_jitter_milliseconds: int
     in_flight_limit: int
+    mediasms_lockout_policy: Literal["lockout_safe", "full_rate"]
     mediasms_method: Literal["POST", "GET"]
     mediasms_wire_variant: Literal["jis", "ms932", "as_is"]
     mediasms_strict_answers: bool

@@ -7,15 +7,13 @@ from datetime import timedelta
 from typing import Final
 from uuid import uuid4
 
+from switchboard.bootstrap.gates import mediasms_limits, paced_gates
 from switchboard.bootstrap.parts import CLOCK, secret
 from switchboard.config import SenderSettings
 from switchboard.domain.errors import ConfigurationError
-from switchboard.guard.gate import GateLimits, PacedGate
 from switchboard.ports.messages import MessageStore
 from switchboard.providers.mediasms.client import Credentials, MediaSmsClient
 from switchboard.providers.transport import Connection, split_endpoint
-from switchboard.storage import aws
-from switchboard.storage.lanes import DynamoDbLaneStore
 from switchboard.usecases.submission import Submission
 
 # The holder of a claim writes nothing to the provider after this; see Deadlines.submission_after_claim, which is
@@ -39,23 +37,23 @@ def submission(settings: SenderSettings, messages: MessageStore) -> Submission:
             raise ConfigurationError(f"the secret {settings.mediasms_secret_name} needs the texts user and password")
         return Credentials(user=user, password=password)
 
-    gate = PacedGate(
-        lanes=DynamoDbLaneStore(client=aws.dynamodb(timeout_s=settings.store_timeout_s), table=settings.limits_table),
-        lane=f"mediasms#{settings.egress_address}",
-        worker=new_id(),
-        limits=GateLimits(
+    gates = paced_gates(
+        provider="mediasms",
+        egress_address=settings.egress_address,
+        limits_table=settings.limits_table,
+        limits=mediasms_limits(
             requests_per_s=settings.mediasms_requests_per_s,
             jitter=timedelta(milliseconds=settings.mediasms_jitter_milliseconds),
             in_flight=settings.in_flight_limit,
+            policy=settings.mediasms_lockout_policy,
         ),
-        clock=CLOCK,
-        version=lambda: account().version,
-        forget_credentials=account.forget,
+        account=account,
+        store_timeout_s=settings.store_timeout_s,
     )
     return Submission(
         messages=messages,
         provider=_client(settings, credentials),
-        gate=gate,
+        gate=gates.seats[0],
         clock=CLOCK,
         wait_budget=timedelta(seconds=settings.slot_wait_budget_s),
         claim_lifetime=_CLAIM_LIFETIME,
