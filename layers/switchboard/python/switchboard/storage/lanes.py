@@ -139,12 +139,14 @@ class DynamoDbLaneStore:
         wide_enough = [circuit for circuit, room in rooms.items() if len(permit.workers) <= room]
         if not moved and not permit.expired and "permits" not in item and wide_enough:
             # The first permits of a lane make the map: a member cannot be set in a map that is not there.
+            circuit = " OR ".join(wide_enough)
             moved, item = self._update(
                 lane,
                 "reserve slot",
                 update=f"{update}, permits = :first ADD tried :tried",
-                condition=f"{condition} AND {_UNBLOCKED} AND ({' OR '.join(wide_enough)})"
-                " AND attribute_not_exists(permits)",
+                # DynamoDB refuses redundant parentheses.
+                condition=f"{condition} AND {_UNBLOCKED} AND attribute_not_exists(permits)"
+                f" AND {f'({circuit})' if len(wide_enough) > 1 else circuit}",
                 values={**values, ":first": dict.fromkeys(permit.workers, permit.until_us)},
             )
         return LaneMove(moved=moved, lane=_lane_from(item))
