@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from switchboard.domain.delivery import DeliveryReport
-from switchboard.domain.messages import Claim, Deadlines, Message, Outcome, OutcomeKind, SmsContent, TextMeasure
+from switchboard.domain.messages import Message, SmsContent, TextMeasure
+from switchboard.domain.orders import Claim, Deadlines, Outcome, OutcomeKind
 from switchboard.usecases.send_sms import SendSmsCommand
 from tests.fakes import START
 
@@ -22,7 +23,7 @@ def a_message(smsid: str = "sms1", *, at: datetime = START, claim_id: str = "fir
     """A message asked for, and claimed for the first time, at `at`."""
     return Message(
         **{
-            "smsid": smsid,
+            "id": smsid,
             "client": CLIENT,
             "recipient": RECIPIENT,
             "fingerprint": "fingerprint",

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
+from switchboard.domain.messages import Message, SmsStanding, is_smsid, next_due, standing_of, submission_of
 from switchboard.ports.abuse import AbuseLimits
 from switchboard.ports.clock import ClaimIds, Clock
 from switchboard.ports.gate import SendGate
-from switchboard.ports.messages import MessageStore, Outbox
+from switchboard.ports.messages import MessageStore
+from switchboard.ports.orders import Outbox
 from switchboard.ports.providers import SmsProvider
 from switchboard.ports.reports import CallbackVault
 from switchboard.providers.mediasms.codes import DELIVERY_STATUSES
-from switchboard.usecases.query_sms import QuerySms
+from switchboard.usecases.query_orders import QueryOrders
 from switchboard.usecases.record_delivery_report import RecordDeliveryReport
 from switchboard.usecases.send_queued_sms import SendQueuedSms
 from switchboard.usecases.send_sms import SendSms
+from switchboard.usecases.send_sms_batch import SendSmsBatch
+from switchboard.usecases.settle_overdue import SettleOverdue
 from switchboard.usecases.submission import Submission
+from switchboard.usecases.submit_once import SubmitOnce
 from switchboard.usecases.sweep_overdue import SweepOverdue
 from tests.builders import DEADLINES
 from tests.fakes import (
@@ -33,6 +38,7 @@ from tests.fakes import (
 WAIT_BUDGET = timedelta(seconds=2)
 CLAIM_LIFETIME = timedelta(seconds=60)
 PUT_BACK_DELAY_S = 30
+TIME_BUDGET = timedelta(seconds=12)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +46,9 @@ class Parts:
     """The classes a system is made of; a mutant replaces one."""
 
     store: type[InMemoryMessageStore] = InMemoryMessageStore
-    sweep: type[SweepOverdue] = SweepOverdue
+    settle: type[SettleOverdue[Message]] = SettleOverdue
     record: type[RecordDeliveryReport] = RecordDeliveryReport
-    query: type[QuerySms] = QuerySms
+    query: type[QueryOrders[Message, SmsStanding]] = QueryOrders
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +57,21 @@ class System:
 
     send: SendSms
     send_queued: SendQueuedSms
+    send_batch: SendSmsBatch
     sweep: SweepOverdue
     record: RecordDeliveryReport
-    query: QuerySms
+    query: QueryOrders[Message, SmsStanding]
+
+
+def sms_standing(message: Message, now: datetime) -> SmsStanding:
+    """Where a message stands, by MediaSMS' table and the usual deadlines."""
+    return standing_of(message, statuses=DELIVERY_STATUSES, deadlines=DEADLINES, now=now)
 
 
 def assembled(
     *,
     messages: MessageStore | None = None,
-    outbox: Outbox | None = None,
+    outbox: Outbox[Message] | None = None,
     vault: CallbackVault | None = None,
     provider: SmsProvider | None = None,
     clock: Clock | None = None,
@@ -73,8 +85,9 @@ def assembled(
     clock, ids, parts = clock or FixedClock(), ids or CountingIds(), parts or Parts()
     messages = messages or parts.store(deadlines=DEADLINES)
     submission = Submission(
-        messages=messages,
+        orders=messages,
         provider=provider or ScriptedProvider(),
+        submission_of=submission_of,
         gate=gate or OpenGate(clock),
         clock=clock,
         wait_budget=WAIT_BUDGET,
@@ -82,31 +95,53 @@ def assembled(
     )
     return System(
         send=SendSms(
-            messages=messages,
-            submission=submission,
-            limits=limits or NoLimits(),
-            outbox=outbox,
+            submit_once=SubmitOnce(
+                orders=messages,
+                submission=submission,
+                limits=limits or NoLimits(),
+                clock=clock,
+                new_id=ids,
+                standing_of=sms_standing,
+                outbox=outbox,
+            ),
             clock=clock,
             new_id=ids,
-            statuses=DELIVERY_STATUSES,
             deadlines=DEADLINES,
         ),
         send_queued=SendQueuedSms(
             messages=messages,
             submission=submission,
+            bulk_submission=submission,
             outbox=outbox,
             clock=clock,
             new_id=ids,
             put_back_delay_s=PUT_BACK_DELAY_S,
         ),
-        sweep=parts.sweep(
-            messages=messages,
+        sweep=SweepOverdue(
+            reports=messages,
             vault=vault,
-            outbox=outbox,
-            clock=clock,
-            statuses=DELIVERY_STATUSES,
-            deadlines=DEADLINES,
+            settle=[
+                parts.settle(
+                    orders=messages,
+                    clock=clock,
+                    standing_of=sms_standing,
+                    next_due=lambda message: next_due(message, deadlines=DEADLINES),
+                    look_again_after=DEADLINES.requeue_after_queued,
+                    outbox=outbox,
+                )
+            ],
         ),
         record=parts.record(messages=messages, vault=vault, clock=clock),
-        query=parts.query(messages=messages, clock=clock, statuses=DELIVERY_STATUSES, deadlines=DEADLINES),
+        send_batch=SendSmsBatch(
+            messages=messages,
+            check=submission.check,
+            limits=limits or NoLimits(),
+            outbox=outbox,
+            clock=clock,
+            new_id=ids,
+            deadlines=DEADLINES,
+            standing_of=sms_standing,
+            time_budget=TIME_BUDGET,
+        ),
+        query=parts.query(orders=messages, clock=clock, standing_of=sms_standing, is_id=is_smsid),
     )

@@ -9,8 +9,8 @@ LIMITS_TABLE = "LimitsTable"
 
 # Name of each index of the state table, with its partition key and its sort key.
 STATE_INDEXES = {
-    "by_client": ("client", "list_position"),
-    "by_recipient": ("client_recipient", "list_position"),
+    "by_client": ("list_partition", "list_position"),
+    "by_recipient": ("recipient_partition", "list_position"),
     "by_due": ("obligation", "due"),
 }
 

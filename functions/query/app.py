@@ -21,7 +21,7 @@ def lambda_handler(request: InboundRequest, context: LambdaContext) -> Reply:
     smsid = request.path_params.get("smsid")
     if smsid is not None:
         view = app.query.one(smsid, client=request.client)
-        logger.info("sms queried", smsid=view.message.smsid, state=view.standing.state)
+        logger.info("sms queried", smsid=view.order.smsid, state=view.standing.state)
         return Reply(HTTPStatus.OK, view_json(view, statuses=app.statuses))
     wanted, limit, position = parse_filter(request)
     page = app.query.many(wanted, client=request.client, limit=limit, position=position)

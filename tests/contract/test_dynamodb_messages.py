@@ -10,14 +10,14 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 
 from switchboard.domain.errors import StoreUnavailableError
-from switchboard.domain.messages import OutcomeKind
+from switchboard.domain.orders import OutcomeKind
 from switchboard.guard.abuse import LimitRules, TalliedLimits
 from switchboard.guard.gate import GateLimits, PacedGate
 from switchboard.ports.messages import MessageStore
 from switchboard.storage.lanes import DynamoDbLaneStore
 from switchboard.storage.messages import DynamoDbMessageStore
 from switchboard.storage.tallies import DynamoDbTallyStore
-from switchboard.usecases.send_sms import derived_smsid
+from switchboard.usecases.submit_once import derived_id
 from tests.builders import CLIENT, DEADLINES, a_claim, a_command, a_message, a_report, an_outcome
 from tests.contract.conftest import RETENTION, Aws
 from tests.fakes import START, Ending, FixedClock, InMemoryOutbox, ScriptedProvider
@@ -89,7 +89,7 @@ def test_a_delivery_from_the_queue_costs_two_writes_and_one_for_its_slot(
     running.system.send_queued(running.outbox.entries.popleft())
     assert dynamodb_calls == ["UpdateItem", "UpdateItem", "UpdateItem"]
     dynamodb_calls.clear()
-    running.system.send_queued(derived_smsid(client=CLIENT, key="order-1"))
+    running.system.send_queued(derived_id(client=CLIENT, key="order-1"))
     assert dynamodb_calls == ["UpdateItem"]
 
 
@@ -131,7 +131,7 @@ def test_what_is_no_longer_awaited_leaves_the_index_of_what_is(
 ) -> None:
     message = a_message()
     dynamodb_messages.create(message)
-    assert _attributes(aws, state_table_name)["obligation"] == "open"
+    assert _attributes(aws, state_table_name)["obligation"] == "open#sms"
     dynamodb_messages.record_outcome(message, message.claims[0], an_outcome(OutcomeKind.REJECTED, code="560"))
     assert not {"obligation", "due"} & _attributes(aws, state_table_name).keys()
 

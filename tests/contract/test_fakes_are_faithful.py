@@ -10,7 +10,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from switchboard.domain.messages import Message, OutcomeKind
+from switchboard.domain.messages import Message
+from switchboard.domain.orders import OutcomeKind
 from switchboard.ports.lanes import CircuitRule, LaneStore, Permit, SlotRequest
 from switchboard.ports.messages import MessageStore
 from switchboard.storage.lanes import DynamoDbLaneStore

@@ -8,7 +8,8 @@ import pytest
 
 from switchboard.domain.errors import InvalidRequestError
 from switchboard.domain.instants import to_rfc3339
-from switchboard.domain.messages import Message, OutcomeKind
+from switchboard.domain.messages import Message
+from switchboard.domain.orders import OutcomeKind
 from switchboard.ports.messages import MessageStore
 from tests.builders import CLIENT, DEADLINES, MINUTE, OTHER_RECIPIENT, RECIPIENT, a_claim, a_message, an_outcome
 from tests.fakes import START
@@ -30,8 +31,8 @@ def _found(
         page = messages.find(
             client=client, recipient=recipient, since=since, until=until, limit=limit, position=position
         )
-        assert len(page.messages) <= limit
-        found += [message.smsid for message in page.messages]
+        assert len(page.orders) <= limit
+        found += [message.smsid for message in page.orders]
         position = page.next_position
         if position is None:
             return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from switchboard.domain.delivery import ReportFact
-from switchboard.domain.messages import OutcomeKind
+from switchboard.domain.orders import OutcomeKind
 from switchboard.ports.messages import MessageStore
 from tests.builders import CLIENT, MINUTE, OTHER_RECIPIENT, RECIPIENT, a_claim, a_message, a_report, an_outcome
 from tests.fakes import START
@@ -84,14 +84,14 @@ def test_a_report_for_an_id_that_is_not_ours_is_known_as_such_and_makes_no_messa
         assert not messages.record_report(a_report("1", "orphan"), seen_at=START)
     assert messages.get("orphan") is None
     page = messages.find(client=CLIENT, recipient=None, since=None, until=None, limit=10, position=None)
-    assert not page.messages
+    assert not page.orders
 
 
 def test_an_id_that_has_reports_already_is_given_to_nobody(messages: MessageStore) -> None:
     messages.record_report(a_report("1"), seen_at=START)
     answer = messages.create(a_message())
     assert not answer.granted
-    assert answer.message is None
+    assert answer.order is None
     assert messages.get("sms1") is None
 
 

@@ -7,7 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from switchboard.domain.messages import Claim, Message, OutcomeKind, SmsContent, TextMeasure
+from switchboard.domain.messages import Message, SmsContent, TextMeasure
+from switchboard.domain.orders import Claim, OutcomeKind
 from switchboard.ports.messages import MessageStore
 from tests.builders import CONTENT, DEADLINES, MINUTE, a_claim, a_message, a_report, an_outcome
 from tests.fakes import START
@@ -53,7 +54,7 @@ def test_an_id_that_is_taken_is_refused_and_what_stands_there_is_given(messages:
     first, _ = _created(messages, a_message())
     answer = messages.create(a_message(claim_id="second", fingerprint="another"))
     assert not answer.granted
-    assert answer.message == first
+    assert answer.order == first
     assert messages.get("sms1") == first
 
 
@@ -61,7 +62,7 @@ def test_a_creation_repeated_because_its_answer_was_lost_is_granted_again(messag
     message, _ = _created(messages, a_message())
     again = messages.create(message)
     assert again.granted
-    assert again.message == message
+    assert again.order == message
 
 
 @pytest.mark.parametrize("kind", OutcomeKind)
@@ -75,7 +76,7 @@ def test_no_claim_is_given_while_another_is_open(messages: MessageStore) -> None
     message, _ = _created(messages, a_message())
     answer = messages.claim("sms1", a_claim("second", at=START + timedelta(hours=1)))
     assert not answer.granted
-    assert answer.message == message
+    assert answer.order == message
 
 
 @pytest.mark.parametrize("kind", SENT_KINDS)
@@ -90,7 +91,7 @@ def test_a_claim_is_given_after_what_is_known_unsent(messages: MessageStore) -> 
     second = a_claim("second", at=START + MINUTE)
     answer = messages.claim("sms1", second)
     assert answer.granted
-    assert answer.message == messages.get("sms1")
+    assert answer.order == messages.get("sms1")
     assert _stored(messages).last_claim == second
     assert not messages.claim("sms1", a_claim("third", at=START + MINUTE)).granted
 
@@ -127,7 +128,7 @@ def test_no_claim_is_given_where_there_is_no_message(messages: MessageStore) -> 
     for smsid in ("nothing", "orphan"):
         answer = messages.claim(smsid, a_claim("first"))
         assert not answer.granted
-        assert answer.message is None
+        assert answer.order is None
 
 
 def test_the_first_outcome_of_a_claim_stays(messages: MessageStore) -> None:
@@ -152,7 +153,7 @@ def test_an_unsent_message_that_is_queued_keeps_its_content_and_the_time_it_was_
     queued = _unsent(messages, queue=True)
     assert (queued.content, queued.queued_at) == (CONTENT, START)
     second = a_claim("second", at=START + MINUTE)
-    granted = messages.claim("sms1", second).message
+    granted = messages.claim("sms1", second).order
     assert granted is not None
     later = an_outcome(OutcomeKind.NOT_SENT, at=START + 2 * MINUTE)
     again = messages.record_outcome(granted, second, later, queue=True)
@@ -241,7 +242,7 @@ def test_a_key_that_is_tied_to_a_chosen_id_makes_no_message_of_its_own(messages:
     messages.bind_key("key1", "chosen", at=START)
     answer = messages.create(a_message("key1"))
     assert not answer.granted
-    assert answer.message is None
+    assert answer.order is None
     assert messages.get("key1") is None
 
 

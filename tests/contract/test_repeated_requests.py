@@ -11,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from switchboard.domain.errors import IdempotencyKeyReusedError, RequestInProgressError
-from switchboard.domain.messages import SmsContent
+from switchboard.domain.messages import Message, SmsContent
 from switchboard.ports.messages import MessageStore
 from switchboard.storage.messages import DynamoDbMessageStore
-from switchboard.usecases.send_sms import SendSms, SendSmsCommand, SentSms
+from switchboard.usecases.send_sms import SendSms, SendSmsCommand
+from switchboard.usecases.submit_once import Placed
 from tests.builders import DEADLINES, OTHER_RECIPIENT, a_command
 from tests.fakes import InMemoryMessageStore, ScriptedProvider
 from tests.systems import assembled
@@ -36,7 +37,7 @@ def test_of_many_callers_at_once_one_submits_and_the_others_learn_of_it(
 ) -> None:
     provider, together = ScriptedProvider(), Barrier(CALLERS)
 
-    def call(_: int) -> SentSms | None:
+    def call(_: int) -> Placed[Message] | None:
         send = _sender(dynamodb_messages, provider)
         together.wait()
         try:
@@ -48,7 +49,7 @@ def test_of_many_callers_at_once_one_submits_and_the_others_learn_of_it(
         answers = [answer for answer in pool.map(call, range(CALLERS)) if answer is not None]
     assert len(provider.submissions) == 1
     assert sum(1 for answer in answers if not answer.replayed) == 1
-    assert len({answer.message.smsid for answer in answers}) == 1
+    assert len({answer.order.smsid for answer in answers}) == 1
 
 
 COMMANDS = st.builds(
@@ -78,7 +79,7 @@ def test_a_key_has_the_effect_of_its_first_request_only(commands: Sequence[SendS
             continue
         assert first.setdefault(scope, command) == command
         assert answer.replayed is (scope in sent_for)
-        assert sent_for.setdefault(scope, answer.message.smsid) == answer.message.smsid
+        assert sent_for.setdefault(scope, answer.order.smsid) == answer.order.smsid
     smsids = [submission.smsid for submission in provider.submissions]
     assert sorted(smsids) == sorted(sent_for.values())
     assert len(set(smsids)) == len(smsids)

@@ -3,7 +3,7 @@
 from tests.fakes.failing import Answer, down, flaky
 from tests.fakes.gates import OpenGate, ScriptedGate
 from tests.fakes.limits import InMemoryTallyStore, NoLimits
-from tests.fakes.messages import InMemoryMessageStore, StoredMessage
+from tests.fakes.messages import InMemoryMessageStore, InMemoryOrderStore, StoredOrder
 from tests.fakes.provider import Ending, ScriptedProvider, provider_error
 from tests.fakes.stores import InMemoryCallbackVault, InMemoryLaneStore, InMemoryOutbox
 from tests.fakes.time import START, CountingIds, FixedClock
@@ -17,13 +17,14 @@ __all__ = [
     "InMemoryCallbackVault",
     "InMemoryLaneStore",
     "InMemoryMessageStore",
+    "InMemoryOrderStore",
     "InMemoryOutbox",
     "InMemoryTallyStore",
     "NoLimits",
     "OpenGate",
     "ScriptedGate",
     "ScriptedProvider",
-    "StoredMessage",
+    "StoredOrder",
     "down",
     "flaky",
     "provider_error",

@@ -17,7 +17,8 @@ from switchboard.domain.errors import (
     RefusedError,
     UnexpectedAnswerError,
 )
-from switchboard.ports.providers import Receipt, SmsProvider, SmsSubmission
+from switchboard.domain.messages import SmsSubmission
+from switchboard.ports.providers import Receipt, SmsProvider
 
 
 class Ending(StrEnum):

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from datetime import timedelta
 
-from switchboard.domain.errors import SendSmsError
-from switchboard.domain.messages import Message, OutcomeKind, SmsState
-from switchboard.usecases.send_sms import SentSms
+from switchboard.domain.errors import SubmissionFailedError
+from switchboard.domain.messages import Message, SmsState
+from switchboard.domain.orders import OutcomeKind
+from switchboard.usecases.submit_once import Placed
 from tests.fakes import Ending
 from tests.harness.schedules import Schedule
 from tests.harness.stepping import CRASHES, Fault, History, play
@@ -90,11 +91,11 @@ def _check_now(world: World, message: Message, faults: set[object], history: His
 
 def _check_what_was_told(world: World) -> None:
     for answer in world.told:
-        if isinstance(answer, SentSms) and not answer.replayed:
-            outcome = answer.message.last_outcome
+        if isinstance(answer, Placed) and not answer.replayed:
+            outcome = answer.order.last_outcome
             accepted = outcome is not None and outcome.kind is OutcomeKind.ACCEPTED
             _demand(not accepted or bool(world.provider.taken), "I3", "called accepted, and was not")
-    if world.told and all(answer is SendSmsError for answer in world.told):
+    if world.told and all(answer is SubmissionFailedError for answer in world.told):
         _demand(not world.provider.taken, "I3", "every caller was told that it was not accepted, and it was")
 
 

@@ -8,42 +8,44 @@ from datetime import datetime
 
 from switchboard.domain.delivery import DeliveryReport
 from switchboard.domain.errors import StoreUnavailableError
-from switchboard.domain.messages import Claim, Message, Outcome, OutcomeKind, SmsState, standing_of
-from switchboard.ports.messages import ClaimAnswer
+from switchboard.domain.messages import Message, SmsStanding, SmsState, standing_of
+from switchboard.domain.orders import Claim, Outcome, OutcomeKind
+from switchboard.ports.orders import ClaimAnswer
 from switchboard.providers.mediasms.codes import DELIVERY_STATUSES
-from switchboard.usecases.query_sms import QuerySms, SmsView
+from switchboard.usecases.query_orders import OrderView, QueryOrders
 from switchboard.usecases.record_delivery_report import RecordDeliveryReport, ReportOutcome
-from switchboard.usecases.sweep_overdue import SweepAction, SweepOverdue
+from switchboard.usecases.settle_overdue import SettleOverdue, SweepAction
 from tests.builders import DEADLINES
-from tests.fakes import InMemoryMessageStore, StoredMessage
+from tests.fakes import InMemoryMessageStore, StoredOrder
 from tests.systems import Parts
 
 
 class ClaimsUnconditionally(InMemoryMessageStore):
     """The claim's condition is gone."""
 
-    def _may_claim(self, row: StoredMessage, message: Message, claim: Claim) -> bool:
+    def _may_claim(self, row: StoredOrder[Message], message: Message, claim: Claim) -> bool:
         return True
 
 
 class ClaimsAreLeases(InMemoryMessageStore):
     """A claim that was heard nothing of is taken over after a while."""
 
-    def _may_claim(self, row: StoredMessage, message: Message, claim: Claim) -> bool:
+    def _may_claim(self, row: StoredOrder[Message], message: Message, claim: Claim) -> bool:
         last = message.last_claim
         abandoned = last is not None and claim.at > last.at + DEADLINES.submission_after_claim
         return super()._may_claim(row, message, claim) or (abandoned and message.last_outcome is None)
 
 
-class SweepResends(SweepOverdue):
+class SweepResends(SettleOverdue[Message]):
     """An open claim that is overdue counts as unsent and goes back into the queue."""
 
-    def _settle(self, message: Message, *, now: datetime) -> SweepAction:
-        claim = message.last_claim
-        if claim is None or not message.submission_open:
-            return super()._settle(message, now=now)
-        self._messages.record_outcome(message, claim, Outcome(OutcomeKind.NOT_SENT, now), queue=True)
-        self._outbox.put(message.smsid)
+    def _settle(self, order: Message, *, now: datetime) -> SweepAction:
+        claim = order.last_claim
+        if claim is None or not order.submission_open:
+            return super()._settle(order, now=now)
+        self._orders.record_outcome(order, claim, Outcome(OutcomeKind.NOT_SENT, now), queue=True)
+        if self._outbox is not None:
+            self._outbox.put(order)
         return SweepAction.REQUEUED
 
 
@@ -68,8 +70,8 @@ class UnknownIsRejected(InMemoryMessageStore):
 class ForgetsItsOwnClaim(InMemoryMessageStore):
     """A claim repeated because its answer was lost is refused like anybody's."""
 
-    def _refusal(self, row: StoredMessage | None, claim: Claim) -> ClaimAnswer:
-        return ClaimAnswer(granted=False, message=row.message if row else None)
+    def _refusal(self, row: StoredOrder[Message] | None, claim: Claim | None) -> ClaimAnswer[Message]:
+        return ClaimAnswer(granted=False, order=row.order if row else None)
 
 
 class OverwritesOutcomes(InMemoryMessageStore):
@@ -94,7 +96,7 @@ class DropsEarlyReports(InMemoryMessageStore):
 
     def record_report(self, report: DeliveryReport, *, seen_at: datetime) -> bool:
         row = self.rows[report.smsid]
-        if row.message is not None and row.message.last_outcome is None:
+        if row.order is not None and row.order.last_outcome is None:
             return True
         return super().record_report(report, seen_at=seen_at)
 
@@ -107,13 +109,13 @@ class KeepsTheLastReport(InMemoryMessageStore):
         return super().record_report(report, seen_at=seen_at)
 
 
-class LastReportWins(QuerySms):
+class LastReportWins(QueryOrders[Message, SmsStanding]):
     """What came last is what is shown."""
 
-    def view(self, message: Message) -> SmsView:
-        last = replace(message, reports=message.reports[-1:])
+    def view(self, order: Message) -> OrderView[Message, SmsStanding]:
+        last = replace(order, reports=order.reports[-1:])
         standing = standing_of(last, statuses=DELIVERY_STATUSES, deadlines=DEADLINES, now=self._clock.now())
-        return SmsView(message=message, standing=standing)
+        return OrderView(order=order, standing=standing)
 
 
 class AcknowledgesWhatItLost(RecordDeliveryReport):
@@ -126,14 +128,14 @@ class AcknowledgesWhatItLost(RecordDeliveryReport):
             return ReportOutcome.HELD
 
 
-class SweepForgetsTheQueue(SweepOverdue):
+class SweepForgetsTheQueue(SettleOverdue[Message]):
     """A queued message whose entry got lost is only postponed."""
 
-    def _settle(self, message: Message, *, now: datetime) -> SweepAction:
-        standing = standing_of(message, statuses=DELIVERY_STATUSES, deadlines=DEADLINES, now=now)
+    def _settle(self, order: Message, *, now: datetime) -> SweepAction:
+        standing = standing_of(order, statuses=DELIVERY_STATUSES, deadlines=DEADLINES, now=now)
         if standing.state is not SmsState.QUEUED:
-            return super()._settle(message, now=now)
-        self._messages.postpone(message, until=now + DEADLINES.requeue_after_queued)
+            return super()._settle(order, now=now)
+        self._orders.postpone(order, until=now + DEADLINES.requeue_after_queued)
         return SweepAction.POSTPONED
 
 
@@ -152,7 +154,7 @@ def _store(kind: type[InMemoryMessageStore], *breaks: str) -> Mutant:
 MUTANTS: Mapping[str, Mutant] = {
     "claims unconditionally": _store(ClaimsUnconditionally, "I1"),
     "claims are leases": _store(ClaimsAreLeases, "I1"),
-    "sweep resends": Mutant(Parts(sweep=SweepResends), frozenset({"I1", "I3"})),
+    "sweep resends": Mutant(Parts(settle=SweepResends), frozenset({"I1", "I3"})),
     "unknown is unsent": _store(UnknownIsUnsent, "I1", "I3"),
     "unknown is rejected": _store(UnknownIsRejected, "I3"),
     "forgets its own claim": _store(ForgetsItsOwnClaim, "I2"),
@@ -162,5 +164,5 @@ MUTANTS: Mapping[str, Mutant] = {
     "keeps the last report": _store(KeepsTheLastReport, "I5"),
     "last report wins": Mutant(Parts(query=LastReportWins), frozenset({"I6"})),
     "acknowledges what it lost": Mutant(Parts(record=AcknowledgesWhatItLost), frozenset({"I5"})),
-    "sweep forgets the queue": Mutant(Parts(sweep=SweepForgetsTheQueue), frozenset({"I2"})),
+    "sweep forgets the queue": Mutant(Parts(settle=SweepForgetsTheQueue), frozenset({"I2"})),
 }

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 from switchboard.domain.errors import NoSlotError
-from tests.fakes import FixedClock, InMemoryMessageStore, ScriptedGate, StoredMessage
+from switchboard.domain.messages import Message
+from tests.fakes import FixedClock, InMemoryMessageStore, ScriptedGate, StoredOrder
 from tests.harness.world import COMMAND, SMSID, World
 from tests.systems import Parts, assembled
 
 
-def _queued_message() -> StoredMessage:
+def _queued_message() -> StoredOrder[Message]:
     store, clock = InMemoryMessageStore(), FixedClock()
     gate = ScriptedGate(clock, NoSlotError("full"))
     assembled(messages=store, clock=clock, gate=gate).send(COMMAND)

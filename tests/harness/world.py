@@ -5,15 +5,15 @@ from __future__ import annotations
 from datetime import timedelta
 
 from switchboard.domain.errors import StoreUnavailableError, SwitchboardError
-from switchboard.domain.messages import Message, Standing
-from switchboard.usecases.send_sms import SentSms, derived_smsid
+from switchboard.domain.messages import Message, SmsStanding
+from switchboard.usecases.submit_once import Placed, derived_id
 from tests.builders import CLIENT, DEADLINES, a_command, a_report
-from tests.fakes import FixedClock, InMemoryCallbackVault, InMemoryOutbox, OpenGate, ScriptedProvider, StoredMessage
+from tests.fakes import FixedClock, InMemoryCallbackVault, InMemoryOutbox, OpenGate, ScriptedProvider, StoredOrder
 from tests.harness.stepping import Actor, Crashed, SteppedGate, SteppedProvider, step, stepped
 from tests.systems import Parts, assembled
 
 COMMAND = a_command()
-SMSID = derived_smsid(client=CLIENT, key="order-1")
+SMSID = derived_id(client=CLIENT, key="order-1")
 # Past the deadline of an open submission, and past that of a message waiting in the queue.
 PAUSE = DEADLINES.requeue_after_queued + timedelta(minutes=1)
 _ROUNDS_AT_MOST = 12
@@ -34,7 +34,7 @@ class World:
         self.provider = ScriptedProvider()
         self.actors: list[Actor] = []
         self.acknowledged: set[str] = set()
-        self.told: list[SentSms | type[SwitchboardError] | None] = []
+        self.told: list[Placed[Message] | type[SwitchboardError] | None] = []
         self.system = assembled(
             messages=stepped(self.store, "messages"),
             outbox=stepped(self.outbox, "outbox"),
@@ -46,14 +46,14 @@ class World:
         )
 
     @property
-    def row(self) -> StoredMessage | None:
+    def row(self) -> StoredOrder[Message] | None:
         return self.store.rows.get(SMSID)
 
     @property
     def message(self) -> Message | None:
         return self.store.get(SMSID)
 
-    def standing(self) -> Standing:
+    def standing(self) -> SmsStanding:
         return self.system.query.one(SMSID, client=CLIENT).standing
 
     def post(self, name: str) -> None:

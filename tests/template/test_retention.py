@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from switchboard.storage.messages import BY_CLIENT, BY_DUE, BY_RECIPIENT
+from switchboard.storage.orders import BY_CLIENT, BY_DUE, BY_RECIPIENT
 from tests.translated_template import (
     references_in,
     resources_of,
@@ -69,8 +69,8 @@ def test_the_indexes_are_those_that_the_store_asks_and_carry_nothing_that_report
 
     keys = {each["IndexName"]: [key["AttributeName"] for key in each["KeySchema"]] for each in indexes}
     assert keys == {
-        BY_CLIENT: ["client", "list_position"],
-        BY_RECIPIENT: ["client_recipient", "list_position"],
+        BY_CLIENT: ["list_partition", "list_position"],
+        BY_RECIPIENT: ["recipient_partition", "list_position"],
         BY_DUE: ["obligation", "due"],
     }
     assert {each["Projection"]["ProjectionType"] for each in indexes} == {"KEYS_ONLY"}

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from switchboard.domain.messages import OutcomeKind
+from switchboard.domain.orders import OutcomeKind
 from tests.fakes import Answer, Ending, InMemoryMessageStore, ScriptedProvider, flaky
 from tests.harness.explorer import explore
 from tests.harness.mutants import MUTANTS, Mutant
@@ -112,7 +112,7 @@ def test_an_outcome_without_an_answer_is_written_down_once(answer: Answer, endin
     assembled(messages=messages, provider=ScriptedProvider(ending)).send_queued(SMSID)
     row = world.row
     assert row is not None
-    assert row.message is not None
-    assert row.message.last_outcome is not None
-    unsent = [outcome for outcome in row.message.outcomes.values() if outcome.kind is OutcomeKind.NOT_SENT]
+    assert row.order is not None
+    assert row.order.last_outcome is not None
+    unsent = [outcome for outcome in row.order.outcomes.values() if outcome.kind is OutcomeKind.NOT_SENT]
     assert row.not_sent == len(unsent)

@@ -9,7 +9,7 @@ from typing import Any, Final
 import pytest
 
 from switchboard.domain import errors
-from switchboard.domain.errors import FieldProblem, ProviderError, SendSmsError, SwitchboardError
+from switchboard.domain.errors import FieldProblem, ProviderError, SubmissionFailedError, SwitchboardError
 from switchboard.edge.http import ClientUnknownError, MalformedRequestError, Reply
 from switchboard.edge.problems import PROBLEMS, problem_of, reply_to
 
@@ -23,11 +23,11 @@ def provider_error(kind: type[ProviderError]) -> ProviderError:
 CASES: Final[dict[type[SwitchboardError], tuple[SwitchboardError, int, str]]] = {
     errors.InvalidRequestError: (errors.InvalidRequestError(FieldProblem("to", "is odd")), 422, "invalid_request"),
     errors.IdempotencyKeyReusedError: (
-        errors.IdempotencyKeyReusedError("taken", smsid="a1"),
+        errors.IdempotencyKeyReusedError("taken", {"smsid": "a1"}),
         422,
         "idempotency_key_reused",
     ),
-    errors.RequestInProgressError: (errors.RequestInProgressError("busy", smsid="a1"), 409, "request_in_progress"),
+    errors.RequestInProgressError: (errors.RequestInProgressError("busy", {"smsid": "a1"}), 409, "request_in_progress"),
     errors.NotFoundHereError: (errors.NotFoundHereError("nothing here"), 404, "not_found"),
     errors.WebhookForbiddenError: (errors.WebhookForbiddenError("not a live one"), 403, "forbidden"),
     errors.WebhookUnreadableError: (errors.WebhookUnreadableError("odd"), 400, "malformed_request"),
@@ -60,12 +60,12 @@ CASES: Final[dict[type[SwitchboardError], tuple[SwitchboardError, int, str]]] = 
 
 NEVER_LEAVES: Final = {
     errors.LimitExceededError,
-    errors.IdentifiedError,
+    errors.OrderError,
     errors.WebhookError,
     errors.ProviderError,
     errors.OutcomeUnknownError,
     errors.UnexpectedAnswerError,
-    SendSmsError,
+    SubmissionFailedError,
 }
 """Groups, a wrapper, and what a use case turns into a state before anybody sees it."""
 
@@ -127,7 +127,7 @@ def test_a_limit_says_when_its_window_ends(kind: type[errors.LimitExceededError]
     error = kind("enough", retry_after_s=12345)
 
     assert reply_to(error).headers["Retry-After"] == "12345"
-    assert reply_to(SendSmsError(error, smsid="a1")).headers["Retry-After"] == "12345"
+    assert reply_to(SubmissionFailedError(error, {"smsid": "a1"})).headers["Retry-After"] == "12345"
 
 
 @pytest.mark.parametrize("kind", sorted(NEVER_LEAVES | {SwitchboardError}, key=str), ids=lambda kind: kind.__name__)
@@ -165,7 +165,7 @@ def test_a_providers_or_a_stores_own_words_are_not_passed_on(kind: type[Switchbo
     assert not any(word in answer for word in CANARY.split())
 
 
-@pytest.mark.parametrize("wrap", [lambda error: error, lambda error: SendSmsError(error, smsid="a1")])
+@pytest.mark.parametrize("wrap", [lambda error: error, lambda error: SubmissionFailedError(error, {"smsid": "a1"})])
 def test_a_providers_code_and_request_id_are_named(wrap: Callable[[ProviderError], SwitchboardError]) -> None:
     body = body_of(reply_to(wrap(provider_error(errors.RefusedError))))
 
@@ -181,10 +181,10 @@ def test_a_provider_error_without_codes_names_none() -> None:
 @pytest.mark.parametrize(
     "error",
     [
-        errors.RequestInProgressError("busy", smsid="a1"),
-        errors.IdempotencyKeyReusedError("taken", smsid="a1"),
-        SendSmsError(provider_error(errors.RefusedError), smsid="a1"),
-        SendSmsError(errors.LockedOutError("open", reason="557"), smsid="a1"),
+        errors.RequestInProgressError("busy", {"smsid": "a1"}),
+        errors.IdempotencyKeyReusedError("taken", {"smsid": "a1"}),
+        SubmissionFailedError(provider_error(errors.RefusedError), {"smsid": "a1"}),
+        SubmissionFailedError(errors.LockedOutError("open", reason="557"), {"smsid": "a1"}),
     ],
 )
 def test_the_message_that_it_is_about_is_named(error: SwitchboardError) -> None:
@@ -194,8 +194,10 @@ def test_the_message_that_it_is_about_is_named(error: SwitchboardError) -> None:
 def test_an_error_told_again_says_that_it_is_a_replay() -> None:
     cause = provider_error(errors.RefusedError)
 
-    assert reply_to(SendSmsError(cause, smsid="a1", replayed=True)).headers["Idempotent-Replayed"] == "true"
-    assert "Idempotent-Replayed" not in reply_to(SendSmsError(cause, smsid="a1")).headers
+    assert (
+        reply_to(SubmissionFailedError(cause, {"smsid": "a1"}, replayed=True)).headers["Idempotent-Replayed"] == "true"
+    )
+    assert "Idempotent-Replayed" not in reply_to(SubmissionFailedError(cause, {"smsid": "a1"})).headers
 
 
 def test_everything_wrong_with_a_request_is_listed() -> None:

@@ -10,7 +10,13 @@ from itertools import count, pairwise
 
 import pytest
 
-from switchboard.domain.errors import LockedOutError, NoSlotError, ProviderError, SendSmsError, StoreUnavailableError
+from switchboard.domain.errors import (
+    LockedOutError,
+    NoSlotError,
+    ProviderError,
+    StoreUnavailableError,
+    SubmissionFailedError,
+)
 from switchboard.guard.gate import GateLimits, PacedGate
 from switchboard.ports.lanes import CircuitRule, LaneMove, LaneState, LaneStore, Permit, SlotRequest
 from tests.builders import a_command
@@ -350,7 +356,7 @@ def test_without_its_store_the_gate_lets_nothing_through() -> None:
         worker.reserve()
     messages = InMemoryMessageStore()
     system = assembled(messages=messages, provider=provider, gate=worker.gate)
-    with pytest.raises(SendSmsError) as raised:
+    with pytest.raises(SubmissionFailedError) as raised:
         system.send(a_command())
     assert isinstance(raised.value.cause, StoreUnavailableError)
     assert not provider.submissions

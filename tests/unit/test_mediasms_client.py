@@ -21,8 +21,8 @@ from switchboard.domain.errors import (
     RateLimitedError,
     RefusedError,
 )
-from switchboard.domain.messages import SmsContent
-from switchboard.ports.providers import SmsProvider, SmsSubmission
+from switchboard.domain.messages import SmsContent, SmsSubmission
+from switchboard.ports.providers import SmsProvider
 from switchboard.providers.mediasms.client import MAX_GET_BYTES, Credentials, MediaSmsClient, WireVariant
 from switchboard.providers.mediasms.parameters import MediaSmsRequest
 from switchboard.providers.transport import Connection

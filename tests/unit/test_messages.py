@@ -12,17 +12,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from switchboard.domain.delivery import ReportFact
-from switchboard.domain.messages import (
-    Claim,
-    Message,
-    Outcome,
-    OutcomeKind,
-    SmsState,
-    Standing,
-    is_smsid,
-    next_due,
-    standing_of,
-)
+from switchboard.domain.messages import Message, SmsStanding, SmsState, is_smsid, next_due, standing_of
+from switchboard.domain.orders import Claim, Outcome, OutcomeKind
 from switchboard.providers.mediasms.codes import DELIVERY_STATUSES
 from tests.builders import DEADLINES, MINUTE, OTHER_RECIPIENT, RECIPIENT, a_message, an_outcome
 from tests.fakes import START
@@ -42,7 +33,7 @@ def _reported(*statuses: str, recipient: str | None = RECIPIENT, message: Messag
     return replace(message or _ended(OutcomeKind.ACCEPTED), reports=reports)
 
 
-def _standing(message: Message, now: datetime = START) -> Standing:
+def _standing(message: Message, now: datetime = START) -> SmsStanding:
     return standing_of(message, statuses=DELIVERY_STATUSES, deadlines=DEADLINES, now=now)
 
 
@@ -70,7 +61,7 @@ def _standing(message: Message, now: datetime = START) -> Standing:
 def test_without_a_report_the_submission_and_the_time_decide(
     message: Message, now: datetime, state: SmsState, final: bool
 ) -> None:
-    assert _standing(message, now) == Standing(state=state, final=final)
+    assert _standing(message, now) == SmsStanding(state=state, final=final)
 
 
 @pytest.mark.parametrize(
@@ -89,8 +80,8 @@ def test_what_was_reported_may_still_change_until_the_delivery_window_closes(
     statuses: list[str], open_state: SmsState, closed_state: SmsState
 ) -> None:
     message = _reported(*statuses)
-    assert _standing(message, DELIVERY_END - INSTANT) == Standing(state=open_state, final=False)
-    assert _standing(message, DELIVERY_END) == Standing(state=closed_state, final=True)
+    assert _standing(message, DELIVERY_END - INSTANT) == SmsStanding(state=open_state, final=False)
+    assert _standing(message, DELIVERY_END) == SmsStanding(state=closed_state, final=True)
 
 
 @pytest.mark.parametrize("kind", OutcomeKind)
@@ -100,13 +91,13 @@ def test_delivered_overrides_everything_and_is_final_and_billable(
     kind: OutcomeKind, before: list[str], now: datetime
 ) -> None:
     standing = _standing(_reported(*before, "1", message=_ended(kind)), now)
-    assert standing == Standing(state=SmsState.DELIVERED, final=True)
+    assert standing == SmsStanding(state=SmsState.DELIVERED, final=True)
     assert standing.billable
 
 
 @pytest.mark.parametrize("state", [state for state in SmsState if state is not SmsState.DELIVERED])
 def test_nothing_but_delivered_is_billable(state: SmsState) -> None:
-    assert not Standing(state=state, final=True).billable
+    assert not SmsStanding(state=state, final=True).billable
 
 
 def test_a_report_that_names_another_number_changes_nothing() -> None:

@@ -21,17 +21,18 @@ from switchboard.domain.errors import (
     InvalidRequestError,
     OutcomeUnknownError,
     RefusedError,
-    SendSmsError,
+    SubmissionFailedError,
     WebhookUnreadableError,
 )
-from switchboard.domain.messages import Message, OutcomeKind, SmsState, Standing, TextMeasure
+from switchboard.domain.messages import Message, SmsStanding, SmsState, TextMeasure
+from switchboard.domain.orders import OutcomeKind
 from switchboard.domain.shift_jis import RefusalCode
 from switchboard.domain.sms_requests import SmsRequest, SmsRules, compose
 from switchboard.edge.http import Reply
 from switchboard.edge.problems import PROBLEMS, UNEXPECTED, reply_to
 from switchboard.edge.sms_api import SendSmsBody, list_json, parse_filter, preflight_json, sent_reply, view_json
 from switchboard.providers.mediasms.codes import DELIVERY_STATUSES
-from switchboard.usecases.query_sms import SmsList, SmsView
+from switchboard.usecases.query_orders import OrderList, OrderView
 from tests.builders import a_message, an_outcome
 from tests.deployment import Deployment, HttpAnswer, deployed
 from tests.events import cases_of, load_event
@@ -39,7 +40,7 @@ from tests.fakes import START
 from tests.translated_template import ROOT, source
 
 METHODS: Final = frozenset({"get", "put", "post", "delete", "patch", "head", "options", "trace"})
-HTTP_FUNCTIONS: Final = ("send_sms", "query", "mediasms_delivery_webhook")
+HTTP_FUNCTIONS: Final = ("send_sms", "send_sms_batch", "query", "mediasms_delivery_webhook")
 OUR_HEADERS: Final = frozenset({"Location", "Idempotent-Replayed", "Retry-After"})
 
 
@@ -152,8 +153,8 @@ def gateway_problems() -> list[dict[str, Any]]:
     return [json.loads(body.replace("$context.error.messageString", '"a text"')) for body in bodies]
 
 
-def a_view(state: SmsState = SmsState.ACCEPTED, **facts: Any) -> SmsView:
-    return SmsView(message=a_message(**facts), standing=Standing(state=state, final=False))
+def a_view(state: SmsState = SmsState.ACCEPTED, **facts: Any) -> OrderView[Message, SmsStanding]:
+    return OrderView(order=a_message(**facts), standing=SmsStanding(state=state, final=False))
 
 
 def full_message() -> Message:
@@ -227,7 +228,7 @@ def test_every_state_is_explained() -> None:
 @pytest.mark.parametrize("message", [full_message(), a_message(measure=None)], ids=["full", "bare"])
 def test_a_message_is_shown_in_exactly_the_documented_fields(message: Message) -> None:
     shown = view_json(
-        SmsView(message=message, standing=Standing(SmsState.DELIVERED, final=True)), statuses=DELIVERY_STATUSES
+        OrderView(order=message, standing=SmsStanding(SmsState.DELIVERED, final=True)), statuses=DELIVERY_STATUSES
     )
 
     assert_valid(shown, schema("Sms"))
@@ -239,7 +240,7 @@ def test_a_message_is_shown_in_exactly_the_documented_fields(message: Message) -
 
 
 def test_a_list_is_shown_in_exactly_the_documented_fields() -> None:
-    shown = list_json(SmsList(items=[a_view()], next_position="position"), statuses=DELIVERY_STATUSES)
+    shown = list_json(OrderList(items=[a_view()], next_position="position"), statuses=DELIVERY_STATUSES)
 
     assert_valid(shown, schema("SmsList"))
     assert set(shown) == set(schema("SmsList")["properties"])
@@ -308,7 +309,7 @@ def test_a_problem_names_nothing_that_is_not_documented() -> None:
         "refused", provider="mediasms", operation="send_sms", provider_code="550", request_id="request"
     )
     replies = [
-        reply_to(SendSmsError(refused, smsid="sms1", replayed=True)),
+        reply_to(SubmissionFailedError(refused, {"smsid": "sms1"}, replayed=True)),
         reply_to(InvalidRequestError(FieldProblem("to", "is empty"))),
     ]
     members: set[str] = set()

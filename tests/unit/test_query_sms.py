@@ -7,11 +7,13 @@ from datetime import timedelta
 import pytest
 
 from switchboard.domain.errors import InvalidRequestError, NotFoundHereError
-from switchboard.domain.messages import SmsState
-from switchboard.usecases.query_sms import QuerySms, SmsFilter
+from switchboard.domain.messages import Message, SmsStanding, SmsState
+from switchboard.usecases.query_orders import OrderFilter, QueryOrders
 from tests.builders import CLIENT, DEADLINES, MINUTE, OTHER_RECIPIENT, RECIPIENT, a_message, a_report
 from tests.fakes import START, FixedClock, InMemoryMessageStore
 from tests.systems import assembled
+
+SmsQuery = QueryOrders[Message, SmsStanding]
 
 
 @pytest.fixture
@@ -32,64 +34,66 @@ def messages() -> InMemoryMessageStore:
 
 
 @pytest.fixture
-def query(messages: InMemoryMessageStore, clock: FixedClock) -> QuerySms:
+def query(messages: InMemoryMessageStore, clock: FixedClock) -> SmsQuery:
     return assembled(messages=messages, clock=clock).query
 
 
-def test_one_message_is_seen_as_it_stands_now(query: QuerySms, clock: FixedClock) -> None:
+def test_one_message_is_seen_as_it_stands_now(query: SmsQuery, clock: FixedClock) -> None:
     assert query.one("sms01", client=CLIENT).standing.state is SmsState.SUBMITTING
     clock.advance(MINUTE + DEADLINES.submission_after_claim)
     assert query.one("sms01", client=CLIENT).standing.state is SmsState.UNKNOWN
 
 
 @pytest.mark.parametrize(("smsid", "client"), [("sms99", CLIENT), ("sms01", "client2"), ("sms01", "")])
-def test_what_is_not_there_and_what_is_anothers_look_alike(query: QuerySms, smsid: str, client: str) -> None:
-    with pytest.raises(NotFoundHereError, match=r"^no message has this smsid$"):
+def test_what_is_not_there_and_what_is_anothers_look_alike(query: SmsQuery, smsid: str, client: str) -> None:
+    with pytest.raises(NotFoundHereError, match=r"^nothing here has this id$"):
         query.one(smsid, client=client)
 
 
-def _all(query: QuerySms, wanted: SmsFilter, *, limit: int, client: str = CLIENT) -> list[str]:
+def _all(query: SmsQuery, wanted: OrderFilter, *, limit: int, client: str = CLIENT) -> list[str]:
     found, position = [], None
     while True:
         page = query.many(wanted, client=client, limit=limit, position=position)
         assert len(page.items) <= limit
-        found += [view.message.smsid for view in page.items]
+        found += [view.order.smsid for view in page.items]
         position = page.next_position
         if position is None:
             return found
 
 
 @pytest.mark.parametrize("limit", [1, 7, 30, 100])
-def test_a_list_gives_every_message_once_newest_first(query: QuerySms, limit: int) -> None:
-    assert _all(query, SmsFilter(), limit=limit) == [f"sms{number:02d}" for number in reversed(range(30))]
+def test_a_list_gives_every_message_once_newest_first(query: SmsQuery, limit: int) -> None:
+    assert _all(query, OrderFilter(), limit=limit) == [f"sms{number:02d}" for number in reversed(range(30))]
 
 
 @pytest.mark.parametrize("limit", [1, 2, 100])
-def test_a_filter_by_state_finds_all_that_are_in_it_over_all_pages(query: QuerySms, limit: int) -> None:
-    assert _all(query, SmsFilter(state=SmsState.DELIVERED), limit=limit) == ["sms20", "sms10", "sms00"]
+def test_a_filter_by_state_finds_all_that_are_in_it_over_all_pages(query: SmsQuery, limit: int) -> None:
+    assert _all(query, OrderFilter(state=SmsState.DELIVERED), limit=limit) == ["sms20", "sms10", "sms00"]
 
 
-def test_filters_go_together(query: QuerySms) -> None:
-    wanted = SmsFilter(recipient=RECIPIENT, since=START + 10 * MINUTE, until=START + 13 * MINUTE)
+def test_filters_go_together(query: SmsQuery) -> None:
+    wanted = OrderFilter(recipient=RECIPIENT, since=START + 10 * MINUTE, until=START + 13 * MINUTE)
     assert _all(query, wanted, limit=100) == ["sms12", "sms10"]
-    assert _all(query, SmsFilter(recipient=OTHER_RECIPIENT, state=SmsState.DELIVERED), limit=3) == []
+    assert _all(query, OrderFilter(recipient=OTHER_RECIPIENT, state=SmsState.DELIVERED), limit=3) == []
 
 
-def test_another_client_sees_nothing(query: QuerySms) -> None:
-    assert _all(query, SmsFilter(), limit=100, client="client2") == []
+def test_another_client_sees_nothing(query: SmsQuery) -> None:
+    assert _all(query, OrderFilter(), limit=100, client="client2") == []
 
 
-def test_a_filter_that_nothing_fits_reads_a_bounded_part_and_says_where_to_go_on(query: QuerySms) -> None:
-    page = query.many(SmsFilter(state=SmsState.EXPIRED), client=CLIENT, limit=1, position=None)
+def test_a_filter_that_nothing_fits_reads_a_bounded_part_and_says_where_to_go_on(
+    query: SmsQuery,
+) -> None:
+    page = query.many(OrderFilter(state=SmsState.EXPIRED), client=CLIENT, limit=1, position=None)
     assert not page.items
     assert page.next_position is not None
 
 
-def test_a_position_that_was_not_handed_out_is_refused(query: QuerySms) -> None:
+def test_a_position_that_was_not_handed_out_is_refused(query: SmsQuery) -> None:
     with pytest.raises(InvalidRequestError):
-        query.many(SmsFilter(), client=CLIENT, limit=1, position="nonsense")
+        query.many(OrderFilter(), client=CLIENT, limit=1, position="nonsense")
 
 
-def test_a_list_tells_the_time_once_it_is_asked(query: QuerySms, clock: FixedClock) -> None:
+def test_a_list_tells_the_time_once_it_is_asked(query: SmsQuery, clock: FixedClock) -> None:
     clock.advance(timedelta(days=10))
-    assert len(_all(query, SmsFilter(state=SmsState.UNKNOWN), limit=10)) == 27
+    assert len(_all(query, OrderFilter(state=SmsState.UNKNOWN), limit=10)) == 27

@@ -15,7 +15,7 @@ from switchboard.domain.messages import SmsState
 from switchboard.ports.messages import MessageStore
 from switchboard.ports.reports import HeldReport, RawCallback
 from switchboard.usecases.record_delivery_report import QuarantineCallback, ReportOutcome
-from switchboard.usecases.sweep_overdue import SweepAction
+from switchboard.usecases.settle_overdue import SweepAction
 from tests.builders import CLIENT, MINUTE, OTHER_RECIPIENT, RECIPIENT, a_message, a_report
 from tests.fakes import START, Answer, FixedClock, InMemoryCallbackVault, InMemoryMessageStore, down, flaky
 from tests.systems import assembled
@@ -118,7 +118,7 @@ def _seen(reports: Sequence[DeliveryReport]) -> tuple[SmsState, bool, frozenset[
     for report in reports:
         system.record(report)
     view = system.query.one("sms1", client=CLIENT)
-    facts = frozenset((report.status, report.recipient) for report in view.message.reports)
+    facts = frozenset((report.status, report.recipient) for report in view.order.reports)
     return view.standing.state, view.standing.final, facts
 
 

@@ -17,18 +17,15 @@ from switchboard.domain.errors import (
     NotSentError,
     RefusedError,
     RequestInProgressError,
-    SendSmsError,
     StoreUnavailableError,
+    SubmissionFailedError,
     SwitchboardError,
 )
-from switchboard.domain.messages import OutcomeKind, SmsContent, SmsState
+from switchboard.domain.messages import Message, SmsContent, SmsState
+from switchboard.domain.orders import OutcomeKind
 from switchboard.ports.gate import SendGate
-from switchboard.usecases.send_sms import (
-    SendSmsCommand,
-    SentSms,
-    derived_smsid,
-    fingerprint_of,
-)
+from switchboard.usecases.send_sms import SendSmsCommand, fingerprint_of
+from switchboard.usecases.submit_once import Placed, derived_id
 from tests.builders import CLIENT, CONTENT, DEADLINES, MINUTE, OTHER_RECIPIENT, RECIPIENT, a_command
 from tests.fakes import (
     START,
@@ -45,7 +42,7 @@ from tests.fakes import (
 )
 from tests.systems import WAIT_BUDGET, System, assembled
 
-SMSID = derived_smsid(client=CLIENT, key="order-1")
+SMSID = derived_id(client=CLIENT, key="order-1")
 
 
 class _Setting:
@@ -69,7 +66,7 @@ class _Setting:
             ids=self.ids,
         )
 
-    def send(self, command: SendSmsCommand | None = None) -> SentSms:
+    def send(self, command: SendSmsCommand | None = None) -> Placed[Message]:
         return self.system().send(command or a_command())
 
     def state(self, smsid: str = SMSID) -> SmsState:
@@ -96,13 +93,13 @@ def test_an_accepted_message_is_submitted_as_it_was_asked_for() -> None:
     [submission] = setting.provider.submissions
     assert (submission.smsid, submission.recipient, submission.content) == (SMSID, RECIPIENT, content)
     assert not sent.replayed
-    assert sent.message.content is None
+    assert sent.order.content is None
     assert setting.state() is SmsState.ACCEPTED
 
 
 def test_without_an_id_or_a_key_every_request_is_its_own() -> None:
     setting = _Setting()
-    smsids = {setting.send(a_command(idempotency_key=None)).message.smsid for _ in range(2)}
+    smsids = {setting.send(a_command(idempotency_key=None)).order.smsid for _ in range(2)}
     assert len(smsids) == 2
     assert len(setting.provider.submissions) == 2
 
@@ -110,7 +107,7 @@ def test_without_an_id_or_a_key_every_request_is_its_own() -> None:
 def test_a_chosen_id_is_the_messages_id_and_is_idempotent_by_itself() -> None:
     setting = _Setting()
     command = a_command(smsid="chosen", idempotency_key=None)
-    assert setting.send(command).message.smsid == "chosen"
+    assert setting.send(command).order.smsid == "chosen"
     assert setting.send(command).replayed
     assert len(setting.provider.submissions) == 1
 
@@ -120,7 +117,7 @@ def test_the_same_request_again_is_told_again_and_nothing_is_sent() -> None:
     first = setting.send()
     again = setting.send()
     assert again.replayed
-    assert again.message == first.message
+    assert again.order == first.order
     assert len(setting.provider.submissions) == 1
 
 
@@ -145,7 +142,7 @@ def test_the_same_key_with_another_request_is_refused(other: SendSmsCommand) -> 
 
 def test_a_key_is_tied_to_the_id_that_was_chosen_with_it() -> None:
     setting = _Setting()
-    assert setting.send(a_command(smsid="chosen")).message.smsid == "chosen"
+    assert setting.send(a_command(smsid="chosen")).order.smsid == "chosen"
     assert setting.send(a_command(smsid="chosen")).replayed
     for other in (a_command(smsid="another"), a_command(smsid="chosen", idempotency_key="order-2")):
         with pytest.raises(IdempotencyKeyReusedError):
@@ -176,7 +173,7 @@ def test_while_the_first_request_is_under_way_the_second_learns_of_it_and_after_
         def reserve(self, *, latest: datetime) -> datetime:
             with pytest.raises(RequestInProgressError) as raised:
                 setting.send()
-            assert raised.value.smsid == SMSID
+            assert raised.value.names == {"smsid": SMSID}
             return super().reserve(latest=latest)
 
     setting.system(gate=SecondCaller(setting.clock)).send(a_command())
@@ -197,11 +194,11 @@ def test_a_lost_answer_is_unknown_and_is_not_sent_again_by_itself_or_by_repetiti
 def test_a_refusal_is_told_with_its_code_every_time_and_is_final() -> None:
     setting = _Setting(Ending.REFUSED)
     for replayed in (False, True):
-        with pytest.raises(SendSmsError) as raised:
+        with pytest.raises(SubmissionFailedError) as raised:
             setting.send()
         assert isinstance(raised.value.cause, RefusedError)
         assert raised.value.cause.provider_code == "560"
-        assert (raised.value.smsid, raised.value.replayed) == (SMSID, replayed)
+        assert (raised.value.names, raised.value.replayed) == ({"smsid": SMSID}, replayed)
     assert len(setting.provider.submissions) == 1
     assert setting.state() is SmsState.REJECTED
 
@@ -218,23 +215,23 @@ def test_what_was_not_accepted_is_said_so_and_the_same_key_may_try_again(
     ending: Ending, cause: type[SwitchboardError]
 ) -> None:
     setting = _Setting(ending)
-    with pytest.raises(SendSmsError) as raised:
+    with pytest.raises(SubmissionFailedError) as raised:
         setting.send()
     assert isinstance(raised.value.cause, cause)
     assert setting.state() is SmsState.FAILED
     again = setting.send()
     assert not again.replayed
-    assert again.message.smsid == SMSID
+    assert again.order.smsid == SMSID
     assert setting.provider.taken[0].content == CONTENT
     assert len(setting.provider.taken) == 1
-    assert len(again.message.claims) == 2
+    assert len(again.order.claims) == 2
 
 
 def test_a_provider_that_cannot_be_reached_costs_no_slot() -> None:
     setting = _Setting()
     setting.provider.reachable = False
     gate = _SlotsLater(setting.clock, timedelta(seconds=1))
-    with pytest.raises(SendSmsError) as raised:
+    with pytest.raises(SubmissionFailedError) as raised:
         setting.system(gate=gate).send(a_command())
     assert isinstance(raised.value.cause, NotSentError)
     assert gate.latest == []
@@ -251,7 +248,7 @@ def test_where_there_is_no_room_the_message_goes_to_the_queue(
     setting = _Setting(*endings, gate_raises=gate_raises)
     sent = setting.send()
     assert list(setting.outbox.entries) == [SMSID]
-    assert sent.message.content == CONTENT
+    assert sent.order.content == CONTENT
     assert setting.state() is SmsState.QUEUED
     assert setting.send().replayed
     assert list(setting.outbox.entries) == [SMSID]
@@ -267,7 +264,7 @@ def test_a_queue_that_does_not_answer_leaves_the_message_to_the_sweep() -> None:
         clock=setting.clock,
         gate=setting.gate,
     )
-    assert system.send(a_command()).message.queued_at is not None
+    assert system.send(a_command()).order.queued_at is not None
     setting.clock.advance(DEADLINES.requeue_after_queued)
     setting.system().sweep()
     assert list(setting.outbox.entries) == [SMSID]
@@ -276,7 +273,7 @@ def test_a_queue_that_does_not_answer_leaves_the_message_to_the_sweep() -> None:
 @pytest.mark.parametrize("error", [LockedOutError("open", reason="authentication"), StoreUnavailableError("limits")])
 def test_a_closed_gate_lets_nothing_through_and_queues_nothing(error: SwitchboardError) -> None:
     setting = _Setting(gate_raises=(error,))
-    with pytest.raises(SendSmsError) as raised:
+    with pytest.raises(SubmissionFailedError) as raised:
         setting.send()
     assert raised.value.cause is error
     assert not setting.provider.submissions
@@ -295,7 +292,7 @@ def test_what_cannot_be_written_down_afterwards_is_unknown(ending: Ending) -> No
     setting = _Setting(ending)
     messages = flaky(setting.messages, record_outcome=[Answer.NOT_APPLIED] * 9)
     sent = setting.system(messages).send(a_command())
-    outcome = sent.message.last_outcome
+    outcome = sent.order.last_outcome
     assert outcome is not None
     assert outcome.kind is OutcomeKind.UNKNOWN
     setting.clock.advance(DEADLINES.submission_after_claim)
@@ -337,7 +334,7 @@ def test_a_replay_after_not_after_is_still_a_replay(smsid: str | None) -> None:
     setting.clock.advance(2 * MINUTE)
     again = setting.send(command)
     assert again.replayed
-    assert again.message == first.message
+    assert again.order == first.order
     with pytest.raises(IdempotencyKeyReusedError):
         setting.send(a_command(not_after=START + MINUTE, smsid=smsid, recipient=OTHER_RECIPIENT))
 
@@ -345,7 +342,7 @@ def test_a_replay_after_not_after_is_still_a_replay(smsid: str | None) -> None:
 def test_what_was_not_sent_in_time_is_not_tried_again() -> None:
     setting = _Setting(Ending.NOT_SENT)
     command = a_command(not_after=START + MINUTE)
-    with pytest.raises(SendSmsError):
+    with pytest.raises(SubmissionFailedError):
         setting.send(command)
     setting.clock.advance(MINUTE)
     again = setting.send(command)
@@ -369,21 +366,21 @@ def test_a_slot_after_not_after_is_not_used() -> None:
     not_after = START + timedelta(milliseconds=500)
     sent = setting.system(gate=gate).send(a_command(not_after=not_after))
     assert gate.latest == [not_after]
-    assert sent.message.queued_at is not None
+    assert sent.order.queued_at is not None
     assert not setting.provider.submissions
 
 
 def test_a_crowd_at_the_gate_is_waited_for_within_the_budget() -> None:
     setting = _Setting(gate_raises=(NoSlotError("crowded", crowded=True),) * 3)
     sent = setting.send(a_command())
-    assert sent.message.queued_at is None
+    assert sent.order.queued_at is None
     assert setting.clock.now() - START == timedelta(milliseconds=300)
 
 
 def test_a_crowd_that_stays_hands_the_message_to_the_queue() -> None:
     setting = _Setting(gate_raises=(NoSlotError("crowded", crowded=True),) * 1000)
     sent = setting.send(a_command())
-    assert sent.message.queued_at is not None
+    assert sent.order.queued_at is not None
     assert setting.clock.now() - START == WAIT_BUDGET
 
 
@@ -411,7 +408,7 @@ def test_the_gate_hears_what_the_provider_said(ending: Ending) -> None:
     setting = _Setting(ending)
     try:
         setting.send()
-    except SendSmsError as error:
+    except SubmissionFailedError as error:
         assert setting.gate.heard_errors == [error.cause]
     assert len(setting.gate.heard_errors) == 1
     assert (setting.gate.heard_errors[0] is None) is (ending is Ending.ACCEPTED)
@@ -425,7 +422,7 @@ def test_a_gate_that_cannot_be_told_changes_no_outcome() -> None:
 
 def test_a_derived_id_fits_the_provider_and_belongs_to_one_client_and_key() -> None:
     pairs = [("a", "bc"), ("ab", "c"), ("abc", ""), ("a\0b", "c"), ("b", "a")]
-    derived = {derived_smsid(client=client, key=key) for client, key in pairs}
+    derived = {derived_id(client=client, key=key) for client, key in pairs}
     assert len(derived) == len(pairs)
     assert all(smsid.isalnum() and len(smsid) == 40 for smsid in derived)
 

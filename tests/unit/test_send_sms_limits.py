@@ -13,10 +13,11 @@ from switchboard.domain.errors import (
     NoSlotError,
     NotSentError,
     RecipientLimitError,
-    SendSmsError,
     StoreUnavailableError,
+    SubmissionFailedError,
 )
-from switchboard.domain.messages import OutcomeKind, SmsState
+from switchboard.domain.messages import SmsState
+from switchboard.domain.orders import OutcomeKind
 from switchboard.guard.abuse import LimitRules, TalliedLimits
 from switchboard.ports.tallies import TallyStore
 from switchboard.usecases.send_queued_sms import QueuedOutcome
@@ -61,12 +62,12 @@ class _Limited:
 
     def send(self, key: str = "order-1", **asked: object) -> SmsState:
         sent = self.system().send(a_command(idempotency_key=key, **asked))
-        return self.system().query.one(sent.message.smsid, client=CLIENT).standing.state
+        return self.system().query.one(sent.order.smsid, client=CLIENT).standing.state
 
     def is_refused(self, key: str) -> bool:
         try:
             self.send(key)
-        except SendSmsError as error:
+        except SubmissionFailedError as error:
             assert isinstance(error.cause, RecipientLimitError)
             return True
         return False
@@ -75,12 +76,12 @@ class _Limited:
 def test_a_message_over_the_limit_is_refused_and_never_reaches_the_provider() -> None:
     limited = _Limited()
     limited.send("one")
-    with pytest.raises(SendSmsError) as refused:
+    with pytest.raises(SubmissionFailedError) as refused:
         limited.send("two")
     assert isinstance(refused.value.cause, RecipientLimitError)
     assert not refused.value.replayed
     assert len(limited.provider.submissions) == 1
-    message = limited.messages.get(refused.value.smsid)
+    message = limited.messages.get(refused.value.names["smsid"])
     assert message is not None
     assert [outcome.kind for outcome in message.outcomes.values()] == [OutcomeKind.NOT_SENT]
     assert message.content is None
@@ -128,7 +129,7 @@ def test_what_the_provider_refuses_or_may_have_taken_is_counted() -> None:
         limited = _Limited(ending)
         try:
             limited.send("one")
-        except SendSmsError as error:
+        except SubmissionFailedError as error:
             assert not isinstance(error.cause, RecipientLimitError)
         assert limited.is_refused("two")
 
@@ -137,7 +138,7 @@ def test_what_never_left_is_given_back() -> None:
     limited = _Limited()
     limited.provider.reachable = False
     for _ in range(3):
-        with pytest.raises(SendSmsError) as refused:
+        with pytest.raises(SubmissionFailedError) as refused:
             limited.send("one")
         assert isinstance(refused.value.cause, NotSentError)
     limited.provider.reachable = True
@@ -155,7 +156,7 @@ def test_a_queued_message_counts_when_it_is_accepted_and_not_again_when_it_is_se
 
 def test_without_tallies_nothing_is_sent_and_the_same_key_may_try_again() -> None:
     limited = _Limited(tallies=down(InMemoryTallyStore))
-    with pytest.raises(SendSmsError) as refused:
+    with pytest.raises(SubmissionFailedError) as refused:
         limited.send("one")
     assert isinstance(refused.value.cause, StoreUnavailableError)
     assert not limited.provider.submissions
@@ -171,7 +172,7 @@ def test_one_answer_that_is_not_given_is_asked_for_again() -> None:
 def test_what_cannot_be_given_back_stays_counted_and_changes_no_answer() -> None:
     limited = _Limited(tallies=flaky(InMemoryTallyStore(), uncount=[Answer.NOT_APPLIED]))
     limited.provider.reachable = False
-    with pytest.raises(SendSmsError) as refused:
+    with pytest.raises(SubmissionFailedError) as refused:
         limited.send("one")
     assert isinstance(refused.value.cause, NotSentError)
     assert limited.is_refused("one")
@@ -182,5 +183,5 @@ def test_a_refusal_that_cannot_be_written_down_is_no_sent_message() -> None:
     limited.send("one")
     messages = flaky(limited.messages, record_outcome=[Answer.NOT_APPLIED] * 2)
     sent = limited.system(messages).send(a_command(idempotency_key="two"))
-    assert [outcome.kind for outcome in sent.message.outcomes.values()] == [OutcomeKind.UNKNOWN]
+    assert [outcome.kind for outcome in sent.order.outcomes.values()] == [OutcomeKind.UNKNOWN]
     assert len(limited.provider.submissions) == 1

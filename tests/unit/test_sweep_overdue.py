@@ -9,9 +9,10 @@ from datetime import datetime, timedelta
 import pytest
 
 from switchboard.domain.errors import LockedOutError, NoSlotError, StoreUnavailableError
-from switchboard.domain.messages import Message, OutcomeKind, SmsState
+from switchboard.domain.messages import Message, SmsState
+from switchboard.domain.orders import OutcomeKind
 from switchboard.ports.reports import HeldReport
-from switchboard.usecases.sweep_overdue import SweepAction
+from switchboard.usecases.settle_overdue import SweepAction
 from tests.builders import CLIENT, DEADLINES, MINUTE, a_claim, a_message, a_report, an_outcome
 from tests.fakes import (
     START,
@@ -157,7 +158,7 @@ def test_entries_do_not_multiply_while_the_gate_is_closed(
     setting: _Setting, error: LockedOutError | NoSlotError
 ) -> None:
     setting.ended(OutcomeKind.NOT_SENT, queue=True)
-    setting.outbox.put("sms1")
+    setting.outbox.put(setting.message)
     closed = assembled(
         messages=setting.messages, outbox=setting.outbox, clock=setting.clock, gate=_ClosedGate(setting.clock, error)
     )
@@ -177,7 +178,7 @@ class _ClaimedWhileLooking(InMemoryMessageStore):
         found = super().overdue(now=now, limit=limit)
         for message in found:
             assert self.claim(message.smsid, a_claim("second", at=now)).granted
-        return [self.rows[message.smsid].message or message for message in found]
+        return [self.rows[message.smsid].order or message for message in found]
 
 
 def test_a_claim_that_came_while_the_sweep_looked_keeps_its_own_deadline() -> None:
@@ -193,7 +194,7 @@ class _IndexBehind(InMemoryMessageStore):
     """The index still tells of what it told of before."""
 
     def overdue(self, *, now: datetime, limit: int) -> Iterable[Message]:  # type: ignore[override]
-        return [row.message for row in self.rows.values() if row.message is not None]
+        return [row.order for row in self.rows.values() if row.order is not None]
 
 
 @pytest.mark.parametrize("kind", [None, *OutcomeKind])

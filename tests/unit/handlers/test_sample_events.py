@@ -36,6 +36,15 @@ HTTP_ANSWERS: Final[dict[str, dict[str, tuple[int, str | None]]]] = {
         "no_body": (400, "malformed_request"),
         "no_api_key": (403, "forbidden"),
     },
+    "send_sms_batch": {
+        "two_messages": (202, None),
+        "one_bad_among_good": (202, None),
+        "no_messages": (422, "invalid_request"),
+        "too_many_messages": (422, "invalid_request"),
+        "not_a_list": (422, "invalid_request"),
+        "broken_json": (400, "malformed_request"),
+        "no_api_key": (403, "forbidden"),
+    },
     "query": {
         "one": (200, None),
         "list": (200, None),

@@ -70,11 +70,17 @@ class StateSettings(Settings):
         return timedelta(days=self.retention_days)
 
 
-class SenderSettings(StateSettings):
+class OutboxSettings(Settings):
+    """Whoever puts messages into the queues."""
+
+    outbox_queue_url: str
+    bulk_queue_url: str
+
+
+class SenderSettings(StateSettings, OutboxSettings):
     """Whoever submits to MediaSMS."""
 
     limits_table: str
-    outbox_queue_url: str
     egress_address: str
     slot_wait_budget_s: float
     provider_timeout_s: float
@@ -103,10 +109,16 @@ class SendSmsSettings(SenderSettings):
     daily_limit: int
 
 
+class SendSmsBatchSettings(SendSmsSettings):
+    """`functions/send_sms_batch`."""
+
+
 class SendQueuedSmsSettings(SenderSettings):
     """`functions/send_queued_sms`."""
 
     put_back_delay_s: int
+    queue_threads: int
+    bulk_in_flight_limit: int
 
 
 class MediaSmsDeliveryWebhookSettings(StateSettings):
@@ -120,8 +132,7 @@ class QuerySettings(StateSettings):
     """`functions/query`."""
 
 
-class SweepOverdueSettings(StateSettings):
+class SweepOverdueSettings(StateSettings, OutboxSettings):
     """`functions/sweep_overdue`."""
 
-    outbox_queue_url: str
     quarantine_bucket: str

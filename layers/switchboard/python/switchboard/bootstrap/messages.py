@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import datetime, timedelta
 
 from switchboard.bootstrap.parts import CLOCK
-from switchboard.config import StateSettings
-from switchboard.domain.messages import Deadlines
+from switchboard.config import OutboxSettings, StateSettings
+from switchboard.domain.messages import Message, SmsStanding, is_smsid, standing_of
+from switchboard.domain.orders import Deadlines
 from switchboard.providers.mediasms.codes import DELIVERY_STATUSES
 from switchboard.storage import aws
 from switchboard.storage.messages import DynamoDbMessageStore
 from switchboard.storage.outbox import SqsOutbox
-from switchboard.usecases.query_sms import QuerySms
+from switchboard.usecases.query_orders import QueryOrders
 
 
 def deadlines(settings: StateSettings) -> Deadlines:
@@ -33,11 +35,17 @@ def message_store(settings: StateSettings) -> DynamoDbMessageStore:
     )
 
 
-def query(settings: StateSettings, messages: DynamoDbMessageStore) -> QuerySms:
-    """Where messages stand, by MediaSMS' status table."""
-    return QuerySms(messages=messages, clock=CLOCK, statuses=DELIVERY_STATUSES, deadlines=deadlines(settings))
+def sms_standing(settings: StateSettings) -> Callable[[Message, datetime], SmsStanding]:
+    """Where a message stands, by MediaSMS' status table."""
+    times = deadlines(settings)
+    return lambda message, now: standing_of(message, statuses=DELIVERY_STATUSES, deadlines=times, now=now)
 
 
-def outbox(queue_url: str) -> SqsOutbox:
-    """The queue of messages waiting for room."""
-    return SqsOutbox(client=aws.sqs, queue_url=queue_url)
+def query(settings: StateSettings, messages: DynamoDbMessageStore) -> QueryOrders[Message, SmsStanding]:
+    """Where messages stand."""
+    return QueryOrders(orders=messages, clock=CLOCK, standing_of=sms_standing(settings), is_id=is_smsid)
+
+
+def outbox(settings: OutboxSettings) -> SqsOutbox:
+    """The queues of messages waiting for room."""
+    return SqsOutbox(client=aws.sqs, queue_url=settings.outbox_queue_url, bulk_queue_url=settings.bulk_queue_url)

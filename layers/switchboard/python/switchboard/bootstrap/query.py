@@ -8,15 +8,16 @@ from functools import cache
 from switchboard.bootstrap.messages import message_store, query
 from switchboard.config import QuerySettings
 from switchboard.domain.delivery import StatusTable
+from switchboard.domain.messages import Message, SmsStanding
 from switchboard.providers.mediasms.codes import DELIVERY_STATUSES
-from switchboard.usecases.query_sms import QuerySms
+from switchboard.usecases.query_orders import QueryOrders
 
 
 @dataclass(frozen=True, slots=True)
 class QueryApplication:
     """What the handler calls."""
 
-    query: QuerySms
+    query: QueryOrders[Message, SmsStanding]
     statuses: StatusTable
 
 

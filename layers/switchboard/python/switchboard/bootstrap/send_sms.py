@@ -6,15 +6,17 @@ from dataclasses import dataclass
 from functools import cache
 
 from switchboard.bootstrap.limits import abuse_limits, overseas_prefixes
-from switchboard.bootstrap.messages import deadlines, message_store, outbox, query
+from switchboard.bootstrap.messages import deadlines, message_store, outbox, query, sms_standing
 from switchboard.bootstrap.parts import CLOCK
 from switchboard.bootstrap.sender import new_id, submission
 from switchboard.config import SendSmsSettings
 from switchboard.domain.delivery import StatusTable
+from switchboard.domain.messages import Message, SmsStanding
 from switchboard.domain.sms_requests import SmsRules
 from switchboard.providers.mediasms.codes import DELIVERY_STATUSES
-from switchboard.usecases.query_sms import QuerySms
+from switchboard.usecases.query_orders import QueryOrders
 from switchboard.usecases.send_sms import SendSms
+from switchboard.usecases.submit_once import SubmitOnce
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +25,7 @@ class SendSmsApplication:
 
     rules: SmsRules
     send: SendSms
-    query: QuerySms
+    query: QueryOrders[Message, SmsStanding]
     statuses: StatusTable
 
 
@@ -35,13 +37,17 @@ def application() -> SendSmsApplication:
     return SendSmsApplication(
         rules=SmsRules(long_sms=settings.long_sms, overseas_prefixes=overseas_prefixes(settings)),
         send=SendSms(
-            messages=messages,
-            submission=submission(settings, messages),
-            limits=abuse_limits(settings),
-            outbox=outbox(settings.outbox_queue_url),
+            submit_once=SubmitOnce(
+                orders=messages,
+                submission=submission(settings, messages),
+                limits=abuse_limits(settings),
+                clock=CLOCK,
+                new_id=new_id,
+                standing_of=sms_standing(settings),
+                outbox=outbox(settings),
+            ),
             clock=CLOCK,
             new_id=new_id,
-            statuses=DELIVERY_STATUSES,
             deadlines=deadlines(settings),
         ),
         query=query(settings, messages),

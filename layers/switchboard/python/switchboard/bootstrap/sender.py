@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 from uuid import uuid4
@@ -11,6 +12,9 @@ from switchboard.bootstrap.gates import mediasms_limits, paced_gates
 from switchboard.bootstrap.parts import CLOCK, secret
 from switchboard.config import SenderSettings
 from switchboard.domain.errors import ConfigurationError
+from switchboard.domain.messages import Message, SmsSubmission, submission_of
+from switchboard.guard.gate import PacedGates
+from switchboard.ports.gate import SendGate
 from switchboard.ports.messages import MessageStore
 from switchboard.providers.mediasms.client import Credentials, MediaSmsClient
 from switchboard.providers.transport import Connection, split_endpoint
@@ -27,8 +31,31 @@ def new_id() -> str:
     return uuid4().hex
 
 
-def submission(settings: SenderSettings, messages: MessageStore) -> Submission:
-    """One submission to MediaSMS, through the gate that all senders behind this address share."""
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """One thread's way to MediaSMS, over one connection. `bulk` leaves some of the places in flight to others."""
+
+    submission: Submission[Message, SmsSubmission]
+    bulk: Submission[Message, SmsSubmission]
+
+
+@dataclass(frozen=True, slots=True)
+class Senders:
+    """A container's senders, and the gates that they share."""
+
+    gates: PacedGates
+    each: Sequence[Sender]
+
+
+def submission(settings: SenderSettings, messages: MessageStore) -> Submission[Message, SmsSubmission]:
+    """One submission to MediaSMS at a time, through the gate that all senders behind this address share."""
+    return senders(settings, messages).each[0].submission
+
+
+def senders(
+    settings: SenderSettings, messages: MessageStore, *, seats: int = 1, bulk_in_flight_limit: int | None = None
+) -> Senders:
+    """As many senders as threads are to use them."""
     account = secret(settings.mediasms_secret_name)
 
     def credentials() -> Credentials:
@@ -49,14 +76,28 @@ def submission(settings: SenderSettings, messages: MessageStore) -> Submission:
         ),
         account=account,
         store_timeout_s=settings.store_timeout_s,
+        seats=seats,
     )
-    return Submission(
-        messages=messages,
-        provider=_client(settings, credentials),
-        gate=gates.seats[0],
-        clock=CLOCK,
-        wait_budget=timedelta(seconds=settings.slot_wait_budget_s),
-        claim_lifetime=_CLAIM_LIFETIME,
+
+    def over(client: MediaSmsClient, gate: SendGate) -> Submission[Message, SmsSubmission]:
+        return Submission(
+            orders=messages,
+            provider=client,
+            submission_of=submission_of,
+            gate=gate,
+            clock=CLOCK,
+            wait_budget=timedelta(seconds=settings.slot_wait_budget_s),
+            claim_lifetime=_CLAIM_LIFETIME,
+        )
+
+    clients = [_client(settings, credentials) for _ in range(seats)]
+    limited = gates.narrowed(bulk_in_flight_limit) if bulk_in_flight_limit else gates.seats
+    return Senders(
+        gates=gates,
+        each=[
+            Sender(submission=over(client, gate), bulk=over(client, bulk))
+            for client, gate, bulk in zip(clients, gates.seats, limited, strict=True)
+        ],
     )
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from functools import cache
 
-from switchboard.bootstrap.messages import deadlines, message_store, outbox
+from switchboard.bootstrap.messages import deadlines, message_store, outbox, sms_standing
 from switchboard.bootstrap.parts import CLOCK
 from switchboard.config import SweepOverdueSettings
-from switchboard.providers.mediasms.codes import DELIVERY_STATUSES
+from switchboard.domain.messages import next_due
 from switchboard.storage import aws
 from switchboard.storage.vault import S3CallbackVault
+from switchboard.usecases.settle_overdue import SettleOverdue
 from switchboard.usecases.sweep_overdue import SweepOverdue
 
 
@@ -17,11 +18,18 @@ from switchboard.usecases.sweep_overdue import SweepOverdue
 def application() -> SweepOverdue:
     """Built once a container. Raises ConfigurationError."""
     settings = SweepOverdueSettings.load()
+    messages, times = message_store(settings), deadlines(settings)
     return SweepOverdue(
-        messages=message_store(settings),
+        reports=messages,
         vault=S3CallbackVault(client=aws.s3, bucket=settings.quarantine_bucket),
-        outbox=outbox(settings.outbox_queue_url),
-        clock=CLOCK,
-        statuses=DELIVERY_STATUSES,
-        deadlines=deadlines(settings),
+        settle=[
+            SettleOverdue(
+                orders=messages,
+                clock=CLOCK,
+                standing_of=sms_standing(settings),
+                next_due=lambda message: next_due(message, deadlines=times),
+                look_again_after=times.requeue_after_queued,
+                outbox=outbox(settings),
+            ),
+        ],
     )

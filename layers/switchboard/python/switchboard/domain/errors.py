@@ -2,9 +2,10 @@
 
     SwitchboardError
     ├── InvalidRequestError            the caller's input, found out before any I/O
-    ├── IdempotencyKeyReusedError      the same key, another body
-    ├── RequestInProgressError         the same key, and its first request is still under way
-    ├── SendSmsError                   nothing was accepted for this message; its `cause` says why
+    ├── OrderError                     about one order, which it names
+    │   ├── IdempotencyKeyReusedError  the same key, another body
+    │   ├── RequestInProgressError     the same key, and its first request is still under way
+    │   └── SubmissionFailedError      nothing was accepted for it; its `cause` says why
     ├── NotFoundHereError              no such resource of this caller's
     ├── WebhookError
     │   ├── WebhookForbiddenError      no live token
@@ -37,6 +38,7 @@ or a whole telephone number.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -65,31 +67,30 @@ class InvalidRequestError(SwitchboardError):
         self.problems = problems
 
 
-class IdentifiedError(SwitchboardError):
-    """Something about one resource, which the answer names."""
+class OrderError(SwitchboardError):
+    """Something about one order, which the answer names: `names` are its ids as callers know them (`smsid`, ...)."""
 
-    def __init__(self, message: str, *, smsid: str | None = None) -> None:
+    def __init__(self, message: str, names: Mapping[str, str]) -> None:
         super().__init__(message)
-        self.smsid = smsid
+        self.names = names
 
 
-class IdempotencyKeyReusedError(IdentifiedError):
+class IdempotencyKeyReusedError(OrderError):
     """The same idempotency key (or chosen id) came with another body."""
 
 
-class RequestInProgressError(IdentifiedError):
+class RequestInProgressError(OrderError):
     """The first request under this key has not ended yet."""
 
     retryable = True
 
 
-class SendSmsError(SwitchboardError):
-    """Nothing was accepted for this message, and why. `cause` decides the answer."""
+class SubmissionFailedError(OrderError):
+    """Nothing was accepted for this order, and why. `cause` decides the answer."""
 
-    def __init__(self, cause: SwitchboardError, *, smsid: str, replayed: bool = False) -> None:
-        super().__init__(str(cause))
+    def __init__(self, cause: SwitchboardError, names: Mapping[str, str], *, replayed: bool = False) -> None:
+        super().__init__(str(cause), names)
         self.cause = cause
-        self.smsid = smsid
         self.replayed = replayed
 
 

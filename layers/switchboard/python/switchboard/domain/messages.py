@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
+from typing import ClassVar
 
+from switchboard.domain import orders
 from switchboard.domain.delivery import DeliveryMeaning, ReportFact, StatusTable
+from switchboard.domain.orders import Deadlines, Order, Standing, submission_state
 
 
 class SmsState(StrEnum):
@@ -23,25 +25,6 @@ class SmsState(StrEnum):
     REJECTED = "rejected"
     EXPIRED = "expired"
     UNKNOWN = "unknown"
-
-
-class OutcomeKind(StrEnum):
-    """How one submission attempt ended. Only `not_sent` lets the same id be tried again."""
-
-    ACCEPTED = "accepted"
-    REJECTED = "rejected"
-    NOT_SENT = "not_sent"
-    UNKNOWN = "unknown"
-
-
-@dataclass(frozen=True, slots=True)
-class Deadlines:
-    """By when something must have been heard, counted from the moment in the name."""
-
-    submission_after_claim: timedelta = timedelta(minutes=2)
-    delivery_after_claim: timedelta = timedelta(hours=72)
-    submission_after_request: timedelta = timedelta(hours=24)
-    requeue_after_queued: timedelta = timedelta(minutes=15)
 
 
 def is_smsid(text: str) -> bool:
@@ -70,91 +53,55 @@ class TextMeasure:
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
-    """The right to submit once, taken before the socket opens. `id` tells our own repeated write from another's."""
-
-    id: str
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How the attempt under one claim ended, and the provider's code where it gave one."""
-
-    kind: OutcomeKind
-    at: datetime
-    provider_code: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """The facts about one SMS. Nothing in it is ever taken back but `content`, which is forgotten."""
+class SmsSubmission:
+    """One SMS as every provider is asked for it. `recipient` is E.164."""
 
     smsid: str
-    client: str
     recipient: str
-    fingerprint: str
-    created_at: datetime
-    submit_before: datetime
+    content: SmsContent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message(Order[SmsContent]):
+    """The facts about one SMS. One that is `bulk` waits until there is room that nobody waits for."""
+
+    ID_NAME: ClassVar[str] = "smsid"
+
     not_after: datetime | None = None
-    content: SmsContent | None = None
     measure: TextMeasure | None = None
-    claims: tuple[Claim, ...] = ()
-    outcomes: Mapping[str, Outcome] = field(default_factory=dict)
-    silences: Mapping[str, datetime] = field(default_factory=dict)
-    queued_at: datetime | None = None
-    closed_at: datetime | None = None
+    bulk: bool = False
     reports: tuple[ReportFact, ...] = ()
 
     @property
-    def last_claim(self) -> Claim | None:
-        return self.claims[-1] if self.claims else None
-
-    @property
-    def last_outcome(self) -> Outcome | None:
-        return self.outcomes.get(self.claims[-1].id) if self.claims else None
-
-    @property
-    def known_unsent(self) -> bool:
-        """Every claim so far is known to have sent nothing, so that another may be given."""
-        return all(
-            claim.id in self.outcomes and self.outcomes[claim.id].kind is OutcomeKind.NOT_SENT for claim in self.claims
-        )
-
-    @property
-    def submission_open(self) -> bool:
-        """There is a claim whose outcome nobody has heard, and nobody has yet written that down."""
-        claim = self.last_claim
-        return claim is not None and claim.id not in self.outcomes and claim.id not in self.silences
+    def smsid(self) -> str:
+        return self.id
 
     @property
     def own_reports(self) -> tuple[ReportFact, ...]:
         """The reports that name this recipient, or none. One that names another number says nothing about us."""
         return tuple(report for report in self.reports if report.recipient in (None, self.recipient))
 
-    @property
-    def updated_at(self) -> datetime:
-        times = [self.created_at, *(claim.at for claim in self.claims)]
-        times += [outcome.at for outcome in self.outcomes.values()]
-        times += self.silences.values()
-        times += [report.first_seen_at for report in self.own_reports]
-        times += [at for at in (self.queued_at, self.closed_at) if at is not None]
-        return max(times)
+    def _times(self) -> list[datetime]:
+        return [*Order._times(self), *(report.first_seen_at for report in self.own_reports)]
+
+
+def submission_of(message: Message) -> SmsSubmission:
+    """What is to be handed to the provider, while its submission is undecided."""
+    if message.content is None:
+        raise AssertionError("content is kept until the submission is decided")
+    return SmsSubmission(smsid=message.smsid, recipient=message.recipient, content=message.content)
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class SmsStanding(Standing[SmsState]):
     """Where a message stands at one moment."""
-
-    state: SmsState
-    final: bool
 
     @property
     def billable(self) -> bool:
         return self.state is SmsState.DELIVERED
 
 
-def standing_of(message: Message, *, statuses: StatusTable, deadlines: Deadlines, now: datetime) -> Standing:
+def standing_of(message: Message, *, statuses: StatusTable, deadlines: Deadlines, now: datetime) -> SmsStanding:
     """Where the message stands at `now`. Reports are read as a set: neither order nor repetition can matter.
 
     The provider's own word comes first, the best of it before the rest; without any, how the submission ended
@@ -163,54 +110,35 @@ def standing_of(message: Message, *, statuses: StatusTable, deadlines: Deadlines
     meanings = {statuses[report.status].meaning for report in message.own_reports}
     closed = _delivery_window_closed(message, deadlines=deadlines, now=now)
     if DeliveryMeaning.DELIVERED in meanings:
-        return Standing(state=SmsState.DELIVERED, final=True)
+        return SmsStanding(state=SmsState.DELIVERED, final=True)
     if DeliveryMeaning.FAILED in meanings:
-        return Standing(state=SmsState.FAILED, final=closed)
+        return SmsStanding(state=SmsState.FAILED, final=closed)
     if DeliveryMeaning.UNDELIVERED in meanings:
-        return Standing(state=SmsState.UNDELIVERED, final=closed)
+        return SmsStanding(state=SmsState.UNDELIVERED, final=closed)
     if DeliveryMeaning.IN_PROGRESS in meanings:
-        return Standing(state=SmsState.EXPIRED if closed else SmsState.IN_PROGRESS, final=closed)
+        return SmsStanding(state=SmsState.EXPIRED if closed else SmsState.IN_PROGRESS, final=closed)
     return _unreported_standing(message, deadlines=deadlines, now=now, closed=closed)
 
 
-def _unreported_standing(message: Message, *, deadlines: Deadlines, now: datetime, closed: bool) -> Standing:
-    if message.known_unsent:
-        if now >= message.submit_before:
-            return Standing(state=SmsState.EXPIRED, final=True)
-        return Standing(state=SmsState.QUEUED if message.queued_at else SmsState.FAILED, final=False)
-    claim, outcome = message.last_claim, message.last_outcome
-    if outcome is None:
-        lost = claim is not None and (
-            claim.id in message.silences or now >= claim.at + deadlines.submission_after_claim
-        )
-        if not lost:
-            return Standing(state=SmsState.SUBMITTING, final=False)
-        return Standing(state=SmsState.UNKNOWN, final=closed)
-    if outcome.kind is OutcomeKind.REJECTED:
-        return Standing(state=SmsState.REJECTED, final=True)
-    if outcome.kind is OutcomeKind.ACCEPTED:
-        return Standing(state=SmsState.EXPIRED if closed else SmsState.ACCEPTED, final=closed)
-    return Standing(state=SmsState.UNKNOWN, final=closed)
+def _unreported_standing(message: Message, *, deadlines: Deadlines, now: datetime, closed: bool) -> SmsStanding:
+    state = SmsState(submission_state(message, deadlines=deadlines, now=now).value)
+    if state in {SmsState.EXPIRED, SmsState.REJECTED}:
+        return SmsStanding(state=state, final=True)
+    if state in {SmsState.ACCEPTED, SmsState.UNKNOWN}:
+        ended = SmsState.EXPIRED if closed and state is SmsState.ACCEPTED else state
+        return SmsStanding(state=ended, final=closed)
+    return SmsStanding(state=state, final=False)
 
 
 def _delivery_window_closed(message: Message, *, deadlines: Deadlines, now: datetime) -> bool:
+    return now >= _closes_at(message, deadlines=deadlines)
+
+
+def _closes_at(message: Message, *, deadlines: Deadlines) -> datetime:
     claim = message.last_claim
-    begun = claim.at if claim else message.created_at
-    return now >= begun + deadlines.delivery_after_claim
+    return (claim.at if claim else message.created_at) + deadlines.delivery_after_claim
 
 
 def next_due(message: Message, *, deadlines: Deadlines) -> datetime | None:
     """When the message must be looked at again if nothing is heard; None when nothing can be overdue any more."""
-    if message.closed_at is not None:
-        return None
-    claim, outcome = message.last_claim, message.last_outcome
-    if message.known_unsent:
-        if message.queued_at is None:
-            return message.submit_before
-        tried = outcome.at if outcome else message.queued_at
-        return min(message.submit_before, max(message.queued_at, tried) + deadlines.requeue_after_queued)
-    if claim is None or (outcome is not None and outcome.kind is OutcomeKind.REJECTED):
-        return None
-    if message.submission_open:
-        return claim.at + deadlines.submission_after_claim
-    return claim.at + deadlines.delivery_after_claim
+    return orders.next_due(message, deadlines=deadlines, closes_at=_closes_at(message, deadlines=deadlines))

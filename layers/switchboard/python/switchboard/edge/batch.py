@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from aws_lambda_powertools.metrics import MetricUnit
@@ -16,23 +17,37 @@ from switchboard.edge.observability import logger, metrics
 
 EntryHandler = Callable[[dict[str, Any], LambdaContext], None]
 BatchHandler = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]
+Task = Callable[[], None]
+# For a batch of so many entries: what starts one of them, and gives back what waits for its end.
+BatchRunner = Callable[[int], AbstractContextManager[Callable[[Task], Task]]]
 
 
-def batch_endpoint(handle: EntryHandler) -> BatchHandler:
+def one_by_one(_size: int) -> AbstractContextManager[Callable[[Task], Task]]:
+    """Each entry once it is waited for."""
+    return nullcontext(lambda task: task)
+
+
+def batch_endpoint(handle: EntryHandler, *, runner: BatchRunner = one_by_one) -> BatchHandler:
     """An entry that raises is delivered again, in the end to the dead-letter queue; the others are done."""
+
+    def task_of(record: dict[str, Any], context: LambdaContext) -> Task:
+        return lambda: handle(json.loads(record["body"]), context)
 
     @functools.wraps(handle)
     def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         failed = []
-        for record in event["Records"]:
-            try:
-                handle(json.loads(record["body"]), context)
-            except SwitchboardError as error:
-                logger.warning("entry failed", extra=told(error))
-                failed.append(record["messageId"])
-            except Exception as error:  # noqa: BLE001 - the edge: one poisonous entry must not fail the rest
-                report_unexpected(error)
-                failed.append(record["messageId"])
+        records = event["Records"]
+        with runner(len(records)) as start:
+            entries = [(record["messageId"], start(task_of(record, context))) for record in records]
+            for message_id, wait in entries:
+                try:
+                    wait()
+                except SwitchboardError as error:
+                    logger.warning("entry failed", extra=told(error))
+                    failed.append(message_id)
+                except Exception as error:  # noqa: BLE001 - the edge: one poisonous entry must not fail the rest
+                    report_unexpected(error)
+                    failed.append(message_id)
         metrics.add_metric(name="EntriesFailed", unit=MetricUnit.Count, value=len(failed))
         return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
 

@@ -16,8 +16,8 @@ from switchboard.domain.errors import (
     DailyLimitError,
     LockedOutError,
     RecipientLimitError,
-    SendSmsError,
     StoreError,
+    SubmissionFailedError,
     SwitchboardError,
 )
 from switchboard.edge.http import InboundRequest, Reply
@@ -67,7 +67,7 @@ def told(error: SwitchboardError) -> dict[str, str]:
 
 
 def _cause(error: SwitchboardError) -> SwitchboardError:
-    return error.cause if isinstance(error, SendSmsError) else error
+    return error.cause if isinstance(error, SubmissionFailedError) else error
 
 
 def report_unexpected(error: Exception) -> None:

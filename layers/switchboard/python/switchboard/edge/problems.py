@@ -14,12 +14,12 @@ from switchboard.domain.errors import (
     ClientLimitError,
     DailyLimitError,
     IdempotencyKeyReusedError,
-    IdentifiedError,
     InvalidRequestError,
     LimitExceededError,
     LockedOutError,
     NoSlotError,
     NotFoundHereError,
+    OrderError,
     OutcomeUnknownError,
     PayloadTooLargeError,
     ProviderError,
@@ -27,8 +27,8 @@ from switchboard.domain.errors import (
     RecipientLimitError,
     RefusedError,
     RequestInProgressError,
-    SendSmsError,
     StoreError,
+    SubmissionFailedError,
     SwitchboardError,
     WebhookForbiddenError,
     WebhookUnreadableError,
@@ -108,15 +108,14 @@ def reply_to(error: SwitchboardError) -> Reply:
     """The error as `application/problem+json`. Says nothing that the error's own fields don't."""
     headers: dict[str, str] = {}
     named: dict[str, Any] = {}
-    if isinstance(error, SendSmsError):
-        named["smsid"] = error.smsid
+    if isinstance(error, OrderError):
+        named |= error.names
+    if isinstance(error, SubmissionFailedError):
         if error.replayed:
             headers["Idempotent-Replayed"] = "true"
         error = error.cause
-    elif isinstance(error, IdentifiedError) and error.smsid:
-        named["smsid"] = error.smsid
     if isinstance(error, InvalidRequestError):
-        named["errors"] = [{"field": each.field, "message": each.message, "code": each.code} for each in error.problems]
+        named["errors"] = problems_json(error)
     if isinstance(error, ProviderError):
         named |= {
             name: value
@@ -127,6 +126,11 @@ def reply_to(error: SwitchboardError) -> Reply:
     if isinstance(error, LimitExceededError):
         problem = replace(problem, retry_after_s=error.retry_after_s)
     return problem_reply(problem, headers=headers, named=named, detail=_detail(error))
+
+
+def problems_json(error: InvalidRequestError) -> list[dict[str, str]]:
+    """What was wrong with which field."""
+    return [{"field": each.field, "message": each.message, "code": each.code} for each in error.problems]
 
 
 def problem_reply(problem: Problem, *, headers: dict[str, str], named: dict[str, Any], detail: str) -> Reply:

@@ -4,25 +4,34 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated, Any, Final, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from switchboard.domain.carriers import Carrier
 from switchboard.domain.delivery import StatusTable
-from switchboard.domain.errors import FieldProblem, InvalidRequestError
+from switchboard.domain.errors import (
+    FieldProblem,
+    IdempotencyKeyReusedError,
+    InvalidRequestError,
+    RecipientLimitError,
+    SwitchboardError,
+)
 from switchboard.domain.instants import parse_instant, to_rfc3339
-from switchboard.domain.messages import SmsState
+from switchboard.domain.messages import Message, SmsStanding, SmsState
 from switchboard.domain.phone_numbers import parse_phone_number
-from switchboard.domain.sms_requests import ComposedSms, SmsRequest
+from switchboard.domain.sms_requests import ComposedSms, SmsRequest, SmsRules, compose
 from switchboard.edge.http import InboundRequest, Reply
-from switchboard.usecases.query_sms import SmsFilter, SmsList, SmsView
+from switchboard.edge.problems import problem_of, problems_json
+from switchboard.usecases.query_orders import OrderFilter, OrderList, OrderView
 from switchboard.usecases.send_sms import SendSmsCommand
+from switchboard.usecases.send_sms_batch import Taken
 
 # 100 texts of the longest kind would fit; one request is one text.
 BODY_LIMIT_BYTES = 65_536
+BATCH_LIMIT_BYTES = 1_048_576
 _TEXT_LIMIT = 10_000
 
 _Text = Annotated[str, StringConstraints(max_length=_TEXT_LIMIT)]
@@ -57,10 +66,44 @@ class SendSmsBody(BaseModel):
         )
 
 
+class SendSmsBatchBody(BaseModel):
+    """`POST /v1/sms/batch`. Each message is read for itself, so that one that is wrong stops no other."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    messages: Annotated[list[dict[str, Any]], Field(min_length=1, max_length=100)]
+
+
+_Body = TypeVar("_Body", bound=BaseModel)
+
+
 def parse_send_body(request: InboundRequest) -> SendSmsBody:
     """Raises MalformedRequestError, PayloadTooLargeError, or InvalidRequestError with a problem a field."""
+    return _validated(SendSmsBody, request.json_object(limit_bytes=BODY_LIMIT_BYTES))
+
+
+def parse_batch(request: InboundRequest, *, rules: SmsRules) -> list[SendSmsCommand | InvalidRequestError]:
+    """What each message of a batch asks for, or what is wrong with it.
+
+    Raises MalformedRequestError, PayloadTooLargeError, or InvalidRequestError where it is no list of messages.
+    """
+    body = _validated(SendSmsBatchBody, request.json_object(limit_bytes=BATCH_LIMIT_BYTES))
+    return [_batch_command(message, rules=rules, client=request.client) for message in body.messages]
+
+
+def _batch_command(message: dict[str, Any], *, rules: SmsRules, client: str) -> SendSmsCommand | InvalidRequestError:
     try:
-        return SendSmsBody.model_validate(request.json_object(limit_bytes=BODY_LIMIT_BYTES))
+        body = _validated(SendSmsBody, message)
+        if body.dry_run:
+            raise InvalidRequestError(FieldProblem("dry_run", "is not for batches", "not_in_batch"))
+        return send_command(body, compose(body.request(), rules=rules), client=client, idempotency_key=None)
+    except InvalidRequestError as error:
+        return error
+
+
+def _validated(model: type[_Body], content: object) -> _Body:
+    try:
+        return model.model_validate(content)
     except ValidationError as error:
         problems = {
             ".".join(str(part) for part in each["loc"][:1]): FieldProblem(
@@ -98,13 +141,13 @@ def parse_idempotency_key(request: InboundRequest) -> str | None:
     return key
 
 
-def parse_filter(request: InboundRequest) -> tuple[SmsFilter, int, str | None]:
+def parse_filter(request: InboundRequest) -> tuple[OrderFilter, int, str | None]:
     """`?to=&state=&since=&until=&limit=&cursor=` as filter, limit and position. Raises InvalidRequestError."""
     given = _single_values(request.query, known=("to", "state", "since", "until", "limit", "cursor"))
     state = given.get("state")
     if state is not None and state not in frozenset(SmsState):
         raise InvalidRequestError(FieldProblem("state", "is not one of the states"))
-    wanted = SmsFilter(
+    wanted = OrderFilter(
         recipient=parse_phone_number(given["to"]).e164 if "to" in given else None,
         state=SmsState(state) if state is not None else None,
         since=parse_instant(given["since"], field="since") if "since" in given else None,
@@ -113,9 +156,9 @@ def parse_filter(request: InboundRequest) -> tuple[SmsFilter, int, str | None]:
     return wanted, _limit(given.get("limit")), _position(given.get("cursor"))
 
 
-def view_json(view: SmsView, *, statuses: StatusTable) -> dict[str, Any]:
+def view_json(view: OrderView[Message, SmsStanding], *, statuses: StatusTable) -> dict[str, Any]:
     """One message as the contract shows it."""
-    message, standing = view.message, view.standing
+    message, standing = view.order, view.standing
     outcome = message.last_outcome
     measure = message.measure
     return {
@@ -188,17 +231,37 @@ def preflight_json(composed: ComposedSms) -> dict[str, Any]:
     return {**unknown, "carriers": {}, "problems": []}
 
 
-def sent_reply(view: SmsView, *, statuses: StatusTable, replayed: bool) -> Reply:
+def sent_reply(view: OrderView[Message, SmsStanding], *, statuses: StatusTable, replayed: bool) -> Reply:
     """`201` once the provider has taken it, `202` while it waits or nobody can know."""
     waiting = view.standing.state in {SmsState.QUEUED, SmsState.UNKNOWN, SmsState.EXPIRED}
-    headers = {"Location": f"/v1/sms/{view.message.smsid}"}
+    headers = {"Location": f"/v1/sms/{view.order.smsid}"}
     if replayed:
         headers["Idempotent-Replayed"] = "true"
     status = HTTPStatus.ACCEPTED if waiting else HTTPStatus.CREATED
     return Reply(status, view_json(view, statuses=statuses), headers)
 
 
-def list_json(page: SmsList, *, statuses: StatusTable) -> dict[str, Any]:
+_FIELD_OF: Final[dict[type[SwitchboardError], str]] = {RecipientLimitError: "to", IdempotencyKeyReusedError: "smsid"}
+
+
+def batch_reply(items: Sequence[Taken | SwitchboardError]) -> Reply:
+    """What became of each message, in the batch's order: its id and state, or what was wrong."""
+    taken = [item for item in items if isinstance(item, Taken)]
+    replayed = bool(taken) and all(item.replayed for item in taken)
+    headers = {"Idempotent-Replayed": "true"} if replayed else {}
+    return Reply(HTTPStatus.ACCEPTED, {"items": [_item_json(item) for item in items]}, headers)
+
+
+def _item_json(item: Taken | SwitchboardError) -> dict[str, Any]:
+    if isinstance(item, Taken):
+        return {"smsid": item.message.smsid, "state": item.state.value}
+    if isinstance(item, InvalidRequestError):
+        return {"errors": problems_json(item)}
+    problem = problem_of(item)
+    return {"errors": [{"field": _FIELD_OF.get(type(item), ""), "message": problem.title, "code": problem.code}]}
+
+
+def list_json(page: OrderList[Message, SmsStanding], *, statuses: StatusTable) -> dict[str, Any]:
     return {
         "items": [view_json(view, statuses=statuses) for view in page.items],
         "next": cursor_of(page.next_position),

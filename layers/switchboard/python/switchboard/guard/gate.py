@@ -18,6 +18,7 @@ from switchboard.domain.errors import (
 from switchboard.guard.holder import LaneHolder, Slot
 from switchboard.guard.limits import GateLimits
 from switchboard.ports.clock import Clock
+from switchboard.ports.gate import SendGate
 from switchboard.ports.lanes import LaneStore
 
 __all__ = ["GateLimits", "PacedGate", "PacedGates"]
@@ -28,16 +29,19 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 class _Seat:
     """A SendGate for one request at a time, beside others of the same container."""
 
-    def __init__(self, holder: LaneHolder, name: str, *, limits: GateLimits, clock: Clock) -> None:
+    def __init__(
+        self, holder: LaneHolder, name: str, *, limits: GateLimits, clock: Clock, in_flight: int | None
+    ) -> None:
         self._holder = holder
         self._name = name
         self._limits = limits
         self._clock = clock
+        self._in_flight = in_flight
         self._slot = Slot(at_us=0, version="", ends_streak=0, refused=frozenset())
 
     def reserve(self, *, latest: datetime) -> datetime:
         """Waits for nothing itself: the caller sends at the instant returned, and drops a slot it is late for."""
-        self._slot = self._holder.take(self._name, latest_us=_to_us(latest))
+        self._slot = self._holder.take(self._name, latest_us=_to_us(latest), in_flight=self._in_flight)
         return _EPOCH + timedelta(microseconds=self._slot.at_us)
 
     def is_stale(self, slot: datetime) -> bool:
@@ -88,7 +92,20 @@ class PacedGates:
             version=version,
             forget_credentials=forget_credentials,
         )
-        self.seats: Sequence[_Seat] = [_Seat(self._holder, name, limits=limits, clock=clock) for name in names]
+        self._names, self._limits, self._clock = names, limits, clock
+        self.seats: Sequence[SendGate] = self._seats(limits.in_flight)
+
+    def narrowed(self, in_flight: int) -> Sequence[SendGate]:
+        """The same seats for messages that leave some of the places in flight to others; a thread uses the one or the
+        other. Without a limit on requests in flight, all alike."""
+        limit = self._limits.in_flight
+        return self._seats(None if limit is None else min(limit, in_flight))
+
+    def _seats(self, in_flight: int | None) -> Sequence[SendGate]:
+        return [
+            _Seat(self._holder, name, limits=self._limits, clock=self._clock, in_flight=in_flight)
+            for name in self._names
+        ]
 
     @contextmanager
     def batch(self, size: int) -> Iterator[None]:
@@ -120,7 +137,7 @@ class PacedGate(_Seat):
             version=version,
             forget_credentials=forget_credentials,
         )
-        super().__init__(holder, worker, limits=limits, clock=clock)
+        super().__init__(holder, worker, limits=limits, clock=clock, in_flight=limits.in_flight)
 
 
 def _to_us(instant: datetime) -> int:

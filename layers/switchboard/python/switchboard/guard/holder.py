@@ -85,15 +85,17 @@ class LaneHolder:
                 if size < self._limits.block:
                     self._make_room()
 
-    def take(self, seat: str, *, latest_us: int) -> Slot:
-        """The next slot of the block, or a new one. Raises NoSlotError, LockedOutError, StoreUnavailableError."""
+    def take(self, seat: str, *, latest_us: int, in_flight: int | None) -> Slot:
+        """The next slot of the block, or a new one, while at most `in_flight` have requests under way.
+
+        Raises NoSlotError, LockedOutError, StoreUnavailableError."""
         with self._lock:
             self._write_down()
             version, now_us = self._version(), self._now_us()
             if now_us >= latest_us:
                 raise NoSlotError("the waiting budget is spent")
             slot = self._from_block(seat, version, now_us=now_us, latest_us=latest_us)
-            slot = slot or self._reserve(seat, version, now_us=now_us, latest_us=latest_us)
+            slot = slot or self._reserve(seat, version, now_us=now_us, latest_us=latest_us, in_flight=in_flight)
             self._expected -= 1
             return slot
 
@@ -161,13 +163,13 @@ class LaneHolder:
         permitted = self._limits.in_flight is None or seat in self._held
         return self._block.popleft() if permitted and self._block[0].at_us <= latest_us else None
 
-    def _reserve(self, seat: str, version: str, *, now_us: int, latest_us: int) -> Slot:
+    def _reserve(self, seat: str, version: str, *, now_us: int, latest_us: int, in_flight: int | None) -> Slot:
         count = max(1, min(self._expected, self._limits.block))
         lane = LaneState()
         for _ in range(_TRIES):
             seats = self._seats if count > 1 else (seat,)
             slots = self._pace.request(now_us=now_us, latest_us=latest_us, count=count)
-            rule = self._rule(version)
+            rule = self._rule(version, in_flight)
             move = self._timed_move(slots, rule, self._permit(seats, lane, rule, now_us=now_us))
             lane = move.lane
             self._pace.saw(lane)
@@ -187,7 +189,7 @@ class LaneHolder:
                 tried, version = version, self._read_again()
                 if version == tried:
                     break
-        raise self._refusal(lane, self._rule(version), seat, now_us=now_us, latest_us=latest_us)
+        raise self._refusal(lane, self._rule(version, in_flight), seat, now_us=now_us, latest_us=latest_us)
 
     def _read_again(self) -> str:
         self._forget_credentials()
@@ -272,11 +274,11 @@ class LaneHolder:
             retry_after_s=max(0.0, (lane.cursor_us - latest_us) / _SECOND_US),
         )
 
-    def _rule(self, version: str) -> CircuitRule:
+    def _rule(self, version: str, in_flight: int | None) -> CircuitRule:
         return CircuitRule(
             version=version,
             limit=self._limits.streak_limit,
             ceiling=self._limits.streak_ceiling,
-            in_flight=self._limits.in_flight,
+            in_flight=in_flight,
             reread=self._reread,
         )

@@ -6,18 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
-from switchboard.domain.messages import SmsContent
+from switchboard.domain.messages import SmsSubmission
 
 S_contra = TypeVar("S_contra", contravariant=True)
-
-
-@dataclass(frozen=True, slots=True)
-class SmsSubmission:
-    """One SMS as every provider is asked for it. `recipient` is E.164."""
-
-    smsid: str
-    recipient: str
-    content: SmsContent
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 from boto3.dynamodb.types import TypeSerializer
@@ -10,6 +11,8 @@ from boto3.dynamodb.types import TypeSerializer
 from switchboard.domain.delivery import DeliveryReport
 
 REPORT = "report|"
+# Whatever has an smsid lies here: a report names nothing else.
+SMSID_PREFIX = "SMS"
 _serialize = TypeSerializer().serialize
 
 
@@ -19,7 +22,12 @@ def to_attributes(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def message_key(smsid: str) -> dict[str, Any]:
-    return to_attributes({"pk": f"SMS#{smsid}"})
+    return to_attributes({"pk": f"{SMSID_PREFIX}#{smsid}"})
+
+
+def expiry(instant: datetime, retention: timedelta) -> int:
+    """When an item may be forgotten, in Unix seconds."""
+    return int((instant + retention).timestamp())
 
 
 def report_attribute(report: DeliveryReport) -> str:

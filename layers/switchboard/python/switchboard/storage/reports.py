@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from switchboard.domain.delivery import DeliveryReport
 from switchboard.domain.instants import to_rfc3339
 from switchboard.storage.aws import store_errors
-from switchboard.storage.items import message_key, report_attribute, to_attributes
+from switchboard.storage.items import expiry, message_key, report_attribute, to_attributes
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -32,11 +32,8 @@ class DynamoDbReportStore:
                 ),
                 ExpressionAttributeNames={"#report": report_attribute(report)},
                 ExpressionAttributeValues=to_attributes(
-                    {":seen": to_rfc3339(seen_at), ":expiry": self._expiry(seen_at)}
+                    {":seen": to_rfc3339(seen_at), ":expiry": expiry(seen_at, self._retention)}
                 ),
                 ReturnValues="ALL_OLD",
             )
-        return "fingerprint" in answer.get("Attributes", {})
-
-    def _expiry(self, instant: datetime) -> int:
-        return int((instant + self._retention).timestamp())
+        return "kind" in answer.get("Attributes", {})

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from switchboard.domain.errors import StoreUnavailableError
-from switchboard.domain.messages import Claim, Message
+from switchboard.domain.orders import Claim, Order
 from switchboard.ports.abuse import AbuseLimits
 from switchboard.usecases.insistence import insist
 
@@ -11,16 +13,16 @@ from switchboard.usecases.insistence import insist
 class Admission:
     """For the attempt under one granted claim, at the claim's own time."""
 
-    def __init__(self, limits: AbuseLimits, message: Message, claim: Claim) -> None:
+    def __init__(self, limits: AbuseLimits, order: Order[Any], claim: Claim) -> None:
         self._limits = limits
-        self._message = message
+        self._order = order
         self._claim = claim
         self._counted = False
 
     def take(self) -> None:
         """Raises RecipientLimitError, ClientLimitError, DailyLimitError, StoreUnavailableError."""
-        message, at = self._message, self._claim.at
-        insist(lambda: self._limits.admit(recipient=message.recipient, client=message.client, at=at))
+        order, at = self._order, self._claim.at
+        insist(lambda: self._limits.admit(recipient=order.recipient, client=order.client, at=at))
         self._counted = True
 
     def give_back(self) -> None:
@@ -28,7 +30,7 @@ class Admission:
         if not self._counted:
             return
         try:
-            self._limits.give_back(recipient=self._message.recipient, client=self._message.client, at=self._claim.at)
+            self._limits.give_back(recipient=self._order.recipient, client=self._order.client, at=self._claim.at)
         except StoreUnavailableError:
             # One too many is counted, which is the side to err on. It is not asked again: that might count one too few.
             return

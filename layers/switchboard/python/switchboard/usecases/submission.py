@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import Generic, TypeVar
 
 from switchboard.domain.errors import (
     ConfigurationError,
@@ -17,88 +18,97 @@ from switchboard.domain.errors import (
     StoreUnavailableError,
     SwitchboardError,
 )
-from switchboard.domain.messages import Claim, Message, Outcome, OutcomeKind
+from switchboard.domain.orders import Claim, Outcome, OutcomeKind
 from switchboard.ports.clock import Clock
 from switchboard.ports.gate import SendGate
-from switchboard.ports.messages import MessageStore
-from switchboard.ports.providers import SmsProvider, SmsSubmission
+from switchboard.ports.orders import OrderStore, R
+from switchboard.ports.providers import Submitter
 from switchboard.usecases.insistence import insist
+
+S = TypeVar("S")
 
 _LOOK_AGAIN_AFTER = timedelta(milliseconds=100)
 
 
 @dataclass(frozen=True, slots=True)
-class Submitted:
-    """How it ended: the message with its outcome written down, and the error that was its cause, if one was."""
+class Submitted(Generic[R]):
+    """How it ended: the order with its outcome written down, and the error that was its cause, if one was."""
 
-    message: Message
+    order: R
     outcome: Outcome
     error: SwitchboardError | None
 
 
-class Submission:
-    """Takes a granted claim to its outcome. The same for the synchronous send and for the queue's."""
+class Submission(Generic[R, S]):
+    """Takes a granted claim to its outcome: for every kind of orders, for a caller's request and for the queue's.
+
+    `submission_of` tells from an order what its provider is handed. Only with `queues` does an order for which there
+    is no room become the queue's.
+    """
 
     def __init__(
         self,
         *,
-        messages: MessageStore,
-        provider: SmsProvider,
+        orders: OrderStore[R],
+        provider: Submitter[S],
+        submission_of: Callable[[R], S],
         gate: SendGate,
         clock: Clock,
         wait_budget: timedelta,
         claim_lifetime: timedelta,
+        queues: bool = True,
     ) -> None:
-        self._messages = messages
+        self._orders = orders
+        self._submission_of = submission_of
         self._provider = provider
         self._gate = gate
         self._clock = clock
         self._wait_budget = wait_budget
         self._claim_lifetime = claim_lifetime
+        self._queues = queues
 
-    def check(self, message: Message) -> None:
-        """Raises InvalidRequestError where the provider's document does not take such a message."""
-        self._provider.check(_submission_of(message))
+    def check(self, order: R) -> None:
+        """Raises InvalidRequestError where the provider's document does not take such an order."""
+        self._provider.check(self._submission_of(order))
 
-    def run(self, message: Message, claim: Claim, *, admit: Callable[[], None] = lambda: None) -> Submitted:
+    def run(self, order: R, claim: Claim, *, admit: Callable[[], None] = lambda: None) -> Submitted[R]:
         """`claim` must have been granted to this very invocation. What `admit` raises ends it before it has begun.
 
         Where the outcome cannot be written down, the table says nothing of how it ended: so the answer is `unknown`.
         """
         try:
-            outcome, error = self._attempt(message, claim, admit)
+            outcome, error = self._attempt(order, claim, admit)
         except ConfigurationError:
-            # Found before anything was sent: nobody's message is to become unknown for a mistake of ours.
+            # Found before anything was sent: nobody's order is to become unknown for a mistake of ours.
             unsent = Outcome(OutcomeKind.NOT_SENT, self._clock.now())
-            self._write(message, claim, unsent, error=None)
+            self._write(order, claim, unsent, error=None)
             raise
-        return self._write(message, claim, outcome, error=error)
+        return self._write(order, claim, outcome, error=error)
 
-    def _write(self, message: Message, claim: Claim, outcome: Outcome, *, error: SwitchboardError | None) -> Submitted:
+    def _write(self, order: R, claim: Claim, outcome: Outcome, *, error: SwitchboardError | None) -> Submitted[R]:
         unsent = outcome.kind is OutcomeKind.NOT_SENT
-        queue = unsent and (message.queued_at is not None or isinstance(error, NoSlotError | RateLimitedError))
+        no_room = isinstance(error, NoSlotError | RateLimitedError)
+        queue = unsent and self._queues and (order.queued_at is not None or no_room)
         try:
-            written = insist(lambda: self._messages.record_outcome(message, claim, outcome, queue=queue))
+            written = insist(lambda: self._orders.record_outcome(order, claim, outcome, queue=queue))
         except StoreUnavailableError as unwritten:
             lost = Outcome(kind=OutcomeKind.UNKNOWN, at=outcome.at)
-            unsure = replace(message, outcomes={**message.outcomes, claim.id: lost})
-            return Submitted(message=unsure, outcome=lost, error=unwritten)
-        return Submitted(message=written, outcome=outcome, error=error)
+            unsure = replace(order, outcomes={**order.outcomes, claim.id: lost})
+            return Submitted(order=unsure, outcome=lost, error=unwritten)
+        return Submitted(order=written, outcome=outcome, error=error)
 
-    def _attempt(
-        self, message: Message, claim: Claim, admit: Callable[[], None]
-    ) -> tuple[Outcome, SwitchboardError | None]:
+    def _attempt(self, order: R, claim: Claim, admit: Callable[[], None]) -> tuple[Outcome, SwitchboardError | None]:
         try:
             admit()
             self._provider.open()
-            self._wait_for_slot(message, claim)
+            self._wait_for_slot(order, claim)
         except SwitchboardError as error:
             return self._outcome(OutcomeKind.NOT_SENT, error), error
-        return self._submit(message)
+        return self._submit(order)
 
-    def _wait_for_slot(self, message: Message, claim: Claim) -> None:
+    def _wait_for_slot(self, order: R, claim: Claim) -> None:
         """Nothing has been written to the provider while this runs, so that whatever it raises means not sent."""
-        latest = min(self._clock.now() + self._wait_budget, claim.at + self._claim_lifetime, message.submit_before)
+        latest = min(self._clock.now() + self._wait_budget, claim.at + self._claim_lifetime, order.submit_before)
         while self._clock.now() < latest:
             try:
                 slot = self._gate.reserve(latest=latest)
@@ -113,10 +123,10 @@ class Submission:
                 return
         raise NoSlotError("the time for this submission has passed")
 
-    def _submit(self, message: Message) -> tuple[Outcome, SwitchboardError | None]:
+    def _submit(self, order: R) -> tuple[Outcome, SwitchboardError | None]:
         error: ProviderError | None = None
         try:
-            receipt = self._provider.submit(_submission_of(message))
+            receipt = self._provider.submit(self._submission_of(order))
         except ProviderError as raised:
             error = raised
         except InvalidRequestError as raised:
@@ -127,7 +137,7 @@ class Submission:
             return self._outcome(OutcomeKind.NOT_SENT, raised), raised
         self._tell_gate(error)
         if error is None:
-            return Outcome(OutcomeKind.ACCEPTED, self._clock.now(), receipt.provider_code), None
+            return Outcome(OutcomeKind.ACCEPTED, self._clock.now(), receipt.provider_code, receipt.facts), None
         return self._outcome(_kind_of(error), error), error
 
     def _tell_gate(self, error: ProviderError | None) -> None:
@@ -140,12 +150,6 @@ class Submission:
     def _outcome(self, kind: OutcomeKind, error: SwitchboardError) -> Outcome:
         code = error.provider_code if isinstance(error, ProviderError) else None
         return Outcome(kind=kind, at=self._clock.now(), provider_code=code)
-
-
-def _submission_of(message: Message) -> SmsSubmission:
-    if message.content is None:
-        raise AssertionError("content is kept until the submission is decided")
-    return SmsSubmission(smsid=message.smsid, recipient=message.recipient, content=message.content)
 
 
 def _kind_of(error: ProviderError) -> OutcomeKind:

@@ -11,9 +11,10 @@ from urllib.parse import urlencode
 
 from switchboard.domain.carriers import Carrier
 from switchboard.domain.errors import ConfigurationError, FieldProblem, InvalidRequestError
+from switchboard.domain.messages import SmsSubmission
 from switchboard.domain.phone_numbers import PhoneNumber
 from switchboard.domain.shift_jis import normalise
-from switchboard.ports.providers import Receipt, SmsSubmission
+from switchboard.ports.providers import Receipt
 from switchboard.providers.mediasms.answers import PROVIDER, receipt_for
 from switchboard.providers.mediasms.parameters import CARRIER_DIGITS, OVERSEAS, SMS_ONLY, MediaSmsRequest
 from switchboard.providers.transport import Connection, split_endpoint

@@ -1,0 +1,98 @@
+"""Where the facts about orders are kept, and the queue of those to be submitted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Generic, Protocol, TypeVar
+
+from switchboard.domain.orders import Claim, Order, Outcome
+
+R = TypeVar("R", bound=Order[Any])
+R_contra = TypeVar("R_contra", bound=Order[Any], contravariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimAnswer(Generic[R]):
+    """Whether a claim was granted, and the order as it stands after (granted) or stood before (refused).
+
+    `order` is None where nothing, or nothing of ours, is stored under that id.
+    """
+
+    granted: bool
+    order: R | None
+
+
+@dataclass(frozen=True, slots=True)
+class OrderPage(Generic[R]):
+    """Some orders, newest first, and where the next page begins."""
+
+    orders: Sequence[R]
+    next_position: str | None
+
+
+class OrderStore(Protocol[R]):
+    """The facts about one kind of orders. Every method may raise StoreUnavailableError: then it may or may not have
+    been applied, and the same call may be made again: each is harmless when repeated with the same arguments."""
+
+    def create(self, order: R) -> ClaimAnswer[R]:
+        """Writes a new order together with its first claim, if it has one, unless anything has this id. No read.
+
+        Granted also where the stored claim is this very one, whose answer had been lost.
+        """
+        ...
+
+    def claim(self, order_id: str, claim: Claim) -> ClaimAnswer[R]:
+        """Adds a claim if every earlier one is known to have sent nothing and `submit_before` has not passed."""
+        ...
+
+    def bind_key(self, key_id: str, order_id: str, *, at: datetime) -> bool:
+        """Ties an idempotency key to a caller-chosen id; False if it is tied to another one, or already is
+        the id of an order of its own. `key_id` is the id that the key alone would have given."""
+        ...
+
+    def record_outcome(self, order: R, claim: Claim, outcome: Outcome, *, queue: bool = False) -> R:
+        """Adds how the attempt under `claim` ended; the first outcome of a claim stays. With `queue` (only after
+        `not_sent`) the order is from then on the queue's. Content is forgotten unless the queue needs it."""
+        ...
+
+    def record_silence(self, order: R, *, at: datetime) -> None:
+        """Adds that the last claim's outcome was not heard in time; void if it has been by now."""
+        ...
+
+    def record_closed(self, order: R, *, at: datetime) -> None:
+        """Adds that nothing more is awaited; void if a claim was made meanwhile."""
+        ...
+
+    def postpone(self, order: R, *, until: datetime) -> None:
+        """Moves when the sweep looks at the order again."""
+        ...
+
+    def get(self, order_id: str) -> R | None: ...
+
+    def find(
+        self,
+        *,
+        client: str,
+        recipient: str | None,
+        since: datetime | None,
+        until: datetime | None,
+        limit: int,
+        position: str | None,
+    ) -> OrderPage[R]:
+        """A client's orders, newest first; `since` inclusive, `until` exclusive. Raises InvalidRequestError for a
+        `position` this did not hand out."""
+        ...
+
+    def overdue(self, *, now: datetime, limit: int) -> Iterable[R]:
+        """Orders due by `now`, longest overdue first."""
+        ...
+
+
+class Outbox(Protocol[R_contra]):
+    """The queues of orders to be submitted when there is room. They carry ids, never texts or numbers."""
+
+    def put(self, *orders: R_contra, delay_s: int = 0) -> None:
+        """Raises StoreUnavailableError: any of them may or may not be in their queues."""
+        ...

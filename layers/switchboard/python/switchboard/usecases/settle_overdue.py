@@ -1,0 +1,71 @@
+"""Look at orders that have been silent for too long, and write down what the silence means."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Generic
+
+from switchboard.domain.orders import Standing, SubmissionState
+from switchboard.ports.clock import Clock
+from switchboard.ports.orders import OrderStore, Outbox, R
+from switchboard.usecases.insistence import insist
+
+
+class SweepAction(StrEnum):
+    """What was done about one overdue thing."""
+
+    SUBMISSION_LOST = "submission_lost"
+    CLOSED = "closed"
+    REQUEUED = "requeued"
+    POSTPONED = "postponed"
+    REPORT_RELEASED = "report_released"
+
+
+class SettleOverdue(Generic[R]):
+    """For one kind of orders. It never submits anything: it only writes facts, and puts ids back into the queue."""
+
+    def __init__(
+        self,
+        *,
+        orders: OrderStore[R],
+        clock: Clock,
+        standing_of: Callable[[R, datetime], Standing[StrEnum]],
+        next_due: Callable[[R], datetime | None],
+        look_again_after: timedelta,
+        outbox: Outbox[R] | None = None,
+    ) -> None:
+        self._orders = orders
+        self._clock = clock
+        self._standing_of = standing_of
+        self._next_due = next_due
+        self._look_again_after = look_again_after
+        self._outbox = outbox
+
+    def __call__(self, *, limit: int) -> Counter[SweepAction]:
+        """One round. Raises StoreUnavailableError: what was done stays done, the rest waits for the next round."""
+        done: Counter[SweepAction] = Counter()
+        for order in self._orders.overdue(now=self._clock.now(), limit=limit):
+            done[self._settle(order, now=self._clock.now())] += 1
+        return done
+
+    def _settle(self, order: R, *, now: datetime) -> SweepAction:
+        """What is due is decided by the facts as they are now: the index that led here may be behind them."""
+        due = self._next_due(order)
+        standing = self._standing_of(order, now)
+        if standing.final:
+            insist(lambda: self._orders.record_closed(order, at=now))
+            return SweepAction.CLOSED
+        overdue = due is not None and due <= now
+        if overdue and standing.state == SubmissionState.QUEUED and self._outbox is not None:
+            self._outbox.put(order)
+            insist(lambda: self._orders.postpone(order, until=now + self._look_again_after))
+            return SweepAction.REQUEUED
+        if overdue and order.submission_open:
+            insist(lambda: self._orders.record_silence(order, at=now))
+            return SweepAction.SUBMISSION_LOST
+        again = due if due is not None and not overdue else now + self._look_again_after
+        insist(lambda: self._orders.postpone(order, until=again))
+        return SweepAction.POSTPONED
