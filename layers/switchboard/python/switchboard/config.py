@@ -89,6 +89,7 @@ class SenderSettings(StateSettings, OutboxSettings):
     mediasms_requests_per_s: int
     mediasms_jitter_milliseconds: int
     in_flight_limit: int
+    mediasms_lockout_policy: Literal["lockout_safe", "full_rate"]
     mediasms_method: Literal["POST", "GET"]
     mediasms_wire_variant: Literal["jis", "ms932", "as_is"]
     mediasms_strict_answers: bool
@@ -116,6 +117,7 @@ class SendQueuedSmsSettings(SenderSettings):
     """`functions/send_queued_sms`."""
 
     put_back_delay_s: int
+    queue_threads: int
     bulk_in_flight_limit: int
 
 
@@ -137,6 +139,8 @@ class StatusSettings(StateSettings, OutboxSettings):
     outbox_dead_letter_queue_url: str
     egress_address: str
     mediasms_requests_per_s: int
+    mediasms_jitter_milliseconds: int
+    mediasms_lockout_policy: Literal["lockout_safe", "full_rate"]
     in_flight_limit: int
     biztel_requests_per_month: int
     biztel_month_reserve: int
