@@ -91,8 +91,10 @@ def running_sandbox(
         put_secret(endpoints, "mediasms", {"user": mediasms.user, "password": mediasms.password})
         put_secret(endpoints, "webhook-tokens", {"tokens": [webhook_token]})
         if mediasms.simulator is not None:
-            report_url = f"{endpoints.api_url}/v1/webhooks/mediasms/{webhook_token}/delivery"
-            mediasms.simulator.provider.configure({"report_url": report_url})
+            webhooks = f"{endpoints.api_url}/v1/webhooks/mediasms/{webhook_token}"
+            mediasms.simulator.provider.configure(
+                {"report_url": f"{webhooks}/delivery", "ivr_url": f"{webhooks}/ivr"},
+            )
         endpoints.write(places.endpoints)
         until.callback(places.endpoints.unlink, missing_ok=True)
         yield Sandbox(endpoints=endpoints, emulator=emulator)

@@ -19,6 +19,8 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--port", type=int, default=0, help="0 picks a free one")
     parser.add_argument("--report-url", type=web_address, help="where delivery reports go")
     parser.add_argument("--report-method", choices=["POST", "GET"], default="POST")
+    parser.add_argument("--ivr-url", type=web_address, help="where IVR callbacks go")
+    parser.add_argument("--ivr-method", choices=["POST", "GET"], default="POST")
     parser.add_argument("--long-sms", action="store_true", help="the account has the long-text option")
     options = parser.parse_args(arguments)
     simulator = MediaSmsSimulator(
@@ -27,6 +29,8 @@ def main(arguments: Sequence[str]) -> None:
             password=os.environ.get("MEDIASMS_PASSWORD", "sandbox"),
             report_url=options.report_url,
             report_method=options.report_method,
+            ivr_url=options.ivr_url,
+            ivr_method=options.ivr_method,
             long_sms=options.long_sms,
         ),
         log=lambda line: print(line, flush=True),

@@ -86,3 +86,6 @@ ECHOED: Final = (
     "repeatcall",
 )
 """Every parameter of a delivery report, in the document's order; all but `status` repeat the request."""
+
+LISTED_FOR_IVR: Final = tuple(name for name in ECHOED if name not in {"status", "smsid"})
+"""Every parameter of an IVR callback (IVRAPI, パラメータ群), in the document's order; all repeat the request."""

@@ -62,13 +62,34 @@ class SimulatorConfig:
     report_method: Literal["POST", "GET"] = "POST"
     status_style: Literal["number", "name"] = "number"
     report_time_factor: float = 1.0
-    """Multiplies every delay of every number's script: 0 makes all reports due at once."""
+    """Multiplies every delay of every number's script: 0 makes all reports and IVR callbacks due at once."""
     report_copies: int = 1
     report_order: Literal["as_they_happen", "reversed", "shuffled"] = "as_they_happen"
     report_retries: int = 0
     """Further tries after an answer that is not 2xx. The document promises none."""
     report_retry_after_s: float = 1.0
     report_timeout_s: float = 15.0
+    """For IVR callbacks too."""
+
+    # Verification by telephone.
+    ivr_url: str | None = field(default=None, repr=False)
+    ivr_method: Literal["POST", "GET"] = "POST"
+    ivr_number_style: Literal["as_asked", "plus_81", "hyphens"] = "as_asked"
+    """How a callback writes `mobilenumber`; the document says as the request did."""
+    ivr_with_smsid: bool = False
+    """Whether a callback carries `smsid`, which the document does not list."""
+    ivr_copies: int = 1
+    ivr_after_s: float = 0.0
+    """From the successful call to its callback."""
+    default_holding_minutes: int = 10
+    """Where the request has no `holdingtime`; the document does not say."""
+    holding_zero: Literal["closed", "no_end"] = "closed"
+    """What `holdingtime=0` means; the document does not say. Literally, no minute in which a call would do."""
+    authcode_digits: int = 4
+    authcode_in: Literal["reports_after_reading", "every_report"] = "reports_after_reading"
+    ring_s: float = 0.2
+    call_again_after_s: float = 1.0
+    """From the end of a call that nobody answered to the next one."""
 
     def changed(self, changes: Mapping[str, object]) -> "SimulatorConfig":
         """Return this configuration with `changes` (decoded JSON) made.
@@ -127,4 +148,16 @@ _READERS: Final[dict[str, Callable[[object], object]]] = {
     "report_retries": whole,
     "report_retry_after_s": seconds,
     "report_timeout_s": seconds,
+    "ivr_url": optional(web_address),
+    "ivr_method": one_of("POST", "GET"),
+    "ivr_number_style": one_of("as_asked", "plus_81", "hyphens"),
+    "ivr_with_smsid": switch,
+    "ivr_copies": whole,
+    "ivr_after_s": seconds,
+    "default_holding_minutes": whole,
+    "holding_zero": one_of("closed", "no_end"),
+    "authcode_digits": whole,
+    "authcode_in": one_of("reports_after_reading", "every_report"),
+    "ring_s": seconds,
+    "call_again_after_s": seconds,
 }

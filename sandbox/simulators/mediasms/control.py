@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sandbox.simulators.mediasms.faults import fault_from_json
 from sandbox.simulators.mediasms.numbers import script_from_json, script_to_json
-from sandbox.simulators.mediasms.readers import WrongJsonError, optional, text, whole
+from sandbox.simulators.mediasms.readers import WrongJsonError, optional, seconds, switch, text, whole
 from sandbox.simulators.mediasms.records import Message
 
 if TYPE_CHECKING:
@@ -110,6 +110,39 @@ def _push_report(simulator: "MediaSmsSimulator", _: Mapping[str, str], body: Any
     return asdict(report)
 
 
+def _dial(simulator: "MediaSmsSimulator", _: Mapping[str, str], body: Any) -> Json:
+    asked = _object(body)
+    hangs_up = switch(asked.get("hang_up", False))
+    dialled = simulator.provider.exchange.dial(text(asked.get("number")), text(asked.get("line")), hangs_up=hangs_up)
+    return asdict(dialled)
+
+
+def _verifications(simulator: "MediaSmsSimulator", query: Mapping[str, str], _: Any) -> Json:
+    with simulator.waiting.changed:
+        items = [
+            request.shown(simulator.now_s)
+            for request in simulator.provider.exchange.requests
+            if query.get("smsid", request.message.smsid) == request.message.smsid
+            and query.get("number", request.number) == request.number
+        ]
+    return {"count": len(items), "items": items}
+
+
+def _push_callback(simulator: "MediaSmsSimulator", _: Mapping[str, str], body: Any) -> Json:
+    asked = _object(body)
+    parameters = {text(key): text(value) for key, value in _object(asked.get("parameters", {})).items()}
+    return asdict(simulator.provider.exchange.push_now(text(asked.get("smsid", "")), parameters))
+
+
+def _clock(simulator: "MediaSmsSimulator", _query: Mapping[str, str], _: Any) -> Json:
+    return {"now_s": simulator.now_s}
+
+
+def _put_clock_forward(simulator: "MediaSmsSimulator", _: Mapping[str, str], body: Any) -> Json:
+    simulator.advance(seconds(_object(body).get("advance_s")))
+    return _clock(simulator, {}, None)
+
+
 def _unblock(simulator: "MediaSmsSimulator", _: Mapping[str, str], body: Any) -> Json:
     simulator.provider.unblock(optional(text)(_object(body).get("address")))
     return _blocked(simulator, {}, None)
@@ -141,6 +174,11 @@ ROUTES: Final[dict[tuple[str, str], Route]] = {
     ("GET", "numbers"): _numbers,
     ("POST", "numbers"): _script_number,
     ("POST", "report"): _push_report,
+    ("POST", "dial"): _dial,
+    ("GET", "ivr"): _verifications,
+    ("POST", "ivr"): _push_callback,
+    ("GET", "clock"): _clock,
+    ("POST", "clock"): _put_clock_forward,
     ("GET", "blocked"): _blocked,
     ("POST", "unblock"): _unblock,
     ("POST", "reset"): _reset,

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final
 
-from sandbox.simulators.mediasms.codes import ECHOED, STATUS_NAMES
+from sandbox.simulators.mediasms.codes import ECHOED, NEVER_PUSHED, STATUS_NAMES
 from sandbox.simulators.mediasms.config import SimulatorConfig
 from sandbox.simulators.mediasms.numbers import NumberScript
 from sandbox.simulators.mediasms.pushing import Pusher
@@ -45,6 +45,14 @@ class Delivery:
         if message.wants_reports:
             for at, status in self._pushes(message.at_s, script, config):
                 lane.add(at, partial(self._push, message, status, 1))
+
+    def tell(self, message: Message, status: int, at_s: float, *, authcode: str | None = None) -> None:
+        """Change `message`'s status at `at_s`, and report that, with `authcode`, if it was asked for."""
+        lane = self._lane(message.smsid)
+        lane.add(at_s, partial(self._change, message, status))
+        if message.wants_reports and status not in NEVER_PUSHED:
+            for copy in range(self._config().report_copies):
+                lane.add(at_s + copy * _COPY_AFTER_S, partial(self._push, message, status, 1, authcode))
 
     def push_now(self, fields: Mapping[str, str], status: int, message: Message | None) -> Report:
         """Push one report in the calling thread and return it; it is kept with `message` if there is one."""
@@ -104,15 +112,17 @@ class Delivery:
             message.transitions.append((status, self._clock()))
             self._waiting.changed.notify_all()
 
-    def _push(self, message: Message, status: int, attempt: int) -> None:
+    def _push(self, message: Message, status: int, attempt: int, authcode: str | None = None) -> None:
         config = self._config()
         if config.report_url is None:
             return
         echoed = {name: value for name, value in message.parameters.items() if name in ECHOED}
+        if authcode is not None:
+            echoed["authcode"] = authcode
         report = self._send(echoed, status=status, message=message, attempt=attempt)
         if not report.was_taken and attempt <= config.report_retries:
             again = self._clock() + config.report_retry_after_s
-            self._lane(message.smsid).add(again, partial(self._push, message, status, attempt + 1))
+            self._lane(message.smsid).add(again, partial(self._push, message, status, attempt + 1, authcode))
 
     def _send(self, asked: Mapping[str, str], *, status: int, message: Message | None, attempt: int) -> Report:
         config = self._config()

@@ -23,6 +23,27 @@ class Behaviour(StrEnum):
     """Accepted at once, answered after `slow_answer_s`."""
     REPORT_FIRST = "report_first"
     """Accepted; the answer waits for the first report to be answered, `early_report_wait_s` at most."""
+    CALL_FIRST = "call_first"
+    """Accepted; the phone dials its line at once, and the answer waits for the IVR callback to be answered, just as
+    long at most."""
+
+
+class CallEnding(StrEnum):
+    """How a call to a phone (method 5) ends."""
+
+    ANSWERED = "answered"
+    """Somebody listens to the number that is read out."""
+    NOT_ANSWERED = "not_answered"
+    HUNG_UP = "hung_up"
+    """Somebody answers, and hangs up before the number is read out."""
+
+
+@dataclass(frozen=True, slots=True)
+class PickUp:
+    """What the phone's owner does with one call, and after how many rings."""
+
+    ending: CallEnding
+    after_rings: int = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +70,10 @@ class NumberScript:
     meaning: str
     transitions: tuple[Transition, ...]
     behaviour: Behaviour = Behaviour.ANSWER
+    calls: tuple[PickUp, ...] = (PickUp(CallEnding.ANSWERED),)
+    """What happens to the first call, the second …; the last of them to every further one."""
+    ivr_pushed_after_s: tuple[float, ...] = (0.0,)
+    """When IVR callbacks are sent, counted from the successful call: several for duplicates, late ones."""
 
 
 def _journey(*pushed: Transition) -> tuple[Transition, ...]:
@@ -97,11 +122,36 @@ NUMBERS: Final[Mapping[str, NumberScript]] = {
         _journey(Transition(codes.PROCESSING, 0.0), Transition(codes.DELIVERED, 1.0)),
         Behaviour.REPORT_FIRST,
     ),
+    "09000000011": NumberScript(
+        "as every other; a successful call is told twice", _DELIVERED_SOON, ivr_pushed_after_s=(0.0, 0.5)
+    ),
+    "09000000012": NumberScript(
+        "as every other; a successful call is told ten seconds late", _DELIVERED_SOON, ivr_pushed_after_s=(10.0,)
+    ),
+    "09000000013": NumberScript(
+        "dials its line by itself at once: the IVR callback, then the answer", _DELIVERED_SOON, Behaviour.CALL_FIRST
+    ),
+    "09000000014": NumberScript(
+        "as every other; never answers a call", _DELIVERED_SOON, calls=(PickUp(CallEnding.NOT_ANSWERED, 5),)
+    ),
+    "09000000015": NumberScript(
+        "as every other; answers a call and hangs up", _DELIVERED_SOON, calls=(PickUp(CallEnding.HUNG_UP),)
+    ),
+    "09000000016": NumberScript(
+        "as every other; answers the third call only",
+        _DELIVERED_SOON,
+        calls=(
+            PickUp(CallEnding.NOT_ANSWERED, 5),
+            PickUp(CallEnding.NOT_ANSWERED, 5),
+            PickUp(CallEnding.ANSWERED),
+        ),
+    ),
 }
 
 
 def script_from_json(value: Mapping[str, object]) -> NumberScript:
-    """Read `{"meaning"?, "behaviour"?, "transitions": [{"status", "after_s"?, "pushed_after_s"?}]}`.
+    """Read `{"meaning"?, "behaviour"?, "transitions": [{"status", "after_s"?, "pushed_after_s"?}],
+    "calls"?: [{"ending", "after_rings"?}], "ivr_pushed_after_s"?: [seconds, …]}`.
 
     Raises ValueError when it is anything else.
     """
@@ -112,6 +162,8 @@ def script_from_json(value: Mapping[str, object]) -> NumberScript:
         meaning=text(value.get("meaning", "scripted")),
         behaviour=Behaviour(text(value.get("behaviour", "answer"))),
         transitions=tuple(_transition(item) for item in transitions),
+        calls=tuple(list_of(_pick_up)(value.get("calls", []))) or EVERY_OTHER_NUMBER.calls,
+        ivr_pushed_after_s=tuple(list_of(seconds)(value.get("ivr_pushed_after_s", [0.0]))),
     )
 
 
@@ -123,6 +175,8 @@ def script_to_json(script: NumberScript) -> dict[str, object]:
         "transitions": [
             {"status": t.status, "after_s": t.after_s, "pushed_after_s": list(t.push_times)} for t in script.transitions
         ],
+        "calls": [{"ending": str(each.ending), "after_rings": each.after_rings} for each in script.calls],
+        "ivr_pushed_after_s": list(script.ivr_pushed_after_s),
     }
 
 
@@ -135,3 +189,9 @@ def _transition(value: object) -> Transition:
         after_s=seconds(value.get("after_s", 0.0)),
         pushed_after_s=None if pushed is None else tuple(pushed),
     )
+
+
+def _pick_up(value: object) -> PickUp:
+    if not isinstance(value, dict):
+        raise WrongJsonError("a call must be an object")
+    return PickUp(ending=CallEnding(text(value.get("ending"))), after_rings=whole(value.get("after_rings", 2)))

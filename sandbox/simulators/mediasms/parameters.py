@@ -14,7 +14,8 @@ Parameters = Mapping[str, str]
 _OVERSEAS: Final = "c"
 _LAND_LINES_TOO: Final = frozenset("ab")
 _CALL_OUT: Final = "5"
-_IVR_METHODS: Final = frozenset({"2", "4", _CALL_OUT})
+_CALL_IN_METHODS: Final = frozenset({"2", "4"})
+_IVR_METHODS: Final = _CALL_IN_METHODS | {_CALL_OUT}
 _METHODS_WITHOUT_SMS: Final = frozenset({"4", _CALL_OUT})
 
 _CARRIER: Final = re.compile(r"[1234abc]")
@@ -42,6 +43,16 @@ class Refusal:
 def sends_sms(parameters: Parameters) -> bool:
     """Return whether the request's method sends a text at all (4 and 5 only speak)."""
     return parameters.get("method", "1") not in _METHODS_WITHOUT_SMS
+
+
+def may_be_called_in(parameters: Parameters) -> bool:
+    """Return whether the request's number can verify itself by dialling the request's line (2 and 4)."""
+    return parameters.get("method") in _CALL_IN_METHODS
+
+
+def is_called_out(parameters: Parameters) -> bool:
+    """Return whether the request has its number called (5)."""
+    return parameters.get("method") == _CALL_OUT
 
 
 def refusal_of(parameters: Parameters, config: SimulatorConfig) -> Refusal | None:

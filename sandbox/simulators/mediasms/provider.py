@@ -9,10 +9,11 @@ from sandbox.simulators.mediasms.codes import Code
 from sandbox.simulators.mediasms.config import SimulatorConfig
 from sandbox.simulators.mediasms.credentials import is_authorized
 from sandbox.simulators.mediasms.delivery import Delivery
+from sandbox.simulators.mediasms.exchange import Exchange
 from sandbox.simulators.mediasms.faults import Fault, FaultKind, FaultScript
 from sandbox.simulators.mediasms.limits import SourceAddress, UnauthorizedStreak
 from sandbox.simulators.mediasms.numbers import EVERY_OTHER_NUMBER, NUMBERS, Behaviour, NumberScript
-from sandbox.simulators.mediasms.parameters import refusal_of, sends_sms
+from sandbox.simulators.mediasms.parameters import may_be_called_in, refusal_of, sends_sms
 from sandbox.simulators.mediasms.records import Message, Outcome, Report, RequestSeen, masked, printable_smsid
 from sandbox.simulators.mediasms.texts import AU, what_the_phone_shows
 from sandbox.simulators.mediasms.verdicts import SmsRequest, Verdict, spoilt
@@ -32,6 +33,9 @@ class Provider:
         self._waiting = waiting
         self._log = log
         self.delivery = Delivery(waiting=waiting, clock=clock, config=lambda: self._config, log=log)
+        self.exchange = Exchange(
+            waiting=waiting, clock=clock, config=lambda: self._config, delivery=self.delivery, log=log
+        )
         self._forget()
 
     @property
@@ -80,7 +84,9 @@ class Provider:
             )
             if verdict.message is not None:
                 self._messages.append(verdict.message)
-                self.delivery.begin(verdict.message, self._script(number))
+                if sends_sms(request.parameters):
+                    self.delivery.begin(verdict.message, self._script(number))
+                self.exchange.begin(verdict.message, self._script(number))
             self._waiting.changed.notify_all()
         why = f" ({verdict.cause})" if verdict.cause else ""
         self._log(f"{verdict.code or '---'} {verdict.outcome} {masked(number)} {printable_smsid(smsid)}{why}")
@@ -134,10 +140,12 @@ class Provider:
     def reset(self) -> None:
         """Go back to the beginning: configuration, credentials, faults, blocks, messages and reports to come.
 
-        Where reports go stays: it says where the customer is, not how the provider behaves.
+        Where reports and IVR callbacks go stays: it says where the customer is, not how the provider behaves. So does
+        the clock.
         """
         with self._waiting.changed:
-            self._config = replace(self._initial, report_url=self._config.report_url)
+            self._config = replace(self._initial, report_url=self._config.report_url, ivr_url=self._config.ivr_url)
+            self.exchange.clear()
             self.delivery.clear()
             self._forget()
 
@@ -214,7 +222,9 @@ class Provider:
         if behaviour is Behaviour.SLOW:
             return replace(verdict, wait_s=config.slow_answer_s)
         if behaviour is Behaviour.REPORT_FIRST and message.wants_reports and config.report_url:
-            return replace(verdict, wait_s=config.early_report_wait_s, after_first_report=True)
+            return replace(verdict, wait_s=config.early_report_wait_s, until_told="report")
+        if behaviour is Behaviour.CALL_FIRST and may_be_called_in(request.parameters) and config.ivr_url:
+            return replace(verdict, wait_s=config.early_report_wait_s, until_told="callback")
         return verdict
 
     def _arriving_text(self, parameters: Mapping[str, str]) -> str | None:

@@ -31,6 +31,21 @@ class Report:
 
 
 @dataclass(slots=True, kw_only=True)
+class Callback:
+    """One IVR callback as it was sent, and the HTTP status it was answered with (None: no answer)."""
+
+    number: str
+    """As the callback writes it."""
+    line: str
+    smsid: str | None
+    """None when it carried none."""
+    method: str
+    at_s: float
+    answer: int | None = None
+    problem: str | None = None
+
+
+@dataclass(slots=True, kw_only=True)
 class Message:
     """One accepted request; `at_s` is the simulator's clock, `at` the wall clock."""
 
@@ -44,6 +59,7 @@ class Message:
     status: int | None = None
     transitions: list[tuple[int, float]] = field(default_factory=list)
     reports: list[Report] = field(default_factory=list)
+    callbacks: list[Callback] = field(default_factory=list)
 
     @property
     def smsid(self) -> str:

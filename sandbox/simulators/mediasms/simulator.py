@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -12,7 +12,7 @@ from sandbox.simulators.mediasms.provider import Provider
 from sandbox.simulators.mediasms.records import Message, RequestSeen
 from sandbox.simulators.mediasms.server import SEND_PATH, SimulatorServer
 from sandbox.simulators.mediasms.verdicts import Verdict
-from sandbox.simulators.mediasms.waiting import Clock, Waiting
+from sandbox.simulators.mediasms.waiting import Clock, MovableClock, Waiting
 
 # serve_forever looks this often whether it should end.
 _POLL_S = 0.02
@@ -21,9 +21,10 @@ _POLL_S = 0.02
 class MediaSmsSimulator:
     """MediaSMS on a local address, from `start` (or entering a `with`) until `stop`.
 
-    `clock` gives monotonic seconds and decides the sliding second, delays and report times; a test that moves its
-    own clock calls `wake` afterwards. With `reports_by_hand` no thread sends reports: `deliver_due` does, in the
-    calling thread. `log` gets a line per request and report, without whole numbers, texts or credentials.
+    `clock` gives monotonic seconds and decides the sliding second, delays, holding times and report times; a test that
+    moves its own clock calls `wake` afterwards, and `advance` puts any clock forward. With `reports_by_hand` no thread
+    calls phones or sends reports: `deliver_due` does, in the calling thread. `log` gets a line per request, report and
+    call, without whole numbers, texts, credentials or the numbers read out.
     """
 
     def __init__(
@@ -34,10 +35,10 @@ class MediaSmsSimulator:
         log: Callable[[str], None] = lambda _line: None,
         reports_by_hand: bool = False,
     ) -> None:
-        self._clock = clock
+        self._clock = MovableClock(clock)
         self._by_hand = reports_by_hand
-        self.waiting = Waiting(clock)
-        self.provider = Provider(config, clock=clock, waiting=self.waiting, log=log)
+        self.waiting = Waiting(self._clock)
+        self.provider = Provider(config, clock=self._clock, waiting=self.waiting, log=log)
         self._server: SimulatorServer | None = None
         self._thread: threading.Thread | None = None
 
@@ -50,12 +51,14 @@ class MediaSmsSimulator:
         self._thread.start()
         if not self._by_hand:
             self.provider.delivery.start()
+            self.provider.exchange.start()
 
     def stop(self) -> None:
         """Close every connection and join every thread. A simulator that was stopped is not started again."""
         if self._server is None or self._thread is None:
             return
         self.waiting.stop()
+        self.provider.exchange.stop()
         self.provider.delivery.stop()
         self._server.shutdown()
         self._thread.join()
@@ -94,11 +97,23 @@ class MediaSmsSimulator:
     def wake(self) -> None:
         """Tell every wait that the clock has moved."""
         self.waiting.wake()
+        self.provider.exchange.wake()
         self.provider.delivery.wake()
 
+    @property
+    def now_s(self) -> float:
+        """Return what the simulator's clock reads."""
+        return self._clock()
+
+    def advance(self, seconds: float) -> None:
+        """Put the simulator's clock forward, past holding times and delays."""
+        self._clock.advance(seconds)
+        self.wake()
+
     def deliver_due(self) -> int:
-        """Do every transition and report that is due, in the calling thread; return how many there were."""
-        return self.provider.delivery.run_due()
+        """Do every call, transition, report and IVR callback that is due, in the calling thread; return how many there
+        were."""
+        return self.provider.exchange.run_due() + self.provider.delivery.run_due()
 
     def wait_until(self, predicate: Callable[[], bool], *, timeout_s: float = 5.0) -> bool:
         """Wait in real time until something the simulator did makes `predicate()` true; return whether it is."""
@@ -109,8 +124,11 @@ class MediaSmsSimulator:
         """Wait as long as the answer to a request is to be held back."""
         if not verdict.wait_s:
             return
-        message = verdict.message if verdict.after_first_report else None
-        self.waiting.until(self._clock() + verdict.wait_s, lambda: message is not None and bool(message.reports))
+        message = verdict.message
+        told: Sequence[object] = ()
+        if message is not None and verdict.until_told is not None:
+            told = message.reports if verdict.until_told == "report" else message.callbacks
+        self.waiting.until(self._clock() + verdict.wait_s, lambda: bool(told))
 
     @property
     def _origin(self) -> str:

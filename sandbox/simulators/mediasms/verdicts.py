@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from sandbox.simulators.mediasms.faults import Fault, FaultKind
 from sandbox.simulators.mediasms.records import Message, Outcome
@@ -30,8 +31,8 @@ class Verdict:
     message: Message | None = None
     wait_s: float = 0.0
     """Seconds before the answer, or before the connection is closed without one."""
-    after_first_report: bool = False
-    """Whether the first report ends the waiting."""
+    until_told: Literal["report", "callback"] | None = None
+    """What ends the waiting sooner: the first delivery report, or the IVR callback."""
     garbage: Fault | None = None
     """What to answer instead of the code."""
 
@@ -42,12 +43,12 @@ def spoilt(verdict: Verdict, fault: Fault, *, hold_open_s: float) -> Verdict:
         return verdict
     match fault.kind:
         case FaultKind.ACCEPT_THEN_DROP:
-            return replace(verdict, outcome=Outcome.DROPPED, wait_s=0.0, after_first_report=False)
+            return replace(verdict, outcome=Outcome.DROPPED, wait_s=0.0, until_told=None)
         case FaultKind.ACCEPT_THEN_HOLD:
             wait_s = hold_open_s if fault.seconds is None else fault.seconds
-            return replace(verdict, outcome=Outcome.HELD, wait_s=wait_s, after_first_report=False)
+            return replace(verdict, outcome=Outcome.HELD, wait_s=wait_s, until_told=None)
         case FaultKind.DELAY:
-            return replace(verdict, wait_s=fault.seconds or 0.0, after_first_report=False)
+            return replace(verdict, wait_s=fault.seconds or 0.0, until_told=None)
         case FaultKind.CUT_ANSWER:
             return replace(verdict, outcome=Outcome.CUT)
         case _:

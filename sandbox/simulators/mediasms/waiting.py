@@ -6,10 +6,25 @@ import threading
 from collections.abc import Callable
 
 Clock = Callable[[], float]
-Job = Callable[[], None]
+Job = Callable[[], object]
 
 # A wait looks at the clock again after this long at the latest, in case a test's clock moved unannounced.
 _LONGEST_NAP_S = 1.0
+
+
+class MovableClock:
+    """`clock`, put forward by hand. It never goes back."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._ahead_s = 0.0
+
+    def __call__(self) -> float:
+        return self._clock() + self._ahead_s
+
+    def advance(self, seconds: float) -> None:
+        """Put it forward by `seconds`."""
+        self._ahead_s += seconds
 
 
 class Waiting:

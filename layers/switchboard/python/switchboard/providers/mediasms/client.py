@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal
@@ -97,8 +97,12 @@ class MediaSmsClient:
 
     def check(self, submission: SmsSubmission) -> None:
         """Raises InvalidRequestError, in our own field names, where the document does not take it. No I/O."""
-        with _our_names():
-            self._message_for(self._request_for(submission))
+        with named(_OUR_NAMES):
+            self.check_request(self._request_for(submission))
+
+    def check_request(self, request: MediaSmsRequest) -> None:
+        """Raises InvalidRequestError where a GET would be longer than the document takes. No I/O."""
+        self._message_for(request)
 
     def open(self) -> None:
         """Has credentials and a usable connection ready. Raises NotSentError, and what `credentials` raises."""
@@ -108,7 +112,7 @@ class MediaSmsClient:
     def submit(self, submission: SmsSubmission) -> Receipt:
         """Submits one SMS. Raises InvalidRequestError like `check`, before anything is sent, and what `request`
         raises."""
-        with _our_names():
+        with named(_OUR_NAMES):
             request = self._request_for(submission)
             return self.request(request, operation="send_sms")
 
@@ -164,13 +168,13 @@ class MediaSmsClient:
 
 
 @contextmanager
-def _our_names() -> Iterator[None]:
-    """Names the fields of an SMS as our callers know them: the document's spelling stays in this package."""
+def named(our_names: Mapping[str, str]) -> Iterator[None]:
+    """Names the fields as our callers know them: the document's spelling stays in this package."""
     try:
         yield
     except InvalidRequestError as error:
-        named = [replace(each, field=_OUR_NAMES.get(each.field, each.field)) for each in error.problems]
-        raise InvalidRequestError(*named) from None
+        renamed = [replace(each, field=our_names.get(each.field, each.field)) for each in error.problems]
+        raise InvalidRequestError(*renamed) from None
 
 
 def _carrier_digit(carrier: str | None, *, is_japanese: bool) -> str | None:

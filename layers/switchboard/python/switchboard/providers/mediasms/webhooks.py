@@ -9,10 +9,18 @@ from typing import Final
 
 from switchboard.domain.delivery import DeliveryReport
 from switchboard.domain.errors import InvalidRequestError, WebhookUnreadableError
-from switchboard.domain.phone_numbers import MAX_WRITTEN_LENGTH, parse_phone_number
+from switchboard.domain.phone_numbers import MAX_WRITTEN_LENGTH, NumberKind, parse_phone_number
+from switchboard.domain.verifications import DeliveryNotification, IvrNotice, VerificationMode
 from switchboard.providers.mediasms.codes import MAX_STATUS_LENGTH, SMSID, status_code_of
 
+MAX_AUTHCODE_DIGITS: Final = 16
+"""The document gives the generated number no length: more digits than anybody would read out."""
+
+_AUTHCODE: Final = re.compile(rf"[0-9]{{1,{MAX_AUTHCODE_DIGITS}}}")
+_CALL_IN_MODES: Final = {"2": VerificationMode.SMS_AND_CALL_IN, "4": VerificationMode.CALL_IN}
 _WITH_COUNTRY_CODE: Final = re.compile(r"[1-9][0-9]{10,14}")
+_IVR: Final = "an IVR callback"
+_FULL_WIDTH: Final = str.maketrans("０１２３４５６７８９", "0123456789")
 
 
 def parse_delivery_report(params: Mapping[str, str]) -> DeliveryReport:
@@ -21,23 +29,73 @@ def parse_delivery_report(params: Mapping[str, str]) -> DeliveryReport:
     `smsid` and `status` are what it needs; `mobilenumber` is read where present. Every other parameter echoes the
     request and is not looked at, least of all `authcode`. Raises WebhookUnreadableError, which quotes no value.
     """
-    smsid = _value(params, "smsid")
+    smsid = _value(params, "smsid", of="a delivery report")
     if not SMSID.fullmatch(smsid):
         raise WebhookUnreadableError("a delivery report's smsid is missing or is not 1 to 50 letters and digits")
-    status = _value(params, "status")
+    status = _value(params, "status", of="a delivery report")
     if not status or len(status) > MAX_STATUS_LENGTH or not "".join(status.split()).isprintable():
         raise WebhookUnreadableError("a delivery report's status is missing, too long or unprintable")
-    return DeliveryReport(
-        smsid=smsid, status=status_code_of(status), recipient=_recipient(_value(params, "mobilenumber"))
+    recipient = _recipient(_value(params, "mobilenumber", of="a delivery report"))
+    return DeliveryReport(smsid=smsid, status=status_code_of(status), recipient=recipient)
+
+
+def parse_delivery_notification(params: Mapping[str, str]) -> DeliveryNotification:
+    """The report, and the `authcode` that comes with a call's (section パラメータ群, method 5).
+
+    An `authcode` that is not 1 to MAX_AUTHCODE_DIGITS digits, or is given twice and differently, is dropped and said
+    to be unreadable: the report is not lost with it. Raises WebhookUnreadableError like `parse_delivery_report`.
+    """
+    report = parse_delivery_report(params)
+    given = {value.translate(_FULL_WIDTH) for value in _values(params, "authcode")} - {""}
+    if not given:
+        return DeliveryNotification(report=report)
+    authcode = given.pop()
+    if given or not _AUTHCODE.fullmatch(authcode):
+        return DeliveryNotification(report=report, authcode_unreadable=True)
+    return DeliveryNotification(report=report, authcode=authcode)
+
+
+def parse_ivr_notice(params: Mapping[str, str]) -> IvrNotice:
+    """The success in one callback (section IVRAPI), parameter names in any case.
+
+    `method` (2 or 4), `mobilenumber` and `ipphone` are what it needs. `smsid` is in no list of the document's: it is
+    read where present. Raises WebhookUnreadableError, which quotes no value.
+    """
+    mode = _CALL_IN_MODES.get(_value(params, "method", of=_IVR))
+    if mode is None:
+        raise WebhookUnreadableError("an IVR callback's method is missing or is neither 2 nor 4")
+    recipient = _recipient(_value(params, "mobilenumber", of=_IVR))
+    if recipient is None:
+        raise WebhookUnreadableError("an IVR callback's mobilenumber is missing or has no digits")
+    smsid = _value(params, "smsid", of=_IVR)
+    if smsid and not SMSID.fullmatch(smsid):
+        raise WebhookUnreadableError("an IVR callback's smsid is not 1 to 50 letters and digits")
+    return IvrNotice(
+        recipient=recipient, line=_line(_value(params, "ipphone", of=_IVR)), mode=mode, smsid=smsid or None
     )
 
 
-def _value(params: Mapping[str, str], name: str) -> str:
+def _value(params: Mapping[str, str], name: str, *, of: str) -> str:
     """The parameter's value without surrounding white space; empty where it is absent."""
-    values = {value.strip() for key, value in params.items() if key.strip().lower() == name}
+    values = _values(params, name)
     if len(values) > 1:
-        raise WebhookUnreadableError(f"a delivery report gives {name} twice, and differently")
+        raise WebhookUnreadableError(f"{of} gives {name} twice, and differently")
     return values.pop() if values else ""
+
+
+def _values(params: Mapping[str, str], name: str) -> set[str]:
+    return {value.strip() for key, value in params.items() if key.strip().lower() == name}
+
+
+def _line(written: str) -> str:
+    """The 050 number in national form."""
+    try:
+        number = parse_phone_number(written)
+    except InvalidRequestError:
+        number = None
+    if number is None or number.kind is not NumberKind.IP_PHONE:
+        raise WebhookUnreadableError("an IVR callback's ipphone is missing or is no 050 number")
+    return number.national
 
 
 def _recipient(written: str) -> str | None:

@@ -1,0 +1,207 @@
+"""The telephone exchange: takes calls on the account's lines, calls phones, and sends the callbacks (IVRAPI)."""
+
+import http.client
+import random
+import threading
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Final
+
+from sandbox.simulators.mediasms.codes import DELIVERED, FAILED, PROCESSING
+from sandbox.simulators.mediasms.config import SimulatorConfig
+from sandbox.simulators.mediasms.delivery import Delivery
+from sandbox.simulators.mediasms.ivr import (
+    Dialled,
+    Heard,
+    IvrRequest,
+    PhoneCall,
+    Why,
+    callback_fields,
+    closing_time,
+    request_for_call,
+)
+from sandbox.simulators.mediasms.numbers import Behaviour, CallEnding, NumberScript
+from sandbox.simulators.mediasms.parameters import is_called_out, may_be_called_in
+from sandbox.simulators.mediasms.pushing import Pusher
+from sandbox.simulators.mediasms.records import Callback, Message, masked, printable_smsid
+from sandbox.simulators.mediasms.waiting import Clock, Lane, Waiting
+
+_COPY_AFTER_S: Final = 0.05
+
+
+class Exchange:
+    """Keeps every request that a call can decide. What fails is never told: a callback means success (概要)."""
+
+    def __init__(
+        self,
+        *,
+        waiting: Waiting,
+        clock: Clock,
+        config: Callable[[], SimulatorConfig],
+        delivery: Delivery,
+        log: Callable[[str], None],
+    ) -> None:
+        self._waiting = waiting
+        self._clock = clock
+        self._config = config
+        self._delivery = delivery
+        self._log = log
+        self._pusher = Pusher()
+        self._lane = Lane(clock)
+        self._thread = threading.Thread(target=self._lane.run_until_stopped, name="mediasms-exchange", daemon=True)
+        self._random = random.Random(0)
+        self._requests: list[IvrRequest] = []
+
+    @property
+    def requests(self) -> tuple[IvrRequest, ...]:
+        """Return every request of method 2, 4 or 5, oldest first."""
+        with self._waiting.changed:
+            return tuple(self._requests)
+
+    def begin(self, message: Message, script: NumberScript) -> None:
+        """Open an accepted message's holding time, and call its number if that was asked for."""
+        called_out = is_called_out(message.parameters)
+        if not called_out and not may_be_called_in(message.parameters):
+            return
+        request = IvrRequest(
+            message=message,
+            script=script,
+            opened_s=message.at_s,
+            closes_s=closing_time(message.parameters, self._config(), message.at_s),
+        )
+        with self._waiting.changed:
+            self._requests.append(request)
+        if called_out:
+            self._begin_calling(request)
+        elif script.behaviour is Behaviour.CALL_FIRST:
+            self._lane.add(message.at_s, partial(self.dial, request.number, request.line))
+
+    def dial(self, number: str, line: str, *, hangs_up: bool = False) -> Dialled:
+        """Let `number` dial `line` now. Success verifies one request and sends its callback; nothing else is told."""
+        with self._waiting.changed:
+            now = self._clock()
+            request, why = request_for_call(self._requests, number, line, now)
+            if hangs_up:
+                request, why = None, Why.HUNG_UP
+            if request is not None:
+                request.verified_s = now
+                self._schedule_callbacks(request, now)
+            self._waiting.changed.notify_all()
+        heard = Heard.SUCCESS if request else Heard.NOTHING if hangs_up else Heard.FAILURE
+        self._log(f"call {why} {masked(number)}")
+        return Dialled(heard=heard, why=why, smsid=request.message.smsid if request else None)
+
+    def push_now(self, smsid: str, parameters: Mapping[str, str]) -> Callback:
+        """Push one callback in the calling thread, late, repeated or foreign as it may be, and return it.
+
+        It repeats the latest request with `smsid`, if there is one, with `parameters` laid over it.
+        """
+        request = next((each for each in reversed(self.requests) if smsid and each.message.smsid == smsid), None)
+        asked = request.message.parameters if request else {}
+        fields = {**callback_fields(asked, self._config()), **parameters}
+        return self._send(fields, request.message if request else None)
+
+    def start(self) -> None:
+        """Start the thread that calls and sends."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Break off what is under way and join the thread."""
+        self._lane.stop()
+        self._pusher.abort()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def run_due(self) -> int:
+        """Do everything that is due in the calling thread; return how many jobs that was."""
+        return self._lane.run_due()
+
+    def wake(self) -> None:
+        """Look at the clock again."""
+        self._lane.wake()
+
+    def clear(self) -> None:
+        """Forget every request and everything still to come."""
+        with self._waiting.changed:
+            self._requests.clear()
+            self._lane.clear()
+
+    def _schedule_callbacks(self, request: IvrRequest, now: float) -> None:
+        config = self._config()
+        for after_s in request.script.ivr_pushed_after_s:
+            for copy in range(config.ivr_copies):
+                delay_s = (after_s + copy * _COPY_AFTER_S) * config.report_time_factor + config.ivr_after_s
+                self._lane.add(now + delay_s, partial(self._push, request.message))
+
+    def _push(self, message: Message) -> None:
+        config = self._config()
+        if config.ivr_url is not None:
+            self._send(callback_fields(message.parameters, config), message)
+
+    def _send(self, fields: Mapping[str, str], message: Message | None) -> Callback:
+        """Send once: the document promises no second try."""
+        config = self._config()
+        callback = Callback(
+            number=fields["mobilenumber"],
+            line=fields["ipphone"],
+            smsid=fields.get("smsid"),
+            method=config.ivr_method,
+            at_s=self._clock(),
+        )
+        try:
+            if config.ivr_url is None:
+                raise ConnectionError("no ivr_url is set")
+            callback.answer = self._pusher.send(
+                config.ivr_url, method=config.ivr_method, fields=fields, timeout_s=config.report_timeout_s
+            )
+        except (OSError, http.client.HTTPException, ValueError) as problem:
+            callback.problem = type(problem).__name__
+        if message is not None:
+            with self._waiting.changed:
+                message.callbacks.append(callback)
+                self._waiting.changed.notify_all()
+        whose = printable_smsid(message.smsid if message else "")
+        self._log(f"callback {whose} -> {callback.answer or callback.problem}")
+        return callback
+
+    def _begin_calling(self, request: IvrRequest) -> None:
+        config, message = self._config(), request.message
+        digits = max(1, config.authcode_digits)
+        request.number_to_read = f"{self._random.randrange(10**digits):0{digits}d}"
+        self._tell(request, PROCESSING, message.at_s)
+        self._call(request, 1, message.at_s)
+
+    def _call(self, request: IvrRequest, count: int, at_s: float) -> None:
+        """Have the phone ring from `at_s` on for the `count`th time, until its script says how that ends."""
+        script = request.script.calls
+        pick_up = script[min(count, len(script)) - 1]
+        call = PhoneCall(started_s=at_s, rings=pick_up.after_rings, ending=pick_up.ending)
+        ends_s = at_s + pick_up.after_rings * self._config().ring_s
+        self._lane.add(ends_s, partial(self._ended, request, call, ends_s))
+
+    def _ended(self, request: IvrRequest, call: PhoneCall, at_s: float) -> None:
+        with self._waiting.changed:
+            request.calls.append(call)
+            count = len(request.calls)
+            if call.ending is CallEnding.ANSWERED:
+                request.read_out = request.number_to_read
+            self._waiting.changed.notify_all()
+        self._log(f"called {masked(request.number)}: {call.ending}")
+        again_s = at_s + self._config().call_again_after_s
+        if call.ending is CallEnding.ANSWERED:
+            self._tell(request, DELIVERED, at_s)
+        elif call.ending is CallEnding.NOT_ANSWERED and self._may_call_again(request, count, again_s):
+            self._call(request, count + 1, again_s)
+        else:
+            self._tell(request, FAILED, at_s)
+
+    def _tell(self, request: IvrRequest, status: int, at_s: float) -> None:
+        in_every = self._config().authcode_in == "every_report"
+        authcode = request.number_to_read if in_every else request.read_out
+        self._delivery.tell(request.message, status, at_s, authcode=authcode)
+
+    @staticmethod
+    def _may_call_again(request: IvrRequest, count: int, again_s: float) -> bool:
+        """`repeatcall` is read as the calls that follow the first; none begins after the holding time."""
+        in_time = request.closes_s is None or again_s < request.closes_s
+        return in_time and count <= int(request.message.parameters["repeatcall"])
