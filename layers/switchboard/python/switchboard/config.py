@@ -64,17 +64,17 @@ class StateSettings(Settings):
     delivery_window_hours: float
     queue_validity_hours: float
     requeue_minutes: float
+    lease_grace_minutes: float
 
     @property
     def retention(self) -> timedelta:
         return timedelta(days=self.retention_days)
 
 
-class SenderSettings(StateSettings):
+class MediaSmsSettings(StateSettings):
     """Whoever submits to MediaSMS."""
 
     limits_table: str
-    outbox_queue_url: str
     egress_address: str
     slot_wait_budget_s: float
     provider_timeout_s: float
@@ -90,16 +90,28 @@ class SenderSettings(StateSettings):
     long_sms: bool
 
 
-class SendSmsSettings(SenderSettings):
-    """`functions/send_sms`."""
+class SenderSettings(MediaSmsSettings):
+    """Whoever submits messages."""
 
-    overseas_prefixes: tuple[str, ...]
+    outbox_queue_url: str
+
+
+class AbuseLimitSettings(Settings):
+    """Whoever submits for a caller."""
+
+    limits_table: str
     exempt_numbers: tuple[str, ...]
     recipient_limit_per_minute: int
     recipient_limit_per_hour: int
     recipient_limit_per_day: int
     client_limit_per_hour: int
     daily_limit: int
+
+
+class SendSmsSettings(SenderSettings, AbuseLimitSettings):
+    """`functions/send_sms`."""
+
+    overseas_prefixes: tuple[str, ...]
 
 
 class SendQueuedSmsSettings(SenderSettings):
@@ -124,3 +136,23 @@ class SweepOverdueSettings(StateSettings):
 
     outbox_queue_url: str
     quarantine_bucket: str
+
+
+class StartVerificationSettings(MediaSmsSettings, AbuseLimitSettings):
+    """`functions/start_verification`. `verification_methods` are `mode=method`."""
+
+    verification_lines: tuple[str, ...]
+    verification_minutes: int
+    verification_methods: tuple[str, ...]
+    allow_undocumented_methods: bool
+
+
+class CheckVerificationSettings(StateSettings):
+    """`functions/check_verification`."""
+
+
+class MediaSmsIvrWebhookSettings(StateSettings):
+    """`functions/mediasms_ivr_webhook`."""
+
+    quarantine_bucket: str
+    webhook_tokens_secret_name: str

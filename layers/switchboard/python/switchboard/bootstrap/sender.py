@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Final
 from uuid import uuid4
 
 from switchboard.bootstrap.parts import CLOCK, secret
-from switchboard.config import SenderSettings
+from switchboard.config import MediaSmsSettings, SenderSettings
 from switchboard.domain.errors import ConfigurationError
 from switchboard.domain.messages import Message, SmsSubmission, submission_of
 from switchboard.guard.gate import GateLimits, PacedGate
@@ -17,11 +16,12 @@ from switchboard.providers.mediasms.client import Credentials, MediaSmsClient
 from switchboard.providers.transport import Connection, split_endpoint
 from switchboard.storage import aws
 from switchboard.storage.lanes import DynamoDbLaneStore
+from switchboard.storage.secrets import CachedSecret
 from switchboard.usecases.submission import Submission
 
 # The holder of a claim writes nothing to the provider after this; see Deadlines.submission_after_claim, which is
 # when others may conclude that nothing more will come of it.
-_CLAIM_LIFETIME: Final = timedelta(seconds=20)
+CLAIM_LIFETIME: Final = timedelta(seconds=20)
 _CONNECT_TIMEOUT_S: Final = 2.0
 
 
@@ -31,16 +31,22 @@ def new_id() -> str:
 
 
 def submission(settings: SenderSettings, messages: MessageStore) -> Submission[Message, SmsSubmission]:
-    """One submission to MediaSMS, through the gate that all senders behind this address share."""
+    """One submission of a message to MediaSMS, through the gate that all senders behind this address share."""
     account = secret(settings.mediasms_secret_name)
+    return Submission(
+        orders=messages,
+        provider=mediasms_client(settings, account),
+        submission_of=submission_of,
+        gate=gate(settings, account),
+        clock=CLOCK,
+        wait_budget=timedelta(seconds=settings.slot_wait_budget_s),
+        claim_lifetime=CLAIM_LIFETIME,
+    )
 
-    def credentials() -> Credentials:
-        user, password = (account().values.get(name) for name in ("user", "password"))
-        if not isinstance(user, str) or not isinstance(password, str):
-            raise ConfigurationError(f"the secret {settings.mediasms_secret_name} needs the texts user and password")
-        return Credentials(user=user, password=password)
 
-    gate = PacedGate(
+def gate(settings: MediaSmsSettings, account: CachedSecret) -> PacedGate:
+    """The gate that all who submit to MediaSMS from this address share."""
+    return PacedGate(
         lanes=DynamoDbLaneStore(client=aws.dynamodb(timeout_s=settings.store_timeout_s), table=settings.limits_table),
         lane=f"mediasms#{settings.egress_address}",
         worker=new_id(),
@@ -53,18 +59,17 @@ def submission(settings: SenderSettings, messages: MessageStore) -> Submission[M
         version=lambda: account().version,
         forget_credentials=account.forget,
     )
-    return Submission(
-        orders=messages,
-        provider=_client(settings, credentials),
-        submission_of=submission_of,
-        gate=gate,
-        clock=CLOCK,
-        wait_budget=timedelta(seconds=settings.slot_wait_budget_s),
-        claim_lifetime=_CLAIM_LIFETIME,
-    )
 
 
-def _client(settings: SenderSettings, credentials: Callable[[], Credentials]) -> MediaSmsClient:
+def mediasms_client(settings: MediaSmsSettings, account: CachedSecret) -> MediaSmsClient:
+    """MediaSMS' API with this deployment's account."""
+
+    def credentials() -> Credentials:
+        user, password = (account().values.get(name) for name in ("user", "password"))
+        if not isinstance(user, str) or not isinstance(password, str):
+            raise ConfigurationError(f"the secret {settings.mediasms_secret_name} needs the texts user and password")
+        return Credentials(user=user, password=password)
+
     origin, _ = split_endpoint(settings.mediasms_base_url, allow_plain_http=settings.allow_plain_http)
     connection = Connection(
         origin=origin,
