@@ -7,6 +7,7 @@ from tests.fakes.messages import InMemoryMessageStore, InMemoryOrderStore, Store
 from tests.fakes.provider import Ending, ScriptedProvider, provider_error
 from tests.fakes.stores import InMemoryCallbackVault, InMemoryLaneStore, InMemoryOutbox
 from tests.fakes.time import START, CountingIds, FixedClock
+from tests.fakes.verifications import InMemoryVerificationStore
 
 __all__ = [
     "START",
@@ -20,6 +21,7 @@ __all__ = [
     "InMemoryOrderStore",
     "InMemoryOutbox",
     "InMemoryTallyStore",
+    "InMemoryVerificationStore",
     "NoLimits",
     "OpenGate",
     "ScriptedGate",
