@@ -303,4 +303,3 @@ def test_a_transaction_that_met_anothers_write_is_tried_again_a_few_times(
                 dynamodb_verifications.create(a_verification())
     finally:
         aws.dynamodb.meta.events.unregister(event, cancel)
-
