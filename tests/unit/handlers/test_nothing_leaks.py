@@ -142,23 +142,23 @@ def queries() -> Iterator[Event]:
 def verifying() -> Iterator[tuple[str, Iterator[Event]]]:
     """Starts, codes and calls with canaries in them."""
     start = {"to": NUMBER, "mode": "sms_and_call_in", "text": CANARIES["text"]}
-    asked: tuple[dict[str, str], ...] = (
+    asked: list[dict[str, str]] = [
         {},
         {"to": NUMBER + "0"},
         {"line": NUMBER},
         {"text": CANARIES["text"] + "😀"},
         {"mode": CANARIES["body"]},
-    )
+    ]
     yield "start_verification", (load_event("start_verification", "call_in", body={**start, **each}) for each in asked)
     codes: tuple[object, ...] = (CANARIES["authcode"], [CANARIES["authcode"]], CANARIES["authcode"] * 9)
     yield "check_verification", (load_event("check_verification", "unknown_id", body={"code": each}) for each in codes)
     called = {"mobilenumber": NUMBER, "ipphone": "05000000001", "method": "2", "smstext": CANARIES["text"]}
-    calls: tuple[dict[str, str], ...] = (
+    calls: list[dict[str, str]] = [
         {},
         {"method": CANARIES["body"]},
         {"ipphone": NUMBER},
         {"smsid": CANARIES["body"]},
-    )
+    ]
     yield (
         "mediasms_ivr_webhook",
         (
