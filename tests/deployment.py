@@ -119,9 +119,9 @@ class Deployment:
         found = aws.s3().list_objects_v2(Bucket=bucket, Prefix=prefix).get("Contents", [])
         return [json.load(aws.s3().get_object(Bucket=bucket, Key=each["Key"])["Body"]) for each in found]
 
-    def queued(self) -> list[str]:
-        """The bodies of the outbox's entries that may be taken now."""
-        queue = self.references["OutboxQueue"]
+    def queued(self, queue: str = "OutboxQueue") -> list[str]:
+        """The bodies of a queue's entries that may be taken now, up to ten."""
+        queue = self.references[queue]
         taken = aws.sqs().receive_message(QueueUrl=queue, MaxNumberOfMessages=10, VisibilityTimeout=0)
         return [each["Body"] for each in taken.get("Messages", [])]
 

@@ -18,6 +18,7 @@ from switchboard.usecases.query_orders import QueryOrders
 from switchboard.usecases.record_delivery_report import RecordDeliveryReport
 from switchboard.usecases.send_queued_sms import SendQueuedSms
 from switchboard.usecases.send_sms import SendSms
+from switchboard.usecases.send_sms_batch import SendSmsBatch
 from switchboard.usecases.settle_overdue import SettleOverdue
 from switchboard.usecases.submission import Submission
 from switchboard.usecases.submit_once import SubmitOnce
@@ -37,6 +38,7 @@ from tests.fakes import (
 WAIT_BUDGET = timedelta(seconds=2)
 CLAIM_LIFETIME = timedelta(seconds=60)
 PUT_BACK_DELAY_S = 30
+TIME_BUDGET = timedelta(seconds=12)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,7 @@ class System:
 
     send: SendSms
     send_queued: SendQueuedSms
+    send_batch: SendSmsBatch
     sweep: SweepOverdue
     record: RecordDeliveryReport
     query: QueryOrders[Message, SmsStanding]
@@ -68,7 +71,7 @@ def sms_standing(message: Message, now: datetime) -> SmsStanding:
 def assembled(
     *,
     messages: MessageStore | None = None,
-    outbox: Outbox | None = None,
+    outbox: Outbox[Message] | None = None,
     vault: CallbackVault | None = None,
     provider: SmsProvider | None = None,
     clock: Clock | None = None,
@@ -108,6 +111,7 @@ def assembled(
         send_queued=SendQueuedSms(
             messages=messages,
             submission=submission,
+            bulk_submission=submission,
             outbox=outbox,
             clock=clock,
             new_id=ids,
@@ -128,5 +132,16 @@ def assembled(
             ],
         ),
         record=parts.record(messages=messages, vault=vault, clock=clock),
+        send_batch=SendSmsBatch(
+            messages=messages,
+            check=submission.check,
+            limits=limits or NoLimits(),
+            outbox=outbox,
+            clock=clock,
+            new_id=ids,
+            deadlines=DEADLINES,
+            standing_of=sms_standing,
+            time_budget=TIME_BUDGET,
+        ),
         query=parts.query(orders=messages, clock=clock, standing_of=sms_standing, is_id=is_smsid),
     )

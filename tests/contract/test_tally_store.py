@@ -69,6 +69,22 @@ def test_blocks_are_granted_until_the_limit_and_the_last_only_in_part(tallies: T
     assert [tallies.take("tally", block=4, limit=10, expires_at=END) for _ in range(5)] == [4, 4, 2, 0, 0]
 
 
+def test_reading_shows_every_counter_and_of_an_unknown_tally_none(tallies: TallyStore) -> None:
+    _count(tallies)
+    _count(tallies, hour_1200=3)
+    tallies.take("tally", block=4, limit=10, expires_at=END)
+
+    assert dict(tallies.read("tally")) == {"minute_1204": 1, "hour_1200": 2, "taken": 4}
+    assert dict(tallies.read("other")) == {}
+
+
+def test_reading_counts_nothing(tallies: TallyStore) -> None:
+    _count(tallies, day_0000=1)
+    for _ in range(2):
+        tallies.read("tally")
+    assert dict(tallies.read("tally")) == {"day_0000": 1}
+
+
 Call = Callable[[TallyStore], object]
 NAMES = st.sampled_from(["minute_1204", "minute_1205", "hour_1200", "day_0000"])
 COUNTS = st.dictionaries(NAMES, st.integers(1, 4), min_size=1, max_size=3)
@@ -101,6 +117,8 @@ def test_every_sequence_of_calls_is_answered_alike(aws: Aws, calls: Sequence[Cal
     real, fake = DynamoDbTallyStore(client=aws.dynamodb, table=table), InMemoryTallyStore()
     for number, call in enumerate(calls):
         assert call(fake) == call(real), number
+        for tally in ("counted", "taken"):
+            assert dict(fake.read(tally)) == dict(real.read(tally)), number
 
 
 def _admitted(limits: TalliedLimits, tries: int) -> int:
@@ -158,6 +176,7 @@ def test_a_table_that_is_not_there_is_said_so(aws: Aws) -> None:
         lambda store: store.count("tally", LIMITS, expires_at=END),
         lambda store: store.uncount("tally", list(LIMITS)),
         lambda store: store.take("tally", block=1, limit=1, expires_at=END),
+        lambda store: store.read("tally"),
     ]
     for call in calls:
         with pytest.raises(StoreUnavailableError, match="ResourceNotFoundException"):

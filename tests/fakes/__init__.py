@@ -5,6 +5,7 @@ from tests.fakes.gates import OpenGate, ScriptedGate
 from tests.fakes.limits import InMemoryTallyStore, NoLimits
 from tests.fakes.messages import InMemoryMessageStore, InMemoryOrderStore, StoredOrder
 from tests.fakes.provider import Ending, ScriptedProvider, provider_error
+from tests.fakes.status import FixedQueueReader, InMemoryLaneReader, InMemoryObligationReader
 from tests.fakes.stores import InMemoryCallbackVault, InMemoryLaneStore, InMemoryOutbox
 from tests.fakes.time import START, CountingIds, FixedClock
 from tests.fakes.verifications import InMemoryVerificationStore
@@ -15,9 +16,12 @@ __all__ = [
     "CountingIds",
     "Ending",
     "FixedClock",
+    "FixedQueueReader",
     "InMemoryCallbackVault",
+    "InMemoryLaneReader",
     "InMemoryLaneStore",
     "InMemoryMessageStore",
+    "InMemoryObligationReader",
     "InMemoryOrderStore",
     "InMemoryOutbox",
     "InMemoryTallyStore",

@@ -32,7 +32,8 @@ class InMemoryTallyStore(TallyStore):
         counters = self.tallies.get(tally, Counter())
         full = [name for name, limit in limits.items() if name in counters and counters[name] >= limit]
         if not full:
-            self.tallies[tally] = counters + Counter(list(limits))
+            counters.update(list(limits))
+            self.tallies[tally] = counters
         return full
 
     def uncount(self, tally: str, counters: Collection[str]) -> None:
@@ -47,3 +48,6 @@ class InMemoryTallyStore(TallyStore):
             return 0
         counters["taken"] += block
         return block - max(0, counters["taken"] - limit)
+
+    def read(self, tally: str) -> Mapping[str, int]:
+        return dict(self.tallies.get(tally, {}))

@@ -6,8 +6,10 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from switchboard.domain.instants import to_rfc3339
+from switchboard.domain.orders import Order
 from switchboard.ports.lanes import CircuitRule, LaneMove, LaneState, LaneStore, Permit
 from switchboard.ports.orders import Outbox
 from switchboard.ports.reports import CallbackVault, HeldReport, RawCallback
@@ -60,14 +62,14 @@ class InMemoryLaneStore(LaneStore):
         return LaneMove(moved=True, lane=self.lanes[lane])
 
 
-class InMemoryOutbox(Outbox):
-    """The queue's entries, oldest first."""
+class InMemoryOutbox(Outbox[Order[Any]]):
+    """The queues' entries as one, oldest first."""
 
     def __init__(self) -> None:
         self.entries: deque[str] = deque()
 
-    def put(self, smsid: str, *, delay_s: int = 0) -> None:
-        self.entries.append(smsid)
+    def put(self, *orders: Order[Any], delay_s: int = 0) -> None:
+        self.entries.extend(order.id for order in orders)
 
 
 class InMemoryCallbackVault(CallbackVault):

@@ -45,7 +45,7 @@ class SweepResends(SettleOverdue[Message]):
             return super()._settle(order, now=now)
         self._orders.record_outcome(order, claim, Outcome(OutcomeKind.NOT_SENT, now), queue=True)
         if self._outbox is not None:
-            self._outbox.put(order.smsid)
+            self._outbox.put(order)
         return SweepAction.REQUEUED
 
 

@@ -151,3 +151,13 @@ def test_a_dry_run_sends_nothing(api: Api) -> None:
     ]
     assert answer.json()["fits"] is False
     assert api.control("requests")["count"] == before
+
+
+def test_the_status_shows_every_part_with_the_rights_that_its_role_has(api: Api) -> None:
+    answer = api.get("/status")
+
+    assert answer.status_code == 200
+    shown = answer.json()
+    assert shown["unavailable"] == []
+    assert shown["providers"]["mediasms"]["in_flight_limit"] >= 1
+    assert set(shown["queues"]) == {"outbox", "bulk", "outbox_dead_letters"}

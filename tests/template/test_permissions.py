@@ -89,3 +89,11 @@ def test_the_query_function_can_change_nothing() -> None:
     actions = {action for each in statements_of("Query") for action in as_list(each["Action"])}
 
     assert actions <= {"dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query"}
+
+
+def test_the_status_function_can_change_nothing_and_read_no_message() -> None:
+    actions = {action for each in statements_of("QueryStatus") for action in as_list(each["Action"])}
+    tables = [each["Resource"] for each in statements_of("QueryStatus") if "dynamodb:Query" in each["Action"]]
+
+    assert actions == {"dynamodb:GetItem", "dynamodb:Query", "sqs:GetQueueAttributes"}
+    assert tables == [{"Fn::Sub": "${StateTable.Arn}/index/by_due"}]

@@ -71,6 +71,7 @@ def test_the_domain_needs_the_standard_library_and_itself(path: Path) -> None:
         ),
         ("check_verification", {"switchboard.providers.transport", "switchboard.providers.mediasms.client"}),
         ("query", {"switchboard.providers.transport", "switchboard.providers.mediasms.client"}),
+        ("query_status", {"pydantic", "switchboard.providers.transport", "switchboard.providers.mediasms.client"}),
         ("sweep_overdue", {"pydantic", "switchboard.providers.transport", "switchboard.providers.mediasms.client"}),
     ],
 )

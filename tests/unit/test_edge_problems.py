@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any, Final
 
 import pytest
@@ -12,6 +13,7 @@ from switchboard.domain import errors
 from switchboard.domain.errors import FieldProblem, ProviderError, SubmissionFailedError, SwitchboardError
 from switchboard.edge.http import ClientUnknownError, MalformedRequestError, Reply
 from switchboard.edge.problems import PROBLEMS, problem_of, reply_to
+from tests.fakes import START
 
 CANARY: Final = "canary 090-0000-0001 認証コード"
 
@@ -53,6 +55,11 @@ CASES: Final[dict[type[SwitchboardError], tuple[SwitchboardError, int, str]]] = 
     errors.WrongCodeError: (errors.WrongCodeError("another", NAMES, attempts_left=2), 422, "wrong_code"),
     errors.VerificationExpiredError: (errors.VerificationExpiredError("over", NAMES), 410, "verification_expired"),
     errors.TooManyAttemptsError: (errors.TooManyAttemptsError("enough", NAMES), 429, "too_many_attempts"),
+    errors.MonthSpentError: (
+        errors.MonthSpentError("enough for a month", provider="biztel", retry_after=START + timedelta(9), at=START),
+        503,
+        "provider_unavailable",
+    ),
     errors.NotSentError: (provider_error(errors.NotSentError), 503, "provider_unavailable"),
     errors.RateLimitedError: (provider_error(errors.RateLimitedError), 503, "provider_unavailable"),
     errors.AuthenticationFailedError: (
@@ -75,6 +82,11 @@ NEVER_LEAVES: Final = {
     errors.ProviderError,
     errors.OutcomeUnknownError,
     errors.UnexpectedAnswerError,
+    errors.UnreadableFileNameError,
+    errors.NotFoundError,
+    errors.ForbiddenError,
+    errors.DownloadFailedError,
+    errors.NotAudioError,
     SubmissionFailedError,
 }
 """Groups, a wrapper, and what a use case turns into a state before anybody sees it."""
@@ -90,6 +102,7 @@ TRYING_AGAIN_HELPS: Final = {
     errors.RecipientLimitError,
     errors.ClientLimitError,
     errors.DailyLimitError,
+    errors.MonthSpentError,
     errors.NotSentError,
     errors.RateLimitedError,
 }
@@ -146,6 +159,10 @@ def test_a_limit_says_when_its_window_ends(kind: type[errors.LimitExceededError]
 
     assert reply_to(error).headers["Retry-After"] == "12345"
     assert reply_to(SubmissionFailedError(error, {"smsid": "a1"})).headers["Retry-After"] == "12345"
+
+
+def test_a_spent_month_says_when_the_next_one_begins() -> None:
+    assert reply_to(CASES[errors.MonthSpentError][0]).headers["Retry-After"] == str(9 * 24 * 3600)
 
 
 @pytest.mark.parametrize("kind", sorted(NEVER_LEAVES | {SwitchboardError}, key=str), ids=lambda kind: kind.__name__)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from datetime import timedelta
+from datetime import date, timedelta
 from functools import cache
 from http import HTTPStatus
 from typing import Any, Final, cast
@@ -34,6 +34,7 @@ from switchboard.domain.verifications import VerificationLines, VerificationMode
 from switchboard.edge.http import Reply
 from switchboard.edge.problems import PROBLEMS, UNEXPECTED, reply_to
 from switchboard.edge.sms_api import SendSmsBody, list_json, parse_filter, preflight_json, sent_reply, view_json
+from switchboard.edge.status_api import status_json
 from switchboard.edge.verification_api import (
     CheckVerificationBody,
     StartVerificationBody,
@@ -41,8 +42,11 @@ from switchboard.edge.verification_api import (
     verification_json,
     verifications_json,
 )
+from switchboard.ports.quotas import QuotaUsage
+from switchboard.ports.status import QueueDepth
 from switchboard.providers.mediasms.codes import DELIVERY_STATUSES
 from switchboard.usecases.query_orders import OrderList, OrderView
+from switchboard.usecases.query_status import ProviderStatus, Status
 from tests.builders import a_message, a_verification, an_outcome
 from tests.deployment import Deployment, HttpAnswer, deployed
 from tests.events import cases_of, load_event
@@ -52,7 +56,9 @@ from tests.translated_template import ROOT, source
 METHODS: Final = frozenset({"get", "put", "post", "delete", "patch", "head", "options", "trace"})
 HTTP_FUNCTIONS: Final = (
     "send_sms",
+    "send_sms_batch",
     "query",
+    "query_status",
     "mediasms_delivery_webhook",
     "start_verification",
     "check_verification",
@@ -314,6 +320,38 @@ def test_a_preflight_is_shown_in_exactly_the_documented_fields(request_: SmsRequ
     for view in shown["carriers"].values():
         assert set(view) == set(schema("CarrierView")["properties"])
     assert {name for each in shown["problems"] for name in each} <= set(schema("TextProblem")["properties"])
+
+
+def test_the_status_is_shown_in_exactly_the_documented_fields() -> None:
+    provider = ProviderStatus(
+        open_because=None,
+        consecutive_401s=0,
+        requests_per_s=80,
+        slots_ahead_s=0.0,
+        in_flight=1,
+        in_flight_limit=7,
+    )
+    usage = QuotaUsage(month="2026-11", used=1, limit=2, reserve=0, runs_out=date(2026, 11, 30))
+    depth = QueueDepth(waiting=1, delayed=2, under_way=3)
+    shown = status_json(
+        Status(
+            at=START,
+            providers={"mediasms": provider, "biztel": None},
+            month_quotas={"biztel": usage, "other": None},
+            oldest_obligation=START,
+            queues={"outbox": depth, "other": None},
+            unavailable=["providers.biztel"],
+        )
+    )
+
+    assert_valid(shown, schema("Status"))
+    for part, name in (
+        (shown, "Status"),
+        (shown["providers"]["mediasms"], "ProviderStatus"),
+        (shown["month_quotas"]["biztel"], "MonthQuotaUsage"),
+        (shown["queues"]["outbox"], "QueueDepth"),
+    ):
+        assert set(part) == set(schema(name)["properties"]) == set(schema(name)["required"])
 
 
 def test_lists_take_exactly_the_documented_parameters() -> None:

@@ -158,7 +158,7 @@ def test_entries_do_not_multiply_while_the_gate_is_closed(
     setting: _Setting, error: LockedOutError | NoSlotError
 ) -> None:
     setting.ended(OutcomeKind.NOT_SENT, queue=True)
-    setting.outbox.put("sms1")
+    setting.outbox.put(setting.message)
     closed = assembled(
         messages=setting.messages, outbox=setting.outbox, clock=setting.clock, gate=_ClosedGate(setting.clock, error)
     )

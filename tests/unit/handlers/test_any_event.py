@@ -153,6 +153,13 @@ def test_any_request_to_query(stack: Deployment, event: Event) -> None:
     assert_is_answered(stack, "query", event)
 
 
+@settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
+@given(event=requests("query_status"))
+@example(event={})
+def test_any_request_for_the_status(stack: Deployment, event: Event) -> None:
+    assert_is_answered(stack, "query_status", event)
+
+
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(event=requests("mediasms_delivery_webhook"))
 @example(event=with_body("mediasms_delivery_webhook", b"\x80" * 10_000_000, case="post_json"))

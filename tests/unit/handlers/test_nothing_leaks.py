@@ -173,6 +173,7 @@ def everything() -> Iterator[tuple[str, Event]]:
         "send_sms",
         "mediasms_delivery_webhook",
         "query",
+        "query_status",
         "send_queued_sms",
         "sweep_overdue",
         "start_verification",
@@ -181,12 +182,12 @@ def everything() -> Iterator[tuple[str, Event]]:
     ):
         for case in cases_of(function):
             yield function, with_canaries(load_event(function, case))
-    for function, events in (
-        ("send_sms", sends()),
-        ("mediasms_delivery_webhook", callbacks()),
-        ("query", queries()),
-        *verifying(),
-    ):
+    yield (
+        "query_status",
+        with_canaries(with_query(load_event("query_status", "status"), (CANARIES["unknown member"], NUMBER))),
+    )
+    crafted = [("send_sms", sends()), ("mediasms_delivery_webhook", callbacks()), ("query", queries()), *verifying()]
+    for function, events in crafted:
         for event in events:
             yield function, with_canaries(event)
 

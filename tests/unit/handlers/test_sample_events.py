@@ -36,6 +36,15 @@ HTTP_ANSWERS: Final[dict[str, dict[str, tuple[int, str | None]]]] = {
         "no_body": (400, "malformed_request"),
         "no_api_key": (403, "forbidden"),
     },
+    "send_sms_batch": {
+        "two_messages": (202, None),
+        "one_bad_among_good": (202, None),
+        "no_messages": (422, "invalid_request"),
+        "too_many_messages": (422, "invalid_request"),
+        "not_a_list": (422, "invalid_request"),
+        "broken_json": (400, "malformed_request"),
+        "no_api_key": (403, "forbidden"),
+    },
     "query": {
         "one": (200, None),
         "list": (200, None),
@@ -49,6 +58,11 @@ HTTP_ANSWERS: Final[dict[str, dict[str, tuple[int, str | None]]]] = {
         "verifications": (200, None),
         "verifications_with_filters": (200, None),
         "verifications_in_no_state_of_theirs": (422, "invalid_request"),
+        "no_api_key": (403, "forbidden"),
+    },
+    "query_status": {
+        "status": (200, None),
+        "unknown_parameter": (422, "invalid_request"),
         "no_api_key": (403, "forbidden"),
     },
     "mediasms_delivery_webhook": {
@@ -106,7 +120,7 @@ HTTP_CASES: Final = [(function, case) for function in HTTP_ANSWERS for case in c
 def test_every_function_has_sample_events_and_every_event_is_expected_here() -> None:
     assert {path.name for path in EVENTS.iterdir()} == set(function_folders().values())
     expected = {name: set(cases) for name, cases in HTTP_ANSWERS.items()}
-    expected |= {"send_queued_sms": set(FAILED_ENTRIES), "sweep_overdue": {"schedule"}}
+    expected |= {"send_queued_sms": set(FAILED_ENTRIES), "sweep_overdue": {"schedule"}, "watch_limits": {"schedule"}}
     assert {path.name: set(cases_of(path.name)) for path in EVENTS.iterdir()} == expected
 
 
@@ -136,7 +150,7 @@ def test_the_schedule_finds_nothing_overdue_in_a_new_stack(stack: Deployment) ->
     assert stack.invoke("sweep_overdue", load_event("sweep_overdue", "schedule")) == {}
 
 
-@pytest.mark.parametrize("function", [*HTTP_ANSWERS, "send_queued_sms", "sweep_overdue"])
+@pytest.mark.parametrize("function", [*HTTP_ANSWERS, "send_queued_sms", "sweep_overdue", "watch_limits"])
 def test_every_line_that_a_function_writes_is_json(stack: Deployment, function: str) -> None:
     for case in cases_of(function):
         stack.invoke(function, load_event(function, case))

@@ -71,6 +71,13 @@ class StateSettings(Settings):
         return timedelta(days=self.retention_days)
 
 
+class OutboxSettings(Settings):
+    """Whoever puts messages into the queues."""
+
+    outbox_queue_url: str
+    bulk_queue_url: str
+
+
 class MediaSmsSettings(StateSettings):
     """Whoever submits to MediaSMS."""
 
@@ -90,10 +97,8 @@ class MediaSmsSettings(StateSettings):
     long_sms: bool
 
 
-class SenderSettings(MediaSmsSettings):
+class SenderSettings(MediaSmsSettings, OutboxSettings):
     """Whoever submits messages."""
-
-    outbox_queue_url: str
 
 
 class AbuseLimitSettings(Settings):
@@ -114,10 +119,15 @@ class SendSmsSettings(SenderSettings, AbuseLimitSettings):
     overseas_prefixes: tuple[str, ...]
 
 
+class SendSmsBatchSettings(SendSmsSettings):
+    """`functions/send_sms_batch`."""
+
+
 class SendQueuedSmsSettings(SenderSettings):
     """`functions/send_queued_sms`."""
 
     put_back_delay_s: int
+    bulk_in_flight_limit: int
 
 
 class MediaSmsDeliveryWebhookSettings(StateSettings):
@@ -131,10 +141,29 @@ class QuerySettings(StateSettings):
     """`functions/query`."""
 
 
-class SweepOverdueSettings(StateSettings):
+class StatusSettings(StateSettings, OutboxSettings):
+    """Whoever looks at how the whole stands."""
+
+    limits_table: str
+    outbox_dead_letter_queue_url: str
+    egress_address: str
+    mediasms_requests_per_s: int
+    in_flight_limit: int
+    biztel_requests_per_month: int
+    biztel_month_reserve: int
+
+
+class QueryStatusSettings(StatusSettings):
+    """`functions/query_status`."""
+
+
+class WatchLimitsSettings(StatusSettings):
+    """`functions/watch_limits`."""
+
+
+class SweepOverdueSettings(StateSettings, OutboxSettings):
     """`functions/sweep_overdue`."""
 
-    outbox_queue_url: str
     quarantine_bucket: str
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from switchboard.bootstrap.parts import CLOCK
-from switchboard.config import StateSettings
+from switchboard.config import OutboxSettings, StateSettings
 from switchboard.domain.messages import Message, SmsStanding, is_smsid, standing_of
 from switchboard.domain.orders import Deadlines
 from switchboard.providers.mediasms.codes import DELIVERY_STATUSES
@@ -46,6 +46,6 @@ def query(settings: StateSettings, messages: DynamoDbMessageStore) -> QueryOrder
     return QueryOrders(orders=messages, clock=CLOCK, standing_of=sms_standing(settings), is_id=is_smsid)
 
 
-def outbox(queue_url: str) -> SqsOutbox:
-    """The queue of messages waiting for room."""
-    return SqsOutbox(client=aws.sqs, queue_url=queue_url)
+def outbox(settings: OutboxSettings) -> SqsOutbox:
+    """The queues of messages waiting for room."""
+    return SqsOutbox(client=aws.sqs, queue_url=settings.outbox_queue_url, bulk_queue_url=settings.bulk_queue_url)

@@ -19,7 +19,8 @@ def application() -> SendQueuedSms:
     return SendQueuedSms(
         messages=messages,
         submission=submission(settings, messages),
-        outbox=outbox(settings.outbox_queue_url),
+        bulk_submission=submission(settings, messages, in_flight_limit=settings.bulk_in_flight_limit),
+        outbox=outbox(settings),
         clock=CLOCK,
         new_id=new_id,
         put_back_delay_s=settings.put_back_delay_s,

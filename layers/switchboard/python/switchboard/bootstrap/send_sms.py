@@ -44,7 +44,7 @@ def application() -> SendSmsApplication:
                 clock=CLOCK,
                 new_id=new_id,
                 standing_of=sms_standing(settings),
-                outbox=outbox(settings.outbox_queue_url),
+                outbox=outbox(settings),
             ),
             clock=CLOCK,
             new_id=new_id,

@@ -30,21 +30,24 @@ def new_id() -> str:
     return uuid4().hex
 
 
-def submission(settings: SenderSettings, messages: MessageStore) -> Submission[Message, SmsSubmission]:
-    """One submission of a message to MediaSMS, through the gate that all senders behind this address share."""
+def submission(
+    settings: SenderSettings, messages: MessageStore, *, in_flight_limit: int | None = None
+) -> Submission[Message, SmsSubmission]:
+    """One submission of a message to MediaSMS, through the gate that all senders behind this address share. With an
+    `in_flight_limit` of its own it leaves the rest of the places to others."""
     account = secret(settings.mediasms_secret_name)
     return Submission(
         orders=messages,
         provider=mediasms_client(settings, account),
         submission_of=submission_of,
-        gate=gate(settings, account),
+        gate=gate(settings, account, in_flight_limit=in_flight_limit),
         clock=CLOCK,
         wait_budget=timedelta(seconds=settings.slot_wait_budget_s),
         claim_lifetime=CLAIM_LIFETIME,
     )
 
 
-def gate(settings: MediaSmsSettings, account: CachedSecret) -> PacedGate:
+def gate(settings: MediaSmsSettings, account: CachedSecret, *, in_flight_limit: int | None = None) -> PacedGate:
     """The gate that all who submit to MediaSMS from this address share."""
     return PacedGate(
         lanes=DynamoDbLaneStore(client=aws.dynamodb(timeout_s=settings.store_timeout_s), table=settings.limits_table),
@@ -53,7 +56,7 @@ def gate(settings: MediaSmsSettings, account: CachedSecret) -> PacedGate:
         limits=GateLimits(
             requests_per_s=settings.mediasms_requests_per_s,
             jitter=timedelta(milliseconds=settings.mediasms_jitter_milliseconds),
-            in_flight=settings.in_flight_limit,
+            in_flight=min(in_flight_limit or settings.in_flight_limit, settings.in_flight_limit),
         ),
         clock=CLOCK,
         version=lambda: account().version,

@@ -36,7 +36,7 @@ def application() -> SweepOverdue:
                 standing_of=sms_standing(settings),
                 next_due=lambda message: next_due(message, deadlines=times),
                 look_again_after=times.requeue_after_queued,
-                outbox=outbox(settings.outbox_queue_url),
+                outbox=outbox(settings),
             ),
             SettleOverdue(
                 orders=verification_store(settings),

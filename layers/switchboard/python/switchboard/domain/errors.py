@@ -16,6 +16,7 @@
     │   ├── WebhookForbiddenError      no live token
     │   └── WebhookUnreadableError     authentic, but not understood: to be kept raw
     ├── PayloadTooLargeError           more bytes than this route reads
+    ├── UnreadableFileNameError        a recording file whose name does not follow the naming rule
     ├── StoreError
     │   └── StoreUnavailableError      it may or may not have been written
     ├── NoSlotError                    no place in the provider's rate within the waiting budget
@@ -24,6 +25,7 @@
     │   ├── RecipientLimitError        for this number
     │   ├── ClientLimitError           for this API key
     │   └── DailyLimitError            for everybody together
+    ├── MonthSpentError                we have used up a provider's month, as we count it
     └── ProviderError                  what a provider did, or did not, answer
         ├── NotSentError               nothing was written to the socket
         ├── OutcomeUnknownError        bytes left, and no readable answer came
@@ -32,6 +34,10 @@
         ├── AuthenticationFailedError  counts towards the provider's lock-out
         ├── AddressBlockedError        everything from this address must stop
         ├── QuotaExceededError         contract or month used up
+        ├── NotFoundError              what was asked for is not there, or not yet
+        ├── ForbiddenError             this account may never have it
+        ├── DownloadFailedError        a transfer that did not end whole: reading again does no harm
+        │   └── NotAudioError          it ended, and is no recording
         └── RefusedError               the document's other codes
 
     ConfigurationError                 outside the root, so that nothing swallows it
@@ -43,8 +49,10 @@ or a whole telephone number.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import ClassVar
 
 
@@ -151,6 +159,14 @@ class PayloadTooLargeError(SwitchboardError):
     """The body is larger than anything this route could mean."""
 
 
+class UnreadableFileNameError(SwitchboardError):
+    """A file's name does not say which recording it is. `reason` is stable snake_case; the name is never quoted."""
+
+    def __init__(self, message: str, *, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
 class StoreError(SwitchboardError):
     """Our own storage did not do what was asked."""
 
@@ -206,6 +222,21 @@ class DailyLimitError(LimitExceededError):
     """As many messages have been sent today as may be by everybody together."""
 
 
+class MonthSpentError(SwitchboardError):
+    """As many requests are counted as a provider takes in a month; this one was not made.
+
+    `retry_after` is when the next month begins, `retry_after_s` how many whole seconds that is from `at`.
+    """
+
+    retryable = True
+
+    def __init__(self, message: str, *, provider: str, retry_after: datetime, at: datetime) -> None:
+        super().__init__(message)
+        self.provider = provider
+        self.retry_after = retry_after
+        self.retry_after_s = max(1, math.ceil((retry_after - at).total_seconds()))
+
+
 class ProviderError(SwitchboardError):
     """What a provider answered, or that it did not. Never carries its body."""
 
@@ -244,9 +275,31 @@ class UnexpectedAnswerError(OutcomeUnknownError):
 
 
 class RateLimitedError(ProviderError):
-    """Refused for speed, and by the document not accepted."""
+    """Refused for speed, and by the document not accepted. `retry_after_s` is how long the provider wants to be left
+    alone, where that is known."""
 
     retryable = True
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        provider: str,
+        operation: str,
+        http_status: int | None = None,
+        provider_code: str | None = None,
+        request_id: str | None = None,
+        retry_after_s: float | None = None,
+    ) -> None:
+        super().__init__(
+            message,
+            provider=provider,
+            operation=operation,
+            http_status=http_status,
+            provider_code=provider_code,
+            request_id=request_id,
+        )
+        self.retry_after_s = retry_after_s
 
 
 class AuthenticationFailedError(ProviderError):
@@ -259,6 +312,26 @@ class AddressBlockedError(ProviderError):
 
 class QuotaExceededError(ProviderError):
     """The contract or the month is used up."""
+
+
+class NotFoundError(ProviderError):
+    """The provider does not have what was asked for. It may not have it yet: how long to go on asking is the
+    use case's to know."""
+
+
+class ForbiddenError(ProviderError):
+    """This account may not have what was asked for, and asking again will not change that."""
+
+
+class DownloadFailedError(ProviderError):
+    """A transfer broke off, ran out of time, or was answered with an error of the provider's own. Reading changes
+    nothing there, so it may always be tried again."""
+
+    retryable = True
+
+
+class NotAudioError(DownloadFailedError):
+    """An answer came as a success and holds something else than a recording."""
 
 
 class RefusedError(ProviderError):

@@ -63,12 +63,13 @@ class SmsSubmission:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message(Order[SmsContent]):
-    """The facts about one SMS."""
+    """The facts about one SMS. One that is `bulk` waits until there is room that nobody waits for."""
 
     ID_NAME: ClassVar[str] = "smsid"
 
     not_after: datetime | None = None
     measure: TextMeasure | None = None
+    bulk: bool = False
     reports: tuple[ReportFact, ...] = ()
 
     @property

@@ -18,6 +18,7 @@ from switchboard.domain.errors import (
     InvalidRequestError,
     LimitExceededError,
     LockedOutError,
+    MonthSpentError,
     NoSlotError,
     NotFoundHereError,
     OrderError,
@@ -53,7 +54,7 @@ class Problem:
 
 UNEXPECTED = Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", "Something went wrong on our side")
 
-# The error itself knows when its window ends.
+# The error itself knows when its window, or the month, ends.
 _WINDOW_S = 60
 
 _CONFIGURATION = Problem(
@@ -99,6 +100,10 @@ PROBLEMS: dict[type[SwitchboardError], Problem] = {
         HTTPStatus.TOO_MANY_REQUESTS, "client_limit", "This API key sends no more messages for now", _WINDOW_S
     ),
     DailyLimitError: Problem(HTTPStatus.TOO_MANY_REQUESTS, "daily_limit", "No more messages are sent today", _WINDOW_S),
+    # No use case lets it out today; the contract has no code of its own for it.
+    MonthSpentError: Problem(
+        HTTPStatus.SERVICE_UNAVAILABLE, "provider_unavailable", "The provider's month is used up", _WINDOW_S
+    ),
     ProviderError: Problem(
         HTTPStatus.SERVICE_UNAVAILABLE, "provider_unavailable", "The provider cannot be reached; nothing was sent", 5
     ),
@@ -129,7 +134,7 @@ def reply_to(error: SwitchboardError) -> Reply:
             headers["Idempotent-Replayed"] = "true"
         error = error.cause
     if isinstance(error, InvalidRequestError):
-        named["errors"] = [{"field": each.field, "message": each.message, "code": each.code} for each in error.problems]
+        named["errors"] = problems_json(error)
     if isinstance(error, ProviderError):
         named |= {
             name: value
@@ -139,9 +144,14 @@ def reply_to(error: SwitchboardError) -> Reply:
     problem = problem_of(error)
     if isinstance(error, WrongCodeError):
         named["attempts_left"] = error.attempts_left
-    if isinstance(error, LimitExceededError | VerificationOpenError):
+    if isinstance(error, LimitExceededError | MonthSpentError | VerificationOpenError):
         problem = replace(problem, retry_after_s=error.retry_after_s)
     return problem_reply(problem, headers=headers, named=named, detail=_detail(error))
+
+
+def problems_json(error: InvalidRequestError) -> list[dict[str, str]]:
+    """What was wrong with which field."""
+    return [{"field": each.field, "message": each.message, "code": each.code} for each in error.problems]
 
 
 def problem_reply(problem: Problem, *, headers: dict[str, str], named: dict[str, Any], detail: str) -> Reply:

@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from switchboard.domain.carriers import Carrier
 from switchboard.domain.delivery import StatusTable
-from switchboard.domain.errors import InvalidRequestError
+from switchboard.domain.errors import (
+    FieldProblem,
+    IdempotencyKeyReusedError,
+    InvalidRequestError,
+    RecipientLimitError,
+    SwitchboardError,
+)
 from switchboard.domain.instants import parse_instant, to_rfc3339
 from switchboard.domain.messages import Message, SmsStanding, SmsState
-from switchboard.domain.sms_requests import ComposedSms, SmsRequest
+from switchboard.domain.sms_requests import ComposedSms, SmsRequest, SmsRules, compose
 from switchboard.edge.bodies import BODY_LIMIT_BYTES, validated
 from switchboard.edge.http import InboundRequest, Reply
 from switchboard.edge.listings import cursor_of, parse_listing
+from switchboard.edge.problems import problem_of, problems_json
 from switchboard.usecases.query_orders import OrderFilter, OrderList, OrderView
 from switchboard.usecases.send_sms import SendSmsCommand
+from switchboard.usecases.send_sms_batch import Taken
 
+BATCH_LIMIT_BYTES = 1_048_576
 _TEXT_LIMIT = 10_000
 
 _Text = Annotated[str, StringConstraints(max_length=_TEXT_LIMIT)]
@@ -53,9 +63,36 @@ class SendSmsBody(BaseModel):
         )
 
 
+class SendSmsBatchBody(BaseModel):
+    """`POST /v1/sms/batch`. Each message is read for itself, so that one that is wrong stops no other."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    messages: Annotated[list[dict[str, Any]], Field(min_length=1, max_length=100)]
+
+
 def parse_send_body(request: InboundRequest) -> SendSmsBody:
     """Raises MalformedRequestError, PayloadTooLargeError, or InvalidRequestError with a problem a field."""
     return validated(SendSmsBody, request.json_object(limit_bytes=BODY_LIMIT_BYTES))
+
+
+def parse_batch(request: InboundRequest, *, rules: SmsRules) -> list[SendSmsCommand | InvalidRequestError]:
+    """What each message of a batch asks for, or what is wrong with it.
+
+    Raises MalformedRequestError, PayloadTooLargeError, or InvalidRequestError where it is no list of messages.
+    """
+    body = validated(SendSmsBatchBody, request.json_object(limit_bytes=BATCH_LIMIT_BYTES))
+    return [_batch_command(message, rules=rules, client=request.client) for message in body.messages]
+
+
+def _batch_command(message: dict[str, Any], *, rules: SmsRules, client: str) -> SendSmsCommand | InvalidRequestError:
+    try:
+        body = validated(SendSmsBody, message)
+        if body.dry_run:
+            raise InvalidRequestError(FieldProblem("dry_run", "is not for batches", "not_in_batch"))
+        return send_command(body, compose(body.request(), rules=rules), client=client, idempotency_key=None)
+    except InvalidRequestError as error:
+        return error
 
 
 def send_command(
@@ -129,6 +166,26 @@ def sent_reply(view: OrderView[Message, SmsStanding], *, statuses: StatusTable, 
         headers["Idempotent-Replayed"] = "true"
     status = HTTPStatus.ACCEPTED if waiting else HTTPStatus.CREATED
     return Reply(status, view_json(view, statuses=statuses), headers)
+
+
+_FIELD_OF: Final[dict[type[SwitchboardError], str]] = {RecipientLimitError: "to", IdempotencyKeyReusedError: "smsid"}
+
+
+def batch_reply(items: Sequence[Taken | SwitchboardError]) -> Reply:
+    """What became of each message, in the batch's order: its id and state, or what was wrong."""
+    taken = [item for item in items if isinstance(item, Taken)]
+    replayed = bool(taken) and all(item.replayed for item in taken)
+    headers = {"Idempotent-Replayed": "true"} if replayed else {}
+    return Reply(HTTPStatus.ACCEPTED, {"items": [_item_json(item) for item in items]}, headers)
+
+
+def _item_json(item: Taken | SwitchboardError) -> dict[str, Any]:
+    if isinstance(item, Taken):
+        return {"smsid": item.message.smsid, "state": item.state.value}
+    if isinstance(item, InvalidRequestError):
+        return {"errors": problems_json(item)}
+    problem = problem_of(item)
+    return {"errors": [{"field": _FIELD_OF.get(type(item), ""), "message": problem.title, "code": problem.code}]}
 
 
 def list_json(page: OrderList[Message, SmsStanding], *, statuses: StatusTable) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from switchboard.domain.orders import Claim, Order, Outcome
 
 R = TypeVar("R", bound=Order[Any])
+R_contra = TypeVar("R_contra", bound=Order[Any], contravariant=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +90,9 @@ class OrderStore(Protocol[R]):
         ...
 
 
-class Outbox(Protocol):
-    """The queue of orders to be submitted when there is room. It carries ids, never texts or numbers."""
+class Outbox(Protocol[R_contra]):
+    """The queues of orders to be submitted when there is room. They carry ids, never texts or numbers."""
 
-    def put(self, order_id: str, *, delay_s: int = 0) -> None:
-        """Raises StoreUnavailableError."""
+    def put(self, *orders: R_contra, delay_s: int = 0) -> None:
+        """Raises StoreUnavailableError: any of them may or may not be in their queues."""
         ...

@@ -31,3 +31,7 @@ class TallyStore(Protocol):
         All that is ever granted of one tally is `limit` at most.
         """
         ...
+
+    def read(self, tally: str) -> Mapping[str, int]:
+        """Every counter of the tally as it stands, for people to look at: no limit is kept by reading."""
+        ...

@@ -30,6 +30,7 @@ class MessageCodec(OrderCodec[Message]):
         return {
             "not_after": to_rfc3339(order.not_after) if order.not_after else None,
             "measure": asdict(order.measure) if order.measure else None,
+            "bulk": order.bulk or None,
         }
 
     def order_from(self, values: Mapping[str, Any], common: Mapping[str, Any]) -> Message:
@@ -39,6 +40,7 @@ class MessageCodec(OrderCodec[Message]):
             content=SmsContent(**content) if content else None,
             not_after=instant(values.get("not_after")),
             measure=TextMeasure(**{name: int(number) for name, number in measure.items()}) if measure else None,
+            bulk=values.get("bulk", False),
             reports=reports_in(values),
         )
 

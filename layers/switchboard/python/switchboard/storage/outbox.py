@@ -1,4 +1,4 @@
-"""The outbox queue in SQS: a smsid a message, and nothing else."""
+"""The outbox queues in SQS: a smsid a message, and nothing that tells whom it is for or what it says."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from switchboard.domain.instants import to_rfc3339
+from switchboard.domain.messages import Message
 from switchboard.storage.aws import store_errors
 
 if TYPE_CHECKING:
@@ -13,14 +15,22 @@ if TYPE_CHECKING:
 
 
 class SqsOutbox:
-    """An Outbox over one queue. `client` is called when first used: most sends never need it."""
+    """An Outbox of messages over two queues, so that nobody waits behind those that are `bulk`.
 
-    def __init__(self, *, client: Callable[[], SQSClient], queue_url: str) -> None:
+    `client` is called when first used: most sends never need it.
+    """
+
+    def __init__(self, *, client: Callable[[], SQSClient], queue_url: str, bulk_queue_url: str) -> None:
         self._client = client
         self._queue_url = queue_url
+        self._bulk_queue_url = bulk_queue_url
 
-    def put(self, order_id: str, *, delay_s: int = 0) -> None:
-        with store_errors("put into outbox"):
-            self._client().send_message(
-                QueueUrl=self._queue_url, MessageBody=json.dumps({"smsid": order_id}), DelaySeconds=delay_s
-            )
+    def put(self, *orders: Message, delay_s: int = 0) -> None:
+        for message in orders:
+            entry = {"smsid": message.smsid, "submit_before": to_rfc3339(message.submit_before)}
+            with store_errors("put into outbox"):
+                self._client().send_message(
+                    QueueUrl=self._bulk_queue_url if message.bulk else self._queue_url,
+                    MessageBody=json.dumps(entry),
+                    DelaySeconds=delay_s,
+                )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from botocore.exceptions import ClientError
 
@@ -13,6 +13,8 @@ from switchboard.storage.items import to_attributes
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+
+_NO_COUNTERS: Final = frozenset({"pk", "expires_at"})
 
 
 class DynamoDbTallyStore:
@@ -77,6 +79,12 @@ class DynamoDbTallyStore:
                 return 0
         # The last block may reach over the limit; that part of it is nobody's.
         return block - max(0, _number(answer["Attributes"], "taken") - limit)
+
+    def read(self, tally: str) -> Mapping[str, int]:
+        with store_errors("read tally"):
+            answer = self._client.get_item(TableName=self._table, Key=_key(tally), ConsistentRead=True)
+        item = answer.get("Item", {})
+        return {name: _number(item, name) for name in item if name not in _NO_COUNTERS}
 
 
 def _key(tally: str) -> dict[str, Any]:

@@ -31,20 +31,25 @@ class QueuedOutcome(StrEnum):
 
 
 class SendQueuedSms:
-    """The queue's verb. A delivery may come twice: the claim lets one of them submit."""
+    """The queues' verb. A delivery may come twice: the claim lets one of them submit.
+
+    `bulk_submission` has a gate that leaves room for those whom somebody waits for.
+    """
 
     def __init__(
         self,
         *,
         messages: MessageStore,
         submission: Submission[Message, Any],
-        outbox: Outbox,
+        bulk_submission: Submission[Message, Any],
+        outbox: Outbox[Message],
         clock: Clock,
         new_id: ClaimIds,
         put_back_delay_s: int,
     ) -> None:
         self._messages = messages
         self._submission = submission
+        self._bulk_submission = bulk_submission
         self._outbox = outbox
         self._clock = clock
         self._new_id = new_id
@@ -60,9 +65,10 @@ class SendQueuedSms:
         answer = insist(lambda: self._messages.claim(smsid, claim))
         if not answer.granted or answer.order is None:
             return QueuedOutcome.NOTHING_TO_DO
-        submitted = self._submission.run(answer.order, claim)
+        submission = self._bulk_submission if answer.order.bulk else self._submission
+        submitted = submission.run(answer.order, claim)
         if submitted.outcome.kind is OutcomeKind.NOT_SENT:
-            self._outbox.put(smsid, delay_s=self._delay_s(submitted.order))
+            self._outbox.put(submitted.order, delay_s=self._delay_s(submitted.order))
             ours = isinstance(submitted.error, AuthenticationFailedError | AddressBlockedError | QuotaExceededError)
             return QueuedOutcome.REFUSED_US if ours else QueuedOutcome.PUT_BACK
         return QueuedOutcome(submitted.outcome.kind.value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 
 from switchboard.domain.errors import FieldProblem, InvalidRequestError
@@ -55,7 +55,7 @@ class SendSms:
         if message.submit_before <= now:
             earlier = self._submit_once.replay_of_old(message)
             if earlier is None:
-                raise _too_late()
+                raise too_late()
             return earlier
         return self._submit_once(message, key_id=command.key_id if command.smsid is not None else None)
 
@@ -64,26 +64,34 @@ class SendSms:
         now = self._clock.now()
         message = self._new_message(command, now=now)
         if message.submit_before <= now:
-            raise _too_late()
+            raise too_late()
         self._submit_once.check(message)
 
     def _new_message(self, command: SendSmsCommand, *, now: datetime) -> Message:
-        latest = now + self._deadlines.submission_after_request
-        return Message(
-            id=command.smsid or command.key_id or self._new_id(),
-            client=command.client,
-            recipient=command.recipient,
-            fingerprint=fingerprint_of(command),
-            created_at=now,
-            submit_before=min(latest, command.not_after) if command.not_after else latest,
-            not_after=command.not_after,
-            content=command.content,
-            measure=command.measure,
-            claims=(Claim(id=self._new_id(), at=now),),
+        message = message_of(
+            command, smsid=command.smsid or command.key_id or self._new_id(), now=now, deadlines=self._deadlines
         )
+        return replace(message, claims=(Claim(id=self._new_id(), at=now),))
 
 
-def _too_late() -> InvalidRequestError:
+def message_of(command: SendSmsCommand, *, smsid: str, now: datetime, deadlines: Deadlines) -> Message:
+    """The message that the command asks for, nobody having a claim to it yet."""
+    latest = now + deadlines.submission_after_request
+    return Message(
+        id=smsid,
+        client=command.client,
+        recipient=command.recipient,
+        fingerprint=fingerprint_of(command),
+        created_at=now,
+        submit_before=min(latest, command.not_after) if command.not_after else latest,
+        not_after=command.not_after,
+        content=command.content,
+        measure=command.measure,
+    )
+
+
+def too_late() -> InvalidRequestError:
+    """For a message that may not be submitted any more."""
     return InvalidRequestError(FieldProblem("not_after", "has already passed", code="in_the_past"))
 
 

@@ -35,7 +35,7 @@ class SettleOverdue(Generic[R]):
         standing_of: Callable[[R, datetime], Standing[StrEnum]],
         next_due: Callable[[R], datetime | None],
         look_again_after: timedelta,
-        outbox: Outbox | None = None,
+        outbox: Outbox[R] | None = None,
     ) -> None:
         self._orders = orders
         self._clock = clock
@@ -60,7 +60,7 @@ class SettleOverdue(Generic[R]):
             return SweepAction.CLOSED
         overdue = due is not None and due <= now
         if overdue and standing.state == SubmissionState.QUEUED and self._outbox is not None:
-            self._outbox.put(order.id)
+            self._outbox.put(order)
             insist(lambda: self._orders.postpone(order, until=now + self._look_again_after))
             return SweepAction.REQUEUED
         if overdue and order.submission_open:

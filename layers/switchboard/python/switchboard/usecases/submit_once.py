@@ -50,7 +50,7 @@ class SubmitOnce(Generic[R]):
         clock: Clock,
         new_id: ClaimIds,
         standing_of: Callable[[R, datetime], Standing[StrEnum]],
-        outbox: Outbox | None = None,
+        outbox: Outbox[R] | None = None,
     ) -> None:
         self._orders = orders
         self._submission = submission
@@ -116,7 +116,7 @@ class SubmitOnce(Generic[R]):
         if self._outbox is None:
             raise AssertionError("only an order with an outbox is queued")
         try:
-            self._outbox.put(order.id)
+            self._outbox.put(order)
         except StoreUnavailableError:
             # It is written down as queued, and the sweep puts it into the queue when it is found waiting.
             return

@@ -1,0 +1,25 @@
+"""`POST /v1/sms/batch`: up to 100 messages for the slow lane, each taken or refused on its own."""
+
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from switchboard.bootstrap.send_sms_batch import application
+from switchboard.edge.bodies import parse_idempotency_key
+from switchboard.edge.endpoint import http_endpoint
+from switchboard.edge.http import InboundRequest, Reply
+from switchboard.edge.observability import logger, metrics
+from switchboard.edge.sms_api import batch_reply, parse_batch
+from switchboard.usecases.send_sms_batch import Taken
+
+
+@logger.inject_lambda_context(clear_state=True)
+@metrics.log_metrics(default_dimensions={"provider": "mediasms"})
+@http_endpoint
+def lambda_handler(request: InboundRequest, context: LambdaContext) -> Reply:
+    app = application()
+    client, key = request.client, parse_idempotency_key(request)
+    items = app.send(parse_batch(request, rules=app.rules), client=client, key=key)
+    queued = sum(isinstance(item, Taken) and not item.replayed for item in items)
+    logger.info("sms batch", items=len(items), queued=queued)
+    metrics.add_metric(name="SmsQueued", unit=MetricUnit.Count, value=queued)
+    return batch_reply(items)

@@ -1,0 +1,68 @@
+"""The application of `functions/query_status`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Final
+
+from switchboard.bootstrap.parts import CLOCK
+from switchboard.config import QueryStatusSettings, StatusSettings
+from switchboard.guard.gate import GateLimits
+from switchboard.guard.month_quota import TalliedMonthQuota
+from switchboard.storage import aws
+from switchboard.storage.status import DynamoDbLaneReader, DynamoDbObligationReader, SqsQueueReader
+from switchboard.storage.tallies import DynamoDbTallyStore
+from switchboard.usecases.query_status import QueryStatus, WatchedLane
+
+# Every kind of order whose silence the sweep decides (storage/messages.py and its like).
+_KINDS: Final = ("sms",)
+
+
+@cache
+def application() -> QueryStatus:
+    """Built once a container. Raises ConfigurationError."""
+    return query_status(QueryStatusSettings.load())
+
+
+def query_status(settings: StatusSettings) -> QueryStatus:
+    """Everything that there is to be asked."""
+    dynamodb = aws.dynamodb(timeout_s=settings.store_timeout_s)
+    tallies = DynamoDbTallyStore(client=dynamodb, table=settings.limits_table)
+    queues = {
+        "outbox": settings.outbox_queue_url,
+        "bulk": settings.bulk_queue_url,
+        "outbox_dead_letters": settings.outbox_dead_letter_queue_url,
+    }
+    return QueryStatus(
+        lanes=_lanes(settings),
+        lane_reader=DynamoDbLaneReader(client=dynamodb, table=settings.limits_table),
+        quotas={
+            "biztel": TalliedMonthQuota(
+                tallies=tallies,
+                provider="biztel",
+                limit=settings.biztel_requests_per_month,
+                reserve=settings.biztel_month_reserve,
+            ),
+        },
+        obligations=DynamoDbObligationReader(client=dynamodb, table=settings.state_table, kinds=_KINDS),
+        queues={name: SqsQueueReader(client=aws.sqs, queue_url=url) for name, url in queues.items()},
+        clock=CLOCK,
+    )
+
+
+def _lanes(settings: StatusSettings) -> Sequence[WatchedLane]:
+    """One line a provider that has a gate, with the limits of that gate."""
+    limits = {
+        "mediasms": GateLimits(requests_per_s=settings.mediasms_requests_per_s, in_flight=settings.in_flight_limit),
+    }
+    return [
+        WatchedLane(
+            provider=provider,
+            lane=f"{provider}#{settings.egress_address}",
+            requests_per_s=each.requests_per_s,
+            in_flight_limit=each.in_flight,
+            streak_limit=each.streak_limit,
+        )
+        for provider, each in limits.items()
+    ]

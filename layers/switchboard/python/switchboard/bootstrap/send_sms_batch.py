@@ -1,0 +1,48 @@
+"""The application of `functions/send_sms_batch`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cache
+from typing import Final
+
+from switchboard.bootstrap.limits import abuse_limits, overseas_prefixes
+from switchboard.bootstrap.messages import deadlines, message_store, outbox, sms_standing
+from switchboard.bootstrap.parts import CLOCK
+from switchboard.bootstrap.sender import new_id, submission
+from switchboard.config import SendSmsBatchSettings
+from switchboard.domain.sms_requests import SmsRules
+from switchboard.usecases.send_sms_batch import SendSmsBatch
+
+# One message may outlast it by as long as the store may take over it; API Gateway answers in our place after 29 s.
+_TIME_BUDGET: Final = timedelta(seconds=12)
+
+
+@dataclass(frozen=True, slots=True)
+class SendSmsBatchApplication:
+    """What the handler calls."""
+
+    rules: SmsRules
+    send: SendSmsBatch
+
+
+@cache
+def application() -> SendSmsBatchApplication:
+    """Built once a container. Raises ConfigurationError."""
+    settings = SendSmsBatchSettings.load()
+    messages = message_store(settings)
+    return SendSmsBatchApplication(
+        rules=SmsRules(long_sms=settings.long_sms, overseas_prefixes=overseas_prefixes(settings)),
+        send=SendSmsBatch(
+            messages=messages,
+            check=submission(settings, messages).check,
+            limits=abuse_limits(settings),
+            outbox=outbox(settings),
+            clock=CLOCK,
+            new_id=new_id,
+            deadlines=deadlines(settings),
+            standing_of=sms_standing(settings),
+            time_budget=_TIME_BUDGET,
+        ),
+    )

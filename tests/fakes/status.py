@@ -1,0 +1,40 @@
+"""What a status page reads, from the other fakes."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from switchboard.ports.lanes import LaneState
+from switchboard.ports.status import LaneReader, ObligationReader, QueueDepth, QueueReader
+from tests.fakes.messages import InMemoryMessageStore
+from tests.fakes.stores import InMemoryLaneStore
+
+
+class InMemoryLaneReader(LaneReader):
+    """Reads the lanes of an InMemoryLaneStore."""
+
+    def __init__(self, store: InMemoryLaneStore) -> None:
+        self._store = store
+
+    def read(self, lane: str) -> LaneState:
+        return self._store.lanes.get(lane, LaneState())
+
+
+class InMemoryObligationReader(ObligationReader):
+    """Reads what is open in an InMemoryMessageStore."""
+
+    def __init__(self, messages: InMemoryMessageStore) -> None:
+        self._messages = messages
+
+    def oldest_obligation(self) -> datetime | None:
+        return min((row.due for row in self._messages.rows.values() if row.due is not None), default=None)
+
+
+class FixedQueueReader(QueueReader):
+    """A queue whose depth does not change."""
+
+    def __init__(self, *, waiting: int = 0, delayed: int = 0, under_way: int = 0) -> None:
+        self._depth = QueueDepth(waiting=waiting, delayed=delayed, under_way=under_way)
+
+    def depth(self) -> QueueDepth:
+        return self._depth
