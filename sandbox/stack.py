@@ -23,6 +23,7 @@ _PARAMETERS: Final[Mapping[str, str]] = {
     # The emulator shares this machine with every function it runs: it may be slower than DynamoDB ever is.
     "StoreTimeoutSeconds": "10",
     "SlotWaitBudgetSeconds": "5",
+    "DefaultLines": "050-0000-0001,050-0000-0002",
 }
 """What the template is given here beside the providers' addresses."""
 

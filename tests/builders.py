@@ -8,7 +8,11 @@ from typing import Any
 from switchboard.domain.delivery import DeliveryReport
 from switchboard.domain.messages import Message, SmsContent, TextMeasure
 from switchboard.domain.orders import Claim, Deadlines, Outcome, OutcomeKind
+from switchboard.domain.phone_numbers import PhoneNumber
+from switchboard.domain.verification_requests import ComposedVerification
+from switchboard.domain.verifications import IvrNotice, Verification, VerificationLines, VerificationMode
 from switchboard.usecases.send_sms import SendSmsCommand
+from switchboard.usecases.start_verification import StartVerificationCommand
 from tests.fakes import START
 
 CLIENT = "client1"
@@ -17,6 +21,10 @@ OTHER_RECIPIENT = "+819000000002"
 CONTENT = SmsContent(text="text")
 DEADLINES = Deadlines()
 MINUTE = timedelta(minutes=1)
+LINE = "05000000001"
+OTHER_LINE = "05000000002"
+HOLDING_MINUTES = 10
+GRACE = 5 * MINUTE
 
 
 def a_message(smsid: str = "sms1", *, at: datetime = START, claim_id: str = "first", **facts: Any) -> Message:
@@ -54,3 +62,51 @@ def an_outcome(kind: OutcomeKind, *, at: datetime = START, code: str | None = No
 
 def a_report(status: str, smsid: str = "sms1", *, recipient: str | None = RECIPIENT) -> DeliveryReport:
     return DeliveryReport(smsid=smsid, status=status, recipient=recipient)
+
+
+def a_verification(
+    verification_id: str = "v1", *, at: datetime = START, claim_id: str = "first", **facts: Any
+) -> Verification:
+    """A call-in verification asked for, and claimed for the first time, at `at`."""
+    return Verification(
+        **{
+            "id": verification_id,
+            "client": CLIENT,
+            "recipient": RECIPIENT,
+            "fingerprint": "fingerprint",
+            "created_at": at,
+            "submit_before": at + 10 * MINUTE,
+            "claims": (Claim(id=claim_id, at=at),),
+            "mode": VerificationMode.CALL_IN,
+            "line": LINE,
+            "holding_minutes": HOLDING_MINUTES,
+            **facts,
+        }
+    )
+
+
+def a_start(*, key: str | None = None, client: str = CLIENT, **asked: Any) -> StartVerificationCommand:
+    """A request for a call-in verification on either of two lines."""
+    return StartVerificationCommand(
+        client=client,
+        asked=ComposedVerification(
+            **{
+                "recipient": PhoneNumber(e164=RECIPIENT),
+                "mode": VerificationMode.CALL_IN,
+                "lines": VerificationLines.MOBILE,
+                "line": None,
+                "candidates": (LINE, OTHER_LINE),
+                "holding_minutes": HOLDING_MINUTES,
+                "repeat_calls": None,
+                "content": None,
+                **asked,
+            }
+        ),
+        idempotency_key=key,
+    )
+
+
+def a_notice(**told: Any) -> IvrNotice:
+    """The news that the number called the line, without an id."""
+    usual = {"recipient": RECIPIENT, "line": LINE, "mode": VerificationMode.CALL_IN, "smsid": None}
+    return IvrNotice(**{**usual, **told})

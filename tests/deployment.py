@@ -40,6 +40,7 @@ TOKEN: Final = "a-webhook-token-that-opens-nothing-real"
 
 _USUAL: Final[Mapping[str, str]] = {
     "AllowPlainHttp": "true",
+    "DefaultLines": "050-0000-0001,050-0000-0002",
     # Most tests send to the same number over and over.
     "RecipientLimitPerMinute": "0",
     "RecipientLimitPerHour": "0",

@@ -27,4 +27,6 @@ def lambda_handler(request: InboundRequest, context: LambdaContext) -> Reply:
     received = app.receive(request)
     logger.info("delivery report", smsid=received.smsid, meaning=received.meaning, outcome=received.outcome)
     metrics.add_metric(name=METRICS[received.outcome], unit=MetricUnit.Count, value=1)
+    if received.authcode_unreadable:
+        metrics.add_metric(name="AuthcodesUnreadable", unit=MetricUnit.Count, value=1)
     return Reply(HTTPStatus.OK, "OK")

@@ -19,12 +19,21 @@ from switchboard.ports.lanes import LaneStore
 from switchboard.ports.messages import MessageStore
 from switchboard.ports.reports import CallbackVault
 from switchboard.ports.tallies import TallyStore
+from switchboard.ports.verifications import CallStore, CodeStore, VerificationStore
+from switchboard.storage.calls import DynamoDbCallStore, DynamoDbCodeStore
 from switchboard.storage.lanes import DynamoDbLaneStore
 from switchboard.storage.messages import DynamoDbMessageStore
 from switchboard.storage.tallies import DynamoDbTallyStore
 from switchboard.storage.vault import S3CallbackVault
-from tests.builders import DEADLINES
-from tests.fakes import InMemoryCallbackVault, InMemoryLaneStore, InMemoryMessageStore, InMemoryTallyStore
+from switchboard.storage.verifications import DynamoDbVerificationStore
+from tests.builders import DEADLINES, GRACE
+from tests.fakes import (
+    InMemoryCallbackVault,
+    InMemoryLaneStore,
+    InMemoryMessageStore,
+    InMemoryTallyStore,
+    InMemoryVerificationStore,
+)
 from tests.tables import limits_table, state_table
 
 if TYPE_CHECKING:
@@ -49,6 +58,15 @@ class Aws:
     def unique(self, stem: str) -> str:
         """A name that no other test uses."""
         return f"{stem}-{next(self.numbers)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Verifications:
+    """The three stores over one table of verifications."""
+
+    store: VerificationStore
+    calls: CallStore
+    codes: CodeStore
 
 
 @contextmanager
@@ -97,6 +115,26 @@ def messages(request: pytest.FixtureRequest) -> MessageStore:
         return InMemoryMessageStore(deadlines=DEADLINES)
     store: MessageStore = request.getfixturevalue("dynamodb_messages")
     return store
+
+
+@pytest.fixture
+def dynamodb_verifications(aws: Aws, state_table_name: str) -> DynamoDbVerificationStore:
+    return DynamoDbVerificationStore(
+        client=aws.dynamodb, table=state_table_name, deadlines=DEADLINES, grace=GRACE, retention=RETENTION
+    )
+
+
+@pytest.fixture(params=IMPLEMENTATIONS)
+def kept(request: pytest.FixtureRequest) -> Verifications:
+    if request.param == "in memory":
+        fake = InMemoryVerificationStore(grace=GRACE, deadlines=DEADLINES)
+        return Verifications(fake, fake, fake)
+    aws, table = request.getfixturevalue("aws"), request.getfixturevalue("state_table_name")
+    return Verifications(
+        request.getfixturevalue("dynamodb_verifications"),
+        DynamoDbCallStore(client=aws.dynamodb, table=table),
+        DynamoDbCodeStore(client=aws.dynamodb, table=table, retention=RETENTION),
+    )
 
 
 @pytest.fixture

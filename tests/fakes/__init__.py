@@ -8,6 +8,7 @@ from tests.fakes.provider import Ending, ScriptedProvider, provider_error
 from tests.fakes.status import FixedQueueReader, InMemoryLaneReader, InMemoryObligationReader
 from tests.fakes.stores import InMemoryCallbackVault, InMemoryLaneStore, InMemoryOutbox
 from tests.fakes.time import START, CountingIds, FixedClock
+from tests.fakes.verifications import InMemoryVerificationStore
 
 __all__ = [
     "START",
@@ -24,6 +25,7 @@ __all__ = [
     "InMemoryOrderStore",
     "InMemoryOutbox",
     "InMemoryTallyStore",
+    "InMemoryVerificationStore",
     "NoLimits",
     "OpenGate",
     "ScriptedGate",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
+from typing import Protocol, TypeVar
 
 from switchboard.domain.errors import SubmissionFailedError
 from switchboard.domain.messages import Message, SmsState
@@ -11,9 +12,19 @@ from switchboard.domain.orders import OutcomeKind
 from switchboard.usecases.submit_once import Placed
 from tests.fakes import Ending
 from tests.harness.schedules import Schedule
-from tests.harness.stepping import CRASHES, Fault, History, play
+from tests.harness.stepping import CRASHES, Actor, Fault, History, play
 from tests.harness.world import StuckError, World
 from tests.systems import Parts
+
+
+class Playable(Protocol):
+    """What has invocations to be played against each other."""
+
+    @property
+    def actors(self) -> Sequence[Actor]: ...
+
+
+W = TypeVar("W", bound=Playable)
 
 _STORE_FAILURES_BORNE = 1
 _STORE_FAILURES = {Fault.NOT_APPLIED, Fault.ANSWER_LOST}
@@ -38,12 +49,19 @@ def explore(
     Raises ViolationError, with the history as a note.
     """
     chosen = parts or Parts()
+    return explore_worlds(lambda: scenario(chosen), schedules, faults=faults, check=_check)
+
+
+def explore_worlds(
+    make: Callable[[], W], schedules: Iterable[Schedule], *, faults: int, check: Callable[[W, History], None]
+) -> int:
+    """The same for any world, each made anew by `make` and held against its promises by `check`."""
     histories = 0
     for schedule in schedules:
-        world, history = scenario(chosen), History()
+        world, history = make(), History()
         try:
             play(world.actors, schedule, history, faults=faults)
-            _check(world, history)
+            check(world, history)
         except AssertionError as error:
             error.add_note(str(history))
             raise
@@ -54,7 +72,7 @@ def explore(
 def _check(world: World, history: History) -> None:
     if world.message is None:
         _settle(world)
-        _demand(not world.provider.submissions, "I2", "submitted without a stored claim")
+        demand(not world.provider.submissions, "I2", "submitted without a stored claim")
         return
     _check_now(world, world.message, {fault for _, _, fault in history}, history)
     _check_what_was_told(world)
@@ -62,31 +80,31 @@ def _check(world: World, history: History) -> None:
     _settle(world)
     message = world.message
     standing = world.standing()
-    _demand(len(world.provider.decided) <= 1, "I1", f"{len(world.provider.decided)} submissions")
-    _demand(not awaited or len(world.provider.taken) == 1, "I2", "it was queued, and was never sent")
-    _demand(standing.final or standing.state is SmsState.UNKNOWN, "I2", f"stuck as {standing}")
-    _demand(message.content is None, "I2", "its text is kept though all is decided")
+    demand(len(world.provider.decided) <= 1, "I1", f"{len(world.provider.decided)} submissions")
+    demand(not awaited or len(world.provider.taken) == 1, "I2", "it was queued, and was never sent")
+    demand(standing.final or standing.state is SmsState.UNKNOWN, "I2", f"stuck as {standing}")
+    demand(message.content is None, "I2", "its text is kept though all is decided")
     stored = {report.status for report in message.own_reports}
-    _demand(world.acknowledged <= stored, "I5", f"{world.acknowledged - stored} acknowledged and not stored")
+    demand(world.acknowledged <= stored, "I5", f"{world.acknowledged - stored} acknowledged and not stored")
     if stored:
-        _demand(standing.state is _last_word(stored), "I6", f"{stored} read as {standing.state}")
+        demand(standing.state is _last_word(stored), "I6", f"{stored} read as {standing.state}")
 
 
 def _check_now(world: World, message: Message, faults: set[object], history: History) -> None:
     standing, row = world.standing(), world.row
     decided = world.provider.decided
-    _demand(len(decided) <= 1, "I1", f"{len(decided)} submissions")
-    _demand(standing.final or (row is not None and row.due is not None), "I2", "nobody will look at it again")
+    demand(len(decided) <= 1, "I1", f"{len(decided)} submissions")
+    demand(standing.final or (row is not None and row.due is not None), "I2", "nobody will look at it again")
     store_failures = sum(1 for _, _, fault in history if fault in _STORE_FAILURES)
     if store_failures <= _STORE_FAILURES_BORNE and not faults.intersection(CRASHES):
         without = {claim.id for claim in message.claims} - message.outcomes.keys() - message.silences.keys()
-        _demand(not without, "I2", "a claim came to nothing though nobody died")
+        demand(not without, "I2", "a claim came to nothing though nobody died")
     if decided:
-        _demand(not message.known_unsent, "I3", "counts as unsent, and may have been sent")
+        demand(not message.known_unsent, "I3", "counts as unsent, and may have been sent")
     if world.provider.taken:
-        _demand(standing.state not in _DENIALS, "I3", f"was sent, and is called {standing.state}")
+        demand(standing.state not in _DENIALS, "I3", f"was sent, and is called {standing.state}")
     if faults.intersection(_LOST) and not message.own_reports and decided:
-        _demand(standing.state in _UNDECIDED, "I3", f"its answer was lost, and it is called {standing.state}")
+        demand(standing.state in _UNDECIDED, "I3", f"its answer was lost, and it is called {standing.state}")
 
 
 def _check_what_was_told(world: World) -> None:
@@ -94,9 +112,9 @@ def _check_what_was_told(world: World) -> None:
         if isinstance(answer, Placed) and not answer.replayed:
             outcome = answer.order.last_outcome
             accepted = outcome is not None and outcome.kind is OutcomeKind.ACCEPTED
-            _demand(not accepted or bool(world.provider.taken), "I3", "called accepted, and was not")
+            demand(not accepted or bool(world.provider.taken), "I3", "called accepted, and was not")
     if world.told and all(answer is SubmissionFailedError for answer in world.told):
-        _demand(not world.provider.taken, "I3", "every caller was told that it was not accepted, and it was")
+        demand(not world.provider.taken, "I3", "every caller was told that it was not accepted, and it was")
 
 
 def _settle(world: World) -> None:
@@ -117,6 +135,6 @@ def _last_word(statuses: set[str]) -> SmsState:
     return SmsState.UNDELIVERED if "18" in statuses else SmsState.EXPIRED
 
 
-def _demand(kept: bool, promise: str, what: str) -> None:
+def demand(kept: bool, promise: str, what: str) -> None:
     if not kept:
         raise ViolationError(promise, what)

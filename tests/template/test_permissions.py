@@ -16,7 +16,7 @@ from tests.translated_template import (
 )
 
 FUNCTIONS: Final = sorted(function_folders())
-SENDERS: Final = {"SendSms", "SendQueuedSms"}
+SENDERS: Final = {"SendSms", "SendQueuedSms", "StartVerification"}
 LAMBDAS_OWN_POLICIES: Final = {
     "arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole",
     "arn:aws:iam::aws:policy/service-role/AWSLambdaVPCAccessExecutionRole",
@@ -75,7 +75,7 @@ def test_each_secret_is_read_by_those_who_need_it_and_by_nobody_else() -> None:
     names = {name: properties["Name"]["Fn::Sub"] for name, properties in secrets.items()}
     assert readers == {
         names["MediaSmsSecret"]: SENDERS,
-        names["WebhookTokensSecret"]: {"MediasmsDeliveryWebhook"},
+        names["WebhookTokensSecret"]: {"MediasmsDeliveryWebhook", "MediasmsIvrWebhook"},
     }
 
 

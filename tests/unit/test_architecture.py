@@ -60,6 +60,16 @@ def test_the_domain_needs_the_standard_library_and_itself(path: Path) -> None:
     ("application", "unwanted"),
     [
         ("mediasms_delivery_webhook", {"pydantic", "switchboard.providers.transport", "switchboard.edge.sms_api"}),
+        (
+            "mediasms_ivr_webhook",
+            {
+                "pydantic",
+                "switchboard.providers.transport",
+                "switchboard.edge.verification_api",
+                "switchboard.storage.verifications",
+            },
+        ),
+        ("check_verification", {"switchboard.providers.transport", "switchboard.providers.mediasms.client"}),
         ("query", {"switchboard.providers.transport", "switchboard.providers.mediasms.client"}),
         ("query_status", {"pydantic", "switchboard.providers.transport", "switchboard.providers.mediasms.client"}),
         ("sweep_overdue", {"pydantic", "switchboard.providers.transport", "switchboard.providers.mediasms.client"}),

@@ -18,6 +18,7 @@ GOOD = {
     "DELIVERY_WINDOW_HOURS": "72",
     "QUEUE_VALIDITY_HOURS": "0.5",
     "REQUEUE_MINUTES": "15",
+    "LEASE_GRACE_MINUTES": "5",
 }
 ALL_SETTINGS = [
     each
@@ -44,6 +45,7 @@ def test_values_have_the_kinds_that_they_are_used_as() -> None:
         delivery_window_hours=72.0,
         queue_validity_hours=0.5,
         requeue_minutes=15.0,
+        lease_grace_minutes=5.0,
     )
     assert settings.retention.days == 90
 

@@ -22,6 +22,7 @@ def provider_error(kind: type[ProviderError]) -> ProviderError:
     return kind(CANARY, provider="mediasms", operation="send_sms", provider_code="550", request_id="r-1")
 
 
+NAMES: Final = {"verification_id": "v1"}
 CASES: Final[dict[type[SwitchboardError], tuple[SwitchboardError, int, str]]] = {
     errors.InvalidRequestError: (errors.InvalidRequestError(FieldProblem("to", "is odd")), 422, "invalid_request"),
     errors.IdempotencyKeyReusedError: (
@@ -45,6 +46,15 @@ CASES: Final[dict[type[SwitchboardError], tuple[SwitchboardError, int, str]]] = 
     ),
     errors.ClientLimitError: (errors.ClientLimitError("enough for an hour", retry_after_s=17), 429, "client_limit"),
     errors.DailyLimitError: (errors.DailyLimitError("enough for a day", retry_after_s=17), 429, "daily_limit"),
+    errors.VerificationOpenError: (
+        errors.VerificationOpenError("another has it", {}, retry_after_s=17),
+        409,
+        "verification_open",
+    ),
+    errors.CodeNotReadyError: (errors.CodeNotReadyError("not yet", NAMES), 409, "code_not_ready"),
+    errors.WrongCodeError: (errors.WrongCodeError("another", NAMES, attempts_left=2), 422, "wrong_code"),
+    errors.VerificationExpiredError: (errors.VerificationExpiredError("over", NAMES), 410, "verification_expired"),
+    errors.TooManyAttemptsError: (errors.TooManyAttemptsError("enough", NAMES), 429, "too_many_attempts"),
     errors.MonthSpentError: (
         errors.MonthSpentError("enough for a month", provider="biztel", retry_after=START + timedelta(9), at=START),
         503,
@@ -82,6 +92,8 @@ NEVER_LEAVES: Final = {
 """Groups, a wrapper, and what a use case turns into a state before anybody sees it."""
 
 TRYING_AGAIN_HELPS: Final = {
+    errors.VerificationOpenError,
+    errors.CodeNotReadyError,
     errors.RequestInProgressError,
     errors.StoreError,
     errors.StoreUnavailableError,
@@ -133,6 +145,12 @@ def test_retry_after_stands_where_trying_again_helps_and_nowhere_else(kind: type
 
     assert ("Retry-After" in headers) == (kind in TRYING_AGAIN_HELPS)
     assert all(value.isdigit() and int(value) > 0 for name, value in headers.items() if name == "Retry-After")
+
+
+def test_a_wrong_code_says_how_many_may_still_be_tried() -> None:
+    body = body_of(reply_to(errors.WrongCodeError("another", NAMES, attempts_left=2)))
+
+    assert (body["verification_id"], body["attempts_left"]) == ("v1", 2)
 
 
 @pytest.mark.parametrize("kind", [errors.RecipientLimitError, errors.ClientLimitError, errors.DailyLimitError])

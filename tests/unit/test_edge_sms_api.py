@@ -13,15 +13,10 @@ from switchboard.domain.carriers import Carrier
 from switchboard.domain.errors import InvalidRequestError
 from switchboard.domain.messages import SmsState
 from switchboard.domain.sms_requests import SmsRules, compose
+from switchboard.edge.bodies import parse_idempotency_key
 from switchboard.edge.http import InboundRequest
-from switchboard.edge.sms_api import (
-    cursor_of,
-    parse_filter,
-    parse_idempotency_key,
-    parse_send_body,
-    preflight_json,
-    send_command,
-)
+from switchboard.edge.listings import cursor_of
+from switchboard.edge.sms_api import parse_filter, parse_send_body, preflight_json, send_command
 from tests.events import load_event, with_headers, with_query
 
 GOOD = {"to": "090-0000-0001", "text": "はい"}

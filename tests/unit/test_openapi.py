@@ -13,6 +13,7 @@ import pytest
 import yaml
 from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import validate
+from pydantic import BaseModel
 
 from switchboard.domain.carriers import Carrier
 from switchboard.domain.delivery import DeliveryMeaning, ReportFact
@@ -23,28 +24,46 @@ from switchboard.domain.errors import (
     RefusedError,
     SubmissionFailedError,
     WebhookUnreadableError,
+    WrongCodeError,
 )
 from switchboard.domain.messages import Message, SmsStanding, SmsState, TextMeasure
-from switchboard.domain.orders import OutcomeKind
+from switchboard.domain.orders import OutcomeKind, Standing
 from switchboard.domain.shift_jis import RefusalCode
 from switchboard.domain.sms_requests import SmsRequest, SmsRules, compose
+from switchboard.domain.verifications import VerificationLines, VerificationMode, VerificationState
 from switchboard.edge.http import Reply
 from switchboard.edge.problems import PROBLEMS, UNEXPECTED, reply_to
 from switchboard.edge.sms_api import SendSmsBody, list_json, parse_filter, preflight_json, sent_reply, view_json
 from switchboard.edge.status_api import status_json
+from switchboard.edge.verification_api import (
+    CheckVerificationBody,
+    StartVerificationBody,
+    started_reply,
+    verification_json,
+    verifications_json,
+)
 from switchboard.ports.quotas import QuotaUsage
 from switchboard.ports.status import QueueDepth
 from switchboard.providers.mediasms.codes import DELIVERY_STATUSES
 from switchboard.usecases.query_orders import OrderList, OrderView
 from switchboard.usecases.query_status import ProviderStatus, Status
-from tests.builders import a_message, an_outcome
+from tests.builders import a_message, a_verification, an_outcome
 from tests.deployment import Deployment, HttpAnswer, deployed
 from tests.events import cases_of, load_event
 from tests.fakes import START
 from tests.translated_template import ROOT, source
 
 METHODS: Final = frozenset({"get", "put", "post", "delete", "patch", "head", "options", "trace"})
-HTTP_FUNCTIONS: Final = ("send_sms", "send_sms_batch", "query", "query_status", "mediasms_delivery_webhook")
+HTTP_FUNCTIONS: Final = (
+    "send_sms",
+    "send_sms_batch",
+    "query",
+    "query_status",
+    "mediasms_delivery_webhook",
+    "start_verification",
+    "check_verification",
+    "mediasms_ivr_webhook",
+)
 OUR_HEADERS: Final = frozenset({"Location", "Idempotent-Replayed", "Retry-After"})
 
 
@@ -208,6 +227,9 @@ def test_a_message_may_be_asked_for_in_exactly_the_documented_fields() -> None:
     [
         ("SmsState", None, {each.value for each in SmsState}),
         ("Carrier", None, {each.value for each in Carrier}),
+        ("VerificationState", None, {each.value for each in VerificationState}),
+        ("VerificationMode", None, {each.value for each in VerificationMode}),
+        ("VerificationLines", None, {each.value for each in VerificationLines}),
         ("DeliveryReport", "meaning", {each.value for each in DeliveryMeaning}),
         (
             "TextProblem",
@@ -223,10 +245,46 @@ def test_each_closed_vocabulary_is_the_codes_own(name: str, field: str | None, v
     assert len(rule["enum"]) == len(values)
 
 
-def test_every_state_is_explained() -> None:
-    explained = schema("SmsState")["description"]
+@pytest.mark.parametrize("name", ["SmsState", "VerificationState"])
+def test_every_state_is_explained(name: str) -> None:
+    explained = schema(name)["description"]
 
-    assert [line.split("`")[1] for line in explained.splitlines()] == schema("SmsState")["enum"]
+    assert [line.split("`")[1] for line in explained.splitlines()] == schema(name)["enum"]
+
+
+@pytest.mark.parametrize(
+    ("name", "model"), [("StartVerification", StartVerificationBody), ("CheckVerification", CheckVerificationBody)]
+)
+def test_verifications_are_asked_for_in_exactly_the_documented_fields(name: str, model: type[BaseModel]) -> None:
+    documented, accepted = schema(name), model.model_json_schema()
+
+    assert set(documented["properties"]) == set(accepted["properties"])
+    assert documented["required"] == accepted["required"]
+    assert documented["additionalProperties"] is accepted["additionalProperties"] is False
+    for field, rule in accepted["properties"].items():
+        shown = documented["properties"][field]
+        assert alternatives(shown, root=document()) == alternatives(rule, root=accepted), field
+
+
+@pytest.mark.parametrize(
+    "facts", [{}, {"called_at": START}, {"late_call_at": START, "mode": VerificationMode.CALL_OUT, "repeat_calls": 1}]
+)
+def test_a_verification_is_shown_in_exactly_the_documented_fields(facts: dict[str, Any]) -> None:
+    view = OrderView(order=a_verification(**facts), standing=Standing(VerificationState.PENDING, final=False))
+    shown = verification_json(view)
+
+    assert_valid(shown, schema("Verification"))
+    assert set(shown) == set(schema("Verification")["properties"]) == set(schema("Verification")["required"])
+    listed = verifications_json(OrderList(items=[view], next_position="position"))
+    assert_valid(listed, schema("VerificationList"))
+    assert set(listed) == set(schema("VerificationList")["properties"])
+
+
+@pytest.mark.parametrize("state", VerificationState)
+def test_the_answer_to_a_start_has_a_documented_status_and_documented_headers(state: VerificationState) -> None:
+    view = OrderView(order=a_verification(), standing=Standing(state, final=False))
+
+    assert_documented(started_reply(view, replayed=True), operations()["/v1/verifications", "post"])
 
 
 @pytest.mark.parametrize("message", [full_message(), a_message(measure=None)], ids=["full", "bare"])
@@ -346,6 +404,7 @@ def test_a_problem_names_nothing_that_is_not_documented() -> None:
     )
     replies = [
         reply_to(SubmissionFailedError(refused, {"smsid": "sms1"}, replayed=True)),
+        reply_to(WrongCodeError("another", {"verification_id": "v1"}, attempts_left=2)),
         reply_to(InvalidRequestError(FieldProblem("to", "is empty"))),
     ]
     members: set[str] = set()

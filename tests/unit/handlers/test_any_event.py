@@ -30,7 +30,27 @@ MEMBERS: Final = (
 
 _NAMES = st.one_of(
     any_text(max_size=30),
-    st.sampled_from(["to", "state", "since", "until", "limit", "cursor", "smsid", "SMSID", "status", "mobilenumber"]),
+    st.sampled_from(
+        [
+            "to",
+            "mode",
+            "lines",
+            "line",
+            "code",
+            "holding_minutes",
+            "ipphone",
+            "method",
+            "state",
+            "since",
+            "until",
+            "limit",
+            "cursor",
+            "smsid",
+            "SMSID",
+            "status",
+            "mobilenumber",
+        ]
+    ),
     st.sampled_from(["text", "template_id", "text_au", "sender", "carrier", "not_after", "dry_run", "authcode"]),
 )
 _VALUES = st.one_of(
@@ -84,7 +104,9 @@ def requests(draw: st.DrawFn, function: str) -> Event:
         )
     if function == "query" and draw(st.booleans()):
         event["pathParameters"] = {"smsid": draw(_VALUES)}
-    if function == "mediasms_delivery_webhook" and draw(st.booleans()):
+    if function == "check_verification" and draw(st.booleans()):
+        event["pathParameters"] = {"verification_id": draw(_VALUES)}
+    if function.startswith("mediasms_") and draw(st.booleans()):
         event["pathParameters"] = {"token": draw(_VALUES)}
     for member in draw(st.lists(st.sampled_from(MEMBERS), max_size=2)):
         if draw(st.booleans()):
@@ -150,3 +172,28 @@ def test_any_request_for_the_status(stack: Deployment, event: Event) -> None:
 @example(event={})
 def test_any_callback(stack: Deployment, event: Event) -> None:
     assert_is_answered(stack, "mediasms_delivery_webhook", event)
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@given(event=requests("start_verification"))
+@example(event=with_body("start_verification", b'{"to": "1", "mode": ' + b"9" * 4_000 + b"}", case="call_in"))
+@example(event={})
+def test_any_request_to_verify(stack: Deployment, event: Event) -> None:
+    assert_is_answered(stack, "start_verification", event)
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@given(event=requests("check_verification"))
+@example(event=load_event("check_verification", "unknown_id", pathParameters=None))
+@example(event=load_event("check_verification", "unknown_id", pathParameters={"verification_id": "x" * 8_000}))
+@example(event={})
+def test_any_request_to_check(stack: Deployment, event: Event) -> None:
+    assert_is_answered(stack, "check_verification", event)
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@given(event=requests("mediasms_ivr_webhook"))
+@example(event=with_body("mediasms_ivr_webhook", b"mobilenumber=0&ipphone=%00&method=4", case="post_form"))
+@example(event={})
+def test_any_news_of_a_call(stack: Deployment, event: Event) -> None:
+    assert_is_answered(stack, "mediasms_ivr_webhook", event)

@@ -79,7 +79,8 @@ def with_canaries(event: Event) -> Event:
     event = event | {"requestContext": {**context, "identity": identity}}
     if event["pathParameters"] and "token" in event["pathParameters"]:
         token = CANARIES["webhook token"]
-        event = event | {"pathParameters": {"token": token}, "path": f"/webhooks/mediasms/{token}/delivery"}
+        path = event["resource"].replace("{token}", token)
+        event = event | {"pathParameters": {"token": token}, "path": path}
     text = json.dumps(event, ensure_ascii=False).replace("09000000001", "09000007351").replace("090-0000-0001", NUMBER)
     replaced: Event = json.loads(text)
     return replaced
@@ -138,6 +139,35 @@ def queries() -> Iterator[Event]:
     yield load_event("query", "one", pathParameters={"smsid": CANARIES["body"]})
 
 
+def verifying() -> Iterator[tuple[str, Iterator[Event]]]:
+    """Starts, codes and calls with canaries in them."""
+    start = {"to": NUMBER, "mode": "sms_and_call_in", "text": CANARIES["text"]}
+    asked: list[dict[str, str]] = [
+        {},
+        {"to": NUMBER + "0"},
+        {"line": NUMBER},
+        {"text": CANARIES["text"] + "😀"},
+        {"mode": CANARIES["body"]},
+    ]
+    yield "start_verification", (load_event("start_verification", "call_in", body={**start, **each}) for each in asked)
+    codes: tuple[object, ...] = (CANARIES["authcode"], [CANARIES["authcode"]], CANARIES["authcode"] * 9)
+    yield "check_verification", (load_event("check_verification", "unknown_id", body={"code": each}) for each in codes)
+    called = {"mobilenumber": NUMBER, "ipphone": "05000000001", "method": "2", "smstext": CANARIES["text"]}
+    calls: list[dict[str, str]] = [
+        {},
+        {"method": CANARIES["body"]},
+        {"ipphone": NUMBER},
+        {"smsid": CANARIES["body"]},
+    ]
+    yield (
+        "mediasms_ivr_webhook",
+        (
+            load_event("mediasms_ivr_webhook", "post_form", body=urlencode({**called, **each}).encode())
+            for each in calls
+        ),
+    )
+
+
 def everything() -> Iterator[tuple[str, Event]]:
     for function in (
         "send_sms",
@@ -146,6 +176,9 @@ def everything() -> Iterator[tuple[str, Event]]:
         "query_status",
         "send_queued_sms",
         "sweep_overdue",
+        "start_verification",
+        "check_verification",
+        "mediasms_ivr_webhook",
     ):
         for case in cases_of(function):
             yield function, with_canaries(load_event(function, case))
@@ -153,7 +186,8 @@ def everything() -> Iterator[tuple[str, Event]]:
         "query_status",
         with_canaries(with_query(load_event("query_status", "status"), (CANARIES["unknown member"], NUMBER))),
     )
-    for function, events in (("send_sms", sends()), ("mediasms_delivery_webhook", callbacks()), ("query", queries())):
+    crafted = [("send_sms", sends()), ("mediasms_delivery_webhook", callbacks()), ("query", queries()), *verifying()]
+    for function, events in crafted:
         for event in events:
             yield function, with_canaries(event)
 

@@ -64,6 +64,7 @@ class StateSettings(Settings):
     delivery_window_hours: float
     queue_validity_hours: float
     requeue_minutes: float
+    lease_grace_minutes: float
 
     @property
     def retention(self) -> timedelta:
@@ -77,7 +78,7 @@ class OutboxSettings(Settings):
     bulk_queue_url: str
 
 
-class SenderSettings(StateSettings, OutboxSettings):
+class MediaSmsSettings(StateSettings):
     """Whoever submits to MediaSMS."""
 
     limits_table: str
@@ -97,16 +98,26 @@ class SenderSettings(StateSettings, OutboxSettings):
     long_sms: bool
 
 
-class SendSmsSettings(SenderSettings):
-    """`functions/send_sms`."""
+class SenderSettings(MediaSmsSettings, OutboxSettings):
+    """Whoever submits messages."""
 
-    overseas_prefixes: tuple[str, ...]
+
+class AbuseLimitSettings(Settings):
+    """Whoever submits for a caller."""
+
+    limits_table: str
     exempt_numbers: tuple[str, ...]
     recipient_limit_per_minute: int
     recipient_limit_per_hour: int
     recipient_limit_per_day: int
     client_limit_per_hour: int
     daily_limit: int
+
+
+class SendSmsSettings(SenderSettings, AbuseLimitSettings):
+    """`functions/send_sms`."""
+
+    overseas_prefixes: tuple[str, ...]
 
 
 class SendSmsBatchSettings(SendSmsSettings):
@@ -158,3 +169,23 @@ class SweepOverdueSettings(StateSettings, OutboxSettings):
     """`functions/sweep_overdue`."""
 
     quarantine_bucket: str
+
+
+class StartVerificationSettings(MediaSmsSettings, AbuseLimitSettings):
+    """`functions/start_verification`. `verification_methods` are `mode=method`."""
+
+    verification_lines: tuple[str, ...]
+    verification_minutes: int
+    verification_methods: tuple[str, ...]
+    allow_undocumented_methods: bool
+
+
+class CheckVerificationSettings(StateSettings):
+    """`functions/check_verification`."""
+
+
+class MediaSmsIvrWebhookSettings(StateSettings):
+    """`functions/mediasms_ivr_webhook`."""
+
+    quarantine_bucket: str
+    webhook_tokens_secret_name: str

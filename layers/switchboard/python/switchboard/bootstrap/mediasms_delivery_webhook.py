@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
 from switchboard.bootstrap.parts import CLOCK, secret
 from switchboard.config import MediaSmsDeliveryWebhookSettings
+from switchboard.domain.codes import SALT_BYTES
 from switchboard.domain.errors import WebhookUnreadableError
 from switchboard.edge.http import InboundRequest
 from switchboard.edge.webhooks import as_it_came, authenticate, read_params
 from switchboard.providers.mediasms.codes import DELIVERY_STATUSES
-from switchboard.providers.mediasms.webhooks import parse_delivery_report
+from switchboard.providers.mediasms.webhooks import parse_delivery_notification
 from switchboard.storage import aws
+from switchboard.storage.calls import DynamoDbCodeStore
 from switchboard.storage.reports import DynamoDbReportStore
 from switchboard.storage.vault import S3CallbackVault
+from switchboard.usecases.record_delivery_notification import RecordDeliveryNotification
 from switchboard.usecases.record_delivery_report import QuarantineCallback, RecordDeliveryReport
 
 
@@ -26,6 +30,7 @@ class ReceivedReport:
     outcome: str
     smsid: str | None = None
     meaning: str | None = None
+    authcode_unreadable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +38,7 @@ class DeliveryWebhookApplication:
     """What the handler calls."""
 
     live_tokens: Callable[[], object]
-    record: RecordDeliveryReport
+    record: RecordDeliveryNotification
     quarantine: QuarantineCallback
 
     def authenticate(self, request: InboundRequest) -> None:
@@ -43,13 +48,18 @@ class DeliveryWebhookApplication:
     def receive(self, request: InboundRequest) -> ReceivedReport:
         """What came, and where it went. Raises StoreUnavailableError if it could not be kept anywhere."""
         try:
-            report = parse_delivery_report(read_params(request))
+            notification = parse_delivery_notification(read_params(request))
         except WebhookUnreadableError as error:
             self.quarantine(as_it_came(request, route="mediasms_delivery"), reason=str(error))
             return ReceivedReport(outcome="quarantined")
-        outcome = self.record(report)
-        meaning = DELIVERY_STATUSES[report.status].meaning
-        return ReceivedReport(outcome=outcome.value, smsid=report.smsid, meaning=meaning)
+        outcome = self.record(notification)
+        report = notification.report
+        return ReceivedReport(
+            outcome=outcome.value,
+            smsid=report.smsid,
+            meaning=DELIVERY_STATUSES[report.status].meaning,
+            authcode_unreadable=notification.authcode_unreadable,
+        )
 
 
 @cache
@@ -58,13 +68,17 @@ def application() -> DeliveryWebhookApplication:
     settings = MediaSmsDeliveryWebhookSettings.load()
     tokens = secret(settings.webhook_tokens_secret_name)
     vault = S3CallbackVault(client=aws.s3, bucket=settings.quarantine_bucket)
-    reports = DynamoDbReportStore(
-        client=aws.dynamodb(timeout_s=settings.store_timeout_s),
-        table=settings.state_table,
-        retention=settings.retention,
-    )
+    dynamodb = aws.dynamodb(timeout_s=settings.store_timeout_s)
+    reports = DynamoDbReportStore(client=dynamodb, table=settings.state_table, retention=settings.retention)
+    codes = DynamoDbCodeStore(client=dynamodb, table=settings.state_table, retention=settings.retention)
     return DeliveryWebhookApplication(
         live_tokens=lambda: tokens().values.get("tokens"),
-        record=RecordDeliveryReport(messages=reports, vault=vault, clock=CLOCK),
+        record=RecordDeliveryNotification(
+            record=RecordDeliveryReport(messages=reports, vault=vault, clock=CLOCK),
+            codes=codes,
+            vault=vault,
+            clock=CLOCK,
+            new_salt=lambda: secrets.token_bytes(SALT_BYTES),
+        ),
         quarantine=QuarantineCallback(vault=vault, clock=CLOCK),
     )

@@ -20,7 +20,7 @@ from switchboard.storage.tallies import DynamoDbTallyStore
 from switchboard.usecases.query_status import QueryStatus, WatchedLane
 
 # Every kind of order whose silence the sweep decides (storage/messages.py and its like).
-_KINDS: Final = ("sms",)
+_KINDS: Final = ("sms", "verification")
 
 
 @cache

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from switchboard.bootstrap.gates import mediasms_limits, paced_gates
 from switchboard.bootstrap.parts import CLOCK, secret
-from switchboard.config import SenderSettings
+from switchboard.config import MediaSmsSettings, SenderSettings
 from switchboard.domain.errors import ConfigurationError
 from switchboard.domain.messages import Message, SmsSubmission, submission_of
 from switchboard.guard.gate import PacedGates
@@ -18,11 +18,12 @@ from switchboard.ports.gate import SendGate
 from switchboard.ports.messages import MessageStore
 from switchboard.providers.mediasms.client import Credentials, MediaSmsClient
 from switchboard.providers.transport import Connection, split_endpoint
+from switchboard.storage.secrets import CachedSecret
 from switchboard.usecases.submission import Submission
 
 # The holder of a claim writes nothing to the provider after this; see Deadlines.submission_after_claim, which is
 # when others may conclude that nothing more will come of it.
-_CLAIM_LIFETIME: Final = timedelta(seconds=20)
+CLAIM_LIFETIME: Final = timedelta(seconds=20)
 _CONNECT_TIMEOUT_S: Final = 2.0
 
 
@@ -48,7 +49,7 @@ class Senders:
 
 
 def submission(settings: SenderSettings, messages: MessageStore) -> Submission[Message, SmsSubmission]:
-    """One submission to MediaSMS at a time, through the gate that all senders behind this address share."""
+    """One submission of a message to MediaSMS at a time."""
     return senders(settings, messages).each[0].submission
 
 
@@ -57,14 +58,33 @@ def senders(
 ) -> Senders:
     """As many senders as threads are to use them."""
     account = secret(settings.mediasms_secret_name)
+    gates = mediasms_gates(settings, account, seats=seats)
 
-    def credentials() -> Credentials:
-        user, password = (account().values.get(name) for name in ("user", "password"))
-        if not isinstance(user, str) or not isinstance(password, str):
-            raise ConfigurationError(f"the secret {settings.mediasms_secret_name} needs the texts user and password")
-        return Credentials(user=user, password=password)
+    def over(client: MediaSmsClient, gate: SendGate) -> Submission[Message, SmsSubmission]:
+        return Submission(
+            orders=messages,
+            provider=client,
+            submission_of=submission_of,
+            gate=gate,
+            clock=CLOCK,
+            wait_budget=timedelta(seconds=settings.slot_wait_budget_s),
+            claim_lifetime=CLAIM_LIFETIME,
+        )
 
-    gates = paced_gates(
+    clients = [mediasms_client(settings, account) for _ in range(seats)]
+    limited = gates.narrowed(bulk_in_flight_limit) if bulk_in_flight_limit else gates.seats
+    return Senders(
+        gates=gates,
+        each=[
+            Sender(submission=over(client, gate), bulk=over(client, bulk))
+            for client, gate, bulk in zip(clients, gates.seats, limited, strict=True)
+        ],
+    )
+
+
+def mediasms_gates(settings: MediaSmsSettings, account: CachedSecret, *, seats: int = 1) -> PacedGates:
+    """The gates that all who submit to MediaSMS from this address share."""
+    return paced_gates(
         provider="mediasms",
         egress_address=settings.egress_address,
         limits_table=settings.limits_table,
@@ -79,29 +99,16 @@ def senders(
         seats=seats,
     )
 
-    def over(client: MediaSmsClient, gate: SendGate) -> Submission[Message, SmsSubmission]:
-        return Submission(
-            orders=messages,
-            provider=client,
-            submission_of=submission_of,
-            gate=gate,
-            clock=CLOCK,
-            wait_budget=timedelta(seconds=settings.slot_wait_budget_s),
-            claim_lifetime=_CLAIM_LIFETIME,
-        )
 
-    clients = [_client(settings, credentials) for _ in range(seats)]
-    limited = gates.narrowed(bulk_in_flight_limit) if bulk_in_flight_limit else gates.seats
-    return Senders(
-        gates=gates,
-        each=[
-            Sender(submission=over(client, gate), bulk=over(client, bulk))
-            for client, gate, bulk in zip(clients, gates.seats, limited, strict=True)
-        ],
-    )
+def mediasms_client(settings: MediaSmsSettings, account: CachedSecret) -> MediaSmsClient:
+    """MediaSMS' API with this deployment's account."""
 
+    def credentials() -> Credentials:
+        user, password = (account().values.get(name) for name in ("user", "password"))
+        if not isinstance(user, str) or not isinstance(password, str):
+            raise ConfigurationError(f"the secret {settings.mediasms_secret_name} needs the texts user and password")
+        return Credentials(user=user, password=password)
 
-def _client(settings: SenderSettings, credentials: Callable[[], Credentials]) -> MediaSmsClient:
     origin, _ = split_endpoint(settings.mediasms_base_url, allow_plain_http=settings.allow_plain_http)
     connection = Connection(
         origin=origin,

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from functools import cache
 
 from switchboard.bootstrap.messages import deadlines, message_store, outbox, sms_standing
 from switchboard.bootstrap.parts import CLOCK
+from switchboard.bootstrap.verifications import verification_standing, verification_store
 from switchboard.config import SweepOverdueSettings
+from switchboard.domain import verifications
 from switchboard.domain.messages import next_due
 from switchboard.storage import aws
+from switchboard.storage.calls import DynamoDbCallStore, DynamoDbCodeStore
 from switchboard.storage.vault import S3CallbackVault
+from switchboard.usecases.record_ivr_notice import RecordIvrNotice
 from switchboard.usecases.settle_overdue import SettleOverdue
 from switchboard.usecases.sweep_overdue import SweepOverdue
 
@@ -19,9 +24,11 @@ def application() -> SweepOverdue:
     """Built once a container. Raises ConfigurationError."""
     settings = SweepOverdueSettings.load()
     messages, times = message_store(settings), deadlines(settings)
+    vault = S3CallbackVault(client=aws.s3, bucket=settings.quarantine_bucket)
+    dynamodb = aws.dynamodb(timeout_s=settings.store_timeout_s)
     return SweepOverdue(
         reports=messages,
-        vault=S3CallbackVault(client=aws.s3, bucket=settings.quarantine_bucket),
+        vault=vault,
         settle=[
             SettleOverdue(
                 orders=messages,
@@ -31,5 +38,19 @@ def application() -> SweepOverdue:
                 look_again_after=times.requeue_after_queued,
                 outbox=outbox(settings),
             ),
+            SettleOverdue(
+                orders=verification_store(settings),
+                clock=CLOCK,
+                standing_of=verification_standing(settings),
+                next_due=lambda verification: verifications.next_due(verification, deadlines=times),
+                look_again_after=times.requeue_after_queued,
+            ),
         ],
+        codes=DynamoDbCodeStore(client=dynamodb, table=settings.state_table, retention=settings.retention),
+        notices=RecordIvrNotice(
+            calls=DynamoDbCallStore(client=dynamodb, table=settings.state_table),
+            vault=vault,
+            clock=CLOCK,
+            grace=timedelta(minutes=settings.lease_grace_minutes),
+        ),
     )

@@ -5,7 +5,12 @@
     ├── OrderError                     about one order, which it names
     │   ├── IdempotencyKeyReusedError  the same key, another body
     │   ├── RequestInProgressError     the same key, and its first request is still under way
-    │   └── SubmissionFailedError      nothing was accepted for it; its `cause` says why
+    │   ├── SubmissionFailedError      nothing was accepted for it; its `cause` says why
+    │   ├── VerificationOpenError      another verification has this number and line for a while
+    │   ├── CodeNotReadyError          the code has not come yet
+    │   ├── WrongCodeError             it is another code; so many may still be tried
+    │   ├── VerificationExpiredError   no code counts any more
+    │   └── TooManyAttemptsError       as many codes have been tried as may be
     ├── NotFoundHereError              no such resource of this caller's
     ├── WebhookError
     │   ├── WebhookForbiddenError      no live token
@@ -100,6 +105,38 @@ class SubmissionFailedError(OrderError):
         super().__init__(str(cause), names)
         self.cause = cause
         self.replayed = replayed
+
+
+class VerificationOpenError(OrderError):
+    """Another verification has this number and line; `retry_after_s` is when that ends at the latest."""
+
+    retryable = True
+
+    def __init__(self, message: str, names: Mapping[str, str], *, retry_after_s: int) -> None:
+        super().__init__(message, names)
+        self.retry_after_s = retry_after_s
+
+
+class CodeNotReadyError(OrderError):
+    """The provider has not reported the code that it read out."""
+
+    retryable = True
+
+
+class WrongCodeError(OrderError):
+    """The code is another one."""
+
+    def __init__(self, message: str, names: Mapping[str, str], *, attempts_left: int) -> None:
+        super().__init__(message, names)
+        self.attempts_left = attempts_left
+
+
+class VerificationExpiredError(OrderError):
+    """The verification is over, and was not successful."""
+
+
+class TooManyAttemptsError(OrderError):
+    """No further code may be tried for this verification."""
 
 
 class NotFoundHereError(SwitchboardError):

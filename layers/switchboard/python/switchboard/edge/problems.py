@@ -12,6 +12,7 @@ from switchboard.domain.errors import (
     AddressBlockedError,
     AuthenticationFailedError,
     ClientLimitError,
+    CodeNotReadyError,
     DailyLimitError,
     IdempotencyKeyReusedError,
     InvalidRequestError,
@@ -31,8 +32,12 @@ from switchboard.domain.errors import (
     StoreError,
     SubmissionFailedError,
     SwitchboardError,
+    TooManyAttemptsError,
+    VerificationExpiredError,
+    VerificationOpenError,
     WebhookForbiddenError,
     WebhookUnreadableError,
+    WrongCodeError,
 )
 from switchboard.edge.http import ClientUnknownError, MalformedRequestError, Reply
 
@@ -67,6 +72,15 @@ PROBLEMS: dict[type[SwitchboardError], Problem] = {
     ),
     RequestInProgressError: Problem(
         HTTPStatus.CONFLICT, "request_in_progress", "The first request with this key is still under way", 2
+    ),
+    VerificationOpenError: Problem(
+        HTTPStatus.CONFLICT, "verification_open", "This number is being verified on this line", _WINDOW_S
+    ),
+    CodeNotReadyError: Problem(HTTPStatus.CONFLICT, "code_not_ready", "The code has not been read out yet", 3),
+    WrongCodeError: Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "wrong_code", "It is another code"),
+    VerificationExpiredError: Problem(HTTPStatus.GONE, "verification_expired", "The verification is over"),
+    TooManyAttemptsError: Problem(
+        HTTPStatus.TOO_MANY_REQUESTS, "too_many_attempts", "No further code may be tried for this verification"
     ),
     NotFoundHereError: Problem(HTTPStatus.NOT_FOUND, "not_found", "There is no such resource"),
     ClientUnknownError: Problem(HTTPStatus.FORBIDDEN, "forbidden", "An API key is needed"),
@@ -128,7 +142,9 @@ def reply_to(error: SwitchboardError) -> Reply:
             if value is not None
         }
     problem = problem_of(error)
-    if isinstance(error, LimitExceededError | MonthSpentError):
+    if isinstance(error, WrongCodeError):
+        named["attempts_left"] = error.attempts_left
+    if isinstance(error, LimitExceededError | MonthSpentError | VerificationOpenError):
         problem = replace(problem, retry_after_s=error.retry_after_s)
     return problem_reply(problem, headers=headers, named=named, detail=_detail(error))
 

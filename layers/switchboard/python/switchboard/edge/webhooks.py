@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hmac
 import json
+import re
 from collections.abc import Callable, Mapping
-from urllib.parse import parse_qsl, quote_from_bytes
+from urllib.parse import parse_qsl, quote_from_bytes, unquote_to_bytes
 
 from switchboard.domain.errors import ConfigurationError, WebhookForbiddenError, WebhookUnreadableError
 from switchboard.edge.http import InboundRequest
@@ -15,6 +16,7 @@ from switchboard.ports.reports import RawCallback
 BODY_LIMIT_BYTES = 65_536
 
 _ASCII = bytes(range(128))
+_AUTHCODE = "authcode"
 
 
 def authenticate(request: InboundRequest, *, live_tokens: Callable[[], object]) -> None:
@@ -49,11 +51,28 @@ def read_params(request: InboundRequest) -> Mapping[str, str]:
 
 
 def as_it_came(request: InboundRequest, *, route: str) -> RawCallback:
-    """The callback for the vault: without its path, which holds the token."""
-    query = json.dumps(request.query, ensure_ascii=True)
+    """The callback for the vault: without its path, which holds the token, and without the value of an authcode."""
+    query = {
+        name: ("***",) * len(values) if _AUTHCODE in name.casefold() else values
+        for name, values in request.query.items()
+    }
     return RawCallback(
-        route=route, method=request.method, query=query, content_type=request.content_type, body=request.body
+        route=route,
+        method=request.method,
+        query=json.dumps(query, ensure_ascii=True),
+        content_type=request.content_type,
+        body=_without_authcode(request.body),
     )
+
+
+def _without_authcode(body: bytes) -> bytes:
+    """From an authcode's name to the end of its parameter, or of its JSON object, nothing is kept; of a body that
+    spells the name in some escaped way, nothing at all."""
+    spelled = unquote_to_bytes(body).replace(b"\0", b"")
+    spelled = re.sub(rb"\\u00([0-9a-fA-F]{2})", lambda match: bytes.fromhex(match[1].decode()), spelled)
+    if spelled.lower().count(_AUTHCODE.encode()) > body.lower().count(_AUTHCODE.encode()):
+        return b"(withheld: it names an authcode)"
+    return re.sub(rb"(?i)(authcode)[^&}]*", rb"\1***", body)
 
 
 def _decoded(body: bytes) -> str:

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from switchboard.domain.delivery import DeliveryReport
+from switchboard.domain.verifications import IvrNotice, ReadOutCode
 
 
 class ReportStore(Protocol):
@@ -31,11 +32,12 @@ class RawCallback:
 
 @dataclass(frozen=True, slots=True)
 class HeldReport:
-    """A report that could not be stored where it belongs, held until it can."""
+    """News that could not be stored where it belongs, held until it can; with a report perhaps a code's hash."""
 
-    report: DeliveryReport
+    report: DeliveryReport | IvrNotice
     seen_at: datetime
     handle: str = ""
+    code: ReadOutCode | None = None
 
 
 class CallbackVault(Protocol):

@@ -1,4 +1,4 @@
-"""Plain values as DynamoDB's, and where in the StateTable a message and its reports lie."""
+"""Plain values as DynamoDB's, and where in the StateTable messages, verifications and their news lie."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from boto3.dynamodb.types import TypeSerializer
 from switchboard.domain.delivery import DeliveryReport
 
 REPORT = "report|"
+CODE = "code|"
+VERIFICATION = "verification"
 # Whatever has an smsid lies here: a report names nothing else.
 SMSID_PREFIX = "SMS"
 _serialize = TypeSerializer().serialize
@@ -33,3 +35,13 @@ def expiry(instant: datetime, retention: timedelta) -> int:
 def report_attribute(report: DeliveryReport) -> str:
     """One attribute for each (status, number): the same report again finds its own place."""
     return f"{REPORT}{report.recipient or ''}|{report.status}"
+
+
+def code_attribute(recipient: str | None) -> str:
+    """One attribute for each number that a code's report names."""
+    return f"{CODE}{recipient or ''}"
+
+
+def lease_key(*, recipient: str, line: str) -> dict[str, Any]:
+    """Where the lease on a number (E.164) and one of our lines lies."""
+    return to_attributes({"pk": f"LEASE#{recipient}#{line}"})

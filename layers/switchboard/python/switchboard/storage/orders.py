@@ -31,6 +31,9 @@ from switchboard.storage.order_items import (
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
+# A claim's update and its condition, over `_claim_values`.
+CLAIM = "SET claims = list_append(claims, :claims), attempts = attempts + :one, due = :due"
+MAY_CLAIM = "attempts = not_sent AND submit_before > :now AND attribute_not_exists(closed_at)"
 BY_CLIENT, BY_RECIPIENT, BY_DUE = "by_client", "by_recipient", "by_due"
 _POSITION_LENGTH = 24 + 1
 _BATCH_GET_LIMIT = 100
@@ -59,14 +62,11 @@ class DynamoDbOrderStore(Generic[R]):
         self._open = open_partition(codec.kind)
 
     def create(self, order: R) -> ClaimAnswer[R]:
-        item = order_item(
-            order, codec=self._codec, due=self._next_due(order), expires_at=expiry(order.created_at, self._retention)
-        )
         with store_errors("create order"):
             try:
                 self._client.put_item(
                     TableName=self._table,
-                    Item=item,
+                    Item=self._new_item(order),
                     ConditionExpression="attribute_not_exists(pk)",
                     ReturnValuesOnConditionCheckFailure="ALL_OLD",
                 )
@@ -75,19 +75,7 @@ class DynamoDbOrderStore(Generic[R]):
         return ClaimAnswer(granted=True, order=order)
 
     def claim(self, order_id: str, claim: Claim) -> ClaimAnswer[R]:
-        due = claim.at + self._deadlines.submission_after_claim
-        return self._change(
-            order_id,
-            claim=claim,
-            update="SET claims = list_append(claims, :claims), attempts = attempts + :one, due = :due",
-            condition="attempts = not_sent AND submit_before > :now AND attribute_not_exists(closed_at)",
-            values={
-                ":claims": [claim_value(claim)],
-                ":one": 1,
-                ":due": to_rfc3339(due),
-                ":now": to_rfc3339(claim.at),
-            },
-        )
+        return self._change(order_id, claim=claim, update=CLAIM, condition=MAY_CLAIM, values=self._claim_values(claim))
 
     def bind_key(self, key_id: str, order_id: str, *, at: datetime) -> bool:
         with store_errors("bind key"):
@@ -232,6 +220,19 @@ class DynamoDbOrderStore(Generic[R]):
             )
         return self._fetch(answer["Items"])
 
+    def _new_item(self, order: R) -> dict[str, Any]:
+        return order_item(
+            order, codec=self._codec, due=self._next_due(order), expires_at=expiry(order.created_at, self._retention)
+        )
+
+    def _claim_values(self, claim: Claim) -> dict[str, Any]:
+        return {
+            ":claims": [claim_value(claim)],
+            ":one": 1,
+            ":due": to_rfc3339(claim.at + self._deadlines.submission_after_claim),
+            ":now": to_rfc3339(claim.at),
+        }
+
     def _change(
         self,
         order_id: str,
@@ -288,7 +289,10 @@ class DynamoDbOrderStore(Generic[R]):
         """What stood in a conditional write's way. Our own claim, written by a try that got no answer, is a grant."""
         if error.response.get("Error", {}).get("Code") != "ConditionalCheckFailedException":
             raise error
-        order = self._order(cast("Item", error.response.get("Item", {})))
+        return self._refused_by(cast("Item", error.response.get("Item", {})), claim)
+
+    def _refused_by(self, item: Item, claim: Claim | None) -> ClaimAnswer[R]:
+        order = self._order(item)
         last = order.last_claim if order else None
         own = order is not None and claim is not None and last is not None and last.id == claim.id
         return ClaimAnswer(granted=own and order is not None and order.submission_open, order=order)

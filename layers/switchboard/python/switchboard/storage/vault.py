@@ -8,10 +8,11 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from switchboard.domain.delivery import DeliveryReport
 from switchboard.domain.instants import from_rfc3339, to_rfc3339
+from switchboard.domain.verifications import IvrNotice, ReadOutCode, VerificationMode
 from switchboard.ports.reports import HeldReport, RawCallback
 from switchboard.storage.aws import store_errors
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 _HELD = "held/"
 _QUARANTINE = "quarantine/"
+_DELIVERY, _IVR = "delivery", "ivr"
 
 
 class S3CallbackVault:
@@ -42,7 +44,10 @@ class S3CallbackVault:
         self._put(f"{_QUARANTINE}{callback.route}/{at:%Y/%m/%d}/{to_rfc3339(at)}", content)
 
     def hold(self, held: HeldReport) -> None:
-        content = {"report": asdict(held.report), "seen_at": to_rfc3339(held.seen_at)}
+        kind = _IVR if isinstance(held.report, IvrNotice) else _DELIVERY
+        content = {"kind": kind, "report": asdict(held.report), "seen_at": to_rfc3339(held.seen_at)}
+        if held.code is not None:
+            content["code"] = {"salt": held.code.salt.hex(), "digest": held.code.digest.hex()}
         self._put(f"{_HELD}{to_rfc3339(held.seen_at)}", content)
 
     def held(self, *, limit: int) -> Iterator[HeldReport]:
@@ -52,11 +57,7 @@ class S3CallbackVault:
             key = entry["Key"]
             with store_errors("read held report"):
                 content = json.load(self._client().get_object(Bucket=self._bucket, Key=key)["Body"])
-            yield HeldReport(
-                report=DeliveryReport(**content["report"]),
-                seen_at=from_rfc3339(content["seen_at"]),
-                handle=key,
-            )
+            yield _held(content, handle=key)
 
     def release(self, held: HeldReport) -> None:
         with store_errors("release held report"):
@@ -67,3 +68,17 @@ class S3CallbackVault:
         key = f"{stem}-{hashlib.sha256(body).hexdigest()[:16]}.json"
         with store_errors("keep callback"):
             self._client().put_object(Bucket=self._bucket, Key=key, Body=body, ContentType="application/json")
+
+
+def _held(content: Mapping[str, Any], *, handle: str) -> HeldReport:
+    seen_at, told = from_rfc3339(content["seen_at"]), content["report"]
+    # What was held before there was another kind names none.
+    if content.get("kind", _DELIVERY) == _IVR:
+        notice = IvrNotice(**{**told, "mode": VerificationMode(told["mode"])})
+        return HeldReport(report=notice, seen_at=seen_at, handle=handle)
+    report, code = DeliveryReport(**told), content.get("code")
+    if code is None:
+        return HeldReport(report=report, seen_at=seen_at, handle=handle)
+    salt, digest = bytes.fromhex(code["salt"]), bytes.fromhex(code["digest"])
+    kept = ReadOutCode(salt=salt, digest=digest, at=seen_at, recipient=report.recipient)
+    return HeldReport(report=report, seen_at=seen_at, handle=handle, code=kept)

@@ -1,18 +1,25 @@
-"""One round of the sweep: reports that were held, and then whatever has been silent for too long."""
+"""One round of the sweep: news that was held, and then whatever has been silent for too long."""
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import asdict
+from typing import Any, TypeVar
 
-from switchboard.ports.reports import CallbackVault, HeldReport, ReportStore
+from switchboard.domain.verifications import IvrNotice
+from switchboard.ports.reports import CallbackVault, HeldReport, RawCallback, ReportStore
+from switchboard.ports.verifications import CodeStore
 from switchboard.usecases.insistence import insist
+from switchboard.usecases.record_ivr_notice import UNMATCHED, RecordIvrNotice
 from switchboard.usecases.settle_overdue import SettleOverdue, SweepAction
+
+P = TypeVar("P")
 
 
 class SweepOverdue:
-    """The scheduled verb."""
+    """The scheduled verb. `codes` and `notices` are needed where verifications' news may be held."""
 
     def __init__(
         self,
@@ -21,11 +28,15 @@ class SweepOverdue:
         vault: CallbackVault,
         settle: Sequence[SettleOverdue[Any]],
         batch: int = 200,
+        codes: CodeStore | None = None,
+        notices: RecordIvrNotice | None = None,
     ) -> None:
         self._reports = reports
         self._vault = vault
         self._settle = settle
         self._batch = batch
+        self._codes = codes
+        self._notices = notices
 
     def __call__(self) -> Counter[SweepAction]:
         """One round. Raises StoreUnavailableError: what was done stays done, the rest waits for the next round."""
@@ -42,5 +53,26 @@ class SweepOverdue:
         return done
 
     def _release(self, held: HeldReport) -> None:
-        insist(lambda: self._reports.record_report(held.report, seen_at=held.seen_at))
+        news, code = held.report, held.code
+        if isinstance(news, IvrNotice):
+            self._release_notice(news, held)
+        else:
+            insist(lambda: self._reports.record_report(news, seen_at=held.seen_at))
+        if code is not None and not isinstance(news, IvrNotice):
+            codes = _needed(self._codes)
+            insist(lambda: codes.record_code(news.smsid, code))
         self._vault.release(held)
+
+    def _release_notice(self, notice: IvrNotice, held: HeldReport) -> None:
+        """What belongs to nothing is kept apart, as it is when it comes."""
+        outcome = _needed(self._notices).record(notice, seen_at=held.seen_at)
+        if outcome in UNMATCHED:
+            told = json.dumps(asdict(notice)).encode()
+            callback = RawCallback("mediasms_ivr", method="", query="", content_type="application/json", body=told)
+            self._vault.quarantine(callback, reason=outcome.value, at=held.seen_at)
+
+
+def _needed(part: P | None) -> P:
+    if part is None:
+        raise AssertionError("this sweep was made without what releases verifications' news")
+    return part

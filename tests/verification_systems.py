@@ -1,0 +1,138 @@
+"""The verbs of verification put together over whatever ports a test has: fakes, adapters, or ports that break."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import cast
+
+from switchboard.domain.messages import is_smsid
+from switchboard.domain.orders import Standing
+from switchboard.domain.verifications import (
+    Verification,
+    VerificationState,
+    VerificationSubmission,
+    next_due,
+    standing_of,
+    starting_of,
+    submission_of,
+)
+from switchboard.ports.abuse import AbuseLimits
+from switchboard.ports.clock import Clock
+from switchboard.ports.gate import SendGate
+from switchboard.ports.providers import SmsProvider, Submitter
+from switchboard.ports.reports import CallbackVault, ReportStore
+from switchboard.ports.verifications import CallStore, CodeStore, VerificationStore
+from switchboard.usecases.check_verification import CheckVerification
+from switchboard.usecases.query_orders import QueryOrders
+from switchboard.usecases.record_delivery_notification import RecordDeliveryNotification
+from switchboard.usecases.record_delivery_report import RecordDeliveryReport
+from switchboard.usecases.record_ivr_notice import RecordIvrNotice
+from switchboard.usecases.settle_overdue import SettleOverdue
+from switchboard.usecases.start_verification import StartVerification
+from switchboard.usecases.submission import Submission
+from switchboard.usecases.submit_once import SubmitOnce
+from switchboard.usecases.sweep_overdue import SweepOverdue
+from tests.builders import DEADLINES, GRACE
+from tests.fakes import (
+    CountingIds,
+    FixedClock,
+    InMemoryCallbackVault,
+    InMemoryMessageStore,
+    InMemoryVerificationStore,
+    NoLimits,
+    OpenGate,
+    ScriptedProvider,
+)
+from tests.systems import CLAIM_LIFETIME, WAIT_BUDGET
+
+SALT = b"0123456789abcdef"
+
+
+@dataclass(frozen=True, slots=True)
+class VerificationSystem:
+    """Every verb there is for verifications."""
+
+    start: StartVerification
+    check: CheckVerification
+    call: RecordIvrNotice
+    notify: RecordDeliveryNotification
+    sweep: SweepOverdue
+    query: QueryOrders[Verification, Standing[VerificationState]]
+
+
+def verification_standing(verification: Verification, now: datetime) -> Standing[VerificationState]:
+    """Where a verification stands, by the usual deadlines."""
+    return standing_of(verification, deadlines=DEADLINES, now=now)
+
+
+def assembled_for_verification(
+    *,
+    store: VerificationStore | None = None,
+    calls: CallStore | None = None,
+    codes: CodeStore | None = None,
+    reports: ReportStore | None = None,
+    vault: CallbackVault | None = None,
+    provider: SmsProvider | None = None,
+    gate: SendGate | None = None,
+    limits: AbuseLimits | None = None,
+    clock: Clock | None = None,
+    grace: timedelta = GRACE,
+) -> VerificationSystem:
+    """A system over these ports, and over fakes for those not given; one fake stands for all three stores."""
+    fake = store if isinstance(store, InMemoryVerificationStore) else InMemoryVerificationStore(grace=grace)
+    store, calls, codes = store or fake, calls or fake, codes or fake
+    clock, vault, ids = clock or FixedClock(), vault or InMemoryCallbackVault(), CountingIds()
+    reports = reports or InMemoryMessageStore()
+    # It looks at no submission, so that it takes any.
+    submitter = cast("Submitter[VerificationSubmission]", provider or ScriptedProvider())
+    submission = Submission(
+        orders=store,
+        provider=submitter,
+        submission_of=submission_of,
+        gate=gate or OpenGate(clock),
+        clock=clock,
+        wait_budget=WAIT_BUDGET,
+        claim_lifetime=CLAIM_LIFETIME,
+        queues=False,
+    )
+    notices = RecordIvrNotice(calls=calls, vault=vault, clock=clock, grace=grace)
+    return VerificationSystem(
+        start=StartVerification(
+            submit_once=SubmitOnce(
+                orders=store,
+                submission=submission,
+                limits=limits or NoLimits(),
+                clock=clock,
+                new_id=ids,
+                standing_of=lambda verification, now: starting_of(verification, deadlines=DEADLINES, now=now),
+            ),
+            clock=clock,
+            new_id=ids,
+        ),
+        check=CheckVerification(verifications=store, clock=clock, deadlines=DEADLINES),
+        call=notices,
+        notify=RecordDeliveryNotification(
+            record=RecordDeliveryReport(messages=reports, vault=vault, clock=clock),
+            codes=codes,
+            vault=vault,
+            clock=clock,
+            new_salt=lambda: SALT,
+        ),
+        sweep=SweepOverdue(
+            reports=reports,
+            vault=vault,
+            settle=[
+                SettleOverdue(
+                    orders=store,
+                    clock=clock,
+                    standing_of=verification_standing,
+                    next_due=lambda verification: next_due(verification, deadlines=DEADLINES),
+                    look_again_after=DEADLINES.requeue_after_queued,
+                )
+            ],
+            codes=codes,
+            notices=notices,
+        ),
+        query=QueryOrders(orders=store, clock=clock, standing_of=verification_standing, is_id=is_smsid),
+    )
