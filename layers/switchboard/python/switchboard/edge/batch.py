@@ -6,7 +6,8 @@ import functools
 import json
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from threading import Lock
+from typing import Any, Final
 
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -21,10 +22,23 @@ Task = Callable[[], None]
 # For a batch of so many entries: what starts one of them, and gives back what waits for its end.
 BatchRunner = Callable[[int], AbstractContextManager[Callable[[Task], Task]]]
 
+_ONE_AT_A_TIME: Final = Lock()
+
 
 def one_by_one(_size: int) -> AbstractContextManager[Callable[[Task], Task]]:
     """Each entry once it is waited for."""
     return nullcontext(lambda task: task)
+
+
+def count(name: str) -> None:
+    """One more of that metric. Entries may be handled by threads, and metrics are not made for that."""
+    with _ONE_AT_A_TIME:
+        metrics.add_metric(name=name, unit=MetricUnit.Count, value=1)
+
+
+def batch_endpoint_by(runner: BatchRunner) -> Callable[[EntryHandler], BatchHandler]:
+    """A `batch_endpoint` whose entries `runner` starts, such as threads that handle several at once."""
+    return functools.partial(batch_endpoint, runner=runner)
 
 
 def batch_endpoint(handle: EntryHandler, *, runner: BatchRunner = one_by_one) -> BatchHandler:
