@@ -17,7 +17,6 @@ from tests.fakes import START, FixedClock, InMemoryLaneStore
 
 RATE: Final = 80
 _BUDGET: Final = timedelta(seconds=2)
-_SKEW_S: Final = 0.01
 _STORE_S: Final = (0.002, 0.006)
 _WRITE_S: Final = (0.0001, 0.0005)
 _PAUSES: Final = 0.01
@@ -26,13 +25,14 @@ _PAUSE_S: Final = (0.05, 0.5)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """One way to the provider takes `latency_s`, between these; so does the way back."""
+    """One way to the provider takes `latency_s`, between these, as the way back. Clocks are `skew_s` off at most."""
 
     name: str
     latency_s: tuple[float, float]
     workers: int
     limits: GateLimits
     unseen: bool = False
+    skew_s: float = 0.01
 
 
 @dataclass(slots=True)
@@ -110,7 +110,7 @@ class _Sender:
 
     def __init__(self, pace: Pace, *, name: str) -> None:
         self._pace = pace
-        self._skew_s = pace.drawn((-_SKEW_S, _SKEW_S))
+        self._skew_s = pace.drawn((-pace.profile.skew_s, pace.profile.skew_s))
         self._clock = FixedClock()
         self._gate = PacedGate(
             lanes=pace.lanes,

@@ -44,17 +44,21 @@ class CachedSecret:
     def __call__(self) -> SecretValue:
         """Raises StoreUnavailableError, or ConfigurationError where it is not a JSON object."""
         now = self._monotonic()
-        if self._value is None:
-            self._value, self._read_at = self._read(), now
+        # Another thread may forget it at any moment.
+        value = self._value
+        if value is None:
+            value = self._read()
+            self._value, self._read_at = value, now
         elif now - self._read_at > self._max_age_s:
-            self._renew(now)
-        return self._value
+            value = self._renewed(value, now)
+        return value
 
-    def _renew(self, now: float) -> None:
+    def _renewed(self, value: SecretValue, now: float) -> SecretValue:
         """A value that was good a moment ago is better than none: a callback that is refused may never come again."""
         self._read_at = now
         with suppress(StoreUnavailableError):
-            self._value = self._read()
+            value = self._value = self._read()
+        return value
 
     def forget(self) -> None:
         """The next use reads it anew: it may have been replaced."""

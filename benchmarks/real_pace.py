@@ -1,0 +1,199 @@
+"""The pace in real time: two processes with threads of their own, over loopback against the provider's simulator."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import timedelta
+from multiprocessing import get_context
+from multiprocessing.managers import BaseManager
+from multiprocessing.queues import SimpleQueue
+from threading import Lock
+from typing import Any, Final
+
+from rich.console import Console
+from rich.table import Table
+
+from sandbox.simulators.mediasms.config import SimulatorConfig
+from sandbox.simulators.mediasms.simulator import MediaSmsSimulator
+from switchboard.clock import SystemClock
+from switchboard.domain.errors import NoSlotError, ProviderError, RateLimitedError
+from switchboard.domain.messages import SmsContent, SmsSubmission
+from switchboard.guard.gate import GateLimits, PacedGates
+from switchboard.ports.gate import SendGate
+from switchboard.providers.mediasms.client import Credentials, MediaSmsClient
+from switchboard.providers.transport import Connection
+from tests.fakes import InMemoryLaneStore
+
+# PACE_REAL_SECONDS=10 is a quick look at the same table.
+_SECONDS: Final = float(os.environ.get("PACE_REAL_SECONDS", "60"))
+_PROCESSES: Final = 2
+_SEATS: Final = 3
+_BATCH: Final = 10
+_ACCOUNT: Final = "bench"
+_AIM: Final = 0.97
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    name: str
+    limits: GateLimits
+
+
+_CASES: Final = (
+    _Case("MediaSMS, 80/s", GateLimits(requests_per_s=80, jitter=timedelta(milliseconds=22))),
+    _Case("BIZTEL, 10/s", GateLimits(requests_per_s=10, jitter=timedelta(milliseconds=25))),
+    _Case("BIZTEL, 1/s", GateLimits(requests_per_s=1, jitter=timedelta(milliseconds=25))),
+)
+
+
+class _SharedLanes:
+    """The limits table of all processes: one operation at a time, as DynamoDB does with one item."""
+
+    def __init__(self) -> None:
+        self._lanes = InMemoryLaneStore()
+        self._one_at_a_time = Lock()
+
+    def call(self, operation: str, *args: Any, **kwargs: Any) -> Any:
+        with self._one_at_a_time:
+            return getattr(self._lanes, operation)(*args, **kwargs)
+
+
+class _Table(BaseManager):
+    """Serves the lanes to the other processes."""
+
+
+_Table.register("lanes", _SharedLanes)
+
+
+class _RemoteLanes:
+    def __init__(self, lanes: Any) -> None:
+        self._lanes = lanes
+
+    def __getattr__(self, operation: str) -> Callable[..., Any]:
+        return lambda *args, **kwargs: self._lanes.call(operation, *args, **kwargs)
+
+
+def print_real_pace() -> None:
+    """One line a rate: accepted requests, and answers that said we were too fast."""
+    table = Table(
+        "limit", "jitter", "accepted", "of the limit", "503s", "",
+        title=f"Pace in real time: {_PROCESSES} processes of {_SEATS} threads for {_SECONDS:g} s, lockout_safe",
+        title_justify="left",
+    )  # fmt: skip
+    for case in _CASES:
+        accepted, refused = _measured(case)
+        used = accepted / (_SECONDS * case.limits.requests_per_s)
+        # What began in the span counts: one slot more or less is nobody's miss.
+        met = used + 1 / (_SECONDS * case.limits.requests_per_s) >= _AIM and not refused
+        jitter = f"{case.limits.jitter / timedelta(milliseconds=1):g} ms"
+        table.add_row(case.name, jitter, str(accepted), f"{used:.1%}", str(refused), "met" if met else "MISSED")
+    Console(width=140).print(table)
+
+
+def _measured(case: _Case) -> tuple[int, int]:
+    config = SimulatorConfig(user=_ACCOUNT, password=_ACCOUNT, requests_per_second=case.limits.requests_per_s)
+    simulator = MediaSmsSimulator(config, log=lambda _: None)
+    simulator.start("127.0.0.1", 0)
+    context = get_context("spawn")
+    results: SimpleQueue[tuple[int, int]] = context.SimpleQueue()
+    key = secrets.token_bytes(16)
+    with _Table(address=("127.0.0.1", 0), authkey=key, ctx=context) as table:
+        lanes = table.lanes()  # type: ignore[attr-defined]  # BaseManager makes it from what is registered
+        until = SystemClock().now() + timedelta(seconds=_SECONDS + 2)
+        told = {"url": simulator.url, "case": case, "until_s": until.timestamp(), "results": results}
+        processes = [context.Process(target=_process, args=(lanes, key), kwargs=told) for _ in range(_PROCESSES)]
+        for process in processes:
+            process.start()
+        counts = [results.get() for _ in processes]
+        for process in processes:
+            process.join()
+    simulator.stop()
+    return sum(accepted for accepted, _ in counts), sum(refused for _, refused in counts)
+
+
+def _process(
+    lanes: Any, key: bytes, *, url: str, case: _Case, until_s: float, results: SimpleQueue[tuple[int, int]]
+) -> None:
+    """One container: batches of ten, shared by its threads, from `until_s` less the span on."""
+    from multiprocessing import current_process  # noqa: PLC0415 - its key is wanted in this process alone
+
+    current_process().authkey = key
+    clock = SystemClock()
+    gates = PacedGates(
+        lanes=_RemoteLanes(lanes),
+        lane="lane",
+        worker=secrets.token_hex(4),
+        limits=case.limits,
+        clock=clock,
+        version=lambda: "v1",
+        seats=_SEATS,
+    )
+    threads = [_Thread(gate, _client(url)) for gate in gates.seats]
+    now = clock.now()
+    clock.sleep_until(now + timedelta(seconds=until_s - now.timestamp() - _SECONDS))
+    with ThreadPoolExecutor(_SEATS) as pool:
+        while clock.now().timestamp() < until_s:
+            with gates.batch(_BATCH):
+                shares = [_BATCH // _SEATS + (number < _BATCH % _SEATS) for number in range(_SEATS)]
+                list(pool.map(lambda thread, share: thread.send(share, until_s), threads, shares))
+    results.put((sum(thread.accepted for thread in threads), sum(thread.refused for thread in threads)))
+
+
+class _Thread:
+    """Sends one message after the other, as `Submission` does."""
+
+    def __init__(self, gate: SendGate, client: MediaSmsClient) -> None:
+        self._gate = gate
+        self._client = client
+        self._clock = SystemClock()
+        self._numbers = 0
+        self.accepted = 0
+        self.refused = 0
+
+    def send(self, count: int, until_s: float) -> None:
+        while count and self._clock.now().timestamp() < until_s:
+            self._client.open()
+            try:
+                slot = self._gate.reserve(latest=self._clock.now() + timedelta(seconds=2))
+            except NoSlotError as full:
+                self._clock.sleep_until(self._clock.now() + timedelta(seconds=min(0.1, full.retry_after_s)))
+                continue
+            self._clock.sleep_until(slot)
+            if self._gate.is_stale(slot) or slot.timestamp() >= until_s:
+                continue
+            count -= 1
+            self._submit()
+
+    def _submit(self) -> None:
+        self._numbers += 1
+        smsid = f"{id(self):x}{self._numbers:x}"[-20:]
+        message = SmsSubmission(smsid=smsid, recipient="+819000000001", content=SmsContent(text="bench"))
+        error: ProviderError | None = None
+        try:
+            self._client.submit(message)
+            self.accepted += 1
+        except RateLimitedError as raised:
+            error = raised
+            self.refused += 1
+        self._gate.heard(error)
+
+
+def _client(url: str) -> MediaSmsClient:
+    origin = url.split("/sms/", maxsplit=1)[0]
+    connection = Connection(
+        origin=origin, provider="mediasms", allow_plain_http=True, connect_timeout_s=5.0, deadline_s=20.0
+    )
+    return MediaSmsClient(
+        base_url=url,
+        credentials=lambda: Credentials(user=_ACCOUNT, password=_ACCOUNT),
+        connection=connection,
+        allow_plain_http=True,
+    )
+
+
+if __name__ == "__main__":
+    print_real_pace()
