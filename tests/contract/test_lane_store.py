@@ -174,6 +174,20 @@ def test_the_store_and_the_rule_agree_on_when_the_circuit_is_closed(lanes: LaneS
         lanes.add_refusal(LANE, worker="mine", version="gone")
 
 
+def test_a_new_lane_gives_a_block_and_a_place_for_each_who_shares_it(lanes: LaneStore) -> None:
+    move = lanes.restart(LANE, _slots(count=5), rule=RULE, permit=_of("mine", "yours"))
+    assert move.moved
+    assert move.lane.cursor_us == NOW + 5 * STEP
+    assert move.lane.permits == {"mine": NOW + LEASE, "yours": NOW + LEASE}
+
+
+def test_a_block_is_appended_whole_or_not_at_all(lanes: LaneStore) -> None:
+    both = _of("mine", "yours")
+    cursor = _restart(lanes, permit=both).lane.cursor_us
+    for latest, moved in ((cursor + 4 * STEP - 1, False), (cursor + 4 * STEP, True)):
+        assert lanes.append(LANE, _slots(latest=latest, count=5), rule=RULE, permit=both).moved is moved
+
+
 def test_permits_are_renewed_and_no_more_are_given_than_there_is_room(lanes: LaneStore) -> None:
     _restart(lanes)
     assert _append(lanes, permit=_of("yours")).moved
