@@ -8,11 +8,11 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from switchboard.bootstrap.send_sms import application
 from switchboard.domain.messages import SmsState
 from switchboard.domain.sms_requests import compose
+from switchboard.edge.bodies import parse_idempotency_key
 from switchboard.edge.endpoint import http_endpoint
 from switchboard.edge.http import InboundRequest, Reply
 from switchboard.edge.observability import logger, metrics
 from switchboard.edge.sms_api import (
-    parse_idempotency_key,
     parse_send_body,
     preflight_json,
     send_command,

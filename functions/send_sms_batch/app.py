@@ -4,10 +4,11 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from switchboard.bootstrap.send_sms_batch import application
+from switchboard.edge.bodies import parse_idempotency_key
 from switchboard.edge.endpoint import http_endpoint
 from switchboard.edge.http import InboundRequest, Reply
 from switchboard.edge.observability import logger, metrics
-from switchboard.edge.sms_api import batch_reply, parse_batch, parse_idempotency_key
+from switchboard.edge.sms_api import batch_reply, parse_batch
 from switchboard.usecases.send_sms_batch import Taken
 
 

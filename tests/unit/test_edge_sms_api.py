@@ -13,11 +13,11 @@ from switchboard.domain.carriers import Carrier
 from switchboard.domain.errors import InvalidRequestError
 from switchboard.domain.messages import SmsState
 from switchboard.domain.sms_requests import SmsRules, compose
+from switchboard.edge.bodies import parse_idempotency_key
 from switchboard.edge.http import InboundRequest
+from switchboard.edge.listings import cursor_of
 from switchboard.edge.sms_api import (
-    cursor_of,
     parse_filter,
-    parse_idempotency_key,
     parse_send_body,
     preflight_json,
     send_command,

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from http import HTTPStatus
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from switchboard.domain.carriers import Carrier
 from switchboard.domain.delivery import StatusTable
@@ -21,16 +19,15 @@ from switchboard.domain.errors import (
 )
 from switchboard.domain.instants import parse_instant, to_rfc3339
 from switchboard.domain.messages import Message, SmsStanding, SmsState
-from switchboard.domain.phone_numbers import parse_phone_number
 from switchboard.domain.sms_requests import ComposedSms, SmsRequest, SmsRules, compose
+from switchboard.edge.bodies import BODY_LIMIT_BYTES, validated
 from switchboard.edge.http import InboundRequest, Reply
+from switchboard.edge.listings import cursor_of, parse_listing
 from switchboard.edge.problems import problem_of, problems_json
 from switchboard.usecases.query_orders import OrderFilter, OrderList, OrderView
 from switchboard.usecases.send_sms import SendSmsCommand
 from switchboard.usecases.send_sms_batch import Taken
 
-# 100 texts of the longest kind would fit; one request is one text.
-BODY_LIMIT_BYTES = 65_536
 BATCH_LIMIT_BYTES = 1_048_576
 _TEXT_LIMIT = 10_000
 
@@ -74,12 +71,9 @@ class SendSmsBatchBody(BaseModel):
     messages: Annotated[list[dict[str, Any]], Field(min_length=1, max_length=100)]
 
 
-_Body = TypeVar("_Body", bound=BaseModel)
-
-
 def parse_send_body(request: InboundRequest) -> SendSmsBody:
     """Raises MalformedRequestError, PayloadTooLargeError, or InvalidRequestError with a problem a field."""
-    return _validated(SendSmsBody, request.json_object(limit_bytes=BODY_LIMIT_BYTES))
+    return validated(SendSmsBody, request.json_object(limit_bytes=BODY_LIMIT_BYTES))
 
 
 def parse_batch(request: InboundRequest, *, rules: SmsRules) -> list[SendSmsCommand | InvalidRequestError]:
@@ -87,31 +81,18 @@ def parse_batch(request: InboundRequest, *, rules: SmsRules) -> list[SendSmsComm
 
     Raises MalformedRequestError, PayloadTooLargeError, or InvalidRequestError where it is no list of messages.
     """
-    body = _validated(SendSmsBatchBody, request.json_object(limit_bytes=BATCH_LIMIT_BYTES))
+    body = validated(SendSmsBatchBody, request.json_object(limit_bytes=BATCH_LIMIT_BYTES))
     return [_batch_command(message, rules=rules, client=request.client) for message in body.messages]
 
 
 def _batch_command(message: dict[str, Any], *, rules: SmsRules, client: str) -> SendSmsCommand | InvalidRequestError:
     try:
-        body = _validated(SendSmsBody, message)
+        body = validated(SendSmsBody, message)
         if body.dry_run:
             raise InvalidRequestError(FieldProblem("dry_run", "is not for batches", "not_in_batch"))
         return send_command(body, compose(body.request(), rules=rules), client=client, idempotency_key=None)
     except InvalidRequestError as error:
         return error
-
-
-def _validated(model: type[_Body], content: object) -> _Body:
-    try:
-        return model.model_validate(content)
-    except ValidationError as error:
-        problems = {
-            ".".join(str(part) for part in each["loc"][:1]): FieldProblem(
-                field=str(each["loc"][0])[:50], message=each["msg"], code=each["type"]
-            )
-            for each in error.errors(include_input=False, include_context=False, include_url=False)
-        }
-        raise InvalidRequestError(*problems.values()) from None
 
 
 def send_command(
@@ -131,29 +112,9 @@ def send_command(
     )
 
 
-def parse_idempotency_key(request: InboundRequest) -> str | None:
-    """1 to 64 visible ASCII characters, or None where the header is absent. Raises InvalidRequestError."""
-    key = request.headers.get("idempotency-key")
-    if key is None:
-        return None
-    if not 1 <= len(key) <= 64 or any(not "!" <= character <= "~" for character in key):
-        raise InvalidRequestError(FieldProblem("Idempotency-Key", "must be 1 to 64 visible ASCII characters"))
-    return key
-
-
 def parse_filter(request: InboundRequest) -> tuple[OrderFilter, int, str | None]:
     """`?to=&state=&since=&until=&limit=&cursor=` as filter, limit and position. Raises InvalidRequestError."""
-    given = _single_values(request.query, known=("to", "state", "since", "until", "limit", "cursor"))
-    state = given.get("state")
-    if state is not None and state not in frozenset(SmsState):
-        raise InvalidRequestError(FieldProblem("state", "is not one of the states"))
-    wanted = OrderFilter(
-        recipient=parse_phone_number(given["to"]).e164 if "to" in given else None,
-        state=SmsState(state) if state is not None else None,
-        since=parse_instant(given["since"], field="since") if "since" in given else None,
-        until=parse_instant(given["until"], field="until") if "until" in given else None,
-    )
-    return wanted, _limit(given.get("limit")), _position(given.get("cursor"))
+    return parse_listing(request, states=SmsState)
 
 
 def view_json(view: OrderView[Message, SmsStanding], *, statuses: StatusTable) -> dict[str, Any]:
@@ -187,40 +148,6 @@ def view_json(view: OrderView[Message, SmsStanding], *, statuses: StatusTable) -
         "created_at": to_rfc3339(message.created_at),
         "updated_at": to_rfc3339(message.updated_at),
     }
-
-
-def cursor_of(position: str | None) -> str | None:
-    """A list position as the opaque text callers hand back."""
-    return None if position is None else base64.urlsafe_b64encode(position.encode()).decode().rstrip("=")
-
-
-def _position(cursor: str | None) -> str | None:
-    if cursor is None:
-        return None
-    try:
-        return base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode("ascii")
-    except (binascii.Error, ValueError):
-        raise InvalidRequestError(FieldProblem("cursor", "is not one that was handed out", "invalid_cursor")) from None
-
-
-def _limit(text: str | None) -> int:
-    if text is None:
-        return 25
-    if not (text.isascii() and text.isdigit() and len(text) <= 3 and 1 <= int(text) <= 100):
-        raise InvalidRequestError(FieldProblem("limit", "must be a whole number from 1 to 100"))
-    return int(text)
-
-
-def _single_values(query: Mapping[str, tuple[str, ...]], *, known: tuple[str, ...]) -> dict[str, str]:
-    problems = []
-    for name, values in query.items():
-        if name not in known:
-            problems.append(FieldProblem(name[:50], "is not a parameter of this route", "unknown_parameter"))
-        elif len(values) != 1:
-            problems.append(FieldProblem(name, "may be given once", "duplicate_parameter"))
-    if problems:
-        raise InvalidRequestError(*problems)
-    return {name: values[0] for name, values in query.items()}
 
 
 def preflight_json(composed: ComposedSms) -> dict[str, Any]:
