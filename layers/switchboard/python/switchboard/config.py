@@ -96,16 +96,22 @@ class SenderSettings(StateSettings, OutboxSettings):
     long_sms: bool
 
 
-class SendSmsSettings(SenderSettings):
-    """`functions/send_sms`."""
+class AbuseLimitSettings(Settings):
+    """Whoever submits for a caller."""
 
-    overseas_prefixes: tuple[str, ...]
+    limits_table: str
     exempt_numbers: tuple[str, ...]
     recipient_limit_per_minute: int
     recipient_limit_per_hour: int
     recipient_limit_per_day: int
     client_limit_per_hour: int
     daily_limit: int
+
+
+class SendSmsSettings(SenderSettings, AbuseLimitSettings):
+    """`functions/send_sms`."""
+
+    overseas_prefixes: tuple[str, ...]
 
 
 class SendSmsBatchSettings(SendSmsSettings):
@@ -138,6 +144,8 @@ class QueryStatusSettings(StateSettings, OutboxSettings):
     egress_address: str
     mediasms_requests_per_s: int
     in_flight_limit: int
+    baidu_vms_requests_per_s: int
+    baidu_vms_concurrency: int
     biztel_requests_per_month: int
     biztel_month_reserve: int
 
@@ -146,3 +154,35 @@ class SweepOverdueSettings(StateSettings, OutboxSettings):
     """`functions/sweep_overdue`."""
 
     quarantine_bucket: str
+
+
+class CallbackNameSettings(Settings):
+    """Whoever needs to know whether, and under which names, Baidu VMS reports results. Without names it does not."""
+
+    baidu_vms_call_id_names: tuple[str, ...]
+    baidu_vms_result_names: tuple[str, ...]
+
+
+class PlaceCallSettings(StateSettings, AbuseLimitSettings, CallbackNameSettings):
+    """`functions/place_call`."""
+
+    egress_address: str
+    slot_wait_budget_s: float
+    allow_plain_http: bool
+    baidu_vms_base_url: str
+    baidu_vms_secret_name: str
+    baidu_vms_requests_per_s: int
+    baidu_vms_concurrency: int
+    baidu_vms_timeout_s: float
+    baidu_vms_retry_budget_s: float
+    baidu_vms_rely_on_client_token: bool
+    baidu_vms_prefixes: tuple[str, ...]
+    baidu_vms_max_play_times: int
+
+
+class BaiduVmsWebhookSettings(StateSettings, CallbackNameSettings):
+    """`functions/baidu_vms_webhook`."""
+
+    quarantine_bucket: str
+    webhook_tokens_secret_name: str
+    baidu_vms_callback_answer: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from switchboard.config import SendSmsSettings
+from switchboard.config import AbuseLimitSettings, SendSmsSettings
 from switchboard.domain.errors import ConfigurationError, InvalidRequestError
 from switchboard.domain.phone_numbers import parse_phone_number
 from switchboard.guard.abuse import LimitRules, TalliedLimits
@@ -14,7 +14,7 @@ from switchboard.storage.tallies import DynamoDbTallyStore
 _PREFIX = re.compile(r"\+[1-9][0-9]{0,6}")
 
 
-def abuse_limits(settings: SendSmsSettings) -> TalliedLimits:
+def abuse_limits(settings: AbuseLimitSettings) -> TalliedLimits:
     """The limits, counted in the limits table. Raises ConfigurationError for an exempt number that is none."""
     try:
         exempt = frozenset(parse_phone_number(each).e164 for each in settings.exempt_numbers)

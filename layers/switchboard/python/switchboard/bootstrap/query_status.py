@@ -16,7 +16,7 @@ from switchboard.storage.tallies import DynamoDbTallyStore
 from switchboard.usecases.query_status import QueryStatus, WatchedLane
 
 # Every kind of order whose silence the sweep decides (storage/messages.py and its like).
-_KINDS: Final = ("sms",)
+_KINDS: Final = ("sms", "call")
 
 
 @cache
@@ -51,6 +51,9 @@ def _lanes(settings: QueryStatusSettings) -> Sequence[WatchedLane]:
     """One line a provider that has a gate, with the limits of that gate."""
     limits = {
         "mediasms": GateLimits(requests_per_s=settings.mediasms_requests_per_s, in_flight=settings.in_flight_limit),
+        "baidu_vms": GateLimits(
+            requests_per_s=settings.baidu_vms_requests_per_s, in_flight=settings.baidu_vms_concurrency
+        ),
     }
     return [
         WatchedLane(

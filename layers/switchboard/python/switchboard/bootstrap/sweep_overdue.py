@@ -6,6 +6,7 @@ from functools import cache
 
 from switchboard.bootstrap.messages import deadlines, message_store, outbox, sms_standing
 from switchboard.bootstrap.parts import CLOCK
+from switchboard.bootstrap.voice_calls import settle_calls
 from switchboard.config import SweepOverdueSettings
 from switchboard.domain.messages import next_due
 from switchboard.storage import aws
@@ -31,5 +32,6 @@ def application() -> SweepOverdue:
                 look_again_after=times.requeue_after_queued,
                 outbox=outbox(settings),
             ),
+            settle_calls(settings),
         ],
     )
