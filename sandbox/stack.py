@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from sandbox import aws, providers
-from sandbox.deploy import STACK_NAME, deploy
+from sandbox.deploy import STACK_NAME, deploy, template_parameters
 from sandbox.emulator import REGION, Emulator
 from sandbox.endpoints import Endpoints
 from sandbox.instance import is_running, only_instance
@@ -61,8 +61,11 @@ def running_sandbox(
             until.callback(emulator.stop)
             update(emulator.url)
         with progress.step("Starting the provider simulators") as update:
-            mediasms = providers.mediasms(environment, until, log=places.simulators_log)
-            update(f"MediaSMS {mediasms.url}")
+            servers = providers.start_all(environment, until, log=places.simulators_log)
+            update(", ".join(f"{server.title} {server.url}" for server in servers))
+        known = [
+            server for server in servers if not server.planned or server.parameter in template_parameters(TEMPLATE)
+        ]
         with progress.step("Deploying template.yaml") as update:
             deployed = deploy(
                 TEMPLATE,
@@ -70,7 +73,7 @@ def running_sandbox(
                 parameters={
                     **_PARAMETERS,
                     **{name: environment.get(variable) or "0" for name, variable in _RECIPIENT_LIMITS.items()},
-                    "MediaSmsBaseUrl": mediasms.url,
+                    **{server.parameter: server.url for server in known},
                 },
                 python=EMULATOR_PYTHON,
                 cache=SHARED_CACHE,
@@ -82,19 +85,14 @@ def running_sandbox(
             api_url=f"{emulator.url}/_aws/execute-api/{deployed.api_id}",
             api_key=deployed.api_key,
             webhook_token=webhook_token,
-            mediasms_url=mediasms.url,
-            biztel_url=environment.get("BIZTEL_URL", ""),
-            baidu_vms_url=environment.get("BAIDU_VMS_URL", ""),
+            **{server.endpoint: server.url for server in servers},
             aws_endpoint_url=emulator.url,
             region=REGION,
         )
-        put_secret(endpoints, "mediasms", {"user": mediasms.user, "password": mediasms.password})
         put_secret(endpoints, "webhook-tokens", {"tokens": [webhook_token]})
-        if mediasms.simulator is not None:
-            webhooks = f"{endpoints.api_url}/v1/webhooks/mediasms/{webhook_token}"
-            mediasms.simulator.provider.configure(
-                {"report_url": f"{webhooks}/delivery", "ivr_url": f"{webhooks}/ivr"},
-            )
+        for server in known:
+            put_secret(endpoints, server.name, server.credentials)
+            server.connect(f"{endpoints.api_url}/v1/webhooks", webhook_token)
         endpoints.write(places.endpoints)
         until.callback(places.endpoints.unlink, missing_ok=True)
         yield Sandbox(endpoints=endpoints, emulator=emulator)
