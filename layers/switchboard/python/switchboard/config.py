@@ -175,7 +175,7 @@ class PlaceCallSettings(StateSettings, AbuseLimitSettings, CallbackNameSettings)
     baidu_vms_concurrency: int
     baidu_vms_timeout_s: float
     baidu_vms_retry_budget_s: float
-    baidu_vms_rely_on_client_token: bool
+    baidu_vms_token_relied_on: bool
     baidu_vms_prefixes: tuple[str, ...]
     baidu_vms_max_play_times: int
 

@@ -107,7 +107,7 @@ def _client(settings: PlaceCallSettings, account: CachedSecret) -> BaiduVmsClien
             deadline_s=settings.baidu_vms_timeout_s,
         ),
         rules=CallRules(prefixes=settings.baidu_vms_prefixes, max_play_times=settings.baidu_vms_max_play_times),
-        rely_on_client_token=settings.baidu_vms_rely_on_client_token,
+        rely_on_client_token=settings.baidu_vms_token_relied_on,
         retry_budget=timedelta(seconds=settings.baidu_vms_retry_budget_s),
         allow_plain_http=settings.allow_plain_http,
     )
