@@ -23,6 +23,9 @@ _PARAMETERS: Final[Mapping[str, str]] = {
     # The emulator shares this machine with every function it runs: it may be slower than DynamoDB ever is.
     "StoreTimeoutSeconds": "10",
     "SlotWaitBudgetSeconds": "5",
+    # As the simulated Baidu VMS calls back; the document publishes no names.
+    "BaiduVmsCallbackCallIdNames": "callId",
+    "BaiduVmsCallbackResultNames": "result",
 }
 """What the template is given here beside the providers' addresses."""
 

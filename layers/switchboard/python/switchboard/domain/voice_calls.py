@@ -113,12 +113,13 @@ def standing_of(call: VoiceCall, *, deadlines: Deadlines, now: datetime) -> Stan
 
     `accepted` is final where nothing more can be heard: at once without a callback, otherwise when its window closes.
     What has an unknown outcome has no id that a callback could name. `failed` means that nothing was sent; it is final
-    when the token may not be used any more.
+    when the token may not be used any more, or the call was closed before that was heard.
     """
     submission = submission_state(call, deadlines=deadlines, now=now)
     closed = now >= _closes_at(call, deadlines=deadlines)
     if submission in {SubmissionState.QUEUED, SubmissionState.FAILED, SubmissionState.EXPIRED}:
-        return Standing(CallState.FAILED, final=submission is SubmissionState.EXPIRED)
+        over = submission is SubmissionState.EXPIRED or call.closed_at is not None
+        return Standing(CallState.FAILED, final=over)
     if submission is SubmissionState.REJECTED:
         return Standing(CallState.REJECTED, final=True)
     if submission is SubmissionState.SUBMITTING:

@@ -119,10 +119,16 @@ class DynamoDbOrderStore(Generic[R]):
         if outcome.kind is OutcomeKind.NOT_SENT:
             sets.append("not_sent = not_sent + :one")
             values[":one"] = 1
-        if queue and order.content is not None:
-            sets += ["queued_at = if_not_exists(queued_at, :at)", "content = :content"]
-            values |= {":at": to_rfc3339(outcome.at), ":content": content_value(order.content)}
-        elif not (outcome.kind is OutcomeKind.NOT_SENT and self._codec.keeps_unsent_content):
+        again = outcome.kind is OutcomeKind.NOT_SENT and order.closed_at is None
+        kept = queue or (again and self._codec.keeps_unsent_content)
+        if kept and order.content is not None:
+            # Written again: a silence may have been concluded meanwhile, and that forgets it.
+            sets.append("content = :content")
+            values[":content"] = content_value(order.content)
+            if queue:
+                sets.append("queued_at = if_not_exists(queued_at, :at)")
+                values[":at"] = to_rfc3339(outcome.at)
+        else:
             removes.append("content")
         if due is None:
             removes += ["due", "obligation"]

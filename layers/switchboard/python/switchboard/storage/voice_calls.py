@@ -133,7 +133,7 @@ class DynamoDbVoiceCallStore(DynamoDbOrderStore[VoiceCall], DynamoDbCallReportSt
 
     def _with_reports(self, calls: Iterable[VoiceCall]) -> list[VoiceCall]:
         known = list(calls)
-        ids = {call.call_id for call in known if call.call_id is not None and call.callback_expected}
+        ids = {call.call_id for call in known if call.call_id is not None}
         items = self._items([_call_id_key(call_id) for call_id in sorted(ids)])
         found = {item["pk"]["S"]: _results_in(item) for item in items}
         return [replace(call, reports=found.get(_call_id_pk(call.call_id or ""), ())) for call in known]
