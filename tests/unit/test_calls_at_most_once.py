@@ -48,7 +48,7 @@ def test_no_history_within_the_bounds_breaks_a_promise(
 @EVERY
 @pytest.mark.parametrize("scenario", [two_callers, late_repeat])
 def test_no_random_history_breaks_a_promise(parts: CallParts, scenario: Scenario) -> None:
-    explore_calls(scenario, random_schedules(seed=1, count=2_000), faults=4, parts=parts)
+    explore_calls(scenario, random_schedules(seed=1, count=1_000), faults=4, parts=parts)
 
 
 class ClaimsUnconditionally(InMemoryVoiceCallStore):

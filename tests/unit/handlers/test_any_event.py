@@ -155,9 +155,7 @@ def test_any_callback(stack: Deployment, event: Event) -> None:
 
 @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 @given(event=requests("place_call"))
-@example(
-    event=with_body("place_call", b'{"to": "13800000001", "variables": {"a": ' + b"[" * 5_000, case="chinese_text")
-)
+@example(event=with_body("place_call", b'{"to": "1", "variables": {"a": ' + b"[" * 5_000, case="chinese_text"))
 @example(event={})
 def test_any_request_to_call(stack: Deployment, event: Event) -> None:
     # With no place in the simulated second there is a 503, and it is one of ours.
