@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ WINDOW = DEADLINES.delivery_after_claim
 LOST = DEADLINES.submission_after_claim
 
 
-def ended(kind: OutcomeKind | None, **facts: object) -> VoiceCall:
+def ended(kind: OutcomeKind | None, **facts: Any) -> VoiceCall:
     return a_call(outcomes={} if kind is None else {"first": Outcome(kind, START)}, **facts)
 
 
