@@ -2,12 +2,11 @@
 
 from typing import Any
 
-from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from switchboard.bootstrap.send_queued_sms import application
-from switchboard.edge.batch import batch_endpoint
-from switchboard.edge.observability import logger, metrics
+from switchboard.edge.batch import side_by_side_endpoint
+from switchboard.edge.observability import count, logger, metrics
 from switchboard.usecases.send_queued_sms import QueuedOutcome
 
 METRICS = {
@@ -22,8 +21,8 @@ METRICS = {
 
 @logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics(default_dimensions={"provider": "mediasms"})
-@batch_endpoint
+@side_by_side_endpoint(lambda size: application().side_by_side(size))
 def lambda_handler(entry: dict[str, Any], context: LambdaContext) -> None:
     outcome = application()(entry["smsid"])
     logger.info("queued sms", smsid=entry["smsid"], outcome=outcome)
-    metrics.add_metric(name=METRICS[outcome], unit=MetricUnit.Count, value=1)
+    count(METRICS[outcome])

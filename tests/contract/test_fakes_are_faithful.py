@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from switchboard.domain.messages import Message
 from switchboard.domain.orders import OutcomeKind
-from switchboard.ports.lanes import CircuitRule, LaneStore, Permit
+from switchboard.ports.lanes import CircuitRule, LaneStore, Permit, SlotRequest
 from switchboard.ports.messages import MessageStore
 from switchboard.storage.lanes import DynamoDbLaneStore
 from switchboard.storage.messages import DynamoDbMessageStore
@@ -107,38 +107,64 @@ def test_every_sequence_of_calls_about_a_message_is_answered_alike(
     assert list(fake.overdue(now=_LATE, limit=9)) == list(real.overdue(now=_LATE, limit=9))
 
 
+VERSIONS = st.sampled_from(["v1", "v2"])
 RULES = st.builds(
-    CircuitRule, version=st.sampled_from(["v1", "v2"]), limit=st.just(2), ceiling=st.just(4), in_flight=st.just(2)
+    CircuitRule,
+    version=VERSIONS,
+    limit=st.just(2),
+    ceiling=st.just(4),
+    in_flight=st.just(2),
+    reread=st.integers(min_value=0, max_value=3),
 )
 TIMES = st.integers(min_value=1, max_value=50)
+SLOTS = st.builds(
+    lambda now, wait, count, slowed: SlotRequest(
+        step_us=5, now_us=now, latest_us=now + wait, count=count, slowed_us=slowed, recovered_us=now - 20
+    ),
+    TIMES,
+    TIMES,
+    st.integers(min_value=1, max_value=3),
+    st.sampled_from([0, 10, 20]),
+)
 WORKERS = st.sampled_from(["a", "b", "c"])
+GROUPS = st.lists(WORKERS, min_size=1, max_size=2, unique=True)
 ENDS = st.sampled_from([10, 20])
-PERMITS = st.tuples(WORKERS, ENDS, st.dictionaries(WORKERS, ENDS, max_size=2)).map(
+PERMITS = st.none() | st.tuples(GROUPS, ENDS, st.dictionaries(WORKERS, ENDS, max_size=2)).map(
     lambda drawn: Permit(
-        worker=drawn[0],
+        workers=tuple(drawn[0]),
         until_us=drawn[1],
-        expired={worker: until for worker, until in drawn[2].items() if worker != drawn[0]},
+        expired={worker: until for worker, until in drawn[2].items() if worker not in drawn[0]},
     )
 )
 LANE_CALLS = st.one_of(
     st.builds(
-        lambda now, wait, rule, permit: (
-            lambda lanes: lanes.append("lane", step_us=5, now_us=now, latest_us=now + wait, rule=rule, permit=permit)
-        ),
-        TIMES,
-        TIMES,
+        lambda slots, rule, permit: lambda lanes: lanes.append("lane", slots, rule=rule, permit=permit),
+        SLOTS,
         RULES,
         PERMITS,
     ),
     st.builds(
-        lambda now, rule, permit: lambda lanes: lanes.restart("lane", step_us=5, now_us=now, rule=rule, permit=permit),
-        TIMES,
+        lambda slots, rule, permit: lambda lanes: lanes.restart("lane", slots, rule=rule, permit=permit),
+        SLOTS,
         RULES,
         PERMITS,
     ),
-    WORKERS.map(lambda worker: lambda lanes: lanes.add_refusal("lane", worker=worker)),
-    WORKERS.map(lambda worker: lambda lanes: lanes.give_back("lane", worker=worker)),
-    st.integers(min_value=0, max_value=4).map(lambda seen: lambda lanes: lanes.end_streak("lane", seen=seen)),
+    st.builds(
+        lambda worker, version: lambda lanes: lanes.add_refusal("lane", worker=worker, version=version),
+        WORKERS,
+        VERSIONS,
+    ),
+    GROUPS.map(lambda workers: lambda lanes: lanes.give_back("lane", workers=workers)),
+    st.builds(
+        lambda seen, versions: lambda lanes: lanes.end_streak("lane", seen=seen, versions=versions),
+        st.integers(min_value=0, max_value=4),
+        st.lists(VERSIONS, min_size=1, unique=True),
+    ),
+    st.builds(
+        lambda now, slot: lambda lanes: lanes.slow("lane", pct=150, now_us=now, slot_us=slot),
+        st.sampled_from([10, 20]),
+        TIMES,
+    ),
     st.sampled_from(["555", "557"]).map(lambda code: lambda lanes: lanes.block("lane", code=code)),
 )
 

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import pytest
 
-from switchboard.ports.lanes import CircuitRule, LaneMove, LaneState, LaneStore, Permit
+from switchboard.ports.lanes import CircuitRule, LaneMove, LaneState, LaneStore, Permit, SlotRequest
 from switchboard.storage.lanes import DynamoDbLaneStore
 from tests.contract.conftest import Aws
 
@@ -19,13 +19,17 @@ NOW = 1_800_000_000_000_000
 RULE = CircuitRule(version="v1", limit=3, ceiling=8, in_flight=2)
 OTHER_CREDENTIALS = CircuitRule(version="v2", limit=3, ceiling=8, in_flight=2)
 LEASE = 30_000_000
-MINE = Permit(worker="mine", until_us=NOW + LEASE)
+MINE = Permit(workers=("mine",), until_us=NOW + LEASE)
+
+
+def _slots(now: int = NOW, latest: int = NOW + 1_000_000, *, count: int = 1) -> SlotRequest:
+    return SlotRequest(step_us=STEP, now_us=now, latest_us=latest, count=count)
 
 
 def _restart(
     lanes: LaneStore, now: int = NOW, *, rule: CircuitRule = RULE, lane: str = LANE, permit: Permit = MINE
 ) -> LaneMove:
-    return lanes.restart(lane, step_us=STEP, now_us=now, rule=rule, permit=permit)
+    return lanes.restart(lane, _slots(now), rule=rule, permit=permit)
 
 
 def _append(
@@ -37,18 +41,18 @@ def _append(
     lane: str = LANE,
     permit: Permit = MINE,
 ) -> LaneMove:
-    return lanes.append(lane, step_us=STEP, now_us=now, latest_us=latest, rule=rule, permit=permit)
+    return lanes.append(lane, _slots(now, latest), rule=rule, permit=permit)
 
 
-def _of(worker: str, *, until: int = NOW + LEASE, expired: Mapping[str, int] | None = None) -> Permit:
-    return Permit(worker=worker, until_us=until, expired=expired or {})
+def _of(*workers: str, until: int = NOW + LEASE, expired: Mapping[str, int] | None = None) -> Permit:
+    return Permit(workers=workers, until_us=until, expired=expired or {})
 
 
 def _refused(lanes: LaneStore, times: int, *, rule: CircuitRule = RULE) -> None:
     """A lane in use, whose last `times` requests were refused for the credentials of `rule`."""
     assert _restart(lanes, rule=rule).moved
     for _ in range(times):
-        lanes.add_refusal(LANE, worker="mine")
+        lanes.add_refusal(LANE, worker="mine", version="gone")
 
 
 def test_a_new_lane_begins_now(lanes: LaneStore) -> None:
@@ -98,7 +102,7 @@ def test_lanes_do_not_know_of_each_other(lanes: LaneStore) -> None:
 def test_refusals_are_counted_and_open_the_circuit_at_the_limit(lanes: LaneStore) -> None:
     _refused(lanes, RULE.limit - 1)
     assert _append(lanes).moved
-    assert lanes.add_refusal(LANE, worker="mine").streak == RULE.limit
+    assert lanes.add_refusal(LANE, worker="mine", version="gone").streak == RULE.limit
     move = _append(lanes)
     assert not move.moved
     assert move.lane.streak == RULE.limit
@@ -120,7 +124,7 @@ def test_no_credentials_get_a_slot_at_the_ceiling(lanes: LaneStore) -> None:
 
 def test_a_streak_that_ended_closes_the_circuit(lanes: LaneStore) -> None:
     _refused(lanes, RULE.limit)
-    lanes.end_streak(LANE, seen=RULE.limit)
+    lanes.end_streak(LANE, seen=RULE.limit, versions=["gone"])
     move = _append(lanes)
     assert move.moved
     assert move.lane.streak == 0
@@ -128,21 +132,21 @@ def test_a_streak_that_ended_closes_the_circuit(lanes: LaneStore) -> None:
 
 def test_the_second_streak_of_a_length_is_not_the_first(lanes: LaneStore) -> None:
     _refused(lanes, 1)
-    lanes.end_streak(LANE, seen=1)
-    lanes.add_refusal(LANE, worker="mine")
-    lanes.end_streak(LANE, seen=1)
+    lanes.end_streak(LANE, seen=1, versions=["gone"])
+    lanes.add_refusal(LANE, worker="mine", version="gone")
+    lanes.end_streak(LANE, seen=1, versions=["gone"])
     assert _append(lanes).lane.streak == 1
 
 
 @pytest.mark.parametrize("seen", [1, 3])
 def test_a_streak_that_changed_meanwhile_has_not_ended(lanes: LaneStore, seen: int) -> None:
     _refused(lanes, 2)
-    lanes.end_streak(LANE, seen=seen)
+    lanes.end_streak(LANE, seen=seen, versions=["gone"])
     assert _append(lanes).lane.streak == 2
 
 
 def test_ending_a_streak_that_is_not_there_does_nothing(lanes: LaneStore) -> None:
-    lanes.end_streak(LANE, seen=1)
+    lanes.end_streak(LANE, seen=1, versions=["gone"])
     assert _restart(lanes).moved
 
 
@@ -167,7 +171,7 @@ def test_the_store_and_the_rule_agree_on_when_the_circuit_is_closed(lanes: LaneS
             now += 10 * STEP
             before = _append(lanes, now, latest=now, rule=rule).lane
             assert _restart(lanes, now, rule=rule).moved is (rule.room(before) > 0)
-        lanes.add_refusal(LANE, worker="mine")
+        lanes.add_refusal(LANE, worker="mine", version="gone")
 
 
 def test_permits_are_renewed_and_no_more_are_given_than_there_is_room(lanes: LaneStore) -> None:
@@ -204,19 +208,19 @@ def test_a_limit_that_was_lowered_counts_for_those_who_hold_permits_too(lanes: L
 def test_a_refusal_gives_back_the_permit_of_its_worker_only(lanes: LaneStore) -> None:
     _restart(lanes)
     _append(lanes, permit=_of("yours"))
-    assert lanes.add_refusal(LANE, worker="yours").permits == {"mine": NOW + LEASE}
-    assert lanes.add_refusal(LANE, worker="nobody").permits == {"mine": NOW + LEASE}
-    assert lanes.add_refusal(LANE, worker="mine").permits == {}
+    assert lanes.add_refusal(LANE, worker="yours", version="gone").permits == {"mine": NOW + LEASE}
+    assert lanes.add_refusal(LANE, worker="nobody", version="gone").permits == {"mine": NOW + LEASE}
+    assert lanes.add_refusal(LANE, worker="mine", version="gone").permits == {}
     assert _append(lanes, rule=OTHER_CREDENTIALS).moved
 
 
 def test_a_permit_that_was_given_back_makes_room(lanes: LaneStore) -> None:
-    lanes.give_back(LANE, worker="mine")
+    lanes.give_back(LANE, workers=["mine"])
     _restart(lanes)
     _append(lanes, permit=_of("yours"))
-    lanes.give_back(LANE, worker="nobody")
+    lanes.give_back(LANE, workers=["nobody"])
     assert not _append(lanes, permit=_of("theirs")).moved
-    lanes.give_back(LANE, worker="mine")
+    lanes.give_back(LANE, workers=["mine"])
     assert _append(lanes, permit=_of("theirs")).lane.permits == {"yours": NOW + LEASE, "theirs": NOW + LEASE}
 
 
@@ -224,7 +228,7 @@ def test_while_the_circuit_is_open_there_is_room_for_one(lanes: LaneStore) -> No
     _restart(lanes)
     _append(lanes, permit=_of("yours"))
     for _ in range(RULE.limit):
-        lanes.add_refusal(LANE, worker="yours")
+        lanes.add_refusal(LANE, worker="yours", version="gone")
     assert not _append(lanes, rule=OTHER_CREDENTIALS, permit=_of("yours")).moved
     assert _append(lanes, rule=OTHER_CREDENTIALS).moved
 
@@ -236,7 +240,7 @@ def test_a_lane_from_before_there_were_permits_is_taken_on(
     aws.dynamodb.update_item(
         TableName=limits_table_name, Key={"pk": {"S": f"LANE#{LANE}"}}, UpdateExpression="REMOVE permits, refusals"
     )
-    assert dynamodb_lanes.add_refusal(LANE, worker="mine").streak == 1
+    assert dynamodb_lanes.add_refusal(LANE, worker="mine", version="gone").streak == 1
     assert _append(dynamodb_lanes).lane.permits == {"mine": NOW + LEASE}
     assert not _append(dynamodb_lanes, rule=replace(RULE, in_flight=1), permit=_of("yours")).moved
 

@@ -9,7 +9,7 @@ import pytest
 
 from switchboard.domain.errors import StoreUnavailableError
 from switchboard.domain.orders import OutcomeKind
-from switchboard.ports.lanes import CircuitRule, LaneState, LaneStore, Permit
+from switchboard.ports.lanes import CircuitRule, LaneState, LaneStore, Permit, SlotRequest
 from switchboard.ports.messages import MessageStore
 from switchboard.ports.status import LaneReader, ObligationReader, QueueDepth
 from switchboard.storage.lanes import DynamoDbLaneStore
@@ -52,10 +52,15 @@ def test_a_lane_that_was_never_used_is_as_new(lanes: tuple[LaneStore, LaneReader
 
 def test_a_lane_is_read_as_its_last_writer_left_it(lanes: tuple[LaneStore, LaneReader]) -> None:
     store, reader = lanes
-    moved = store.restart("lane", step_us=5, now_us=10, rule=RULE, permit=Permit(worker="a", until_us=99))
+    moved = store.restart(
+        "lane",
+        SlotRequest(step_us=5, now_us=10, latest_us=20),
+        rule=RULE,
+        permit=Permit(workers=("a",), until_us=99),
+    )
     assert reader.read("lane") == moved.lane
 
-    assert store.add_refusal("lane", worker="a") == reader.read("lane")
+    assert store.add_refusal("lane", worker="a", version="v1") == reader.read("lane")
     store.block("lane", code="557")
 
     read = reader.read("lane")

@@ -3,61 +3,85 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from switchboard.domain.instants import to_rfc3339
 from switchboard.domain.orders import Order
-from switchboard.ports.lanes import CircuitRule, LaneMove, LaneState, LaneStore, Permit
+from switchboard.ports.lanes import CircuitRule, LaneMove, LaneState, LaneStore, Permit, SlotRequest
 from switchboard.ports.orders import Outbox
 from switchboard.ports.reports import CallbackVault, HeldReport, RawCallback
 
 
 class InMemoryLaneStore(LaneStore):
-    """A LaneStore in a dict."""
+    """A LaneStore in a dict. `writes` counts what would have been a write, met condition or not."""
 
     def __init__(self) -> None:
         self.lanes: dict[str, LaneState] = {}
+        self.writes = 0
+        self.ahead_s: float | None = 0.0
 
-    def append(
-        self, lane: str, *, step_us: int, now_us: int, latest_us: int, rule: CircuitRule, permit: Permit
-    ) -> LaneMove:
-        old = self.lanes.get(lane, LaneState())
-        if not old.cursor_us or not now_us <= old.cursor_us <= latest_us or not permit.fits(old, room=rule.room(old)):
+    def append(self, lane: str, slots: SlotRequest, *, rule: CircuitRule, permit: Permit | None) -> LaneMove:
+        self.writes += 1
+        old = self._lane(lane)
+        in_time = old.cursor_us and slots.now_us <= old.cursor_us <= slots.latest_start_us
+        if not in_time or not slots.knows_the_pace(old) or not rule.admits(old, permit):
             return LaneMove(moved=False, lane=old)
-        return self._moved(lane, old, old.cursor_us + step_us, rule, permit)
+        return self._moved(lane, old, old.cursor_us + slots.length_us, rule, permit)
 
-    def restart(self, lane: str, *, step_us: int, now_us: int, rule: CircuitRule, permit: Permit) -> LaneMove:
-        old = self.lanes.get(lane, LaneState())
-        if old.cursor_us >= now_us or not permit.fits(old, room=rule.room(old)):
+    def restart(self, lane: str, slots: SlotRequest, *, rule: CircuitRule, permit: Permit | None) -> LaneMove:
+        self.writes += 1
+        old = self._lane(lane)
+        if old.cursor_us >= slots.now_us or not slots.knows_the_pace(old) or not rule.admits(old, permit):
             return LaneMove(moved=False, lane=old)
-        return self._moved(lane, old, now_us + step_us, rule, permit)
+        return self._moved(lane, old, slots.now_us + slots.length_us, rule, permit)
 
-    def add_refusal(self, lane: str, *, worker: str) -> LaneState:
-        old = self.lanes.get(lane, LaneState())
-        self.lanes[lane] = replace(old, streak=old.streak + 1, refusals=old.refusals + 1)
-        self.give_back(lane, worker=worker)
+    def add_refusal(self, lane: str, *, worker: str, version: str) -> LaneState:
+        self.writes += 1
+        old = self._without(lane, [worker])
+        self.lanes[lane] = replace(
+            old, streak=old.streak + 1, refusals=old.refusals + 1, refused=old.refused | {version}
+        )
         return self.lanes[lane]
 
-    def give_back(self, lane: str, *, worker: str) -> None:
-        old = self.lanes.get(lane)
-        if old is not None:
-            permits = {each: until for each, until in old.permits.items() if each != worker}
-            self.lanes[lane] = replace(old, permits=permits)
+    def give_back(self, lane: str, *, workers: Collection[str]) -> None:
+        self.writes += 1
+        if lane in self.lanes:
+            self.lanes[lane] = self._without(lane, workers)
 
-    def end_streak(self, lane: str, *, seen: int) -> None:
-        old = self.lanes.get(lane)
-        if old is not None and old.refusals == seen > 0:
-            self.lanes[lane] = replace(old, streak=0, tried=frozenset())
+    def end_streak(self, lane: str, *, seen: int, versions: Collection[str]) -> None:
+        self.writes += 1
+        old = self._lane(lane)
+        if old.refusals == seen > 0:
+            self.lanes[lane] = replace(old, streak=0, tried=frozenset(), refused=old.refused - set(versions))
+
+    def slow(self, lane: str, *, pct: int, now_us: int, slot_us: int) -> None:
+        self.writes += 1
+        old = self._lane(lane)
+        if not old.slowed_us or old.slowed_us < slot_us:
+            self.lanes[lane] = replace(old, slow_pct=pct, slowed_us=now_us)
 
     def block(self, lane: str, *, code: str) -> None:
-        self.lanes[lane] = replace(self.lanes.get(lane, LaneState()), blocked_by=code)
+        self.writes += 1
+        self.lanes[lane] = replace(self._lane(lane), blocked_by=code)
 
-    def _moved(self, lane: str, old: LaneState, cursor_us: int, rule: CircuitRule, permit: Permit) -> LaneMove:
-        permits = {each: until for each, until in old.permits.items() if each not in permit.expired}
-        permits[permit.worker] = permit.until_us
+    def clock_ahead_s(self) -> float | None:
+        return self.ahead_s
+
+    def _lane(self, lane: str) -> LaneState:
+        return self.lanes.get(lane) or LaneState()
+
+    def _without(self, lane: str, workers: Collection[str]) -> LaneState:
+        old = self._lane(lane)
+        return replace(old, permits={each: until for each, until in old.permits.items() if each not in workers})
+
+    def _moved(self, lane: str, old: LaneState, cursor_us: int, rule: CircuitRule, permit: Permit | None) -> LaneMove:
+        permits = old.permits
+        if permit is not None:
+            kept = {each: until for each, until in old.permits.items() if each not in permit.expired}
+            permits = kept | dict.fromkeys(permit.workers, permit.until_us)
         self.lanes[lane] = replace(old, cursor_us=cursor_us, tried=old.tried | {rule.version}, permits=permits)
         return LaneMove(moved=True, lane=self.lanes[lane])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -12,7 +13,8 @@ from random import Random
 from typing import Final
 
 from switchboard.domain.errors import LockedOutError, NoSlotError
-from switchboard.guard.gate import GateLimits, PacedGate
+from switchboard.guard.gate import GateLimits, PacedGates
+from switchboard.ports.gate import SendGate
 from switchboard.ports.lanes import LaneStore
 from tests.fakes import START, Ending, FixedClock, InMemoryLaneStore, provider_error
 
@@ -51,15 +53,17 @@ class Secret:
 
 
 class Worker:
-    """A container: its gate, its clock and its copy of the secret."""
+    """A container: its gates, one for each of its threads, its clock and its copy of the secret."""
 
-    def __init__(self, name: str, *, lanes: LaneStore, secret: Secret, limits: GateLimits, skew: timedelta) -> None:
+    def __init__(
+        self, name: str, *, lanes: LaneStore, secret: Secret, limits: GateLimits, skew: timedelta, seats: int = 1
+    ) -> None:
         self.name = name
         self.skew = skew
         self.clock = FixedClock(START + skew)
         self._secret = secret
         self._copy: str | None = None
-        self.gate = PacedGate(
+        self.gates = PacedGates(
             lanes=lanes,
             lane=LANE,
             worker=name,
@@ -67,7 +71,9 @@ class Worker:
             clock=self.clock,
             version=self.version,
             forget_credentials=self.forget,
+            seats=seats,
         )
+        self.batch = ExitStack()
 
     def version(self) -> str:
         self._copy = self._copy or self._secret.version
@@ -100,7 +106,8 @@ class History:
         """Traffic before, while and after the credentials are revoked, and perhaps other wrong ones put in."""
         jobs = self.random.choice([8, 24, 48, 96]) // self._workers
         for _ in range(self._workers):
-            self.arrives(self.random.uniform(0, 3), jobs=max(1, jobs))
+            seats = self.random.choice([1, 1, 3])
+            self.arrives(self.random.uniform(0, 3), jobs=max(1, jobs // seats), seats=seats)
         for _ in range(self.random.choice([0, 0, 1, 4])):
             self._at(self.random.uniform(0, 3), self._revoke)
             self._at(self.random.uniform(0, 3), self._restore)
@@ -110,16 +117,20 @@ class History:
             self._at(self.random.uniform(0, 45), partial(self._replace, f"wrong{number}"))
         self.run(until=45)
 
-    def arrives(self, time: float, *, jobs: int = 1) -> None:
-        """So many messages, one after the other, for a new container."""
+    def arrives(self, time: float, *, jobs: int = 1, seats: int = 1) -> None:
+        """So many messages for a new container: one after the other, or as a batch that `seats` threads share."""
         worker = Worker(
             f"w{next(self._names)}",
             lanes=self.lanes,
             secret=self.secret,
             limits=self.limits,
             skew=timedelta(seconds=self.random.uniform(-0.01, 0.01)),
+            seats=seats,
         )
-        self._at(time, lambda now: self._reserve(worker, now, jobs))
+        if seats > 1:
+            self._at(time, lambda _: worker.batch.enter_context(worker.gates.batch(jobs * seats)))
+        for gate in worker.gates.seats:
+            self._at(time, partial(self._reserve, worker, gate, jobs))
 
     def put_right(self) -> None:
         """New credentials, at the provider and in the secret."""
@@ -146,23 +157,22 @@ class History:
     def _at(self, time: float, event: Callable[[float], None]) -> None:
         heapq.heappush(self._events, (time, next(self._order), event))
 
-    def _reserve(self, worker: Worker, now: float, jobs: int) -> None:
+    def _reserve(self, worker: Worker, gate: SendGate, jobs: int, now: float) -> None:
         worker.clock.sleep_until(_instant(now) + worker.skew)
         try:
-            slot = worker.gate.reserve(latest=worker.clock.now() + _BUDGET)
+            slot = gate.reserve(latest=worker.clock.now() + _BUDGET)
         except (LockedOutError, NoSlotError):
             # The queue delivers it again, to this container or to another.
             again = now + self.put_back_s * self.random.uniform(0.8, 1.2)
             if self.random.random() < 0.5:
-                self._at(again, lambda later: self._reserve(worker, later, jobs))
+                self._at(again, partial(self._reserve, worker, gate, jobs))
             else:
                 self.arrives(again, jobs=jobs)
             return
         sent = max(now, (slot - worker.skew - START).total_seconds()) + self.random.uniform(0.001, 0.04)
-        version = worker.version()
-        self._at(sent, lambda later: self._arrive(worker, later, jobs, version))
+        self._at(sent, partial(self._arrive, worker, gate, jobs, worker.version()))
 
-    def _arrive(self, worker: Worker, now: float, jobs: int, version: str) -> None:
+    def _arrive(self, worker: Worker, gate: SendGate, jobs: int, version: str, now: float) -> None:
         crashes = self.random.random() < self.crashes
         taken = self.provider.takes(version, heard=not crashes)
         answered = now + self.random.uniform(0.02, self._slowest_s)
@@ -170,15 +180,15 @@ class History:
             # Lambda starts another container; SQS delivers what was not acknowledged again.
             self.arrives(answered + self.random.choice([0.1, 60.0]), jobs=jobs)
             return
-        self._at(answered, lambda later: self._hear(worker, later, jobs, taken=taken))
+        self._at(answered, partial(self._hear, worker, gate, jobs, taken))
 
-    def _hear(self, worker: Worker, now: float, jobs: int, *, taken: bool) -> None:
+    def _hear(self, worker: Worker, gate: SendGate, jobs: int, taken: bool, now: float) -> None:
         worker.clock.sleep_until(_instant(now) + worker.skew)
-        worker.gate.heard(None if taken else _UNAUTHENTICATED)
+        gate.heard(None if taken else _UNAUTHENTICATED)
         # A refused message goes back to its caller, or into the queue.
         pause = 0.0 if taken else self.random.choice([0.0, 0.5, self.put_back_s])
         if jobs > 1:
-            self._at(now + pause, lambda later: self._reserve(worker, later, jobs - 1))
+            self._at(now + pause, partial(self._reserve, worker, gate, jobs - 1))
 
 
 def _instant(seconds: float) -> datetime:

@@ -6,7 +6,7 @@ import heapq
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from itertools import count
 from random import Random
 from typing import Final
@@ -19,6 +19,7 @@ RATE: Final = 80
 _BUDGET: Final = timedelta(seconds=2)
 _SKEW_S: Final = 0.01
 _STORE_S: Final = (0.002, 0.006)
+_WRITE_S: Final = (0.0001, 0.0005)
 _PAUSES: Final = 0.01
 _PAUSE_S: Final = (0.05, 0.5)
 
@@ -31,6 +32,7 @@ class Profile:
     latency_s: tuple[float, float]
     workers: int
     limits: GateLimits
+    unseen: bool = False
 
 
 @dataclass(slots=True)
@@ -79,24 +81,14 @@ class Pace:
     def __init__(self, profile: Profile, *, seed: int) -> None:
         self.provider = Counted()
         self.profile = profile
-        self._random = Random(seed)
-        self._lanes = InMemoryLaneStore()
+        self.random = Random(seed)
+        self.lanes = InMemoryLaneStore()
         self._order = count()
         self._events: list[tuple[float, int, Callable[[float], None]]] = []
 
     def run(self, *, seconds: float) -> Counted:
         for number in range(self.profile.workers):
-            skew = timedelta(seconds=self._random.uniform(-_SKEW_S, _SKEW_S))
-            clock = FixedClock(START + skew)
-            gate = PacedGate(
-                lanes=self._lanes,
-                lane="lane",
-                worker=str(number),
-                limits=self.profile.limits,
-                clock=clock,
-                version=lambda: "v1",
-            )
-            self.at(self._random.uniform(0, 1), _Sender(self, gate, clock, skew).reserve)
+            self.at(self.random.uniform(0, 1), _Sender(self, name=str(number)).begin)
         while self._events[0][0] < seconds:
             time, _, event = heapq.heappop(self._events)
             event(time)
@@ -106,50 +98,78 @@ class Pace:
         heapq.heappush(self._events, (time, next(self._order), event))
 
     def drawn(self, between: tuple[float, float]) -> float:
-        return self._random.uniform(*between)
-
-    def pause(self) -> float:
-        """Mostly none."""
-        return self.drawn(_PAUSE_S) if self._random.random() < _PAUSES else 0.0
+        return self.random.uniform(*between)
 
 
-@dataclass(frozen=True, slots=True)
 class _Sender:
-    """One worker: reserves, waits by its own clock, sends, and begins again once the answer is there."""
+    """One worker: reserves, waits by its own clock, sends, and begins again once the answer is there.
 
-    pace: Pace
-    gate: PacedGate
-    clock: FixedClock
-    skew: timedelta
+    In one of a hundred rounds it is paused, at any moment of it: asleep, or between its last look at the clock and
+    the first byte, where nobody can see it (`unseen`: always there).
+    """
 
-    def reserve(self, now: float) -> None:
-        self.clock.sleep_until(self._clock_at(now))
+    def __init__(self, pace: Pace, *, name: str) -> None:
+        self._pace = pace
+        self._skew_s = pace.drawn((-_SKEW_S, _SKEW_S))
+        self._clock = FixedClock()
+        self._gate = PacedGate(
+            lanes=pace.lanes,
+            lane="lane",
+            worker=name,
+            limits=pace.profile.limits,
+            clock=self._clock,
+            version=lambda: "v1",
+        )
+        self._began = 0.0
+        self._round_s = 1.0
+        self._pause = (0.0, 0.0)
+        self._slot = START
+
+    def begin(self, now: float) -> None:
+        """A new round. How long it takes is not known yet: about as long as the last one."""
+        self._round_s, self._began = (now - self._began) or 1.0, now
+        self._pause = (0.0, 0.0)
+        if not self._pace.profile.unseen and self._pace.random.random() < _PAUSES:
+            paused = now + self._pace.drawn((0.0, self._round_s))
+            self._pause = (paused, paused + self._pace.drawn(_PAUSE_S))
+        self._reserve(now)
+
+    def _at(self, time: float, event: Callable[[float], None]) -> None:
+        paused, until = self._pause
+        self._pace.at(until if paused <= time < until else time, event)
+
+    def _reserve(self, now: float) -> None:
+        self._tell(now)
         try:
-            slot = self.gate.reserve(latest=self.clock.now() + _BUDGET)
+            self._slot = self._gate.reserve(latest=self._clock.now() + _BUDGET)
         except NoSlotError as full:
-            self.pace.at(now + full.retry_after_s + self.pace.drawn((0.01, 0.1)), self.reserve)
+            wait_s = min(full.retry_after_s, 0.1) if full.crowded else full.retry_after_s
+            self._at(now + wait_s + self._pace.drawn((0.01, 0.1)), self._reserve)
             return
-        told = now + self.pace.drawn(_STORE_S) + self.pace.pause()
-        awake = max(told, (slot - START - self.skew).total_seconds())
-        self.pace.at(awake + self.pace.pause(), lambda later: self._send(later, slot))
+        told = now + self._pace.drawn(_STORE_S)
+        self._at(max(told, (self._slot - START).total_seconds() - self._skew_s), self._look)
 
-    def _send(self, now: float, slot: datetime) -> None:
-        self.clock.sleep_until(self._clock_at(now))
-        if self.gate.is_stale(slot):
-            self.reserve(now)
+    def _look(self, now: float) -> None:
+        self._tell(now)
+        if self._gate.is_stale(self._slot):
+            self._reserve(now)
             return
-        # The pause that nobody can see: after the last look at the clock.
-        arrival = now + self.pace.pause() + self.pace.drawn(self.pace.profile.latency_s)
-        self.pace.at(arrival, self._arrive)
+        unseen = self._pace.profile.unseen and self._pace.random.random() < _PAUSES
+        paused_s = self._pace.drawn(_PAUSE_S) if unseen else 0.0
+        self._at(now + self._pace.drawn(_WRITE_S) + paused_s, self._write)
+
+    def _write(self, now: float) -> None:
+        self._pace.at(now + self._pace.drawn(self._pace.profile.latency_s), self._arrive)
 
     def _arrive(self, now: float) -> None:
-        self.pace.provider.arrives(now)
-        self.pace.at(now + self.pace.drawn(self.pace.profile.latency_s) + self.pace.pause(), self._hear)
+        self._pace.provider.arrives(now)
+        self._at(now + self._pace.drawn(self._pace.profile.latency_s), self._hear)
 
     def _hear(self, now: float) -> None:
-        self.gate.heard(None)
+        self._tell(now)
+        self._gate.heard(None)
         # Two writes to the state table: the outcome of this one, and the claim of the next.
-        self.pace.at(now + self.pace.drawn(_STORE_S) + self.pace.drawn(_STORE_S), self.reserve)
+        self._at(now + self._pace.drawn(_STORE_S) + self._pace.drawn(_STORE_S), self.begin)
 
-    def _clock_at(self, now: float) -> datetime:
-        return START + timedelta(seconds=now) + self.skew
+    def _tell(self, now: float) -> None:
+        self._clock.sleep_until(START + timedelta(seconds=now + self._skew_s))

@@ -18,7 +18,7 @@ from switchboard.domain.errors import (
     SubmissionFailedError,
 )
 from switchboard.guard.gate import GateLimits, PacedGate
-from switchboard.ports.lanes import CircuitRule, LaneMove, LaneState, LaneStore, Permit
+from switchboard.ports.lanes import CircuitRule, LaneMove, LaneState, LaneStore, Permit, SlotRequest
 from tests.builders import a_command
 from tests.fakes import (
     START,
@@ -35,7 +35,8 @@ from tests.harness.stepping import Actor, Crashed, History, play, step, stepped
 from tests.systems import assembled
 
 LANE = "mediasms"
-LIMITS = GateLimits(requests_per_s=80)
+IN_FLIGHT = 7
+LIMITS = GateLimits(requests_per_s=80, in_flight=IN_FLIGHT)
 STEP = timedelta(microseconds=13_438)
 BUDGET = timedelta(seconds=2)
 UNAUTHENTICATED = provider_error(Ending.UNAUTHENTICATED)
@@ -263,7 +264,7 @@ def test_while_the_circuit_is_open_a_worker_looks_for_new_credentials_itself(lan
 
 
 def _seven_in_flight(lanes: LaneStore) -> list[_Worker]:
-    workers = [_Worker(lanes) for _ in range(LIMITS.in_flight)]
+    workers = [_Worker(lanes) for _ in range(IN_FLIGHT)]
     for worker in workers:
         worker.reserve()
     return workers
@@ -286,7 +287,7 @@ def test_the_place_of_a_worker_that_is_gone_is_free_after_its_lease(lanes: InMem
     with pytest.raises(NoSlotError):
         _Worker(lanes, clock=late).reserve()
     late.advance(timedelta(microseconds=1))
-    newcomers = [_Worker(lanes, clock=late) for _ in range(LIMITS.in_flight - 1)]
+    newcomers = [_Worker(lanes, clock=late) for _ in range(IN_FLIGHT - 1)]
     for worker in newcomers:
         worker.reserve()
     with pytest.raises(NoSlotError):
@@ -304,7 +305,7 @@ def test_idle_workers_keep_three_places_and_leave_the_others_free(
 
 
 def test_a_worker_whose_request_may_still_be_under_way_keeps_its_place(lanes: InMemoryLaneStore) -> None:
-    for _ in range(LIMITS.in_flight):
+    for _ in range(IN_FLIGHT):
         _Worker(lanes).sends(provider_error(Ending.LOST_BUT_TAKEN))
     with pytest.raises(NoSlotError):
         _Worker(lanes).reserve()
@@ -378,7 +379,7 @@ def _play(
         for _ in range(each):
             try:
                 slots.append(worker.reserve())
-            except (NoSlotError, StoreUnavailableError):
+            except (NoSlotError, LockedOutError, StoreUnavailableError):
                 worker.clock.advance(3 * STEP)
             except Crashed:
                 return
@@ -414,18 +415,16 @@ def test_slots_of_many_workers_are_unique_and_a_step_apart(seed: int) -> None:
 class _RestartsUnconditionally(InMemoryLaneStore):
     """Whoever believes the lane idle begins it anew."""
 
-    def restart(self, lane: str, *, step_us: int, now_us: int, rule: CircuitRule, permit: Permit) -> LaneMove:
-        return self._moved(lane, self.lanes.get(lane, LaneState()), now_us + step_us, rule, permit)
+    def restart(self, lane: str, slots: SlotRequest, *, rule: CircuitRule, permit: Permit | None) -> LaneMove:
+        return self._moved(lane, self._lane(lane), slots.now_us + slots.length_us, rule, permit)
 
 
 class _GivesASlotTwice(InMemoryLaneStore):
     """The slot is given, and the cursor stays where it was."""
 
-    def append(
-        self, lane: str, *, step_us: int, now_us: int, latest_us: int, rule: CircuitRule, permit: Permit
-    ) -> LaneMove:
+    def append(self, lane: str, slots: SlotRequest, *, rule: CircuitRule, permit: Permit | None) -> LaneMove:
         before = self.lanes.get(lane)
-        move = super().append(lane, step_us=step_us, now_us=now_us, latest_us=latest_us, rule=rule, permit=permit)
+        move = super().append(lane, slots, rule=rule, permit=permit)
         if before is not None:
             self.lanes[lane] = before
         return move
@@ -470,7 +469,7 @@ class _SlowLaneStore(InMemoryLaneStore):
         super().__init__()
         self._clock, self._takes = clock, takes
 
-    def _moved(self, lane: str, old: LaneState, cursor_us: int, rule: CircuitRule, permit: Permit) -> LaneMove:
+    def _moved(self, lane: str, old: LaneState, cursor_us: int, rule: CircuitRule, permit: Permit | None) -> LaneMove:
         self._clock.sleep_until(self._clock.now() + self._takes)
         return super()._moved(lane, old, cursor_us, rule, permit)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from typing import Final
@@ -71,14 +71,14 @@ def test_once_open_the_circuit_lets_nothing_through_in_a_day_and_one_request_clo
 class _EndsAnyStreak(InMemoryLaneStore):
     """A late answer ends a streak that began after it."""
 
-    def end_streak(self, lane: str, *, seen: int) -> None:
-        super().end_streak(lane, seen=self.lanes[lane].refusals)
+    def end_streak(self, lane: str, *, seen: int, versions: Collection[str]) -> None:
+        super().end_streak(lane, seen=self.lanes[lane].refusals, versions=versions)
 
 
 class _KeepsNoPermits(InMemoryLaneStore):
     """Everybody may send."""
 
-    def _moved(self, lane: str, old: LaneState, cursor_us: int, rule: CircuitRule, permit: Permit) -> LaneMove:
+    def _moved(self, lane: str, old: LaneState, cursor_us: int, rule: CircuitRule, permit: Permit | None) -> LaneMove:
         move = super()._moved(lane, old, cursor_us, rule, permit)
         self.lanes[lane] = replace(move.lane, permits={})
         return move

@@ -33,7 +33,11 @@ LANE = "mediasms#shared"
 
 def watched(provider: str = "mediasms") -> WatchedLane:
     return WatchedLane(
-        provider=provider, lane=f"{provider}#shared", requests_per_s=80, in_flight_limit=7, streak_limit=3
+        provider=provider,
+        lane=f"{provider}#shared",
+        pace_of=lambda lane, _: 80 * 100 / lane.slow_pct,
+        in_flight_limit=7,
+        streak_limit=3,
     )
 
 

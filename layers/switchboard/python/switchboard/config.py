@@ -89,6 +89,7 @@ class SenderSettings(StateSettings, OutboxSettings):
     mediasms_requests_per_s: int
     mediasms_jitter_milliseconds: int
     in_flight_limit: int
+    mediasms_lockout_policy: Literal["lockout_safe", "full_rate"]
     mediasms_method: Literal["POST", "GET"]
     mediasms_wire_variant: Literal["jis", "ms932", "as_is"]
     mediasms_strict_answers: bool
@@ -122,6 +123,7 @@ class SendQueuedSmsSettings(SenderSettings):
     """`functions/send_queued_sms`."""
 
     put_back_delay_s: int
+    queue_threads: int
     bulk_in_flight_limit: int
 
 
@@ -136,18 +138,28 @@ class QuerySettings(StateSettings):
     """`functions/query`."""
 
 
-class QueryStatusSettings(StateSettings, OutboxSettings):
-    """`functions/query_status`."""
+class StatusSettings(StateSettings, OutboxSettings):
+    """Whoever looks at how the whole stands."""
 
     limits_table: str
     outbox_dead_letter_queue_url: str
     egress_address: str
     mediasms_requests_per_s: int
+    mediasms_jitter_milliseconds: int
+    mediasms_lockout_policy: Literal["lockout_safe", "full_rate"]
     in_flight_limit: int
     baidu_vms_requests_per_s: int
     baidu_vms_concurrency: int
     biztel_requests_per_month: int
     biztel_month_reserve: int
+
+
+class QueryStatusSettings(StatusSettings):
+    """`functions/query_status`."""
+
+
+class WatchLimitsSettings(StatusSettings):
+    """`functions/watch_limits`."""
 
 
 class SweepOverdueSettings(StateSettings, OutboxSettings):

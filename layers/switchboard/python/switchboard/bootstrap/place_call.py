@@ -8,6 +8,7 @@ from datetime import timedelta
 from functools import cache
 from typing import Final
 
+from switchboard.bootstrap.gates import baidu_limits, paced_gates
 from switchboard.bootstrap.limits import abuse_limits
 from switchboard.bootstrap.parts import CLOCK, secret
 from switchboard.bootstrap.sender import new_id
@@ -15,13 +16,11 @@ from switchboard.bootstrap.voice_calls import call_standing, call_store, query_c
 from switchboard.config import PlaceCallSettings
 from switchboard.domain.errors import ConfigurationError
 from switchboard.domain.voice_calls import submission_of
-from switchboard.guard.gate import GateLimits, PacedGate
+from switchboard.ports.gate import SendGate
 from switchboard.providers.baidu_vms.client import BaiduVmsClient
 from switchboard.providers.baidu_vms.parameters import CallRules
 from switchboard.providers.baidu_vms.signer import Credentials
 from switchboard.providers.transport import Connection, split_endpoint
-from switchboard.storage import aws
-from switchboard.storage.lanes import DynamoDbLaneStore
 from switchboard.storage.secrets import CachedSecret
 from switchboard.usecases.place_call import PlaceCall
 from switchboard.usecases.query_calls import QueryCalls
@@ -76,20 +75,16 @@ def application() -> PlaceCallApplication:
     )
 
 
-def _gate(settings: PlaceCallSettings, account: CachedSecret) -> PacedGate:
+def _gate(settings: PlaceCallSettings, account: CachedSecret) -> SendGate:
     """The gate that all who place calls from this address share."""
-    return PacedGate(
-        lanes=DynamoDbLaneStore(client=aws.dynamodb(timeout_s=settings.store_timeout_s), table=settings.limits_table),
-        lane=f"baidu_vms#{settings.egress_address}",
-        worker=new_id(),
-        limits=GateLimits(
-            requests_per_s=settings.baidu_vms_requests_per_s,
-            in_flight=settings.baidu_vms_concurrency,
-        ),
-        clock=CLOCK,
-        version=lambda: account().version,
-        forget_credentials=account.forget,
-    )
+    return paced_gates(
+        provider="baidu_vms",
+        egress_address=settings.egress_address,
+        limits_table=settings.limits_table,
+        limits=baidu_limits(in_flight=settings.baidu_vms_concurrency, requests_per_s=settings.baidu_vms_requests_per_s),
+        account=account,
+        store_timeout_s=settings.store_timeout_s,
+    ).seats[0]
 
 
 def _client(settings: PlaceCallSettings, account: CachedSecret) -> BaiduVmsClient:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
+from datetime import timedelta
+from functools import cache, partial
 from typing import Final
 
+from switchboard.bootstrap.gates import baidu_limits, mediasms_limits
 from switchboard.bootstrap.parts import CLOCK
-from switchboard.config import QueryStatusSettings
-from switchboard.guard.gate import GateLimits
+from switchboard.config import QueryStatusSettings, StatusSettings
+from switchboard.guard.limits import GateLimits
 from switchboard.guard.month_quota import TalliedMonthQuota
+from switchboard.guard.pace import Pace
+from switchboard.ports.lanes import LaneState
 from switchboard.storage import aws
 from switchboard.storage.status import DynamoDbLaneReader, DynamoDbObligationReader, SqsQueueReader
 from switchboard.storage.tallies import DynamoDbTallyStore
@@ -22,7 +26,11 @@ _KINDS: Final = ("sms", "call")
 @cache
 def application() -> QueryStatus:
     """Built once a container. Raises ConfigurationError."""
-    settings = QueryStatusSettings.load()
+    return query_status(QueryStatusSettings.load())
+
+
+def query_status(settings: StatusSettings) -> QueryStatus:
+    """Everything that there is to be asked."""
     dynamodb = aws.dynamodb(timeout_s=settings.store_timeout_s)
     tallies = DynamoDbTallyStore(client=dynamodb, table=settings.limits_table)
     queues = {
@@ -47,21 +55,32 @@ def application() -> QueryStatus:
     )
 
 
-def _lanes(settings: QueryStatusSettings) -> Sequence[WatchedLane]:
+def _lanes(settings: StatusSettings) -> Sequence[WatchedLane]:
     """One line a provider that has a gate, with the limits of that gate."""
     limits = {
-        "mediasms": GateLimits(requests_per_s=settings.mediasms_requests_per_s, in_flight=settings.in_flight_limit),
-        "baidu_vms": GateLimits(
-            requests_per_s=settings.baidu_vms_requests_per_s, in_flight=settings.baidu_vms_concurrency
+        "mediasms": mediasms_limits(
+            requests_per_s=settings.mediasms_requests_per_s,
+            jitter=timedelta(milliseconds=settings.mediasms_jitter_milliseconds),
+            in_flight=settings.in_flight_limit,
+            policy=settings.mediasms_lockout_policy,
+        ),
+        "baidu_vms": baidu_limits(
+            in_flight=settings.baidu_vms_concurrency, requests_per_s=settings.baidu_vms_requests_per_s
         ),
     }
     return [
         WatchedLane(
             provider=provider,
             lane=f"{provider}#{settings.egress_address}",
-            requests_per_s=each.requests_per_s,
+            pace_of=partial(_pace_of, each),
             in_flight_limit=each.in_flight,
             streak_limit=each.streak_limit,
         )
         for provider, each in limits.items()
     ]
+
+
+def _pace_of(limits: GateLimits, lane: LaneState, now_us: int) -> float:
+    pace = Pace(limits)
+    pace.saw(lane)
+    return pace.requests_per_s(now_us=now_us)

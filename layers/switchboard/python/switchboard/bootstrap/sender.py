@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 from uuid import uuid4
 
+from switchboard.bootstrap.gates import mediasms_limits, paced_gates
 from switchboard.bootstrap.parts import CLOCK, secret
 from switchboard.config import SenderSettings
 from switchboard.domain.errors import ConfigurationError
 from switchboard.domain.messages import Message, SmsSubmission, submission_of
-from switchboard.guard.gate import GateLimits, PacedGate
+from switchboard.guard.gate import PacedGates
+from switchboard.ports.gate import SendGate
 from switchboard.ports.messages import MessageStore
 from switchboard.providers.mediasms.client import Credentials, MediaSmsClient
 from switchboard.providers.transport import Connection, split_endpoint
-from switchboard.storage import aws
-from switchboard.storage.lanes import DynamoDbLaneStore
 from switchboard.usecases.submission import Submission
 
 # The holder of a claim writes nothing to the provider after this; see Deadlines.submission_after_claim, which is
@@ -30,11 +31,31 @@ def new_id() -> str:
     return uuid4().hex
 
 
-def submission(
-    settings: SenderSettings, messages: MessageStore, *, in_flight_limit: int | None = None
-) -> Submission[Message, SmsSubmission]:
-    """One submission to MediaSMS, through the gate that all senders behind this address share. With an
-    `in_flight_limit` of its own it leaves the rest of the places to others."""
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """One thread's way to MediaSMS, over one connection. `bulk` leaves some of the places in flight to others."""
+
+    submission: Submission[Message, SmsSubmission]
+    bulk: Submission[Message, SmsSubmission]
+
+
+@dataclass(frozen=True, slots=True)
+class Senders:
+    """A container's senders, and the gates that they share."""
+
+    gates: PacedGates
+    each: Sequence[Sender]
+
+
+def submission(settings: SenderSettings, messages: MessageStore) -> Submission[Message, SmsSubmission]:
+    """One submission to MediaSMS at a time, through the gate that all senders behind this address share."""
+    return senders(settings, messages).each[0].submission
+
+
+def senders(
+    settings: SenderSettings, messages: MessageStore, *, seats: int = 1, bulk_in_flight_limit: int | None = None
+) -> Senders:
+    """As many senders as threads are to use them."""
     account = secret(settings.mediasms_secret_name)
 
     def credentials() -> Credentials:
@@ -43,27 +64,40 @@ def submission(
             raise ConfigurationError(f"the secret {settings.mediasms_secret_name} needs the texts user and password")
         return Credentials(user=user, password=password)
 
-    gate = PacedGate(
-        lanes=DynamoDbLaneStore(client=aws.dynamodb(timeout_s=settings.store_timeout_s), table=settings.limits_table),
-        lane=f"mediasms#{settings.egress_address}",
-        worker=new_id(),
-        limits=GateLimits(
+    gates = paced_gates(
+        provider="mediasms",
+        egress_address=settings.egress_address,
+        limits_table=settings.limits_table,
+        limits=mediasms_limits(
             requests_per_s=settings.mediasms_requests_per_s,
             jitter=timedelta(milliseconds=settings.mediasms_jitter_milliseconds),
-            in_flight=min(in_flight_limit or settings.in_flight_limit, settings.in_flight_limit),
+            in_flight=settings.in_flight_limit,
+            policy=settings.mediasms_lockout_policy,
         ),
-        clock=CLOCK,
-        version=lambda: account().version,
-        forget_credentials=account.forget,
+        account=account,
+        store_timeout_s=settings.store_timeout_s,
+        seats=seats,
     )
-    return Submission(
-        orders=messages,
-        provider=_client(settings, credentials),
-        submission_of=submission_of,
-        gate=gate,
-        clock=CLOCK,
-        wait_budget=timedelta(seconds=settings.slot_wait_budget_s),
-        claim_lifetime=_CLAIM_LIFETIME,
+
+    def over(client: MediaSmsClient, gate: SendGate) -> Submission[Message, SmsSubmission]:
+        return Submission(
+            orders=messages,
+            provider=client,
+            submission_of=submission_of,
+            gate=gate,
+            clock=CLOCK,
+            wait_budget=timedelta(seconds=settings.slot_wait_budget_s),
+            claim_lifetime=_CLAIM_LIFETIME,
+        )
+
+    clients = [_client(settings, credentials) for _ in range(seats)]
+    limited = gates.narrowed(bulk_in_flight_limit) if bulk_in_flight_limit else gates.seats
+    return Senders(
+        gates=gates,
+        each=[
+            Sender(submission=over(client, gate), bulk=over(client, bulk))
+            for client, gate, bulk in zip(clients, gates.seats, limited, strict=True)
+        ],
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from aws_lambda_powertools.metrics import MetricUnit
@@ -14,26 +15,58 @@ from switchboard.domain.errors import SwitchboardError
 from switchboard.edge.endpoint import report_unexpected, told
 from switchboard.edge.observability import logger, metrics
 
+_LAST = "~"
+
 EntryHandler = Callable[[dict[str, Any], LambdaContext], None]
 BatchHandler = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]
+Task = Callable[[], None]
+# For a batch of so many entries: what starts one of them, and gives back what waits for its end.
+BatchRunner = Callable[[int], AbstractContextManager[Callable[[Task], Task]]]
 
 
-def batch_endpoint(handle: EntryHandler) -> BatchHandler:
-    """An entry that raises is delivered again, in the end to the dead-letter queue; the others are done."""
+def one_by_one(_size: int) -> AbstractContextManager[Callable[[Task], Task]]:
+    """Each entry once it is waited for."""
+    return nullcontext(lambda task: task)
+
+
+def side_by_side_endpoint(runner: BatchRunner) -> Callable[[EntryHandler], BatchHandler]:
+    """As batch_endpoint, with the runner's threads: the handler has to be made for that."""
+    return functools.partial(batch_endpoint, runner=runner)
+
+
+def batch_endpoint(handle: EntryHandler, *, runner: BatchRunner = one_by_one) -> BatchHandler:
+    """An entry that raises is delivered again, in the end to the dead-letter queue; the others are done. Those whose
+    `submit_before` comes first are begun first."""
+
+    def task_of(record: dict[str, Any], context: LambdaContext) -> Task:
+        return lambda: handle(json.loads(record["body"]), context)
 
     @functools.wraps(handle)
     def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         failed = []
-        for record in event["Records"]:
-            try:
-                handle(json.loads(record["body"]), context)
-            except SwitchboardError as error:
-                logger.warning("entry failed", extra=told(error))
-                failed.append(record["messageId"])
-            except Exception as error:  # noqa: BLE001 - the edge: one poisonous entry must not fail the rest
-                report_unexpected(error)
-                failed.append(record["messageId"])
+        records = sorted(event["Records"], key=_submit_before)
+        with runner(len(records)) as start:
+            entries = [(record["messageId"], start(task_of(record, context))) for record in records]
+            for message_id, wait in entries:
+                try:
+                    wait()
+                except SwitchboardError as error:
+                    logger.warning("entry failed", extra=told(error))
+                    failed.append(message_id)
+                except Exception as error:  # noqa: BLE001 - the edge: one poisonous entry must not fail the rest
+                    report_unexpected(error)
+                    failed.append(message_id)
         metrics.add_metric(name="EntriesFailed", unit=MetricUnit.Count, value=len(failed))
         return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
 
     return handler
+
+
+def _submit_before(record: dict[str, Any]) -> str:
+    """How long the entry is worth being handled; one that does not tell comes last."""
+    try:
+        entry = json.loads(record["body"])
+    except (ValueError, RecursionError):
+        return _LAST
+    until = entry.get("submit_before") if isinstance(entry, dict) else None
+    return until if isinstance(until, str) else _LAST

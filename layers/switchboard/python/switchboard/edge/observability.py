@@ -2,7 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from threading import Lock
+
 from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit, single_metric
 
 logger = Logger()
 metrics = Metrics()
+_one_at_a_time = Lock()
+
+
+def count(name: str) -> None:
+    """One more of it, from whatever thread: the collector itself is not made for several."""
+    with _one_at_a_time:
+        metrics.add_metric(name=name, unit=MetricUnit.Count, value=1)
+
+
+def record_gauges(provider: str, gauges: Mapping[str, float]) -> None:
+    """What stands at one moment, by the metric's name, with the dimensions that a provider's other metrics have."""
+    for name, value in gauges.items():
+        with single_metric(
+            name=name,
+            unit=MetricUnit.NoUnit,
+            value=value,
+            namespace=metrics.namespace,
+            default_dimensions={"service": metrics.service or "", "provider": provider},
+        ):
+            pass

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any, cast
@@ -67,3 +67,16 @@ def store_errors(operation: str) -> Iterator[None]:
         raise StoreUnavailableError(f"{operation}: {code}") from None
     except BotoCoreError as error:
         raise StoreUnavailableError(f"{operation}: {type(error).__name__}") from None
+
+
+def conditional_update(client: DynamoDBClient, operation: str, **call: Any) -> tuple[bool, Mapping[str, Any]]:
+    """One UpdateItem: whether its condition was met, and the item after (met) or before (not met) as DynamoDB has it;
+    empty where there is none. Raises StoreUnavailableError, whose text names `operation`."""
+    with store_errors(operation):
+        try:
+            answer = client.update_item(ReturnValues="ALL_NEW", ReturnValuesOnConditionCheckFailure="ALL_OLD", **call)
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code") != "ConditionalCheckFailedException":
+                raise
+            return False, cast("Mapping[str, Any]", error.response.get("Item", {}))
+    return True, answer.get("Attributes", {})

@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final, cast
+from collections.abc import Collection, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Final
 
-from botocore.exceptions import ClientError
-
-from switchboard.ports.lanes import CircuitRule, LaneMove, LaneState, Permit
-from switchboard.storage.aws import store_errors
+from switchboard.ports.lanes import CircuitRule, LaneMove, LaneState, Permit, SlotRequest
+from switchboard.storage.aws import conditional_update
 from switchboard.storage.items import to_attributes
+from switchboard.storage.store_time import StoreTime
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-# Fewer than `room` permits beside one's own.
-_FEWER_THAN: Final = "(size(permits) < :{room} OR (attribute_exists(permits.#worker) AND size(permits) = :{room}))"
-# The text of CircuitRule.room and Permit.fits in DynamoDB's own terms.
+# SlotRequest.knows_the_pace and the rules of CircuitRule and Permit, in DynamoDB's own terms.
+_PACE: Final = "(attribute_not_exists(slowed_us) OR slowed_us = :slowed OR slowed_us < :recovered)"
+_UP_TO_DATE: Final = "(NOT contains(refused, :version) OR refusals <= :reread)"
 _CLOSED: Final = "(attribute_not_exists(streak) OR streak < :limit)"
 _UNTRIED: Final = "(NOT contains(tried, :version) AND streak < :ceiling)"
-_ADMITTED: Final = (
-    "attribute_exists(permits) AND attribute_not_exists(blocked_by)"
-    f" AND (({_CLOSED} AND {_FEWER_THAN.format(room='room')}) OR ({_UNTRIED} AND {_FEWER_THAN.format(room='one')}))"
-)
-# The first permit of a lane makes the map: a member cannot be set in a map that is not there.
-_ADMITTED_FIRST: Final = (
-    f"attribute_not_exists(blocked_by) AND ({_CLOSED} OR {_UNTRIED}) AND attribute_not_exists(permits)"
-)
+_UNBLOCKED: Final = f"attribute_not_exists(blocked_by) AND {_PACE} AND {_UP_TO_DATE}"
 
 
 class DynamoDbLaneStore:
@@ -35,84 +27,81 @@ class DynamoDbLaneStore:
     def __init__(self, *, client: DynamoDBClient, table: str) -> None:
         self._client = client
         self._table = table
+        self._time = StoreTime(client)
 
-    def append(
-        self, lane: str, *, step_us: int, now_us: int, latest_us: int, rule: CircuitRule, permit: Permit
-    ) -> LaneMove:
+    def append(self, lane: str, slots: SlotRequest, *, rule: CircuitRule, permit: Permit | None) -> LaneMove:
         return self._move(
             lane,
-            cursor="cursor_us + :step",
+            cursor="cursor_us + :length",
             condition="cursor_us BETWEEN :now AND :latest",
-            values={":step": step_us, ":now": now_us, ":latest": latest_us},
+            values={":length": slots.length_us, ":now": slots.now_us, ":latest": slots.latest_start_us},
+            slots=slots,
             rule=rule,
             permit=permit,
         )
 
-    def restart(self, lane: str, *, step_us: int, now_us: int, rule: CircuitRule, permit: Permit) -> LaneMove:
+    def restart(self, lane: str, slots: SlotRequest, *, rule: CircuitRule, permit: Permit | None) -> LaneMove:
         return self._move(
             lane,
             cursor=":next",
             condition="(attribute_not_exists(cursor_us) OR cursor_us < :now)",
-            values={":next": now_us + step_us, ":now": now_us},
+            values={":next": slots.now_us + slots.length_us, ":now": slots.now_us},
+            slots=slots,
             rule=rule,
             permit=permit,
         )
 
-    def add_refusal(self, lane: str, *, worker: str) -> LaneState:
-        count = "SET streak = if_not_exists(streak, :zero) + :one, refusals = if_not_exists(refusals, :zero) + :one"
-        call: dict[str, Any] = {
-            "TableName": self._table,
-            "Key": _key(lane),
-            "ExpressionAttributeValues": to_attributes({":zero": 0, ":one": 1}),
-            "ReturnValues": "ALL_NEW",
-        }
-        with store_errors("count refusal"):
-            try:
-                answer = self._client.update_item(
-                    **call,
-                    UpdateExpression=f"{count} REMOVE permits.#worker",
-                    ConditionExpression="attribute_exists(permits)",
-                    ExpressionAttributeNames={"#worker": worker},
-                )
-            except ClientError as error:
-                _stood_in_the_way(error)
-                answer = self._client.update_item(**call, UpdateExpression=count)
-        return _lane_from(answer["Attributes"])
+    def add_refusal(self, lane: str, *, worker: str, version: str) -> LaneState:
+        count = (
+            "SET streak = if_not_exists(streak, :zero) + :one, refusals = if_not_exists(refusals, :zero) + :one"
+            " ADD refused :version"
+        )
+        values = {":zero": 0, ":one": 1, ":version": {version}}
+        done, item = self._update(
+            lane,
+            "count refusal",
+            update=f"{count} REMOVE permits.#worker",
+            condition="attribute_exists(permits)",
+            names={"#worker": worker},
+            values=values,
+        )
+        if not done:
+            _, item = self._update(lane, "count refusal", update=count, values=values)
+        return _lane_from(item)
 
-    def give_back(self, lane: str, *, worker: str) -> None:
-        with store_errors("give permit back"):
-            try:
-                self._client.update_item(
-                    TableName=self._table,
-                    Key=_key(lane),
-                    UpdateExpression="REMOVE permits.#worker",
-                    ConditionExpression="attribute_exists(permits)",
-                    ExpressionAttributeNames={"#worker": worker},
-                )
-            except ClientError as error:
-                _stood_in_the_way(error)
+    def give_back(self, lane: str, *, workers: Collection[str]) -> None:
+        names = _placeholders("worker", workers)
+        self._update(
+            lane,
+            "give permit back",
+            update=f"REMOVE {_members(names)}",
+            condition="attribute_exists(permits)",
+            names=names,
+        )
 
-    def end_streak(self, lane: str, *, seen: int) -> None:
-        with store_errors("end streak"):
-            try:
-                self._client.update_item(
-                    TableName=self._table,
-                    Key=_key(lane),
-                    UpdateExpression="REMOVE streak, tried",
-                    ConditionExpression="refusals = :seen",
-                    ExpressionAttributeValues=to_attributes({":seen": seen}),
-                )
-            except ClientError as error:
-                _stood_in_the_way(error)
+    def end_streak(self, lane: str, *, seen: int, versions: Collection[str]) -> None:
+        self._update(
+            lane,
+            "end streak",
+            update="REMOVE streak, tried DELETE refused :versions",
+            condition="refusals = :seen",
+            values={":seen": seen, ":versions": set(versions)},
+        )
+
+    def slow(self, lane: str, *, pct: int, now_us: int, slot_us: int) -> None:
+        self._update(
+            lane,
+            "slow lane",
+            update="SET slow_pct = :pct, slowed_us = :now",
+            condition="attribute_not_exists(slowed_us) OR slowed_us < :slot",
+            values={":pct": pct, ":now": now_us, ":slot": slot_us},
+        )
 
     def block(self, lane: str, *, code: str) -> None:
-        with store_errors("block lane"):
-            self._client.update_item(
-                TableName=self._table,
-                Key=_key(lane),
-                UpdateExpression="SET blocked_by = :code",
-                ExpressionAttributeValues=to_attributes({":code": code}),
-            )
+        self._update(lane, "block lane", update="SET blocked_by = :code", values={":code": code})
+
+    def clock_ahead_s(self) -> float | None:
+        return self._time.ahead_s()
 
     def _move(
         self,
@@ -121,92 +110,129 @@ class DynamoDbLaneStore:
         cursor: str,
         condition: str,
         values: Mapping[str, Any],
+        slots: SlotRequest,
         rule: CircuitRule,
-        permit: Permit,
+        permit: Permit | None,
     ) -> LaneMove:
+        update = f"SET cursor_us = {cursor}"
         values = {
             **values,
+            ":slowed": slots.slowed_us,
+            ":recovered": slots.recovered_us,
             ":limit": rule.limit,
             ":ceiling": rule.ceiling,
             ":version": rule.version,
+            ":reread": rule.reread,
             ":tried": {rule.version},
         }
-        dropped = {f"expired{number}": each for number, each in enumerate(permit.expired.items())}
-        removed = ", ".join(f"permits.#{name}" for name in dropped)
-        with store_errors("reserve slot"):
+        if permit is None:
             moved, item = self._update(
                 lane,
-                update=f"SET cursor_us = {cursor}, permits.#worker = :until"
-                f"{' REMOVE ' + removed if removed else ''} ADD tried :tried",
-                condition=" AND ".join(
-                    [condition, _ADMITTED, *(f"permits.#{name} = :{name}" for name in dropped)],
-                ),
-                ExpressionAttributeNames={
-                    "#worker": permit.worker,
-                    **{f"#{name}": worker for name, (worker, _) in dropped.items()},
-                },
-                values={
-                    **values,
-                    ":until": permit.until_us,
-                    ":room": rule.in_flight + len(dropped),
-                    ":one": 1 + len(dropped),
-                    **{f":{name}": until for name, (_, until) in dropped.items()},
-                },
+                "reserve slot",
+                update=f"{update} ADD tried :tried",
+                condition=f"{condition} AND {_UNBLOCKED} AND ({_CLOSED} OR {_UNTRIED})",
+                values=values,
             )
-            if not moved and not permit.expired and "permits" not in item:
-                moved, item = self._update(
-                    lane,
-                    update=f"SET cursor_us = {cursor}, permits = :first ADD tried :tried",
-                    condition=f"{condition} AND {_ADMITTED_FIRST}",
-                    values={**values, ":first": {permit.worker: permit.until_us}},
-                )
+            return LaneMove(moved=moved, lane=_lane_from(item))
+        moved, item = self._move_with(permit, lane, update=update, condition=condition, values=values, rule=rule)
+        rooms = {_CLOSED: rule.in_flight or 0, _UNTRIED: 1}
+        wide_enough = [circuit for circuit, room in rooms.items() if len(permit.workers) <= room]
+        if not moved and not permit.expired and "permits" not in item and wide_enough:
+            # The first permits of a lane make the map: a member cannot be set in a map that is not there.
+            circuit = " OR ".join(wide_enough)
+            moved, item = self._update(
+                lane,
+                "reserve slot",
+                update=f"{update}, permits = :first ADD tried :tried",
+                # DynamoDB refuses redundant parentheses.
+                condition=f"{condition} AND {_UNBLOCKED} AND attribute_not_exists(permits)"
+                f" AND {f'({circuit})' if len(wide_enough) > 1 else circuit}",
+                values=_used_in(circuit, values) | {":first": dict.fromkeys(permit.workers, permit.until_us)},
+            )
         return LaneMove(moved=moved, lane=_lane_from(item))
+
+    def _move_with(
+        self, permit: Permit, lane: str, *, update: str, condition: str, values: Mapping[str, Any], rule: CircuitRule
+    ) -> tuple[bool, Mapping[str, Any]]:
+        workers, dropped = _placeholders("worker", permit.workers), _placeholders("expired", permit.expired)
+        held = " AND ".join(f"attribute_exists(permits.{name})" for name in workers)
+
+        def room(name: str) -> str:
+            return f"(size(permits) <= :{name}_new OR ({held} AND size(permits) <= :{name}))"
+
+        rooms = {"room": (rule.in_flight or 0) + len(dropped), "one": 1 + len(dropped)}
+        return self._update(
+            lane,
+            "reserve slot",
+            update=f"{update}, {', '.join(f'permits.{name} = :until' for name in workers)}"
+            f"{' REMOVE ' + _members(dropped) if dropped else ''} ADD tried :tried",
+            condition=" AND ".join(
+                [
+                    condition,
+                    f"attribute_exists(permits) AND {_UNBLOCKED}",
+                    f"(({_CLOSED} AND {room('room')}) OR ({_UNTRIED} AND {room('one')}))",
+                    *(f"permits.{name} = :{name[1:]}" for name in dropped),
+                ]
+            ),
+            names={**workers, **dropped},
+            values={
+                **values,
+                ":until": permit.until_us,
+                **{f":{name}": size for name, size in rooms.items()},
+                **{f":{name}_new": size - len(workers) for name, size in rooms.items()},
+                **{f":{name[1:]}": permit.expired[worker] for name, worker in dropped.items()},
+            },
+        )
 
     def _update(
         self,
         lane: str,
+        operation: str,
         *,
         update: str,
-        condition: str,
-        values: Mapping[str, Any],
-        **names: Any,
+        condition: str | None = None,
+        names: Mapping[str, str] | None = None,
+        values: Mapping[str, Any] | None = None,
     ) -> tuple[bool, Mapping[str, Any]]:
-        """Whether it was done, and the item after (done) or before (not done)."""
-        try:
-            answer = self._client.update_item(
-                TableName=self._table,
-                Key=_key(lane),
-                UpdateExpression=update,
-                ConditionExpression=condition,
-                ExpressionAttributeValues=to_attributes(values),
-                ReturnValues="ALL_NEW",
-                ReturnValuesOnConditionCheckFailure="ALL_OLD",
-                **names,
-            )
-        except ClientError as error:
-            return False, _stood_in_the_way(error)
-        return True, answer["Attributes"]
+        call: dict[str, Any] = {"TableName": self._table, "Key": to_attributes({"pk": f"LANE#{lane}"})}
+        if condition:
+            call["ConditionExpression"] = condition
+        if names:
+            call["ExpressionAttributeNames"] = names
+        if values:
+            call["ExpressionAttributeValues"] = to_attributes(values)
+        return conditional_update(self._client, operation, UpdateExpression=update, **call)
 
 
-def _key(lane: str) -> dict[str, Any]:
-    return to_attributes({"pk": f"LANE#{lane}"})
+def _used_in(circuit: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Without the circuit's values that this part of its condition does not name: DynamoDB refuses unused ones."""
+    unused = {name for name in (":limit", ":ceiling") if name not in circuit}
+    return {name: value for name, value in values.items() if name not in unused}
+
+
+def _placeholders(kind: str, workers: Iterable[str]) -> dict[str, str]:
+    return {f"#{kind}{number}": worker for number, worker in enumerate(workers)}
+
+
+def _members(names: Iterable[str]) -> str:
+    return ", ".join(f"permits.{name}" for name in names)
 
 
 def _lane_from(item: Mapping[str, Any]) -> LaneState:
-    def number(name: str) -> int:
-        return int(item.get(name, {}).get("N", "0"))
+    def number(name: str, default: int = 0) -> int:
+        return int(item.get(name, {}).get("N", default))
+
+    def texts(name: str) -> frozenset[str]:
+        return frozenset(item.get(name, {}).get("SS", ()))
 
     return LaneState(
         cursor_us=number("cursor_us"),
         streak=number("streak"),
         refusals=number("refusals"),
-        tried=frozenset(item.get("tried", {}).get("SS", ())),
+        tried=texts("tried"),
+        refused=texts("refused"),
         blocked_by=item.get("blocked_by", {}).get("S"),
         permits={worker: int(until["N"]) for worker, until in item.get("permits", {}).get("M", {}).items()},
+        slow_pct=number("slow_pct", 100),
+        slowed_us=number("slowed_us"),
     )
-
-
-def _stood_in_the_way(error: ClientError) -> Mapping[str, Any]:
-    if error.response.get("Error", {}).get("Code") != "ConditionalCheckFailedException":
-        raise error
-    return cast("Mapping[str, Any]", error.response.get("Item", {}))

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
-from botocore.exceptions import ClientError
-
-from switchboard.storage.aws import store_errors
+from switchboard.storage.aws import conditional_update, store_errors
 from switchboard.storage.items import to_attributes
 
 if TYPE_CHECKING:
@@ -30,55 +28,45 @@ class DynamoDbTallyStore:
         conditions = (
             f"(attribute_not_exists({name}) OR {name} < {limit})" for name, limit in zip(names, room, strict=True)
         )
-        with store_errors("count submission"):
-            try:
-                self._client.update_item(
-                    TableName=self._table,
-                    Key=_key(tally),
-                    UpdateExpression=f"SET expires_at = :expires_at ADD {_each(names, ':one')}",
-                    ConditionExpression=" AND ".join(conditions),
-                    ExpressionAttributeNames=names,
-                    ExpressionAttributeValues=to_attributes({":expires_at": _seconds(expires_at), ":one": 1, **room}),
-                    ReturnValuesOnConditionCheckFailure="ALL_OLD",
-                )
-            except ClientError as error:
-                item = _stood_in_the_way(error)
-                return [name for name, limit in limits.items() if _number(item, name) >= limit]
-        return ()
+        counted, item = conditional_update(
+            self._client,
+            "count submission",
+            TableName=self._table,
+            Key=_key(tally),
+            UpdateExpression=f"SET expires_at = :expires_at ADD {_each(names, ':one')}",
+            ConditionExpression=" AND ".join(conditions),
+            ExpressionAttributeNames=names,
+            ExpressionAttributeValues=to_attributes({":expires_at": _seconds(expires_at), ":one": 1, **room}),
+        )
+        return () if counted else [name for name, limit in limits.items() if _number(item, name) >= limit]
 
     def uncount(self, tally: str, counters: Collection[str]) -> None:
         names = {f"#c{index}": name for index, name in enumerate(counters)}
-        with store_errors("uncount submission"):
-            try:
-                self._client.update_item(
-                    TableName=self._table,
-                    Key=_key(tally),
-                    UpdateExpression=f"ADD {_each(names, ':less')}",
-                    # An item that has expired meanwhile must not come back without its end.
-                    ConditionExpression="attribute_exists(pk)",
-                    ExpressionAttributeNames=names,
-                    ExpressionAttributeValues=to_attributes({":less": -1}),
-                )
-            except ClientError as error:
-                _stood_in_the_way(error)
+        conditional_update(
+            self._client,
+            "uncount submission",
+            TableName=self._table,
+            Key=_key(tally),
+            UpdateExpression=f"ADD {_each(names, ':less')}",
+            # An item that has expired meanwhile must not come back without its end.
+            ConditionExpression="attribute_exists(pk)",
+            ExpressionAttributeNames=names,
+            ExpressionAttributeValues=to_attributes({":less": -1}),
+        )
 
     def take(self, tally: str, *, block: int, limit: int, expires_at: datetime) -> int:
         values = {":expires_at": _seconds(expires_at), ":block": block, ":limit": limit}
-        with store_errors("take allowance"):
-            try:
-                answer = self._client.update_item(
-                    TableName=self._table,
-                    Key=_key(tally),
-                    UpdateExpression="SET expires_at = :expires_at ADD taken :block",
-                    ConditionExpression="attribute_not_exists(taken) OR taken < :limit",
-                    ExpressionAttributeValues=to_attributes(values),
-                    ReturnValues="ALL_NEW",
-                )
-            except ClientError as error:
-                _stood_in_the_way(error)
-                return 0
+        taken, item = conditional_update(
+            self._client,
+            "take allowance",
+            TableName=self._table,
+            Key=_key(tally),
+            UpdateExpression="SET expires_at = :expires_at ADD taken :block",
+            ConditionExpression="attribute_not_exists(taken) OR taken < :limit",
+            ExpressionAttributeValues=to_attributes(values),
+        )
         # The last block may reach over the limit; that part of it is nobody's.
-        return block - max(0, _number(answer["Attributes"], "taken") - limit)
+        return block - max(0, _number(item, "taken") - limit) if taken else 0
 
     def read(self, tally: str) -> Mapping[str, int]:
         with store_errors("read tally"):
@@ -101,10 +89,3 @@ def _seconds(instant: datetime) -> int:
 
 def _number(item: Mapping[str, Any], name: str) -> int:
     return int(item.get(name, {}).get("N", "0"))
-
-
-def _stood_in_the_way(error: ClientError) -> Mapping[str, Any]:
-    """The item that did not meet the condition. Raises anything else again."""
-    if error.response.get("Error", {}).get("Code") != "ConditionalCheckFailedException":
-        raise error
-    return cast("Mapping[str, Any]", error.response.get("Item", {}))

@@ -21,12 +21,13 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WatchedLane:
-    """A provider's lane, and the limits that its gate keeps (guard/gate.py: GateLimits)."""
+    """A provider's lane, and the limits that its gate keeps (guard/limits.py: GateLimits). `pace_of` tells the requests
+    a second from the lane and the time (Unix microseconds)."""
 
     provider: str
     lane: str
-    requests_per_s: int
-    in_flight_limit: int
+    pace_of: Callable[[LaneState, int], float]
+    in_flight_limit: int | None
     streak_limit: int
 
 
@@ -37,10 +38,10 @@ class ProviderStatus:
 
     open_because: str | None
     consecutive_401s: int
-    requests_per_s: int
+    requests_per_s: float
     slots_ahead_s: float
     in_flight: int
-    in_flight_limit: int
+    in_flight_limit: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +104,7 @@ class QueryStatus:
         return ProviderStatus(
             open_because=_open_because(lane, streak_limit=watched.streak_limit),
             consecutive_401s=lane.streak,
-            requests_per_s=watched.requests_per_s,
+            requests_per_s=round(watched.pace_of(lane, now_us), 1),
             slots_ahead_s=max(0, lane.cursor_us - now_us) / 1_000_000,
             # A permit that ran out is dropped by whoever needs its place.
             in_flight=sum(until_us >= now_us for until_us in lane.permits.values()),

@@ -1,0 +1,54 @@
+"""What a provider takes from one egress address: how many requests a second, how many at once, how many refusals."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class GateLimits:
+    """A provider's rate and what is tolerated of its refusals.
+
+    `requests_per_s` is the documented limit; slots are spread over `1 s + jitter`, so that requests which reach the
+    provider up to `jitter` after their slot still keep the limit in any window of one second. Where the provider
+    answers that we are too fast all the same, they are spread `slowing_pct` per cent as wide, by every such answer
+    to a request that was not reserved before the last one, up to `slowest_pct`; that wears off within `recovery`.
+
+    `streak_limit` 401s in a row open the circuit. Other credentials get one try each up to `streak_ceiling` in a row;
+    beyond that a person has to look, since MediaSMS itself blocks the address at ten.
+
+    `in_flight` workers may have a request under way at once (`lockout_safe`): when the third 401 is written down, its
+    own worker has nothing in flight, and each of the six others may still get one. 3 + 6 = 9, so that with eight in
+    flight the tenth 401 could reach the provider. A try while the circuit is open is made alone: at most 7 + 1. None
+    (`full_rate`): any number, and so may the 401s be that are under way when the circuit opens.
+    A worker holds its place for `lease` after each reservation, which outlasts a request: 5 s of waiting for the slot
+    and 10 s for the provider at most, and a margin for writing down the answer and for clocks that disagree.
+    Idle workers keep up to half of the places; whoever takes one beyond that gives it back, for one write more.
+
+    `block` slots at most are reserved by one write, for a batch. A clock that is off by more than `clock_tolerance`
+    gets no slot, and a cursor further ahead than `believable` is taken for what such a clock once left behind.
+    """
+
+    requests_per_s: int
+    jitter: timedelta = timedelta(milliseconds=75)
+    streak_limit: int = 3
+    streak_ceiling: int = 8
+    in_flight: int | None = 7
+    lease: timedelta = timedelta(seconds=30)
+    block: int = 10
+    slowing_pct: int = 150
+    slowest_pct: int = 800
+    recovery: timedelta = timedelta(seconds=60)
+    clock_tolerance: timedelta = timedelta(seconds=2)
+    believable: timedelta = timedelta(seconds=60)
+
+    @property
+    def step_us(self) -> int:
+        """From one slot to the next, at full pace."""
+        return -(-(1_000_000 + in_us(self.jitter)) // self.requests_per_s)
+
+
+def in_us(span: timedelta) -> int:
+    """Whole microseconds."""
+    return span // timedelta(microseconds=1)
