@@ -91,7 +91,6 @@ def baidu_vms(environment: Mapping[str, str], until: ExitStack, log: Log) -> Pro
         parameter="BaiduVmsBaseUrl",
         name="baidu_vms",
         credentials={"ak": access_key, "sk": secret_key},
-        planned=True,
     )
     if url:
         return provider

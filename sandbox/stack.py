@@ -24,6 +24,9 @@ _PARAMETERS: Final[Mapping[str, str]] = {
     "StoreTimeoutSeconds": "10",
     "SlotWaitBudgetSeconds": "5",
     "DefaultLines": "050-0000-0001,050-0000-0002",
+    # As the simulated Baidu VMS calls back; the document publishes no names.
+    "BaiduVmsCallbackCallIdNames": "callId",
+    "BaiduVmsCallbackResultNames": "result",
 }
 """What the template is given here beside the providers' addresses."""
 

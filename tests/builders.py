@@ -5,12 +5,15 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
+from switchboard.domain.calls import CallContent
 from switchboard.domain.delivery import DeliveryReport
 from switchboard.domain.messages import Message, SmsContent, TextMeasure
 from switchboard.domain.orders import Claim, Deadlines, Outcome, OutcomeKind
 from switchboard.domain.phone_numbers import PhoneNumber
 from switchboard.domain.verification_requests import ComposedVerification
 from switchboard.domain.verifications import IvrNotice, Verification, VerificationLines, VerificationMode
+from switchboard.domain.voice_calls import PreparedCall, VoiceCall, submit_before
+from switchboard.usecases.place_call import PlaceCallCommand
 from switchboard.usecases.send_sms import SendSmsCommand
 from switchboard.usecases.start_verification import StartVerificationCommand
 from tests.fakes import START
@@ -62,6 +65,35 @@ def an_outcome(kind: OutcomeKind, *, at: datetime = START, code: str | None = No
 
 def a_report(status: str, smsid: str = "sms1", *, recipient: str | None = RECIPIENT) -> DeliveryReport:
     return DeliveryReport(smsid=smsid, status=status, recipient=recipient)
+
+
+CALLED = "+8613800000001"
+CALL_CONTENT = CallContent(template_id="123", variables={"name": "a", "number": "1"})
+
+
+def a_call(token: str = "call1", *, at: datetime = START, claim_id: str = "first", **facts: Any) -> VoiceCall:
+    """A call asked for, and claimed for the first time, at `at`."""
+    return VoiceCall(
+        **{
+            "id": token,
+            "client": CLIENT,
+            "recipient": CALLED,
+            "fingerprint": "fingerprint",
+            "created_at": at,
+            "submit_before": submit_before(at),
+            "content": PreparedCall("{}"),
+            "claims": (Claim(id=claim_id, at=at),),
+            "template_id": "123",
+            **facts,
+        }
+    )
+
+
+def a_call_command(**asked: Any) -> PlaceCallCommand:
+    """A request with an idempotency key."""
+    return PlaceCallCommand(
+        **{"client": CLIENT, "recipient": CALLED, "content": CALL_CONTENT, "idempotency_key": "notice-1", **asked}
+    )
 
 
 def a_verification(

@@ -19,6 +19,7 @@ import pytest
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from moto import mock_aws
 
+from sandbox.simulators import baidu_vms
 from sandbox.simulators.mediasms.config import SimulatorConfig
 from sandbox.simulators.mediasms.simulator import MediaSmsSimulator
 from switchboard.edge import observability
@@ -35,6 +36,8 @@ from tests.translated_template import (
 
 USER: Final = "acme-user"
 PASSWORD: Final = "a-password-that-opens-nothing-real"
+ACCESS_KEY: Final = "anAccessKeyThatOpensNothingReal"
+SECRET_KEY: Final = "aSecretKeyThatOpensNothingReal"
 TOKEN: Final = "a-webhook-token-that-opens-nothing-real"
 """The token in the sample events' paths."""
 
@@ -45,6 +48,8 @@ _USUAL: Final[Mapping[str, str]] = {
     "RecipientLimitPerMinute": "0",
     "RecipientLimitPerHour": "0",
     "RecipientLimitPerDay": "0",
+    "BaiduVmsCallbackCallIdNames": "callId",
+    "BaiduVmsCallbackResultNames": "result",
 }
 _TABLE_PROPERTIES: Final = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode")
 
@@ -80,10 +85,11 @@ class _Context:
 
 @dataclass(slots=True, kw_only=True)
 class Deployment:
-    """One account with the stack in it, and MediaSMS on loopback."""
+    """One account with the stack in it, and the providers on loopback."""
 
     references: Mapping[str, str]
     simulator: MediaSmsSimulator
+    baidu_vms: baidu_vms.BaiduVmsSimulator
     output: io.StringIO = field(default_factory=io.StringIO)
 
     def invoke(self, function: str, event: Event) -> Any:
@@ -164,10 +170,12 @@ class Deployment:
 def deployed(**parameters: str) -> Iterator[Deployment]:
     """The template's resources on moto with these parameters, torn down at the end."""
     config = SimulatorConfig(user=USER, password=PASSWORD)
+    keys = baidu_vms.SimulatorConfig(access_key=ACCESS_KEY, secret_key=SECRET_KEY)
     with (
         pytest.MonkeyPatch.context() as patch,
         mock_aws(),
         MediaSmsSimulator(config, reports_by_hand=True) as simulator,
+        baidu_vms.BaiduVmsSimulator(keys, callbacks_by_hand=True) as baidu,
     ):
         for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL"):
             patch.delenv(name, raising=False)
@@ -179,8 +187,8 @@ def deployed(**parameters: str) -> Iterator[Deployment]:
         # What exists by now is not looked at when containers are thrown away: that makes it fast.
         gc.freeze()
         cold_start()
-        chosen = {**_USUAL, "MediaSmsBaseUrl": simulator.url, **parameters}
-        deployment = Deployment(references={**chosen, **_resources()}, simulator=simulator)
+        chosen = {**_USUAL, "MediaSmsBaseUrl": simulator.url, "BaiduVmsBaseUrl": baidu.url, **parameters}
+        deployment = Deployment(references={**chosen, **_resources()}, simulator=simulator, baidu_vms=baidu)
         yield deployment
         cold_start()
         gc.unfreeze()
@@ -210,6 +218,7 @@ def _resources() -> dict[str, str]:
     values: Mapping[str, object] = {
         "MediaSmsSecret": {"user": USER, "password": PASSWORD},
         "WebhookTokensSecret": {"tokens": [TOKEN]},
+        "BaiduVmsSecret": {"ak": ACCESS_KEY, "sk": SECRET_KEY},
     }
     for name, properties in resources_of("AWS::SecretsManager::Secret").items():
         created = aws.secretsmanager().create_secret(

@@ -1,5 +1,6 @@
 """Fakes of every port, faithful to the adapters they stand for: one contract suite runs on both."""
 
+from tests.fakes.calls import InMemoryVoiceCallStore
 from tests.fakes.failing import Answer, down, flaky
 from tests.fakes.gates import OpenGate, ScriptedGate
 from tests.fakes.limits import InMemoryTallyStore, NoLimits
@@ -26,6 +27,7 @@ __all__ = [
     "InMemoryOutbox",
     "InMemoryTallyStore",
     "InMemoryVerificationStore",
+    "InMemoryVoiceCallStore",
     "NoLimits",
     "OpenGate",
     "ScriptedGate",

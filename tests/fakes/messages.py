@@ -30,6 +30,8 @@ class StoredOrder(Generic[R]):
 class InMemoryOrderStore(OrderStore[R]):
     """An OrderStore in a dict, with the conditions and the counters of the DynamoDB one."""
 
+    keeps_unsent_content = False
+
     def __init__(self, *, next_due: Callable[[R], datetime | None], deadlines: Deadlines | None = None) -> None:
         self._next_due = next_due
         self._deadlines = deadlines or Deadlines()
@@ -64,7 +66,9 @@ class InMemoryOrderStore(OrderStore[R]):
         if not self._may_record_outcome(stored, claim):
             return stored
         kept = queue and order.content is not None
-        written = _with_outcome(stored, claim, outcome, queued=kept, content=order.content if kept else None)
+        unsent = self.keeps_unsent_content and outcome.kind is OutcomeKind.NOT_SENT and order.closed_at is None
+        content = order.content if kept or unsent else None
+        written = _with_outcome(stored, claim, outcome, queued=kept, content=content)
         row.order = written
         row.not_sent += outcome.kind is OutcomeKind.NOT_SENT
         # A caller that knows nothing of the closing opens the order again, and the sweep closes it again.

@@ -35,7 +35,9 @@ def test_secrets_open_nothing_as_they_are_created() -> None:
 
     assert json.loads(tokens["SecretStringTemplate"]) == {"tokens": []}
     assert tokens["GenerateStringKey"] != "tokens"
+    baidu = resources_of("AWS::SecretsManager::Secret")["BaiduVmsSecret"]["GenerateSecretString"]
     assert {*json.loads(mediasms["SecretStringTemplate"]), mediasms["GenerateStringKey"]} == {"user", "password"}
+    assert {*json.loads(baidu["SecretStringTemplate"]), baidu["GenerateStringKey"]} == {"ak", "sk"}
 
 
 def test_only_webhooks_are_reached_without_a_key() -> None:

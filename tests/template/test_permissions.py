@@ -6,6 +6,8 @@ import json
 import re
 from typing import Final
 
+import pytest
+
 from tests.translated_template import (
     as_list,
     function,
@@ -67,7 +69,7 @@ def test_each_secret_is_read_by_those_who_need_it_and_by_nobody_else() -> None:
             if "secretsmanager:GetSecretValue" in as_list(statement["Action"]):
                 # Six characters that Secrets Manager adds to a name are all that is left open.
                 [secret] = re.findall(
-                    r":secret:(\$\{AWS::StackName\}/[a-z-]+)-\?{6}$", statement["Resource"]["Fn::Sub"]
+                    r":secret:(\$\{AWS::StackName\}/[a-z_-]+)-\?{6}$", statement["Resource"]["Fn::Sub"]
                 )
                 readers.setdefault(secret, set()).add(name)
 
@@ -75,12 +77,14 @@ def test_each_secret_is_read_by_those_who_need_it_and_by_nobody_else() -> None:
     names = {name: properties["Name"]["Fn::Sub"] for name, properties in secrets.items()}
     assert readers == {
         names["MediaSmsSecret"]: SENDERS,
-        names["WebhookTokensSecret"]: {"MediasmsDeliveryWebhook", "MediasmsIvrWebhook"},
+        names["WebhookTokensSecret"]: {"MediasmsDeliveryWebhook", "MediasmsIvrWebhook", "BaiduVmsWebhook"},
+        names["BaiduVmsSecret"]: {"PlaceCall"},
     }
 
 
-def test_the_webhook_can_write_facts_and_read_nothing_of_any_message() -> None:
-    actions = {action for each in statements_of("MediasmsDeliveryWebhook") for action in as_list(each["Action"])}
+@pytest.mark.parametrize("webhook", ["MediasmsDeliveryWebhook", "BaiduVmsWebhook"])
+def test_a_webhook_can_write_facts_and_read_nothing_of_any_message(webhook: str) -> None:
+    actions = {action for each in statements_of(webhook) for action in as_list(each["Action"])}
 
     assert actions == {"dynamodb:UpdateItem", "s3:PutObject", "secretsmanager:GetSecretValue"}
 

@@ -26,7 +26,7 @@ from tests.translated_template import (
 
 POWERTOOLS: Final = {"POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE", "POWERTOOLS_LOG_LEVEL"}
 FUNCTIONS: Final = sorted(function_folders())
-SENDERS: Final = {"SendSms", "SendQueuedSms", "StartVerification"}
+SENDERS: Final = {"SendSms", "SendQueuedSms", "StartVerification", "PlaceCall"}
 SETTINGS: Final = {
     name.removesuffix("Settings").lower(): each for name, each in vars(config).items() if name.endswith("Settings")
 }
@@ -117,6 +117,8 @@ def test_every_function_behind_the_gateway_ends_before_the_gateway_does() -> Non
         "StartVerification",
         "CheckVerification",
         "MediasmsIvrWebhook",
+        "PlaceCall",
+        "BaiduVmsWebhook",
     }
     assert all(function(name)["Timeout"] < 29 for name in behind)
 

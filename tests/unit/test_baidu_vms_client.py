@@ -23,6 +23,7 @@ from switchboard.domain.errors import (
     InvalidRequestError,
     NotSentError,
     OutcomeUnknownError,
+    ProviderBusyError,
     ProviderError,
     QuotaExceededError,
     RateLimitedError,
@@ -230,7 +231,7 @@ def test_no_submission_goes_out_that_was_not_composed(
     [
         (refusal(403, "InvalidAccessKeyId"), AuthenticationFailedError),
         (refusal(403, "OptInRequired"), QuotaExceededError),
-        (FULL, RateLimitedError),
+        (FULL, ProviderBusyError),
         (refusal(400, "IllegalNumber"), RefusedError),
         (refusal(500, "InternalError"), OutcomeUnknownError),
         (BROKEN, UnexpectedAnswerError),

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from switchboard.domain.errors import (
     AuthenticationFailedError,
     OutcomeUnknownError,
+    ProviderBusyError,
     ProviderError,
     QuotaExceededError,
-    RateLimitedError,
     RefusedError,
     UnexpectedAnswerError,
 )
@@ -37,7 +37,7 @@ CLASSES: dict[str, type[ProviderError]] = {
     "authentication_failed": AuthenticationFailedError,
     "refused": RefusedError,
     "not_accepted": ProviderError,
-    "rate_limited": RateLimitedError,
+    "rate_limited": ProviderBusyError,
     "unknown": OutcomeUnknownError,
 }
 ACCEPTED = {
@@ -92,7 +92,7 @@ def test_a_callers_mistake_and_a_deployments_are_answered_differently(row: dict[
         "authentication_failed": "provider_configuration",
         "refused": "provider_rejected",
         "not_accepted": "provider_unavailable",
-        "rate_limited": "provider_unavailable",
+        "rate_limited": "provider_busy",
         "unknown": "provider_outcome_unknown",
     }
     assert problem_of(error).code == answered[row["class"]]

@@ -55,6 +55,7 @@ CASES: Final[dict[type[SwitchboardError], tuple[SwitchboardError, int, str]]] = 
     errors.WrongCodeError: (errors.WrongCodeError("another", NAMES, attempts_left=2), 422, "wrong_code"),
     errors.VerificationExpiredError: (errors.VerificationExpiredError("over", NAMES), 410, "verification_expired"),
     errors.TooManyAttemptsError: (errors.TooManyAttemptsError("enough", NAMES), 429, "too_many_attempts"),
+    errors.ProviderBusyError: (provider_error(errors.ProviderBusyError), 429, "provider_busy"),
     errors.MonthSpentError: (
         errors.MonthSpentError("enough for a month", provider="biztel", retry_after=START + timedelta(9), at=START),
         503,
@@ -105,6 +106,7 @@ TRYING_AGAIN_HELPS: Final = {
     errors.MonthSpentError,
     errors.NotSentError,
     errors.RateLimitedError,
+    errors.ProviderBusyError,
 }
 
 

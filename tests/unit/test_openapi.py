@@ -31,6 +31,8 @@ from switchboard.domain.orders import OutcomeKind, Standing
 from switchboard.domain.shift_jis import RefusalCode
 from switchboard.domain.sms_requests import SmsRequest, SmsRules, compose
 from switchboard.domain.verifications import VerificationLines, VerificationMode, VerificationState
+from switchboard.domain.voice_calls import CallResultFact, CallState
+from switchboard.edge.call_api import PlaceCallBody, call_json
 from switchboard.edge.http import Reply
 from switchboard.edge.problems import PROBLEMS, UNEXPECTED, reply_to
 from switchboard.edge.sms_api import SendSmsBody, list_json, parse_filter, preflight_json, sent_reply, view_json
@@ -47,7 +49,7 @@ from switchboard.ports.status import QueueDepth
 from switchboard.providers.mediasms.codes import DELIVERY_STATUSES
 from switchboard.usecases.query_orders import OrderList, OrderView
 from switchboard.usecases.query_status import ProviderStatus, Status
-from tests.builders import a_message, a_verification, an_outcome
+from tests.builders import a_call, a_message, a_verification, an_outcome
 from tests.deployment import Deployment, HttpAnswer, deployed
 from tests.events import cases_of, load_event
 from tests.fakes import START
@@ -63,6 +65,8 @@ HTTP_FUNCTIONS: Final = (
     "start_verification",
     "check_verification",
     "mediasms_ivr_webhook",
+    "place_call",
+    "baidu_vms_webhook",
 )
 OUR_HEADERS: Final = frozenset({"Location", "Idempotent-Replayed", "Retry-After"})
 
@@ -405,6 +409,7 @@ def test_a_problem_names_nothing_that_is_not_documented() -> None:
     replies = [
         reply_to(SubmissionFailedError(refused, {"smsid": "sms1"}, replayed=True)),
         reply_to(WrongCodeError("another", {"verification_id": "v1"}, attempts_left=2)),
+        reply_to(SubmissionFailedError(refused, {"token": "call1"}, replayed=True)),
         reply_to(InvalidRequestError(FieldProblem("to", "is empty"))),
     ]
     members: set[str] = set()
@@ -469,3 +474,28 @@ def test_every_sample_event_is_answered_as_documented(stack: Deployment, functio
     answer = stack.http(function, event)
 
     assert_documented(answer, operations()[path, event["httpMethod"].lower()])
+
+
+def test_a_call_is_shown_with_exactly_the_documented_members() -> None:
+    call = a_call(outcomes={"first": an_outcome(OutcomeKind.ACCEPTED)}, reports=(CallResultFact("answered", START),))
+    shown = call_json(OrderView(order=call, standing=Standing(CallState.ACCEPTED, final=False)))
+
+    assert_valid(shown, schema("Call"))
+    assert set(shown) == set(schema("Call")["properties"]) == set(schema("Call")["required"])
+    assert set(schema("CallState")["enum"]) == set(CallState)
+
+
+def test_a_call_may_be_asked_for_in_exactly_the_documented_fields() -> None:
+    accepted, documented = PlaceCallBody.model_json_schema(), schema("PlaceCall")
+
+    assert set(documented["properties"]) == set(accepted["properties"])
+    assert documented["required"] == accepted["required"]
+    for name in set(accepted["properties"]) - {"variables"}:
+        shown, rule = documented["properties"][name], accepted["properties"][name]
+        assert alternatives(shown, root=document()) == alternatives(rule, root=accepted), name
+
+
+def test_the_list_of_calls_takes_what_that_of_messages_does() -> None:
+    named = [{each["name"] for each in operations()[path, "get"]["parameters"]} for path in ("/v1/sms", "/v1/calls")]
+
+    assert named[0] == named[1]

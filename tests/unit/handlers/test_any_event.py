@@ -51,6 +51,7 @@ _NAMES = st.one_of(
             "mobilenumber",
         ]
     ),
+    st.sampled_from(["callId", "result", "variables", "play_times", "volume", "tag", "show_number"]),
     st.sampled_from(["text", "template_id", "text_au", "sender", "carrier", "not_after", "dry_run", "authcode"]),
 )
 _VALUES = st.one_of(
@@ -103,10 +104,10 @@ def requests(draw: st.DrawFn, function: str) -> Event:
             {"body": None, "isBase64Encoded": False} if body is None else {"body": body[0], "isBase64Encoded": body[1]}
         )
     if function == "query" and draw(st.booleans()):
-        event["pathParameters"] = {"smsid": draw(_VALUES)}
+        event["pathParameters"] = {draw(st.sampled_from(["smsid", "call_id"])): draw(_VALUES)}
     if function == "check_verification" and draw(st.booleans()):
         event["pathParameters"] = {"verification_id": draw(_VALUES)}
-    if function.startswith("mediasms_") and draw(st.booleans()):
+    if function.endswith("_webhook") and draw(st.booleans()):
         event["pathParameters"] = {"token": draw(_VALUES)}
     for member in draw(st.lists(st.sampled_from(MEMBERS), max_size=2)):
         if draw(st.booleans()):
@@ -197,3 +198,22 @@ def test_any_request_to_check(stack: Deployment, event: Event) -> None:
 @example(event={})
 def test_any_news_of_a_call(stack: Deployment, event: Event) -> None:
     assert_is_answered(stack, "mediasms_ivr_webhook", event)
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@given(event=requests("place_call"))
+@example(event=with_body("place_call", b'{"to": "1", "variables": {"a": ' + b"[" * 5_000, case="chinese_text"))
+@example(event={})
+def test_any_request_to_call(stack: Deployment, event: Event) -> None:
+    # With no place in the simulated second there is a 503, and it is one of ours.
+    answer = stack.http("place_call", event)
+    assert answer.status != 500, answer.body
+    assert (answer.code is not None) == (answer.status >= 400)
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@given(event=requests("baidu_vms_webhook"))
+@example(event=with_body("baidu_vms_webhook", b'{"callId": "a", "result": "\\ud83d"}', case="post_json"))
+@example(event={})
+def test_any_call_result(stack: Deployment, event: Event) -> None:
+    assert_is_answered(stack, "baidu_vms_webhook", event)

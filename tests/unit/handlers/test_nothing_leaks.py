@@ -31,6 +31,10 @@ CANARIES: Final[Mapping[str, str]] = {
     "other header": "canary-header-7351",
     "unknown member": "canary-member-7351",
     "body": "canary-body-7351",
+    "called number": "13800007351",
+    "variable": "伝言canary値7351",
+    "access key": "canaryAccessKey7351",
+    "secret key": "canarySecretKey7351",
 }
 
 
@@ -65,6 +69,9 @@ def guarded(stack: Deployment) -> Deployment:
     stack.put_secret("MediaSmsSecret", secret)
     stack.simulator.provider.set_credentials(**secret)
     stack.put_secret("WebhookTokensSecret", {"tokens": [CANARIES["webhook token"]]})
+    keys = {"access_key": CANARIES["access key"], "secret_key": CANARIES["secret key"]}
+    stack.put_secret("BaiduVmsSecret", {"ak": keys["access_key"], "sk": keys["secret_key"]})
+    stack.baidu_vms.provider.set_credentials(**keys)
     return stack
 
 
@@ -82,6 +89,7 @@ def with_canaries(event: Event) -> Event:
         path = event["resource"].replace("{token}", token)
         event = event | {"pathParameters": {"token": token}, "path": path}
     text = json.dumps(event, ensure_ascii=False).replace("09000000001", "09000007351").replace("090-0000-0001", NUMBER)
+    text = text.replace("13800000001", "13800007351").replace("138-0000-0001", "138-0000-7351")
     replaced: Event = json.loads(text)
     return replaced
 
@@ -168,8 +176,44 @@ def verifying() -> Iterator[tuple[str, Iterator[Event]]]:
     )
 
 
+def calls() -> Iterator[Event]:
+    """Requests for calls, good and bad, with a canary in every member."""
+    good: dict[str, Any] = {
+        "to": CANARIES["called number"],
+        "template_id": "123",
+        "variables": {"name": CANARIES["variable"], "number": "1"},
+    }
+    yield from (
+        load_event("place_call", "chinese_text", body=body)
+        for body in (
+            good,
+            {**good, "template_id": "999"},
+            {**good, "variables": {"name": CANARIES["variable"] + "&", "number": "1"}},
+            {**good, "variables": {"name": [CANARIES["variable"]]}},
+            {**good, "variables": {CANARIES["variable"] + " ": "1"}},
+            {**good, "to": CANARIES["called number"] + "0"},
+            {**good, "to": [CANARIES["called number"]]},
+            {**good, "template_id": CANARIES["variable"]},
+            {**good, "show_number": CANARIES["variable"]},
+        )
+    )
+
+
+def call_results() -> Iterator[Event]:
+    """Callbacks, readable and not."""
+    for body in (
+        {"callId": "c1", "result": "answered", "number": CANARIES["called number"]},
+        {"callId": CANARIES["variable"], "result": "answered"},
+        {"callId": "c1", "result": [CANARIES["variable"]]},
+        {"phone": CANARIES["called number"]},
+    ):
+        yield load_event("baidu_vms_webhook", "post_json", body=body)
+
+
 def everything() -> Iterator[tuple[str, Event]]:
     for function in (
+        "place_call",
+        "baidu_vms_webhook",
         "send_sms",
         "mediasms_delivery_webhook",
         "query",
@@ -186,7 +230,14 @@ def everything() -> Iterator[tuple[str, Event]]:
         "query_status",
         with_canaries(with_query(load_event("query_status", "status"), (CANARIES["unknown member"], NUMBER))),
     )
-    crafted = [("send_sms", sends()), ("mediasms_delivery_webhook", callbacks()), ("query", queries()), *verifying()]
+    crafted = [
+        ("send_sms", sends()),
+        ("mediasms_delivery_webhook", callbacks()),
+        ("query", queries()),
+        ("place_call", calls()),
+        ("baidu_vms_webhook", call_results()),
+        *verifying(),
+    ]
     for function, events in crafted:
         for event in events:
             yield function, with_canaries(event)

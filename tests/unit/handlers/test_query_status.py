@@ -75,7 +75,10 @@ def test_the_month_of_a_new_stack_is_unused(stack: Deployment) -> None:
 
 @pytest.mark.parametrize(
     ("table", "missing"),
-    [("StateTable", ["oldest_obligation"]), ("LimitsTable", ["providers.mediasms", "month_quotas.biztel"])],
+    [
+        ("StateTable", ["oldest_obligation"]),
+        ("LimitsTable", ["providers.mediasms", "providers.baidu_vms", "month_quotas.biztel"]),
+    ],
 )
 def test_a_lost_table_leaves_the_rest_of_the_page(stack: Deployment, table: str, missing: list[str]) -> None:
     stack.lose_table(table)

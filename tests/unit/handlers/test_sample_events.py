@@ -58,6 +58,10 @@ HTTP_ANSWERS: Final[dict[str, dict[str, tuple[int, str | None]]]] = {
         "verifications": (200, None),
         "verifications_with_filters": (200, None),
         "verifications_in_no_state_of_theirs": (422, "invalid_request"),
+        "unknown_call": (404, "not_found"),
+        "list_calls": (200, None),
+        "list_calls_with_filters": (200, None),
+        "bad_call_filters": (422, "invalid_request"),
         "no_api_key": (403, "forbidden"),
     },
     "query_status": {
@@ -102,6 +106,25 @@ HTTP_ANSWERS: Final[dict[str, dict[str, tuple[int, str | None]]]] = {
     },
     "mediasms_ivr_webhook": {
         **dict.fromkeys(cases_of("mediasms_ivr_webhook"), (200, None)),
+        "wrong_token": (403, "forbidden"),
+    },
+    "place_call": {
+        "chinese_text": (201, None),
+        "everything": (201, None),
+        "idempotency_key": (201, None),
+        "no_variables": (201, None),
+        "no_such_template": (422, "provider_rejected"),
+        "number_that_baidu_refuses": (422, "provider_rejected"),
+        "bad_number": (422, "invalid_request"),
+        "other_country": (422, "invalid_request"),
+        "ampersand_in_variable": (422, "invalid_request"),
+        "unknown_field": (422, "invalid_request"),
+        "variables_not_texts": (422, "invalid_request"),
+        "broken_json": (400, "malformed_request"),
+        "no_api_key": (403, "forbidden"),
+    },
+    "baidu_vms_webhook": {
+        **dict.fromkeys(cases_of("baidu_vms_webhook"), (200, None)),
         "wrong_token": (403, "forbidden"),
     },
 }

@@ -153,6 +153,8 @@ class StatusSettings(StateSettings, OutboxSettings):
     mediasms_jitter_milliseconds: int
     mediasms_lockout_policy: Literal["lockout_safe", "full_rate"]
     in_flight_limit: int
+    baidu_vms_requests_per_s: int
+    baidu_vms_concurrency: int
     biztel_requests_per_month: int
     biztel_month_reserve: int
 
@@ -169,6 +171,38 @@ class SweepOverdueSettings(StateSettings, OutboxSettings):
     """`functions/sweep_overdue`."""
 
     quarantine_bucket: str
+
+
+class CallbackNameSettings(Settings):
+    """Whoever needs to know whether, and under which names, Baidu VMS reports results. Without names it does not."""
+
+    baidu_vms_call_id_names: tuple[str, ...]
+    baidu_vms_result_names: tuple[str, ...]
+
+
+class PlaceCallSettings(StateSettings, AbuseLimitSettings, CallbackNameSettings):
+    """`functions/place_call`."""
+
+    egress_address: str
+    slot_wait_budget_s: float
+    allow_plain_http: bool
+    baidu_vms_base_url: str
+    baidu_vms_secret_name: str
+    baidu_vms_requests_per_s: int
+    baidu_vms_concurrency: int
+    baidu_vms_timeout_s: float
+    baidu_vms_retry_budget_s: float
+    baidu_vms_token_relied_on: bool
+    baidu_vms_prefixes: tuple[str, ...]
+    baidu_vms_max_play_times: int
+
+
+class BaiduVmsWebhookSettings(StateSettings, CallbackNameSettings):
+    """`functions/baidu_vms_webhook`."""
+
+    quarantine_bucket: str
+    webhook_tokens_secret_name: str
+    baidu_vms_callback_answer: str
 
 
 class StartVerificationSettings(MediaSmsSettings, AbuseLimitSettings):

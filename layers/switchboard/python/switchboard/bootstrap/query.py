@@ -2,35 +2,69 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
+from typing import Any
 
 from switchboard.bootstrap.messages import message_store, query
 from switchboard.bootstrap.verifications import query_verifications
+from switchboard.bootstrap.voice_calls import query_calls
 from switchboard.config import QuerySettings
-from switchboard.domain.delivery import StatusTable
-from switchboard.domain.messages import Message, SmsStanding
-from switchboard.domain.orders import Standing
-from switchboard.domain.verifications import Verification, VerificationState
+from switchboard.domain.errors import NotFoundHereError
+from switchboard.edge import call_api, sms_api, verification_api
+from switchboard.edge.http import InboundRequest
 from switchboard.providers.mediasms.codes import DELIVERY_STATUSES
-from switchboard.usecases.query_orders import QueryOrders
+from switchboard.usecases.query_orders import OrderFilter, OrderList, OrderView, QueryOrders
 
 
-@dataclass(frozen=True, slots=True)
-class QueryApplication:
-    """What the handler calls."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Queried:
+    """One kind of orders: how it is asked for and shown. `id_name` is its id's name in the path."""
 
-    query: QueryOrders[Message, SmsStanding]
-    statuses: StatusTable
-    verifications: QueryOrders[Verification, Standing[VerificationState]]
+    query: QueryOrders[Any, Any]
+    id_name: str
+    metric: str
+    parse_filter: Callable[[InboundRequest], tuple[OrderFilter, int, str | None]]
+    one_json: Callable[[OrderView[Any, Any]], dict[str, Any]]
+    list_json: Callable[[OrderList[Any, Any]], dict[str, Any]]
 
 
 @cache
-def application() -> QueryApplication:
-    """Built once a container. Raises ConfigurationError."""
+def application() -> Mapping[str, Queried]:
+    """What can be asked for, by the first part of its route. Built once a container. Raises ConfigurationError."""
     settings = QuerySettings.load()
-    return QueryApplication(
-        query=query(settings, message_store(settings)),
-        statuses=DELIVERY_STATUSES,
-        verifications=query_verifications(settings),
-    )
+    return {
+        "sms": Queried(
+            query=query(settings, message_store(settings)),
+            id_name="smsid",
+            metric="SmsQueried",
+            parse_filter=sms_api.parse_filter,
+            one_json=partial(sms_api.view_json, statuses=DELIVERY_STATUSES),
+            list_json=partial(sms_api.list_json, statuses=DELIVERY_STATUSES),
+        ),
+        "verifications": Queried(
+            query=query_verifications(settings),
+            id_name="verification_id",
+            metric="VerificationsQueried",
+            parse_filter=verification_api.parse_verification_filter,
+            one_json=verification_api.verification_json,
+            list_json=verification_api.verifications_json,
+        ),
+        "calls": Queried(
+            query=query_calls(settings),
+            id_name="call_id",
+            metric="CallsQueried",
+            parse_filter=call_api.parse_call_filter,
+            one_json=call_api.call_json,
+            list_json=call_api.calls_json,
+        ),
+    }
+
+
+def kind_of(route: str) -> Queried:
+    """The kind that the first part of the route names. Raises NotFoundHereError."""
+    try:
+        return application()[route.strip("/").partition("/")[0]]
+    except KeyError:
+        raise NotFoundHereError("there is no such resource") from None

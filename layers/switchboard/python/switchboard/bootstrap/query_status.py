@@ -7,7 +7,7 @@ from datetime import timedelta
 from functools import cache, partial
 from typing import Final
 
-from switchboard.bootstrap.gates import mediasms_limits
+from switchboard.bootstrap.gates import baidu_limits, mediasms_limits
 from switchboard.bootstrap.parts import CLOCK
 from switchboard.config import QueryStatusSettings, StatusSettings
 from switchboard.guard.limits import GateLimits
@@ -20,7 +20,7 @@ from switchboard.storage.tallies import DynamoDbTallyStore
 from switchboard.usecases.query_status import QueryStatus, WatchedLane
 
 # Every kind of order whose silence the sweep decides (storage/messages.py and its like).
-_KINDS: Final = ("sms", "verification")
+_KINDS: Final = ("sms", "verification", "call")
 
 
 @cache
@@ -63,6 +63,9 @@ def _lanes(settings: StatusSettings) -> Sequence[WatchedLane]:
             jitter=timedelta(milliseconds=settings.mediasms_jitter_milliseconds),
             in_flight=settings.in_flight_limit,
             policy=settings.mediasms_lockout_policy,
+        ),
+        "baidu_vms": baidu_limits(
+            in_flight=settings.baidu_vms_concurrency, requests_per_s=settings.baidu_vms_requests_per_s
         ),
     }
     return [

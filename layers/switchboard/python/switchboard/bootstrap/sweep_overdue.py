@@ -8,6 +8,7 @@ from functools import cache
 from switchboard.bootstrap.messages import deadlines, message_store, outbox, sms_standing
 from switchboard.bootstrap.parts import CLOCK
 from switchboard.bootstrap.verifications import verification_standing, verification_store
+from switchboard.bootstrap.voice_calls import settle_calls
 from switchboard.config import SweepOverdueSettings
 from switchboard.domain import verifications
 from switchboard.domain.messages import next_due
@@ -45,6 +46,7 @@ def application() -> SweepOverdue:
                 next_due=lambda verification: verifications.next_due(verification, deadlines=times),
                 look_again_after=times.requeue_after_queued,
             ),
+            settle_calls(settings),
         ],
         codes=DynamoDbCodeStore(client=dynamodb, table=settings.state_table, retention=settings.retention),
         notices=RecordIvrNotice(

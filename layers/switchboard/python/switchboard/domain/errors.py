@@ -31,6 +31,7 @@
         ├── OutcomeUnknownError        bytes left, and no readable answer came
         │   └── UnexpectedAnswerError  an answer came, and nobody can say what it means
         ├── RateLimitedError           the document names it as not accepted
+        │   └── ProviderBusyError      too much is under way there at this moment
         ├── AuthenticationFailedError  counts towards the provider's lock-out
         ├── AddressBlockedError        everything from this address must stop
         ├── QuotaExceededError         contract or month used up
@@ -300,6 +301,10 @@ class RateLimitedError(ProviderError):
             request_id=request_id,
         )
         self.retry_after_s = retry_after_s
+
+
+class ProviderBusyError(RateLimitedError):
+    """Refused because too much of ours is under way at the provider: not accepted either, and told to the caller."""
 
 
 class AuthenticationFailedError(ProviderError):

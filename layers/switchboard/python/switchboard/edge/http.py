@@ -95,7 +95,8 @@ class Reply:
         return {
             "statusCode": int(self.status),
             "headers": {"Content-Type": content_type, "Cache-Control": "no-store", **self.headers},
-            "body": text,
+            # A name may be told again that no UTF-8 has: half of a surrogate pair, from JSON.
+            "body": text.encode("utf-8", "replace").decode(),
             "isBase64Encoded": False,
         }
 

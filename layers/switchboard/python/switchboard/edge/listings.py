@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 
 from switchboard.domain.errors import FieldProblem, InvalidRequestError
 from switchboard.domain.instants import parse_instant
-from switchboard.domain.phone_numbers import parse_phone_number
+from switchboard.domain.phone_numbers import PhoneNumber, parse_phone_number
 from switchboard.edge.http import InboundRequest
 from switchboard.usecases.query_orders import OrderFilter
 
 
-def parse_listing(request: InboundRequest, *, states: type[StrEnum]) -> tuple[OrderFilter, int, str | None]:
+def parse_listing(
+    request: InboundRequest, *, states: type[StrEnum], parse_number: Callable[[str], PhoneNumber] = parse_phone_number
+) -> tuple[OrderFilter, int, str | None]:
     """`?to=&state=&since=&until=&limit=&cursor=` as filter, limit and position. Raises InvalidRequestError."""
     given = _single_values(request.query, known=("to", "state", "since", "until", "limit", "cursor"))
     state = given.get("state")
     if state is not None and state not in frozenset(states):
         raise InvalidRequestError(FieldProblem("state", "is not one of the states"))
     wanted = OrderFilter(
-        recipient=parse_phone_number(given["to"]).e164 if "to" in given else None,
+        recipient=parse_number(given["to"]).e164 if "to" in given else None,
         state=states(state) if state is not None else None,
         since=parse_instant(given["since"], field="since") if "since" in given else None,
         until=parse_instant(given["until"], field="until") if "until" in given else None,

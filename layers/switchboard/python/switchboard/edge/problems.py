@@ -24,6 +24,7 @@ from switchboard.domain.errors import (
     OrderError,
     OutcomeUnknownError,
     PayloadTooLargeError,
+    ProviderBusyError,
     ProviderError,
     QuotaExceededError,
     RecipientLimitError,
@@ -106,6 +107,9 @@ PROBLEMS: dict[type[SwitchboardError], Problem] = {
     ),
     ProviderError: Problem(
         HTTPStatus.SERVICE_UNAVAILABLE, "provider_unavailable", "The provider cannot be reached; nothing was sent", 5
+    ),
+    ProviderBusyError: Problem(
+        HTTPStatus.TOO_MANY_REQUESTS, "provider_busy", "The provider takes no more at this moment; nothing was sent", 5
     ),
     OutcomeUnknownError: Problem(
         HTTPStatus.BAD_GATEWAY, "provider_outcome_unknown", "Nobody can know what the provider made of it"

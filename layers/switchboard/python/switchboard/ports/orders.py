@@ -54,7 +54,8 @@ class OrderStore(Protocol[R]):
 
     def record_outcome(self, order: R, claim: Claim, outcome: Outcome, *, queue: bool = False) -> R:
         """Adds how the attempt under `claim` ended; the first outcome of a claim stays. With `queue` (only after
-        `not_sent`) the order is from then on the queue's. Content is forgotten unless the queue needs it."""
+        `not_sent`) the order is from then on the queue's. Content is forgotten unless the queue needs it, or the
+        kind keeps it while nothing was sent."""
         ...
 
     def record_silence(self, order: R, *, at: datetime) -> None:

@@ -24,6 +24,8 @@ class OrderCodec(Protocol[R]):
 
     kind: str
     key_prefix: str
+    keeps_unsent_content: bool = False
+    """Whether the content stays after an attempt that sent nothing, for the next attempt to send the same bytes."""
 
     def key(self, order_id: str) -> str:
         return f"{self.key_prefix}#{order_id}"

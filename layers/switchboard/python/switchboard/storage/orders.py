@@ -107,9 +107,15 @@ class DynamoDbOrderStore(Generic[R]):
         if outcome.kind is OutcomeKind.NOT_SENT:
             sets.append("not_sent = not_sent + :one")
             values[":one"] = 1
-        if queue and order.content is not None:
-            sets += ["queued_at = if_not_exists(queued_at, :at)", "content = :content"]
-            values |= {":at": to_rfc3339(outcome.at), ":content": content_value(order.content)}
+        again = outcome.kind is OutcomeKind.NOT_SENT and order.closed_at is None
+        kept = queue or (again and self._codec.keeps_unsent_content)
+        if kept and order.content is not None:
+            # Written again: a silence may have been concluded meanwhile, and that forgets it.
+            sets.append("content = :content")
+            values[":content"] = content_value(order.content)
+            if queue:
+                sets.append("queued_at = if_not_exists(queued_at, :at)")
+                values[":at"] = to_rfc3339(outcome.at)
         else:
             removes.append("content")
         if due is None:
@@ -261,23 +267,26 @@ class DynamoDbOrderStore(Generic[R]):
         return ClaimAnswer(granted=True, order=self._order(answer["Attributes"]))
 
     def _fetch(self, keys: Iterable[Item]) -> list[R]:
-        """The items behind index entries, read consistently, in the entries' order."""
+        """The orders behind index entries, read consistently, in the entries' order."""
         wanted = [{"pk": entry["pk"]} for entry in keys]
-        found: dict[str, R] = {}
-        pending = wanted
+        orders = {item["pk"]["S"]: self._order(item) for item in self._items(wanted)}
+        found = (orders.get(entry["pk"]["S"]) for entry in wanted)
+        return [order for order in found if order is not None]
+
+    def _items(self, keys: Iterable[Item]) -> list[Item]:
+        """The items there are under these keys, read consistently."""
+        found: list[Item] = []
+        pending = list(keys)
         while pending:
             batch, pending = pending[:_BATCH_GET_LIMIT], pending[_BATCH_GET_LIMIT:]
             with store_errors("fetch orders"):
                 answer = self._client.batch_get_item(
                     RequestItems={self._table: {"Keys": batch, "ConsistentRead": True}}
                 )
-            for item in answer["Responses"].get(self._table, []):
-                order = self._order(item)
-                if order is not None:
-                    found[item["pk"]["S"]] = order
+            found += answer["Responses"].get(self._table, [])
             unread = answer.get("UnprocessedKeys", {}).get(self._table)
             pending += list(unread["Keys"]) if unread else []
-        return [found[entry["pk"]["S"]] for entry in wanted if entry["pk"]["S"] in found]
+        return found
 
     def _order(self, item: Item | None) -> R | None:
         return order_from(item, codec=self._codec)

@@ -148,8 +148,10 @@ class Submission(Generic[R, S]):
             return
 
     def _outcome(self, kind: OutcomeKind, error: SwitchboardError) -> Outcome:
-        code = error.provider_code if isinstance(error, ProviderError) else None
-        return Outcome(kind=kind, at=self._clock.now(), provider_code=code)
+        if not isinstance(error, ProviderError):
+            return Outcome(kind=kind, at=self._clock.now())
+        facts = {"request_id": error.request_id} if error.request_id is not None else {}
+        return Outcome(kind=kind, at=self._clock.now(), provider_code=error.provider_code, facts=facts)
 
 
 def _kind_of(error: ProviderError) -> OutcomeKind:

@@ -84,7 +84,7 @@ class SubmitOnce(Generic[R]):
             if not answer.granted:
                 return self._replay(self._same_request(answer.order, order))
         granted = answer.order or order
-        return self._submit(replace(granted, content=order.content), claim)
+        return self._submit(replace(granted, content=granted.content or order.content), claim)
 
     def replay_of_old(self, order: R) -> Placed[R] | None:
         """For an order that came too late to be submitted: only one that was placed in time can be told again.
@@ -132,6 +132,7 @@ class SubmitOnce(Generic[R]):
                 provider="",
                 operation="replay",
                 provider_code=outcome.provider_code,
+                request_id=outcome.facts.get("request_id"),
             )
             raise SubmissionFailedError(refused, earlier.names, replayed=True)
         return Placed(order=earlier, replayed=True)

@@ -10,9 +10,9 @@ from typing import Final
 from switchboard.domain.errors import (
     AuthenticationFailedError,
     OutcomeUnknownError,
+    ProviderBusyError,
     ProviderError,
     QuotaExceededError,
-    RateLimitedError,
     RefusedError,
 )
 
@@ -64,7 +64,7 @@ ERROR_ROWS: Final = (
     # The callback address is the account's setting, not part of a request.
     ErrorRow("RequestFailed", "Request failed. Please check your callback url.", 400, QuotaExceededError),
     ErrorRow("ExceedLimit", None, 403, QuotaExceededError),
-    ErrorRow("QueueFull", None, 429, RateLimitedError),
+    ErrorRow("QueueFull", None, 429, ProviderBusyError),
     ErrorRow("IllegalNumber", None, 400, RefusedError),
 )
 """Sections 实名认证, 公共错误码 and VMS错误码, in their order. QuotaExceededError stands for all that is wrong with the

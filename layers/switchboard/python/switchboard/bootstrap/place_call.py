@@ -1,0 +1,119 @@
+"""The application of `functions/place_call`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cache
+from typing import Final
+
+from switchboard.bootstrap.gates import baidu_limits, paced_gates
+from switchboard.bootstrap.limits import abuse_limits
+from switchboard.bootstrap.parts import CLOCK, secret
+from switchboard.bootstrap.sender import new_id
+from switchboard.bootstrap.voice_calls import call_standing, call_store, query_calls
+from switchboard.config import PlaceCallSettings
+from switchboard.domain.errors import ConfigurationError
+from switchboard.domain.voice_calls import submission_of
+from switchboard.ports.gate import SendGate
+from switchboard.providers.baidu_vms.client import BaiduVmsClient
+from switchboard.providers.baidu_vms.parameters import CallRules
+from switchboard.providers.baidu_vms.signer import Credentials
+from switchboard.providers.transport import Connection, split_endpoint
+from switchboard.storage.secrets import CachedSecret
+from switchboard.usecases.place_call import PlaceCall
+from switchboard.usecases.query_calls import QueryCalls
+from switchboard.usecases.submission import Submission
+from switchboard.usecases.submit_once import SubmitOnce
+
+# As for an SMS; the first request of a submission begins before it, and its repeats within the retry budget after that.
+_CLAIM_LIFETIME: Final = timedelta(seconds=20)
+_CONNECT_TIMEOUT_S: Final = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceCallApplication:
+    """What the handler calls."""
+
+    place: PlaceCall
+    query: QueryCalls
+
+
+@cache
+def application() -> PlaceCallApplication:
+    """Built once a container. Raises ConfigurationError."""
+    settings = PlaceCallSettings.load()
+    account, calls = secret(settings.baidu_vms_secret_name), call_store(settings)
+    client = _client(settings, account)
+    submit_once = SubmitOnce(
+        orders=calls,
+        submission=Submission(
+            orders=calls,
+            provider=client,
+            submission_of=submission_of,
+            gate=_gate(settings, account),
+            clock=CLOCK,
+            wait_budget=timedelta(seconds=settings.slot_wait_budget_s),
+            claim_lifetime=_CLAIM_LIFETIME,
+            queues=False,
+        ),
+        limits=abuse_limits(settings),
+        clock=CLOCK,
+        new_id=new_id,
+        standing_of=call_standing(settings),
+    )
+    return PlaceCallApplication(
+        place=PlaceCall(
+            submit_once=submit_once,
+            compose=client.compose,
+            clock=CLOCK,
+            new_id=new_id,
+            callback_expected=bool(settings.baidu_vms_call_id_names and settings.baidu_vms_result_names),
+        ),
+        query=query_calls(settings),
+    )
+
+
+def _gate(settings: PlaceCallSettings, account: CachedSecret) -> SendGate:
+    """The gate that all who place calls from this address share."""
+    return paced_gates(
+        provider="baidu_vms",
+        egress_address=settings.egress_address,
+        limits_table=settings.limits_table,
+        limits=baidu_limits(in_flight=settings.baidu_vms_concurrency, requests_per_s=settings.baidu_vms_requests_per_s),
+        account=account,
+        store_timeout_s=settings.store_timeout_s,
+    ).seats[0]
+
+
+def _client(settings: PlaceCallSettings, account: CachedSecret) -> BaiduVmsClient:
+    origin, _ = split_endpoint(settings.baidu_vms_base_url, allow_plain_http=settings.allow_plain_http)
+    return BaiduVmsClient(
+        base_url=settings.baidu_vms_base_url,
+        credentials=_credentials(settings, account),
+        clock=CLOCK,
+        connection=Connection(
+            origin=origin,
+            provider="baidu_vms",
+            allow_plain_http=settings.allow_plain_http,
+            connect_timeout_s=_CONNECT_TIMEOUT_S,
+            read_timeout_s=settings.baidu_vms_timeout_s,
+            deadline_s=settings.baidu_vms_timeout_s,
+        ),
+        rules=CallRules(prefixes=settings.baidu_vms_prefixes, max_play_times=settings.baidu_vms_max_play_times),
+        rely_on_client_token=settings.baidu_vms_token_relied_on,
+        retry_budget=timedelta(seconds=settings.baidu_vms_retry_budget_s),
+        allow_plain_http=settings.allow_plain_http,
+    )
+
+
+def _credentials(settings: PlaceCallSettings, account: CachedSecret) -> Callable[[], Credentials]:
+    def credentials() -> Credentials:
+        values = account().values
+        ak, sk, session_token = (values.get(name) for name in ("ak", "sk", "session_token"))
+        if not isinstance(ak, str) or not isinstance(sk, str) or not isinstance(session_token, str | None):
+            raise ConfigurationError(f"the secret {settings.baidu_vms_secret_name} needs the texts ak and sk")
+        return Credentials(access_key_id=ak, secret_access_key=sk, session_token=session_token)
+
+    return credentials

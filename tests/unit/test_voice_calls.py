@@ -1,0 +1,63 @@
+"""Where a call stands is a function of its facts and of the time; a result changes none of it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from switchboard.domain.orders import Claim, Outcome, OutcomeKind
+from switchboard.domain.voice_calls import CallResultFact, CallState, VoiceCall, next_due, standing_of
+from tests.builders import DEADLINES, MINUTE, a_call
+from tests.fakes import START
+
+WINDOW = DEADLINES.delivery_after_claim
+LOST = DEADLINES.submission_after_claim
+
+
+def ended(kind: OutcomeKind | None, **facts: Any) -> VoiceCall:
+    return a_call(outcomes={} if kind is None else {"first": Outcome(kind, START)}, **facts)
+
+
+@pytest.mark.parametrize(
+    ("kind", "callback", "after", "state", "final"),
+    [
+        (None, False, timedelta(0), CallState.SUBMITTING, False),
+        (None, True, LOST, CallState.UNKNOWN, False),
+        (None, False, LOST, CallState.UNKNOWN, True),
+        (OutcomeKind.ACCEPTED, False, timedelta(0), CallState.ACCEPTED, True),
+        (OutcomeKind.ACCEPTED, True, timedelta(0), CallState.ACCEPTED, False),
+        (OutcomeKind.ACCEPTED, True, WINDOW, CallState.ACCEPTED, True),
+        (OutcomeKind.UNKNOWN, True, timedelta(0), CallState.UNKNOWN, True),
+        (OutcomeKind.REJECTED, True, timedelta(0), CallState.REJECTED, True),
+        (OutcomeKind.NOT_SENT, True, timedelta(hours=23) - MINUTE, CallState.FAILED, False),
+        (OutcomeKind.NOT_SENT, True, timedelta(hours=23), CallState.FAILED, True),
+    ],
+)
+def test_a_call_stands_where_its_submission_ended_and_is_final_when_nothing_more_can_be_heard(
+    kind: OutcomeKind | None, callback: bool, after: timedelta, state: CallState, final: bool
+) -> None:
+    for reports in ((), (CallResultFact("answered", START), CallResultFact("failed", START))):
+        call = ended(kind, callback_expected=callback, reports=reports)
+        standing = standing_of(call, deadlines=DEADLINES, now=START + after)
+        assert (standing.state, standing.final) == (state, final)
+
+
+@pytest.mark.parametrize(
+    ("kind", "callback", "due"),
+    [
+        (None, False, START + LOST),
+        (OutcomeKind.ACCEPTED, True, START + WINDOW),
+        (OutcomeKind.ACCEPTED, False, None),
+        (OutcomeKind.UNKNOWN, True, None),
+        (OutcomeKind.REJECTED, True, None),
+        (OutcomeKind.NOT_SENT, True, START + timedelta(hours=23)),
+    ],
+)
+def test_what_may_still_change_is_looked_at_again(kind: OutcomeKind | None, callback: bool, due: object) -> None:
+    assert next_due(ended(kind, callback_expected=callback), deadlines=DEADLINES) == due
+
+
+def test_what_was_said_is_in_no_repr() -> None:
+    assert "{}" not in repr(a_call(claims=(Claim("first", START),)).content)
