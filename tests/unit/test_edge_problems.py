@@ -73,6 +73,11 @@ NEVER_LEAVES: Final = {
     errors.OutcomeUnknownError,
     errors.UnexpectedAnswerError,
     SubmissionFailedError,
+    errors.UnreadableFileNameError,
+    errors.NotFoundError,
+    errors.ForbiddenError,
+    errors.DownloadFailedError,
+    errors.NotAudioError,
 }
 """Groups, a wrapper, and what a use case turns into a state before anybody sees it."""
 

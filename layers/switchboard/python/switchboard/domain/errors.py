@@ -11,6 +11,7 @@
     │   ├── WebhookForbiddenError      no live token
     │   └── WebhookUnreadableError     authentic, but not understood: to be kept raw
     ├── PayloadTooLargeError           more bytes than this route reads
+    ├── UnreadableFileNameError        a recording file whose name does not follow the naming rule
     ├── StoreError
     │   └── StoreUnavailableError      it may or may not have been written
     ├── NoSlotError                    no place in the provider's rate within the waiting budget
@@ -28,6 +29,10 @@
         ├── AuthenticationFailedError  counts towards the provider's lock-out
         ├── AddressBlockedError        everything from this address must stop
         ├── QuotaExceededError         contract or month used up
+        ├── NotFoundError              what was asked for is not there, or not yet
+        ├── ForbiddenError             this account may never have it
+        ├── DownloadFailedError        a transfer that did not end whole: reading again does no harm
+        │   └── NotAudioError          it ended, and is no recording
         └── RefusedError               the document's other codes
 
     ConfigurationError                 outside the root, so that nothing swallows it
@@ -115,6 +120,14 @@ class WebhookUnreadableError(WebhookError):
 
 class PayloadTooLargeError(SwitchboardError):
     """The body is larger than anything this route could mean."""
+
+
+class UnreadableFileNameError(SwitchboardError):
+    """A file's name does not say which recording it is. `reason` is stable snake_case; the name is never quoted."""
+
+    def __init__(self, message: str, *, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class StoreError(SwitchboardError):
@@ -225,9 +238,31 @@ class UnexpectedAnswerError(OutcomeUnknownError):
 
 
 class RateLimitedError(ProviderError):
-    """Refused for speed, and by the document not accepted."""
+    """Refused for speed, and by the document not accepted. `retry_after_s` is how long the provider wants to be left
+    alone, where that is known."""
 
     retryable = True
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        provider: str,
+        operation: str,
+        http_status: int | None = None,
+        provider_code: str | None = None,
+        request_id: str | None = None,
+        retry_after_s: float | None = None,
+    ) -> None:
+        super().__init__(
+            message,
+            provider=provider,
+            operation=operation,
+            http_status=http_status,
+            provider_code=provider_code,
+            request_id=request_id,
+        )
+        self.retry_after_s = retry_after_s
 
 
 class AuthenticationFailedError(ProviderError):
@@ -240,6 +275,26 @@ class AddressBlockedError(ProviderError):
 
 class QuotaExceededError(ProviderError):
     """The contract or the month is used up."""
+
+
+class NotFoundError(ProviderError):
+    """The provider does not have what was asked for. It may not have it yet: how long to go on asking is the
+    use case's to know."""
+
+
+class ForbiddenError(ProviderError):
+    """This account may not have what was asked for, and asking again will not change that."""
+
+
+class DownloadFailedError(ProviderError):
+    """A transfer broke off, ran out of time, or was answered with an error of the provider's own. Reading changes
+    nothing there, so it may always be tried again."""
+
+    retryable = True
+
+
+class NotAudioError(DownloadFailedError):
+    """An answer came as a success and holds something else than a recording."""
 
 
 class RefusedError(ProviderError):

@@ -1,5 +1,7 @@
 """One connection to one configured origin that always knows whether a byte of a request can have left.
 
+A small answer is exchanged whole; a large one is streamed, and is whole only when its end has been read.
+
 Before the first byte every failure is a NotSentError; from the first byte on, everything short of a whole answer
 is an OutcomeUnknownError. Nothing is retried or redirected, and neither proxies nor credentials are taken from the
 environment. Errors never quote a host, a path, a header or a body: a query string may hold a number and a text.
@@ -14,7 +16,8 @@ import re
 import socket
 import ssl
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal, cast
 from urllib.parse import urlsplit
@@ -70,6 +73,45 @@ class Answer:
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
     delimited: bool
+
+
+class StreamedAnswer:
+    """The head of an answer, and its body as it comes in. `headers` have lower-case names.
+
+    `length` is what the answer announces, in bytes, or None. `delimited` is False where only the closing of the
+    connection will end it: of such an answer nobody can say that it is whole.
+    """
+
+    def __init__(self, *, response: HTTPResponse, wire: _Wire, unheard: Callable[[str], OutcomeUnknownError]) -> None:
+        self.status = response.status
+        self.headers: Mapping[str, str] = {name.lower(): value for name, value in response.headers.items()}
+        self.length = response.length_remaining
+        self.delimited = response.chunked or self.length is not None
+        self._response = response
+        self._wire = wire
+        self._unheard = unheard
+
+    def read(self, limit: int) -> bytes:
+        """The next bytes of the body, at most `limit` (> 0), neither decoded nor decompressed; empty at its end.
+
+        Raises OutcomeUnknownError where it ends early, falls silent, goes past the deadline, or is followed by more
+        than was announced: until the empty answer, nothing is known to be whole.
+        """
+        try:
+            data = self._response.read(limit, decode_content=False)
+            problem = None if data else self._problem()
+        except FAILURES as error:
+            data, problem = b"", type(error).__name__
+        if problem:
+            raise self._unheard(problem)
+        return data
+
+    def _problem(self) -> str | None:
+        if self._response.chunked and self._wire.incoming.ended:
+            return "its last chunk is missing"
+        if self._wire.incoming.surplus or self._wire.has_more():
+            return "more came than it announced"
+        return None
 
 
 def split_endpoint(url: str, *, allow_plain_http: bool = False) -> tuple[Origin, str]:
@@ -192,12 +234,60 @@ class Connection:
             self._link.sock = self._socket
             self._idle_since = self._monotonic()
         if problem:
-            raise OutcomeUnknownError(
-                f"{self._provider}'s answer was not heard in full ({problem})",
-                provider=self._provider,
-                operation=operation,
-            )
+            raise self._unheard(problem, operation)
         return answer
+
+    @contextmanager
+    def stream(
+        self,
+        method: str,
+        target: str,
+        *,
+        headers: Mapping[str, str],
+        operation: str,
+        deadline_s: float | None = None,
+    ) -> Iterator[StreamedAnswer]:
+        """Send one request without a body and read its answer piece by piece, whatever its status and size.
+
+        `deadline_s` replaces the connection's own: it runs from the first byte of the request, also while whoever
+        reads does something else between two pieces. Raises as `exchange` does; the connection is closed on leaving.
+        """
+        _check_request(method, target, headers)
+        self.open(operation=operation)
+        assert self._link
+        assert self._socket
+        allowed_s = self._deadline_s if deadline_s is None else deadline_s
+        wire = _Wire(self._socket, self._seconds_left(self._monotonic() + allowed_s))
+        response: HTTPResponse | None = None
+        problem = "no answer"
+        try:
+            try:
+                self._link.sock = cast("socket.socket", wire)
+                self._link.request(method, target, headers=headers, preload_content=False, decode_content=False)
+                response = self._link.getresponse()
+            except FAILURES as error:
+                problem = type(error).__name__
+            if response is None:
+                raise self._unheard(problem, operation)
+            if wire.incoming.ended:
+                raise self._unheard("it ended within the headers", operation)
+            if response.status < 200:
+                raise self._unheard("it was provisional", operation)
+            yield StreamedAnswer(
+                response=response, wire=wire, unheard=lambda problem: self._unheard(problem, operation)
+            )
+        finally:
+            if response is not None:
+                with suppress(*FAILURES):
+                    response.close()
+            self.close()
+
+    def _unheard(self, problem: str, operation: str) -> OutcomeUnknownError:
+        return OutcomeUnknownError(
+            f"{self._provider}'s answer was not heard in full ({problem})",
+            provider=self._provider,
+            operation=operation,
+        )
 
     def close(self) -> None:
         """Let go of the connection, if there is one."""
@@ -269,6 +359,14 @@ class _Wire:
     def sendall(self, data: bytes) -> None:
         self._connected.settimeout(self._seconds_left())
         self._connected.sendall(data)
+
+    def has_more(self) -> bool:
+        """Whether something has come in that nobody asked for. Waits for nothing."""
+        try:
+            self._connected.settimeout(0)
+            return bool(self._connected.recv(1))
+        except OSError:  # nothing there, or no connection any more
+            return False
 
     def makefile(self, _mode: str) -> io.BufferedReader:
         return _AnswerReader(self.incoming)
