@@ -112,9 +112,9 @@ class Deployment:
         """Everything in a table."""
         return cast("list[dict[str, Any]]", aws.dynamodb().scan(TableName=self.references[table])["Items"])
 
-    def objects(self, prefix: str = "") -> list[dict[str, Any]]:
-        """Everything in the quarantine bucket, decoded."""
-        bucket = self.references["QuarantineBucket"]
+    def objects(self, prefix: str = "", *, bucket: str = "QuarantineBucket") -> list[dict[str, Any]]:
+        """Everything in a bucket of JSON, decoded."""
+        bucket = self.references[bucket]
         found = aws.s3().list_objects_v2(Bucket=bucket, Prefix=prefix).get("Contents", [])
         return [json.load(aws.s3().get_object(Bucket=bucket, Key=each["Key"])["Body"]) for each in found]
 
@@ -139,9 +139,9 @@ class Deployment:
         for row in rows:
             aws.dynamodb().put_item(TableName=table, Item=row)
 
-    def lose_bucket(self) -> None:
-        """From now on the quarantine bucket does not answer. It has to be empty."""
-        aws.s3().delete_bucket(Bucket=self.references["QuarantineBucket"])
+    def lose_bucket(self, bucket: str = "QuarantineBucket") -> None:
+        """From now on the bucket does not answer. It has to be empty."""
+        aws.s3().delete_bucket(Bucket=self.references[bucket])
 
     def logged(self) -> list[dict[str, Any]]:
         """The lines that went to CloudWatch Logs, metrics among them."""

@@ -5,6 +5,7 @@ from tests.fakes.gates import OpenGate, ScriptedGate
 from tests.fakes.limits import InMemoryTallyStore, NoLimits
 from tests.fakes.messages import InMemoryMessageStore, InMemoryOrderStore, StoredOrder
 from tests.fakes.provider import Ending, ScriptedProvider, provider_error
+from tests.fakes.recordings import InMemoryJobStore
 from tests.fakes.status import FixedQueueReader, InMemoryLaneReader, InMemoryObligationReader
 from tests.fakes.stores import InMemoryCallbackVault, InMemoryLaneStore, InMemoryOutbox
 from tests.fakes.time import START, CountingIds, FixedClock
@@ -17,6 +18,7 @@ __all__ = [
     "FixedClock",
     "FixedQueueReader",
     "InMemoryCallbackVault",
+    "InMemoryJobStore",
     "InMemoryLaneReader",
     "InMemoryLaneStore",
     "InMemoryMessageStore",

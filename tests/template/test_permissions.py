@@ -38,7 +38,8 @@ def test_no_place_in_a_statement_is_wider_than_a_prefix_of_one_bucket() -> None:
         for place in as_list(statement["Resource"]):
             text = json.dumps(place)
             assert "*" not in text or re.fullmatch(
-                r'\{"Fn::Sub": "\$\{QuarantineBucket\.Arn\}/(held|quarantine)/\*"\}', text
+                r'\{"Fn::Sub": "\$\{(QuarantineBucket\.Arn\}/(held|quarantine)|JobsBucket\.Arn\}/(jobs|bulk))/\*"\}',
+                text,
             ), role
 
 
@@ -75,7 +76,7 @@ def test_each_secret_is_read_by_those_who_need_it_and_by_nobody_else() -> None:
     names = {name: properties["Name"]["Fn::Sub"] for name, properties in secrets.items()}
     assert readers == {
         names["MediaSmsSecret"]: SENDERS,
-        names["WebhookTokensSecret"]: {"MediasmsDeliveryWebhook"},
+        names["WebhookTokensSecret"]: {"MediasmsDeliveryWebhook", "BiztelCallActionWebhook"},
     }
 
 
@@ -83,6 +84,12 @@ def test_the_webhook_can_write_facts_and_read_nothing_of_any_message() -> None:
     actions = {action for each in statements_of("MediasmsDeliveryWebhook") for action in as_list(each["Action"])}
 
     assert actions == {"dynamodb:UpdateItem", "s3:PutObject", "secretsmanager:GetSecretValue"}
+
+
+def test_the_call_actions_webhook_can_add_jobs_and_read_nothing() -> None:
+    actions = {action for each in statements_of("BiztelCallActionWebhook") for action in as_list(each["Action"])}
+
+    assert actions == {"s3:PutObject", "secretsmanager:GetSecretValue"}
 
 
 def test_the_query_function_can_change_nothing() -> None:

@@ -60,6 +60,10 @@ def test_the_domain_needs_the_standard_library_and_itself(path: Path) -> None:
     ("application", "unwanted"),
     [
         ("mediasms_delivery_webhook", {"pydantic", "switchboard.providers.transport", "switchboard.edge.sms_api"}),
+        (
+            "biztel_call_action_webhook",
+            {"pydantic", "switchboard.providers.transport", "switchboard.edge.sms_api", "boto3.dynamodb"},
+        ),
         ("query", {"switchboard.providers.transport", "switchboard.providers.mediasms.client"}),
         ("query_status", {"pydantic", "switchboard.providers.transport", "switchboard.providers.mediasms.client"}),
         ("sweep_overdue", {"pydantic", "switchboard.providers.transport", "switchboard.providers.mediasms.client"}),

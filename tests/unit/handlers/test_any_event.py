@@ -30,7 +30,9 @@ MEMBERS: Final = (
 
 _NAMES = st.one_of(
     any_text(max_size=30),
-    st.sampled_from(["to", "state", "since", "until", "limit", "cursor", "smsid", "SMSID", "status", "mobilenumber"]),
+    st.sampled_from(
+        ["to", "state", "since", "until", "limit", "cursor", "smsid", "SMSID", "status", "mobilenumber", "ID"]
+    ),
     st.sampled_from(["text", "template_id", "text_au", "sender", "carrier", "not_after", "dry_run", "authcode"]),
 )
 _VALUES = st.one_of(
@@ -84,7 +86,7 @@ def requests(draw: st.DrawFn, function: str) -> Event:
         )
     if function == "query" and draw(st.booleans()):
         event["pathParameters"] = {"smsid": draw(_VALUES)}
-    if function == "mediasms_delivery_webhook" and draw(st.booleans()):
+    if function.endswith("_webhook") and draw(st.booleans()):
         event["pathParameters"] = {"token": draw(_VALUES)}
     for member in draw(st.lists(st.sampled_from(MEMBERS), max_size=2)):
         if draw(st.booleans()):
@@ -150,3 +152,18 @@ def test_any_request_for_the_status(stack: Deployment, event: Event) -> None:
 @example(event={})
 def test_any_callback(stack: Deployment, event: Event) -> None:
     assert_is_answered(stack, "mediasms_delivery_webhook", event)
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@given(event=requests("biztel_call_action_webhook"))
+@example(event=with_body("biztel_call_action_webhook", b"\x80" * 10_000_000, case="post_json"))
+@example(event=with_body("biztel_call_action_webhook", b'{"ID": "a", "TEL": "\\ud83d"}', case="post_json"))
+@example(event=with_body("biztel_call_action_webhook", b"ID=%00&TEL=%ZZ", case="post_form"))
+@example(event=load_event("biztel_call_action_webhook", "get_query", pathParameters={"token": None}))
+@example(event={})
+def test_any_call_action(stack: Deployment, event: Event) -> None:
+    answer = stack.http("biztel_call_action_webhook", event)
+
+    assert answer.status < 500, answer.body
+    assert answer.json["result"] == ("accepted" if answer.status == 200 else "error")
+    assert ('"result":"error"' in answer.body) == (answer.status >= 400)

@@ -79,7 +79,7 @@ def with_canaries(event: Event) -> Event:
     event = event | {"requestContext": {**context, "identity": identity}}
     if event["pathParameters"] and "token" in event["pathParameters"]:
         token = CANARIES["webhook token"]
-        event = event | {"pathParameters": {"token": token}, "path": f"/webhooks/mediasms/{token}/delivery"}
+        event = event | {"pathParameters": {"token": token}, "path": event["resource"].replace("{token}", token)}
     text = json.dumps(event, ensure_ascii=False).replace("09000000001", "09000007351").replace("090-0000-0001", NUMBER)
     replaced: Event = json.loads(text)
     return replaced
@@ -142,6 +142,7 @@ def everything() -> Iterator[tuple[str, Event]]:
     for function in (
         "send_sms",
         "mediasms_delivery_webhook",
+        "biztel_call_action_webhook",
         "query",
         "query_status",
         "send_queued_sms",

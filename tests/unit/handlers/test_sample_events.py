@@ -65,6 +65,12 @@ HTTP_ANSWERS: Final[dict[str, dict[str, tuple[int, str | None]]]] = {
         **dict.fromkeys(cases_of("mediasms_delivery_webhook"), (200, None)),
         "wrong_token": (403, "forbidden"),
     },
+    "biztel_call_action_webhook": {
+        **dict.fromkeys(cases_of("biztel_call_action_webhook"), (200, None)),
+        # BIZTEL looks for its own pattern: tests/unit/handlers/test_biztel_call_action_webhook.py reads these.
+        **dict.fromkeys(("no_id", "unusable_id", "unexpanded_id", "two_ids"), (400, None)),
+        "wrong_token": (403, "forbidden"),
+    },
 }
 """Status and problem code of every case that comes through API Gateway."""
 

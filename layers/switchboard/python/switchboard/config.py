@@ -146,3 +146,10 @@ class SweepOverdueSettings(StateSettings, OutboxSettings):
     """`functions/sweep_overdue`."""
 
     quarantine_bucket: str
+
+
+class BiztelCallActionWebhookSettings(StateSettings):
+    """`functions/biztel_call_action_webhook`."""
+
+    jobs_bucket: str
+    webhook_tokens_secret_name: str

@@ -45,8 +45,8 @@ def dynamodb(*, timeout_s: float = _USUAL_TIMEOUT_S) -> DynamoDBClient:
     return cast("DynamoDBClient", _client("dynamodb", timeout_s=timeout_s, tries=1))
 
 
-def s3() -> S3Client:
-    return cast("S3Client", _client("s3"))
+def s3(*, timeout_s: float = _USUAL_TIMEOUT_S) -> S3Client:
+    return cast("S3Client", _client("s3", timeout_s=timeout_s))
 
 
 def sqs() -> SQSClient:
