@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Literal, Self
 
 POLL_S = 0.05
+SEND_S = 30.0  # a large answer takes as long as its reader does
 Ending = Literal["close", "reset", "stall"]
 
 
@@ -110,7 +111,9 @@ class ScriptedServer(Listener):
                 continue
             self.requests.append(heard)
             heard = b""
+            connected.settimeout(SEND_S)
             connected.sendall(self.answer)
+            connected.settimeout(POLL_S)
             if self.then_close:
                 return
 

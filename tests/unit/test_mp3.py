@@ -12,7 +12,7 @@ from io import BytesIO
 
 import lameenc
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tinytag import TinyTag
 
@@ -79,6 +79,7 @@ def test_a_long_mp3_is_measured_to_its_end(variable: bool) -> None:
     assert measured(mp3(40.0, variable=variable)) == pytest.approx(40.0, abs=4 * FRAME_S)
 
 
+@settings(deadline=None)
 @given(data=st.data(), tag=st.sampled_from([0, 1, 54, 55, 200, 5000]), ending=st.sampled_from([b"", ID3V1]))
 def test_it_makes_no_difference_how_the_bytes_were_cut(data: st.DataObject, tag: int, ending: bytes) -> None:
     content = (id3v2(tag) if tag else b"") + FRAME * 20 + ending
@@ -141,6 +142,7 @@ def test_what_does_not_tell_its_length_has_none(data: bytes) -> None:
     assert measured(data) is None
 
 
+@settings(deadline=None)
 @given(data=st.binary(max_size=600))
 def test_any_bytes_have_a_length_or_none(data: bytes) -> None:
     for content in (data, FRAME[:4] + data, id3v2(20) + data):

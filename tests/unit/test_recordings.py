@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from functools import reduce
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from switchboard.domain.recording_keys import channel_of_recording, job_key, recording_id_of_job, recording_key
@@ -234,6 +234,7 @@ FACTS: st.SearchStrategy[RecordingFact] = st.one_of(
 )  # fmt: skip
 
 
+@settings(deadline=None)  # what is slow here is drawing the facts
 @given(facts=st.lists(FACTS, max_size=8), data=st.data(), now=INSTANTS)
 def test_neither_order_nor_repetition_of_the_facts_changes_anything(
     facts: list[RecordingFact], data: st.DataObject, now: datetime
@@ -248,6 +249,7 @@ def test_neither_order_nor_repetition_of_the_facts_changes_anything(
     assert (one.tel, one.called_at, one.updated_at) == (other.tel, other.called_at, other.updated_at)
 
 
+@settings(deadline=None)  # what is slow here is drawing the facts
 @given(facts=st.lists(FACTS, max_size=8), more=FACTS, now=INSTANTS)
 def test_no_further_fact_takes_back_what_was_stored(
     facts: list[RecordingFact], more: RecordingFact, now: datetime
@@ -259,6 +261,7 @@ def test_no_further_fact_takes_back_what_was_stored(
             assert after.channels[channel].state is ChannelState.STORED
 
 
+@settings(deadline=None)  # what is slow here is drawing the facts
 @given(facts=st.lists(FACTS, max_size=8))
 def test_every_recording_is_decided_in_the_end_and_looked_at_until_then(facts: list[RecordingFact]) -> None:
     given_ = recording(*facts)

@@ -94,7 +94,16 @@ def test_an_answer_that_only_the_closing_ends_is_read_to_there(server: ScriptedS
     assert b"".join(pieces(server.port)) == BODY
 
 
-# Above and at multiples of the reader's own buffer, where what is left over stays in the socket.
+def test_more_than_was_announced_is_noticed_where_it_is_still_in_the_socket(server: ScriptedServer) -> None:
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: %05d\r\n\r\n"
+    size = 16384 - len(head % 0)  # head and body fill the reader's own buffer twice, exactly
+    server.answer = head % size + b"x" * size
+    assert len(b"".join(pieces(server.port, limit=65536))) == size
+    server.answer += b"y"
+    with pytest.raises(OutcomeUnknownError, match="more came"):
+        pieces(server.port, limit=65536)
+
+
 @pytest.mark.parametrize("size", [10, 8192, 16384, 16385])
 @pytest.mark.parametrize("limit", [4096, 8192, 65536])
 def test_more_than_was_announced_is_not_believed(server: ScriptedServer, size: int, limit: int) -> None:
