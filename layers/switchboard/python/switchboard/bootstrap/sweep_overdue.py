@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from functools import cache
 
 from switchboard.bootstrap.messages import deadlines, message_store, outbox, sms_standing
@@ -9,8 +10,11 @@ from switchboard.bootstrap.parts import CLOCK
 from switchboard.config import SweepOverdueSettings
 from switchboard.domain.messages import next_due
 from switchboard.storage import aws
+from switchboard.storage.recording_queue import SqsRecordingQueue
+from switchboard.storage.recordings import DynamoDbRecordingStore
 from switchboard.storage.vault import S3CallbackVault
 from switchboard.usecases.settle_overdue import SettleOverdue
+from switchboard.usecases.settle_recordings import SettleRecordings
 from switchboard.usecases.sweep_overdue import SweepOverdue
 
 
@@ -30,6 +34,16 @@ def application() -> SweepOverdue:
                 next_due=lambda message: next_due(message, deadlines=times),
                 look_again_after=times.requeue_after_queued,
                 outbox=outbox(settings),
+            ),
+            SettleRecordings(
+                recordings=DynamoDbRecordingStore(
+                    client=aws.dynamodb(timeout_s=settings.store_timeout_s),
+                    table=settings.state_table,
+                    retention=timedelta(days=settings.recording_retention_days),
+                ),
+                queue=SqsRecordingQueue(client=aws.sqs, queue_url=settings.recording_queue_url),
+                clock=CLOCK,
+                look_again_after=times.requeue_after_queued,
             ),
         ],
     )

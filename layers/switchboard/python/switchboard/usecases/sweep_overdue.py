@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import Protocol
 
 from switchboard.ports.reports import CallbackVault, HeldReport, ReportStore
 from switchboard.usecases.insistence import insist
-from switchboard.usecases.settle_overdue import SettleOverdue, SweepAction
+from switchboard.usecases.settle_overdue import SweepAction
+
+
+class Settle(Protocol):
+    """One round for one kind of what may be overdue."""
+
+    def __call__(self, *, limit: int) -> Counter[SweepAction]:
+        """Raises StoreUnavailableError: what was done stays done, the rest waits for the next round."""
+        ...
 
 
 class SweepOverdue:
@@ -19,7 +27,7 @@ class SweepOverdue:
         *,
         reports: ReportStore,
         vault: CallbackVault,
-        settle: Sequence[SettleOverdue[Any]],
+        settle: Sequence[Settle],
         batch: int = 200,
     ) -> None:
         self._reports = reports
