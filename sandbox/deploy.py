@@ -32,6 +32,13 @@ class Deployed:
     api_key: str = field(repr=False)
 
 
+def parameters_of(template: Path) -> frozenset[str]:
+    """Return the names of a template's parameters. Raises SandboxError when there is no template."""
+    if not template.exists():
+        raise SandboxError(f"{template} is missing.")
+    return frozenset(yaml_parse(template.read_text(encoding="utf-8")).get("Parameters", {}))
+
+
 def deploy(
     template: Path,
     *,

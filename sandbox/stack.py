@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from sandbox import aws, providers
-from sandbox.deploy import STACK_NAME, deploy
+from sandbox.deploy import STACK_NAME, deploy, parameters_of
 from sandbox.emulator import REGION, Emulator
 from sandbox.endpoints import Endpoints
 from sandbox.instance import is_running, only_instance
@@ -61,8 +61,9 @@ def running_sandbox(
             until.callback(emulator.stop)
             update(emulator.url)
         with progress.step("Starting the provider simulators") as update:
-            mediasms = providers.mediasms(environment, until, log=places.simulators_log)
-            update(f"MediaSMS {mediasms.url}")
+            started = providers.start_all(environment, until, log=places.simulators_log)
+            update(", ".join(f"{each.title} {each.url}" for each in started.values()))
+        in_template = providers.known_to(parameters_of(TEMPLATE), started)
         with progress.step("Deploying template.yaml") as update:
             deployed = deploy(
                 TEMPLATE,
@@ -70,7 +71,7 @@ def running_sandbox(
                 parameters={
                     **_PARAMETERS,
                     **{name: environment.get(variable) or "0" for name, variable in _RECIPIENT_LIMITS.items()},
-                    "MediaSmsBaseUrl": mediasms.url,
+                    **{each.parameter: each.url for each in in_template},
                 },
                 python=EMULATOR_PYTHON,
                 cache=SHARED_CACHE,
@@ -82,19 +83,17 @@ def running_sandbox(
             api_url=f"{emulator.url}/_aws/execute-api/{deployed.api_id}",
             api_key=deployed.api_key,
             webhook_token=webhook_token,
-            mediasms_url=mediasms.url,
-            biztel_url=environment.get("BIZTEL_URL", ""),
+            mediasms_url=started["mediasms"].url,
+            biztel_url=started["biztel"].url,
             baidu_vms_url=environment.get("BAIDU_VMS_URL", ""),
             aws_endpoint_url=emulator.url,
             region=REGION,
         )
-        put_secret(endpoints, "mediasms", {"user": mediasms.user, "password": mediasms.password})
+        for each in in_template:
+            put_secret(endpoints, each.name, each.secret)
         put_secret(endpoints, "webhook-tokens", {"tokens": [webhook_token]})
-        if mediasms.simulator is not None:
-            webhooks = f"{endpoints.api_url}/v1/webhooks/mediasms/{webhook_token}"
-            mediasms.simulator.provider.configure(
-                {"report_url": f"{webhooks}/delivery", "ivr_url": f"{webhooks}/ivr"},
-            )
+        for each in started.values():
+            each.connect(f"{endpoints.api_url}/v1/webhooks", webhook_token)
         endpoints.write(places.endpoints)
         until.callback(places.endpoints.unlink, missing_ok=True)
         yield Sandbox(endpoints=endpoints, emulator=emulator)

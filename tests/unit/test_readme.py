@@ -10,6 +10,8 @@ from typing import Final
 import pytest
 
 from sandbox.endpoints import Endpoints
+from sandbox.simulators.biztel import control as biztel
+from sandbox.simulators.biztel.faults import FaultKind as BiztelFaultKind
 from sandbox.simulators.mediasms.control import PREFIX, ROUTES
 from sandbox.simulators.mediasms.numbers import EVERY_OTHER_NUMBER, NUMBERS
 from switchboard.domain.messages import SmsState
@@ -60,6 +62,19 @@ def test_the_control_requests_are_the_ones_listed() -> None:
     listed = codes_in([row[0] for row in table("request", "what for")])
 
     assert listed == [f"{method} {PREFIX}{path}" for method, path in ROUTES]
+
+
+def test_biztels_control_requests_are_the_ones_listed() -> None:
+    listed = codes_in([row[0] for row in table("control request", "what for")])
+
+    assert listed == [f"{method} {biztel.PREFIX}{path}" for method, path in biztel.ROUTES]
+
+
+def test_biztels_faults_are_the_ones_listed() -> None:
+    what_for = dict(table("control request", "what for"))[f"`POST {biztel.PREFIX}faults`"]
+    kinds = what_for.partition("`kind` is ")[2].partition(";")[0]
+
+    assert CODE.findall(kinds) == [kind.value for kind in BiztelFaultKind]
 
 
 def test_every_state_is_listed_in_order_and_only_a_delivered_message_is_billable() -> None:

@@ -190,9 +190,8 @@ class FetchRecording:
         due = self._policy.due(recording, now=now) or now
         if pause is not None:
             # Not past the moment at which something about it is decided, whatever it is waiting for.
-            due = min(
-                now + pause, *(each.fetch_deadline for each in standing.channels.values() if not each.state.final)
-            )
+            open_until = [each.fetch_deadline for each in standing.channels.values() if not each.state.final]
+            due = min(now + pause, *open_until)
         due = max(due, now + at_least, now + _SOON)
         delay_s = _whole_seconds(due - now)
         soon = delay_s <= LONGEST_DELAY_S

@@ -1,0 +1,50 @@
+"""Run the simulator by itself: `python -m sandbox.simulators.biztel --port 8000 --action-url http://…`."""
+
+import argparse
+import os
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+from sandbox.simulators.biztel.config import SimulatorConfig
+from sandbox.simulators.biztel.simulator import BiztelSimulator
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Serve until SIGINT or SIGTERM. The token comes from BIZTEL_TOKEN."""
+    parser = argparse.ArgumentParser(prog="python -m sandbox.simulators.biztel", description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=0, help="0 picks a free one")
+    parser.add_argument("--certificate", type=Path, help="PEM file; with it the simulator speaks HTTPS")
+    parser.add_argument("--key", type=Path, help="PEM file of the certificate's key, unless it is in the same file")
+    parser.add_argument("--action-url", help="where the call action goes; may contain {ID}, {TEL} and {DATE}")
+    parser.add_argument("--action-method", choices=["GET", "POST"], default="GET")
+    parser.add_argument("--requests-per-second", type=int, default=10, help="1 before version 3.6.0")
+    options = parser.parse_args(arguments)
+    config = SimulatorConfig(token=os.environ.get("BIZTEL_TOKEN", "sandbox"))
+    try:
+        config = config.changed(
+            {
+                "action_url": options.action_url,
+                "action_method": options.action_method,
+                "requests_per_second": options.requests_per_second,
+            }
+        )
+    except ValueError as problem:
+        parser.error(str(problem))
+    simulator = BiztelSimulator(
+        config, certificate=options.certificate, key=options.key, log=lambda line: print(line, flush=True)
+    )
+    over = threading.Event()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(name, lambda *_: over.set())
+    simulator.start(options.host, options.port)
+    print(f"recordings  {simulator.url}\ncontrol     {simulator.control_url}", flush=True)
+    over.wait()
+    simulator.stop()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

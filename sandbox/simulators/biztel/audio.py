@@ -1,0 +1,119 @@
+"""Real MP3 of any length: two made-up voices encoded once, whole frames repeated, never a whole file in memory."""
+
+import math
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Final
+
+import lameenc
+
+from sandbox.simulators.biztel.wording import Channel
+
+SAMPLES_PER_SECOND: Final = 8000
+BIT_RATE_KBPS: Final = 32
+SAMPLES_PER_FRAME: Final = 576
+FRAME_BYTES: Final = SAMPLES_PER_FRAME * BIT_RATE_KBPS * 1000 // 8 // SAMPLES_PER_SECOND
+"""Every frame of a constant bit rate that divides evenly has this length, so a file can be cut at any of them."""
+
+_LOOP_FRAMES: Final = 83
+_CHUNK_BYTES: Final = 65_536
+_SYLLABLES_PER_SECOND: Final = 4.0
+_TURN_S: Final = 1.5
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """Bytes to send: a head, then `loop` over and over, `looped` bytes of it."""
+
+    head: bytes
+    loop: bytes = field(default=b"", repr=False)
+    looped: int = 0
+
+    @property
+    def length(self) -> int:
+        """Return how many bytes there are in all."""
+        return len(self.head) + self.looped
+
+    def chunks(self) -> Iterator[bytes]:
+        """Yield all of it in pieces of about 64 KiB."""
+        for start in range(0, len(self.head), _CHUNK_BYTES):
+            yield self.head[start : start + _CHUNK_BYTES]
+        block = self.loop * max(1, _CHUNK_BYTES // max(1, len(self.loop)))
+        left = self.looped
+        while left > 0:
+            yield block[:left]
+            left -= len(block)
+
+
+def mp3_of_seconds(channel: Channel, seconds: float, *, title: str | None) -> Content:
+    """Return the file of one channel, `seconds` long to the nearest frame (72 ms), at least one.
+
+    With a `title` it begins with an ID3 tag that says it, which makes files of different calls different.
+    """
+    frames = max(1, round(seconds * SAMPLES_PER_SECOND / SAMPLES_PER_FRAME))
+    return Content(b"" if title is None else _id3_tag(title), _encoded(channel), frames * FRAME_BYTES)
+
+
+def mp3_of_bytes(channel: Channel, size: int, *, title: str | None) -> Content:
+    """Return the file of one channel with exactly `size` bytes, or, without a title, at most a frame fewer.
+
+    There is one frame at least, however small `size` is.
+    """
+    head = b"" if title is None else _id3_tag(title)
+    frames = max(1, (size - len(head)) // FRAME_BYTES)
+    spare = size - len(head) - frames * FRAME_BYTES
+    if title is not None and spare > 0:
+        head = _id3_tag(title, padding=spare)
+    return Content(head, _encoded(channel), frames * FRAME_BYTES)
+
+
+def _id3_tag(title: str, *, padding: int = 0) -> bytes:
+    """ID3v2.3 with the title (TIT2) and zeros behind it."""
+    text = b"\x00" + title.encode("latin-1", "replace")
+    frames = b"TIT2" + len(text).to_bytes(4) + b"\x00\x00" + text + bytes(padding)
+    return b"ID3\x03\x00\x00" + bytes(len(frames) >> shift & 0x7F for shift in (21, 14, 7, 0)) + frames
+
+
+@cache
+def _encoded(channel: Channel) -> bytes:
+    """Six seconds of `channel`. The first frame needs none before it, so the whole may follow itself."""
+    encoder = lameenc.Encoder()
+    encoder.silence()
+    encoder.set_channels(1)
+    encoder.set_in_sample_rate(SAMPLES_PER_SECOND)
+    encoder.set_out_sample_rate(SAMPLES_PER_SECOND)
+    encoder.set_bit_rate(BIT_RATE_KBPS)
+    encoder.set_quality(7)
+    return bytes(encoder.encode(samples_of(channel).tobytes()) + encoder.flush())
+
+
+@cache
+def samples_of(channel: Channel) -> array[int]:
+    """Return six seconds of 16-bit samples of `channel`.
+
+    The other party (left) speaks first and higher, the operator (right) answers; monaural is both.
+    """
+    if channel is Channel.MONAURAL:
+        both = zip(samples_of(Channel.LEFT), samples_of(Channel.RIGHT), strict=True)
+        return array("h", (left + right for left, right in both))
+    if channel is Channel.LEFT:
+        return _voice(pitch_hz=200, turn=0)
+    return _voice(pitch_hz=125, turn=1)
+
+
+def _voice(*, pitch_hz: int, turn: int) -> array[int]:
+    """A hum with overtones in syllables, silent while it is the other's turn."""
+    period = SAMPLES_PER_SECOND // pitch_hz
+    wave = [
+        4000 * sum(math.sin(math.tau * overtone * sample / period) / overtone for overtone in (1, 2, 3, 5))
+        for sample in range(period)
+    ]
+    samples = array("h")
+    for sample in range(_LOOP_FRAMES * SAMPLES_PER_FRAME):
+        at_s = sample / SAMPLES_PER_SECOND
+        speaks = int(at_s / _TURN_S) % 2 == turn
+        loudness = math.sin(math.pi * at_s * _SYLLABLES_PER_SECOND) ** 2 if speaks else 0.0
+        samples.append(int(loudness * wave[sample % period]))
+    return samples

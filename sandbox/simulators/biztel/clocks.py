@@ -1,0 +1,58 @@
+"""The wall clock that decides dates, months and expiry: it runs on from wherever it is set."""
+
+import re
+import threading
+from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
+from typing import Final
+
+from sandbox.simulators.mediasms.readers import WrongJsonError, text
+
+JAPAN: Final = timezone(timedelta(hours=9))
+_OFFSET: Final = re.compile(r"(Z|[+-]\d{2}:\d{2})$")
+
+
+class SettableClock:
+    """Seconds since 1970, as `base` gives them until set otherwise."""
+
+    def __init__(self, base: Callable[[], float]) -> None:
+        self._base = base
+        self._lock = threading.Lock()
+        self._ahead_s = 0.0
+
+    def __call__(self) -> float:
+        """Return the time."""
+        return self._base() + self._ahead_s
+
+    def set(self, now: float) -> None:
+        """Go on from `now`."""
+        with self._lock:
+            self._ahead_s = now - self._base()
+
+    def advance(self, seconds: float) -> None:
+        """Jump ahead."""
+        with self._lock:
+            self._ahead_s += seconds
+
+    def reset(self) -> None:
+        """Show again what the base shows."""
+        with self._lock:
+            self._ahead_s = 0.0
+
+
+def in_japan(at: float) -> datetime:
+    """Return the moment `at` (seconds since 1970) as Japan's clocks show it."""
+    return datetime.fromtimestamp(at, JAPAN)
+
+
+def moment(value: object) -> float:
+    """Read `YYYY-MM-DD hh:mm:ss`, Japan's time unless it ends in an offset, as seconds since 1970.
+
+    Raises WrongJsonError for anything else.
+    """
+    written = text(value)
+    try:
+        read = datetime.fromisoformat(written)
+    except ValueError as problem:
+        raise WrongJsonError("must be a time such as 2026-04-01 09:00:00") from problem
+    return (read if _OFFSET.search(written) else read.replace(tzinfo=JAPAN)).timestamp()

@@ -1,0 +1,286 @@
+"""BIZTEL itself, without sockets: decides what becomes of each download and remembers it."""
+
+import hmac
+import re
+import secrets
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+from sandbox.simulators.biztel import wording
+from sandbox.simulators.biztel.answers import Answer, Outcome, disposition, plain, spoilt
+from sandbox.simulators.biztel.audio import Content, mp3_of_bytes, mp3_of_seconds
+from sandbox.simulators.biztel.calls import Call, CallSpec, file_name, new_call
+from sandbox.simulators.biztel.clocks import SettableClock
+from sandbox.simulators.biztel.config import SimulatorConfig
+from sandbox.simulators.biztel.faults import Fault, FaultKind, FaultScript
+from sandbox.simulators.biztel.limits import BurstLimit, MonthCount, month_of
+from sandbox.simulators.biztel.wording import Channel, Refusal
+from sandbox.simulators.mediasms.waiting import Clock, Waiting
+
+_MOST_REQUESTS_KEPT: Final = 100_000
+_DAY_S: Final = 86_400
+_AUTHORIZATION: Final = re.compile(r"Token +(\S+)")
+_PRINTABLE_ID: Final = re.compile(r"[0-9A-Za-z._-]{1,64}")
+# Twenty digits, or ten, a point and some more: nothing shorter, which might be a telephone number.
+_SURELY_AN_ID: Final = re.compile(r"\d{20}|\d{10}\.\d+")
+_REFUSING: Final[Mapping[FaultKind, Refusal]] = {
+    FaultKind.SERVER_ERROR: wording.BROKEN,
+    FaultKind.FORBIDDEN: wording.NO_RIGHT,
+    FaultKind.NOT_FOUND: wording.NOT_FOUND,
+    FaultKind.BURST: wording.BURST,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Download:
+    """A request for a recording as it came off the wire."""
+
+    call_id: str
+    channel: str | None
+    """The value of `content_type`; None when it was left out."""
+    authorization: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestSeen:
+    """One request and what became of it; `status` is None when it got no answer."""
+
+    at_s: float
+    call_id: str
+    channel: str
+    status: int | None
+    outcome: Outcome
+    cause: str
+
+
+class Provider:
+    """The whole state of the simulated system. Every public method may be called from any thread."""
+
+    def __init__(
+        self,
+        config: SimulatorConfig,
+        *,
+        clock: Clock,
+        wall_clock: SettableClock,
+        waiting: Waiting,
+        log: Callable[[str], None],
+    ) -> None:
+        self._initial = config
+        self._config = config
+        self._clock = clock
+        self.wall_clock = wall_clock
+        self._waiting = waiting
+        self._log = log
+        self._forget()
+
+    @property
+    def config(self) -> SimulatorConfig:
+        """Return the configuration in force."""
+        return self._config
+
+    @property
+    def calls(self) -> tuple[Call, ...]:
+        """Return the calls that have ended, oldest first."""
+        with self._waiting.changed:
+            return tuple(self._calls)
+
+    @property
+    def requests(self) -> tuple[RequestSeen, ...]:
+        """Return the requests seen, oldest first (the last 100,000)."""
+        with self._waiting.changed:
+            return tuple(self._requests)
+
+    def find(self, call_id: str) -> Call | None:
+        """Return the latest call with this id."""
+        with self._waiting.changed:
+            return self._by_id.get(call_id)
+
+    def finish(self, spec: CallSpec) -> Call:
+        """End a call as asked and return it; telling the customer is not done here."""
+        with self._waiting.changed:
+            self._sequence += 1
+            delay_s = self._config.file_delay_s
+            call = new_call(spec, sequence=self._sequence, now=self.wall_clock(), file_delay_s=delay_s)
+            self._calls.append(call)
+            self._by_id[call.call_id] = call
+            for fault in spec.faults:
+                self._faults.add(replace(fault, call_id=call.call_id))
+            self._waiting.changed.notify_all()
+        return call
+
+    def handle(self, download: Download) -> Answer:
+        """Decide about a request and remember it."""
+        channel = download.channel or Channel.MONAURAL
+        with self._waiting.changed:
+            answer = self._decide(download, channel)
+            answered = answer.outcome in {Outcome.ANSWERED, Outcome.SPOILT}
+            seen = RequestSeen(
+                at_s=self._clock(),
+                call_id=download.call_id,
+                channel=channel,
+                status=answer.status if answered else None,
+                outcome=answer.outcome,
+                cause=answer.cause,
+            )
+            self._requests.append(seen)
+            self._waiting.changed.notify_all()
+        shown = channel if channel in set(Channel) else "-"
+        why = f" ({answer.cause})" if answer.cause else ""
+        self._log(f"{seen.status or '---'} {seen.outcome} {printable_id(download.call_id)} {shown}{why}")
+        return answer
+
+    def file(self, call: Call, channel: Channel) -> Content:
+        """Return a recording's bytes, whether or not it could be downloaded."""
+        title = f"{call.call_id} {channel}" if self._config.id3_tags else None
+        if call.spec.bytes is not None:
+            return mp3_of_bytes(channel, call.spec.bytes, title=title)
+        return mp3_of_seconds(channel, call.spec.seconds, title=title)
+
+    def configure(self, changes: Mapping[str, object]) -> None:
+        """Change settings by name; raises ValueError and changes nothing when one is wrong."""
+        with self._waiting.changed:
+            self._config = self._config.changed(changes)
+
+    def set_token(self, token: str) -> None:
+        """From now on only this token is right."""
+        with self._waiting.changed:
+            self._config = replace(self._config, token=token)
+
+    def add_fault(self, fault: Fault) -> None:
+        """Script a fault behind those already scripted."""
+        with self._waiting.changed:
+            self._faults.add(fault)
+
+    def pending_faults(self) -> list[dict[str, object]]:
+        """Return the faults still to come."""
+        with self._waiting.changed:
+            return self._faults.pending()
+
+    def usage(self) -> dict[str, object]:
+        """Return what was counted: this month's requests, violations of the burst limit, requests by second."""
+        with self._waiting.changed:
+            now = self.wall_clock()
+            return {
+                "month": month_of(now),
+                "used": self._month.used(now),
+                "limit": self._config.requests_per_month,
+                "violations": self._burst.violations,
+                "most_in_any_second": self._burst.most_in_any_second,
+                "per_second": self._burst.per_second(),
+            }
+
+    def set_month_used(self, used: int) -> None:
+        """Say how many requests this month has used up."""
+        with self._waiting.changed:
+            self._month.set(self.wall_clock(), used)
+
+    def reset(self) -> None:
+        """Go back to the beginning: configuration, token, faults, calls, counts and clock.
+
+        Where the call action goes stays: it says where the customer is, not how the provider behaves.
+        """
+        with self._waiting.changed:
+            self._config = replace(self._initial, action_url=self._config.action_url)
+            self.wall_clock.reset()
+            self._forget()
+
+    def _forget(self) -> None:
+        self._calls: list[Call] = []
+        self._by_id: dict[str, Call] = {}
+        self._sequence = 0
+        self._requests: deque[RequestSeen] = deque(maxlen=_MOST_REQUESTS_KEPT)
+        self._faults = FaultScript()
+        self._burst = BurstLimit()
+        self._month = MonthCount()
+
+    def _decide(self, download: Download, channel: str) -> Answer:
+        """Normal treatment, in an order of our own: the document gives none."""
+        refused = self._turned_away(download.authorization) or self._not_contracted(channel)
+        if refused is not None:
+            return refused
+        kind = Channel(channel)
+        call = self._by_id.get(download.call_id)
+        if call is not None:
+            call.requests[kind] += 1
+        fault = self._faults.take(download.call_id, kind)
+        if fault is not None and fault.kind in _REFUSING:
+            return self._refused(_REFUSING[fault.kind], cause=f"scripted: {fault.kind}")
+        answer = self._file_or_refusal(call, kind)
+        # A file that is not there has no bytes to spoil.
+        wanted = fault is not None and (answer.status == 200 or fault.kind in {FaultKind.HOLD, FaultKind.RESET})
+        return spoilt(answer, fault, hold_open_s=self._config.hold_open_s) if fault and wanted else answer
+
+    def _turned_away(self, authorization: str) -> Answer | None:
+        config, now = self._config, self.wall_clock()
+        given = _AUTHORIZATION.fullmatch(authorization.strip())
+        if given is None:
+            return self._refused(wording.NO_TOKEN, cause="no token")
+        if not hmac.compare_digest(given[1].encode(), config.token.encode()):
+            return self._refused(wording.WRONG_TOKEN, cause="wrong token")
+        allowed = self._burst.allows(
+            self._clock(),
+            limit=config.requests_per_second,
+            kind=config.window,
+            refusals_count=config.refusals_count,
+        )
+        used_up = self._month.used(now) >= config.requests_per_month
+        if not used_up and (allowed or config.refusals_consume):
+            self._month.use(now)
+        if not allowed:
+            return self._refused(wording.BURST, cause=f"over {config.requests_per_second} a second")
+        if used_up:
+            refusal = replace(wording.MONTH_USED_UP, status=config.month_used_up_status)
+            return self._refused(refusal, cause="month used up")
+        return None
+
+    def _not_contracted(self, channel: str) -> Answer | None:
+        config = self._config
+        if not config.api_licence:
+            return self._refused(wording.NO_API_LICENCE, cause="no licence for the API")
+        if not config.api_enabled:
+            return self._refused(wording.API_DISABLED, cause="the API is not enabled")
+        if channel not in set(Channel):
+            refusal = replace(wording.WRONG_CHANNEL, status=config.validate_error_status)
+            return self._refused(refusal, cause="no such content_type", field="content_type")
+        if not config.recording_licence:
+            return self._refused(wording.NO_RECORDING_LICENCE, cause="no licence for recordings")
+        if channel != Channel.MONAURAL and not config.split_licence:
+            return self._refused(wording.NO_SPLIT_LICENCE, cause="no licence for split recordings")
+        if not config.downloads_allowed:
+            return self._refused(wording.NO_RIGHT, cause="downloads are forbidden to the account")
+        return None
+
+    def _file_or_refusal(self, call: Call | None, channel: Channel) -> Answer:
+        config, now = self._config, self.wall_clock()
+        if call is None:
+            return self._refused(wording.NOT_FOUND, cause="no such call", field="id")
+        if channel not in call.spec.channels:
+            return self._refused(wording.NOT_FOUND, cause="no such file", field="id")
+        if now < call.ready_at:
+            return self._refused(wording.NOT_FOUND, cause="not there yet", field="id")
+        if channel is not Channel.MONAURAL and now >= call.ended_at + config.split_days * _DAY_S:
+            return self._refused(wording.NOT_FOUND, cause="expired", field="id")
+        content = self.file(call, channel)
+        return Answer(
+            status=200,
+            content=content,
+            content_type=config.audio_type,
+            announced=content.length,
+            headers=disposition(file_name(call, channel), config.disposition),
+        )
+
+    def _refused(self, refusal: Refusal, *, cause: str, field: str | None = None) -> Answer:
+        exception_id = secrets.token_hex(8) if self._config.error_details else None
+        answer = plain(refusal.status, refusal.body(field=field, exception_id=exception_id), cause=cause)
+        if refusal.status == 429 and self._config.retry_after_s is not None:
+            answer = replace(answer, headers={"Retry-After": str(self._config.retry_after_s)})
+        return answer
+
+
+def printable_id(call_id: str) -> str:
+    """Return an id as a log may have it: nothing that could be a number or somebody's text in its place."""
+    if _SURELY_AN_ID.fullmatch(call_id):
+        return call_id
+    return f"id of {len(call_id)} characters" if _PRINTABLE_ID.fullmatch(call_id) else "-"

@@ -1,0 +1,68 @@
+"""One call action over HTTP to the customer: no redirects, no proxy, a time-out."""
+
+import contextlib
+import http.client
+import socket
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+from urllib.parse import urlsplit
+
+_MOST_ANSWER_BYTES: Final = 65_536
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Push:
+    """A request ready to be sent."""
+
+    method: str
+    url: str = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes | None = field(repr=False)
+
+
+class Pusher:
+    """Sends requests, each on a connection of its own, and can break off those under way."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._open: set[socket.socket] = set()
+        self._aborted = False
+
+    def send(self, push: Push, *, timeout_s: float) -> tuple[int, str]:
+        """Return the HTTP status and the text of the answer, of which no more than 64 KiB are read.
+
+        Raises OSError or http.client.HTTPException when there is no answer, ValueError for an impossible request.
+        """
+        parts = urlsplit(push.url)
+        kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+        connection = kind(parts.hostname or "", parts.port, timeout=timeout_s or None)
+        sock: socket.socket | None = None
+        try:
+            connection.connect()
+            sock = connection.sock  # the connection forgets it once the answer's headers are read
+            self._register(sock)
+            path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+            connection.request(push.method, path, push.body, {"Connection": "close", **push.headers})
+            with connection.getresponse() as response:
+                return response.status, response.read(_MOST_ANSWER_BYTES).decode("utf-8", "replace")
+        finally:
+            if sock is not None:
+                with self._lock:
+                    self._open.discard(sock)
+            connection.close()
+
+    def abort(self) -> None:
+        """Break off every request under way and refuse new ones."""
+        with self._lock:
+            self._aborted = True
+            for sock in self._open:
+                with contextlib.suppress(OSError):  # the other side was faster
+                    sock.shutdown(socket.SHUT_RDWR)
+
+    def _register(self, sock: socket.socket) -> None:
+        with self._lock:
+            if self._aborted:
+                raise ConnectionAbortedError("the simulator is stopping")
+            self._open.add(sock)

@@ -1,0 +1,1082 @@
+"""The BIZTEL simulator against its document: tokens, error bodies, limits, files and their faults, call actions."""
+
+import datetime
+import http.client
+import io
+import ipaddress
+import json
+import os
+import ssl
+import subprocess
+import sys
+import threading
+import tracemalloc
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from tinytag import TinyTag
+
+from sandbox.simulators.biztel import BiztelSimulator, CallSpec, Channel, SimulatorConfig
+from sandbox.simulators.biztel.actions import AT_ONCE
+from sandbox.simulators.biztel.audio import FRAME_BYTES, mp3_of_bytes, samples_of
+from sandbox.simulators.biztel.faults import Fault, FaultKind, fault_from_json
+
+TOKEN = "right-token"
+TEL = "09000000042"
+DAY_S = 86_400
+# 2026-04-01 00:00:00 in Japan.
+APRIL = 1_774_969_200.0
+
+
+class ManualClock:
+    """A clock that moves when told to."""
+
+    def __init__(self, now: float) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Watched(BiztelSimulator):
+    """Writes down how long the wire would have waited, and does not wait."""
+
+    waits: list[float]
+
+    def wait(self, seconds: float) -> None:
+        self.waits.append(seconds)
+
+
+@dataclass(frozen=True)
+class Answered:
+    """An answer as it came off the wire."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+class Customer:
+    """A plain HTTP client of one simulator, sharing no code with ours."""
+
+    def __init__(self, simulator: BiztelSimulator, tls: ssl.SSLContext | None = None) -> None:
+        self._simulator = simulator
+        self._tls = tls
+
+    def connect(self) -> http.client.HTTPConnection:
+        parts = urlsplit(self._simulator.url)
+        if parts.scheme == "https":
+            return http.client.HTTPSConnection(parts.hostname or "", parts.port, timeout=10, context=self._tls)
+        return http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=10)
+
+    def exchange(self, method: str, path: str, body: bytes | None = None, **headers: str) -> Answered:
+        connection = self.connect()
+        try:
+            connection.request(method, path, body, headers)
+            response = connection.getresponse()
+            return Answered(response.status, dict(response.headers), response.read())
+        finally:
+            connection.close()
+
+    def download(self, call_id: str, channel: str | None = None, authorization: str = f"Token {TOKEN}") -> Answered:
+        query = "" if channel is None else f"?content_type={channel}"
+        path = f"/public/api/v1/monitor/{quote(call_id, safe='')}{query}"
+        if not authorization:
+            return self.exchange("GET", path)
+        return self.exchange("GET", path, Authorization=authorization)
+
+    def control(self, path: str, body: object = None) -> Any:
+        answer = self.raw_control(path, body)
+        assert answer.status == 200, answer.body
+        return answer.json
+
+    def raw_control(self, path: str, body: object = None) -> Answered:
+        encoded = None if body is None else json.dumps(body).encode()
+        return self.exchange("GET" if body is None else "POST", f"/control/{path}", encoded)
+
+
+class Receiver(ThreadingHTTPServer):
+    """The customer's end of call actions: keeps each request and answers as told."""
+
+    daemon_threads = True
+    request_queue_size = 256
+
+    def __init__(self) -> None:
+        self.received: list[tuple[str, str, str, bytes]] = []
+        self.headers_seen: list[Mapping[str, str]] = []
+        self.answers: list[tuple[int, bytes]] = []
+        self.lock = threading.Lock()
+        self.under_way = self.most_under_way = 0
+        self.gate = threading.Event()
+        self.gate.set()
+        self.opens_at = 0
+        super().__init__(("127.0.0.1", 0), _ReceiverHandler)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}/monitor_file_event"
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Stay quiet when the simulator went away; anything else is a mistake of this file."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)
+
+
+class _ReceiverHandler(BaseHTTPRequestHandler):
+    server: Receiver
+
+    def do_GET(self) -> None:
+        self._take()
+
+    def do_POST(self) -> None:
+        self._take()
+
+    def _take(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+        parts = urlsplit(self.path)
+        server = self.server
+        with server.lock:
+            server.received.append((self.command, parts.path, parts.query, body))
+            server.headers_seen.append(dict(self.headers))
+            server.under_way += 1
+            server.most_under_way = max(server.most_under_way, server.under_way)
+            if server.under_way == server.opens_at:
+                server.gate.set()
+            status, answer = server.answers.pop(0) if server.answers else (200, b'{"result":"accepted"}')
+        server.gate.wait(timeout=30)
+        with server.lock:
+            server.under_way -= 1
+        self.send_response(status)
+        self.send_header("Location", "/elsewhere")
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        """Stay quiet."""
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with Receiver() as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        yield server
+        server.gate.set()
+        server.shutdown()
+        thread.join()
+
+
+@dataclass
+class Running:
+    """A simulator that is up, with clocks of its own."""
+
+    simulator: Watched
+    customer: Customer
+    clock: ManualClock
+    wall_clock: ManualClock
+    lines: list[str]
+
+    def call(self, *faults: Fault, **spec: Any) -> str:
+        """The id of a call that ended just now, of which nobody is told."""
+        return self.simulator.finish(CallSpec(announce=False, faults=faults, **spec)).call_id
+
+    def set(self, **changes: object) -> None:
+        self.simulator.provider.configure(changes)
+
+
+@pytest.fixture
+def biztel() -> Iterator[Running]:
+    clock, wall_clock, lines = ManualClock(100.0), ManualClock(APRIL), list[str]()
+    config = SimulatorConfig(token=TOKEN, requests_per_second=1000)
+    simulator = Watched(config, clock=clock, wall_clock=wall_clock, log=lines.append)
+    simulator.waits = []
+    with simulator:
+        yield Running(simulator, Customer(simulator), clock, wall_clock, lines)
+
+
+def frames_of(recording: bytes) -> list[bytes]:
+    """The MPEG frames behind an ID3 tag, each checked for its sync word."""
+    start = 0
+    if recording.startswith(b"ID3"):
+        start = 10 + sum((byte & 0x7F) << shift for byte, shift in zip(recording[6:10], (21, 14, 7, 0), strict=True))
+    assert (len(recording) - start) % FRAME_BYTES == 0
+    frames = [recording[at : at + FRAME_BYTES] for at in range(start, len(recording), FRAME_BYTES)]
+    assert all(frame.startswith(b"\xff\xe3") for frame in frames)
+    return frames
+
+
+# ---- Recordings ----
+
+
+@pytest.mark.parametrize("seconds", [1, 6, 61])
+def test_a_recording_is_mp3_as_long_as_the_call(biztel: Running, seconds: int) -> None:
+    answer = biztel.customer.download(biztel.call(seconds=seconds), "left")
+
+    tag = TinyTag.get(filename="a.mp3", file_obj=io.BytesIO(answer.body))
+    assert answer.status == 200
+    assert answer.headers["Content-Type"] == "audio/mpeg"
+    assert tag.duration == pytest.approx(seconds, abs=0.08)
+    assert frames_of(answer.body)
+
+
+def test_the_three_channels_sound_differently(biztel: Running) -> None:
+    call_id = biztel.call()
+    sounds = {b"".join(frames_of(biztel.customer.download(call_id, channel).body)) for channel in Channel}
+
+    assert len(sounds) == 3
+
+
+def test_one_party_speaks_at_a_time_and_monaural_has_both() -> None:
+    left, right = samples_of(Channel.LEFT), samples_of(Channel.RIGHT)
+
+    assert any(left)
+    assert any(right)
+    assert not any(one and other for one, other in zip(left, right, strict=True))
+    assert list(samples_of(Channel.MONAURAL)) == [one + other for one, other in zip(left, right, strict=True)]
+
+
+def test_monaural_is_what_is_meant_without_a_content_type(biztel: Running) -> None:
+    call_id = biztel.call()
+
+    assert biztel.customer.download(call_id).body == biztel.customer.download(call_id, "monaural").body
+
+
+def test_files_of_two_calls_differ_unless_tags_are_switched_off(biztel: Running) -> None:
+    first, second = biztel.call(), biztel.call()
+    assert biztel.customer.download(first).body != biztel.customer.download(second).body
+
+    biztel.set(id3_tags=False)
+
+    assert biztel.customer.download(first).body == biztel.customer.download(second).body
+    assert biztel.customer.download(first).body.startswith(b"\xff\xe3")
+
+
+def test_a_large_file_has_the_size_asked_for_on_the_wire(biztel: Running) -> None:
+    answer = biztel.customer.download(biztel.call(bytes=16 * 1024 * 1024), "right")
+
+    assert answer.headers["Content-Length"] == str(16 * 1024 * 1024)
+    assert len(answer.body) == 16 * 1024 * 1024
+
+
+def test_a_gibibyte_is_never_held_in_memory() -> None:
+    content = mp3_of_bytes(Channel.LEFT, 1 << 30, title="large")
+    tracemalloc.start()
+    try:
+        total = sum(map(len, content.chunks()))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert total == content.length == 1 << 30
+    assert peak < 1 << 20
+
+
+# ---- The document's errors (3.4, 3.6, 3.7) ----
+
+UNAUTHORIZED = "This action is unauthorized."
+
+
+def error(name: str, kind: str, message: str) -> dict[str, object]:
+    return {
+        "name": name,
+        "type": kind,
+        "exception_id": None,
+        "message": message,
+        "messages": None,
+        "reason": message,
+    }
+
+
+NO_TOKEN = error(
+    "AuthenticationException", "UNAUTHENTICATED", "Unauthenticated: method=personal_token, cause=invalid request"
+)
+WRONG_TOKEN = error(
+    "AuthenticationException", "UNAUTHENTICATED", "Unauthenticated: method=personal_token, cause=invalid token."
+)
+NOT_FOUND = error("EntityNotFoundException", "NOT_FOUND", "対象が存在しません")
+BURST = error("AuthenticationException", "REQUEST_BURST_LIMIT_EXCEEDED", "exceptions.AccessLimitException.")
+
+
+@pytest.mark.parametrize("authorization", ["", "Token", "Token ", f"Bearer {TOKEN}", TOKEN])
+def test_a_request_without_a_token_is_invalid(biztel: Running, authorization: str) -> None:
+    answer = biztel.customer.download(biztel.call(), authorization=authorization)
+
+    assert (answer.status, answer.json) == (401, NO_TOKEN)
+
+
+@pytest.mark.parametrize("token", ["wrong", TOKEN[:-1], TOKEN + "x", TOKEN.upper()])
+def test_a_wrong_token_is_said_to_be_one(biztel: Running, token: str) -> None:
+    answer = biztel.customer.download(biztel.call(), authorization=f"Token {token}")
+
+    assert (answer.status, answer.json) == (401, WRONG_TOKEN)
+
+
+def test_an_id_that_does_not_exist_is_not_found(biztel: Running) -> None:
+    answer = biztel.customer.download("26040100000099000050")
+
+    assert (answer.status, answer.json) == (404, NOT_FOUND)
+
+
+@pytest.mark.parametrize("channel", ["stereo", "LEFT", "monaural,left"])
+@pytest.mark.parametrize("status", [400, 422])
+def test_another_content_type_is_not_right(biztel: Running, channel: str, status: int) -> None:
+    biztel.set(validate_error_status=status)
+
+    answer = biztel.customer.exchange(
+        "GET", f"/public/api/v1/monitor/{biztel.call()}?content_type={channel}", Authorization=f"Token {TOKEN}"
+    )
+
+    wording = error("ValidateException", "VALIDATE_ERROR", "選択されたmonitor log monitor typeは正しくありません")
+    assert (answer.status, answer.json) == (status, wording)
+
+
+@pytest.mark.parametrize(
+    ("setting", "name"),
+    [
+        ("api_licence", "AuthenticationException"),
+        ("recording_licence", "AuthenticationException"),
+        ("api_enabled", "AuthorizationException"),
+        ("downloads_allowed", "AuthorizationException"),
+    ],
+)
+def test_what_is_not_contracted_is_forbidden_for_every_channel(biztel: Running, setting: str, name: str) -> None:
+    call_id = biztel.call()
+    biztel.set(**{setting: False})
+
+    for channel in Channel:
+        answer = biztel.customer.download(call_id, channel)
+        assert (answer.status, answer.json) == (403, error(name, "FORBIDDEN", UNAUTHORIZED))
+
+
+def test_without_the_split_licence_only_monaural_is_there(biztel: Running) -> None:
+    call_id = biztel.call()
+    biztel.set(split_licence=False)
+
+    answers = {channel: biztel.customer.download(call_id, channel) for channel in Channel}
+
+    assert answers[Channel.MONAURAL].status == 200
+    for channel in (Channel.LEFT, Channel.RIGHT):
+        refused = error("AuthorizationException", "FORBIDDEN", UNAUTHORIZED)
+        assert (answers[channel].status, answers[channel].json) == (403, refused)
+
+
+def test_details_that_may_be_null_can_be_filled(biztel: Running) -> None:
+    biztel.set(error_details=True)
+
+    answer = biztel.customer.download("unknown").json
+
+    assert answer["exception_id"]
+    assert answer["messages"] == {"id": ["対象が存在しません"]}
+
+
+def test_a_new_token_refuses_the_old_one(biztel: Running) -> None:
+    call_id = biztel.call()
+    biztel.customer.control("token", {"token": "newer"})
+
+    assert biztel.customer.download(call_id).json == WRONG_TOKEN
+    assert biztel.customer.download(call_id, authorization="Token newer").status == 200
+
+
+def test_only_get_downloads_and_other_paths_are_not_the_api(biztel: Running) -> None:
+    call_id = biztel.call()
+
+    assert biztel.customer.exchange("POST", f"/public/api/v1/monitor/{call_id}").status == 405
+    assert biztel.customer.exchange("GET", f"/public/api/v1/monitor/{call_id}/more").status == 404
+    assert biztel.customer.exchange("GET", "/").status == 404
+    assert not biztel.simulator.requests
+
+
+# ---- The burst limit and the month (3.8, 3.9) ----
+
+
+def statuses_at(biztel: Running, call_id: str, *times: float) -> list[int]:
+    answered = []
+    for now in times:
+        biztel.clock.now = now
+        answered.append(biztel.customer.download(call_id).status)
+    return answered
+
+
+def test_the_limit_is_ten_in_a_second_unless_set_otherwise() -> None:
+    assert SimulatorConfig(token=TOKEN).requests_per_second == 10
+
+
+@pytest.mark.parametrize("limit", [10, 1])
+def test_one_more_than_the_limit_in_a_second_is_a_burst(biztel: Running, limit: int) -> None:
+    call_id = biztel.call()
+    biztel.set(requests_per_second=limit)
+
+    assert statuses_at(biztel, call_id, *[100.0] * limit) == [200] * limit
+    answer = biztel.customer.download(call_id)
+    assert (answer.status, answer.json) == (429, BURST)
+    assert "Retry-After" not in answer.headers
+    assert statuses_at(biztel, call_id, 100.999, 101.0) == [429, 200]
+
+
+def test_a_fixed_second_lets_twice_the_limit_through_at_its_edge(biztel: Running) -> None:
+    call_id = biztel.call()
+    biztel.set(requests_per_second=2, window="fixed")
+
+    assert statuses_at(biztel, call_id, 100.9, 100.9, 100.9, 101.0, 101.0, 101.0) == [200, 200, 429, 200, 200, 429]
+
+
+def test_refusals_may_keep_the_second_full(biztel: Running) -> None:
+    call_id = biztel.call()
+    biztel.set(requests_per_second=1, refusals_count=True)
+
+    assert statuses_at(biztel, call_id, 100.0, 100.9, 101.5, 102.6) == [200, 429, 429, 200]
+
+
+def test_a_burst_may_say_when_to_come_again(biztel: Running) -> None:
+    call_id = biztel.call()
+    biztel.set(requests_per_second=0, retry_after_s=3)
+
+    assert biztel.customer.download(call_id).headers["Retry-After"] == "3"
+
+
+def test_requests_are_counted_by_second_and_violations_with_them(biztel: Running) -> None:
+    call_id = biztel.call()
+    biztel.set(requests_per_second=2)
+    statuses_at(biztel, call_id, 100.5, 100.9, 101.2, 101.4, 105.0)
+
+    usage = biztel.customer.control("usage")
+
+    assert usage["violations"] == 2
+    assert usage["most_in_any_second"] == 4
+    assert usage["per_second"] == [
+        {"second": 100, "requests": 2},
+        {"second": 101, "requests": 2},
+        {"second": 105, "requests": 1},
+    ]
+
+
+def test_every_request_with_the_right_token_uses_up_one_of_the_month(biztel: Running) -> None:
+    call_id = biztel.call()
+    biztel.customer.download(call_id)
+    biztel.customer.download("unknown")
+    biztel.customer.download(call_id, authorization="Token wrong")
+
+    usage = biztel.customer.control("usage")
+
+    assert (usage["month"], usage["used"], usage["limit"]) == ("2026-04", 2, 100_000)
+
+
+@pytest.mark.parametrize(("consumed", "used"), [(True, 2), (False, 1)])
+def test_a_burst_is_consumed_or_not_as_set(biztel: Running, consumed: bool, used: int) -> None:
+    call_id = biztel.call()
+    biztel.set(requests_per_second=1, refusals_consume=consumed)
+    statuses_at(biztel, call_id, 100.0, 100.1)
+
+    assert biztel.customer.control("usage")["used"] == used
+
+
+def test_a_month_that_is_used_up_ends_at_midnight_in_japan(biztel: Running) -> None:
+    biztel.customer.control("clock", {"now": "2026-04-30 23:59:59"})
+    call_id = biztel.call()
+    biztel.customer.control("usage", {"used": 99_999})
+
+    assert [biztel.customer.download(call_id).status for _ in range(2)] == [200, 429]
+    biztel.wall_clock.now += 1
+    assert biztel.customer.download(call_id).status == 200
+    assert biztel.customer.control("usage")["used"] == 1
+
+
+# ---- What files there are, and when ----
+
+
+def test_files_appear_after_their_delay(biztel: Running) -> None:
+    biztel.set(file_delay_s=5)
+    call_id = biztel.call()
+
+    biztel.wall_clock.now = APRIL + 4.5
+    assert biztel.customer.download(call_id).json == NOT_FOUND
+    biztel.wall_clock.now = APRIL + 5
+    assert biztel.customer.download(call_id).status == 200
+
+
+def test_left_and_right_are_gone_after_seven_days_and_monaural_stays(biztel: Running) -> None:
+    call_id = biztel.call()
+    biztel.customer.control("clock", {"advance_s": 7 * DAY_S - 1})
+    assert {biztel.customer.download(call_id, channel).status for channel in Channel} == {200}
+
+    biztel.wall_clock.now += 1
+
+    statuses = {channel.value: biztel.customer.download(call_id, channel).status for channel in Channel}
+    assert statuses == {"monaural": 200, "left": 404, "right": 404}
+
+
+def test_a_call_of_an_earlier_day_expires_by_its_own_date(biztel: Running) -> None:
+    call_id = biztel.customer.control("calls", {"date": "2026-03-24 23:59:59", "announce": False})["id"]
+
+    assert call_id.startswith("260324")
+    assert biztel.customer.download(call_id, "left").status == 404
+
+
+def test_a_channel_that_was_not_recorded_is_not_found(biztel: Running) -> None:
+    call_id = biztel.call(channels=(Channel.MONAURAL,))
+
+    assert biztel.customer.download(call_id, "left").json == NOT_FOUND
+    assert biztel.customer.download(call_id).status == 200
+
+
+def test_ids_have_the_documents_two_forms(biztel: Running) -> None:
+    request_id = biztel.customer.control("calls", {"announce": False})["id"]
+    unique_id = biztel.customer.control("calls", {"announce": False, "id_form": "unique", "seconds": 0})["id"]
+
+    assert len(request_id) == 20
+    assert request_id.startswith("260331")  # it began six seconds before April
+    assert unique_id.split(".")[0] == str(int(APRIL))
+
+
+def test_an_id_of_the_callers_own_is_found_under_its_encoded_name(biztel: Running) -> None:
+    strange = "a/b c%2F..?é"
+
+    assert biztel.customer.download(biztel.call(call_id=strange)).status == 200
+
+
+@pytest.mark.parametrize(
+    ("form", "header"),
+    [
+        ("unquoted", "attachment; filename={name}"),
+        ("quoted", 'attachment; filename="{name}"'),
+        ("extended", "attachment; filename=\"recording.mp3\"; filename*=UTF-8''{name}"),
+        ("none", None),
+    ],
+)
+def test_the_file_name_comes_in_each_form(biztel: Running, form: str, header: str | None) -> None:
+    biztel.set(disposition=form)
+    call_id = biztel.call(tel="0700000XXXX", direction="out", extension="3800", seconds=10)
+
+    answer = biztel.customer.download(call_id, "left")
+
+    name = f"20260331235950-3800-0700000XXXX-{call_id}-DST_l.mp3"
+    assert answer.headers.get("Content-Disposition") == (header and header.format(name=name))
+
+
+def test_the_bulk_download_has_every_file_by_its_rule_whatever_its_age(biztel: Running) -> None:
+    call_id = biztel.call(tel=TEL, id_form="unique", seconds=2)
+    fetched = {channel: biztel.customer.download(call_id, channel).body for channel in ("monaural", "left", "right")}
+    biztel.wall_clock.now += 30 * DAY_S
+
+    files = biztel.customer.control(f"bulk?id={call_id}")["files"]
+
+    assert {each["channel"]: each["name"] for each in files} == {
+        "monaural": f"20260331235958-{TEL}-2001-{call_id}-SRC.mp3",
+        "left": f"20260331235958-{TEL}-2001-{call_id}-SRC_l.mp3",
+        "right": f"20260331235958-{TEL}-2001-{call_id}-SRC_r.mp3",
+    }
+    for each in files:
+        parts = urlsplit(each["url"])
+        body = biztel.customer.exchange("GET", f"{parts.path}?{parts.query}").body
+        assert body == fetched[each["channel"]]
+        assert len(body) == each["bytes"]
+
+
+# ---- Faults ----
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "type_"),
+    [
+        (FaultKind.SERVER_ERROR, 500, "INTERNAL_SERVER_ERROR"),
+        (FaultKind.FORBIDDEN, 403, "FORBIDDEN"),
+        (FaultKind.NOT_FOUND, 404, "NOT_FOUND"),
+        (FaultKind.BURST, 429, "REQUEST_BURST_LIMIT_EXCEEDED"),
+    ],
+)
+def test_a_scripted_refusal_meets_the_first_tries_of_its_channel_only(
+    biztel: Running, kind: FaultKind, status: int, type_: str
+) -> None:
+    call_id = biztel.call(Fault(kind=kind, channel=Channel.LEFT, times=2))
+    other = biztel.call()
+
+    assert biztel.customer.download(other, "left").status == 200
+    assert biztel.customer.download(call_id, "right").status == 200
+    assert biztel.customer.download(call_id, "left").json["type"] == type_
+    assert [biztel.customer.download(call_id, "left").status for _ in range(2)] == [status, 200]
+
+
+def test_a_fault_without_an_end_stays(biztel: Running) -> None:
+    call_id = biztel.call(Fault(kind=FaultKind.SERVER_ERROR, times=None))
+
+    assert [biztel.customer.download(call_id).status for _ in range(4)] == [500] * 4
+
+
+@pytest.mark.parametrize("sent", [0, 1, 5000])
+def test_a_transfer_is_cut_after_so_many_bytes(biztel: Running, sent: int) -> None:
+    call_id = biztel.call(Fault(kind=FaultKind.CUT, bytes=sent))
+
+    with pytest.raises(http.client.IncompleteRead) as cut:
+        biztel.customer.download(call_id)
+
+    whole = biztel.customer.download(call_id).body
+    assert cut.value.partial == whole[:sent]
+    assert cut.value.expected == len(whole) - sent
+
+
+def test_a_length_too_long_leaves_the_reader_waiting_for_more(biztel: Running) -> None:
+    call_id = biztel.call(Fault(kind=FaultKind.LONG_LENGTH, bytes=7))
+
+    with pytest.raises(http.client.IncompleteRead) as cut:
+        biztel.customer.download(call_id)
+
+    assert cut.value.expected == 7
+    assert cut.value.partial == biztel.customer.download(call_id).body
+
+
+def test_a_length_too_short_hides_the_end(biztel: Running) -> None:
+    call_id = biztel.call(Fault(kind=FaultKind.SHORT_LENGTH, bytes=7))
+
+    short, whole = (biztel.customer.download(call_id).body for _ in range(2))
+
+    assert short == whole[:-7]
+
+
+def test_without_a_length_the_end_of_the_connection_is_the_end(biztel: Running) -> None:
+    call_id = biztel.call(Fault(kind=FaultKind.NO_LENGTH))
+
+    open_ended, usual = (biztel.customer.download(call_id) for _ in range(2))
+
+    assert "Content-Length" not in open_ended.headers
+    assert open_ended.body == usual.body
+
+
+def test_a_slow_transfer_waits_after_each_piece(biztel: Running) -> None:
+    call_id = biztel.call(Fault(kind=FaultKind.DRIP, bytes=1000, seconds=0.5), bytes=10_500)
+
+    answer = biztel.customer.download(call_id)
+
+    assert len(answer.body) == 10_500
+    assert biztel.simulator.waits[:10] == [0.5] * 10
+
+
+@pytest.mark.parametrize(("given", "held"), [(None, 30.0), (4.0, 4.0)])
+def test_a_held_request_gets_no_answer(biztel: Running, given: float | None, held: float) -> None:
+    call_id = biztel.call(Fault(kind=FaultKind.HOLD, seconds=given))
+
+    with pytest.raises(http.client.RemoteDisconnected):
+        biztel.customer.download(call_id)
+
+    assert biztel.simulator.waits == [held]
+
+
+def test_a_connection_can_be_reset(biztel: Running) -> None:
+    call_id = biztel.call(Fault(kind=FaultKind.RESET))
+
+    with pytest.raises(ConnectionResetError):
+        biztel.customer.download(call_id)
+
+
+def test_a_success_can_have_another_body_than_a_recording(biztel: Running) -> None:
+    kinds = (FaultKind.JSON, FaultKind.HTML, FaultKind.EMPTY, FaultKind.NOT_MP3)
+    call_id = biztel.call(*(Fault(kind=kind) for kind in kinds))
+
+    error_body, page, nothing, noise, recording = (biztel.customer.download(call_id) for _ in range(5))
+
+    assert {each.status for each in (error_body, page, nothing, noise)} == {200}
+    assert error_body.headers["Content-Type"] == "application/json"
+    assert error_body.json == WRONG_TOKEN
+    assert page.headers["Content-Type"].startswith("text/html")
+    assert (nothing.body, nothing.headers["Content-Type"]) == (b"", "audio/mpeg")
+    assert len(noise.body) == len(recording.body)
+    assert not noise.body.startswith((b"ID3", b"\xff"))
+
+
+def test_every_fault_can_be_scripted_by_control_and_read_back(biztel: Running) -> None:
+    asked = [{"kind": kind.value, "channel": "left", "times": 3} for kind in FaultKind]
+
+    faults = biztel.customer.control("faults", asked)["faults"]
+
+    assert [fault_from_json(fault) for fault in faults] == [
+        Fault(kind=kind, channel=Channel.LEFT, times=3) for kind in FaultKind
+    ]
+
+
+def test_tries_are_counted_by_channel(biztel: Running) -> None:
+    call_id = biztel.call(Fault(kind=FaultKind.SERVER_ERROR))
+    for channel in ("left", "left", "right"):
+        biztel.customer.download(call_id, channel)
+
+    [call] = biztel.customer.control(f"calls?id={call_id}")["items"]
+    seen = biztel.customer.control(f"requests?id={call_id}")
+
+    assert call["requests"] == {"monaural": 0, "left": 2, "right": 1}
+    assert (seen["channels"], seen["statuses"]) == ({"left": 2, "right": 1}, {"500": 1, "200": 2})
+
+
+# ---- The call action (section 2) ----
+
+
+def test_the_call_action_expands_the_documents_address(biztel: Running, receiver: Receiver) -> None:
+    biztel.set(action_url=receiver.url + "?ID={ID}&TEL={TEL}&DATE={DATE}")
+
+    call = biztel.customer.control("calls", {"tel": TEL, "date": "2026-04-02 20:03:33"})
+
+    [(method, path, query, body)] = receiver.received
+    assert (method, path, body) == ("GET", "/monitor_file_event", b"")
+    assert query == f"ID={call['id']}&TEL={TEL}&DATE=2026-04-02%2020%3A03%3A33"
+    assert [action["answer"] for action in call["actions"]] == [200]
+
+
+@pytest.mark.parametrize(
+    ("place", "content_type", "expected"),
+    [
+        ("query", None, "ID=c1&TEL=%2B81%26%2F&DATE=2026-04-01%2000%3A00%3A00"),
+        ("form", "application/x-www-form-urlencoded", "ID=c1&TEL=%2B81%26%2F&DATE=2026-04-01%2000%3A00%3A00"),
+        ("json", "application/json", '{"ID": "c1", "TEL": "+81&/", "DATE": "2026-04-01 00:00:00"}'),
+    ],
+)
+def test_the_variables_go_where_they_are_wanted(
+    biztel: Running, receiver: Receiver, place: str, content_type: str | None, expected: str
+) -> None:
+    biztel.set(
+        action_url=receiver.url, action_method="POST", action_place=place, action_headers={"X-Customer": "shared"}
+    )
+
+    biztel.simulator.finish(CallSpec(call_id="c1", tel="+81&/"))
+
+    [(method, _, query, body)] = receiver.received
+    assert method == "POST"
+    assert (query or body.decode()) == expected
+    assert receiver.headers_seen[0].get("Content-Type") == content_type
+    assert receiver.headers_seen[0]["X-Customer"] == "shared"
+
+
+def test_values_in_a_json_body_may_be_encoded_too(biztel: Running, receiver: Receiver) -> None:
+    biztel.set(action_url=receiver.url, action_method="POST", action_place="json", action_json_values="encoded")
+
+    biztel.simulator.finish(CallSpec(tel="anonymous"))
+
+    assert json.loads(receiver.received[0][3])["DATE"] == "2026-04-01%2000%3A00%3A00"
+
+
+def test_an_error_is_not_repeated_unless_retries_are_set(biztel: Running, receiver: Receiver) -> None:
+    biztel.set(action_url=receiver.url)
+    receiver.answers = [(500, b"")]
+
+    [action] = biztel.simulator.finish(CallSpec()).actions
+
+    assert (action.answer, action.is_error, len(receiver.received)) == (500, True, 1)
+
+
+def test_retries_come_after_their_interval_until_one_is_taken(biztel: Running, receiver: Receiver) -> None:
+    biztel.set(action_url=receiver.url, action_retries=5, action_retry_after_s=60)
+    receiver.answers = [(503, b""), (200, b"")]
+
+    call = biztel.simulator.finish(CallSpec(), wait=False)
+    assert biztel.simulator.wait_until(lambda: len(call.actions) == 1)
+    biztel.wall_clock.now += 60
+    biztel.clock.now += 60
+    biztel.simulator.wake()
+
+    assert biztel.simulator.wait_until(lambda: len(call.actions) == 2)
+    assert [(each.attempt, each.answer, each.at[:16]) for each in call.actions] == [
+        (1, 503, "2026-04-01T00:00"),
+        (2, 200, "2026-04-01T00:01"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "answer", "is_error"),
+    [
+        ('/"result":"error"/', b'{"result":"error"}', True),
+        ('/"result":"error"/', b'{"result":"ERROR"}', False),
+        ('#"RESULT":"error"#i', b'{"result":"error"}', True),
+        ("{^no$}m", b"first\nno", True),
+        ("", b'{"result":"error"}', False),
+    ],
+)
+def test_the_error_pattern_decides_over_the_answers_text(
+    biztel: Running, receiver: Receiver, pattern: str, answer: bytes, is_error: bool
+) -> None:
+    biztel.set(action_url=receiver.url, action_error_pattern=pattern, action_retries=1, action_retry_after_s=0)
+    receiver.answers = [(200, answer)]
+
+    actions = biztel.simulator.finish(CallSpec()).actions
+
+    assert [action.is_error for action in actions] == ([True, False] if is_error else [False])
+
+
+def test_a_status_may_be_left_to_the_pattern(biztel: Running, receiver: Receiver) -> None:
+    biztel.set(action_url=receiver.url, action_status_is_error=False, action_retries=3)
+    receiver.answers = [(500, b"")]
+
+    assert [action.is_error for action in biztel.simulator.finish(CallSpec()).actions] == [False]
+
+
+def test_a_redirect_is_an_answer_and_is_not_followed(biztel: Running, receiver: Receiver) -> None:
+    biztel.set(action_url=receiver.url)
+    receiver.answers = [(302, b"")]
+
+    assert [action.answer for action in biztel.simulator.finish(CallSpec()).actions] == [302]
+    assert len(receiver.received) == 1
+
+
+def test_a_customer_who_does_not_answer_in_time_is_a_problem_of_its_own(biztel: Running, receiver: Receiver) -> None:
+    biztel.set(action_url=receiver.url, action_timeout_s=0.05)
+    receiver.gate.clear()
+
+    [action] = biztel.simulator.finish(CallSpec()).actions
+
+    assert (action.answer, action.problem) == (None, "TimeoutError")
+
+
+def test_the_documents_form_is_where_the_settings_begin() -> None:
+    config = SimulatorConfig(token=TOKEN)
+
+    assert (config.action_method, config.action_timeout_s) == ("GET", 10)
+    assert (config.action_retries, config.action_retry_after_s) == (0, 1)
+    assert config.action_error_pattern == ""
+
+
+def test_a_call_may_be_told_twice_and_again(biztel: Running, receiver: Receiver) -> None:
+    biztel.set(action_url=receiver.url, action_copies=2)
+    call_id = biztel.customer.control("calls", {})["id"]
+    biztel.set(action_copies=1)
+
+    biztel.customer.control("calls/repeat", {"id": call_id})
+
+    assert len(receiver.received) == 3
+    assert len({query for _, _, query, _ in receiver.received}) == 1
+
+
+def test_a_call_nobody_is_told_of_can_be_told_later(biztel: Running, receiver: Receiver) -> None:
+    biztel.set(action_url=receiver.url)
+    call_id = biztel.customer.control("calls", {"announce": False})["id"]
+    assert not receiver.received
+
+    assert len(biztel.customer.control("calls/repeat", {"id": call_id})["actions"]) == 1
+
+
+def test_a_thousand_calls_end_at_once_and_sixteen_are_told_at_a_time(biztel: Running, receiver: Receiver) -> None:
+    biztel.set(action_url=receiver.url)
+    receiver.gate.clear()
+    receiver.opens_at = AT_ONCE
+
+    answer = biztel.customer.control("calls/many", {"n": 1000, "wait": True, "seconds": 3})
+
+    assert answer["answers"] == {"200": 1000}
+    assert len(set(answer["ids"])) == 1000
+    assert {query.partition("&")[0] for _, _, query, _ in receiver.received} == {f"ID={each}" for each in answer["ids"]}
+    assert receiver.most_under_way == AT_ONCE
+
+
+# ---- Control, logs, life ----
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("calls", {"tell": TEL}),
+        ("calls", {"date": "yesterday"}),
+        ("calls", {"channels": ["centre"]}),
+        ("calls", {"faults": [{"kind": "flood"}]}),
+        ("calls", []),
+        ("calls/many", {"n": 0}),
+        ("calls/many", {"n": 10_001}),
+        ("calls/many", {"n": 2, "call_id": "same"}),
+        ("calls/repeat", {"id": "unknown"}),
+        ("faults", {"kind": "cut", "byte": 1}),
+        ("config", {"colour": "red"}),
+        ("config", {"action_url": "ftp://127.0.0.1"}),
+        ("config", {"action_error_pattern": "error"}),
+        ("config", {"action_error_pattern": "/error/q"}),
+        ("config", {"action_error_pattern": "/(/"}),
+        ("config", {"validate_error_status": 200}),
+        ("clock", {}),
+        ("clock", {"now": "2026-04-01 00:00:00", "advance_s": 1}),
+        ("usage", {"used": -1}),
+        ("token", {}),
+    ],
+)
+def test_what_control_cannot_use_is_refused_and_changes_nothing(biztel: Running, path: str, body: object) -> None:
+    before = biztel.customer.control("config"), biztel.customer.control("clock")
+
+    answer = biztel.customer.raw_control(path, body)
+
+    assert answer.status == 400
+    assert answer.json["error"]
+    assert (biztel.customer.control("config"), biztel.customer.control("clock")) == before
+    assert not biztel.simulator.calls
+
+
+def test_an_unknown_control_request_gets_the_list_of_those_there_are(biztel: Running) -> None:
+    answer = biztel.customer.raw_control("nothing")
+
+    assert answer.status == 404
+    assert "POST /control/calls" in answer.json["routes"]
+
+
+def test_a_reset_leaves_only_the_customers_address(biztel: Running) -> None:
+    call_id = biztel.call(Fault(kind=FaultKind.CUT))
+    biztel.set(action_url="http://127.0.0.1:9/hook", requests_per_second=1)
+    biztel.customer.download(call_id, "right", authorization="Token other")
+    biztel.customer.control("token", {"token": "other"})
+    biztel.customer.control("clock", {"advance_s": DAY_S})
+    biztel.customer.control("usage", {"used": 7})
+
+    biztel.customer.control("reset", {})
+
+    assert biztel.customer.control("config")["action_url"] == "http://127.0.0.1:9/hook"
+    assert biztel.customer.control("config")["requests_per_second"] == 1000
+    assert biztel.customer.control("clock")["now"] == "2026-04-01T00:00:00+09:00"
+    assert biztel.customer.control("usage")["used"] == 0
+    assert biztel.customer.control("faults")["faults"] == []
+    assert biztel.customer.control("requests")["count"] == biztel.customer.control("calls")["count"] == 0
+    assert biztel.customer.download(call_id).json == NOT_FOUND  # and so the first token is right again
+
+
+def test_neither_numbers_nor_the_token_are_logged(biztel: Running, receiver: Receiver) -> None:
+    biztel.set(action_url=receiver.url)
+    call_id = biztel.simulator.finish(CallSpec(tel=TEL)).call_id
+    biztel.customer.download(call_id, "left")
+    biztel.customer.download(TEL, TEL, authorization=f"Token {TOKEN}x")
+    biztel.simulator.finish(CallSpec(call_id=TEL))
+
+    logged = "\n".join(biztel.lines)
+
+    assert len(biztel.lines) == 4
+    assert call_id in logged
+    assert TEL not in logged
+    assert TOKEN not in logged
+    assert TEL not in repr(biztel.simulator.calls[0])
+    assert TOKEN not in repr(biztel.simulator.provider.config)
+
+
+def test_stopping_ends_what_is_under_way(receiver: Receiver) -> None:
+    receiver.gate.clear()
+    simulator = BiztelSimulator(SimulatorConfig(token=TOKEN, action_url=receiver.url, action_retries=9))
+    simulator.start()
+    call_id = simulator.finish(CallSpec(faults=(Fault(kind=FaultKind.HOLD),)), wait=False).call_id
+    simulator.finish_many(40, CallSpec())
+    held = Customer(simulator).connect()
+    held.request("GET", f"/public/api/v1/monitor/{call_id}", headers={"Authorization": f"Token {TOKEN}"})
+    assert simulator.wait_until(lambda: len(simulator.requests) == 1)
+
+    simulator.stop()
+
+    held.close()
+    assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("biztel-")]
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """A certificate for 127.0.0.1 that only its own client trusts."""
+
+    certificate: Path
+    key: Path
+
+    @property
+    def trusting(self) -> ssl.SSLContext:
+        return ssl.create_default_context(cafile=str(self.certificate))
+
+
+@pytest.fixture
+def certified(tmp_path: Path) -> Certificate:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "biztel.invalid")])
+    now = datetime.datetime.now(datetime.UTC)
+    address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(address, critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public_key()), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    files = Certificate(tmp_path / "certificate.pem", tmp_path / "key.pem")
+    files.certificate.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    files.key.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    return files
+
+
+def test_with_a_certificate_it_speaks_https_only(certified: Certificate) -> None:
+    config = SimulatorConfig(token=TOKEN)
+    with BiztelSimulator(config, certificate=certified.certificate, key=certified.key) as simulator:
+        customer = Customer(simulator, certified.trusting)
+        assert simulator.url.startswith("https://127.0.0.1:")
+        call_id = simulator.finish(CallSpec(bytes=200_000, announce=False)).call_id
+        simulator.provider.add_fault(Fault(kind=FaultKind.CUT, bytes=100))
+
+        with pytest.raises((http.client.IncompleteRead, ssl.SSLError)):
+            customer.download(call_id)
+        assert len(customer.download(call_id).body) == 200_000
+
+        plain = http.client.HTTPConnection("127.0.0.1", urlsplit(simulator.url).port, timeout=10)
+        with pytest.raises((http.client.HTTPException, ConnectionError)):
+            plain.request("GET", "/")
+            plain.getresponse()
+        plain.close()
+
+
+@pytest.fixture
+def alone() -> Callable[..., subprocess.Popen[str]]:
+    def start(*arguments: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "sandbox.simulators.biztel", *arguments],
+            cwd=Path(__file__).resolve().parents[2],
+            env={**os.environ, "BIZTEL_TOKEN": TOKEN},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    return start
+
+
+def test_it_runs_by_itself_until_told_to_end_and_prints_no_number(
+    alone: Callable[..., subprocess.Popen[str]], certified: Certificate, receiver: Receiver
+) -> None:
+    with alone(
+        "--certificate", str(certified.certificate), "--key", str(certified.key), "--action-url", receiver.url
+    ) as process:
+        assert process.stdout is not None
+        parts = urlsplit(process.stdout.readline().split()[-1])
+        connection = http.client.HTTPSConnection(
+            parts.hostname or "", parts.port, timeout=10, context=certified.trusting
+        )
+        connection.request("POST", "/control/calls", json.dumps({"tel": TEL}))
+        call_id = json.loads(connection.getresponse().read())["id"]
+        path = f"/public/api/v1/monitor/{call_id}?content_type=left"
+        connection.request("GET", path, headers={"Authorization": f"Token {TOKEN}"})
+        assert connection.getresponse().read().startswith(b"ID3")
+        connection.close()
+        process.terminate()
+        printed = process.stdout.read()
+        assert process.wait(timeout=10) == 0
+
+    assert f"TEL={TEL}" in receiver.received[0][2]
+    assert call_id in printed
+    assert TEL not in printed
+
+
+def test_a_wrong_address_for_call_actions_is_said_at_the_start(alone: Callable[..., subprocess.Popen[str]]) -> None:
+    with alone("--action-url", "nowhere") as process:
+        assert process.stderr is not None
+        complaint = process.stderr.read()
+
+    assert process.returncode == 2
+    assert "must be an http or https address" in complaint
