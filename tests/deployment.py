@@ -19,6 +19,8 @@ import pytest
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from moto import mock_aws
 
+from sandbox.simulators.biztel import BiztelSimulator
+from sandbox.simulators.biztel import SimulatorConfig as BiztelConfig
 from sandbox.simulators.mediasms.config import SimulatorConfig
 from sandbox.simulators.mediasms.simulator import MediaSmsSimulator
 from switchboard.edge import observability
@@ -35,6 +37,7 @@ from tests.translated_template import (
 
 USER: Final = "acme-user"
 PASSWORD: Final = "a-password-that-opens-nothing-real"
+API_TOKEN: Final = "an-api-token-that-opens-nothing-real"
 TOKEN: Final = "a-webhook-token-that-opens-nothing-real"
 """The token in the sample events' paths."""
 
@@ -76,13 +79,17 @@ class _Context:
     def invoked_function_arn(self) -> str:
         return f"arn:aws:lambda:{REGION}:000000000000:function:{self.function_name}"
 
+    def get_remaining_time_in_millis(self) -> int:
+        return 900_000
+
 
 @dataclass(slots=True, kw_only=True)
 class Deployment:
-    """One account with the stack in it, and MediaSMS on loopback."""
+    """One account with the stack in it, and MediaSMS and BIZTEL on loopback."""
 
     references: Mapping[str, str]
     simulator: MediaSmsSimulator
+    biztel: BiztelSimulator
     output: io.StringIO = field(default_factory=io.StringIO)
 
     def invoke(self, function: str, event: Event) -> Any:
@@ -167,6 +174,7 @@ def deployed(**parameters: str) -> Iterator[Deployment]:
         pytest.MonkeyPatch.context() as patch,
         mock_aws(),
         MediaSmsSimulator(config, reports_by_hand=True) as simulator,
+        BiztelSimulator(BiztelConfig(token=API_TOKEN)) as biztel,
     ):
         for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL"):
             patch.delenv(name, raising=False)
@@ -178,8 +186,8 @@ def deployed(**parameters: str) -> Iterator[Deployment]:
         # What exists by now is not looked at when containers are thrown away: that makes it fast.
         gc.freeze()
         cold_start()
-        chosen = {**_USUAL, "MediaSmsBaseUrl": simulator.url, **parameters}
-        deployment = Deployment(references={**chosen, **_resources()}, simulator=simulator)
+        chosen = {**_USUAL, "MediaSmsBaseUrl": simulator.url, "BiztelBaseUrl": biztel.url, **parameters}
+        deployment = Deployment(references={**chosen, **_resources()}, simulator=simulator, biztel=biztel)
         yield deployment
         cold_start()
         gc.unfreeze()
@@ -208,6 +216,7 @@ def _resources() -> dict[str, str]:
         aws.s3().create_bucket(Bucket=references[name], CreateBucketConfiguration={"LocationConstraint": REGION})
     values: Mapping[str, object] = {
         "MediaSmsSecret": {"user": USER, "password": PASSWORD},
+        "BiztelSecret": {"token": API_TOKEN},
         "WebhookTokensSecret": {"tokens": [TOKEN]},
     }
     for name, properties in resources_of("AWS::SecretsManager::Secret").items():

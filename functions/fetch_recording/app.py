@@ -9,6 +9,14 @@ from switchboard.bootstrap.fetch_recording import FetchApplication, application
 from switchboard.edge.batch import batch_endpoint
 from switchboard.edge.observability import logger, metrics
 from switchboard.edge.recording_metrics import add_month, add_outcome
+from switchboard.usecases.keep_bulk_file import BulkOutcome
+
+BULK_METRICS = {
+    BulkOutcome.STORED: "BulkFilesStored",
+    BulkOutcome.THERE_ALREADY: "BulkFilesRepeated",
+    BulkOutcome.QUARANTINED: "BulkFilesQuarantined",
+    BulkOutcome.GONE: "BulkFilesGone",
+}
 
 
 @logger.inject_lambda_context(clear_state=True)
@@ -20,7 +28,7 @@ def lambda_handler(entry: dict[str, Any], context: LambdaContext) -> None:
         if asked.bulk_key is not None:
             outcome = app.keep_bulk_file(asked.bulk_key)
             logger.info("bulk file", outcome=outcome)
-            metrics.add_metric(name=f"BulkFiles{outcome.title().replace('_', '')}", unit=MetricUnit.Count, value=1)
+            metrics.add_metric(name=BULK_METRICS[outcome], unit=MetricUnit.Count, value=1)
         elif asked.recording_id is not None:
             fetch(app, asked.recording_id, context)
 

@@ -79,6 +79,10 @@ FAILED_ENTRIES: Final[dict[str, list[int]]] = {
     "unknown_smsid": [],
     "with_a_poisonous_entry": [2, 4, 5],
 }
+FAILED_RECORDINGS: Final[dict[str, list[int]]] = {
+    **{case: [] for case in cases_of("fetch_recording")},
+    "with_poisonous_entries": [1, 2, 3, 4],
+}
 """The entries of a batch that are to be delivered again, by position from 1."""
 
 HTTP_CASES: Final = [(function, case) for function in HTTP_ANSWERS for case in cases_of(function)]
@@ -87,7 +91,8 @@ HTTP_CASES: Final = [(function, case) for function in HTTP_ANSWERS for case in c
 def test_every_function_has_sample_events_and_every_event_is_expected_here() -> None:
     assert {path.name for path in EVENTS.iterdir()} == set(function_folders().values())
     expected = {name: set(cases) for name, cases in HTTP_ANSWERS.items()}
-    expected |= {"send_queued_sms": set(FAILED_ENTRIES), "sweep_overdue": {"schedule"}}
+    expected |= {"send_queued_sms": set(FAILED_ENTRIES), "fetch_recording": set(FAILED_RECORDINGS)}
+    expected |= {"sweep_overdue": {"schedule"}}
     assert {path.name: set(cases_of(path.name)) for path in EVENTS.iterdir()} == expected
 
 
@@ -113,11 +118,21 @@ def test_each_batch_names_exactly_the_entries_that_failed(stack: Deployment, cas
     assert answer == {"batchItemFailures": [{"itemIdentifier": each} for each in failed]}
 
 
+@pytest.mark.parametrize("case", cases_of("fetch_recording"))
+def test_each_batch_of_recordings_names_exactly_the_entries_that_failed(stack: Deployment, case: str) -> None:
+    event = load_event("fetch_recording", case)
+
+    answer = stack.invoke("fetch_recording", event)
+
+    failed = [event["Records"][position - 1]["messageId"] for position in FAILED_RECORDINGS[case]]
+    assert answer == {"batchItemFailures": [{"itemIdentifier": each} for each in failed]}
+
+
 def test_the_schedule_finds_nothing_overdue_in_a_new_stack(stack: Deployment) -> None:
     assert stack.invoke("sweep_overdue", load_event("sweep_overdue", "schedule")) == {}
 
 
-@pytest.mark.parametrize("function", [*HTTP_ANSWERS, "send_queued_sms", "sweep_overdue"])
+@pytest.mark.parametrize("function", [*HTTP_ANSWERS, "send_queued_sms", "fetch_recording", "sweep_overdue"])
 def test_every_line_that_a_function_writes_is_json(stack: Deployment, function: str) -> None:
     for case in cases_of(function):
         stack.invoke(function, load_event(function, case))

@@ -6,7 +6,8 @@ import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final, cast
+from io import BytesIO
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, unquote
 
 from botocore.exceptions import ClientError
@@ -68,15 +69,15 @@ class S3RecordingFiles:
     def store(self, key: str, download: Download) -> StoredFile:
         measure, described = _Measure(), _described(download)
         parts = self._parts(download, measure)
-        first = next(parts)
-        if len(first) < self._part_bytes:
+        first, size = next(parts)
+        if size < self._part_bytes:
             # The end has been seen: whatever was wrong with the transfer would have been raised by now.
             file = measure.file(key, content_type=download.content_type, file_name=download.file_name)
             told = {"sha256": file.sha256, "seconds": "" if file.seconds is None else str(file.seconds)}
             with store_errors("store recording"):
                 try:
                     self._client().put_object(
-                        Bucket=self._bucket, Key=key, Body=_body(first), IfNoneMatch="*", **_with(described, told)
+                        Bucket=self._bucket, Key=key, Body=first, IfNoneMatch="*", **_with(described, told)
                     )
                 except ClientError as error:
                     return self._stored_before(key, error)
@@ -106,26 +107,32 @@ class S3RecordingFiles:
                 ExpiresIn=int(expires_in.total_seconds()),
             )
 
-    def _parts(self, download: Download, measure: _Measure) -> Iterator[bytearray]:
-        """The file in pieces of `part_bytes`, all but the last of them full; the last may be empty, and comes only when
-        the download has ended by itself. Each is to be done with before the next is asked for: it is the same
-        memory."""
-        part = bytearray()
+    def _parts(self, download: Download, measure: _Measure) -> Iterator[tuple[BytesIO, int]]:
+        """The file in pieces of `part_bytes` with their sizes, all but the last of them full; the last may be empty,
+        and comes only when the download has ended by itself. Each is to be done with before the next is asked for: it
+        is the same memory."""
+        part, size = BytesIO(), 0
         for chunk in download.chunks():
             measure.feed(chunk)
-            part += chunk
-            if len(part) >= self._part_bytes:
-                rest = bytes(part[self._part_bytes :])
-                del part[self._part_bytes :]
-                yield part
-                part[:] = rest
-        yield part
+            rest = memoryview(chunk)
+            while size + len(rest) >= self._part_bytes:
+                room = self._part_bytes - size
+                part.write(rest[:room])
+                part.seek(0)
+                yield part, self._part_bytes
+                part.seek(0)
+                rest, size = rest[room:], 0
+            part.write(rest)
+            size += len(rest)
+        part.truncate(size)
+        part.seek(0)
+        yield part, size
 
     def _store_parts(
         self,
         key: str,
-        first: bytearray,
-        rest: Iterator[bytearray],
+        first: BytesIO,
+        rest: Iterator[tuple[BytesIO, int]],
         *,
         download: Download,
         measure: _Measure,
@@ -136,8 +143,8 @@ class S3RecordingFiles:
             upload = self._client().create_multipart_upload(Bucket=self._bucket, Key=key, **described)["UploadId"]
         try:
             done = [self._upload(key, upload, 1, first)]
-            for number, part in enumerate(rest, start=2):
-                if part:
+            for number, (part, size) in enumerate(rest, start=2):
+                if size:
                     done.append(self._upload(key, upload, number, part))
             with store_errors("complete upload"):
                 try:
@@ -159,10 +166,10 @@ class S3RecordingFiles:
             raise
         return measure.file(key, content_type=download.content_type, file_name=download.file_name)
 
-    def _upload(self, key: str, upload: str, number: int, part: bytearray) -> CompletedPartTypeDef:
+    def _upload(self, key: str, upload: str, number: int, part: BytesIO) -> CompletedPartTypeDef:
         with store_errors("upload part"):
             answer = self._client().upload_part(
-                Bucket=self._bucket, Key=key, UploadId=upload, PartNumber=number, Body=_body(part)
+                Bucket=self._bucket, Key=key, UploadId=upload, PartNumber=number, Body=part
             )
         return {"PartNumber": number, "ETag": answer["ETag"]}
 
@@ -184,11 +191,6 @@ class S3RecordingFiles:
         if found is None:
             raise error
         return found
-
-
-def _body(part: bytearray) -> bytes:
-    """The part itself, uncopied: boto3 takes it, and only its stubs don't know."""
-    return cast("bytes", part)
 
 
 def _described(download: Download) -> dict[str, Any]:

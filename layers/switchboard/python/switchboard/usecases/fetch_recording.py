@@ -292,7 +292,8 @@ class FetchRecording:
             return
 
 
-_REFUSED_US: Final = "UNAUTHENTICATED"
+_REFUSED_US: Final = "refused_us"
+"""A type that stands in a success's body decides nothing, so this is none of them."""
 _REASONS: Final[Mapping[type[Exception], str]] = {
     NoSlotError: "no_slot",
     LockedOutError: "locked_out",
