@@ -106,6 +106,14 @@ def test_the_query_function_can_change_nothing() -> None:
     assert actions <= {"dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query"}
 
 
+def test_whoever_shows_recordings_can_read_files_and_whoever_corrects_them_can_add_facts() -> None:
+    shown = {action for each in statements_of("QueryRecordings") for action in as_list(each["Action"])}
+    corrected = {action for each in statements_of("CorrectRecordingRoles") for action in as_list(each["Action"])}
+
+    assert shown <= {"dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query", "s3:GetObject"}
+    assert corrected == {"dynamodb:UpdateItem", "s3:GetObject"}
+
+
 def test_the_status_function_can_change_nothing_and_read_no_message() -> None:
     actions = {action for each in statements_of("QueryStatus") for action in as_list(each["Action"])}
     tables = [each["Resource"] for each in statements_of("QueryStatus") if "dynamodb:Query" in each["Action"]]

@@ -28,7 +28,7 @@ from tests.translated_template import (
 POWERTOOLS: Final = {"POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE", "POWERTOOLS_LOG_LEVEL"}
 FUNCTIONS: Final = sorted(function_folders())
 SENDERS: Final = {"SendSms", "SendQueuedSms", "FetchRecording"}
-RECORDINGS: Final = {"BiztelCallActionWebhook"}
+RECORDINGS: Final = {"BiztelCallActionWebhook", "QueryRecordings", "CorrectRecordingRoles"}
 """What of the recordings is behind the gateway."""
 SETTINGS: Final = {
     name.removesuffix("Settings").lower(): each for name, each in vars(config).items() if name.endswith("Settings")

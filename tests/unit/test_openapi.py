@@ -51,6 +51,8 @@ HTTP_FUNCTIONS: Final = (
     "query_status",
     "mediasms_delivery_webhook",
     "biztel_call_action_webhook",
+    "query_recordings",
+    "correct_recording_roles",
 )
 OUR_HEADERS: Final = frozenset({"Location", "Idempotent-Replayed", "Retry-After"})
 
@@ -414,6 +416,9 @@ def stack() -> Iterator[Deployment]:
 def test_every_sample_event_is_answered_as_documented(stack: Deployment, function: str, case: str) -> None:
     event = load_event(function, case)
     path = f"/v1{event['resource']}"
+    if "recording" in function:
+        stack.http("biztel_call_action_webhook", load_event("biztel_call_action_webhook", "get_query"))
+        stack.invoke("fetch_recording", load_event("fetch_recording", "job"))
 
     answer = stack.http(function, event)
 

@@ -31,9 +31,25 @@ MEMBERS: Final = (
 _NAMES = st.one_of(
     any_text(max_size=30),
     st.sampled_from(
-        ["to", "state", "since", "until", "limit", "cursor", "smsid", "SMSID", "status", "mobilenumber", "ID"]
+        [
+            "to",
+            "state",
+            "since",
+            "until",
+            "limit",
+            "cursor",
+            "tel",
+            "from",
+            "smsid",
+            "SMSID",
+            "status",
+            "mobilenumber",
+            "ID",
+        ]
     ),
-    st.sampled_from(["text", "template_id", "text_au", "sender", "carrier", "not_after", "dry_run", "authcode"]),
+    st.sampled_from(
+        ["left", "right", "text", "template_id", "text_au", "sender", "carrier", "not_after", "dry_run", "authcode"]
+    ),
 )
 _VALUES = st.one_of(
     any_text(max_size=60),
@@ -138,6 +154,22 @@ def test_any_request_to_query(stack: Deployment, event: Event) -> None:
 @example(event={})
 def test_any_request_for_the_status(stack: Deployment, event: Event) -> None:
     assert_is_answered(stack, "query_status", event)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(event=requests("query_recordings"))
+@example(event=load_event("query_recordings", "one", pathParameters={"recording_id": "x" * 8_000}))
+@example(event={})
+def test_any_request_for_recordings(stack: Deployment, event: Event) -> None:
+    assert_is_answered(stack, "query_recordings", event)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(event=requests("correct_recording_roles"))
+@example(event=with_body("correct_recording_roles", b'{"left": {"a": []}, "right": 1e999}', case="swapped"))
+@example(event={})
+def test_any_correction(stack: Deployment, event: Event) -> None:
+    assert_is_answered(stack, "correct_recording_roles", event)
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))

@@ -143,6 +143,8 @@ def everything() -> Iterator[tuple[str, Event]]:
         "send_sms",
         "mediasms_delivery_webhook",
         "biztel_call_action_webhook",
+        "query_recordings",
+        "correct_recording_roles",
         "query",
         "query_status",
         "send_queued_sms",

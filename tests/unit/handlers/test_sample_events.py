@@ -65,6 +65,26 @@ HTTP_ANSWERS: Final[dict[str, dict[str, tuple[int, str | None]]]] = {
         **dict.fromkeys(cases_of("mediasms_delivery_webhook"), (200, None)),
         "wrong_token": (403, "forbidden"),
     },
+    "query_recordings": {
+        "one": (200, None),
+        "list": (200, None),
+        "list_with_filters": (200, None),
+        "withheld_number": (200, None),
+        "unknown_recording": (404, "not_found"),
+        "impossible_id": (404, "not_found"),
+        "bad_filters": (422, "invalid_request"),
+        "unknown_parameter": (422, "invalid_request"),
+        "foreign_cursor": (422, "invalid_request"),
+        "no_api_key": (403, "forbidden"),
+    },
+    "correct_recording_roles": {
+        "swapped": (200, None),
+        "unknown_recording": (404, "not_found"),
+        "twice_the_same": (422, "invalid_request"),
+        "unknown_role": (422, "invalid_request"),
+        "broken_json": (400, "malformed_request"),
+        "no_api_key": (403, "forbidden"),
+    },
     "biztel_call_action_webhook": {
         **dict.fromkeys(cases_of("biztel_call_action_webhook"), (200, None)),
         # BIZTEL looks for its own pattern: tests/unit/handlers/test_biztel_call_action_webhook.py reads these.
@@ -100,6 +120,9 @@ def test_every_function_has_sample_events_and_every_event_is_expected_here() -> 
 def test_each_request_gets_the_answer_that_the_contract_gives_it(stack: Deployment, function: str, case: str) -> None:
     if function == "query":
         stack.http("send_sms", load_event("send_sms", "japanese_text"))
+    if "recording" in function:
+        stack.http("biztel_call_action_webhook", load_event("biztel_call_action_webhook", "get_query"))
+        stack.invoke("fetch_recording", load_event("fetch_recording", "job"))
 
     answer = stack.http(function, load_event(function, case))
 

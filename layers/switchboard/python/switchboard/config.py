@@ -140,6 +140,10 @@ class QueryStatusSettings(StateSettings, OutboxSettings):
     in_flight_limit: int
     biztel_requests_per_month: int
     biztel_month_reserve: int
+    biztel_requests_per_s: int
+    biztel_in_flight_limit: int
+    recording_queue_url: str
+    recording_dead_letter_queue_url: str
 
 
 class SweepOverdueSettings(StateSettings, OutboxSettings):
@@ -191,3 +195,13 @@ class FetchRecordingSettings(RecordingSettings):
     biztel_silence_s: float
     biztel_require_length: bool
     allow_plain_http: bool
+
+
+class QueryRecordingsSettings(RecordingSettings):
+    """`functions/query_recordings`."""
+
+    recording_url_minutes: float
+
+
+class CorrectRecordingRolesSettings(QueryRecordingsSettings):
+    """`functions/correct_recording_roles`."""

@@ -16,7 +16,7 @@ from switchboard.storage.tallies import DynamoDbTallyStore
 from switchboard.usecases.query_status import QueryStatus, WatchedLane
 
 # Every kind of order whose silence the sweep decides (storage/messages.py and its like).
-_KINDS: Final = ("sms",)
+_KINDS: Final = ("sms", "recording")
 
 
 @cache
@@ -29,6 +29,8 @@ def application() -> QueryStatus:
         "outbox": settings.outbox_queue_url,
         "bulk": settings.bulk_queue_url,
         "outbox_dead_letters": settings.outbox_dead_letter_queue_url,
+        "recordings": settings.recording_queue_url,
+        "recording_dead_letters": settings.recording_dead_letter_queue_url,
     }
     return QueryStatus(
         lanes=_lanes(settings),
@@ -51,6 +53,7 @@ def _lanes(settings: QueryStatusSettings) -> Sequence[WatchedLane]:
     """One line a provider that has a gate, with the limits of that gate."""
     limits = {
         "mediasms": GateLimits(requests_per_s=settings.mediasms_requests_per_s, in_flight=settings.in_flight_limit),
+        "biztel": GateLimits(requests_per_s=settings.biztel_requests_per_s, in_flight=settings.biztel_in_flight_limit),
     }
     return [
         WatchedLane(

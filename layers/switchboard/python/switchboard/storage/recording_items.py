@@ -10,9 +10,8 @@ from typing import Any, Final
 
 from boto3.dynamodb.types import TypeDeserializer
 
-from switchboard.domain.errors import InvalidRequestError
 from switchboard.domain.instants import from_rfc3339, to_rfc3339
-from switchboard.domain.phone_numbers import parse_phone_number
+from switchboard.domain.phone_numbers import canonical_tel
 from switchboard.domain.recordings import (
     Announcement,
     Channel,
@@ -39,14 +38,6 @@ def recording_pk(recording_id: str) -> str:
 def tel_partition(tel: str) -> str:
     """Where recordings with this other party are listed."""
     return f"{KIND}#{canonical_tel(tel)}"
-
-
-def canonical_tel(tel: str) -> str:
-    """E.164 where it is a telephone number; else as it is: an extension, masked digits, `anonymous`."""
-    try:
-        return parse_phone_number(tel).e164
-    except InvalidRequestError:
-        return tel
 
 
 def announcement_attribute(announcement: Announcement) -> str:
