@@ -32,13 +32,6 @@ class Deployed:
     api_key: str = field(repr=False)
 
 
-def parameters_of(template: Path) -> frozenset[str]:
-    """Return the names of a template's parameters. Raises SandboxError when there is no template."""
-    if not template.exists():
-        raise SandboxError(f"{template} is missing.")
-    return frozenset(yaml_parse(template.read_text(encoding="utf-8")).get("Parameters", {}))
-
-
 def deploy(
     template: Path,
     *,
@@ -54,10 +47,8 @@ def deploy(
     `python` is the interpreter handlers run on; `update` is told how far it is. Raises SandboxError with the reasons
     when the template can't be built, translated or created.
     """
-    if not template.exists():
-        raise SandboxError(f"{template} is missing.")
+    source = _source(template)
     bucket = _Bucket(url)
-    source = yaml_parse(template.read_text(encoding="utf-8"))
     if unknown := parameters.keys() - source.get("Parameters", {}).keys():
         # CloudFormation refuses them; the emulator would take them silently.
         raise SandboxError(f"The template has no parameter {', '.join(sorted(unknown))}.")
@@ -78,6 +69,18 @@ def deploy(
     template_url = f"{url}/{place['Bucket']}/{place['Key']}"
     _create(aws.client("cloudformation", url), template_url, parameters=parameters, update=update)
     return _deployed(url)
+
+
+def template_parameters(template: Path) -> frozenset[str]:
+    """Return the names of the parameters that `template` takes. Raises SandboxError when it is missing."""
+    return frozenset(_source(template).get("Parameters", {}))
+
+
+def _source(template: Path) -> dict[str, Any]:
+    if not template.exists():
+        raise SandboxError(f"{template} is missing.")
+    source: dict[str, Any] = yaml_parse(template.read_text(encoding="utf-8"))
+    return source
 
 
 class _Bucket:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from sandbox import aws, providers
-from sandbox.deploy import STACK_NAME, deploy, parameters_of
+from sandbox.deploy import STACK_NAME, deploy, template_parameters
 from sandbox.emulator import REGION, Emulator
 from sandbox.endpoints import Endpoints
 from sandbox.instance import is_running, only_instance
@@ -61,9 +61,11 @@ def running_sandbox(
             until.callback(emulator.stop)
             update(emulator.url)
         with progress.step("Starting the provider simulators") as update:
-            started = providers.start_all(environment, until, log=places.simulators_log)
-            update(", ".join(f"{each.title} {each.url}" for each in started.values()))
-        in_template = providers.known_to(parameters_of(TEMPLATE), started)
+            servers = providers.start_all(environment, until, log=places.simulators_log)
+            update(", ".join(f"{server.title} {server.url}" for server in servers))
+        known = [
+            server for server in servers if not server.planned or server.parameter in template_parameters(TEMPLATE)
+        ]
         with progress.step("Deploying template.yaml") as update:
             deployed = deploy(
                 TEMPLATE,
@@ -71,7 +73,7 @@ def running_sandbox(
                 parameters={
                     **_PARAMETERS,
                     **{name: environment.get(variable) or "0" for name, variable in _RECIPIENT_LIMITS.items()},
-                    **{each.parameter: each.url for each in in_template},
+                    **{server.parameter: server.url for server in known},
                 },
                 python=EMULATOR_PYTHON,
                 cache=SHARED_CACHE,
@@ -83,17 +85,14 @@ def running_sandbox(
             api_url=f"{emulator.url}/_aws/execute-api/{deployed.api_id}",
             api_key=deployed.api_key,
             webhook_token=webhook_token,
-            mediasms_url=started["mediasms"].url,
-            biztel_url=started["biztel"].url,
-            baidu_vms_url=environment.get("BAIDU_VMS_URL", ""),
+            **{server.endpoint: server.url for server in servers},
             aws_endpoint_url=emulator.url,
             region=REGION,
         )
-        for each in in_template:
-            put_secret(endpoints, each.name, each.secret)
         put_secret(endpoints, "webhook-tokens", {"tokens": [webhook_token]})
-        for each in started.values():
-            each.connect(f"{endpoints.api_url}/v1/webhooks", webhook_token)
+        for server in known:
+            put_secret(endpoints, server.name, server.credentials)
+            server.connect(f"{endpoints.api_url}/v1/webhooks", webhook_token)
         endpoints.write(places.endpoints)
         until.callback(places.endpoints.unlink, missing_ok=True)
         yield Sandbox(endpoints=endpoints, emulator=emulator)

@@ -8,7 +8,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from switchboard.bootstrap.fetch_recording import FetchApplication, application
 from switchboard.edge.batch import batch_endpoint
 from switchboard.edge.observability import logger, metrics
-from switchboard.edge.recording_metrics import add_month, add_outcome
+from switchboard.edge.recording_metrics import add_outcome
 from switchboard.usecases.keep_bulk_file import BulkOutcome
 
 BULK_METRICS = {
@@ -39,5 +39,3 @@ def fetch(app: FetchApplication, recording_id: str, context: LambdaContext) -> N
     state = done.standing.state if done.standing else None
     logger.info("recording", recording_id=recording_id, state=state, ends=done.ends, put_back=done.put_back)
     add_outcome(done)
-    if done.ends:
-        add_month(app.fetch.used_percent)

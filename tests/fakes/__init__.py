@@ -5,7 +5,15 @@ from tests.fakes.gates import OpenGate, ScriptedGate
 from tests.fakes.limits import InMemoryTallyStore, NoLimits
 from tests.fakes.messages import InMemoryMessageStore, InMemoryOrderStore, StoredOrder
 from tests.fakes.provider import Ending, ScriptedProvider, provider_error
-from tests.fakes.recordings import InMemoryJobStore
+from tests.fakes.recordings import (
+    CountingQuota,
+    InMemoryJobStore,
+    InMemoryRecordingFiles,
+    InMemoryRecordingQueue,
+    InMemoryRecordingStore,
+    ScriptedSource,
+    WholeDownload,
+)
 from tests.fakes.status import FixedQueueReader, InMemoryLaneReader, InMemoryObligationReader
 from tests.fakes.stores import InMemoryCallbackVault, InMemoryLaneStore, InMemoryOutbox
 from tests.fakes.time import START, CountingIds, FixedClock
@@ -14,6 +22,7 @@ __all__ = [
     "START",
     "Answer",
     "CountingIds",
+    "CountingQuota",
     "Ending",
     "FixedClock",
     "FixedQueueReader",
@@ -25,12 +34,17 @@ __all__ = [
     "InMemoryObligationReader",
     "InMemoryOrderStore",
     "InMemoryOutbox",
+    "InMemoryRecordingFiles",
+    "InMemoryRecordingQueue",
+    "InMemoryRecordingStore",
     "InMemoryTallyStore",
     "NoLimits",
     "OpenGate",
     "ScriptedGate",
     "ScriptedProvider",
+    "ScriptedSource",
     "StoredOrder",
+    "WholeDownload",
     "down",
     "flaky",
     "provider_error",

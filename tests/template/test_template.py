@@ -169,12 +169,13 @@ def test_names_that_must_be_unique_in_an_account_carry_the_stacks_name() -> None
     assert fixed == set()
 
 
-def test_the_sweep_runs_every_minute_and_a_failed_round_is_not_repeated() -> None:
-    [schedule] = resources_of("AWS::Scheduler::Schedule").values()
+def test_sweep_and_watch_run_every_minute_and_a_failed_round_is_not_repeated() -> None:
+    schedules = resources_of("AWS::Scheduler::Schedule").values()
 
-    assert schedule["ScheduleExpression"] == "rate(1 minute)"
-    assert schedule["Target"]["Arn"] == {"Fn::GetAtt": ["SweepOverdue", "Arn"]}
-    assert schedule["Target"]["RetryPolicy"] == {"MaximumRetryAttempts": 0}
+    assert sorted(each["Target"]["Arn"]["Fn::GetAtt"][0] for each in schedules) == ["SweepOverdue", "WatchLimits"]
+    for schedule in schedules:
+        assert schedule["ScheduleExpression"] == "rate(1 minute)"
+        assert schedule["Target"]["RetryPolicy"] == {"MaximumRetryAttempts": 0}
 
 
 def test_no_output_has_a_parameters_name() -> None:

@@ -72,12 +72,12 @@ NEVER_LEAVES: Final = {
     errors.ProviderError,
     errors.OutcomeUnknownError,
     errors.UnexpectedAnswerError,
-    SubmissionFailedError,
     errors.UnreadableFileNameError,
     errors.NotFoundError,
     errors.ForbiddenError,
     errors.DownloadFailedError,
     errors.NotAudioError,
+    SubmissionFailedError,
 }
 """Groups, a wrapper, and what a use case turns into a state before anybody sees it."""
 

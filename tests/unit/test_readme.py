@@ -10,9 +10,14 @@ from typing import Final
 import pytest
 
 from sandbox.endpoints import Endpoints
+from sandbox.simulators.baidu_vms import control as baidu_control
+from sandbox.simulators.baidu_vms import errors as baidu_errors
+from sandbox.simulators.baidu_vms import numbers as baidu_numbers
+from sandbox.simulators.baidu_vms import templates as baidu_templates
 from sandbox.simulators.biztel import control as biztel
 from sandbox.simulators.biztel.faults import FaultKind as BiztelFaultKind
-from sandbox.simulators.mediasms.control import PREFIX, ROUTES
+from sandbox.simulators.controlling import PREFIX
+from sandbox.simulators.mediasms.control import ROUTES
 from sandbox.simulators.mediasms.numbers import EVERY_OTHER_NUMBER, NUMBERS
 from switchboard.domain.messages import SmsState
 from tests.translated_template import ROOT, source
@@ -62,6 +67,33 @@ def test_the_control_requests_are_the_ones_listed() -> None:
     listed = codes_in([row[0] for row in table("request", "what for")])
 
     assert listed == [f"{method} {PREFIX}{path}" for method, path in ROUTES]
+
+
+def test_baidus_numbers_are_the_ones_listed() -> None:
+    numbers = {f"{n[:3]}-{n[3:7]}-{n[7:]}": script.meaning for n, script in baidu_numbers.NUMBERS.items()}
+
+    listed = dict(table("called number", "what happens"))
+
+    assert listed == {**numbers, "every other number": baidu_numbers.EVERY_OTHER_NUMBER.meaning}
+
+
+def test_baidus_templates_and_forbidden_values_are_the_ones_listed() -> None:
+    def shown(error: baidu_errors.Error | None) -> str:
+        return "called" if error is None else f"{error.code}: {error.message}"
+
+    assert table("template", "its text", "what happens") == [
+        *([f"`{name}`", f"`{each.text}`", shown(each.error)] for name, each in baidu_templates.TEMPLATES.items()),
+        ["every other template", "any", shown(baidu_errors.NO_SUCH_TEMPLATE)],
+    ]
+    assert table("in a variable's value", "what happens") == [
+        [f"`{value}`", shown(error)] for value, error in baidu_templates.FORBIDDEN_VALUES.items()
+    ]
+
+
+def test_baidus_control_requests_are_the_ones_listed() -> None:
+    listed = codes_in([row[0] for row in table("request to Baidu VMS", "what for")])
+
+    assert listed == [f"{method} {PREFIX}{path}" for method, path in baidu_control.ROUTES]
 
 
 def test_biztels_control_requests_are_the_ones_listed() -> None:

@@ -12,7 +12,7 @@ from sandbox.simulators.biztel.clocks import SettableClock, in_japan
 from sandbox.simulators.biztel.config import SimulatorConfig, compiled
 from sandbox.simulators.biztel.provider import printable_id
 from sandbox.simulators.biztel.pushing import Push, Pusher
-from sandbox.simulators.mediasms.waiting import Clock, Waiting
+from sandbox.simulators.waiting import Clock, Waiting
 
 AT_ONCE: Final = 16
 """How many call actions are under way at the same time, at most."""

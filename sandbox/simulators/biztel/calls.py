@@ -9,7 +9,7 @@ from typing import Final, Literal
 from sandbox.simulators.biztel.clocks import in_japan, moment
 from sandbox.simulators.biztel.faults import Fault, fault_from_json
 from sandbox.simulators.biztel.wording import Channel
-from sandbox.simulators.mediasms.readers import WrongJsonError, list_of, one_of, optional, seconds, switch, text, whole
+from sandbox.simulators.readers import WrongJsonError, list_of, one_of, optional, seconds, switch, text, whole
 
 
 class IdForm(StrEnum):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from typing import Final
 
-from sandbox.simulators.mediasms.readers import WrongJsonError, text
+from sandbox.simulators.readers import WrongJsonError, text
 
 JAPAN: Final = timezone(timedelta(hours=9))
 _OFFSET: Final = re.compile(r"(Z|[+-]\d{2}:\d{2})$")

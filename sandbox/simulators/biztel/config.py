@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields, replace
 from types import MappingProxyType
 from typing import Final, Literal
 
-from sandbox.simulators.mediasms.readers import WrongJsonError, one_of, optional, seconds, switch, text, whole
+from sandbox.simulators.readers import WrongJsonError, one_of, optional, seconds, switch, text, whole
 
 _PATTERN_FLAGS: Final = {"i": re.IGNORECASE, "m": re.MULTILINE, "s": re.DOTALL, "x": re.VERBOSE, "u": re.NOFLAG}
 _CLOSING: Final = {"(": ")", "[": "]", "{": "}", "<": ">"}

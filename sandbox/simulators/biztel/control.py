@@ -12,7 +12,7 @@ from sandbox.simulators.biztel.calls import Call, file_name, spec_from_json
 from sandbox.simulators.biztel.clocks import in_japan, moment
 from sandbox.simulators.biztel.faults import fault_from_json
 from sandbox.simulators.biztel.wording import Channel
-from sandbox.simulators.mediasms.readers import WrongJsonError, seconds, switch, text, whole
+from sandbox.simulators.readers import WrongJsonError, seconds, switch, text, whole
 
 if TYPE_CHECKING:
     from sandbox.simulators.biztel.simulator import BiztelSimulator

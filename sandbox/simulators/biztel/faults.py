@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 
 from sandbox.simulators.biztel.wording import Channel
-from sandbox.simulators.mediasms.readers import WrongJsonError, optional, seconds, text, whole
+from sandbox.simulators.readers import WrongJsonError, optional, seconds, text, whole
 
 
 class FaultKind(StrEnum):

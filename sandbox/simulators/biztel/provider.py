@@ -17,7 +17,7 @@ from sandbox.simulators.biztel.config import SimulatorConfig
 from sandbox.simulators.biztel.faults import Fault, FaultKind, FaultScript
 from sandbox.simulators.biztel.limits import BurstLimit, MonthCount, month_of
 from sandbox.simulators.biztel.wording import Channel, Refusal
-from sandbox.simulators.mediasms.waiting import Clock, Waiting
+from sandbox.simulators.waiting import Clock, Waiting
 
 _MOST_REQUESTS_KEPT: Final = 100_000
 _DAY_S: Final = 86_400

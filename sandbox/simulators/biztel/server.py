@@ -16,7 +16,7 @@ from sandbox.simulators.biztel.answers import HTML, Answer, Outcome, plain
 from sandbox.simulators.biztel.audio import Content
 from sandbox.simulators.biztel.provider import Download
 from sandbox.simulators.biztel.wording import REASONS
-from sandbox.simulators.mediasms.connections import TrackedServer
+from sandbox.simulators.connections import TrackedServer
 
 if TYPE_CHECKING:
     from sandbox.simulators.biztel.simulator import BiztelSimulator

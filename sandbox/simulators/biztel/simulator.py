@@ -15,7 +15,7 @@ from sandbox.simulators.biztel.clocks import SettableClock
 from sandbox.simulators.biztel.config import SimulatorConfig
 from sandbox.simulators.biztel.provider import Provider, RequestSeen
 from sandbox.simulators.biztel.server import SimulatorServer
-from sandbox.simulators.mediasms.waiting import Clock, Waiting
+from sandbox.simulators.waiting import Clock, Waiting
 
 # serve_forever looks this often whether it should end.
 _POLL_S = 0.02

@@ -8,8 +8,8 @@ import threading
 from collections.abc import Sequence
 
 from sandbox.simulators.mediasms.config import SimulatorConfig
-from sandbox.simulators.mediasms.readers import web_address
 from sandbox.simulators.mediasms.simulator import MediaSmsSimulator
+from sandbox.simulators.readers import web_address
 
 
 def main(arguments: Sequence[str]) -> None:

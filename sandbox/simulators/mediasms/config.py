@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, fields, replace
 from types import MappingProxyType
 from typing import Final, Literal
 
-from sandbox.simulators.mediasms.readers import (
+from sandbox.simulators.readers import (
     WrongJsonError,
     list_of,
     one_of,

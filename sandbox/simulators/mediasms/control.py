@@ -1,37 +1,18 @@
 """The control endpoint: JSON requests from this machine that script the simulator and read what it received."""
 
-import json
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
+from sandbox.simulators.controlling import Json, Routes, object_of
 from sandbox.simulators.mediasms.faults import fault_from_json
 from sandbox.simulators.mediasms.numbers import script_from_json, script_to_json
-from sandbox.simulators.mediasms.readers import WrongJsonError, optional, seconds, switch, text, whole
 from sandbox.simulators.mediasms.records import Message
+from sandbox.simulators.readers import optional, seconds, switch, text, whole
 
 if TYPE_CHECKING:
     from sandbox.simulators.mediasms.simulator import MediaSmsSimulator
-
-PREFIX: Final = "/control/"
-
-Json = dict[str, Any]
-Route = Callable[["MediaSmsSimulator", Mapping[str, str], Any], Json]
-"""Takes the simulator, the query and the decoded body; raises ValueError for a body it cannot use."""
-
-
-def handle(
-    simulator: "MediaSmsSimulator", method: str, path: str, query: Mapping[str, str], body: bytes
-) -> tuple[int, Json]:
-    """Return the HTTP status and the JSON answer to one control request; `path` is without the prefix."""
-    route = ROUTES.get((method, path.rstrip("/")))
-    if route is None:
-        return 404, {"error": "no such control request", "routes": [f"{m} {PREFIX}{p}" for m, p in ROUTES]}
-    try:
-        return 200, route(simulator, query, json.loads(body) if body else {})
-    except ValueError as problem:
-        return 400, {"error": str(problem)}
 
 
 def _messages(simulator: "MediaSmsSimulator", query: Mapping[str, str], _: Any) -> Json:
@@ -78,7 +59,7 @@ def _faults(simulator: "MediaSmsSimulator", _query: Mapping[str, str], _: Any) -
 
 
 def _set_credentials(simulator: "MediaSmsSimulator", _: Mapping[str, str], body: Any) -> Json:
-    asked = _object(body)
+    asked = object_of(body)
     simulator.provider.set_credentials(user=text(asked.get("user")), password=text(asked.get("password")))
     return {}
 
@@ -88,7 +69,7 @@ def _config(simulator: "MediaSmsSimulator", _query: Mapping[str, str], _: Any) -
 
 
 def _change_config(simulator: "MediaSmsSimulator", _: Mapping[str, str], body: Any) -> Json:
-    simulator.provider.configure(_object(body))
+    simulator.provider.configure(object_of(body))
     return simulator.provider.config.shown()
 
 
@@ -97,21 +78,21 @@ def _numbers(simulator: "MediaSmsSimulator", _query: Mapping[str, str], _: Any) 
 
 
 def _script_number(simulator: "MediaSmsSimulator", _: Mapping[str, str], body: Any) -> Json:
-    asked = _object(body)
+    asked = object_of(body)
     script = script_from_json(asked)
     simulator.provider.script_number(text(asked.get("number")), script)
     return script_to_json(script)
 
 
 def _push_report(simulator: "MediaSmsSimulator", _: Mapping[str, str], body: Any) -> Json:
-    asked = _object(body)
-    parameters = {text(key): text(value) for key, value in _object(asked.get("parameters", {})).items()}
+    asked = object_of(body)
+    parameters = {text(key): text(value) for key, value in object_of(asked.get("parameters", {})).items()}
     report = simulator.provider.push_report(text(asked.get("smsid")), whole(asked.get("status")), parameters)
     return asdict(report)
 
 
 def _dial(simulator: "MediaSmsSimulator", _: Mapping[str, str], body: Any) -> Json:
-    asked = _object(body)
+    asked = object_of(body)
     hangs_up = switch(asked.get("hang_up", False))
     dialled = simulator.provider.exchange.dial(text(asked.get("number")), text(asked.get("line")), hangs_up=hangs_up)
     return asdict(dialled)
@@ -129,8 +110,8 @@ def _verifications(simulator: "MediaSmsSimulator", query: Mapping[str, str], _: 
 
 
 def _push_callback(simulator: "MediaSmsSimulator", _: Mapping[str, str], body: Any) -> Json:
-    asked = _object(body)
-    parameters = {text(key): text(value) for key, value in _object(asked.get("parameters", {})).items()}
+    asked = object_of(body)
+    parameters = {text(key): text(value) for key, value in object_of(asked.get("parameters", {})).items()}
     return asdict(simulator.provider.exchange.push_now(text(asked.get("smsid", "")), parameters))
 
 
@@ -139,12 +120,12 @@ def _clock(simulator: "MediaSmsSimulator", _query: Mapping[str, str], _: Any) ->
 
 
 def _put_clock_forward(simulator: "MediaSmsSimulator", _: Mapping[str, str], body: Any) -> Json:
-    simulator.advance(seconds(_object(body).get("advance_s")))
+    simulator.advance(seconds(object_of(body).get("advance_s")))
     return _clock(simulator, {}, None)
 
 
 def _unblock(simulator: "MediaSmsSimulator", _: Mapping[str, str], body: Any) -> Json:
-    simulator.provider.unblock(optional(text)(_object(body).get("address")))
+    simulator.provider.unblock(optional(text)(object_of(body).get("address")))
     return _blocked(simulator, {}, None)
 
 
@@ -157,13 +138,7 @@ def _reset(simulator: "MediaSmsSimulator", _query: Mapping[str, str], _: Any) ->
     return {}
 
 
-def _object(body: Any) -> Json:
-    if not isinstance(body, dict):
-        raise WrongJsonError("the body must be an object")
-    return body
-
-
-ROUTES: Final[dict[tuple[str, str], Route]] = {
+ROUTES: Final[Routes["MediaSmsSimulator"]] = {
     ("GET", "messages"): _messages,
     ("GET", "requests"): _requests,
     ("GET", "faults"): _faults,

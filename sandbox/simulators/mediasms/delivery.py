@@ -11,9 +11,9 @@ from typing import Final
 from sandbox.simulators.mediasms.codes import ECHOED, NEVER_PUSHED, STATUS_NAMES
 from sandbox.simulators.mediasms.config import SimulatorConfig
 from sandbox.simulators.mediasms.numbers import NumberScript
-from sandbox.simulators.mediasms.pushing import Pusher
 from sandbox.simulators.mediasms.records import Message, Report, printable_smsid
-from sandbox.simulators.mediasms.waiting import Clock, Lane, Waiting
+from sandbox.simulators.pushing import Pusher
+from sandbox.simulators.waiting import Clock, Lane, Waiting
 
 _LANES: Final = 4
 _COPY_AFTER_S: Final = 0.05

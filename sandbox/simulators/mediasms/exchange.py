@@ -22,9 +22,9 @@ from sandbox.simulators.mediasms.ivr import (
 )
 from sandbox.simulators.mediasms.numbers import Behaviour, CallEnding, NumberScript
 from sandbox.simulators.mediasms.parameters import is_called_out, may_be_called_in
-from sandbox.simulators.mediasms.pushing import Pusher
 from sandbox.simulators.mediasms.records import Callback, Message, masked, printable_smsid
-from sandbox.simulators.mediasms.waiting import Clock, Lane, Waiting
+from sandbox.simulators.pushing import Pusher
+from sandbox.simulators.waiting import Clock, Lane, Waiting
 
 _COPY_AFTER_S: Final = 0.05
 

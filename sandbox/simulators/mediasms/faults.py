@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Final
 
-from sandbox.simulators.mediasms.readers import WrongJsonError, optional, seconds, switch, text, whole
+from sandbox.simulators.readers import WrongJsonError, optional, seconds, switch, text, whole
 
 _SOME_PAGE: Final = "<html><body><h1>It works!</h1></body></html>"
 

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Final
 
 from sandbox.simulators.mediasms import codes
-from sandbox.simulators.mediasms.readers import WrongJsonError, list_of, optional, seconds, text, whole
+from sandbox.simulators.readers import WrongJsonError, list_of, optional, seconds, text, whole
 
 UNLISTED_STATUS: Final = 99
 

@@ -14,10 +14,11 @@ from sandbox.simulators.mediasms.faults import Fault, FaultKind, FaultScript
 from sandbox.simulators.mediasms.limits import SourceAddress, UnauthorizedStreak
 from sandbox.simulators.mediasms.numbers import EVERY_OTHER_NUMBER, NUMBERS, Behaviour, NumberScript
 from sandbox.simulators.mediasms.parameters import may_be_called_in, refusal_of, sends_sms
-from sandbox.simulators.mediasms.records import Message, Outcome, Report, RequestSeen, masked, printable_smsid
+from sandbox.simulators.mediasms.records import Message, Report, RequestSeen, masked, printable_smsid
 from sandbox.simulators.mediasms.texts import AU, what_the_phone_shows
 from sandbox.simulators.mediasms.verdicts import SmsRequest, Verdict, spoilt
-from sandbox.simulators.mediasms.waiting import Clock, Waiting
+from sandbox.simulators.outcomes import Outcome
+from sandbox.simulators.waiting import Clock, Waiting
 
 LONGEST_URL: Final = 8190
 _MOST_REQUESTS_KEPT: Final = 100_000

@@ -4,8 +4,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import Final
+
+from sandbox.simulators.outcomes import Outcome
 
 _SMSID: Final = re.compile(r"[A-Za-z0-9]{1,50}")
 _DIGITS: Final = re.compile(r"[0-9]{5,}")
@@ -75,20 +76,6 @@ class Message:
     def wants_reports(self) -> bool:
         """Return whether the request asked for delivery reports."""
         return self.parameters.get("status") == "1"
-
-
-class Outcome(StrEnum):
-    """How the connection of a request ended."""
-
-    ANSWERED = "answered"
-    RESET = "reset"
-    HELD = "held"
-    """Kept open for a time, then closed without an answer."""
-    DROPPED = "dropped"
-    """Closed at once without an answer."""
-    CUT = "cut"
-    """Closed in the middle of the answer."""
-    GARBAGE = "garbage"
 
 
 @dataclass(slots=True, kw_only=True, frozen=True)

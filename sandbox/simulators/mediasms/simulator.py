@@ -1,21 +1,18 @@
 """The simulator as a whole: start it, point a client at `url`, script it and read it, stop it."""
 
-import threading
 import time
 from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self
 
-from sandbox.simulators.mediasms import control
+from sandbox.simulators.controlling import PREFIX
+from sandbox.simulators.listening import Listener
 from sandbox.simulators.mediasms.config import SimulatorConfig
 from sandbox.simulators.mediasms.provider import Provider
 from sandbox.simulators.mediasms.records import Message, RequestSeen
 from sandbox.simulators.mediasms.server import SEND_PATH, SimulatorServer
 from sandbox.simulators.mediasms.verdicts import Verdict
-from sandbox.simulators.mediasms.waiting import Clock, MovableClock, Waiting
-
-# serve_forever looks this often whether it should end.
-_POLL_S = 0.02
+from sandbox.simulators.waiting import Clock, MovableClock, Waiting
 
 
 class MediaSmsSimulator:
@@ -39,31 +36,23 @@ class MediaSmsSimulator:
         self._by_hand = reports_by_hand
         self.waiting = Waiting(self._clock)
         self.provider = Provider(config, clock=self._clock, waiting=self.waiting, log=log)
-        self._server: SimulatorServer | None = None
-        self._thread: threading.Thread | None = None
+        self._listener = Listener()
 
     def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
         """Listen on `host` and `port` (0 picks a free one). Raises OSError when the port is taken."""
-        self._server = SimulatorServer((host, port), self)
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, args=(_POLL_S,), name="mediasms-accept", daemon=True
-        )
-        self._thread.start()
+        self._listener.start(SimulatorServer((host, port), self))
         if not self._by_hand:
             self.provider.delivery.start()
             self.provider.exchange.start()
 
     def stop(self) -> None:
         """Close every connection and join every thread. A simulator that was stopped is not started again."""
-        if self._server is None or self._thread is None:
+        if not self._listener.is_listening:
             return
         self.waiting.stop()
         self.provider.exchange.stop()
         self.provider.delivery.stop()
-        self._server.shutdown()
-        self._thread.join()
-        self._server.close_and_join()
-        self._server = self._thread = None
+        self._listener.stop()
 
     def __enter__(self) -> Self:
         self.start()
@@ -77,12 +66,12 @@ class MediaSmsSimulator:
     @property
     def url(self) -> str:
         """Return the whole address of the send API."""
-        return self._origin + SEND_PATH
+        return self._listener.origin + SEND_PATH
 
     @property
     def control_url(self) -> str:
         """Return the address under which the control requests are, with its final slash."""
-        return self._origin + control.PREFIX
+        return self._listener.origin + PREFIX
 
     @property
     def messages(self) -> tuple[Message, ...]:
@@ -129,10 +118,3 @@ class MediaSmsSimulator:
         if message is not None and verdict.until_told is not None:
             told = message.reports if verdict.until_told == "report" else message.callbacks
         self.waiting.until(self._clock() + verdict.wait_s, lambda: bool(told))
-
-    @property
-    def _origin(self) -> str:
-        if self._server is None:
-            raise RuntimeError("the simulator is not running")
-        host, port = self._server.server_address[:2]
-        return f"http://{host!s}:{port}"

@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from sandbox.simulators.mediasms.faults import Fault, FaultKind
-from sandbox.simulators.mediasms.records import Message, Outcome
+from sandbox.simulators.mediasms.records import Message
+from sandbox.simulators.outcomes import Outcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -112,7 +112,7 @@ def test_every_function_has_sample_events_and_every_event_is_expected_here() -> 
     assert {path.name for path in EVENTS.iterdir()} == set(function_folders().values())
     expected = {name: set(cases) for name, cases in HTTP_ANSWERS.items()}
     expected |= {"send_queued_sms": set(FAILED_ENTRIES), "fetch_recording": set(FAILED_RECORDINGS)}
-    expected |= {"sweep_overdue": {"schedule"}}
+    expected |= {"sweep_overdue": {"schedule"}, "watch_limits": {"schedule"}}
     assert {path.name: set(cases_of(path.name)) for path in EVENTS.iterdir()} == expected
 
 
@@ -155,7 +155,9 @@ def test_the_schedule_finds_nothing_overdue_in_a_new_stack(stack: Deployment) ->
     assert stack.invoke("sweep_overdue", load_event("sweep_overdue", "schedule")) == {}
 
 
-@pytest.mark.parametrize("function", [*HTTP_ANSWERS, "send_queued_sms", "fetch_recording", "sweep_overdue"])
+@pytest.mark.parametrize(
+    "function", [*HTTP_ANSWERS, "send_queued_sms", "fetch_recording", "sweep_overdue", "watch_limits"]
+)
 def test_every_line_that_a_function_writes_is_json(stack: Deployment, function: str) -> None:
     for case in cases_of(function):
         stack.invoke(function, load_event(function, case))

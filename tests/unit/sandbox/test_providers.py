@@ -1,127 +1,60 @@
-"""Who stands for the providers in a sandbox: simulators, or the servers and credentials the environment names."""
+"""The sandbox starts a simulator for each provider, unless the environment names another server."""
 
 import json
-import urllib.request
-from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
+from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from urllib.request import urlopen
 
 import pytest
 
-from sandbox.deploy import parameters_of
-from sandbox.places import TEMPLATE
+from sandbox import providers
+from sandbox.endpoints import Endpoints
 from sandbox.problems import SandboxError
-from sandbox.providers import Provider, known_to, start_all
+from sandbox.providers import Provider
 
 
-class Sandbox:
-    """The part of a sandbox that starts the providers."""
-
-    def __init__(self, folder: Path) -> None:
-        self.until = ExitStack()
-        self.log = folder / "simulators.log"
-
-    def start(self, **environment: str) -> Mapping[str, Provider]:
-        return start_all(environment, self.until, log=self.log)
+def started(environment: dict[str, str], until: ExitStack, folder: Path) -> dict[str, Provider]:
+    return {each.name: each for each in providers.start_all(environment, until, log=folder / "simulators.log")}
 
 
-@pytest.fixture
-def sandbox(tmp_path: Path) -> Iterator[Sandbox]:
-    started = Sandbox(tmp_path)
-    with started.until:
-        yield started
+def test_each_provider_is_simulated_with_credentials_of_its_own(tmp_path: Path) -> None:
+    with ExitStack() as until:
+        servers = started({}, until, tmp_path)
+        assert {"mediasms", "baidu_vms"} <= set(servers)
+        assert {each.endpoint for each in servers.values()} <= {field.name for field in fields(Endpoints)}
+        assert set(servers["baidu_vms"].credentials) == {"ak", "sk"}
+        assert all(servers["baidu_vms"].credentials.values())
+        url = servers["baidu_vms"].url
+        assert url.startswith("http://127.0.0.1:")
+        with urlopen(f"{url}/control/calls") as answer:
+            assert json.load(answer)["count"] == 0
 
 
-def fetched(url: str, *, token: str = "", body: object = None) -> Any:
-    encoded = None if body is None else json.dumps(body).encode()
-    asked = urllib.request.Request(url, encoded, {"Authorization": f"Token {token}"})
-    with urllib.request.urlopen(asked, timeout=10) as answer:
-        return answer.read()
+def test_callbacks_go_to_the_deployed_webhook(tmp_path: Path) -> None:
+    with ExitStack() as until:
+        baidu = started({"BAIDU_VMS_AK": "a", "BAIDU_VMS_SK": "b"}, until, tmp_path)["baidu_vms"]
+        baidu.connect("http://127.0.0.1:9/v1/webhooks", "token")
+
+        assert baidu.credentials == {"ak": "a", "sk": "b"}
+        with urlopen(f"{baidu.url}/control/config") as answer:
+            assert json.load(answer)["callback_url"] == "http://127.0.0.1:9/v1/webhooks/baidu_vms/token"
 
 
-def control(biztel: Provider, path: str, body: object = None) -> Any:
-    return json.loads(fetched(f"{biztel.url}/control/{path}", body=body))
+def test_another_server_is_taken_as_named_and_needs_its_keys(tmp_path: Path) -> None:
+    environment = {"BAIDU_VMS_URL": "http://127.0.0.1:9", "BAIDU_VMS_AK": "a"}
+    with ExitStack() as until:
+        with pytest.raises(SandboxError, match="BAIDU_VMS_SK"):
+            started(environment, until, tmp_path)
+
+        baidu = started({**environment, "BAIDU_VMS_SK": "b"}, until, tmp_path)["baidu_vms"]
+
+    assert baidu.url == "http://127.0.0.1:9"
 
 
-def test_each_provider_is_simulated_on_a_port_of_its_own(sandbox: Sandbox) -> None:
-    started = sandbox.start()
+def test_only_baidu_vms_may_be_missing_from_the_template(tmp_path: Path) -> None:
+    with ExitStack() as until:
+        servers = started({}, until, tmp_path)
 
-    assert {"mediasms", "biztel"} <= started.keys()
-    assert len({each.url for each in started.values()}) == len(started)
-    assert all(each.url.startswith("http://127.0.0.1:") for each in started.values())
-
-
-def test_the_secret_of_biztel_opens_its_simulator(sandbox: Sandbox) -> None:
-    biztel = sandbox.start()["biztel"]
-    call_id = control(biztel, "calls", {"announce": False})["id"]
-
-    recording = fetched(f"{biztel.url}/public/api/v1/monitor/{call_id}", token=biztel.secret["token"])
-
-    assert recording.startswith(b"ID3")
-
-
-def test_the_token_of_the_environment_is_the_simulated_ones(sandbox: Sandbox) -> None:
-    assert sandbox.start(BIZTEL_TOKEN="chosen")["biztel"].secret == {"token": "chosen"}
-
-
-def test_two_sandboxes_have_different_tokens(sandbox: Sandbox, tmp_path: Path) -> None:
-    assert sandbox.start()["biztel"].secret != sandbox.start()["biztel"].secret
-
-
-def test_another_server_takes_the_simulators_place(sandbox: Sandbox) -> None:
-    biztel = sandbox.start(BIZTEL_URL="http://127.0.0.1:9", BIZTEL_TOKEN="theirs")["biztel"]
-
-    biztel.connect("http://127.0.0.1:8/v1/webhooks", "hook")
-
-    assert biztel.url == "http://127.0.0.1:9"
-    assert biztel.secret == {"token": "theirs"}
-
-
-@pytest.mark.parametrize("named", ["MEDIASMS_URL", "BIZTEL_URL"])
-def test_another_server_needs_credentials(sandbox: Sandbox, named: str) -> None:
-    with pytest.raises(SandboxError, match=f"{named} needs"):
-        sandbox.start(**{named: "http://127.0.0.1:9"})
-
-
-def test_biztel_is_told_where_the_webhook_is(sandbox: Sandbox) -> None:
-    biztel = sandbox.start()["biztel"]
-
-    biztel.connect("http://127.0.0.1:8/v1/webhooks", "hook")
-
-    assert control(biztel, "config")["action_url"] == (
-        "http://127.0.0.1:8/v1/webhooks/biztel/hook/monitor_file_event?ID={ID}&TEL={TEL}&DATE={DATE}"
-    )
-
-
-def test_the_log_says_which_simulator_speaks_and_no_credentials(sandbox: Sandbox) -> None:
-    biztel = sandbox.start()["biztel"]
-    call_id = control(biztel, "calls", {"announce": False, "tel": "09000000077"})["id"]
-    fetched(f"{biztel.url}/public/api/v1/monitor/{call_id}", token=biztel.secret["token"])
-
-    lines = sandbox.log.read_text()
-
-    assert f"biztel 200 answered {call_id} monaural" in lines
-    assert biztel.secret["token"] not in lines
-    assert "09000000077" not in lines
-
-
-def test_no_credential_is_in_the_text_of_a_provider(sandbox: Sandbox) -> None:
-    for each in sandbox.start().values():
-        assert not any(value in repr(each) for value in each.secret.values())
-
-
-def test_mediasms_is_a_parameter_of_the_template(sandbox: Sandbox) -> None:
-    assert sandbox.start()["mediasms"].parameter in parameters_of(TEMPLATE)
-
-
-def test_a_provider_is_configured_once_the_template_has_its_parameter(sandbox: Sandbox) -> None:
-    started = sandbox.start()
-
-    assert [each.name for each in known_to({"MediaSmsBaseUrl", "Other"}, started)] == ["mediasms"]
-    assert [each.name for each in known_to({"MediaSmsBaseUrl", "BiztelBaseUrl"}, started)] == ["mediasms", "biztel"]
-
-
-def test_a_missing_template_is_named(tmp_path: Path) -> None:
-    with pytest.raises(SandboxError, match=r"nowhere\.yaml is missing"):
-        parameters_of(tmp_path / "nowhere.yaml")
+    assert servers["baidu_vms"].planned
+    assert not servers["mediasms"].planned

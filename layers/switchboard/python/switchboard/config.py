@@ -130,8 +130,8 @@ class QuerySettings(StateSettings):
     """`functions/query`."""
 
 
-class QueryStatusSettings(StateSettings, OutboxSettings):
-    """`functions/query_status`."""
+class StatusSettings(StateSettings, OutboxSettings):
+    """Whoever looks at how the whole stands."""
 
     limits_table: str
     outbox_dead_letter_queue_url: str
@@ -144,6 +144,14 @@ class QueryStatusSettings(StateSettings, OutboxSettings):
     biztel_in_flight_limit: int
     recording_queue_url: str
     recording_dead_letter_queue_url: str
+
+
+class QueryStatusSettings(StatusSettings):
+    """`functions/query_status`."""
+
+
+class WatchLimitsSettings(StatusSettings):
+    """`functions/watch_limits`."""
 
 
 class SweepOverdueSettings(StateSettings, OutboxSettings):

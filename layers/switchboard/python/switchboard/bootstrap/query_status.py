@@ -7,7 +7,7 @@ from functools import cache
 from typing import Final
 
 from switchboard.bootstrap.parts import CLOCK
-from switchboard.config import QueryStatusSettings
+from switchboard.config import QueryStatusSettings, StatusSettings
 from switchboard.guard.gate import GateLimits
 from switchboard.guard.month_quota import TalliedMonthQuota
 from switchboard.storage import aws
@@ -22,7 +22,11 @@ _KINDS: Final = ("sms", "recording")
 @cache
 def application() -> QueryStatus:
     """Built once a container. Raises ConfigurationError."""
-    settings = QueryStatusSettings.load()
+    return query_status(QueryStatusSettings.load())
+
+
+def query_status(settings: StatusSettings) -> QueryStatus:
+    """Everything that there is to be asked."""
     dynamodb = aws.dynamodb(timeout_s=settings.store_timeout_s)
     tallies = DynamoDbTallyStore(client=dynamodb, table=settings.limits_table)
     queues = {
@@ -49,7 +53,7 @@ def application() -> QueryStatus:
     )
 
 
-def _lanes(settings: QueryStatusSettings) -> Sequence[WatchedLane]:
+def _lanes(settings: StatusSettings) -> Sequence[WatchedLane]:
     """One line a provider that has a gate, with the limits of that gate."""
     limits = {
         "mediasms": GateLimits(requests_per_s=settings.mediasms_requests_per_s, in_flight=settings.in_flight_limit),

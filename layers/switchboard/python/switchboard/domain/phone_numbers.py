@@ -96,14 +96,8 @@ def parse_phone_number(raw: str, *, field: str = "to") -> PhoneNumber:
     Spaces, hyphens and parentheses of the usual shapes and full-width digits are accepted; a trunk `0` kept
     after `+81` is dropped. Raises InvalidRequestError naming `field`, never repeating what was written.
     """
-    if len(raw) > MAX_WRITTEN_LENGTH:
-        raise _refused(field, "invalid_phone_number", "is too long to be a telephone number")
-    written = raw.translate(_WRITTEN)
+    written = plain_digits(raw, field=field)
     digits = written.removeprefix("+")
-    if not digits:
-        raise _refused(field, "invalid_phone_number", "is empty")
-    if not _all_digits(digits):
-        raise _refused(field, "invalid_phone_number", "may hold digits, spaces, hyphens, parentheses and a leading +")
     if digits.startswith("81"):  # with or without +: no national number begins with 8
         national = "0" + digits[2:].removeprefix("0")
     elif written.startswith("+"):
@@ -113,6 +107,23 @@ def parse_phone_number(raw: str, *, field: str = "to") -> PhoneNumber:
         national = digits
     _require_japanese(national, field=field)
     return PhoneNumber(e164="+81" + national[1:])
+
+
+def plain_digits(raw: str, *, field: str = "to") -> str:
+    """What was written as ASCII digits, after a `+` where one came first.
+
+    Spaces, hyphens and parentheses of the usual shapes and full-width digits are read. Raises InvalidRequestError
+    naming `field`, never repeating what was written.
+    """
+    if len(raw) > MAX_WRITTEN_LENGTH:
+        raise _refused(field, "invalid_phone_number", "is too long to be a telephone number")
+    written = raw.translate(_WRITTEN)
+    digits = written.removeprefix("+")
+    if not digits:
+        raise _refused(field, "invalid_phone_number", "is empty")
+    if not _all_digits(digits):
+        raise _refused(field, "invalid_phone_number", "may hold digits, spaces, hyphens, parentheses and a leading +")
+    return written
 
 
 def check_sms_recipient(number: PhoneNumber, *, overseas_prefixes: tuple[str, ...], field: str = "to") -> None:

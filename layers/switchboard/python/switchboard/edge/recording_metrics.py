@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Final
 
 from aws_lambda_powertools.metrics import MetricUnit
 
-from switchboard.domain.errors import StoreUnavailableError
 from switchboard.domain.recordings import ChannelState, FetchEnd
 from switchboard.edge.observability import metrics
 from switchboard.usecases.fetch_recording import Fetched
@@ -35,12 +33,3 @@ def add_outcome(done: Fetched) -> None:
         metrics.add_metric(name="RecordingsClosed", unit=MetricUnit.Count, value=1)
         if lost:
             metrics.add_metric(name="ChannelsLost", unit=MetricUnit.Count, value=lost)
-
-
-def add_month(used_percent: Callable[[], float]) -> None:
-    """How much of the provider's month is used; nothing where that cannot be asked now."""
-    try:
-        value = used_percent()
-    except StoreUnavailableError:
-        return
-    metrics.add_metric(name="MonthQuotaUsedPercent", unit=MetricUnit.Percent, value=value)

@@ -128,10 +128,6 @@ class FetchRecording:
             done.put_back = "store"
         return done
 
-    def used_percent(self) -> float:
-        """How much of the provider's month is used. Raises StoreUnavailableError."""
-        return self._quota.usage(self._clock.now()).used_percent
-
     def _announced(self, recording_id: str) -> Recording | None:
         announcement = self._jobs.get(recording_id)
         if announcement is None:

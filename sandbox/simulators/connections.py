@@ -28,7 +28,7 @@ class TrackedServer(ThreadingHTTPServer):
         thread = threading.Thread(
             target=self.process_request_thread,
             args=(request, client_address),
-            name="mediasms-connection",
+            name="simulator-connection",
             daemon=True,
         )
         self._live = [(one, its) for one, its in self._live if its.is_alive()]

@@ -1,18 +1,15 @@
-"""The story `make run` plays through everything it has brought up: messages, their fates, and what a retry does."""
+"""Messages, their fates, and what a retry does."""
 
-import json
-import os
 import time
 from dataclasses import dataclass, field
 from threading import Thread
-from typing import Any, Final
+from typing import Final
 
-import urllib3
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from sandbox.endpoints import Endpoints
+from sandbox.story.caller import Caller
 
 _LASTS_AT_MOST_S: Final = 25.0
 _LOOK_EVERY_S: Final = 0.15
@@ -50,36 +47,8 @@ class Sending:
     billable: bool = False
 
 
-class Caller:
-    """A company's application, as far as this story needs one: an API key and HTTP."""
-
-    def __init__(self, endpoints: Endpoints) -> None:
-        self._base = f"{endpoints.api_url}/v1"
-        self._key = endpoints.api_key
-        self._http = urllib3.PoolManager(retries=False, timeout=30.0, maxsize=len(SCENES))
-
-    def post(self, path: str, body: dict[str, Any], **headers: str) -> tuple[int, dict[str, Any], str | None]:
-        """Status, JSON and the `Idempotent-Replayed` header."""
-        answer = self._http.request(
-            "POST",
-            self._base + path,
-            body=json.dumps(body),
-            headers={"x-api-key": self._key, "content-type": "application/json", **headers},
-        )
-        return answer.status, answer.json(), answer.headers.get("Idempotent-Replayed")
-
-    def get(self, path: str) -> dict[str, Any]:
-        found: dict[str, Any] = self._http.request("GET", self._base + path, headers={"x-api-key": self._key}).json()
-        return found
-
-
-def play(endpoints: Endpoints, *, console: Console | None = None) -> None:
-    """Play it, printing each thing as it happens and a table of it all at the end."""
-    console = console or Console(soft_wrap=True)
-    if os.environ.get("MEDIASMS_URL"):
-        console.print("The story is the simulator's; MEDIASMS_URL names another server, so it is left out.")
-        return
-    caller = Caller(endpoints)
+def tell(caller: Caller, console: Console) -> None:
+    """Each thing as it happens, and a table of it all at the end."""
     console.print("\n[bold]Before anything is sent[/]: a dry run names what the telephones could not show.")
     _dry_run(caller, console)
     console.print("\n[bold]Five messages[/], each to a number that always ends the same way:")

@@ -1,7 +1,8 @@
-"""One delivery report over HTTP to the address the customer registered: no redirects, no proxy, a time-out."""
+"""One report over HTTP to the address the customer registered: no redirects, no proxy, a time-out."""
 
 import contextlib
 import http.client
+import json
 import socket
 import threading
 from collections.abc import Mapping
@@ -10,6 +11,7 @@ from urllib.parse import urlencode, urlsplit
 
 _MOST_ANSWER_BYTES: Final = 65_536
 _FORM: Final = "application/x-www-form-urlencoded"
+_JSON: Final = "application/json; charset=utf-8"
 
 
 class Pusher:
@@ -20,16 +22,18 @@ class Pusher:
         self._open: set[socket.socket] = set()
         self._aborted = False
 
-    def send(self, url: str, *, method: str, fields: Mapping[str, str], timeout_s: float) -> int:
-        """Send `fields` as a UTF-8 form (POST) or query (GET) and return the HTTP status of the answer.
+    def send(self, url: str, *, method: str, fields: Mapping[str, str], timeout_s: float, as_json: bool = False) -> int:
+        """Send `fields` in UTF-8 as a form or JSON object (POST) or query (GET); return the HTTP status of the answer.
 
         Raises OSError or http.client.HTTPException when there is no answer, ValueError for an impossible address.
         """
         parts = urlsplit(url)
         encoded = urlencode(fields)
-        query, body, headers = parts.query, None, {"User-Agent": "mediasms-simulator", "Connection": "close"}
+        query, body, headers = parts.query, None, {"User-Agent": "provider-simulator", "Connection": "close"}
         if method == "GET":
             query = f"{query}&{encoded}" if query else encoded
+        elif as_json:
+            body, headers["Content-Type"] = json.dumps(fields, ensure_ascii=False).encode(), _JSON
         else:
             body, headers["Content-Type"] = encoded.encode("ascii"), _FORM
         kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection

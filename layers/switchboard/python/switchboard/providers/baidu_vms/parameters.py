@@ -1,0 +1,159 @@
+"""The parameters of Baidu VMS' POST /v1/call, composed once into the bytes that every attempt sends."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from switchboard.domain.called_numbers import CHINA, chinese_national_form
+from switchboard.domain.calls import CallContent
+from switchboard.domain.errors import ConfigurationError, FieldProblem, InvalidRequestError
+from switchboard.domain.phone_numbers import PhoneNumber
+
+TEMPLATE_TEXT: Final = 0
+"""The document's only `type`."""
+
+MAX_VARIABLES_LENGTH: Final = 4096
+"""Characters of `voiceMessageVar`. The document gives no limit; this one only keeps a request within reason."""
+
+_PREFIX: Final = re.compile(r"\+[1-9][0-9]{0,14}")
+_TEMPLATE_ID: Final = re.compile(r"[\x21-\x7e]{1,128}")
+_SHOW_NUMBER: Final = re.compile(r"\+?[0-9]{3,20}")
+_VOLUMES: Final = range(-20, 21)
+_MAX_SHOWN_NAME_LENGTH: Final = 64
+_SEPARATORS: Final = frozenset("&=")
+_CALLED_NUMBER: Final = re.compile(r"[0-9]{5,20}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallRules:
+    """What this deployment's contract allows, where the document is silent.
+
+    A number has to begin with one of `prefixes` (`+` and digits). The document names no upper limit for repetitions;
+    comparable services stop at 3. It names none for the tag's length. Raises ConfigurationError.
+    """
+
+    prefixes: tuple[str, ...] = (CHINA,)
+    max_play_times: int = 3
+    max_tag_length: int = 128
+
+    def __post_init__(self) -> None:
+        if not all(map(_PREFIX.fullmatch, self.prefixes)):
+            raise ConfigurationError("a prefix is a plus sign and the first digits of a number")
+        if self.max_play_times < 1 or self.max_tag_length < 1:
+            raise ConfigurationError("a call is played at least once, and a tag has at least one character")
+
+
+def compose_body(recipient_e164: str, content: CallContent, *, rules: CallRules) -> str:
+    """The request's JSON text (section 语音通知发起接口, 请求参数): the same for the same call, whatever the order in
+    which its variables are given.
+
+    Raises InvalidRequestError, in our own field names, with one FieldProblem for each thing that is wrong; none
+    repeats a value.
+    """
+    problems = [*_content_problems(content, rules=rules), *_variable_problems(content.variables)]
+    called_number = ""
+    try:
+        called_number = called_number_for(recipient_e164, prefixes=rules.prefixes)
+    except InvalidRequestError as error:
+        problems = [*error.problems, *problems]
+    if problems:
+        raise InvalidRequestError(*problems)
+    parameters = {
+        "calledShowNumber": content.show_number,
+        "calledNumber": called_number,
+        "type": TEMPLATE_TEXT,
+        "voiceMessageTemplateId": content.template_id,
+        "voiceMessageVar": "&".join(f"{name}={value}" for name, value in sorted(content.variables.items())),
+        "userDefinedTag": content.tag,
+        "playTimes": content.play_times,
+        "voiceVolume": content.volume,
+    }
+    given = {name: value for name, value in parameters.items() if value is not None}
+    return json.dumps(given, ensure_ascii=False, separators=(",", ":"))
+
+
+def called_number_for(e164: str, *, prefixes: tuple[str, ...]) -> str:
+    """The document's `calledNumber`, whose form it does not give.
+
+    A Chinese number is written as it is dialled there, without +86; any other one with 00 and its country code, and
+    only where `prefixes` lets it through. Raises InvalidRequestError about `to`.
+    """
+    try:
+        number = PhoneNumber(e164=e164)
+    except InvalidRequestError as error:
+        raise InvalidRequestError(*(FieldProblem("to", each.message, each.code) for each in error.problems)) from None
+    if not e164.startswith(prefixes):
+        message = "begins with a prefix that this service does not call"
+        raise InvalidRequestError(FieldProblem("to", message, "prefix_not_allowed"))
+    return chinese_national_form(number) if e164.startswith(CHINA) else "00" + e164.removeprefix("+")
+
+
+def is_call_body(body: str) -> bool:
+    """Whether this is a request as `compose_body` writes it, as far as it can be told without what it was made of."""
+    try:
+        parameters = json.loads(body)
+        body.encode("utf-8")
+    except (ValueError, RecursionError):
+        return False
+    if not isinstance(parameters, dict) or not parameters.keys() <= _FORMS.keys() or not parameters.keys() >= _REQUIRED:
+        return False
+    return all(_FORMS[name](value) for name, value in parameters.items())
+
+
+def _content_problems(content: CallContent, *, rules: CallRules) -> Iterator[FieldProblem]:
+    if not _TEMPLATE_ID.fullmatch(content.template_id):
+        yield FieldProblem("template_id", "must be 1 to 128 visible ASCII characters")
+    if content.play_times is not None and not (
+        _is_int(content.play_times) and 1 <= content.play_times <= rules.max_play_times
+    ):
+        yield FieldProblem("play_times", f"must be 1 to {rules.max_play_times}")
+    if content.volume is not None and not (_is_int(content.volume) and content.volume in _VOLUMES):
+        yield FieldProblem("volume", "must be -20 to 20")
+    if content.tag is not None:
+        if not 1 <= len(content.tag) <= rules.max_tag_length:
+            yield FieldProblem("tag", f"must be 1 to {rules.max_tag_length} characters")
+        if not content.tag.isprintable():
+            yield FieldProblem("tag", "holds a character that cannot be printed")
+    if content.show_number is not None and not _SHOW_NUMBER.fullmatch(content.show_number):
+        yield FieldProblem("show_number", "must be 3 to 20 digits")
+
+
+def _variable_problems(variables: Mapping[str, str]) -> Iterator[FieldProblem]:
+    """`&` and `=` separate the variables, and the document has no way to write them inside one."""
+    for name, value in variables.items():
+        # A name that is one may be shown; anything else a caller sent as a name may be a value in the wrong place.
+        shown = name.isidentifier() and len(name) <= _MAX_SHOWN_NAME_LENGTH
+        field = f"variables.{name}" if shown else "variables"
+        if not name or not name.isprintable() or " " in name or _SEPARATORS & set(name):
+            yield FieldProblem(field, "has a name that is empty or holds a space, &, = or what cannot be printed")
+        if _SEPARATORS & set(value):
+            yield FieldProblem(field, "must not hold & or =")
+        if not value.isprintable():
+            yield FieldProblem(field, "holds a character that cannot be printed")
+    if sum(len(name) + len(value) + 2 for name, value in variables.items()) > MAX_VARIABLES_LENGTH + 1:
+        yield FieldProblem("variables", f"are longer than {MAX_VARIABLES_LENGTH} characters in all", "too_long")
+
+
+def _is_int(value: object) -> bool:
+    return type(value) is int
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+_FORMS: Final[Mapping[str, Callable[[Any], bool]]] = {
+    "calledShowNumber": _is_text,
+    "calledNumber": lambda value: isinstance(value, str) and bool(_CALLED_NUMBER.fullmatch(value)),
+    "type": lambda value: _is_int(value) and value == TEMPLATE_TEXT,
+    "voiceMessageTemplateId": lambda value: isinstance(value, str) and value != "",
+    "voiceMessageVar": _is_text,
+    "userDefinedTag": _is_text,
+    "playTimes": lambda value: _is_int(value) and value >= 1,
+    "voiceVolume": lambda value: _is_int(value) and value in _VOLUMES,
+}
+_REQUIRED: Final = frozenset({"calledNumber", "type", "voiceMessageTemplateId", "voiceMessageVar"})

@@ -1,0 +1,90 @@
+"""What was decided about a request, and how a fault spoils that."""
+
+from dataclasses import dataclass, replace
+
+from sandbox.simulators.baidu_vms.config import SimulatorConfig
+from sandbox.simulators.baidu_vms.errors import Error
+from sandbox.simulators.baidu_vms.faults import Fault, FaultKind
+from sandbox.simulators.baidu_vms.records import Call
+from sandbox.simulators.outcomes import Outcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Success:
+    """The members of a 200's body."""
+
+    call_id: str
+    tag: str
+    date_create: str
+    show_number: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """An answer that is not the provider's own."""
+
+    http_status: int
+    body: str
+
+
+Answer = Success | Error | Page
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What was decided about a request, and what to do with its connection."""
+
+    answer: Answer | None
+    """Also when it never reaches the client; None when nothing was decided."""
+    outcome: Outcome = Outcome.ANSWERED
+    cause: str = ""
+    call: Call | None = None
+    """The call that was placed."""
+    fault: Fault | None = None
+    """What the called number does to the answer."""
+    wait_s: float = 0.0
+    """Seconds before the answer, or before the connection is closed without one."""
+
+    @property
+    def http_status(self) -> int | None:
+        """Return the status that was decided."""
+        match self.answer:
+            case Success():
+                return 200
+            case None:
+                return None
+            case _:
+                return self.answer.http_status
+
+
+def instead(fault: Fault, cause: str) -> Verdict:
+    """Return the verdict of a fault that keeps anything from being done."""
+    match fault.kind:
+        case FaultKind.ANSWER:
+            return Verdict(answer=fault.error, cause=cause)
+        case FaultKind.PAGE:
+            page = Page(http_status=fault.http_status, body=fault.body)
+            return Verdict(answer=page, outcome=Outcome.GARBAGE, cause=cause)
+        case _:
+            return Verdict(answer=None, outcome=Outcome.RESET, cause=cause)
+
+
+def spoilt(verdict: Verdict, fault: Fault, config: SimulatorConfig) -> Verdict:
+    """Return the normal verdict with its answer lost, late, another or unreadable."""
+    if verdict.outcome is Outcome.RESET:
+        return verdict
+    match fault.kind:
+        case FaultKind.ACCEPT_THEN_DROP:
+            return replace(verdict, outcome=Outcome.DROPPED)
+        case FaultKind.ACCEPT_THEN_HOLD:
+            wait_s = config.hold_open_s if fault.seconds is None else fault.seconds
+            return replace(verdict, outcome=Outcome.HELD, wait_s=wait_s)
+        case FaultKind.DELAY:
+            return replace(verdict, wait_s=config.slow_answer_s if fault.seconds is None else fault.seconds)
+        case FaultKind.CUT_ANSWER:
+            return replace(verdict, outcome=Outcome.CUT)
+        case FaultKind.ACCEPT_THEN_PAGE:
+            page = Page(http_status=fault.http_status, body=fault.body)
+            return replace(verdict, answer=page, outcome=Outcome.GARBAGE)
+        case _:
+            return replace(verdict, answer=fault.error)

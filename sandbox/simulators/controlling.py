@@ -1,0 +1,36 @@
+"""The control endpoint's plumbing: JSON requests from this machine, found in a table of routes."""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeVar
+
+from sandbox.simulators.readers import WrongJsonError
+
+PREFIX: Final = "/control/"
+
+Json = dict[str, Any]
+S = TypeVar("S")
+Route = Callable[[S, Mapping[str, str], Any], Json]
+"""Takes the simulator, the query and the decoded body; raises ValueError for a body it cannot use."""
+Routes = Mapping[tuple[str, str], Route[S]]
+"""Routes by HTTP method and path without the prefix."""
+
+
+def handle(
+    routes: Routes[S], simulator: S, *, method: str, path: str, query: Mapping[str, str], body: bytes
+) -> tuple[int, Json]:
+    """Return the HTTP status and the JSON answer to one control request; `path` is without the prefix."""
+    route = routes.get((method, path.rstrip("/")))
+    if route is None:
+        return 404, {"error": "no such control request", "routes": [f"{m} {PREFIX}{p}" for m, p in routes]}
+    try:
+        return 200, route(simulator, query, json.loads(body) if body else {})
+    except ValueError as problem:
+        return 400, {"error": str(problem)}
+
+
+def object_of(body: Any) -> Json:
+    """Return the body if it is an object, else raise WrongJsonError."""
+    if not isinstance(body, dict):
+        raise WrongJsonError("the body must be an object")
+    return body

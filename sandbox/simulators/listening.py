@@ -1,0 +1,47 @@
+"""A server's thread: from its start until nothing of it is left."""
+
+import threading
+from typing import Final
+
+from sandbox.simulators.connections import TrackedServer
+
+# serve_forever looks this often whether it should end.
+_POLL_S: Final = 0.02
+
+
+class Listener:
+    """Serves in a thread of its own between `start` and `stop`."""
+
+    def __init__(self) -> None:
+        self._server: TrackedServer | None = None
+        self._thread: threading.Thread | None = None
+
+    def start(self, server: TrackedServer) -> None:
+        """Accept connections of `server`, which listens already."""
+        self._server = server
+        self._thread = threading.Thread(
+            target=server.serve_forever, args=(_POLL_S,), name="simulator-accept", daemon=True
+        )
+        self._thread.start()
+
+    @property
+    def is_listening(self) -> bool:
+        """Return whether it was started and not stopped."""
+        return self._server is not None
+
+    def stop(self) -> None:
+        """Close every connection and join every thread."""
+        if self._server is None or self._thread is None:
+            return
+        self._server.shutdown()
+        self._thread.join()
+        self._server.close_and_join()
+        self._server = self._thread = None
+
+    @property
+    def origin(self) -> str:
+        """Return scheme, host and port. Raises RuntimeError when it is not listening."""
+        if self._server is None:
+            raise RuntimeError("the simulator is not running")
+        host, port = self._server.server_address[:2]
+        return f"http://{host!s}:{port}"
