@@ -132,7 +132,14 @@ def biztel(environment: Mapping[str, str], until: ExitStack, log: Log) -> Provid
 
     def connect(webhooks: str, webhook_token: str) -> None:
         address = f"{webhooks}/biztel/{webhook_token}/monitor_file_event"
-        simulator.provider.configure({"action_url": address + "?ID={ID}&TEL={TEL}&DATE={DATE}"})
+        # As README.md says to fill in the form.
+        simulator.provider.configure(
+            {
+                "action_url": address + "?ID={ID}&TEL={TEL}&DATE={DATE}",
+                "action_error_pattern": '/"result":"error"/',
+                "action_retries": 3,
+            }
+        )
 
     return replace(provider, url=simulator.url, connect=connect)
 
