@@ -27,8 +27,8 @@ from switchboard.storage.tallies import DynamoDbTallyStore
 from switchboard.usecases.fetch_recording import FetchPace, FetchRecording
 from switchboard.usecases.keep_bulk_file import KeepBulkFile
 
-# A request may leave so late for its slot and still keep the limit. Nothing but waiting lies between the two: more would
-# cost more of the rate, 10 requests being spread over one second and this.
+# A request may leave so late for its slot and still keep the limit. Nothing but waiting lies between the two, and more
+# would cost more of the rate: 10 requests are spread over one second and this.
 _JITTER: Final = timedelta(milliseconds=30)
 
 
