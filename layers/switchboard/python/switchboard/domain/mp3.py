@@ -81,8 +81,8 @@ class Mp3Meter:
         return _FIRST_LOOK_BYTES if self._kind is None else _FRAME_HEADER_BYTES
 
     def _run(self, data: bytes, at: int) -> int:
-        """Counts the frames from `at` on whose headers have been seen before, and says where they end: as `_look` would,
-        and much faster, since a file is thousands of frames with a handful of headers."""
+        """Counts the frames from `at` on whose headers have been seen before, and says where they end: as `_look`
+        would, and much faster, since a file is thousands of frames with a handful of headers."""
         known, last, samples = self._known, len(data) - _FRAME_HEADER_BYTES, 0
         if self._lost:
             return at
