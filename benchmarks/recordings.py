@@ -36,6 +36,8 @@ _FRAME: Final = b"\xff\xfb\x90\x00" + bytes(413)
 _BLOCK: Final = _FRAME * 512
 _PACE_S: Final = 60.0
 _LIMIT: Final = 10
+# What a deployment has by default, and what it may be set to where machines are quick.
+_JITTERS_MS: Final = (100, 30)
 
 
 class _Files(BaseHTTPRequestHandler):
@@ -167,17 +169,18 @@ def recording_rows() -> Iterator[Row]:
             baseline=f"{small:.0f} MiB",
             measured=f"{large - small:+.0f} MiB",
             aim="<= 16 MiB",
-            met=large <= 16 + 8,
+            met=large <= 16,
         )
-    rate = _paced()
-    yield Row(
-        what=f"requests a second under a limit of {_LIMIT}, {_PACE_S:g} virtual s",
-        ours=f"{rate:.2f}",
-        baseline=str(_LIMIT),
-        measured=f"{rate / _LIMIT:.0%}",
-        aim=">= 9.7",
-        met=rate >= 9.7,
-    )
+    for jitter_ms in _JITTERS_MS:
+        rate = _paced(jitter_ms)
+        yield Row(
+            what=f"requests a second of {_LIMIT}, {jitter_ms} ms for lateness",
+            ours=f"{rate:.2f}",
+            baseline=str(_LIMIT),
+            measured=f"{rate / _LIMIT:.0%}",
+            aim=">= 9.7",
+            met=rate >= 9.7,
+        )
 
 
 def _peak_mib(servers: _Servers, size: int) -> float:
@@ -205,14 +208,14 @@ def _most_kib() -> int:
     return int(line.split()[1])
 
 
-def _paced() -> float:
+def _paced(jitter_ms: int) -> float:
     """As many slots as the worker's gate gives out in virtual time."""
     clock = FixedClock()
     gate = PacedGate(
         lanes=InMemoryLaneStore(),
         lane="biztel#shared",
         worker="w",
-        limits=GateLimits(requests_per_s=_LIMIT, jitter=timedelta(milliseconds=30)),
+        limits=GateLimits(requests_per_s=_LIMIT, jitter=timedelta(milliseconds=jitter_ms)),
         clock=clock,
         version=lambda: "1",
     )

@@ -196,6 +196,7 @@ class FetchRecordingSettings(RecordingSettings):
     biztel_base_url: str
     biztel_secret_name: str
     biztel_requests_per_s: int
+    biztel_jitter_milliseconds: int
     biztel_in_flight_limit: int
     biztel_requests_per_month: int
     biztel_month_reserve: int

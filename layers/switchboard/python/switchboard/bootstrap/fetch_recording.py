@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
-from typing import Any, Final
+from typing import Any
 from uuid import uuid4
 
 from switchboard.bootstrap.parts import CLOCK, secret
@@ -26,10 +26,6 @@ from switchboard.storage.recording_queue import SqsRecordingQueue
 from switchboard.storage.tallies import DynamoDbTallyStore
 from switchboard.usecases.fetch_recording import FetchPace, FetchRecording
 from switchboard.usecases.keep_bulk_file import KeepBulkFile
-
-# A request may leave so late for its slot and still keep the limit. Nothing but waiting lies between the two, and more
-# would cost more of the rate: 10 requests are spread over one second and this.
-_JITTER: Final = timedelta(milliseconds=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +89,7 @@ def _fetch(settings: FetchRecordingSettings) -> FetchRecording:
             worker=_new_id(),
             limits=GateLimits(
                 requests_per_s=settings.biztel_requests_per_s,
-                jitter=_JITTER,
+                jitter=timedelta(milliseconds=settings.biztel_jitter_milliseconds),
                 in_flight=settings.biztel_in_flight_limit,
             ),
             clock=CLOCK,
