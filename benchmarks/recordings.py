@@ -29,7 +29,7 @@ from tests.fakes import FixedClock, InMemoryLaneStore
 MIB: Final = 2**20
 _SIZE: Final = 64 * MIB
 _SIZES: Final = (16 * MIB, 1024 * MIB)
-_ROUNDS: Final = 3
+_ROUNDS: Final = 6
 _CHUNK: Final = 64 * 1024
 # One frame of MPEG 1 layer III, 128 kbit/s at 44.1 kHz, 417 bytes; the file is nothing but such frames.
 _FRAME: Final = b"\xff\xfb\x90\x00" + bytes(413)
