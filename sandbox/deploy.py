@@ -71,11 +71,6 @@ def deploy(
     return _deployed(url)
 
 
-def template_parameters(template: Path) -> frozenset[str]:
-    """Return the names of the parameters that `template` takes. Raises SandboxError when it is missing."""
-    return frozenset(_source(template).get("Parameters", {}))
-
-
 def _source(template: Path) -> dict[str, Any]:
     if not template.exists():
         raise SandboxError(f"{template} is missing.")

@@ -31,8 +31,6 @@ class Provider:
     name: str
     """Also the secret's, below the stack's."""
     credentials: Mapping[str, str] = field(repr=False)
-    planned: bool = False
-    """Whether the template may still lack `parameter`: parameter, secret and callbacks are then left out."""
     connect: Callable[[str, str], None] = field(default=lambda _webhooks, _token: None, repr=False)
     """Told where webhooks are (`…/v1/webhooks`) and their token. Nothing is, where the server is somebody else's."""
 
@@ -122,7 +120,6 @@ def biztel(environment: Mapping[str, str], until: ExitStack, log: Log) -> Provid
         parameter="BiztelBaseUrl",
         name="biztel",
         credentials={"token": token},
-        planned=True,
     )
     if url:
         return provider
@@ -132,7 +129,14 @@ def biztel(environment: Mapping[str, str], until: ExitStack, log: Log) -> Provid
 
     def connect(webhooks: str, webhook_token: str) -> None:
         address = f"{webhooks}/biztel/{webhook_token}/monitor_file_event"
-        simulator.provider.configure({"action_url": address + "?ID={ID}&TEL={TEL}&DATE={DATE}"})
+        # As README.md says to fill in the form.
+        simulator.provider.configure(
+            {
+                "action_url": address + "?ID={ID}&TEL={TEL}&DATE={DATE}",
+                "action_error_pattern": '/"result":"error"/',
+                "action_retries": 3,
+            }
+        )
 
     return replace(provider, url=simulator.url, connect=connect)
 

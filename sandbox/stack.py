@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from sandbox import aws, providers
-from sandbox.deploy import STACK_NAME, deploy, template_parameters
+from sandbox.deploy import STACK_NAME, deploy
 from sandbox.emulator import REGION, Emulator
 from sandbox.endpoints import Endpoints
 from sandbox.instance import is_running, only_instance
@@ -67,9 +67,6 @@ def running_sandbox(
         with progress.step("Starting the provider simulators") as update:
             servers = providers.start_all(environment, until, log=places.simulators_log)
             update(", ".join(f"{server.title} {server.url}" for server in servers))
-        known = [
-            server for server in servers if not server.planned or server.parameter in template_parameters(TEMPLATE)
-        ]
         with progress.step("Deploying template.yaml") as update:
             deployed = deploy(
                 TEMPLATE,
@@ -77,7 +74,7 @@ def running_sandbox(
                 parameters={
                     **_PARAMETERS,
                     **{name: environment.get(variable) or "0" for name, variable in _RECIPIENT_LIMITS.items()},
-                    **{server.parameter: server.url for server in known},
+                    **{server.parameter: server.url for server in servers},
                 },
                 python=EMULATOR_PYTHON,
                 cache=SHARED_CACHE,
@@ -94,7 +91,7 @@ def running_sandbox(
             region=REGION,
         )
         put_secret(endpoints, "webhook-tokens", {"tokens": [webhook_token]})
-        for server in known:
+        for server in servers:
             put_secret(endpoints, server.name, server.credentials)
             server.connect(f"{endpoints.api_url}/v1/webhooks", webhook_token)
         endpoints.write(places.endpoints)

@@ -20,6 +20,8 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from moto import mock_aws
 
 from sandbox.simulators import baidu_vms
+from sandbox.simulators.biztel import BiztelSimulator
+from sandbox.simulators.biztel import SimulatorConfig as BiztelConfig
 from sandbox.simulators.mediasms.config import SimulatorConfig
 from sandbox.simulators.mediasms.simulator import MediaSmsSimulator
 from switchboard.edge import observability
@@ -38,6 +40,7 @@ USER: Final = "acme-user"
 PASSWORD: Final = "a-password-that-opens-nothing-real"
 ACCESS_KEY: Final = "anAccessKeyThatOpensNothingReal"
 SECRET_KEY: Final = "aSecretKeyThatOpensNothingReal"
+API_TOKEN: Final = "an-api-token-that-opens-nothing-real"
 TOKEN: Final = "a-webhook-token-that-opens-nothing-real"
 """The token in the sample events' paths."""
 
@@ -82,6 +85,9 @@ class _Context:
     def invoked_function_arn(self) -> str:
         return f"arn:aws:lambda:{REGION}:000000000000:function:{self.function_name}"
 
+    def get_remaining_time_in_millis(self) -> int:
+        return 900_000
+
 
 @dataclass(slots=True, kw_only=True)
 class Deployment:
@@ -90,6 +96,7 @@ class Deployment:
     references: Mapping[str, str]
     simulator: MediaSmsSimulator
     baidu_vms: baidu_vms.BaiduVmsSimulator
+    biztel: BiztelSimulator
     output: io.StringIO = field(default_factory=io.StringIO)
 
     def invoke(self, function: str, event: Event) -> Any:
@@ -119,9 +126,9 @@ class Deployment:
         """Everything in a table."""
         return cast("list[dict[str, Any]]", aws.dynamodb().scan(TableName=self.references[table])["Items"])
 
-    def objects(self, prefix: str = "") -> list[dict[str, Any]]:
-        """Everything in the quarantine bucket, decoded."""
-        bucket = self.references["QuarantineBucket"]
+    def objects(self, prefix: str = "", *, bucket: str = "QuarantineBucket") -> list[dict[str, Any]]:
+        """Everything in a bucket of JSON, decoded."""
+        bucket = self.references[bucket]
         found = aws.s3().list_objects_v2(Bucket=bucket, Prefix=prefix).get("Contents", [])
         return [json.load(aws.s3().get_object(Bucket=bucket, Key=each["Key"])["Body"]) for each in found]
 
@@ -146,9 +153,9 @@ class Deployment:
         for row in rows:
             aws.dynamodb().put_item(TableName=table, Item=row)
 
-    def lose_bucket(self) -> None:
-        """From now on the quarantine bucket does not answer. It has to be empty."""
-        aws.s3().delete_bucket(Bucket=self.references["QuarantineBucket"])
+    def lose_bucket(self, bucket: str = "QuarantineBucket") -> None:
+        """From now on the bucket does not answer. It has to be empty."""
+        aws.s3().delete_bucket(Bucket=self.references[bucket])
 
     def logged(self) -> list[dict[str, Any]]:
         """The lines that went to CloudWatch Logs, metrics among them."""
@@ -176,6 +183,7 @@ def deployed(**parameters: str) -> Iterator[Deployment]:
         mock_aws(),
         MediaSmsSimulator(config, reports_by_hand=True) as simulator,
         baidu_vms.BaiduVmsSimulator(keys, callbacks_by_hand=True) as baidu,
+        BiztelSimulator(BiztelConfig(token=API_TOKEN)) as biztel,
     ):
         for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL"):
             patch.delenv(name, raising=False)
@@ -187,8 +195,16 @@ def deployed(**parameters: str) -> Iterator[Deployment]:
         # What exists by now is not looked at when containers are thrown away: that makes it fast.
         gc.freeze()
         cold_start()
-        chosen = {**_USUAL, "MediaSmsBaseUrl": simulator.url, "BaiduVmsBaseUrl": baidu.url, **parameters}
-        deployment = Deployment(references={**chosen, **_resources()}, simulator=simulator, baidu_vms=baidu)
+        chosen = {
+            **_USUAL,
+            "MediaSmsBaseUrl": simulator.url,
+            "BaiduVmsBaseUrl": baidu.url,
+            "BiztelBaseUrl": biztel.url,
+            **parameters,
+        }
+        deployment = Deployment(
+            references={**chosen, **_resources()}, simulator=simulator, baidu_vms=baidu, biztel=biztel
+        )
         yield deployment
         cold_start()
         gc.unfreeze()
@@ -217,6 +233,7 @@ def _resources() -> dict[str, str]:
         aws.s3().create_bucket(Bucket=references[name], CreateBucketConfiguration={"LocationConstraint": REGION})
     values: Mapping[str, object] = {
         "MediaSmsSecret": {"user": USER, "password": PASSWORD},
+        "BiztelSecret": {"token": API_TOKEN},
         "WebhookTokensSecret": {"tokens": [TOKEN]},
         "BaiduVmsSecret": {"ak": ACCESS_KEY, "sk": SECRET_KEY},
     }

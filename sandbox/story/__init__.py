@@ -7,13 +7,17 @@ from typing import Final
 from rich.console import Console
 
 from sandbox.endpoints import Endpoints
-from sandbox.story import calls, messages
+from sandbox.story import calls, messages, recordings
 from sandbox.story.caller import Caller
 
 Chapter = Callable[[Caller, Console], None]
 
 # Each with the variable that, when set, puts another server in the place of the simulator whose numbers it plays with.
-CHAPTERS: Final[tuple[tuple[str, Chapter], ...]] = (("MEDIASMS_URL", messages.tell), ("BAIDU_VMS_URL", calls.tell))
+CHAPTERS: Final[tuple[tuple[str, Chapter], ...]] = (
+    ("MEDIASMS_URL", messages.tell),
+    ("BIZTEL_URL", recordings.tell),
+    ("BAIDU_VMS_URL", calls.tell),
+)
 
 
 def play(endpoints: Endpoints, *, console: Console | None = None) -> None:

@@ -6,6 +6,15 @@ from tests.fakes.gates import OpenGate, ScriptedGate
 from tests.fakes.limits import InMemoryTallyStore, NoLimits
 from tests.fakes.messages import InMemoryMessageStore, InMemoryOrderStore, StoredOrder
 from tests.fakes.provider import Ending, ScriptedProvider, provider_error
+from tests.fakes.recordings import (
+    CountingQuota,
+    InMemoryJobStore,
+    InMemoryRecordingFiles,
+    InMemoryRecordingQueue,
+    InMemoryRecordingStore,
+    ScriptedSource,
+    WholeDownload,
+)
 from tests.fakes.status import FixedQueueReader, InMemoryLaneReader, InMemoryObligationReader
 from tests.fakes.stores import InMemoryCallbackVault, InMemoryLaneStore, InMemoryOutbox
 from tests.fakes.time import START, CountingIds, FixedClock
@@ -15,16 +24,21 @@ __all__ = [
     "START",
     "Answer",
     "CountingIds",
+    "CountingQuota",
     "Ending",
     "FixedClock",
     "FixedQueueReader",
     "InMemoryCallbackVault",
+    "InMemoryJobStore",
     "InMemoryLaneReader",
     "InMemoryLaneStore",
     "InMemoryMessageStore",
     "InMemoryObligationReader",
     "InMemoryOrderStore",
     "InMemoryOutbox",
+    "InMemoryRecordingFiles",
+    "InMemoryRecordingQueue",
+    "InMemoryRecordingStore",
     "InMemoryTallyStore",
     "InMemoryVerificationStore",
     "InMemoryVoiceCallStore",
@@ -32,7 +46,9 @@ __all__ = [
     "OpenGate",
     "ScriptedGate",
     "ScriptedProvider",
+    "ScriptedSource",
     "StoredOrder",
+    "WholeDownload",
     "down",
     "flaky",
     "provider_error",

@@ -19,6 +19,16 @@ from tests.translated_template import (
 
 FUNCTIONS: Final = sorted(function_folders())
 SENDERS: Final = {"SendSms", "SendQueuedSms", "StartVerification"}
+PREFIXES: Final = {
+    json.dumps({"Fn::Sub": f"${{{bucket}.Arn}}/{prefix}/*"})
+    for bucket, prefix in (
+        ("QuarantineBucket", "held"),
+        ("QuarantineBucket", "quarantine"),
+        ("JobsBucket", "jobs"),
+        ("JobsBucket", "bulk"),
+        ("RecordingsBucket", "recordings"),
+    )
+}
 LAMBDAS_OWN_POLICIES: Final = {
     "arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole",
     "arn:aws:iam::aws:policy/service-role/AWSLambdaVPCAccessExecutionRole",
@@ -39,9 +49,7 @@ def test_no_place_in_a_statement_is_wider_than_a_prefix_of_one_bucket() -> None:
     for role, statement in statements():
         for place in as_list(statement["Resource"]):
             text = json.dumps(place)
-            assert "*" not in text or re.fullmatch(
-                r'\{"Fn::Sub": "\$\{QuarantineBucket\.Arn\}/(held|quarantine)/\*"\}', text
-            ), role
+            assert "*" not in text or text in PREFIXES, role
 
 
 def test_managed_policies_are_only_those_that_lambda_itself_needs() -> None:
@@ -77,8 +85,14 @@ def test_each_secret_is_read_by_those_who_need_it_and_by_nobody_else() -> None:
     names = {name: properties["Name"]["Fn::Sub"] for name, properties in secrets.items()}
     assert readers == {
         names["MediaSmsSecret"]: SENDERS,
-        names["WebhookTokensSecret"]: {"MediasmsDeliveryWebhook", "MediasmsIvrWebhook", "BaiduVmsWebhook"},
+        names["WebhookTokensSecret"]: {
+            "MediasmsDeliveryWebhook",
+            "MediasmsIvrWebhook",
+            "BaiduVmsWebhook",
+            "BiztelCallActionWebhook",
+        },
         names["BaiduVmsSecret"]: {"PlaceCall"},
+        names["BiztelSecret"]: {"FetchRecording"},
     }
 
 
@@ -89,10 +103,24 @@ def test_a_webhook_can_write_facts_and_read_nothing_of_any_message(webhook: str)
     assert actions == {"dynamodb:UpdateItem", "s3:PutObject", "secretsmanager:GetSecretValue"}
 
 
+def test_the_call_actions_webhook_can_add_jobs_and_read_nothing() -> None:
+    actions = {action for each in statements_of("BiztelCallActionWebhook") for action in as_list(each["Action"])}
+
+    assert actions == {"s3:PutObject", "secretsmanager:GetSecretValue"}
+
+
 def test_the_query_function_can_change_nothing() -> None:
     actions = {action for each in statements_of("Query") for action in as_list(each["Action"])}
 
     assert actions <= {"dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query"}
+
+
+def test_whoever_shows_recordings_can_read_files_and_whoever_corrects_them_can_add_facts() -> None:
+    shown = {action for each in statements_of("QueryRecordings") for action in as_list(each["Action"])}
+    corrected = {action for each in statements_of("CorrectRecordingRoles") for action in as_list(each["Action"])}
+
+    assert shown <= {"dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query", "s3:GetObject"}
+    assert corrected == {"dynamodb:UpdateItem", "s3:GetObject"}
 
 
 def test_the_status_function_can_change_nothing_and_read_no_message() -> None:

@@ -41,6 +41,17 @@ def test_what_is_held_for_the_sweep_never_expires_before_it_is_released() -> Non
     assert [each["Prefix"] for each in rules if "ExpirationInDays" in each] == ["quarantine/"]
 
 
+@pytest.mark.parametrize("name", ["JobsBucket", "RecordingsBucket"])
+def test_what_was_overwritten_or_deleted_by_mistake_can_be_had_again_for_a_while(name: str) -> None:
+    bucket = resources_of("AWS::S3::Bucket")[name]
+    [rule] = bucket["LifecycleConfiguration"]["Rules"]
+
+    assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}
+    assert rule["NoncurrentVersionExpiration"]["NoncurrentDays"] >= 1
+    assert rule["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
+    assert set(references_in(rule["ExpirationInDays"])) <= {"JobRetentionDays", "RecordingRetentionDays"}
+
+
 @pytest.mark.parametrize("name", sorted(resources_of("AWS::DynamoDB::Table")))
 def test_a_table_outlives_its_stack_and_can_be_restored(name: str) -> None:
     resource = translated()["Resources"][name]

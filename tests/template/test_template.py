@@ -21,12 +21,15 @@ from tests.translated_template import (
     references_in,
     resources_of,
     source,
+    statements_of,
     translated,
 )
 
 POWERTOOLS: Final = {"POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE", "POWERTOOLS_LOG_LEVEL"}
 FUNCTIONS: Final = sorted(function_folders())
-SENDERS: Final = {"SendSms", "SendQueuedSms", "StartVerification", "PlaceCall"}
+SENDERS: Final = {"SendSms", "SendQueuedSms", "StartVerification", "PlaceCall", "FetchRecording"}
+RECORDINGS: Final = {"BiztelCallActionWebhook", "QueryRecordings", "CorrectRecordingRoles"}
+"""What of the recordings is behind the gateway."""
 SETTINGS: Final = {
     name.removesuffix("Settings").lower(): each for name, each in vars(config).items() if name.endswith("Settings")
 }
@@ -87,15 +90,46 @@ def test_a_batch_is_not_delivered_again_while_it_is_still_worked_on() -> None:
 
 def test_poison_ends_in_a_queue_that_keeps_it_longest_and_is_watched() -> None:
     queues = resources_of("AWS::SQS::Queue")
-    [dead] = {
+    graves = {
         each["RedrivePolicy"]["deadLetterTargetArn"]["Fn::GetAtt"][0]
         for each in queues.values()
         if "RedrivePolicy" in each
     }
 
-    assert queues[dead]["MessageRetentionPeriod"] == 1_209_600
+    assert len(graves) == 2
     watched = [json.dumps(each["Dimensions"]) for each in resources_of("AWS::CloudWatch::Alarm").values()]
-    assert any(f'"{dead}"' in each for each in watched)
+    for dead in graves:
+        assert queues[dead]["MessageRetentionPeriod"] == 1_209_600
+        assert any(f'"{dead}"' in each for each in watched)
+
+
+def test_what_the_worker_writes_starts_nothing() -> None:
+    """The one bucket that starts anything takes nothing from whom it starts. (I23)"""
+    buckets = resources_of("AWS::S3::Bucket")
+    starting = {name for name, each in buckets.items() if "NotificationConfiguration" in each}
+    written = {
+        name
+        for each in statements_of("FetchRecording")
+        if "s3:PutObject" in as_list(each["Action"])
+        for name in references_in(each["Resource"])
+    }
+
+    assert starting == {"JobsBucket"}
+    assert written == {"RecordingsBucket", "QuarantineBucket"}
+
+
+def test_the_jobs_bucket_tells_the_queue_that_takes_news_from_it_alone() -> None:
+    bucket = resources_of("AWS::S3::Bucket")["JobsBucket"]
+    [policy] = resources_of("AWS::SQS::QueuePolicy").values()
+    [statement] = policy["PolicyDocument"]["Statement"]
+
+    told = bucket["NotificationConfiguration"]["QueueConfigurations"]
+    assert {each["Filter"]["S3Key"]["Rules"][0]["Value"] for each in told} == {"jobs/", "bulk/"}
+    assert {json.dumps(each["Queue"]) for each in told} == {json.dumps({"Fn::GetAtt": ["RecordingQueue", "Arn"]})}
+    name = bucket["BucketName"]["Fn::Sub"]
+    source = statement["Condition"]["ArnEquals"]["aws:SourceArn"]["Fn::Sub"]
+    assert source == f"arn:${{AWS::Partition}}:s3:::{name}"
+    assert statement["Resource"] == {"Fn::GetAtt": ["RecordingQueue", "Arn"]}
 
 
 def test_queues_are_encrypted() -> None:
@@ -119,6 +153,7 @@ def test_every_function_behind_the_gateway_ends_before_the_gateway_does() -> Non
         "MediasmsIvrWebhook",
         "PlaceCall",
         "BaiduVmsWebhook",
+        *RECORDINGS,
     }
     assert all(function(name)["Timeout"] < 29 for name in behind)
 

@@ -70,6 +70,11 @@ def test_the_domain_needs_the_standard_library_and_itself(path: Path) -> None:
             },
         ),
         ("check_verification", {"switchboard.providers.transport", "switchboard.providers.mediasms.client"}),
+        (
+            "biztel_call_action_webhook",
+            {"pydantic", "switchboard.providers.transport", "switchboard.edge.sms_api", "boto3.dynamodb"},
+        ),
+        ("query_recordings", {"pydantic", "switchboard.providers.transport", "switchboard.providers.biztel.client"}),
         ("query", {"switchboard.providers.transport", "switchboard.providers.mediasms.client"}),
         ("query_status", {"pydantic", "switchboard.providers.transport", "switchboard.providers.mediasms.client"}),
         ("sweep_overdue", {"pydantic", "switchboard.providers.transport", "switchboard.providers.mediasms.client"}),

@@ -45,14 +45,19 @@ _NAMES = st.one_of(
             "until",
             "limit",
             "cursor",
+            "tel",
+            "from",
             "smsid",
             "SMSID",
             "status",
             "mobilenumber",
+            "ID",
         ]
     ),
     st.sampled_from(["callId", "result", "variables", "play_times", "volume", "tag", "show_number"]),
-    st.sampled_from(["text", "template_id", "text_au", "sender", "carrier", "not_after", "dry_run", "authcode"]),
+    st.sampled_from(
+        ["left", "right", "text", "template_id", "text_au", "sender", "carrier", "not_after", "dry_run", "authcode"]
+    ),
 )
 _VALUES = st.one_of(
     any_text(max_size=60),
@@ -161,6 +166,22 @@ def test_any_request_for_the_status(stack: Deployment, event: Event) -> None:
     assert_is_answered(stack, "query_status", event)
 
 
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(event=requests("query_recordings"))
+@example(event=load_event("query_recordings", "one", pathParameters={"recording_id": "x" * 8_000}))
+@example(event={})
+def test_any_request_for_recordings(stack: Deployment, event: Event) -> None:
+    assert_is_answered(stack, "query_recordings", event)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(event=requests("correct_recording_roles"))
+@example(event=with_body("correct_recording_roles", b'{"left": {"a": []}, "right": 1e999}', case="swapped"))
+@example(event={})
+def test_any_correction(stack: Deployment, event: Event) -> None:
+    assert_is_answered(stack, "correct_recording_roles", event)
+
+
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(event=requests("mediasms_delivery_webhook"))
 @example(event=with_body("mediasms_delivery_webhook", b"\x80" * 10_000_000, case="post_json"))
@@ -217,3 +238,18 @@ def test_any_request_to_call(stack: Deployment, event: Event) -> None:
 @example(event={})
 def test_any_call_result(stack: Deployment, event: Event) -> None:
     assert_is_answered(stack, "baidu_vms_webhook", event)
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@given(event=requests("biztel_call_action_webhook"))
+@example(event=with_body("biztel_call_action_webhook", b"\x80" * 10_000_000, case="post_json"))
+@example(event=with_body("biztel_call_action_webhook", b'{"ID": "a", "TEL": "\\ud83d"}', case="post_json"))
+@example(event=with_body("biztel_call_action_webhook", b"ID=%00&TEL=%ZZ", case="post_form"))
+@example(event=load_event("biztel_call_action_webhook", "get_query", pathParameters={"token": None}))
+@example(event={})
+def test_any_call_action(stack: Deployment, event: Event) -> None:
+    answer = stack.http("biztel_call_action_webhook", event)
+
+    assert answer.status < 500, answer.body
+    assert answer.json["result"] == ("accepted" if answer.status == 200 else "error")
+    assert ('"result":"error"' in answer.body) == (answer.status >= 400)

@@ -54,7 +54,7 @@ def test_a_401_shows_in_the_count(stack: Deployment) -> None:
 
 
 def test_queues_show_how_full_they_are(stack: Deployment) -> None:
-    for queue, entries in (("OutboxQueue", 2), ("BulkQueue", 3), ("OutboxDeadLetterQueue", 1)):
+    for queue, entries in (("OutboxQueue", 2), ("BulkQueue", 3), ("OutboxDeadLetterQueue", 1), ("RecordingQueue", 4)):
         for _ in range(entries):
             aws.sqs().send_message(QueueUrl=stack.references[queue], MessageBody='{"smsid": "order1"}')
 
@@ -64,6 +64,8 @@ def test_queues_show_how_full_they_are(stack: Deployment) -> None:
         "outbox": 2,
         "bulk": 3,
         "outbox_dead_letters": 1,
+        "recordings": 4,
+        "recording_dead_letters": 0,
     }
 
 
@@ -77,7 +79,7 @@ def test_the_month_of_a_new_stack_is_unused(stack: Deployment) -> None:
     ("table", "missing"),
     [
         ("StateTable", ["oldest_obligation"]),
-        ("LimitsTable", ["providers.mediasms", "providers.baidu_vms", "month_quotas.biztel"]),
+        ("LimitsTable", ["providers.mediasms", "providers.baidu_vms", "providers.biztel", "month_quotas.biztel"]),
     ],
 )
 def test_a_lost_table_leaves_the_rest_of_the_page(stack: Deployment, table: str, missing: list[str]) -> None:

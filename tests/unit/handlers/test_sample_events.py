@@ -127,6 +127,32 @@ HTTP_ANSWERS: Final[dict[str, dict[str, tuple[int, str | None]]]] = {
         **dict.fromkeys(cases_of("baidu_vms_webhook"), (200, None)),
         "wrong_token": (403, "forbidden"),
     },
+    "query_recordings": {
+        "one": (200, None),
+        "list": (200, None),
+        "list_with_filters": (200, None),
+        "withheld_number": (200, None),
+        "unknown_recording": (404, "not_found"),
+        "impossible_id": (404, "not_found"),
+        "bad_filters": (422, "invalid_request"),
+        "unknown_parameter": (422, "invalid_request"),
+        "foreign_cursor": (422, "invalid_request"),
+        "no_api_key": (403, "forbidden"),
+    },
+    "correct_recording_roles": {
+        "swapped": (200, None),
+        "unknown_recording": (404, "not_found"),
+        "twice_the_same": (422, "invalid_request"),
+        "unknown_role": (422, "invalid_request"),
+        "broken_json": (400, "malformed_request"),
+        "no_api_key": (403, "forbidden"),
+    },
+    "biztel_call_action_webhook": {
+        **dict.fromkeys(cases_of("biztel_call_action_webhook"), (200, None)),
+        # BIZTEL looks for its own pattern: tests/unit/handlers/test_biztel_call_action_webhook.py reads these.
+        **dict.fromkeys(("no_id", "unusable_id", "unexpanded_id", "two_ids"), (400, None)),
+        "wrong_token": (403, "forbidden"),
+    },
 }
 """Status and problem code of every case that comes through API Gateway."""
 
@@ -134,6 +160,10 @@ FAILED_ENTRIES: Final[dict[str, list[int]]] = {
     "one": [],
     "unknown_smsid": [],
     "with_a_poisonous_entry": [2, 4, 5],
+}
+FAILED_RECORDINGS: Final[dict[str, list[int]]] = {
+    **{case: [] for case in cases_of("fetch_recording")},
+    "with_poisonous_entries": [1, 2, 3, 4],
 }
 """The entries of a batch that are to be delivered again, by position from 1."""
 
@@ -143,7 +173,8 @@ HTTP_CASES: Final = [(function, case) for function in HTTP_ANSWERS for case in c
 def test_every_function_has_sample_events_and_every_event_is_expected_here() -> None:
     assert {path.name for path in EVENTS.iterdir()} == set(function_folders().values())
     expected = {name: set(cases) for name, cases in HTTP_ANSWERS.items()}
-    expected |= {"send_queued_sms": set(FAILED_ENTRIES), "sweep_overdue": {"schedule"}, "watch_limits": {"schedule"}}
+    expected |= {"send_queued_sms": set(FAILED_ENTRIES), "fetch_recording": set(FAILED_RECORDINGS)}
+    expected |= {"sweep_overdue": {"schedule"}, "watch_limits": {"schedule"}}
     assert {path.name: set(cases_of(path.name)) for path in EVENTS.iterdir()} == expected
 
 
@@ -151,6 +182,9 @@ def test_every_function_has_sample_events_and_every_event_is_expected_here() -> 
 def test_each_request_gets_the_answer_that_the_contract_gives_it(stack: Deployment, function: str, case: str) -> None:
     if function == "query":
         stack.http("send_sms", load_event("send_sms", "japanese_text"))
+    if "recording" in function:
+        stack.http("biztel_call_action_webhook", load_event("biztel_call_action_webhook", "get_query"))
+        stack.invoke("fetch_recording", load_event("fetch_recording", "job"))
 
     answer = stack.http(function, load_event(function, case))
 
@@ -169,11 +203,23 @@ def test_each_batch_names_exactly_the_entries_that_failed(stack: Deployment, cas
     assert answer == {"batchItemFailures": [{"itemIdentifier": each} for each in failed]}
 
 
+@pytest.mark.parametrize("case", cases_of("fetch_recording"))
+def test_each_batch_of_recordings_names_exactly_the_entries_that_failed(stack: Deployment, case: str) -> None:
+    event = load_event("fetch_recording", case)
+
+    answer = stack.invoke("fetch_recording", event)
+
+    failed = [event["Records"][position - 1]["messageId"] for position in FAILED_RECORDINGS[case]]
+    assert answer == {"batchItemFailures": [{"itemIdentifier": each} for each in failed]}
+
+
 def test_the_schedule_finds_nothing_overdue_in_a_new_stack(stack: Deployment) -> None:
     assert stack.invoke("sweep_overdue", load_event("sweep_overdue", "schedule")) == {}
 
 
-@pytest.mark.parametrize("function", [*HTTP_ANSWERS, "send_queued_sms", "sweep_overdue", "watch_limits"])
+@pytest.mark.parametrize(
+    "function", [*HTTP_ANSWERS, "send_queued_sms", "fetch_recording", "sweep_overdue", "watch_limits"]
+)
 def test_every_line_that_a_function_writes_is_json(stack: Deployment, function: str) -> None:
     for case in cases_of(function):
         stack.invoke(function, load_event(function, case))

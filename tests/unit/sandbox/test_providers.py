@@ -50,10 +50,3 @@ def test_another_server_is_taken_as_named_and_needs_its_keys(tmp_path: Path) -> 
         baidu = started({**environment, "BAIDU_VMS_SK": "b"}, until, tmp_path)["baidu_vms"]
 
     assert baidu.url == "http://127.0.0.1:9"
-
-
-def test_only_biztel_may_be_missing_from_the_template(tmp_path: Path) -> None:
-    with ExitStack() as until:
-        servers = started({}, until, tmp_path)
-
-    assert [name for name, server in servers.items() if server.planned] == ["biztel"]

@@ -157,6 +157,10 @@ class StatusSettings(StateSettings, OutboxSettings):
     baidu_vms_concurrency: int
     biztel_requests_per_month: int
     biztel_month_reserve: int
+    biztel_requests_per_s: int
+    biztel_in_flight_limit: int
+    recording_queue_url: str
+    recording_dead_letter_queue_url: str
 
 
 class QueryStatusSettings(StatusSettings):
@@ -171,6 +175,62 @@ class SweepOverdueSettings(StateSettings, OutboxSettings):
     """`functions/sweep_overdue`."""
 
     quarantine_bucket: str
+    recording_queue_url: str
+    recording_retention_days: int
+
+
+class RecordingSettings(StateSettings):
+    """Whoever reads or writes recordings: where they are, what is wanted of them, and how long to wait for it."""
+
+    recordings_bucket: str
+    recording_retention_days: int
+    biztel_channels: tuple[str, ...]
+    biztel_monaural_instead: bool
+    biztel_split_days: float
+    biztel_margin_hours: float
+    biztel_not_found_minutes: float
+
+    @property
+    def recording_retention(self) -> timedelta:
+        return timedelta(days=self.recording_retention_days)
+
+
+class BiztelCallActionWebhookSettings(StateSettings):
+    """`functions/biztel_call_action_webhook`."""
+
+    jobs_bucket: str
+    webhook_tokens_secret_name: str
+
+
+class FetchRecordingSettings(RecordingSettings):
+    """`functions/fetch_recording`."""
+
+    jobs_bucket: str
+    quarantine_bucket: str
+    recording_queue_url: str
+    limits_table: str
+    egress_address: str
+    biztel_base_url: str
+    biztel_secret_name: str
+    biztel_requests_per_s: int
+    biztel_jitter_milliseconds: int
+    biztel_in_flight_limit: int
+    biztel_requests_per_month: int
+    biztel_month_reserve: int
+    biztel_download_s: float
+    biztel_silence_s: float
+    biztel_require_length: bool
+    allow_plain_http: bool
+
+
+class QueryRecordingsSettings(RecordingSettings):
+    """`functions/query_recordings`."""
+
+    recording_url_minutes: float
+
+
+class CorrectRecordingRolesSettings(QueryRecordingsSettings):
+    """`functions/correct_recording_roles`."""
 
 
 class CallbackNameSettings(Settings):

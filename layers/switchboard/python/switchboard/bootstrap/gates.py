@@ -33,11 +33,13 @@ def mediasms_limits(*, requests_per_s: int, jitter: timedelta, in_flight: int, p
     )
 
 
-def biztel_limits(*, requests_per_s: int, in_flight: int = 4) -> GateLimits:
+def biztel_limits(
+    *, requests_per_s: int, in_flight: int = 4, jitter: timedelta = timedelta(milliseconds=100)
+) -> GateLimits:
     """10 requests a second, 1 before version 3.6.0. A whole answer may take as long as a download's first bytes."""
     return GateLimits(
         requests_per_s=requests_per_s,
-        jitter=timedelta(milliseconds=100),
+        jitter=jitter,
         in_flight=in_flight,
         streak_limit=_STREAK_LIMIT,
         streak_ceiling=_STREAK_CEILING,

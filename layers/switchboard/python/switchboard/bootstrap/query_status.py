@@ -7,7 +7,7 @@ from datetime import timedelta
 from functools import cache, partial
 from typing import Final
 
-from switchboard.bootstrap.gates import baidu_limits, mediasms_limits
+from switchboard.bootstrap.gates import baidu_limits, biztel_limits, mediasms_limits
 from switchboard.bootstrap.parts import CLOCK
 from switchboard.config import QueryStatusSettings, StatusSettings
 from switchboard.guard.limits import GateLimits
@@ -20,7 +20,7 @@ from switchboard.storage.tallies import DynamoDbTallyStore
 from switchboard.usecases.query_status import QueryStatus, WatchedLane
 
 # Every kind of order whose silence the sweep decides (storage/messages.py and its like).
-_KINDS: Final = ("sms", "verification", "call")
+_KINDS: Final = ("sms", "verification", "call", "recording")
 
 
 @cache
@@ -37,6 +37,8 @@ def query_status(settings: StatusSettings) -> QueryStatus:
         "outbox": settings.outbox_queue_url,
         "bulk": settings.bulk_queue_url,
         "outbox_dead_letters": settings.outbox_dead_letter_queue_url,
+        "recordings": settings.recording_queue_url,
+        "recording_dead_letters": settings.recording_dead_letter_queue_url,
     }
     return QueryStatus(
         lanes=_lanes(settings),
@@ -66,6 +68,9 @@ def _lanes(settings: StatusSettings) -> Sequence[WatchedLane]:
         ),
         "baidu_vms": baidu_limits(
             in_flight=settings.baidu_vms_concurrency, requests_per_s=settings.baidu_vms_requests_per_s
+        ),
+        "biztel": biztel_limits(
+            requests_per_s=settings.biztel_requests_per_s, in_flight=settings.biztel_in_flight_limit
         ),
     }
     return [

@@ -14,9 +14,12 @@ from switchboard.domain import verifications
 from switchboard.domain.messages import next_due
 from switchboard.storage import aws
 from switchboard.storage.calls import DynamoDbCallStore, DynamoDbCodeStore
+from switchboard.storage.recording_queue import SqsRecordingQueue
+from switchboard.storage.recordings import DynamoDbRecordingStore
 from switchboard.storage.vault import S3CallbackVault
 from switchboard.usecases.record_ivr_notice import RecordIvrNotice
 from switchboard.usecases.settle_overdue import SettleOverdue
+from switchboard.usecases.settle_recordings import SettleRecordings
 from switchboard.usecases.sweep_overdue import SweepOverdue
 
 
@@ -47,6 +50,16 @@ def application() -> SweepOverdue:
                 look_again_after=times.requeue_after_queued,
             ),
             settle_calls(settings),
+            SettleRecordings(
+                recordings=DynamoDbRecordingStore(
+                    client=aws.dynamodb(timeout_s=settings.store_timeout_s),
+                    table=settings.state_table,
+                    retention=timedelta(days=settings.recording_retention_days),
+                ),
+                queue=SqsRecordingQueue(client=aws.sqs, queue_url=settings.recording_queue_url),
+                clock=CLOCK,
+                look_again_after=times.requeue_after_queued,
+            ),
         ],
         codes=DynamoDbCodeStore(client=dynamodb, table=settings.state_table, retention=settings.retention),
         notices=RecordIvrNotice(

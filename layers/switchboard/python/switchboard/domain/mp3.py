@@ -47,6 +47,7 @@ class Mp3Meter:
         self._kind: tuple[int, int] | None = None
         self._lost = 0
         self._samples = 0
+        self._known: dict[bytes, tuple[int, int]] = {}
 
     def feed(self, chunk: bytes) -> None:
         """The file's next bytes."""
@@ -57,7 +58,7 @@ class Mp3Meter:
             return
         data, at = self._kept + chunk, 0
         while True:
-            at, self._skip = at + self._skip, 0
+            at, self._skip = self._run(data, at + self._skip), 0
             if at > len(data):
                 self._kept, self._skip = b"", at - len(data)
                 return
@@ -79,6 +80,21 @@ class Mp3Meter:
             return _TAG_HEADER_BYTES
         return _FIRST_LOOK_BYTES if self._kind is None else _FRAME_HEADER_BYTES
 
+    def _run(self, data: bytes, at: int) -> int:
+        """Counts the frames from `at` on whose headers have been seen before, and says where they end: as `_look`
+        would, and much faster, since a file is thousands of frames with a handful of headers."""
+        known, last, samples = self._known, len(data) - _FRAME_HEADER_BYTES, 0
+        if self._lost:
+            return at
+        while at <= last:
+            step = known.get(data[at : at + _FRAME_HEADER_BYTES])
+            if step is None:
+                break
+            at += step[0]
+            samples += step[1]
+        self._samples += samples
+        return at
+
     def _look(self, data: bytes, at: int) -> int:
         """Looks at what begins at `at`, and says where to go on."""
         if not self._begun:
@@ -96,6 +112,7 @@ class Mp3Meter:
         notes = self._kind is None and any(name in data[at : at + _FIRST_LOOK_BYTES] for name in _NOTES)
         self._kind, self._lost, self._skip = frame.kind, 0, frame.length
         self._samples += 0 if notes else frame.samples
+        self._known[data[at : at + _FRAME_HEADER_BYTES]] = (frame.length, frame.samples)
         return at
 
 

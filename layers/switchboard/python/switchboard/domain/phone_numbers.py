@@ -188,3 +188,11 @@ def _require_japanese(national: str, *, field: str) -> NumberKind:
 
 def _refused(field: str, code: str, message: str) -> InvalidRequestError:
     return InvalidRequestError(FieldProblem(field=field, message=message, code=code))
+
+
+def canonical_tel(tel: str) -> str:
+    """E.164 where it is a telephone number; else as it is: an extension, masked digits, `anonymous`, nothing."""
+    try:
+        return parse_phone_number(tel).e164
+    except InvalidRequestError:
+        return tel

@@ -103,16 +103,20 @@ class FetchEnd(StrEnum):
     FORBIDDEN = "forbidden"
     REFUSED = "refused"
     FAILED = "failed"
+    MONTH_SPENT = "month_spent"
+    """It was not asked for: the provider's month will not do, and the channel will be gone before the next one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Announcement:
-    """That such a notice came, and when it came first."""
+    """That such a notice came, and when it came first. With `by_file` no notice came but a file itself, so that there
+    is nothing to be asked for."""
 
     tel: str
     date: str
     called_at: datetime | None
     at: datetime
+    by_file: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,8 +202,7 @@ class Recording:
         """The recording with one fact more. The same fact again changes nothing; the same announcement at another
         time counts as it first came."""
         if isinstance(fact, Announcement):
-            said = (fact.tel, fact.date, fact.called_at)
-            same = {each for each in self.announcements if (each.tel, each.date, each.called_at) == said}
+            same = {each for each in self.announcements if replace(each, at=fact.at) == fact}
             first = min(same | {fact}, key=lambda each: each.at)
             return replace(self, announcements=(self.announcements - same) | {first})
         if isinstance(fact, FetchAttempt):
@@ -432,6 +435,7 @@ def _under_way(begun: Mapping[str, datetime], ended: Collection[FetchOutcome]) -
 
 def _given_up(ended: Collection[FetchOutcome], *, not_found_until: datetime) -> bool:
     return any(
-        each.end is FetchEnd.REFUSED or (each.end is FetchEnd.NOT_FOUND and each.at >= not_found_until)
+        each.end in (FetchEnd.REFUSED, FetchEnd.MONTH_SPENT)
+        or (each.end is FetchEnd.NOT_FOUND and each.at >= not_found_until)
         for each in ended
     )

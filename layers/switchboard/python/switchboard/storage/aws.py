@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _CONNECT_TIMEOUT_S = 1.0
 _USUAL_TIMEOUT_S = 2.0
 _USUAL_TRIES = 2
+_FILE_TIMEOUT_S = 15.0
 
 
 @cache
@@ -45,8 +46,26 @@ def dynamodb(*, timeout_s: float = _USUAL_TIMEOUT_S) -> DynamoDBClient:
     return cast("DynamoDBClient", _client("dynamodb", timeout_s=timeout_s, tries=1))
 
 
-def s3() -> S3Client:
-    return cast("S3Client", _client("s3"))
+def s3(*, timeout_s: float = _USUAL_TIMEOUT_S) -> S3Client:
+    return cast("S3Client", _client("s3", timeout_s=timeout_s))
+
+
+def s3_files() -> S3Client:
+    """For files: a part may take a while, and is not copied only to be summed up once more."""
+    return cast("S3Client", _file_client())
+
+
+@cache
+def _file_client() -> Any:
+    config = Config(
+        connect_timeout=_CONNECT_TIMEOUT_S,
+        read_timeout=_FILE_TIMEOUT_S,
+        retries={"mode": "standard", "total_max_attempts": _USUAL_TRIES},
+        signature_version="s3v4",
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
+    )
+    return cast("Any", _session()).client("s3", config=config)
 
 
 def sqs() -> SQSClient:

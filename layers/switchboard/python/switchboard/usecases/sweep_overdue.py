@@ -6,14 +6,23 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any, TypeVar
+from typing import Protocol, TypeVar
 
 from switchboard.domain.verifications import IvrNotice
 from switchboard.ports.reports import CallbackVault, HeldReport, RawCallback, ReportStore
 from switchboard.ports.verifications import CodeStore
 from switchboard.usecases.insistence import insist
 from switchboard.usecases.record_ivr_notice import UNMATCHED, RecordIvrNotice
-from switchboard.usecases.settle_overdue import SettleOverdue, SweepAction
+from switchboard.usecases.settle_overdue import SweepAction
+
+
+class Settle(Protocol):
+    """One round for one kind of what may be overdue."""
+
+    def __call__(self, *, limit: int) -> Counter[SweepAction]:
+        """Raises StoreUnavailableError: what was done stays done, the rest waits for the next round."""
+        ...
+
 
 P = TypeVar("P")
 
@@ -26,7 +35,7 @@ class SweepOverdue:
         *,
         reports: ReportStore,
         vault: CallbackVault,
-        settle: Sequence[SettleOverdue[Any]],
+        settle: Sequence[Settle],
         batch: int = 200,
         codes: CodeStore | None = None,
         notices: RecordIvrNotice | None = None,

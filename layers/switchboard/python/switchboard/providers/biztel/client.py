@@ -17,7 +17,7 @@ from switchboard.providers.biztel.file_names import file_name_in
 from switchboard.providers.transport import Connection, StreamedAnswer, split_endpoint
 
 PATH: Final = "/public/api/v1/monitor/"
-CHUNK_BYTES: Final = 64 * 1024
+CHUNK_BYTES: Final = 256 * 1024
 OPERATION: Final = "download_recording"
 
 

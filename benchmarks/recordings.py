@@ -1,0 +1,233 @@
+"""The download path: its throughput beside a plain copy, its memory, and how much of the burst limit it uses."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BytesIO
+from pathlib import Path
+from threading import Thread
+from typing import Any, Final, cast
+from urllib.parse import urlsplit
+
+import urllib3
+
+from benchmarks.rows import Row
+from switchboard.domain.recordings import Channel
+from switchboard.guard.gate import GateLimits, PacedGate
+from switchboard.providers.biztel.client import ApiToken, BiztelClient
+from switchboard.storage.recording_files import PART_BYTES, S3RecordingFiles
+from tests.fakes import FixedClock, InMemoryLaneStore
+
+MIB: Final = 2**20
+_SIZE: Final = 64 * MIB
+_SIZES: Final = (16 * MIB, 1024 * MIB)
+_ROUNDS: Final = 6
+_CHUNK: Final = 64 * 1024
+# One frame of MPEG 1 layer III, 128 kbit/s at 44.1 kHz, 417 bytes; the file is nothing but such frames.
+_FRAME: Final = b"\xff\xfb\x90\x00" + bytes(413)
+_BLOCK: Final = _FRAME * 512
+_PACE_S: Final = 60.0
+_LIMIT: Final = 10
+# What a deployment has by default, and what it may be set to where machines are quick.
+_JITTERS_MS: Final = (100, 30)
+
+
+class _Files(BaseHTTPRequestHandler):
+    """Serves as many bytes of an MP3 as the path ends in, and takes whatever is put."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        size = int(urlsplit(self.path).path.rpartition("/")[2])
+        self.send_response(200)
+        self.send_header("Content-Type", "audio/mpeg")
+        self.send_header("Content-Length", str(size))
+        self.end_headers()
+        while size > 0:
+            self.wfile.write(_BLOCK[:size])
+            size -= len(_BLOCK)
+
+    def do_PUT(self) -> None:
+        left = int(self.headers["Content-Length"])
+        while left:
+            left -= len(self.rfile.read(min(_CHUNK, left)))
+        self.send_response(200)
+        self.send_header("ETag", '"part"')
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        del code, size
+
+
+class _PartsOverHttp:
+    """What the store asks of S3, as plain requests to the server that the plain copy puts to as well."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._http = urllib3.PoolManager(retries=False)
+
+    def put_object(self, *, Body: BytesIO, **_: Any) -> dict[str, str]:  # noqa: N803 - boto3's own name
+        return self.upload_part(Body=Body)
+
+    def upload_part(self, *, Body: BytesIO, **_: Any) -> dict[str, str]:  # noqa: N803
+        size = Body.getbuffer().nbytes
+        self._http.request("PUT", self._url, body=Body, headers={"Content-Length": str(size)})
+        return {"ETag": "part"}
+
+    def create_multipart_upload(self, **_: Any) -> dict[str, str]:
+        return {"UploadId": "upload"}
+
+    def list_multipart_uploads(self, **_: Any) -> dict[str, str]:
+        return {}
+
+    def complete_multipart_upload(self, **_: Any) -> None:
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Servers:
+    source: str
+    target: str
+
+
+@contextmanager
+def _servers() -> Iterator[_Servers]:
+    """Two servers in a process of their own, so that only the copying is ours."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.recordings", "serve"], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    ports = process.stdout.readline().split()
+    try:
+        yield _Servers(*(f"http://127.0.0.1:{port}" for port in ports))
+    finally:
+        process.terminate()
+        process.wait(timeout=10)
+        process.stdout.close()
+
+
+def _serve() -> None:
+    servers = [ThreadingHTTPServer(("127.0.0.1", 0), _Files) for _ in range(2)]
+    for server in servers:
+        Thread(target=server.serve_forever, daemon=True).start()
+    print(*(server.server_address[1] for server in servers), flush=True)
+    time.sleep(3600)
+
+
+def _ours(servers: _Servers, size: int) -> float:
+    client = BiztelClient(
+        base_url=servers.source, token=lambda: ApiToken(value="t"), allow_plain_http=True, deadline_s=600
+    )
+    sink = _PartsOverHttp(f"{servers.target}/part")
+    files = S3RecordingFiles(client=lambda: cast("Any", sink), bucket="any")
+    began = time.perf_counter()
+    with client.download(str(size), Channel.LEFT) as download:
+        stored = files.store("key", download)
+    took = time.perf_counter() - began
+    assert stored.bytes == size
+    return took
+
+
+def _plain(servers: _Servers, size: int) -> float:
+    """Reads and puts, part by part, with the hash that anybody would want; nothing is looked at."""
+    http = urllib3.PoolManager(retries=False)
+    digest = hashlib.sha256()
+    began = time.perf_counter()
+    answer = http.request("GET", f"{servers.source}/{size}", preload_content=False)
+    while part := answer.read(PART_BYTES):
+        digest.update(part)
+        http.request("PUT", f"{servers.target}/part", body=part)
+    return time.perf_counter() - began
+
+
+def recording_rows() -> Iterator[Row]:
+    """Throughput, memory and pace of the download path."""
+    with _servers() as servers:
+        plain, ours = zip(*((_plain(servers, _SIZE), _ours(servers, _SIZE)) for _ in range(_ROUNDS)), strict=True)
+        ratio = min(plain) / min(ours)
+        yield Row(
+            what=f"throughput, {_SIZE // MIB} MiB",
+            ours=f"{_SIZE / MIB / min(ours):.0f} MiB/s",
+            baseline=f"plain copy {_SIZE / MIB / min(plain):.0f} MiB/s",
+            measured=f"{ratio:.2f}",
+            aim=">= 0.8",
+            met=ratio >= 0.8,
+        )
+        small, large = (_peak_mib(servers, size) for size in _SIZES)
+        yield Row(
+            what="memory at 16 and 1024 MiB, over the start",
+            ours=f"{large:.0f} MiB",
+            baseline=f"{small:.0f} MiB",
+            measured=f"{large - small:+.0f} MiB",
+            aim="<= 16 MiB",
+            met=large <= 16,
+        )
+    for jitter_ms in _JITTERS_MS:
+        rate = _paced(jitter_ms)
+        yield Row(
+            what=f"requests a second of {_LIMIT}, {jitter_ms} ms for lateness",
+            ours=f"{rate:.2f}",
+            baseline=str(_LIMIT),
+            measured=f"{rate / _LIMIT:.0%}",
+            aim=">= 9.7",
+            met=rate >= 9.7,
+        )
+
+
+def _peak_mib(servers: _Servers, size: int) -> float:
+    """How far one process's memory grew over its start while it stored one file of this size."""
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.recordings", "peak", servers.source, servers.target, str(size)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return float(done.stdout)
+
+
+def _print_peak(source: str, target: str, size: int) -> None:
+    servers = _Servers(source, target)
+    _ours(servers, 1 * MIB)  # what is imported and cached once
+    before = _most_kib()
+    _ours(servers, size)
+    print((_most_kib() - before) / 1024)
+
+
+def _most_kib() -> int:
+    """The most memory this process has had, since it became this program."""
+    [line] = [each for each in Path("/proc/self/status").read_text().splitlines() if each.startswith("VmHWM")]
+    return int(line.split()[1])
+
+
+def _paced(jitter_ms: int) -> float:
+    """As many slots as the worker's gate gives out in virtual time."""
+    clock = FixedClock()
+    gate = PacedGate(
+        lanes=InMemoryLaneStore(),
+        lane="biztel#shared",
+        worker="w",
+        limits=GateLimits(requests_per_s=_LIMIT, jitter=timedelta(milliseconds=jitter_ms)),
+        clock=clock,
+        version=lambda: "1",
+    )
+    ends, made = clock.now() + timedelta(seconds=_PACE_S), 0
+    while clock.now() < ends:
+        clock.sleep_until(gate.reserve(latest=ends + timedelta(seconds=1)))
+        made += 1
+    return made / _PACE_S
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "serve":
+        _serve()
+    else:
+        _print_peak(sys.argv[2], sys.argv[3], int(sys.argv[4]))

@@ -1,0 +1,111 @@
+"""The application of `functions/fetch_recording`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cache
+from typing import Any
+from uuid import uuid4
+
+from switchboard.bootstrap.gates import biztel_limits, paced_gates
+from switchboard.bootstrap.parts import CLOCK, secret
+from switchboard.bootstrap.recordings import policy, recording_files, recording_store
+from switchboard.config import FetchRecordingSettings
+from switchboard.domain.errors import ConfigurationError
+from switchboard.edge.recording_entries import RecordingEntry, parse_entry
+from switchboard.guard.month_quota import TalliedMonthQuota
+from switchboard.providers.biztel.client import ApiToken, BiztelClient
+from switchboard.providers.biztel.file_names import parse_file_name
+from switchboard.storage import aws
+from switchboard.storage.bulk_files import S3BulkFiles
+from switchboard.storage.jobs import S3JobStore
+from switchboard.storage.recording_queue import SqsRecordingQueue
+from switchboard.storage.tallies import DynamoDbTallyStore
+from switchboard.usecases.fetch_recording import FetchPace, FetchRecording
+from switchboard.usecases.keep_bulk_file import KeepBulkFile
+
+
+@dataclass(frozen=True, slots=True)
+class FetchApplication:
+    """What the handler calls."""
+
+    fetch: FetchRecording
+    keep_bulk_file: KeepBulkFile
+
+    def entries(self, entry: Mapping[str, Any]) -> list[RecordingEntry]:
+        """What one entry of the queue asks for. Raises MalformedRequestError."""
+        return list(parse_entry(entry))
+
+
+@cache
+def application() -> FetchApplication:
+    """Built once a container. Raises ConfigurationError."""
+    settings = FetchRecordingSettings.load()
+    recordings, files = recording_store(settings), recording_files(settings)
+    return FetchApplication(
+        fetch=_fetch(settings),
+        keep_bulk_file=KeepBulkFile(
+            bulk=S3BulkFiles(
+                client=aws.s3_files, bucket=settings.jobs_bucket, quarantine_bucket=settings.quarantine_bucket
+            ),
+            recordings=recordings,
+            files=files,
+            parse_name=parse_file_name,
+            clock=CLOCK,
+            new_id=_new_id,
+        ),
+    )
+
+
+def _fetch(settings: FetchRecordingSettings) -> FetchRecording:
+    account = secret(settings.biztel_secret_name)
+    dynamodb = aws.dynamodb(timeout_s=settings.store_timeout_s)
+
+    def token() -> ApiToken:
+        value = account().values.get("token")
+        if not isinstance(value, str):
+            raise ConfigurationError(f"the secret {settings.biztel_secret_name} needs the text token")
+        return ApiToken(value=value)
+
+    return FetchRecording(
+        jobs=S3JobStore(client=aws.s3, bucket=settings.jobs_bucket),
+        recordings=recording_store(settings),
+        files=recording_files(settings),
+        queue=SqsRecordingQueue(client=aws.sqs, queue_url=settings.recording_queue_url),
+        source=BiztelClient(
+            base_url=settings.biztel_base_url,
+            token=token,
+            deadline_s=settings.biztel_download_s,
+            silence_s=settings.biztel_silence_s,
+            require_length=settings.biztel_require_length,
+            allow_plain_http=settings.allow_plain_http,
+        ),
+        gate=paced_gates(
+            provider="biztel",
+            egress_address=settings.egress_address,
+            limits_table=settings.limits_table,
+            limits=biztel_limits(
+                requests_per_s=settings.biztel_requests_per_s,
+                jitter=timedelta(milliseconds=settings.biztel_jitter_milliseconds),
+                in_flight=settings.biztel_in_flight_limit,
+            ),
+            account=account,
+            store_timeout_s=settings.store_timeout_s,
+        ).seats[0],
+        quota=TalliedMonthQuota(
+            tallies=DynamoDbTallyStore(client=dynamodb, table=settings.limits_table),
+            provider="biztel",
+            limit=settings.biztel_requests_per_month,
+            reserve=settings.biztel_month_reserve,
+        ),
+        policy=policy(settings),
+        clock=CLOCK,
+        new_id=_new_id,
+        pace=FetchPace(longest_s=settings.biztel_download_s),
+    )
+
+
+def _new_id() -> str:
+    return uuid4().hex

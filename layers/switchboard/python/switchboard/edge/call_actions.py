@@ -1,0 +1,48 @@
+"""How a call action is answered: briefly, and so that a pattern over the answer tells success from failure.
+
+BIZTEL judges an answer by patterns that its customer writes; whether a status other than 2xx is an error by itself,
+its document does not say. So every answer says which it is, and always in the same bytes: `"result":"error"`.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any, Final
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from switchboard.edge.endpoint import Endpoint, Handler, http_endpoint
+from switchboard.edge.http import Reply
+
+_JSON: Final = {"Content-Type": "application/json"}
+
+
+def accepted_reply() -> Reply:
+    """The job is durable, now or since an earlier call action."""
+    return Reply(HTTPStatus.OK, _compact({"result": "accepted"}), _JSON)
+
+
+def refused_reply(code: str) -> Reply:
+    """There is nothing that could be fetched. `code` says why: stable snake_case."""
+    return Reply(HTTPStatus.BAD_REQUEST, _compact({"result": "error", "code": code}), _JSON)
+
+
+def call_action_endpoint(endpoint: Endpoint) -> Handler:
+    """As `http_endpoint`, with a `result` in its problems too."""
+    handle = http_endpoint(endpoint)
+
+    @functools.wraps(endpoint)
+    def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+        reply = handle(event, context)
+        if reply["headers"]["Content-Type"] != "application/problem+json":
+            return reply
+        return {**reply, "body": _compact({"result": "error", **json.loads(reply["body"])})}
+
+    return handler
+
+
+def _compact(body: Mapping[str, Any]) -> str:
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":"))

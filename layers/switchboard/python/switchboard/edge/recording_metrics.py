@@ -1,0 +1,35 @@
+"""What is counted of recordings."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from aws_lambda_powertools.metrics import MetricUnit
+
+from switchboard.domain.recordings import ChannelState, FetchEnd
+from switchboard.edge.observability import metrics
+from switchboard.usecases.fetch_recording import Fetched
+
+_ENDS: Final[dict[FetchEnd, str]] = {
+    FetchEnd.STORED: "ChannelsStored",
+    FetchEnd.NOT_FOUND: "ChannelsNotFound",
+    FetchEnd.FORBIDDEN: "ChannelsForbidden",
+    FetchEnd.REFUSED: "ChannelsRefused",
+    FetchEnd.FAILED: "ChannelsFailed",
+    FetchEnd.MONTH_SPENT: "ChannelsMonthSpent",
+}
+
+
+def add_outcome(done: Fetched) -> None:
+    """How each attempt ended, what was put back, and what is lost for good: that once, with the last look."""
+    for end in done.ends.values():
+        metrics.add_metric(name=_ENDS[end], unit=MetricUnit.Count, value=1)
+    if done.put_back is not None:
+        metrics.add_metric(name="RecordingsPutBack", unit=MetricUnit.Count, value=1)
+    if done.refused_us:
+        metrics.add_metric(name="ProviderConfigurationRefused", unit=MetricUnit.Count, value=1)
+    if done.closed and done.standing is not None:
+        lost = sum(each.state is ChannelState.LOST for each in done.standing.channels.values())
+        metrics.add_metric(name="RecordingsClosed", unit=MetricUnit.Count, value=1)
+        if lost:
+            metrics.add_metric(name="ChannelsLost", unit=MetricUnit.Count, value=lost)

@@ -1,0 +1,214 @@
+"""What recordings are kept in, in memory."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from hashlib import sha256
+
+from switchboard.domain.errors import MonthSpentError, ProviderError
+from switchboard.domain.recordings import (
+    Announcement,
+    Channel,
+    FetchAttempt,
+    FetchEnd,
+    FetchOutcome,
+    Recording,
+    RecordingNotice,
+    RoleCorrection,
+    StoredFile,
+)
+from switchboard.ports.downloads import Download, RecordingSource
+from switchboard.ports.quotas import MonthQuota, QuotaUsage
+from switchboard.ports.recordings import (
+    JobStore,
+    RecordingFiles,
+    RecordingPage,
+    RecordingQueue,
+    RecordingStore,
+)
+
+
+class InMemoryJobStore(JobStore):
+    """Jobs in a dict."""
+
+    def __init__(self) -> None:
+        self.jobs: dict[str, Announcement] = {}
+
+    def put(self, notice: RecordingNotice, *, at: datetime) -> bool:
+        new = notice.recording_id not in self.jobs
+        if new:
+            self.jobs[notice.recording_id] = Announcement(
+                tel=notice.tel, date=notice.date, called_at=notice.called_at, at=at
+            )
+        return new
+
+    def get(self, recording_id: str) -> Announcement | None:
+        return self.jobs.get(recording_id)
+
+
+class InMemoryRecordingStore(RecordingStore):
+    """Recordings in a dict, with what the table keeps beside the facts."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, Recording] = {}
+        self.due: dict[str, datetime] = {}
+
+    def announce(self, recording_id: str, announcement: Announcement, *, due: datetime) -> Recording:
+        known = self.rows.get(recording_id)
+        if known is None:
+            known = Recording(recording_id=recording_id, announcements=frozenset({announcement}))
+            self.due[recording_id] = due
+        self.rows[recording_id] = known.with_fact(announcement)
+        return self.rows[recording_id]
+
+    def get(self, recording_id: str) -> Recording | None:
+        return self.rows.get(recording_id)
+
+    def begin(self, recording: Recording, attempt: FetchAttempt, *, due: datetime) -> Recording | None:
+        known = self.rows[recording.recording_id]
+        stored = any(each.channel is attempt.channel and each.end is FetchEnd.STORED for each in known.outcomes)
+        unchanged = _begun(known, attempt.channel) == _begun(recording, attempt.channel)
+        if stored or not (unchanged or attempt in known.attempts):
+            return None
+        self.rows[recording.recording_id] = known.with_fact(attempt)
+        self.due[recording.recording_id] = due
+        return self.rows[recording.recording_id]
+
+    def withdraw(self, recording_id: str, attempt: FetchAttempt) -> None:
+        known = self.rows[recording_id]
+        if attempt.id not in {each.id for each in known.outcomes}:
+            self.rows[recording_id] = replace(known, attempts=known.attempts - {attempt})
+
+    def record_outcome(self, recording_id: str, outcome: FetchOutcome) -> Recording:
+        known = self.rows[recording_id]
+        if outcome.id not in {each.id for each in known.outcomes}:
+            known = known.with_fact(outcome)
+        self.rows[recording_id] = known
+        return known
+
+    def correct(self, recording_id: str, correction: RoleCorrection) -> Recording | None:
+        if recording_id in self.rows:
+            self.rows[recording_id] = self.rows[recording_id].with_fact(correction)
+        return self.rows.get(recording_id)
+
+    def schedule(self, recording: Recording, *, due: datetime | None, at: datetime) -> None:
+        known = self.rows[recording.recording_id]
+        if any(_begun(known, channel) != _begun(recording, channel) for channel in Channel):
+            return
+        if due is None:
+            self.due.pop(recording.recording_id, None)
+            self.rows[recording.recording_id] = replace(known, closed_at=known.closed_at or at)
+        else:
+            self.due[recording.recording_id] = due
+            self.rows[recording.recording_id] = replace(known, closed_at=None)
+
+    def find(
+        self, *, tel: str | None, since: datetime | None, until: datetime | None, limit: int, position: str | None
+    ) -> RecordingPage:
+        raise NotImplementedError("lists are the adapter's: tests/contract/test_recording_store.py")
+
+    def overdue(self, *, now: datetime, limit: int) -> list[Recording]:
+        late = sorted((due, id_) for id_, due in self.due.items() if due <= now)
+        return [self.rows[id_] for _, id_ in late[:limit]]
+
+
+def _begun(recording: Recording, channel: Channel) -> int:
+    return sum(each.channel is channel for each in recording.attempts)
+
+
+class InMemoryRecordingQueue(RecordingQueue):
+    """The queue's entries with their delays, oldest first."""
+
+    def __init__(self) -> None:
+        self.entries: list[tuple[str, int]] = []
+
+    def put(self, recording_id: str, *, delay_s: int = 0) -> None:
+        assert 0 <= delay_s <= 900
+        self.entries.append((recording_id, delay_s))
+
+
+class InMemoryRecordingFiles(RecordingFiles):
+    """Files in a dict. `writes` counts those that were stored whole."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, StoredFile] = {}
+        self.writes = 0
+
+    def store(self, key: str, download: Download) -> StoredFile:
+        content = b"".join(download.chunks())
+        if key not in self.files:
+            self.writes += 1
+            self.files[key] = StoredFile(
+                key=key,
+                bytes=len(content),
+                sha256=sha256(content).hexdigest(),
+                content_type=download.content_type,
+                file_name=download.file_name,
+            )
+        return self.files[key]
+
+    def find(self, key: str) -> StoredFile | None:
+        return self.files.get(key)
+
+    def url(self, file: StoredFile, *, expires_in: timedelta) -> str:
+        return f"https://files.invalid/{file.key}"
+
+
+@dataclass(frozen=True, slots=True)
+class WholeDownload:
+    """A download that ends by itself."""
+
+    content: bytes = b"ID3"
+    content_type: str = "audio/mpeg"
+    file_name: str = "a.mp3"
+
+    @property
+    def length(self) -> int:
+        return len(self.content)
+
+    def chunks(self) -> Iterator[bytes]:
+        yield self.content
+
+
+class ScriptedSource(RecordingSource):
+    """Answers with a file, or raises what it is told to, one request after another. `asked` has every request."""
+
+    def __init__(self, *errors: ProviderError | None) -> None:
+        self._script = deque(errors)
+        self.asked: list[tuple[str, Channel]] = []
+
+    def open(self) -> None:
+        return
+
+    @contextmanager
+    def download(
+        self, recording_id: str, channel: Channel, *, deadline_s: float | None = None
+    ) -> Iterator[WholeDownload]:
+        self.asked.append((recording_id, channel))
+        error = self._script.popleft() if self._script else None
+        if error is not None:
+            raise error
+        yield WholeDownload()
+
+
+class CountingQuota(MonthQuota):
+    """A month with so much room, and a reserve in it."""
+
+    def __init__(self, *, limit: int = 1_000, reserve: int = 0, ends: datetime | None = None) -> None:
+        self.limit = limit
+        self.reserve = reserve
+        self.used = 0
+        self._ends = ends
+
+    def take(self, at: datetime, *, urgent: bool) -> None:
+        if self.used >= (self.limit if urgent else self.limit - self.reserve):
+            ends = self._ends or at + timedelta(days=30)
+            raise MonthSpentError("spent", provider="biztel", retry_after=ends, at=at)
+        self.used += 1
+
+    def usage(self, at: datetime) -> QuotaUsage:
+        return QuotaUsage(month="2026-11", used=self.used, limit=self.limit, reserve=self.reserve, runs_out=None)
