@@ -16,8 +16,8 @@ from rich.table import Table
 from switchboard.guard.gate import GateLimits
 from tests.harness.pacing import RATE, Pace, Profile
 
-# PACE_SEEDS=2 PACE_SECONDS=60 is a quick look at the same table.
-_SECONDS: Final = float(os.environ.get("PACE_SECONDS", "600"))
+# Ten virtual minutes a line in all. PACE_SECONDS=600 makes it ten minutes a seed, which takes hours.
+_SECONDS: Final = float(os.environ.get("PACE_SECONDS", "30"))
 _SEEDS: Final = range(1, 1 + int(os.environ.get("PACE_SEEDS", "20")))
 _WARM: Final = (0.005, 0.010)
 _WIDE: Final = (0.005, 0.080)

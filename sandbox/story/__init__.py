@@ -7,7 +7,7 @@ from typing import Final
 from rich.console import Console
 
 from sandbox.endpoints import Endpoints
-from sandbox.story import calls, messages, recordings
+from sandbox.story import calls, messages, recordings, verifications
 from sandbox.story.caller import Caller
 
 Chapter = Callable[[Caller, Console], None]
@@ -15,6 +15,7 @@ Chapter = Callable[[Caller, Console], None]
 # Each with the variable that, when set, puts another server in the place of the simulator whose numbers it plays with.
 CHAPTERS: Final[tuple[tuple[str, Chapter], ...]] = (
     ("MEDIASMS_URL", messages.tell),
+    ("MEDIASMS_URL", verifications.tell),
     ("BIZTEL_URL", recordings.tell),
     ("BAIDU_VMS_URL", calls.tell),
 )

@@ -33,6 +33,10 @@ class Caller:
         found: dict[str, Any] = self._http.request("GET", self._base + path, headers={"x-api-key": self._key}).json()
         return found
 
+    def ask(self, url: str) -> Any:
+        """What a simulator's control endpoint answers to a GET."""
+        return self._http.request("GET", url).json()
+
     def control(self, url: str, body: dict[str, Any]) -> Any:
         """What a simulator's control endpoint answers to a POST."""
         headers = {"content-type": "application/json"}
