@@ -1,4 +1,4 @@
-"""Numbers verified by telephone: one that calls in, one that calls too late, and one that is called and hears a code."""
+"""Numbers verified by telephone: one that calls in, and one that is called and hears a code."""
 
 import time
 from collections.abc import Callable
@@ -19,14 +19,12 @@ def tell(caller: Caller, console: Console) -> None:
     def line(text: str) -> None:
         console.print(f"  {text}", highlight=False)
 
-    def looked_at(started: dict[str, Any], wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-        return _until(lambda: caller.get(f"/verifications/{started['verification_id']}"), wanted)
-
     console.print("\n[bold]A number is verified[/] by its own call:")
     status, started, _ = caller.post("/verifications", {"to": "090-0000-0021", "mode": "call_in"})
     line(f"POST /v1/verifications → [cyan]{status} {started['state']}[/]: please call {started['call']}")
     heard = caller.control(f"{control}/dial", {"number": "09000000021", "line": started["call"]})["heard"]
-    seen = looked_at(started, lambda each: each["state"] != "pending")
+    own = f"/verifications/{started['verification_id']}"
+    seen = _until(lambda: caller.get(own), lambda each: bool(each["state"] != "pending"))
     line(f"090-0000-0021 dials it and hears {heard}: [green]{seen['state']}[/]")
 
     console.print("\n[bold]A number is called[/] and hears a code:")
