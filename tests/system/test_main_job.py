@@ -160,4 +160,4 @@ def test_the_status_shows_every_part_with_the_rights_that_its_role_has(api: Api)
     shown = answer.json()
     assert shown["unavailable"] == []
     assert shown["providers"]["mediasms"]["in_flight_limit"] >= 1
-    assert set(shown["queues"]) == {"outbox", "bulk", "outbox_dead_letters"}
+    assert set(shown["queues"]) == {"outbox", "bulk", "outbox_dead_letters", "recordings", "recording_dead_letters"}
