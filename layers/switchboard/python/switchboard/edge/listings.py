@@ -18,7 +18,7 @@ def parse_listing(
     request: InboundRequest, *, states: type[StrEnum], parse_number: Callable[[str], PhoneNumber] = parse_phone_number
 ) -> tuple[OrderFilter, int, str | None]:
     """`?to=&state=&since=&until=&limit=&cursor=` as filter, limit and position. Raises InvalidRequestError."""
-    given = _single_values(request.query, known=("to", "state", "since", "until", "limit", "cursor"))
+    given = single_values(request.query, known=("to", "state", "since", "until", "limit", "cursor"))
     state = given.get("state")
     if state is not None and state not in frozenset(states):
         raise InvalidRequestError(FieldProblem("state", "is not one of the states"))
@@ -28,7 +28,7 @@ def parse_listing(
         since=parse_instant(given["since"], field="since") if "since" in given else None,
         until=parse_instant(given["until"], field="until") if "until" in given else None,
     )
-    return wanted, _limit(given.get("limit")), _position(given.get("cursor"))
+    return wanted, limit_in(given.get("limit")), position_in(given.get("cursor"))
 
 
 def cursor_of(position: str | None) -> str | None:
@@ -36,7 +36,8 @@ def cursor_of(position: str | None) -> str | None:
     return None if position is None else base64.urlsafe_b64encode(position.encode()).decode().rstrip("=")
 
 
-def _position(cursor: str | None) -> str | None:
+def position_in(cursor: str | None) -> str | None:
+    """The position in a cursor that was handed out. Raises InvalidRequestError."""
     if cursor is None:
         return None
     try:
@@ -45,7 +46,8 @@ def _position(cursor: str | None) -> str | None:
         raise InvalidRequestError(FieldProblem("cursor", "is not one that was handed out", "invalid_cursor")) from None
 
 
-def _limit(text: str | None) -> int:
+def limit_in(text: str | None) -> int:
+    """1 to 100, and 25 where nobody says. Raises InvalidRequestError."""
     if text is None:
         return 25
     if not (text.isascii() and text.isdigit() and len(text) <= 3 and 1 <= int(text) <= 100):
@@ -53,7 +55,8 @@ def _limit(text: str | None) -> int:
     return int(text)
 
 
-def _single_values(query: Mapping[str, tuple[str, ...]], *, known: tuple[str, ...]) -> dict[str, str]:
+def single_values(query: Mapping[str, tuple[str, ...]], *, known: tuple[str, ...]) -> dict[str, str]:
+    """Each parameter given, once and by a known name. Raises InvalidRequestError with a problem each."""
     problems = []
     for name, values in query.items():
         if name not in known:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Final
 
 from switchboard.domain.errors import FieldProblem, InvalidRequestError
 from switchboard.domain.instants import parse_instant, to_rfc3339
 from switchboard.domain.recordings import SPLIT, Channel, ChannelStanding, RecordingState, Role
 from switchboard.edge.http import ClientUnknownError, InboundRequest
+from switchboard.edge.listings import cursor_of, limit_in, position_in, single_values
 from switchboard.usecases.query_recordings import RecordingFilter, RecordingList, RecordingView
 
 BODY_LIMIT_BYTES: Final = 1024
@@ -26,7 +25,7 @@ def check_client(request: InboundRequest) -> None:
 
 def parse_filter(request: InboundRequest) -> tuple[RecordingFilter, int, str | None]:
     """`?tel=&state=&from=&to=&limit=&cursor=` as filter, limit and position. Raises InvalidRequestError."""
-    given = _single_values(request.query, known=("tel", "state", "from", "to", "limit", "cursor"))
+    given = single_values(request.query, known=("tel", "state", "from", "to", "limit", "cursor"))
     state, tel = given.get("state"), given.get("tel")
     if state is not None and state not in frozenset(RecordingState):
         raise InvalidRequestError(FieldProblem("state", "is not one of the states"))
@@ -38,7 +37,7 @@ def parse_filter(request: InboundRequest) -> tuple[RecordingFilter, int, str | N
         since=parse_instant(given["from"], field="from") if "from" in given else None,
         until=parse_instant(given["to"], field="to") if "to" in given else None,
     )
-    return wanted, _limit(given.get("limit")), _position(given.get("cursor"))
+    return wanted, limit_in(given.get("limit")), position_in(given.get("cursor"))
 
 
 def parse_roles(request: InboundRequest) -> tuple[Role, Role]:
@@ -101,37 +100,7 @@ def _provenance(view: RecordingView, channel: Channel) -> str:
 
 def list_json(page: RecordingList, *, shown_tel: Callable[[str], str]) -> dict[str, Any]:
     """A page as the contract shows it."""
-    position = page.next_position
     return {
         "items": [recording_json(view, shown_tel=shown_tel) for view in page.items],
-        "next": None if position is None else base64.urlsafe_b64encode(position.encode()).decode().rstrip("="),
+        "next": cursor_of(page.next_position),
     }
-
-
-def _position(cursor: str | None) -> str | None:
-    if cursor is None:
-        return None
-    try:
-        return base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode("ascii")
-    except (binascii.Error, ValueError):
-        raise InvalidRequestError(FieldProblem("cursor", "is not one that was handed out", "invalid_cursor")) from None
-
-
-def _limit(text: str | None) -> int:
-    if text is None:
-        return 25
-    if not (text.isascii() and text.isdigit() and len(text) <= 3 and 1 <= int(text) <= 100):
-        raise InvalidRequestError(FieldProblem("limit", "must be a whole number from 1 to 100"))
-    return int(text)
-
-
-def _single_values(query: Mapping[str, tuple[str, ...]], *, known: tuple[str, ...]) -> dict[str, str]:
-    problems = []
-    for name, values in query.items():
-        if name not in known:
-            problems.append(FieldProblem(name[:50], "is not a parameter of this route", "unknown_parameter"))
-        elif len(values) != 1:
-            problems.append(FieldProblem(name, "may be given once", "duplicate_parameter"))
-    if problems:
-        raise InvalidRequestError(*problems)
-    return {name: values[0] for name, values in query.items()}

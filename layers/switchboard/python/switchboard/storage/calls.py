@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, cast
-
-from botocore.exceptions import ClientError
+from typing import TYPE_CHECKING, Any
 
 from switchboard.domain.instants import from_rfc3339, to_rfc3339
 from switchboard.domain.verifications import IvrNotice, ReadOutCode
 from switchboard.ports.verifications import CallFit, Lease
-from switchboard.storage.aws import store_errors
+from switchboard.storage.aws import conditional_update, store_errors
 from switchboard.storage.items import VERIFICATION, code_attribute, expiry, lease_key, message_key, to_attributes
 
 if TYPE_CHECKING:
@@ -56,22 +54,17 @@ class DynamoDbCallStore:
     ) -> Mapping[str, Any] | None:
         """None where it was written; otherwise the item as it stands, perhaps empty. The first time stays."""
         wanted = {f":{each}": value for each, value in _wanted(notice).items()}
-        with store_errors("record call"):
-            try:
-                self._client.update_item(
-                    TableName=self._table,
-                    Key=message_key(verification_id),
-                    UpdateExpression=f"SET {name} = :seen",
-                    ConditionExpression=f"{_FITS} AND attribute_not_exists({name}) AND {condition}",
-                    ExpressionAttributeNames=_NAMES,
-                    ExpressionAttributeValues=to_attributes(
-                        {":seen": to_rfc3339(seen_at), ":kind": VERIFICATION, **wanted}
-                    ),
-                    ReturnValuesOnConditionCheckFailure="ALL_OLD",
-                )
-            except ClientError as error:
-                return stood_in_the_way(error)
-        return None
+        written, item = conditional_update(
+            self._client,
+            "record call",
+            TableName=self._table,
+            Key=message_key(verification_id),
+            UpdateExpression=f"SET {name} = :seen",
+            ConditionExpression=f"{_FITS} AND attribute_not_exists({name}) AND {condition}",
+            ExpressionAttributeNames=_NAMES,
+            ExpressionAttributeValues=to_attributes({":seen": to_rfc3339(seen_at), ":kind": VERIFICATION, **wanted}),
+        )
+        return None if written else item
 
 
 class DynamoDbCodeStore:
@@ -116,25 +109,16 @@ def shorten_lease(
     client: DynamoDBClient, table: str, *, claim_id: str, recipient: str, line: str, until: datetime
 ) -> None:
     """Ends the lease taken with this claim at `until`, if it would end later and is not another's by now."""
-    with store_errors("shorten lease"):
-        try:
-            client.update_item(
-                TableName=table,
-                Key=lease_key(recipient=recipient, line=line),
-                UpdateExpression="SET #until = :until",
-                ConditionExpression="claim_id = :claim AND #until > :until",
-                ExpressionAttributeNames={"#until": "until"},
-                ExpressionAttributeValues=to_attributes({":until": to_rfc3339(until), ":claim": claim_id}),
-            )
-        except ClientError as error:
-            stood_in_the_way(error)
-
-
-def stood_in_the_way(error: ClientError) -> Mapping[str, Any]:
-    """The item that did not meet a condition. Raises anything else again."""
-    if error.response.get("Error", {}).get("Code") != "ConditionalCheckFailedException":
-        raise error
-    return cast("Mapping[str, Any]", error.response.get("Item", {}))
+    conditional_update(
+        client,
+        "shorten lease",
+        TableName=table,
+        Key=lease_key(recipient=recipient, line=line),
+        UpdateExpression="SET #until = :until",
+        ConditionExpression="claim_id = :claim AND #until > :until",
+        ExpressionAttributeNames={"#until": "until"},
+        ExpressionAttributeValues=to_attributes({":until": to_rfc3339(until), ":claim": claim_id}),
+    )
 
 
 def _wanted(notice: IvrNotice) -> dict[str, str]:

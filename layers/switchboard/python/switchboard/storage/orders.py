@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, Generic, cast
 
 from botocore.exceptions import ClientError
 
-from switchboard.domain.errors import FieldProblem, InvalidRequestError
-from switchboard.domain.instants import from_rfc3339, to_rfc3339
+from switchboard.domain.instants import to_rfc3339
 from switchboard.domain.orders import Claim, Deadlines, Outcome, OutcomeKind
 from switchboard.ports.orders import ClaimAnswer, OrderPage, R
-from switchboard.storage.aws import store_errors
+from switchboard.storage.aws import conditional_update, store_errors
+from switchboard.storage.indexes import check_position, id_in, items_behind
 from switchboard.storage.items import expiry, to_attributes
 from switchboard.storage.order_items import (
     Item,
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
 CLAIM = "SET claims = list_append(claims, :claims), attempts = attempts + :one, due = :due"
 MAY_CLAIM = "attempts = not_sent AND submit_before > :now AND attribute_not_exists(closed_at)"
 BY_CLIENT, BY_RECIPIENT, BY_DUE = "by_client", "by_recipient", "by_due"
-_POSITION_LENGTH = 24 + 1
-_BATCH_GET_LIMIT = 100
 
 
 class DynamoDbOrderStore(Generic[R]):
@@ -78,21 +76,16 @@ class DynamoDbOrderStore(Generic[R]):
         return self._change(order_id, claim=claim, update=CLAIM, condition=MAY_CLAIM, values=self._claim_values(claim))
 
     def bind_key(self, key_id: str, order_id: str, *, at: datetime) -> bool:
-        with store_errors("bind key"):
-            try:
-                self._client.update_item(
-                    TableName=self._table,
-                    Key=self._key(key_id),
-                    UpdateExpression="SET bound_to = :order_id, expires_at = if_not_exists(expires_at, :expiry)",
-                    ConditionExpression="attribute_not_exists(pk) OR bound_to = :order_id",
-                    ExpressionAttributeValues=to_attributes(
-                        {":order_id": order_id, ":expiry": expiry(at, self._retention)}
-                    ),
-                )
-            except ClientError as error:
-                self._refusal(error, None)
-                return False
-        return True
+        bound, _ = conditional_update(
+            self._client,
+            "bind key",
+            TableName=self._table,
+            Key=self._key(key_id),
+            UpdateExpression="SET bound_to = :order_id, expires_at = if_not_exists(expires_at, :expiry)",
+            ConditionExpression="attribute_not_exists(pk) OR bound_to = :order_id",
+            ExpressionAttributeValues=to_attributes({":order_id": order_id, ":expiry": expiry(at, self._retention)}),
+        )
+        return bound
 
     def record_outcome(self, order: R, claim: Claim, outcome: Outcome, *, queue: bool = False) -> R:
         settled = replace(
@@ -187,7 +180,7 @@ class DynamoDbOrderStore(Generic[R]):
         lowest = to_rfc3339(since) if since else ""
         highest = to_rfc3339(until) if until else "~"
         if position is not None:
-            _check_position(position, lowest=lowest, highest=highest)
+            check_position(position, lowest=lowest, highest=highest, is_id=_is_id)
         if lowest >= highest:
             return OrderPage(orders=(), next_position=None)
         query: dict[str, Any] = {
@@ -203,7 +196,7 @@ class DynamoDbOrderStore(Generic[R]):
         }
         if position is not None:
             query["ExclusiveStartKey"] = to_attributes(
-                {"pk": self._codec.key(position[_POSITION_LENGTH:]), name: partition, "list_position": position}
+                {"pk": self._codec.key(id_in(position)), name: partition, "list_position": position}
             )
         with store_errors("find orders"):
             answer = self._client.query(
@@ -250,43 +243,22 @@ class DynamoDbOrderStore(Generic[R]):
         claim: Claim | None = None,
     ) -> ClaimAnswer[R]:
         aliases: dict[str, Any] = {"ExpressionAttributeNames": dict(names)} if names else {}
-        with store_errors("change order"):
-            try:
-                answer = self._client.update_item(
-                    TableName=self._table,
-                    Key=self._key(order_id),
-                    UpdateExpression=update,
-                    ConditionExpression=condition,
-                    ExpressionAttributeValues=to_attributes(values),
-                    **aliases,
-                    ReturnValues="ALL_NEW",
-                    ReturnValuesOnConditionCheckFailure="ALL_OLD",
-                )
-            except ClientError as error:
-                return self._refusal(error, claim)
-        return ClaimAnswer(granted=True, order=self._order(answer["Attributes"]))
+        changed, item = conditional_update(
+            self._client,
+            "change order",
+            TableName=self._table,
+            Key=self._key(order_id),
+            UpdateExpression=update,
+            ConditionExpression=condition,
+            ExpressionAttributeValues=to_attributes(values),
+            **aliases,
+        )
+        return ClaimAnswer(granted=True, order=self._order(item)) if changed else self._refused_by(item, claim)
 
-    def _fetch(self, keys: Iterable[Item]) -> list[R]:
+    def _fetch(self, entries: Iterable[Item]) -> list[R]:
         """The orders behind index entries, read consistently, in the entries' order."""
-        wanted = [{"pk": entry["pk"]} for entry in keys]
-        orders = {item["pk"]["S"]: self._order(item) for item in self._items(wanted)}
-        found = (orders.get(entry["pk"]["S"]) for entry in wanted)
-        return [order for order in found if order is not None]
-
-    def _items(self, keys: Iterable[Item]) -> list[Item]:
-        """The items there are under these keys, read consistently."""
-        found: list[Item] = []
-        pending = list(keys)
-        while pending:
-            batch, pending = pending[:_BATCH_GET_LIMIT], pending[_BATCH_GET_LIMIT:]
-            with store_errors("fetch orders"):
-                answer = self._client.batch_get_item(
-                    RequestItems={self._table: {"Keys": batch, "ConsistentRead": True}}
-                )
-            found += answer["Responses"].get(self._table, [])
-            unread = answer.get("UnprocessedKeys", {}).get(self._table)
-            pending += list(unread["Keys"]) if unread else []
-        return found
+        items = items_behind(self._client, self._table, entries, operation="fetch orders")
+        return [order for order in map(self._order, items) if order is not None]
 
     def _order(self, item: Item | None) -> R | None:
         return order_from(item, codec=self._codec)
@@ -307,16 +279,5 @@ class DynamoDbOrderStore(Generic[R]):
         return ClaimAnswer(granted=own and order is not None and order.submission_open, order=order)
 
 
-def _check_position(position: str, *, lowest: str, highest: str) -> None:
-    """The index takes only positions of its own shape and within the range asked for."""
-    instant, hash_sign, order_id = (
-        position[: _POSITION_LENGTH - 1],
-        position[_POSITION_LENGTH - 1 :][:1],
-        position[_POSITION_LENGTH:],
-    )
-    try:
-        handed_out = to_rfc3339(from_rfc3339(instant)) == instant and hash_sign == "#"
-    except (ValueError, OverflowError):
-        handed_out = False
-    if not (handed_out and order_id.isascii() and order_id.isalnum() and lowest <= position < highest):
-        raise InvalidRequestError(FieldProblem("cursor", "is not one that was handed out here", code="invalid_cursor"))
+def _is_id(text: str) -> bool:
+    return text.isascii() and text.isalnum()

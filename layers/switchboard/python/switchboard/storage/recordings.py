@@ -6,10 +6,8 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from botocore.exceptions import ClientError
-
-from switchboard.domain.errors import FieldProblem, InvalidRequestError, StoreUnavailableError
-from switchboard.domain.instants import from_rfc3339, to_rfc3339
+from switchboard.domain.errors import StoreUnavailableError
+from switchboard.domain.instants import to_rfc3339
 from switchboard.domain.recordings import (
     Announcement,
     Channel,
@@ -21,7 +19,8 @@ from switchboard.domain.recordings import (
     is_recording_id,
 )
 from switchboard.ports.recordings import RecordingPage
-from switchboard.storage.aws import store_errors
+from switchboard.storage.aws import conditional_update, store_errors
+from switchboard.storage.indexes import check_position, id_in, items_behind
 from switchboard.storage.items import expiry, to_attributes
 from switchboard.storage.order_items import open_partition
 from switchboard.storage.orders import BY_CLIENT, BY_DUE, BY_RECIPIENT
@@ -45,8 +44,6 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 _OPEN: Final = open_partition(KIND)
-_POSITION_LENGTH: Final = 24
-_BATCH_GET_LIMIT: Final = 100
 
 
 class DynamoDbRecordingStore:
@@ -76,24 +73,25 @@ class DynamoDbRecordingStore:
         names = {f"#n{index}": name for index, name in enumerate(known)}
         sets = {name: f"{alias} = if_not_exists({alias}, :v{alias[2:]})" for alias, name in names.items()}
         values = {f":v{alias[2:]}": known[name] for alias, name in names.items()}
-        with store_errors("announce recording"):
-            try:
-                return self._update(
-                    recording_id,
-                    update="SET " + ", ".join(sets.values()),
-                    condition="attribute_not_exists(pk)",
-                    names=names,
-                    values=values,
-                )
-            except ClientError as error:
-                _check(error)
-            kept = {alias: name for alias, name in names.items() if name not in new}
-            return self._update(
-                recording_id,
-                update="SET " + ", ".join(each for name, each in sets.items() if name not in new),
-                names=kept,
-                values={f":v{alias[2:]}": known[name] for alias, name in kept.items()},
-            )
+        announced = self._update(
+            "announce recording",
+            recording_id,
+            update="SET " + ", ".join(sets.values()),
+            condition="attribute_not_exists(pk)",
+            names=names,
+            values=values,
+        )
+        if announced is not None:
+            return announced
+        kept = {alias: name for alias, name in names.items() if name not in new}
+        again = self._update(
+            "announce recording",
+            recording_id,
+            update="SET " + ", ".join(each for name, each in sets.items() if name not in new),
+            names=kept,
+            values={f":v{alias[2:]}": known[name] for alias, name in kept.items()},
+        )
+        return _there(again)
 
     def get(self, recording_id: str) -> Recording | None:
         with store_errors("get recording"):
@@ -104,65 +102,55 @@ class DynamoDbRecordingStore:
         begun = sum(each.channel is attempt.channel for each in recording.attempts)
         count = f"begun_{attempt.channel.value}"
         unchanged = f"{count} = :begun" if begun else f"(attribute_not_exists({count}) OR {count} = :begun)"
-        with store_errors("begin attempt"):
-            try:
-                return self._update(
-                    recording.recording_id,
-                    update=f"SET #attempt = :attempt, {count} = :next, obligation = :open, due = :due",
-                    condition=f"attribute_exists(kind) AND attribute_not_exists(stored_{attempt.channel.value})"
-                    f" AND ({unchanged} OR attribute_exists(#attempt))",
-                    names={"#attempt": f"{ATTEMPT}{attempt.id}"},
-                    values={
-                        ":attempt": attempt_value(attempt),
-                        ":begun": begun,
-                        ":next": begun + 1,
-                        ":open": _OPEN,
-                        ":due": to_rfc3339(due),
-                    },
-                )
-            except ClientError as error:
-                _check(error)
-                return None
+        return self._update(
+            "begin attempt",
+            recording.recording_id,
+            update=f"SET #attempt = :attempt, {count} = :next, obligation = :open, due = :due",
+            condition=f"attribute_exists(kind) AND attribute_not_exists(stored_{attempt.channel.value})"
+            f" AND ({unchanged} OR attribute_exists(#attempt))",
+            names={"#attempt": f"{ATTEMPT}{attempt.id}"},
+            values={
+                ":attempt": attempt_value(attempt),
+                ":begun": begun,
+                ":next": begun + 1,
+                ":open": _OPEN,
+                ":due": to_rfc3339(due),
+            },
+        )
 
     def withdraw(self, recording_id: str, attempt: FetchAttempt) -> None:
         count = f"begun_{attempt.channel.value}"
-        with store_errors("withdraw attempt"):
-            try:
-                self._update(
-                    recording_id,
-                    update=f"SET {count} = {count} - :one REMOVE #attempt",
-                    condition="attribute_exists(#attempt) AND attribute_not_exists(#outcome)",
-                    names={"#attempt": f"{ATTEMPT}{attempt.id}", "#outcome": f"{OUTCOME}{attempt.id}"},
-                    values={":one": 1},
-                )
-            except ClientError as error:
-                _check(error)
+        self._update(
+            "withdraw attempt",
+            recording_id,
+            update=f"SET {count} = {count} - :one REMOVE #attempt",
+            condition="attribute_exists(#attempt) AND attribute_not_exists(#outcome)",
+            names={"#attempt": f"{ATTEMPT}{attempt.id}", "#outcome": f"{OUTCOME}{attempt.id}"},
+            values={":one": 1},
+        )
 
     def record_outcome(self, recording_id: str, outcome: FetchOutcome) -> Recording:
         stored = f", stored_{outcome.channel.value} = :true" if outcome.end is FetchEnd.STORED else ""
         values: dict[str, Any] = {":outcome": outcome_value(outcome)}
-        with store_errors("record outcome"):
-            return self._update(
-                recording_id,
-                update=f"SET #outcome = if_not_exists(#outcome, :outcome){stored}",
-                condition="attribute_exists(kind)",
-                names={"#outcome": f"{OUTCOME}{outcome.id}"},
-                values=values | {":true": True} if stored else values,
-            )
+        recorded = self._update(
+            "record outcome",
+            recording_id,
+            update=f"SET #outcome = if_not_exists(#outcome, :outcome){stored}",
+            condition="attribute_exists(kind)",
+            names={"#outcome": f"{OUTCOME}{outcome.id}"},
+            values=values | {":true": True} if stored else values,
+        )
+        return _there(recorded)
 
     def correct(self, recording_id: str, correction: RoleCorrection) -> Recording | None:
-        with store_errors("correct roles"):
-            try:
-                return self._update(
-                    recording_id,
-                    update="SET #correction = :correction",
-                    condition="attribute_exists(kind)",
-                    names={"#correction": f"{CORRECTION}{to_rfc3339(correction.at)}|{correction.left.value}"},
-                    values={":correction": correction_value(correction)},
-                )
-            except ClientError as error:
-                _check(error)
-                return None
+        return self._update(
+            "correct roles",
+            recording_id,
+            update="SET #correction = :correction",
+            condition="attribute_exists(kind)",
+            names={"#correction": f"{CORRECTION}{to_rfc3339(correction.at)}|{correction.left.value}"},
+            values={":correction": correction_value(correction)},
+        )
 
     def schedule(self, recording: Recording, *, due: datetime | None, at: datetime) -> None:
         conditions, values = ["attribute_exists(kind)"], dict[str, Any]()
@@ -178,11 +166,13 @@ class DynamoDbRecordingStore:
         else:
             update = "SET due = :due, obligation = :open REMOVE closed_at"
             values |= {":due": to_rfc3339(due), ":open": _OPEN}
-        with store_errors("schedule recording"):
-            try:
-                self._update(recording.recording_id, update=update, condition=" AND ".join(conditions), values=values)
-            except ClientError as error:
-                _check(error)
+        self._update(
+            "schedule recording",
+            recording.recording_id,
+            update=update,
+            condition=" AND ".join(conditions),
+            values=values,
+        )
 
     def find(
         self, *, tel: str | None, since: datetime | None, until: datetime | None, limit: int, position: str | None
@@ -192,7 +182,7 @@ class DynamoDbRecordingStore:
             index, name, partition = BY_RECIPIENT, "recipient_partition", tel_partition(tel)
         lowest, highest = to_rfc3339(since) if since else "0", to_rfc3339(until) if until else "~"
         if position is not None:
-            _check_position(position, lowest=lowest, highest=highest)
+            check_position(position, lowest=lowest, highest=highest, is_id=is_recording_id)
         if lowest >= highest:
             return RecordingPage(recordings=(), next_position=None)
         query: dict[str, Any] = {
@@ -203,7 +193,7 @@ class DynamoDbRecordingStore:
         if position is not None:
             query["ExclusiveStartKey"] = to_attributes(
                 {
-                    "pk": recording_pk(position[_POSITION_LENGTH + 1 :]),
+                    "pk": recording_pk(id_in(position)),
                     name: partition,
                     "list_position": position,
                 }
@@ -230,71 +220,43 @@ class DynamoDbRecordingStore:
 
     def _update(
         self,
+        operation: str,
         recording_id: str,
         *,
         update: str,
         values: Mapping[str, Any],
         condition: str | None = None,
         names: Mapping[str, str] | None = None,
-    ) -> Recording:
+    ) -> Recording | None:
+        """The recording after it, or None where the condition was not met."""
         more: dict[str, Any] = {}
         if condition:
             more["ConditionExpression"] = condition
         if names:
             more["ExpressionAttributeNames"] = dict(names)
-        answer = self._client.update_item(
+        done, item = conditional_update(
+            self._client,
+            operation,
             TableName=self._table,
             Key=_key(recording_id),
             UpdateExpression=update,
             ExpressionAttributeValues=to_attributes(values),
-            ReturnValues="ALL_NEW",
             **more,
         )
-        recording = recording_from(answer["Attributes"])
-        if recording is None:
-            raise StoreUnavailableError("update recording: it is none")
-        return recording
+        return recording_from(item) if done else None
 
     def _fetch(self, entries: Iterable[Mapping[str, Any]]) -> list[Recording]:
-        """The items behind index entries, read consistently, in the entries' order."""
-        order = [entry["pk"]["S"] for entry in entries]
-        found: dict[str, Recording] = {}
-        pending: list[Any] = [{"pk": {"S": pk}} for pk in order]
-        while pending:
-            batch, pending = pending[:_BATCH_GET_LIMIT], pending[_BATCH_GET_LIMIT:]
-            with store_errors("fetch recordings"):
-                answer = self._client.batch_get_item(
-                    RequestItems={self._table: {"Keys": batch, "ConsistentRead": True}}
-                )
-            for item in answer["Responses"].get(self._table, []):
-                recording = recording_from(item)
-                if recording is not None:
-                    found[item["pk"]["S"]] = recording
-            unread = answer.get("UnprocessedKeys", {}).get(self._table)
-            pending += list(unread["Keys"]) if unread else []
-        return [found[pk] for pk in order if pk in found]
+        """The recordings behind index entries, read consistently, in the entries' order."""
+        items = items_behind(self._client, self._table, entries, operation="fetch recordings")
+        return [recording for recording in map(recording_from, items) if recording is not None]
 
 
 def _key(recording_id: str) -> dict[str, Any]:
     return to_attributes({"pk": recording_pk(recording_id)})
 
 
-def _check(error: ClientError) -> None:
-    """Only a condition that was not met is an answer."""
-    if error.response.get("Error", {}).get("Code") != "ConditionalCheckFailedException":
-        raise error
-
-
-def _check_position(position: str, *, lowest: str, highest: str) -> None:
-    """The index takes only positions of its own shape and within the range asked for."""
-    instant, hash_sign, recording_id = (
-        position[:_POSITION_LENGTH],
-        position[_POSITION_LENGTH : _POSITION_LENGTH + 1],
-        position[_POSITION_LENGTH + 1 :],
-    )
-    try:
-        handed_out = to_rfc3339(from_rfc3339(instant)) == instant and hash_sign == "#"
-    except (ValueError, OverflowError):
-        handed_out = False
-    if not (handed_out and is_recording_id(recording_id) and lowest <= position < highest):
-        raise InvalidRequestError(FieldProblem("cursor", "is not one that was handed out here", code="invalid_cursor"))
+def _there(recording: Recording | None) -> Recording:
+    """What has just been written to."""
+    if recording is None:
+        raise StoreUnavailableError("update recording: it is none")
+    return recording

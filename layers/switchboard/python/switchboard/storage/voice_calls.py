@@ -13,6 +13,7 @@ from switchboard.domain.orders import Claim, Deadlines, Outcome, OutcomeKind
 from switchboard.domain.voice_calls import CallResultFact, PreparedCall, VoiceCall, next_due
 from switchboard.ports.orders import OrderPage
 from switchboard.storage.aws import store_errors
+from switchboard.storage.indexes import items_under
 from switchboard.storage.items import expiry, to_attributes
 from switchboard.storage.order_items import Item, OrderCodec
 from switchboard.storage.orders import DynamoDbOrderStore
@@ -134,7 +135,8 @@ class DynamoDbVoiceCallStore(DynamoDbOrderStore[VoiceCall], DynamoDbCallReportSt
     def _with_reports(self, calls: Iterable[VoiceCall]) -> list[VoiceCall]:
         known = list(calls)
         ids = {call.call_id for call in known if call.call_id is not None}
-        items = self._items([_call_id_key(call_id) for call_id in sorted(ids)])
+        keys = [_call_id_key(call_id) for call_id in sorted(ids)]
+        items = items_under(self._client, self._table, keys, operation="fetch call results")
         found = {item["pk"]["S"]: _results_in(item) for item in items}
         return [replace(call, reports=found.get(_call_id_pk(call.call_id or ""), ())) for call in known]
 
