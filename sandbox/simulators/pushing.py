@@ -1,4 +1,4 @@
-"""One report over HTTP to the address the customer registered: no redirects, no proxy, a time-out."""
+"""One request over HTTP to an address the customer registered: no redirects, no proxy, a time-out."""
 
 import contextlib
 import http.client
@@ -6,6 +6,7 @@ import json
 import socket
 import threading
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urlencode, urlsplit
 
@@ -14,8 +15,18 @@ _FORM: Final = "application/x-www-form-urlencoded"
 _JSON: Final = "application/json; charset=utf-8"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Push:
+    """A request ready to be sent."""
+
+    method: str
+    url: str = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes | None = field(repr=False)
+
+
 class Pusher:
-    """Sends reports, each on a connection of its own, and can break off those under way."""
+    """Sends requests, each on a connection of its own, and can break off those under way."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -25,17 +36,25 @@ class Pusher:
     def send(self, url: str, *, method: str, fields: Mapping[str, str], timeout_s: float, as_json: bool = False) -> int:
         """Send `fields` in UTF-8 as a form or JSON object (POST) or query (GET); return the HTTP status of the answer.
 
-        Raises OSError or http.client.HTTPException when there is no answer, ValueError for an impossible address.
+        Raises as `exchange`.
         """
-        parts = urlsplit(url)
-        encoded = urlencode(fields)
-        query, body, headers = parts.query, None, {"User-Agent": "provider-simulator", "Connection": "close"}
+        encoded, body, headers = urlencode(fields), None, {"User-Agent": "provider-simulator"}
         if method == "GET":
-            query = f"{query}&{encoded}" if query else encoded
+            parts = urlsplit(url)
+            url = parts._replace(query=f"{parts.query}&{encoded}" if parts.query else encoded).geturl()
         elif as_json:
             body, headers["Content-Type"] = json.dumps(fields, ensure_ascii=False).encode(), _JSON
         else:
             body, headers["Content-Type"] = encoded.encode("ascii"), _FORM
+        status, _ = self.exchange(Push(method=method, url=url, headers=headers, body=body), timeout_s=timeout_s)
+        return status
+
+    def exchange(self, push: Push, *, timeout_s: float) -> tuple[int, str]:
+        """Return the HTTP status and the text of the answer, of which no more than 64 KiB are read.
+
+        Raises OSError or http.client.HTTPException when there is no answer, ValueError for an impossible request.
+        """
+        parts = urlsplit(push.url)
         kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         connection = kind(parts.hostname or "", parts.port, timeout=timeout_s or None)
         sock: socket.socket | None = None
@@ -43,10 +62,10 @@ class Pusher:
             connection.connect()
             sock = connection.sock  # the connection forgets it once the answer's headers are read
             self._register(sock)
-            connection.request(method, (parts.path or "/") + (f"?{query}" if query else ""), body, headers)
+            path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+            connection.request(push.method, path, push.body, {"Connection": "close", **push.headers})
             with connection.getresponse() as response:
-                response.read(_MOST_ANSWER_BYTES)
-                return response.status
+                return response.status, response.read(_MOST_ANSWER_BYTES).decode("utf-8", "replace")
         finally:
             if sock is not None:
                 with self._lock:
@@ -54,7 +73,7 @@ class Pusher:
             connection.close()
 
     def abort(self) -> None:
-        """Break off every report under way and refuse new ones."""
+        """Break off every request under way and refuse new ones."""
         with self._lock:
             self._aborted = True
             for sock in self._open:

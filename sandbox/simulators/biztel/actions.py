@@ -11,7 +11,7 @@ from sandbox.simulators.biztel.calls import Action, Call
 from sandbox.simulators.biztel.clocks import SettableClock, in_japan
 from sandbox.simulators.biztel.config import SimulatorConfig, compiled
 from sandbox.simulators.biztel.provider import printable_id
-from sandbox.simulators.biztel.pushing import Push, Pusher
+from sandbox.simulators.pushing import Push, Pusher
 from sandbox.simulators.waiting import Clock, Waiting
 
 AT_ONCE: Final = 16
@@ -100,7 +100,7 @@ class CallActions:
         action = Action(attempt=attempt, method=config.action_method, at=at)
         try:
             push = prepared(config, call_id=call.call_id, tel=call.tel, date=call.processed)
-            action.answer, answer = self._pusher.send(push, timeout_s=config.action_timeout_s)
+            action.answer, answer = self._pusher.exchange(push, timeout_s=config.action_timeout_s)
             action.is_error = is_error(config, action.answer, answer)
         except (OSError, http.client.HTTPException, ValueError) as problem:
             action.problem = type(problem).__name__
