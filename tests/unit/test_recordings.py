@@ -129,9 +129,9 @@ def test_a_recordings_state_follows_from_its_wanted_channels(
 
 def test_one_forbidden_channel_does_not_keep_the_others_from_being_stored() -> None:
     facts = recording(*(ended(FetchEnd.FORBIDDEN, channel=each) for each in SPLIT))
-    assert state(facts, START + HOUR, wanted=Channel) is RecordingState.FETCHING
+    assert state(facts, START + HOUR, wanted=tuple(Channel)) is RecordingState.FETCHING
     facts = facts.with_fact(ended(FetchEnd.STORED, channel=MONAURAL))
-    assert state(facts, START + HOUR, wanted=Channel) is RecordingState.PARTIAL
+    assert state(facts, START + HOUR, wanted=tuple(Channel)) is RecordingState.PARTIAL
 
 
 def test_a_channel_that_was_stored_is_shown_though_nobody_wants_it_any_more() -> None:
@@ -254,8 +254,8 @@ def test_neither_order_nor_repetition_of_the_facts_changes_anything(
 def test_no_further_fact_takes_back_what_was_stored(
     facts: list[RecordingFact], more: RecordingFact, now: datetime
 ) -> None:
-    before = standing_of(recording(*facts), wanted=Channel, deadlines=DEADLINES, now=now)
-    after = standing_of(recording(*facts).with_fact(more), wanted=Channel, deadlines=DEADLINES, now=now)
+    before = standing_of(recording(*facts), wanted=tuple(Channel), deadlines=DEADLINES, now=now)
+    after = standing_of(recording(*facts).with_fact(more), wanted=tuple(Channel), deadlines=DEADLINES, now=now)
     for channel in Channel:
         if before.channels[channel].state is ChannelState.STORED:
             assert after.channels[channel].state is ChannelState.STORED
@@ -266,11 +266,11 @@ def test_no_further_fact_takes_back_what_was_stored(
 def test_every_recording_is_decided_in_the_end_and_looked_at_until_then(facts: list[RecordingFact]) -> None:
     given_ = recording(*facts)
     end = max(fetch_deadline(given_, each, deadlines=DEADLINES) for each in Channel) + 40 * DAY
-    assert standing_of(given_, wanted=Channel, deadlines=DEADLINES, now=end).final
-    due = next_due(given_, wanted=Channel, deadlines=DEADLINES)
+    assert standing_of(given_, wanted=tuple(Channel), deadlines=DEADLINES, now=end).final
+    due = next_due(given_, wanted=tuple(Channel), deadlines=DEADLINES)
     if due is None:
-        assert standing_of(given_, wanted=Channel, deadlines=DEADLINES, now=START).final
-    assert next_due(replace(given_, closed_at=START), wanted=Channel, deadlines=DEADLINES) is None
+        assert standing_of(given_, wanted=tuple(Channel), deadlines=DEADLINES, now=START).final
+    assert next_due(replace(given_, closed_at=START), wanted=tuple(Channel), deadlines=DEADLINES) is None
 
 
 @pytest.mark.parametrize(
