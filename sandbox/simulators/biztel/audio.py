@@ -90,7 +90,7 @@ def _encoded(channel: Channel) -> bytes:
 
 
 @cache
-def samples_of(channel: Channel) -> array[int]:
+def samples_of(channel: Channel) -> "array[int]":
     """Return six seconds of 16-bit samples of `channel`.
 
     The other party (left) speaks first and higher, the operator (right) answers; monaural is both.
@@ -103,7 +103,7 @@ def samples_of(channel: Channel) -> array[int]:
     return _voice(pitch_hz=125, turn=1)
 
 
-def _voice(*, pitch_hz: int, turn: int) -> array[int]:
+def _voice(*, pitch_hz: int, turn: int) -> "array[int]":
     """A hum with overtones in syllables, silent while it is the other's turn."""
     period = SAMPLES_PER_SECOND // pitch_hz
     wave = [
