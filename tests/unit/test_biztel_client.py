@@ -6,6 +6,7 @@ import csv
 import hashlib
 import json
 import logging
+import time
 import traceback
 import tracemalloc
 from collections.abc import Iterator
@@ -32,6 +33,7 @@ from switchboard.domain.recordings import Channel
 from switchboard.ports.downloads import RecordingSource
 from switchboard.providers.biztel.client import CHUNK_BYTES, ApiToken, BiztelClient
 from switchboard.providers.transport import Connection
+from switchboard.usecases.fetch_recording import FetchPace
 from tests.fault_proxy import Ending, Fault, FaultProxy, ScriptedServer
 
 TOKEN = "canary-token"
@@ -71,6 +73,17 @@ def client_for(port: int, **options: object) -> BiztelClient:
         "silence_s": 5.0,
     }
     return BiztelClient(**given_ | options)  # type: ignore[arg-type]
+
+
+def test_a_connection_outlasts_the_longest_wait_for_a_slot(server: ScriptedServer) -> None:
+    """A second one would be made after the slot, and its handshake would make the request late."""
+    longest_s = FetchPace().wait_budget.total_seconds() + 2.0  # and what counting the request may take
+    client = client_for(server.port)
+    client.open()
+    client._connection._monotonic = lambda: time.monotonic() + longest_s
+    with client.download(ID, Channel.LEFT) as download:
+        assert b"".join(download.chunks()) == FRAME
+    assert server.connections == 1
 
 
 def fetch(port: int, *, channel: Channel = Channel.LEFT, deadline_s: float | None = None, **options: object) -> bytes:

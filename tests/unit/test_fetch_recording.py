@@ -20,6 +20,7 @@ from switchboard.domain.errors import (
     LockedOutError,
     NoSlotError,
     NotFoundError,
+    NotSentError,
     ProviderError,
     RateLimitedError,
     StoreUnavailableError,
@@ -113,13 +114,14 @@ class World:
         self,
         *,
         source: ScriptedSource | None = None,
+        clock: FixedClock | None = None,
         gate: OpenGate | None = None,
         quota: CountingQuota | None = None,
         channels: frozenset[Channel] = BOTH,
         monaural_instead: bool = True,
         breaker: Breaker | None = None,
     ) -> None:
-        self.clock = FixedClock()
+        self.clock = clock or FixedClock()
         self.jobs = InMemoryJobStore()
         self.recordings = InMemoryRecordingStore()
         self.files = InMemoryRecordingFiles()
@@ -291,6 +293,50 @@ def test_without_a_slot_nothing_is_asked_counted_or_lost(error: NoSlotError | Lo
     assert world.recordings.rows[ID].attempts == frozenset()
     world.settle()
     assert set(world.states().values()) == {ChannelState.STORED}
+
+
+def test_a_place_that_was_waited_for_finds_a_connection_that_is_new() -> None:
+    """The provider counts a request when it arrives: connecting after the slot would make it late."""
+    clock = FixedClock()
+    ages: list[timedelta] = []
+
+    class Ageing(ScriptedSource):
+        opened_at = START
+
+        def open(self) -> None:
+            self.opened_at = clock.now()
+
+        @contextmanager
+        def download(
+            self, recording_id: str, channel: Channel, *, deadline_s: float | None = None
+        ) -> Iterator[WholeDownload]:
+            ages.append(clock.now() - self.opened_at)
+            with super().download(recording_id, channel, deadline_s=deadline_s) as download:
+                yield download
+
+    crowd = [NoSlotError("crowded", crowded=True) for _ in range(20)]
+    World(source=Ageing(), clock=clock, gate=ScriptedGate(clock, *crowd)).deliver()
+
+    assert clock.now() - START == timedelta(seconds=2)
+    assert ages == [timedelta(), timedelta()]
+
+
+def test_a_place_that_was_waited_for_is_lost_where_the_provider_cannot_be_reached_any_more() -> None:
+    clock = FixedClock()
+
+    class Unreachable(ScriptedSource):
+        def open(self) -> None:
+            if clock.now() > START:
+                raise failure(NotSentError)
+
+    gate = ScriptedGate(clock, NoSlotError("crowded", crowded=True))
+    world = World(source=Unreachable(), clock=clock, gate=gate)
+    done = world.deliver()
+
+    assert done is not None
+    assert done.put_back == "not_reached"
+    assert (world.source.asked, world.quota.used) == ([], 0)
+    assert world.recordings.rows[ID].attempts == frozenset()
 
 
 def test_a_refused_token_is_told_to_the_gate_and_ends_the_look() -> None:

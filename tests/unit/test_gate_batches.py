@@ -9,6 +9,7 @@ from itertools import count, pairwise
 
 import pytest
 
+from switchboard.bootstrap.gates import biztel_limits
 from switchboard.domain.errors import LockedOutError, NoSlotError, ProviderError
 from switchboard.guard.gate import GateLimits, PacedGates
 from switchboard.ports.gate import SendGate
@@ -246,9 +247,9 @@ def test_a_provider_that_finds_us_too_fast_gets_wider_steps_and_they_wear_off(la
     container = _Container(lanes)
     assert _spacing(container) == 1
     container.sends(RATE_LIMITED)
-    assert _spacing(container) == pytest.approx(1.5, abs=0.01)
+    assert _spacing(container) == pytest.approx(1.2, abs=0.01)
     container.clock.advance(LIMITS.recovery / 2)
-    assert _spacing(container) == pytest.approx(1.25, abs=0.02)
+    assert _spacing(container) == pytest.approx(1.1, abs=0.02)
     container.clock.advance(LIMITS.recovery)
     writes = lanes.writes
     assert _spacing(container) == 1
@@ -263,10 +264,10 @@ def test_refusals_of_one_moment_slow_down_once_and_later_ones_again(lanes: InMem
     for container, gate in zip(containers, gates, strict=True):
         container.clock.sleep_until(START + 3 * STEP)
         gate.heard(RATE_LIMITED)
-    assert lanes.lanes[LANE].slow_pct == 150
+    assert lanes.lanes[LANE].slow_pct == 120
     containers[0].clock.advance(STEP)
     containers[0].sends(RATE_LIMITED)
-    assert lanes.lanes[LANE].slow_pct == pytest.approx(225, abs=3)
+    assert lanes.lanes[LANE].slow_pct == pytest.approx(144, abs=2)
 
 
 def test_whoever_has_not_seen_the_slowing_does_not_reserve_at_the_old_pace(lanes: InMemoryLaneStore) -> None:
@@ -274,7 +275,21 @@ def test_whoever_has_not_seen_the_slowing_does_not_reserve_at_the_old_pace(lanes
     _other.sends()
     knows.sends(RATE_LIMITED)
     before = _other.sends()
-    assert (_other.sends() - before) / STEP == pytest.approx(1.5, abs=0.01)
+    assert (_other.sends() - before) / STEP == pytest.approx(1.2, abs=0.01)
+
+
+@pytest.mark.parametrize("limits", [biztel_limits(requests_per_s=10), LIMITS], ids=["BIZTEL", "MediaSMS"])
+def test_one_refusal_for_speed_costs_less_than_three_seconds(lanes: InMemoryLaneStore, limits: GateLimits) -> None:
+    """What is sent in a minute after it, less than what would have been."""
+    container = _Container(lanes, limits=replace(limits, in_flight=None))
+    first = container.sends()
+    assert container.sends(RATE_LIMITED) > first
+    sent, ends = 0, container.clock.now() + timedelta(minutes=1)
+    while container.clock.now() < ends:
+        container.sends()
+        sent += 1
+    full_pace = timedelta(minutes=1) / timedelta(microseconds=limits.step_us)
+    assert 0 < full_pace - sent < 3 * limits.requests_per_s
 
 
 def test_at_full_rate_nobody_holds_a_place_and_the_circuit_opens_all_the_same(lanes: InMemoryLaneStore) -> None:

@@ -21,9 +21,10 @@ from switchboard.domain.errors import (
     SubmissionFailedError,
     SwitchboardError,
 )
-from switchboard.domain.messages import Message, SmsContent, SmsState
+from switchboard.domain.messages import Message, SmsContent, SmsState, SmsSubmission
 from switchboard.domain.orders import OutcomeKind
 from switchboard.ports.gate import SendGate
+from switchboard.ports.providers import Receipt
 from switchboard.usecases.send_sms import SendSmsCommand, fingerprint_of
 from switchboard.usecases.submit_once import Placed, derived_id
 from tests.builders import CLIENT, CONTENT, DEADLINES, MINUTE, OTHER_RECIPIENT, RECIPIENT, a_command
@@ -375,6 +376,33 @@ def test_a_crowd_at_the_gate_is_waited_for_within_the_budget() -> None:
     sent = setting.send(a_command())
     assert sent.order.queued_at is None
     assert setting.clock.now() - START == timedelta(milliseconds=300)
+
+
+class _AgeingProvider(ScriptedProvider):
+    """Notes how old the connection is that a submission finds."""
+
+    def __init__(self, clock: FixedClock) -> None:
+        super().__init__()
+        self._clock = clock
+        self._opened_at = START
+        self.ages: list[timedelta] = []
+
+    def open(self) -> None:
+        super().open()
+        self._opened_at = self._clock.now()
+
+    def submit(self, submission: SmsSubmission) -> Receipt:
+        self.ages.append(self._clock.now() - self._opened_at)
+        return super().submit(submission)
+
+
+def test_a_place_that_was_waited_for_finds_a_connection_that_is_new() -> None:
+    """The provider counts a request when it arrives: connecting after the slot would make it late."""
+    setting = _Setting(gate_raises=(NoSlotError("crowded", crowded=True),) * 3)
+    setting.provider = provider = _AgeingProvider(setting.clock)
+    setting.send(a_command())
+    assert setting.clock.now() - START == timedelta(milliseconds=300)
+    assert provider.ages == [timedelta()]
 
 
 def test_a_crowd_that_stays_hands_the_message_to_the_queue() -> None:

@@ -55,6 +55,7 @@ def baidu_limits(*, in_flight: int, requests_per_s: int = _BAIDU_REQUESTS_PER_S)
         streak_ceiling=_STREAK_CEILING,
         slowing_pct=200,
         slowest_pct=5_000,
+        recovery=timedelta(seconds=60),
     )
 
 

@@ -13,7 +13,9 @@ class GateLimits:
     `requests_per_s` is the documented limit; slots are spread over `1 s + jitter`, so that requests which reach the
     provider up to `jitter` after their slot still keep the limit in any window of one second. Where the provider
     answers that we are too fast all the same, they are spread `slowing_pct` per cent as wide, by every such answer
-    to a request that was not reserved before the last one, up to `slowest_pct`; that wears off within `recovery`.
+    to a request that was not reserved before the last one, up to `slowest_pct`; that wears off within `recovery`. One
+    such answer is most often one late request: it costs less than three seconds' worth of requests. A pace that is
+    still too fast is answered so again, and each time slots get wider by another fifth.
 
     `streak_limit` 401s in a row open the circuit. Other credentials get one try each up to `streak_ceiling` in a row;
     beyond that a person has to look, since MediaSMS itself blocks the address at ten.
@@ -37,9 +39,9 @@ class GateLimits:
     in_flight: int | None = 7
     lease: timedelta = timedelta(seconds=30)
     block: int = 10
-    slowing_pct: int = 150
+    slowing_pct: int = 120
     slowest_pct: int = 800
-    recovery: timedelta = timedelta(seconds=60)
+    recovery: timedelta = timedelta(seconds=30)
     clock_tolerance: timedelta = timedelta(seconds=2)
     believable: timedelta = timedelta(seconds=60)
 

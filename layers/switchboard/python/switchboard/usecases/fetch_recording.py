@@ -233,6 +233,8 @@ class FetchRecording:
         latest = self._clock.now() + self._pace.wait_budget
         counted = False
         while self._clock.now() < latest:
+            # Whoever waited for a place may find the connection too old, and connecting must not come after the slot.
+            self._source.open()
             try:
                 slot = self._gate.reserve(latest=latest)
             except NoSlotError as full:

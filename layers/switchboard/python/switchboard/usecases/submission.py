@@ -100,7 +100,6 @@ class Submission(Generic[R, S]):
     def _attempt(self, order: R, claim: Claim, admit: Callable[[], None]) -> tuple[Outcome, SwitchboardError | None]:
         try:
             admit()
-            self._provider.open()
             self._wait_for_slot(order, claim)
         except SwitchboardError as error:
             return self._outcome(OutcomeKind.NOT_SENT, error), error
@@ -110,6 +109,8 @@ class Submission(Generic[R, S]):
         """Nothing has been written to the provider while this runs, so that whatever it raises means not sent."""
         latest = min(self._clock.now() + self._wait_budget, claim.at + self._claim_lifetime, order.submit_before)
         while self._clock.now() < latest:
+            # Whoever waited for a place may find the connection too old, and connecting must not come after the slot.
+            self._provider.open()
             try:
                 slot = self._gate.reserve(latest=latest)
             except NoSlotError as full:

@@ -19,6 +19,9 @@ from switchboard.providers.transport import Connection, StreamedAnswer, split_en
 PATH: Final = "/public/api/v1/monitor/"
 CHUNK_BYTES: Final = 256 * 1024
 OPERATION: Final = "download_recording"
+IDLE_LIMIT_S: Final = 6.0
+"""How long an opened connection may wait for its one request: longer than anybody waits for a slot, so that nobody
+connects after it. No earlier request can have made the server count its idleness."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +87,7 @@ class BiztelClient:
             provider=PROVIDER,
             allow_plain_http=allow_plain_http,
             read_timeout_s=silence_s,
+            idle_limit_s=IDLE_LIMIT_S,
             deadline_s=deadline_s,
         )
         if self._connection.origin != origin:
