@@ -5,6 +5,7 @@ import ipaddress
 import json
 import socket
 import struct
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler
 from typing import Any, Final
@@ -29,7 +30,7 @@ class _Reader(io.BufferedReader):
         return line
 
 
-class SimulatorHandler(BaseHTTPRequestHandler):
+class SimulatorHandler(BaseHTTPRequestHandler, ABC):
     """One connection. A simulator's own handler says what its provider answers and what its control requests do."""
 
     protocol_version = "HTTP/1.1"
@@ -37,21 +38,21 @@ class SimulatorHandler(BaseHTTPRequestHandler):
     server: TrackedServer
 
     @property
+    @abstractmethod
     def keep_alive_s(self) -> float:
         """Return after how many idle seconds a connection is closed; 0 is never."""
-        raise NotImplementedError
 
+    @abstractmethod
     def serve(self, path: str, body: bytes) -> None:
         """Answer a whole request to the provider's API; `path` is without the query."""
-        raise NotImplementedError
 
+    @abstractmethod
     def control(self, path: str, query: Mapping[str, str], body: bytes) -> tuple[int, dict[str, Any]]:
         """Return the HTTP status and the JSON answer to a control request; `path` is without the prefix."""
-        raise NotImplementedError
 
+    @abstractmethod
     def refuse(self, status: int) -> None:
         """Answer what is no HTTP request of ours at all."""
-        raise NotImplementedError
 
     def setup(self) -> None:
         super().setup()

@@ -172,17 +172,17 @@ def test_who_has_not_seen_the_last_attempt_schedules_nothing(recordings: Recordi
     assert list(recordings.overdue(now=DUE, limit=9)) == [after]
 
 
-def test_lists_are_by_the_time_of_the_call_newest_first(dynamodb_recordings: DynamoDbRecordingStore) -> None:
+def test_lists_are_by_the_time_of_the_call_newest_first(recordings: RecordingStore) -> None:
     def add(id_: str, *, tel: str, minutes: int) -> None:
         said = Announcement(tel=tel, date="", called_at=START + minutes * MINUTE, at=START)
-        dynamodb_recordings.announce(id_, said, due=DUE)
+        recordings.announce(id_, said, due=DUE)
 
     add("a.1", tel="09000000001", minutes=1)
     add("b.2", tel="anonymous", minutes=3)
     add("c.3", tel="+819000000001", minutes=2)
     found: Callable[..., list[str]] = lambda **asked: [  # noqa: E731
         each.recording_id
-        for each in dynamodb_recordings.find(
+        for each in recordings.find(
             **{"tel": None, "since": None, "until": None, "limit": 9, "position": None, **asked}
         ).recordings
     ]
@@ -191,7 +191,7 @@ def test_lists_are_by_the_time_of_the_call_newest_first(dynamodb_recordings: Dyn
     assert found(tel="090-0000-0001") == ["c.3", "a.1"]
     assert found(tel="anonymous") == ["b.2"]
     assert found(since=START + 2 * MINUTE, until=START + 3 * MINUTE) == ["c.3"]
-    page = dynamodb_recordings.find(tel=None, since=None, until=None, limit=2, position=None)
+    page = recordings.find(tel=None, since=None, until=None, limit=2, position=None)
     assert found(position=page.next_position) == ["a.1"]
     for position in ("none", "2026-11-22T03:04:05.678Z#../x", "2026-11-22T03:04:05Z#a"):
         with pytest.raises(InvalidRequestError):

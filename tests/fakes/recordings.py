@@ -9,7 +9,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
 
-from switchboard.domain.errors import MonthSpentError, ProviderError
+from switchboard.domain.errors import FieldProblem, InvalidRequestError, MonthSpentError, ProviderError
+from switchboard.domain.instants import to_rfc3339
+from switchboard.domain.phone_numbers import canonical_tel
 from switchboard.domain.recordings import (
     Announcement,
     Channel,
@@ -109,7 +111,21 @@ class InMemoryRecordingStore(RecordingStore):
     def find(
         self, *, tel: str | None, since: datetime | None, until: datetime | None, limit: int, position: str | None
     ) -> RecordingPage:
-        raise NotImplementedError("lists are the adapter's: tests/contract/test_recording_store.py")
+        first, last = to_rfc3339(since) if since else "0", to_rfc3339(until) if until else "~"
+        wanted = None if tel is None else canonical_tel(tel)
+        places = {
+            f"{to_rfc3339(each.called_at or each.announced_at)}#{each.recording_id}": each
+            for each in self.rows.values()
+            if wanted is None or wanted in {canonical_tel(told.tel) for told in each.announcements}
+        }
+        if position is not None and position not in places:
+            raise InvalidRequestError(FieldProblem("cursor", "was not handed out", code="invalid_cursor"))
+        found = sorted((place for place in places if first <= place <= last), reverse=True)
+        found = [place for place in found if position is None or place < position]
+        more = len(found) >= limit
+        return RecordingPage(
+            recordings=[places[place] for place in found[:limit]], next_position=found[limit - 1] if more else None
+        )
 
     def overdue(self, *, now: datetime, limit: int) -> list[Recording]:
         late = sorted((due, id_) for id_, due in self.due.items() if due <= now)

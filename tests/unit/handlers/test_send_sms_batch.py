@@ -27,6 +27,13 @@ def test_each_message_is_named_with_its_state_or_with_what_is_wrong(stack: Deplo
     assert [problem["field"] for problem in fourth["errors"]] == ["text"]
 
 
+def test_what_is_no_message_at_all_stops_no_other(stack: Deployment) -> None:
+    first, second, third = send(stack, [GOOD, "090-0000-0001", None]).json["items"]
+
+    assert first["state"] == "queued"
+    assert [each["errors"][0]["code"] for each in (second, third)] == ["not_an_object", "not_an_object"]
+
+
 def test_what_was_taken_waits_in_the_slow_lane_and_not_in_the_fast_one(stack: Deployment) -> None:
     items = send(stack, [GOOD] * 3).json["items"]
 

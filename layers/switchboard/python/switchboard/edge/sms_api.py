@@ -68,7 +68,7 @@ class SendSmsBatchBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
-    messages: Annotated[list[dict[str, Any]], Field(min_length=1, max_length=100)]
+    messages: Annotated[list[Any], Field(min_length=1, max_length=100)]
 
 
 def parse_send_body(request: InboundRequest) -> SendSmsBody:
@@ -85,8 +85,10 @@ def parse_batch(request: InboundRequest, *, rules: SmsRules) -> list[SendSmsComm
     return [_batch_command(message, rules=rules, client=request.client) for message in body.messages]
 
 
-def _batch_command(message: dict[str, Any], *, rules: SmsRules, client: str) -> SendSmsCommand | InvalidRequestError:
+def _batch_command(message: Any, *, rules: SmsRules, client: str) -> SendSmsCommand | InvalidRequestError:
     try:
+        if not isinstance(message, dict):
+            raise InvalidRequestError(FieldProblem("", "must be an object", "not_an_object"))
         body = validated(SendSmsBody, message)
         if body.dry_run:
             raise InvalidRequestError(FieldProblem("dry_run", "is not for batches", "not_in_batch"))
