@@ -36,10 +36,11 @@ def only_instance(process_id_file: Path) -> Iterator[None]:
             lock.truncate(0)
 
 
-def stop_instance(process_id_file: Path, *, patience_s: float = 20.0) -> bool:
+def stop_instance(process_id_file: Path, *, patience_s: float = 60.0) -> bool:
     """End the sandbox of this directory and wait until it is gone; return whether there was one.
 
-    After `patience_s` the process is killed outright: its emulator and Lambda workers then end by themselves.
+    After `patience_s` the process is killed outright: its emulator and Lambda workers then end by themselves. Removing
+    what many workers unpacked takes longest, and what is left of it the next start has to remove.
     """
     if not is_running(process_id_file):
         return False
