@@ -23,7 +23,10 @@ _EVENTS: Final[Mapping[str, dict[str, Any]]] = {
     "send_sms": load_event(
         "send_sms", "japanese_text", body={"to": "090-0000-0001", "text": "ご予約を承りました。11月22日 12時"}
     ),
-    "mediasms_delivery_webhook": load_event("mediasms_delivery_webhook", "post_form_utf8"),
+    # As most reports are: one with a telephone verification's code costs a slow hash and a write more, by intention.
+    "mediasms_delivery_webhook": load_event(
+        "mediasms_delivery_webhook", "post_form_utf8", body=b"mobilenumber=09000000001&status=1&smsid=order1001"
+    ),
 }
 HANDLERS: Final = tuple(_EVENTS)
 
