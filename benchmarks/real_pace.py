@@ -102,8 +102,8 @@ def print_real_pace() -> None:
     for case in _CASES:
         accepted, refused = _measured(case)
         of_limit, slots = accepted / (_SECONDS * case.limits.requests_per_s), _SECONDS * case.slots_per_s
-        # What began in the span counts: one slot more or less is nobody's miss.
-        met = (accepted + 1) / slots >= _AIM and not refused
+        # The aim is of the limit: what the jitter costs is a choice of the deployment, and told beside it.
+        met = of_limit >= _AIM and not refused
         jitter = f"{case.limits.jitter / timedelta(milliseconds=1):g} ms"
         table.add_row(
             case.name, jitter, str(accepted), f"{of_limit:.1%}", f"{accepted / slots:.1%}", f">= {_AIM:.0%}",
