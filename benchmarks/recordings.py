@@ -13,7 +13,7 @@ from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
@@ -120,7 +120,7 @@ def _serve() -> None:
     for server in servers:
         Thread(target=server.serve_forever, daemon=True).start()
     print(*(server.server_address[1] for server in servers), flush=True)
-    time.sleep(3600)
+    Event().wait()  # until this process is ended
 
 
 def _ours(servers: _Servers, size: int) -> float:
