@@ -21,7 +21,7 @@ METRICS = {
 
 @logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics(default_dimensions={"provider": "mediasms"})
-@side_by_side_endpoint(lambda size: application().side_by_side(size))
+@side_by_side_endpoint(lambda size, queue: application().side_by_side(size, queue=queue))
 def lambda_handler(entry: dict[str, Any], context: LambdaContext) -> None:
     outcome = application()(entry["smsid"])
     logger.info("queued sms", smsid=entry["smsid"], outcome=outcome)

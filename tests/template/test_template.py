@@ -10,6 +10,7 @@ from typing import Final
 import pytest
 
 from switchboard import config
+from switchboard.bootstrap.send_queued_sms import CONTAINERS_A_QUEUE
 from tests.events import EVENTS
 from tests.translated_template import (
     ROOT,
@@ -86,6 +87,16 @@ def test_a_batch_is_not_delivered_again_while_it_is_still_worked_on() -> None:
         timeout = function(mapping["FunctionName"]["Ref"])["Timeout"]
         assert queue["VisibilityTimeout"] >= 6 * timeout
         assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+
+
+def test_the_places_in_flight_are_shared_out_to_as_many_containers_as_there_may_be() -> None:
+    mappings = [
+        each
+        for each in resources_of("AWS::Lambda::EventSourceMapping").values()
+        if each["FunctionName"]["Ref"] == "SendQueuedSms"
+    ]
+
+    assert {each["ScalingConfig"]["MaximumConcurrency"] for each in mappings} == {CONTAINERS_A_QUEUE}
 
 
 def test_poison_ends_in_a_queue_that_keeps_it_longest_and_is_watched() -> None:

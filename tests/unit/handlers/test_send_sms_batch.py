@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from tests.deployment import Deployment, HttpAnswer, deployed
 from tests.events import load_event, with_headers
 
@@ -40,6 +42,24 @@ def test_what_was_taken_waits_in_the_slow_lane_and_not_in_the_fast_one(stack: De
     assert not stack.queued()
     queued = [json.loads(body)["smsid"] for body in stack.queued("BulkQueue")]
     assert sorted(queued) == sorted(item["smsid"] for item in items)
+
+
+@pytest.mark.parametrize(("queue", "places"), [("BulkQueue", 1), ("OutboxQueue", 3)])
+def test_the_slow_lanes_worker_takes_no_more_places_in_flight_than_its_share(
+    stack: Deployment, queue: str, places: int
+) -> None:
+    send(stack, [{**GOOD, "to": f"0900000010{number}"} for number in range(10)])
+    source = f"arn:aws:sqs:ap-northeast-1:000000000000:{queue}"
+    records = [
+        {"messageId": str(number), "body": body, "eventSourceARN": source}
+        for number, body in enumerate(stack.queued("BulkQueue"))
+    ]
+
+    stack.invoke("send_queued_sms", {"Records": records})
+
+    assert len(stack.simulator.messages) == 10
+    [lane] = [row for row in stack.rows("LimitsTable") if row["pk"]["S"].startswith("LANE#")]
+    assert len(lane["permits"]["M"]) == places
 
 
 def test_the_worker_sends_what_waits_there(stack: Deployment) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
 from queue import SimpleQueue
+from typing import Final
 
 from switchboard.bootstrap.messages import message_store, outbox
 from switchboard.bootstrap.parts import CLOCK
@@ -15,17 +16,24 @@ from switchboard.config import SendQueuedSmsSettings
 from switchboard.guard.gate import PacedGates
 from switchboard.usecases.send_queued_sms import QueuedOutcome, SendQueuedSms
 
+# The template's MaximumConcurrency of the queues' event sources.
+CONTAINERS_A_QUEUE: Final = 2
+
 
 class QueuedSenders:
     """Threads that each send one message at a time, at slots which one write has reserved for all of them: slots of
     one block follow each other faster than one thread could answer them."""
 
-    def __init__(self, *, gates: PacedGates, verbs: list[SendQueuedSms]) -> None:
+    def __init__(
+        self, *, gates: PacedGates, verbs: Sequence[SendQueuedSms], bulk_queue: str, bulk_threads: int
+    ) -> None:
+        """`bulk_queue` is a queue's name: its batches have only so many threads."""
         self._gates = gates
+        self._verbs = verbs
+        self._bulk_queue = bulk_queue
+        self._bulk_threads = bulk_threads
         self._pool = ThreadPoolExecutor(max_workers=len(verbs))
         self._free: SimpleQueue[SendQueuedSms] = SimpleQueue()
-        for verb in verbs:
-            self._free.put(verb)
 
     def __call__(self, smsid: str) -> QueuedOutcome:
         """Sends one, once one of the senders is free."""
@@ -36,9 +44,13 @@ class QueuedSenders:
             self._free.put(verb)
 
     @contextmanager
-    def side_by_side(self, size: int) -> Iterator[Callable[[Callable[[], None]], Callable[[], None]]]:
+    def side_by_side(self, size: int, *, queue: str) -> Iterator[Callable[[Callable[[], None]], Callable[[], None]]]:
         """What starts one of `size` tasks, and gives back what waits for it and raises what it raised."""
-        with self._gates.batch(size):
+        threads = self._bulk_threads if queue == self._bulk_queue else len(self._verbs)
+        self._free = SimpleQueue()
+        for verb in self._verbs[:threads]:
+            self._free.put(verb)
+        with self._gates.batch(size, seats=threads):
             yield lambda task: self._pool.submit(task).result
 
 
@@ -60,7 +72,18 @@ def application() -> QueuedSenders:
             put_back_delay_s=settings.put_back_delay_s,
         )
 
-    ready = senders(
-        settings, messages, seats=settings.queue_threads, bulk_in_flight_limit=settings.bulk_in_flight_limit
+    threads = _threads(settings, places=settings.in_flight_limit - 1)
+    ready = senders(settings, messages, seats=threads, bulk_in_flight_limit=settings.bulk_in_flight_limit)
+    return QueuedSenders(
+        gates=ready.gates,
+        verbs=[verb(sender) for sender in ready.each],
+        bulk_queue=settings.bulk_queue_url.rpartition("/")[2],
+        bulk_threads=min(threads, _threads(settings, places=settings.bulk_in_flight_limit)),
     )
-    return QueuedSenders(gates=ready.gates, verbs=[verb(sender) for sender in ready.each])
+
+
+def _threads(settings: SendQueuedSmsSettings, *, places: int) -> int:
+    """More threads than there are places would only wait for each other, each until its patience ends."""
+    if settings.mediasms_lockout_policy == "full_rate":
+        return settings.queue_threads
+    return max(1, min(settings.queue_threads, places // CONTAINERS_A_QUEUE))

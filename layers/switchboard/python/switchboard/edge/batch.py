@@ -20,11 +20,11 @@ _LAST = "~"
 EntryHandler = Callable[[dict[str, Any], LambdaContext], None]
 BatchHandler = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]
 Task = Callable[[], None]
-# For a batch of so many entries: what starts one of them, and gives back what waits for its end.
-BatchRunner = Callable[[int], AbstractContextManager[Callable[[Task], Task]]]
+# For a batch of so many entries of the queue of that name: what starts one, and gives back what waits for its end.
+BatchRunner = Callable[[int, str], AbstractContextManager[Callable[[Task], Task]]]
 
 
-def one_by_one(_size: int) -> AbstractContextManager[Callable[[Task], Task]]:
+def one_by_one(_size: int, _queue: str) -> AbstractContextManager[Callable[[Task], Task]]:
     """Each entry once it is waited for."""
     return nullcontext(lambda task: task)
 
@@ -45,7 +45,7 @@ def batch_endpoint(handle: EntryHandler, *, runner: BatchRunner = one_by_one) ->
     def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         failed = []
         records = sorted(event["Records"], key=_submit_before)
-        with runner(len(records)) as start:
+        with runner(len(records), _queue_of(records)) as start:
             entries = [(record["messageId"], start(task_of(record, context))) for record in records]
             for message_id, wait in entries:
                 try:
@@ -60,6 +60,11 @@ def batch_endpoint(handle: EntryHandler, *, runner: BatchRunner = one_by_one) ->
         return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
 
     return handler
+
+
+def _queue_of(records: list[dict[str, Any]]) -> str:
+    """All entries of one batch are from one queue."""
+    return str(records[0].get("eventSourceARN", "")).rpartition(":")[2] if records else ""
 
 
 def _submit_before(record: dict[str, Any]) -> str:

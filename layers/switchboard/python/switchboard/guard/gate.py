@@ -108,9 +108,10 @@ class PacedGates:
         ]
 
     @contextmanager
-    def batch(self, size: int) -> Iterator[None]:
-        """While the seats together send so many requests, one write reserves for as many as `GateLimits.block`."""
-        with self._holder.batch(size):
+    def batch(self, size: int, *, seats: int | None = None) -> Iterator[None]:
+        """While the first `seats`, or all, send so many requests together, one write reserves for as many as
+        `GateLimits.block`."""
+        with self._holder.batch(size, seats=len(self.seats) if seats is None else seats):
             yield
 
 

@@ -51,6 +51,7 @@ class LaneHolder:
     ) -> None:
         self._lanes = lanes
         self._lane = lane
+        self._all_seats = seats
         self._seats = seats
         self._limits = limits
         self._now_us = now_us
@@ -70,10 +71,11 @@ class LaneHolder:
         self._unwritten: dict[str, Callable[[], object]] = {}
 
     @contextmanager
-    def batch(self, size: int) -> Iterator[None]:
-        """While so many requests are to be sent, one write reserves for several of them."""
+    def batch(self, size: int, *, seats: int) -> Iterator[None]:
+        """While so many requests are to be sent from the first `seats`, one write reserves for several of them."""
         with self._lock:
             self._block.clear()
+            self._seats = self._all_seats[:seats]
             self._expected, self._in_batch = size, True
         try:
             yield
