@@ -227,7 +227,7 @@ def _resources() -> dict[str, str]:
     for name in resources_of("AWS::DynamoDB::Table"):
         references[name] = _create_table(name, f"switchboard-{name}")
     for name in resources_of("AWS::SQS::Queue"):
-        references[name] = aws.sqs().create_queue(QueueName=name)["QueueUrl"]
+        references[name] = aws.sqs().create_queue(QueueName=f"switchboard-{name}")["QueueUrl"]
     for name in resources_of("AWS::S3::Bucket"):
         references[name] = f"switchboard-{name.lower()}"
         aws.s3().create_bucket(Bucket=references[name], CreateBucketConfiguration={"LocationConstraint": REGION})

@@ -5,7 +5,7 @@ from typing import Any
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from switchboard.bootstrap.fetch_recording import FetchApplication, application
+from switchboard.bootstrap.fetch_recording import FetchApplication, application, redelivery
 from switchboard.edge.batch import batch_endpoint
 from switchboard.edge.observability import logger, metrics
 from switchboard.edge.recording_metrics import add_outcome
@@ -21,7 +21,7 @@ BULK_METRICS = {
 
 @logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics(default_dimensions={"provider": "biztel"})
-@batch_endpoint
+@batch_endpoint(redelivery)
 def lambda_handler(entry: dict[str, Any], context: LambdaContext) -> None:
     app = application()
     for asked in app.entries(entry):

@@ -4,8 +4,8 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from switchboard.bootstrap.send_queued_sms import application
-from switchboard.edge.batch import side_by_side_endpoint
+from switchboard.bootstrap.send_queued_sms import application, redelivery
+from switchboard.edge.batch import batch_endpoint
 from switchboard.edge.observability import count, logger, metrics
 from switchboard.usecases.send_queued_sms import QueuedOutcome
 
@@ -21,7 +21,7 @@ METRICS = {
 
 @logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics(default_dimensions={"provider": "mediasms"})
-@side_by_side_endpoint(lambda size, queue: application().side_by_side(size, queue=queue))
+@batch_endpoint(redelivery, runner=lambda size, queue: application().side_by_side(size, queue=queue))
 def lambda_handler(entry: dict[str, Any], context: LambdaContext) -> None:
     outcome = application()(entry["smsid"])
     logger.info("queued sms", smsid=entry["smsid"], outcome=outcome)

@@ -82,11 +82,11 @@ def test_calls_that_end_at_once_are_all_stored_within_the_burst_limit_and_nothin
 
     until(unfinished, lambda left: left == [], within_s=150)
 
-    seen = control(api, "requests")
-    items = seen["items"][before:]
-    assert len(items) == 2 * CALLS_AT_ONCE
-    assert {each["status"] for each in items} == {200}
-    times = sorted(each["at_s"] for each in items)
+    seen = control(api, "requests")["items"][before:]
+    # Other tests announced calls that there are none of, and those are still being asked for.
+    files = [(each["call_id"], each["channel"], each["status"]) for each in seen if each["call_id"] in calls["ids"]]
+    assert sorted(files) == sorted((each, channel, 200) for each in calls["ids"] for channel in ("left", "right"))
+    times = sorted(each["at_s"] for each in seen)
     assert all(last - first >= 1.0 for first, last in zip(times, times[REQUESTS_PER_S:], strict=False))
 
 

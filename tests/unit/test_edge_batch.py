@@ -8,6 +8,7 @@ import logging
 from collections.abc import Sequence
 from typing import Any, cast
 
+import pytest
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from hypothesis import given
 from hypothesis import strategies as st
@@ -30,13 +31,44 @@ BODIES = {
 }
 
 
-def entries(kinds: Sequence[str]) -> dict[str, Any]:
-    return {"Records": [{"messageId": f"m{number}", "body": BODIES[kind]} for number, kind in enumerate(kinds)]}
+QUEUE = "arn:aws:sqs:ap-northeast-1:000000000000:outbox"
 
 
-def run(kinds: Sequence[str]) -> tuple[list[str], int]:
+def entries(kinds: Sequence[str], *, deliveries: int = 1) -> dict[str, Any]:
+    return {
+        "Records": [
+            {
+                "messageId": f"m{number}",
+                "receiptHandle": f"r{number}",
+                "body": BODIES[kind],
+                "attributes": {"ApproximateReceiveCount": str(deliveries)},
+                "eventSourceARN": QUEUE,
+            }
+            for number, kind in enumerate(kinds)
+        ]
+    }
+
+
+class Redeliveries:
+    """Of one queue; `down` takes no wish."""
+
+    def __init__(self, *, down: bool = False) -> None:
+        self.down = down
+        self.after_s: dict[str, int] = {}
+
+    def after(self, delay_s: int, *, queue: str, receipt: str) -> None:
+        assert queue == "outbox"
+        if self.down:
+            raise StoreUnavailableError("no answer")
+        self.after_s[receipt] = delay_s
+
+
+def run(
+    kinds: Sequence[str], *, deliveries: int = 1, redeliveries: Redeliveries | None = None
+) -> tuple[list[str], int]:
     """The ids said to have failed, and how many entries were done."""
     done = 0
+    queue = redeliveries or Redeliveries()
 
     def handle(entry: dict[str, Any], context: LambdaContext) -> None:
         nonlocal done
@@ -49,7 +81,7 @@ def run(kinds: Sequence[str]) -> tuple[list[str], int]:
                 raise ConfigurationError("wrong")
         done += 1
 
-    answer = batch_endpoint(handle)(entries(kinds), CONTEXT)
+    answer = batch_endpoint(lambda: queue)(handle)(entries(kinds, deliveries=deliveries), CONTEXT)
     metrics.clear_metrics()
     assert set(answer) == {"batchItemFailures"}
     return [each["itemIdentifier"] for each in answer["batchItemFailures"]], done
@@ -63,6 +95,18 @@ def test_exactly_the_entries_without_their_effect_are_delivered_again(kinds: lis
     assert done == kinds.count("good")
 
 
+@pytest.mark.parametrize(("deliveries", "after_s"), [(1, 15), (2, 30), (3, 60), (6, 480), (7, 900), (10, 900)])
+def test_an_entry_that_failed_comes_again_soon_and_later_each_time(deliveries: int, after_s: int) -> None:
+    redeliveries = Redeliveries()
+    run(["good", "store down", "bug"], deliveries=deliveries, redeliveries=redeliveries)
+
+    assert redeliveries.after_s == {"r1": after_s, "r2": after_s}
+
+
+def test_where_the_queue_cannot_be_told_its_own_time_out_stands() -> None:
+    assert run(["store down", "good"], redeliveries=Redeliveries(down=True)) == (["m0"], 1)
+
+
 def test_an_entrys_text_is_not_logged() -> None:
     written = io.StringIO()
     handler = logger.registered_handler
@@ -72,7 +116,9 @@ def test_an_entrys_text_is_not_logged() -> None:
     def handle(entry: dict[str, Any], context: LambdaContext) -> None:
         raise ValueError("canary 090-0000-0001")
 
-    batch_endpoint(handle)({"Records": [{"messageId": "m0", "body": '{"canary": 1}'}]}, CONTEXT)
+    event = entries(["good"])
+    event["Records"][0]["body"] = '{"canary": 1}'
+    batch_endpoint(Redeliveries)(handle)(event, CONTEXT)
 
     handler.setStream(before)
     metrics.clear_metrics()

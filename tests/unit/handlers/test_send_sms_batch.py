@@ -49,7 +49,7 @@ def test_the_slow_lanes_worker_takes_no_more_places_in_flight_than_its_share(
     stack: Deployment, queue: str, places: int
 ) -> None:
     send(stack, [{**GOOD, "to": f"0900000010{number}"} for number in range(10)])
-    source = f"arn:aws:sqs:ap-northeast-1:000000000000:{queue}"
+    source = f"arn:aws:sqs:ap-northeast-1:000000000000:switchboard-{queue}"
     records = [
         {"messageId": str(number), "body": body, "eventSourceARN": source}
         for number, body in enumerate(stack.queued("BulkQueue"))
@@ -64,7 +64,8 @@ def test_the_slow_lanes_worker_takes_no_more_places_in_flight_than_its_share(
 
 def test_the_worker_sends_what_waits_there(stack: Deployment) -> None:
     [item] = send(stack, [GOOD]).json["items"]
-    entry = {"messageId": "1", "body": stack.queued("BulkQueue")[0]}
+    source = "arn:aws:sqs:ap-northeast-1:000000000000:switchboard-BulkQueue"
+    entry = {"messageId": "1", "body": stack.queued("BulkQueue")[0], "eventSourceARN": source}
 
     assert stack.invoke("send_queued_sms", {"Records": [entry]}) == {"batchItemFailures": []}
 

@@ -16,12 +16,14 @@ from switchboard.config import FetchRecordingSettings
 from switchboard.domain.errors import ConfigurationError
 from switchboard.edge.recording_entries import RecordingEntry, parse_entry
 from switchboard.guard.month_quota import TalliedMonthQuota
+from switchboard.ports.queues import Redelivery
 from switchboard.providers.biztel.client import ApiToken, BiztelClient
 from switchboard.providers.biztel.file_names import parse_file_name
 from switchboard.storage import aws
 from switchboard.storage.bulk_files import S3BulkFiles
 from switchboard.storage.jobs import S3JobStore
 from switchboard.storage.recording_queue import SqsRecordingQueue
+from switchboard.storage.redelivery import SqsRedelivery
 from switchboard.storage.tallies import DynamoDbTallyStore
 from switchboard.usecases.fetch_recording import FetchPace, FetchRecording
 from switchboard.usecases.keep_bulk_file import KeepBulkFile
@@ -57,6 +59,11 @@ def application() -> FetchApplication:
             new_id=_new_id,
         ),
     )
+
+
+def redelivery() -> Redelivery:
+    """Of the recordings' queue. Raises ConfigurationError."""
+    return SqsRedelivery(client=aws.sqs, queue_urls=(FetchRecordingSettings.load().recording_queue_url,))
 
 
 def _fetch(settings: FetchRecordingSettings) -> FetchRecording:

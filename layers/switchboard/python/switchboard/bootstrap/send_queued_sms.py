@@ -14,6 +14,9 @@ from switchboard.bootstrap.parts import CLOCK
 from switchboard.bootstrap.sender import Sender, new_id, senders
 from switchboard.config import SendQueuedSmsSettings
 from switchboard.guard.gate import PacedGates
+from switchboard.ports.queues import Redelivery
+from switchboard.storage import aws
+from switchboard.storage.redelivery import SqsRedelivery
 from switchboard.usecases.send_queued_sms import QueuedOutcome, SendQueuedSms
 
 # The template's MaximumConcurrency of the queues' event sources.
@@ -80,6 +83,12 @@ def application() -> QueuedSenders:
         bulk_queue=settings.bulk_queue_url.rpartition("/")[2],
         bulk_threads=min(threads, _threads(settings, places=settings.bulk_in_flight_limit)),
     )
+
+
+def redelivery() -> Redelivery:
+    """Of both queues. Raises ConfigurationError."""
+    settings = SendQueuedSmsSettings.load()
+    return SqsRedelivery(client=aws.sqs, queue_urls=(settings.outbox_queue_url, settings.bulk_queue_url))
 
 
 def _threads(settings: SendQueuedSmsSettings, *, places: int) -> int:

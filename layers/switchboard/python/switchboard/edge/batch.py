@@ -14,8 +14,11 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from switchboard.domain.errors import SwitchboardError
 from switchboard.edge.endpoint import report_unexpected, told
 from switchboard.edge.observability import logger, metrics
+from switchboard.ports.queues import Redelivery
 
 _LAST = "~"
+_FIRST_DELAY_S = 15
+_LONGEST_DELAY_S = 900
 
 EntryHandler = Callable[[dict[str, Any], LambdaContext], None]
 BatchHandler = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]
@@ -29,42 +32,57 @@ def one_by_one(_size: int, _queue: str) -> AbstractContextManager[Callable[[Task
     return nullcontext(lambda task: task)
 
 
-def side_by_side_endpoint(runner: BatchRunner) -> Callable[[EntryHandler], BatchHandler]:
-    """As batch_endpoint, with the runner's threads: the handler has to be made for that."""
-    return functools.partial(batch_endpoint, runner=runner)
+def batch_endpoint(
+    redelivery: Callable[[], Redelivery], *, runner: BatchRunner = one_by_one
+) -> Callable[[EntryHandler], BatchHandler]:
+    """An entry that raises is delivered again, after a while that doubles each time, in the end to the dead-letter
+    queue; the others are done. Those whose `submit_before` comes first are begun first.
+
+    A runner with threads needs a handler that is made for that.
+    """
+
+    def endpoint(handle: EntryHandler) -> BatchHandler:
+        def task_of(record: dict[str, Any], context: LambdaContext) -> Task:
+            return lambda: handle(json.loads(record["body"]), context)
+
+        @functools.wraps(handle)
+        def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+            failed = []
+            records = sorted(event["Records"], key=_submit_before)
+            with runner(len(records), _queue_of(records)) as start:
+                entries = [(record, start(task_of(record, context))) for record in records]
+                for record, wait in entries:
+                    try:
+                        wait()
+                    except SwitchboardError as error:
+                        logger.warning("entry failed", extra=told(error))
+                        failed.append(record)
+                    except Exception as error:  # noqa: BLE001 - the edge: one poisonous entry must not fail the rest
+                        report_unexpected(error)
+                        failed.append(record)
+            for record in failed:
+                _deliver_again(record, redelivery)
+            metrics.add_metric(name="EntriesFailed", unit=MetricUnit.Count, value=len(failed))
+            return {"batchItemFailures": [{"itemIdentifier": record["messageId"]} for record in failed]}
+
+        return handler
+
+    return endpoint
 
 
-def batch_endpoint(handle: EntryHandler, *, runner: BatchRunner = one_by_one) -> BatchHandler:
-    """An entry that raises is delivered again, in the end to the dead-letter queue; the others are done. Those whose
-    `submit_before` comes first are begun first."""
-
-    def task_of(record: dict[str, Any], context: LambdaContext) -> Task:
-        return lambda: handle(json.loads(record["body"]), context)
-
-    @functools.wraps(handle)
-    def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-        failed = []
-        records = sorted(event["Records"], key=_submit_before)
-        with runner(len(records), _queue_of(records)) as start:
-            entries = [(record["messageId"], start(task_of(record, context))) for record in records]
-            for message_id, wait in entries:
-                try:
-                    wait()
-                except SwitchboardError as error:
-                    logger.warning("entry failed", extra=told(error))
-                    failed.append(message_id)
-                except Exception as error:  # noqa: BLE001 - the edge: one poisonous entry must not fail the rest
-                    report_unexpected(error)
-                    failed.append(message_id)
-        metrics.add_metric(name="EntriesFailed", unit=MetricUnit.Count, value=len(failed))
-        return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
-
-    return handler
+def _deliver_again(record: dict[str, Any], redelivery: Callable[[], Redelivery]) -> None:
+    """The queue's own time-out has to outlast whole invocations: too long for a message that somebody waits for."""
+    deliveries = int(record["attributes"]["ApproximateReceiveCount"])
+    delay_s = min(_LONGEST_DELAY_S, _FIRST_DELAY_S * 2 ** (deliveries - 1))
+    try:
+        redelivery().after(delay_s, queue=_queue_of([record]), receipt=record["receiptHandle"])
+    except SwitchboardError as error:
+        logger.warning("entry left to the queue's time-out", extra=told(error))
 
 
 def _queue_of(records: list[dict[str, Any]]) -> str:
     """All entries of one batch are from one queue."""
-    return str(records[0].get("eventSourceARN", "")).rpartition(":")[2] if records else ""
+    return str(records[0]["eventSourceARN"]).rpartition(":")[2] if records else ""
 
 
 def _submit_before(record: dict[str, Any]) -> str:
