@@ -109,6 +109,41 @@ def test_what_is_quarantined_is_kept_byte_for_byte_with_why(aws: Aws, bucket: st
     }
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"\xff",
+        b"[]",
+        b"null",
+        b"{}",
+        b'{"seen_at": 5, "report": {}}',
+        b'{"seen_at": "2026-11-22T03:04:05.678Z", "kind": "of a later version", "report": {}}',
+        b'{"seen_at": "2026-11-22T03:04:05.678Z", "kind": ["call_result"], "report": {}}',
+        b'{"seen_at": "2026-11-22T03:04:05.678Z", "kind": "call_result", "report": {"call_id": "c1"}}',
+        b'{"seen_at": "2026-11-22T03:04:05.678Z", "kind": "ivr", "report": {"mode": "none"}}',
+    ],
+)
+def test_what_is_held_and_nobody_can_read_comes_back_raw_among_the_rest(
+    aws: Aws, bucket: str, s3_vault: S3CallbackVault, body: bytes
+) -> None:
+    aws.s3.put_object(Bucket=bucket, Key="held/0", Body=body)
+    s3_vault.hold(HeldReport(a_report("1"), START))
+    unreadable, readable = s3_vault.held(limit=10)
+    assert unreadable.report == RawCallback("held", "", "held/0", "application/json", body)
+    assert readable.report == a_report("1")
+    s3_vault.release(unreadable)
+    assert _held(s3_vault) == [replace(readable, handle="")]
+
+
+def test_what_was_held_before_there_were_kinds_is_a_delivery_report(
+    aws: Aws, bucket: str, s3_vault: S3CallbackVault
+) -> None:
+    body = b'{"report": {"recipient": null, "smsid": "sms1", "status": "1"}, "seen_at": "2026-11-22T03:04:05.678Z"}'
+    aws.s3.put_object(Bucket=bucket, Key="held/0", Body=body)
+    assert _held(s3_vault) == [HeldReport(a_report("1", recipient=None), START)]
+
+
 def test_a_bucket_that_does_not_answer_is_said_so(aws: Aws) -> None:
     nowhere = S3CallbackVault(client=lambda: aws.s3, bucket="there-is-none")
     for call in (

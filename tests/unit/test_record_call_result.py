@@ -8,7 +8,7 @@ from switchboard.domain.calls import CallResult
 from switchboard.domain.errors import StoreUnavailableError
 from switchboard.domain.orders import Outcome, OutcomeKind
 from switchboard.domain.voice_calls import CallResultFact
-from switchboard.ports.reports import CallbackVault, HeldReport
+from switchboard.ports.reports import CallbackVault, HeldReport, RawCallback
 from switchboard.ports.voice_calls import CallReportStore
 from switchboard.usecases.record_call_result import RecordCallResult, ResultOutcome
 from switchboard.usecases.settle_overdue import SweepAction
@@ -123,3 +123,22 @@ def test_a_held_result_that_could_not_be_let_go_of_does_no_harm(calls: InMemoryV
     sweep(calls, vault)()
     assert shown(calls) == (CallResultFact("answered", START),)
     assert not vault.kept
+
+
+def test_what_is_held_and_unreadable_is_put_into_quarantine_and_the_rest_goes_on(calls: InMemoryVoiceCallStore) -> None:
+    vault, raw = InMemoryCallbackVault(), RawCallback("held", "", "held/0", "application/json", b"{}")
+    vault.hold(HeldReport(raw, START - MINUTE))
+    vault.hold(HeldReport(RESULT, START))
+    done = sweep(calls, vault)()
+    assert done == {SweepAction.REPORT_QUARANTINED: 1, SweepAction.REPORT_RELEASED: 1}
+    assert vault.quarantined == [(raw, "held and unreadable", START - MINUTE)]
+    assert shown(calls) == (CallResultFact("answered", START),)
+    assert not vault.kept
+
+
+def test_what_is_unreadable_stays_held_where_it_cannot_be_put_into_quarantine(calls: InMemoryVoiceCallStore) -> None:
+    vault = InMemoryCallbackVault()
+    vault.hold(HeldReport(RawCallback("held", "", "held/0", "application/json", b"{}"), START))
+    with pytest.raises(StoreUnavailableError):
+        sweep(calls, flaky(vault, quarantine=[Answer.NOT_APPLIED]))()
+    assert len(vault.kept) == 1

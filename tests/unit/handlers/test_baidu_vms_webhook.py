@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from switchboard.storage import aws
 from tests.deployment import Deployment, HttpAnswer, deployed
 from tests.events import load_event
 
@@ -75,6 +76,19 @@ def test_a_held_result_of_a_call_that_is_not_ours_is_kept_as_it_would_have_been(
     [row] = stack.rows()
     assert "result|answered" in row
     assert "bound_to" not in row
+
+
+def test_what_is_held_and_unreadable_goes_into_quarantine_and_is_counted(stack: Deployment) -> None:
+    aws.s3().put_object(
+        Bucket=stack.references["QuarantineBucket"], Key="held/0", Body=b'{"kind": "of a later version"}'
+    )
+
+    assert sweep(stack) == {"report_quarantined": 1}
+
+    assert stack.objects("held/") == []
+    [kept] = stack.objects("quarantine/held/")
+    assert (kept["query"], kept["reason"]) == ("held/0", "held and unreadable")
+    assert ("HeldReportsQuarantined", frozenset({("service", "switchboard")})) in stack.metrics()
 
 
 def test_a_result_that_can_be_kept_nowhere_is_not_acknowledged(stack: Deployment) -> None:

@@ -36,9 +36,12 @@ class RawCallback:
 
 @dataclass(frozen=True, slots=True)
 class HeldReport:
-    """News that could not be stored where it belongs, held until it can; with a report perhaps a code's hash."""
+    """News that could not be stored where it belongs, held until it can; with a report perhaps a code's hash.
 
-    report: News
+    What was held and can no longer be read is a RawCallback, whose `query` says where it lay.
+    """
+
+    report: News | RawCallback
     seen_at: datetime
     handle: str = ""
     code: ReadOutCode | None = None

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _HELD = "held/"
 _QUARANTINE = "quarantine/"
-_KINDS: Final[Mapping[type[News], str]] = {DeliveryReport: "delivery", IvrNotice: "ivr", CallResult: "call_result"}
+_KINDS: Final[Mapping[type[object], str]] = {DeliveryReport: "delivery", IvrNotice: "ivr", CallResult: "call_result"}
 
 
 class S3CallbackVault:
@@ -60,8 +60,8 @@ class S3CallbackVault:
         for entry in listing.get("Contents", []):
             key = entry["Key"]
             with store_errors("read held report"):
-                content = json.load(self._client().get_object(Bucket=self._bucket, Key=key)["Body"])
-            yield _held(content, handle=key)
+                body = self._client().get_object(Bucket=self._bucket, Key=key)["Body"].read()
+            yield _held(body, handle=key) or _unreadable(body, handle=key, since=entry["LastModified"])
 
     def release(self, held: HeldReport) -> None:
         with store_errors("release held report"):
@@ -85,7 +85,20 @@ _READERS: Final[Mapping[str, Callable[..., News]]] = {
 }
 
 
-def _held(content: Mapping[str, Any], *, handle: str) -> HeldReport:
+def _held(body: bytes, *, handle: str) -> HeldReport | None:
+    """None where nothing that this version writes looks so, as after going back to it from a later one."""
+    try:
+        return _read(json.loads(body), handle=handle)
+    except (ValueError, TypeError, KeyError):
+        return None
+
+
+def _unreadable(body: bytes, *, handle: str, since: datetime) -> HeldReport:
+    raw = RawCallback("held", method="", query=handle, content_type="application/json", body=body)
+    return HeldReport(report=raw, seen_at=since, handle=handle)
+
+
+def _read(content: Mapping[str, Any], *, handle: str) -> HeldReport:
     seen_at, code = from_rfc3339(content["seen_at"]), content.get("code")
     # What was held before there was another kind names none.
     report = _READERS[content.get("kind", "delivery")](**content["report"])

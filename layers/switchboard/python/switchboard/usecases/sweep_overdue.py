@@ -63,11 +63,11 @@ class SweepOverdue:
     def _release_held_reports(self) -> Counter[SweepAction]:
         done: Counter[SweepAction] = Counter()
         for held in self._vault.held(limit=self._batch):
-            self._release(held)
-            done[SweepAction.REPORT_RELEASED] += 1
+            done[self._release(held)] += 1
         return done
 
-    def _release(self, held: HeldReport) -> None:
+    def _release(self, held: HeldReport) -> SweepAction:
+        action = SweepAction.REPORT_RELEASED
         match held.report:
             case DeliveryReport() as report:
                 self._release_report(report, held)
@@ -76,7 +76,12 @@ class SweepOverdue:
             case CallResult() as result:
                 results = _needed(self._results)
                 insist(lambda: results.record_result(result, seen_at=held.seen_at))
+            case RawCallback() as raw:
+                # It must not stand in the way of what is held behind it, nor of anything that is overdue.
+                self._vault.quarantine(raw, reason="held and unreadable", at=held.seen_at)
+                action = SweepAction.REPORT_QUARANTINED
         self._vault.release(held)
+        return action
 
     def _release_report(self, report: DeliveryReport, held: HeldReport) -> None:
         code = held.code
