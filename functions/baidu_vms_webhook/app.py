@@ -13,6 +13,7 @@ from switchboard.edge.observability import logger, metrics
 METRICS = {
     "recorded": "CallResultsRecorded",
     "unmatched": "CallResultsUnmatched",
+    "held": "CallResultsHeld",
     "quarantined": "CallResultsQuarantined",
 }
 

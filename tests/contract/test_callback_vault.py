@@ -8,11 +8,12 @@ from dataclasses import replace
 
 import pytest
 
-from switchboard.domain.delivery import DeliveryReport
+from switchboard.domain.calls import CallResult
 from switchboard.domain.errors import StoreUnavailableError
-from switchboard.ports.reports import CallbackVault, HeldReport, RawCallback
+from switchboard.domain.verifications import VerificationMode
+from switchboard.ports.reports import CallbackVault, HeldReport, News, RawCallback
 from switchboard.storage.vault import S3CallbackVault
-from tests.builders import MINUTE, a_report
+from tests.builders import MINUTE, a_notice, a_report
 from tests.contract.conftest import Aws
 from tests.fakes import START
 
@@ -41,22 +42,34 @@ def test_what_is_held_comes_back_oldest_first(vault: CallbackVault) -> None:
 
 
 def test_no_more_comes_back_than_asked_for(vault: CallbackVault) -> None:
-    for number in range(3):
-        vault.hold(HeldReport(a_report("1", f"sms{number}"), START + number * MINUTE))
-    assert [held.report.smsid for held in _held(vault, limit=2)] == ["sms0", "sms1"]
+    reports = [HeldReport(a_report("1", f"sms{number}"), START + number * MINUTE) for number in range(3)]
+    for report in reports:
+        vault.hold(report)
+    assert _held(vault, limit=2) == reports[:2]
 
 
-@pytest.mark.parametrize("report", [a_report("1", recipient=None), a_report("圏外・OFF"), a_report("1", "x" * 50)])
-def test_a_report_comes_back_as_it_was(vault: CallbackVault, report: DeliveryReport) -> None:
+NEWS: tuple[News, ...] = (
+    a_report("1", recipient=None),
+    a_report("圏外・OFF"),
+    a_report("1", "x" * 50),
+    a_notice(),
+    a_notice(smsid="sms1", mode=VerificationMode.SMS_AND_CALL_IN),
+    CallResult("c1", "answered"),
+    CallResult("!~" * 64, "呼损"),
+)
+
+
+@pytest.mark.parametrize("report", NEWS)
+def test_news_of_any_kind_comes_back_as_it_was(vault: CallbackVault, report: News) -> None:
     held = HeldReport(report, START)
     vault.hold(held)
     assert _held(vault) == [held]
 
 
-def test_two_reports_of_one_moment_are_both_held(vault: CallbackVault) -> None:
-    for status in ("14", "1"):
-        vault.hold(HeldReport(a_report(status), START))
-    assert {held.report for held in _held(vault)} == {a_report("14"), a_report("1")}
+def test_whatever_comes_in_one_moment_is_held(vault: CallbackVault) -> None:
+    for report in NEWS:
+        vault.hold(HeldReport(report, START))
+    assert {held.report for held in _held(vault)} == set(NEWS)
 
 
 def test_a_report_held_twice_because_the_answer_was_lost_is_held_once(vault: CallbackVault) -> None:
@@ -94,6 +107,41 @@ def test_what_is_quarantined_is_kept_byte_for_byte_with_why(aws: Aws, bucket: st
         "reason": "no smsid",
         "received_at": "2026-11-22T03:04:05.678Z",
     }
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"\xff",
+        b"[]",
+        b"null",
+        b"{}",
+        b'{"seen_at": 5, "report": {}}',
+        b'{"seen_at": "2026-11-22T03:04:05.678Z", "kind": "of a later version", "report": {}}',
+        b'{"seen_at": "2026-11-22T03:04:05.678Z", "kind": ["call_result"], "report": {}}',
+        b'{"seen_at": "2026-11-22T03:04:05.678Z", "kind": "call_result", "report": {"call_id": "c1"}}',
+        b'{"seen_at": "2026-11-22T03:04:05.678Z", "kind": "ivr", "report": {"mode": "none"}}',
+    ],
+)
+def test_what_is_held_and_nobody_can_read_comes_back_raw_among_the_rest(
+    aws: Aws, bucket: str, s3_vault: S3CallbackVault, body: bytes
+) -> None:
+    aws.s3.put_object(Bucket=bucket, Key="held/0", Body=body)
+    s3_vault.hold(HeldReport(a_report("1"), START))
+    unreadable, readable = s3_vault.held(limit=10)
+    assert unreadable.report == RawCallback("held", "", "held/0", "application/json", body)
+    assert readable.report == a_report("1")
+    s3_vault.release(unreadable)
+    assert _held(s3_vault) == [replace(readable, handle="")]
+
+
+def test_what_was_held_before_there_were_kinds_is_a_delivery_report(
+    aws: Aws, bucket: str, s3_vault: S3CallbackVault
+) -> None:
+    body = b'{"report": {"recipient": null, "smsid": "sms1", "status": "1"}, "seen_at": "2026-11-22T03:04:05.678Z"}'
+    aws.s3.put_object(Bucket=bucket, Key="held/0", Body=body)
+    assert _held(s3_vault) == [HeldReport(a_report("1", recipient=None), START)]
 
 
 def test_a_bucket_that_does_not_answer_is_said_so(aws: Aws) -> None:

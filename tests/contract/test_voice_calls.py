@@ -51,12 +51,12 @@ def test_a_result_is_kept_whenever_it_comes_and_at_the_time_it_first_came(calls:
     calls.create(call)
     if not early:
         calls.record_outcome(call, call.claims[0], ACCEPTED)
-    for minutes, result in ((1, "b"), (2, "a"), (3, "b")):
+    for minutes, result in ((3, "b"), (2, "a"), (1, "b"), (3, "b")):
         ours.append(calls.record_result(CallResult("c1", result), seen_at=START + minutes * MINUTE))
     calls.record_outcome(call, call.claims[0], ACCEPTED)
     stored = calls.get("call1")
     assert stored is not None
-    assert ours == [not early] * 3
+    assert ours == [not early] * 4
     assert stored.reports == (CallResultFact("b", START + MINUTE), CallResultFact("a", START + 2 * MINUTE))
     page = calls.find(client=CLIENT, recipient=CALLED, since=None, until=None, limit=10, position=None)
     assert list(page.orders) == [stored]

@@ -31,7 +31,8 @@ class InMemoryVoiceCallStore(InMemoryOrderStore[VoiceCall], VoiceCallStore):
         return super().record_outcome(order, claim, outcome, queue=queue)
 
     def record_result(self, result: CallResult, *, seen_at: datetime) -> bool:
-        self.results.setdefault(result.call_id, {}).setdefault(result.result, seen_at)
+        seen = self.results.setdefault(result.call_id, {})
+        seen[result.result] = min(seen_at, seen.get(result.result, seen_at))
         return result.call_id in self.tokens
 
     def token_of(self, call_id: str) -> str | None:

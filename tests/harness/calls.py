@@ -29,8 +29,17 @@ from switchboard.usecases.record_call_result import RecordCallResult
 from switchboard.usecases.settle_overdue import SettleOverdue
 from switchboard.usecases.submission import Submission
 from switchboard.usecases.submit_once import Placed, SubmitOnce, derived_id
+from switchboard.usecases.sweep_overdue import SweepOverdue
 from tests.builders import CLIENT, DEADLINES, a_call_command
-from tests.fakes import CountingIds, FixedClock, InMemoryCallbackVault, InMemoryVoiceCallStore, NoLimits, OpenGate
+from tests.fakes import (
+    CountingIds,
+    FixedClock,
+    InMemoryCallbackVault,
+    InMemoryMessageStore,
+    InMemoryVoiceCallStore,
+    NoLimits,
+    OpenGate,
+)
 from tests.harness.explorer import ViolationError
 from tests.harness.schedules import Schedule
 from tests.harness.stepping import CRASHES, Actor, Crashed, Fault, History, SteppedGate, play, step, stepped
@@ -123,6 +132,7 @@ class CallParts:
     """What a system is made of, and the provider it meets; a mutant replaces one."""
 
     store: type[InMemoryVoiceCallStore] = InMemoryVoiceCallStore
+    record: type[RecordCallResult] = RecordCallResult
     honours: bool = False
     relies: bool = False
     callback_expected: bool = True
@@ -181,15 +191,17 @@ class CallWorld:
             new_id=ids,
             callback_expected=parts.callback_expected,
         )
-        self.record = RecordCallResult(calls=calls, vault=stepped(self.vault, "vault"), clock=self.clock)
+        vault = stepped(self.vault, "vault")
+        self.record = parts.record(calls=calls, vault=vault, clock=self.clock)
         self.query = QueryCalls(calls=self.store, clock=self.clock, standing_of=_standing)
-        self.sweep = SettleOverdue(
+        settle = SettleOverdue(
             orders=calls,
             clock=self.clock,
             standing_of=_standing,
             next_due=lambda call: next_due(call, deadlines=DEADLINES),
             look_again_after=DEADLINES.requeue_after_queued,
         )
+        self.sweep = SweepOverdue(reports=InMemoryMessageStore(), vault=vault, settle=[settle], results=calls)
 
     def post(self, name: str, *, after: timedelta = timedelta(0)) -> None:
         """A caller's request, and what the caller is told."""
@@ -226,7 +238,7 @@ class CallWorld:
             step("time passes")
             self.clock.advance(PAUSE)
             try:
-                self.sweep(limit=10)
+                self.sweep()
             except (StoreUnavailableError, Crashed):
                 return
 
@@ -236,10 +248,11 @@ class CallWorld:
         """Nothing breaks any more: the sweep comes until nothing is awaited."""
         for _ in range(_ROUNDS_AT_MOST):
             row = self.store.rows.get(TOKEN)
-            if row is None or row.due is None:
+            if row is None or (row.due is None and not self.vault.kept):
                 return
-            self.clock.sleep_until(row.due)
-            self.sweep(limit=10)
+            if row.due is not None:
+                self.clock.sleep_until(row.due)
+            self.sweep()
         raise ViolationError("I2", "still waiting")
 
 

@@ -103,6 +103,29 @@ def test_a_webhook_can_write_facts_and_read_nothing_of_any_message(webhook: str)
     assert actions == {"dynamodb:UpdateItem", "s3:PutObject", "secretsmanager:GetSecretValue"}
 
 
+@pytest.mark.parametrize("webhook", ["MediasmsDeliveryWebhook", "MediasmsIvrWebhook", "BaiduVmsWebhook"])
+def test_a_webhook_can_hold_what_the_table_does_not_take_and_keep_what_nobody_can_read(webhook: str) -> None:
+    kept = [each for each in statements_of(webhook) if "s3:PutObject" in as_list(each["Action"])]
+
+    assert {place["Fn::Sub"] for each in kept for place in as_list(each["Resource"])} == {
+        "${QuarantineBucket.Arn}/quarantine/*",
+        "${QuarantineBucket.Arn}/held/*",
+    }
+
+
+def test_the_sweep_alone_can_read_and_let_go_of_what_is_held() -> None:
+    held = json.dumps({"Fn::Sub": "${QuarantineBucket.Arn}/held/*"})
+    readers = {
+        name
+        for name in FUNCTIONS
+        for each in statements_of(name)
+        if {"s3:GetObject", "s3:DeleteObject"} & set(as_list(each["Action"]))
+        and held in {json.dumps(place) for place in as_list(each["Resource"])}
+    }
+
+    assert readers == {"SweepOverdue"}
+
+
 def test_the_call_actions_webhook_can_add_jobs_and_read_nothing() -> None:
     actions = {action for each in statements_of("BiztelCallActionWebhook") for action in as_list(each["Action"])}
 

@@ -13,11 +13,14 @@ import pytest
 
 from sandbox.simulators import baidu_vms
 from switchboard.domain import voice_calls
+from switchboard.domain.calls import CallResult
+from switchboard.domain.errors import StoreUnavailableError
 from switchboard.domain.orders import Claim, Outcome, OutcomeKind
 from switchboard.domain.voice_calls import VoiceCall
 from switchboard.providers.baidu_vms.client import BaiduVmsClient
 from switchboard.providers.baidu_vms.signer import Credentials
 from switchboard.providers.transport import Connection
+from switchboard.usecases.record_call_result import RecordCallResult, ResultOutcome
 from tests.builders import a_call_command
 from tests.fakes import START, FixedClock, InMemoryVoiceCallStore, StoredOrder
 from tests.fault_proxy import Ending, Fault, FaultProxy
@@ -79,6 +82,17 @@ class ForgetsTheId(InMemoryVoiceCallStore):
         return None
 
 
+class AcknowledgesWhatItLost(RecordCallResult):
+    """The webhook says 200 although nothing could be written, and holds nothing."""
+
+    def __call__(self, result: CallResult) -> ResultOutcome:
+        try:
+            self._calls.record_result(result, seen_at=self._clock.now())
+        except StoreUnavailableError:
+            return ResultOutcome.HELD
+        return ResultOutcome.RECORDED
+
+
 @pytest.mark.parametrize(
     ("parts", "promise"),
     [
@@ -87,8 +101,16 @@ class ForgetsTheId(InMemoryVoiceCallStore):
         (CallParts(store=UnknownIsUnsent), "I1"),
         (CallParts(store=ForgetsTheBytes), "I15"),
         (CallParts(store=ForgetsTheId), "I7"),
+        (CallParts(record=AcknowledgesWhatItLost), "I5"),
     ],
-    ids=["relies on what is ignored", "claims at will", "unknown is unsent", "forgets the bytes", "forgets the id"],
+    ids=[
+        "relies on what is ignored",
+        "claims at will",
+        "unknown is unsent",
+        "forgets the bytes",
+        "forgets the id",
+        "acknowledges what it lost",
+    ],
 )
 def test_the_explorer_catches_the_mutant(parts: CallParts, promise: str) -> None:
     broken = set()

@@ -41,7 +41,8 @@ class CallWebhookApplication:
         authenticate(request, live_tokens=self.live_tokens)
 
     def receive(self, request: InboundRequest) -> ReceivedResult:
-        """What came, and where it went. Raises StoreUnavailableError if it could not be kept."""
+        """What came, and where it went. Raises StoreUnavailableError if it could not be kept anywhere, or not as it
+        came: then its result is stored all the same, if the table takes it."""
         raw = as_it_came(request, route="baidu_vms")
         try:
             result = parse_call_result(
@@ -50,8 +51,11 @@ class CallWebhookApplication:
         except WebhookUnreadableError as error:
             self.record.keep(raw, reason=str(error))
             return ReceivedResult(outcome="quarantined")
-        self.record.keep(raw, reason="kept as it came")
-        return ReceivedResult(outcome=self.record(result).value, call_id=result.call_id)
+        try:
+            self.record.keep(raw, reason="kept as it came")
+        finally:
+            outcome = self.record(result)
+        return ReceivedResult(outcome=outcome.value, call_id=result.call_id)
 
 
 @cache

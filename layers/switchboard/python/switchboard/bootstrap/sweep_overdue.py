@@ -8,7 +8,7 @@ from functools import cache
 from switchboard.bootstrap.messages import deadlines, message_store, outbox, sms_standing
 from switchboard.bootstrap.parts import CLOCK
 from switchboard.bootstrap.verifications import verification_standing, verification_store
-from switchboard.bootstrap.voice_calls import settle_calls
+from switchboard.bootstrap.voice_calls import call_store, settle_calls
 from switchboard.config import SweepOverdueSettings
 from switchboard.domain import verifications
 from switchboard.domain.messages import next_due
@@ -68,4 +68,5 @@ def application() -> SweepOverdue:
             clock=CLOCK,
             grace=timedelta(minutes=settings.lease_grace_minutes),
         ),
+        results=call_store(settings),
     )

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
+from switchboard.domain.calls import CallResult
 from switchboard.domain.delivery import DeliveryReport
 from switchboard.domain.verifications import IvrNotice, ReadOutCode
+
+News: TypeAlias = DeliveryReport | IvrNotice | CallResult
+"""What a provider tells once, and may never repeat."""
 
 
 class ReportStore(Protocol):
@@ -32,9 +36,12 @@ class RawCallback:
 
 @dataclass(frozen=True, slots=True)
 class HeldReport:
-    """News that could not be stored where it belongs, held until it can; with a report perhaps a code's hash."""
+    """News that could not be stored where it belongs, held until it can; with a report perhaps a code's hash.
 
-    report: DeliveryReport | IvrNotice
+    What was held and can no longer be read is a RawCallback, whose `query` says where it lay.
+    """
+
+    report: News | RawCallback
     seen_at: datetime
     handle: str = ""
     code: ReadOutCode | None = None
@@ -48,7 +55,7 @@ class CallbackVault(Protocol):
         ...
 
     def hold(self, held: HeldReport) -> None:
-        """Keeps a report while the state table does not answer."""
+        """Keeps news of any kind while the state table does not answer."""
         ...
 
     def held(self, *, limit: int) -> Iterable[HeldReport]:
@@ -56,5 +63,5 @@ class CallbackVault(Protocol):
         ...
 
     def release(self, held: HeldReport) -> None:
-        """Lets go of a report that is now stored."""
+        """Lets go of news that is now stored."""
         ...

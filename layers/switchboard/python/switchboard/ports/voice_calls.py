@@ -14,8 +14,9 @@ class CallReportStore(Protocol):
     """Keeps what a provider reports of calls. Every method may raise StoreUnavailableError."""
 
     def record_result(self, result: CallResult, *, seen_at: datetime) -> bool:
-        """Adds the fact that this result came: one unconditional write, no read; the first time it came stays. False
-        where no call of ours has this id yet: it is found when one has."""
+        """Adds the fact that this result came: one write, no read, harmless when repeated. The earliest time counts,
+        also where that is told last, as when the result was held. False where no call of ours has this id yet: it is
+        found when one has."""
         ...
 
 

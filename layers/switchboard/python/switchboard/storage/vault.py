@@ -8,12 +8,13 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+from switchboard.domain.calls import CallResult
 from switchboard.domain.delivery import DeliveryReport
 from switchboard.domain.instants import from_rfc3339, to_rfc3339
 from switchboard.domain.verifications import IvrNotice, ReadOutCode, VerificationMode
-from switchboard.ports.reports import HeldReport, RawCallback
+from switchboard.ports.reports import HeldReport, News, RawCallback
 from switchboard.storage.aws import store_errors
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 _HELD = "held/"
 _QUARANTINE = "quarantine/"
-_DELIVERY, _IVR = "delivery", "ivr"
+_KINDS: Final[Mapping[type[object], str]] = {DeliveryReport: "delivery", IvrNotice: "ivr", CallResult: "call_result"}
 
 
 class S3CallbackVault:
@@ -44,8 +45,11 @@ class S3CallbackVault:
         self._put(f"{_QUARANTINE}{callback.route}/{at:%Y/%m/%d}/{to_rfc3339(at)}", content)
 
     def hold(self, held: HeldReport) -> None:
-        kind = _IVR if isinstance(held.report, IvrNotice) else _DELIVERY
-        content = {"kind": kind, "report": asdict(held.report), "seen_at": to_rfc3339(held.seen_at)}
+        content = {
+            "kind": _KINDS[type(held.report)],
+            "report": asdict(held.report),
+            "seen_at": to_rfc3339(held.seen_at),
+        }
         if held.code is not None:
             content["code"] = {"salt": held.code.salt.hex(), "digest": held.code.digest.hex()}
         self._put(f"{_HELD}{to_rfc3339(held.seen_at)}", content)
@@ -56,8 +60,8 @@ class S3CallbackVault:
         for entry in listing.get("Contents", []):
             key = entry["Key"]
             with store_errors("read held report"):
-                content = json.load(self._client().get_object(Bucket=self._bucket, Key=key)["Body"])
-            yield _held(content, handle=key)
+                body = self._client().get_object(Bucket=self._bucket, Key=key)["Body"].read()
+            yield _held(body, handle=key) or _unreadable(body, handle=key, since=entry["LastModified"])
 
     def release(self, held: HeldReport) -> None:
         with store_errors("release held report"):
@@ -70,14 +74,35 @@ class S3CallbackVault:
             self._client().put_object(Bucket=self._bucket, Key=key, Body=body, ContentType="application/json")
 
 
-def _held(content: Mapping[str, Any], *, handle: str) -> HeldReport:
-    seen_at, told = from_rfc3339(content["seen_at"]), content["report"]
+def _notice(*, mode: str, **told: Any) -> IvrNotice:
+    return IvrNotice(mode=VerificationMode(mode), **told)
+
+
+_READERS: Final[Mapping[str, Callable[..., News]]] = {
+    "delivery": DeliveryReport,
+    "ivr": _notice,
+    "call_result": CallResult,
+}
+
+
+def _held(body: bytes, *, handle: str) -> HeldReport | None:
+    """None where nothing that this version writes looks so, as after going back to it from a later one."""
+    try:
+        return _read(json.loads(body), handle=handle)
+    except (ValueError, TypeError, KeyError):
+        return None
+
+
+def _unreadable(body: bytes, *, handle: str, since: datetime) -> HeldReport:
+    raw = RawCallback("held", method="", query=handle, content_type="application/json", body=body)
+    return HeldReport(report=raw, seen_at=since, handle=handle)
+
+
+def _read(content: Mapping[str, Any], *, handle: str) -> HeldReport:
+    seen_at, code = from_rfc3339(content["seen_at"]), content.get("code")
     # What was held before there was another kind names none.
-    if content.get("kind", _DELIVERY) == _IVR:
-        notice = IvrNotice(**{**told, "mode": VerificationMode(told["mode"])})
-        return HeldReport(report=notice, seen_at=seen_at, handle=handle)
-    report, code = DeliveryReport(**told), content.get("code")
-    if code is None:
+    report = _READERS[content.get("kind", "delivery")](**content["report"])
+    if code is None or not isinstance(report, DeliveryReport):
         return HeldReport(report=report, seen_at=seen_at, handle=handle)
     salt, digest = bytes.fromhex(code["salt"]), bytes.fromhex(code["digest"])
     kept = ReadOutCode(salt=salt, digest=digest, at=seen_at, recipient=report.recipient)

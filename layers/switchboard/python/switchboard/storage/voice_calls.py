@@ -12,7 +12,7 @@ from switchboard.domain.instants import from_rfc3339, to_rfc3339
 from switchboard.domain.orders import Claim, Deadlines, Outcome, OutcomeKind
 from switchboard.domain.voice_calls import CallResultFact, PreparedCall, VoiceCall, next_due
 from switchboard.ports.orders import OrderPage
-from switchboard.storage.aws import store_errors
+from switchboard.storage.aws import conditional_update, store_errors
 from switchboard.storage.indexes import items_under
 from switchboard.storage.items import expiry, to_attributes
 from switchboard.storage.order_items import Item, OrderCodec
@@ -69,23 +69,19 @@ class DynamoDbCallReportStore:
         self._retention = retention
 
     def record_result(self, result: CallResult, *, seen_at: datetime) -> bool:
-        with store_errors("record call result"):
-            before = self._note(result.call_id, f"{_RESULT}{result.result}", to_rfc3339(seen_at), at=seen_at)
-        return _BOUND_TO in before
-
-    def _note(self, call_id: str, name: str, value: str, *, at: datetime) -> Item:
-        """Writes what is not there yet; what was there before."""
-        answer = self._client.update_item(
+        _, item = conditional_update(
+            self._client,
+            "record call result",
             TableName=self._table,
-            Key=_call_id_key(call_id),
-            UpdateExpression=(
-                "SET #name = if_not_exists(#name, :value), expires_at = if_not_exists(expires_at, :expiry)"
+            Key=_call_id_key(result.call_id),
+            UpdateExpression="SET #result = :seen, expires_at = if_not_exists(expires_at, :expiry)",
+            ConditionExpression="attribute_not_exists(#result) OR #result > :seen",
+            ExpressionAttributeNames={"#result": f"{_RESULT}{result.result}"},
+            ExpressionAttributeValues=to_attributes(
+                {":seen": to_rfc3339(seen_at), ":expiry": expiry(seen_at, self._retention)}
             ),
-            ExpressionAttributeNames={"#name": name},
-            ExpressionAttributeValues=to_attributes({":value": value, ":expiry": expiry(at, self._retention)}),
-            ReturnValues="ALL_OLD",
         )
-        return answer.get("Attributes", {})
+        return _BOUND_TO in item
 
 
 class DynamoDbVoiceCallStore(DynamoDbOrderStore[VoiceCall], DynamoDbCallReportStore):
@@ -105,7 +101,17 @@ class DynamoDbVoiceCallStore(DynamoDbOrderStore[VoiceCall], DynamoDbCallReportSt
         call_id = outcome.facts.get("call_id")
         if outcome.kind is OutcomeKind.ACCEPTED and call_id is not None:
             with store_errors("record call id"):
-                self._note(call_id, _BOUND_TO, order.token, at=outcome.at)
+                self._client.update_item(
+                    TableName=self._table,
+                    Key=_call_id_key(call_id),
+                    UpdateExpression=(
+                        "SET bound_to = if_not_exists(bound_to, :token), "
+                        "expires_at = if_not_exists(expires_at, :expiry)"
+                    ),
+                    ExpressionAttributeValues=to_attributes(
+                        {":token": order.token, ":expiry": expiry(outcome.at, self._retention)}
+                    ),
+                )
         return super().record_outcome(order, claim, outcome, queue=queue)
 
     def token_of(self, call_id: str) -> str | None:

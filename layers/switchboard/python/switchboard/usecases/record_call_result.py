@@ -5,8 +5,9 @@ from __future__ import annotations
 from enum import StrEnum
 
 from switchboard.domain.calls import CallResult
+from switchboard.domain.errors import StoreUnavailableError
 from switchboard.ports.clock import Clock
-from switchboard.ports.reports import CallbackVault, RawCallback
+from switchboard.ports.reports import CallbackVault, HeldReport, RawCallback
 from switchboard.ports.voice_calls import CallReportStore
 from switchboard.usecases.insistence import insist
 
@@ -16,10 +17,12 @@ class ResultOutcome(StrEnum):
 
     RECORDED = "recorded"
     UNMATCHED = "unmatched"
+    HELD = "held"
 
 
 class RecordCallResult:
-    """The form of these callbacks is not published, so that each is kept raw before anything is read from it."""
+    """The form of these callbacks is not published, so that each is also kept raw. Nobody knows whether they are
+    repeated, so that a result which the state table cannot take now is held in the vault."""
 
     def __init__(self, *, calls: CallReportStore, vault: CallbackVault, clock: Clock) -> None:
         self._calls = calls
@@ -31,7 +34,11 @@ class RecordCallResult:
         insist(lambda: self._vault.quarantine(callback, reason=reason, at=self._clock.now()))
 
     def __call__(self, result: CallResult) -> ResultOutcome:
-        """Returns once the result is durable. Raises StoreUnavailableError."""
+        """Returns once the result is durable. Raises StoreUnavailableError if it could not be kept anywhere."""
         now = self._clock.now()
-        ours = insist(lambda: self._calls.record_result(result, seen_at=now))
+        try:
+            ours = insist(lambda: self._calls.record_result(result, seen_at=now))
+        except StoreUnavailableError:
+            self._vault.hold(HeldReport(report=result, seen_at=now))
+            return ResultOutcome.HELD
         return ResultOutcome.RECORDED if ours else ResultOutcome.UNMATCHED

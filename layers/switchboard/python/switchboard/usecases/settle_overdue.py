@@ -22,6 +22,8 @@ class SweepAction(StrEnum):
     REQUEUED = "requeued"
     POSTPONED = "postponed"
     REPORT_RELEASED = "report_released"
+    REPORT_QUARANTINED = "report_quarantined"
+    """It was held, and can no longer be read."""
 
 
 class SettleOverdue(Generic[R]):

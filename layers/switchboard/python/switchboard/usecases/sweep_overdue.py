@@ -8,9 +8,12 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Protocol, TypeVar
 
+from switchboard.domain.calls import CallResult
+from switchboard.domain.delivery import DeliveryReport
 from switchboard.domain.verifications import IvrNotice
 from switchboard.ports.reports import CallbackVault, HeldReport, RawCallback, ReportStore
 from switchboard.ports.verifications import CodeStore
+from switchboard.ports.voice_calls import CallReportStore
 from switchboard.usecases.insistence import insist
 from switchboard.usecases.record_ivr_notice import UNMATCHED, RecordIvrNotice
 from switchboard.usecases.settle_overdue import SweepAction
@@ -28,7 +31,8 @@ P = TypeVar("P")
 
 
 class SweepOverdue:
-    """The scheduled verb. `codes` and `notices` are needed where verifications' news may be held."""
+    """The scheduled verb. `codes` and `notices` are needed where verifications' news may be held, `results` where
+    calls' may."""
 
     def __init__(
         self,
@@ -39,6 +43,7 @@ class SweepOverdue:
         batch: int = 200,
         codes: CodeStore | None = None,
         notices: RecordIvrNotice | None = None,
+        results: CallReportStore | None = None,
     ) -> None:
         self._reports = reports
         self._vault = vault
@@ -46,6 +51,7 @@ class SweepOverdue:
         self._batch = batch
         self._codes = codes
         self._notices = notices
+        self._results = results
 
     def __call__(self) -> Counter[SweepAction]:
         """One round. Raises StoreUnavailableError: what was done stays done, the rest waits for the next round."""
@@ -57,20 +63,32 @@ class SweepOverdue:
     def _release_held_reports(self) -> Counter[SweepAction]:
         done: Counter[SweepAction] = Counter()
         for held in self._vault.held(limit=self._batch):
-            self._release(held)
-            done[SweepAction.REPORT_RELEASED] += 1
+            done[self._release(held)] += 1
         return done
 
-    def _release(self, held: HeldReport) -> None:
-        news, code = held.report, held.code
-        if isinstance(news, IvrNotice):
-            self._release_notice(news, held)
-        else:
-            insist(lambda: self._reports.record_report(news, seen_at=held.seen_at))
-        if code is not None and not isinstance(news, IvrNotice):
-            codes = _needed(self._codes)
-            insist(lambda: codes.record_code(news.smsid, code))
+    def _release(self, held: HeldReport) -> SweepAction:
+        action = SweepAction.REPORT_RELEASED
+        match held.report:
+            case DeliveryReport() as report:
+                self._release_report(report, held)
+            case IvrNotice() as notice:
+                self._release_notice(notice, held)
+            case CallResult() as result:
+                results = _needed(self._results)
+                insist(lambda: results.record_result(result, seen_at=held.seen_at))
+            case RawCallback() as raw:
+                # It must not stand in the way of what is held behind it, nor of anything that is overdue.
+                self._vault.quarantine(raw, reason="held and unreadable", at=held.seen_at)
+                action = SweepAction.REPORT_QUARANTINED
         self._vault.release(held)
+        return action
+
+    def _release_report(self, report: DeliveryReport, held: HeldReport) -> None:
+        code = held.code
+        insist(lambda: self._reports.record_report(report, seen_at=held.seen_at))
+        if code is not None:
+            codes = _needed(self._codes)
+            insist(lambda: codes.record_code(report.smsid, code))
 
     def _release_notice(self, notice: IvrNotice, held: HeldReport) -> None:
         """What belongs to nothing is kept apart, as it is when it comes."""
@@ -83,5 +101,5 @@ class SweepOverdue:
 
 def _needed(part: P | None) -> P:
     if part is None:
-        raise AssertionError("this sweep was made without what releases verifications' news")
+        raise AssertionError("this sweep was made without what releases this kind of news")
     return part

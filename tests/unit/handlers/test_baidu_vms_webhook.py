@@ -1,0 +1,121 @@
+"""Baidu VMS' call results through their handler while tables and buckets come and go: none is lost. (I5)"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from switchboard.storage import aws
+from tests.deployment import Deployment, HttpAnswer, deployed
+from tests.events import load_event
+
+
+def place(stack: Deployment) -> Any:
+    answer = stack.http("place_call", load_event("place_call", "chinese_text"))
+    assert answer.status == 201
+    return answer.json
+
+
+def call_back(stack: Deployment, call_id: str) -> HttpAnswer:
+    body = {"callId": call_id, "result": "answered"}
+    return stack.http("baidu_vms_webhook", load_event("baidu_vms_webhook", "post_json", body=body))
+
+
+def sweep(stack: Deployment) -> Any:
+    return stack.invoke("sweep_overdue", load_event("sweep_overdue", "schedule"))
+
+
+def reports(stack: Deployment, call_id: str) -> Any:
+    event = load_event("query", "unknown_call", pathParameters={"call_id": call_id})
+    return stack.http("query", event).json["reports"]
+
+
+def test_a_result_is_held_while_the_table_is_away_and_released_by_the_sweep_as_of_its_coming(
+    stack: Deployment,
+) -> None:
+    call_id = place(stack)["call_id"]
+    rows = stack.rows()
+    stack.lose_table()
+
+    answer = call_back(stack, call_id)
+
+    assert (answer.status, answer.body) == (200, "OK")
+    [held] = stack.objects("held/")
+    assert (held["kind"], held["report"]) == ("call_result", {"call_id": call_id, "result": "answered"})
+    assert len(stack.objects("quarantine/baidu_vms/")) == 1
+    assert ("CallResultsHeld", "baidu_vms") in {(name, dict(on)["provider"]) for name, on in stack.metrics()}
+    stack.restore_table(rows)
+    assert reports(stack, call_id) == []
+    assert sweep(stack) == {"report_released": 1}
+    assert [(each["result"], each["at"]) for each in reports(stack, call_id)] == [("answered", held["seen_at"])]
+    assert stack.objects("held/") == []
+    assert sweep(stack) == {}
+
+
+def test_a_result_that_is_repeated_while_the_table_is_away_is_one_result(stack: Deployment) -> None:
+    call_id = place(stack)["call_id"]
+    rows = stack.rows()
+    stack.lose_table()
+    for _ in range(2):
+        call_back(stack, call_id)
+    first = min(held["seen_at"] for held in stack.objects("held/"))
+    stack.restore_table(rows)
+    call_back(stack, call_id)
+
+    sweep(stack)
+
+    assert [each["at"] for each in reports(stack, call_id)] == [first]
+
+
+def test_a_held_result_of_a_call_that_is_not_ours_is_kept_as_it_would_have_been(stack: Deployment) -> None:
+    stack.lose_table()
+    call_back(stack, "not-yet-ours")
+    stack.restore_table([])
+
+    assert sweep(stack) == {"report_released": 1}
+
+    [row] = stack.rows()
+    assert "result|answered" in row
+    assert "bound_to" not in row
+
+
+def test_what_is_held_and_unreadable_goes_into_quarantine_and_is_counted(stack: Deployment) -> None:
+    aws.s3().put_object(
+        Bucket=stack.references["QuarantineBucket"], Key="held/0", Body=b'{"kind": "of a later version"}'
+    )
+
+    assert sweep(stack) == {"report_quarantined": 1}
+
+    assert stack.objects("held/") == []
+    [kept] = stack.objects("quarantine/held/")
+    assert (kept["query"], kept["reason"]) == ("held/0", "held and unreadable")
+    assert ("HeldReportsQuarantined", frozenset({("service", "switchboard")})) in stack.metrics()
+
+
+def test_a_result_that_can_be_kept_nowhere_is_not_acknowledged(stack: Deployment) -> None:
+    stack.lose_table()
+    stack.lose_bucket()
+
+    answer = call_back(stack, "c1")
+
+    assert (answer.status, answer.code) == (503, "service_unavailable")
+
+
+def test_a_callback_that_cannot_be_kept_as_it_came_is_not_acknowledged_and_its_result_is_stored(
+    stack: Deployment,
+) -> None:
+    call_id = place(stack)["call_id"]
+    stack.lose_bucket()
+
+    answer = call_back(stack, call_id)
+
+    assert (answer.status, answer.code) == (503, "service_unavailable")
+    assert [each["result"] for each in reports(stack, call_id)] == ["answered"]
+
+
+def test_the_answer_is_configuration_also_to_what_is_held() -> None:
+    with deployed(BaiduVmsCallbackAnswer='{"result":0}') as stack:
+        recorded = call_back(stack, "c1")
+        stack.lose_table()
+        held = call_back(stack, "c1")
+
+        assert [(each.status, each.body) for each in (recorded, held)] == [(200, '{"result":0}')] * 2
