@@ -23,9 +23,9 @@ from hypothesis import strategies as st
 
 from sandbox.simulators.mediasms import MediaSmsSimulator, SimulatorConfig, what_the_phone_shows
 from sandbox.simulators.mediasms.codes import NEVER_PUSHED, REASONS, STATUS_NAMES, Code
-from sandbox.simulators.mediasms.limits import RateWindow
 from sandbox.simulators.mediasms.numbers import NUMBERS
 from sandbox.simulators.mediasms.texts import AU
+from sandbox.simulators.windows import RateWindow
 
 USER, PASSWORD = "tester", "correct-horse"
 OTHER_NUMBER = "09000000099"
