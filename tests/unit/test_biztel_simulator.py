@@ -953,6 +953,15 @@ def test_with_a_certificate_it_speaks_https_only(certified: Certificate) -> None
         plain.close()
 
 
+def test_a_connection_that_never_shakes_hands_holds_up_no_other(certified: Certificate) -> None:
+    config = SimulatorConfig(token=TOKEN)
+    with BiztelSimulator(config, certificate=certified.certificate, key=certified.key) as simulator:
+        call_id = simulator.finish(CallSpec(announce=False)).call_id
+        parts = urlsplit(simulator.url)
+        with socket.create_connection((parts.hostname or "", parts.port or 0), timeout=10):
+            assert Customer(simulator, certified.trusting).download(call_id).status == 200
+
+
 @pytest.fixture
 def alone() -> Callable[..., subprocess.Popen[str]]:
     def start(*arguments: str) -> subprocess.Popen[str]:
