@@ -1,6 +1,6 @@
 """Which servers stand for the providers: simulators started here, or those the environment names.
 
-A provider is one function here and its line in STARTS.
+A provider is one entry of KINDS.
 """
 
 import secrets
@@ -8,14 +8,12 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from sandbox.problems import SandboxError
-from sandbox.simulators import baidu_vms as baidu
-from sandbox.simulators import biztel as biz
-from sandbox.simulators import mediasms as media
-
-Log = Callable[[str], None]
+from sandbox.simulators import baidu_vms, biztel, mediasms
+from sandbox.simulators.account import Log
+from sandbox.simulators.simulator import Simulator
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,116 +33,97 @@ class Provider:
     """Told where webhooks are (`…/v1/webhooks`) and their token. Nothing is, where the server is somebody else's."""
 
 
-Start = Callable[[Mapping[str, str], ExitStack, Log], Provider]
-"""Takes the environment, what is closed when the sandbox goes down, and where lines are logged."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """What is particular to one provider."""
+
+    title: str
+    name: str
+    """In capitals it begins the variable that names another server, such as `MEDIASMS_URL`."""
+    parameter: str
+    credentials: Mapping[str, tuple[str, Callable[[], str]]]
+    """By their names in the secret: the variable that gives each, and what makes one up."""
+    simulator: Callable[[Mapping[str, str], Log], Simulator[Any, Any]]
+    """Takes the credentials, and where lines are logged."""
+    webhooks: Callable[[str], Mapping[str, object]]
+    """Returns the simulator's settings that say where webhooks are; takes the address they begin with."""
 
 
-def mediasms(environment: Mapping[str, str], until: ExitStack, log: Log) -> Provider:
-    """Return the server of MEDIASMS_URL, or start a simulator that runs until `until` is closed.
-
-    Raises SandboxError when another server is named without credentials for it.
-    """
-    url = environment.get("MEDIASMS_URL", "")
-    user, password = environment.get("MEDIASMS_USER", ""), environment.get("MEDIASMS_PASSWORD", "")
-    if url and not (user and password):
-        raise SandboxError("MEDIASMS_URL needs MEDIASMS_USER and MEDIASMS_PASSWORD beside it.")
-    user, password = user or f"sandbox-{secrets.token_hex(4)}", password or secrets.token_urlsafe(18)
-    provider = Provider(
+KINDS: Final = (
+    Kind(
         title="MediaSMS",
-        url=url,
-        endpoint="mediasms_url",
-        parameter="MediaSmsBaseUrl",
         name="mediasms",
-        credentials={"user": user, "password": password},
-    )
-    if url:
-        return provider
-    simulator = media.MediaSmsSimulator(
-        media.SimulatorConfig(user=user, password=password), log=lambda line: log(f"mediasms {line}")
-    )
-    simulator.start()
-    until.callback(simulator.stop)
-
-    def connect(webhooks: str, token: str) -> None:
-        ours = f"{webhooks}/mediasms/{token}"
-        simulator.provider.configure({"report_url": f"{ours}/delivery", "ivr_url": f"{ours}/ivr"})
-
-    return replace(provider, url=simulator.url, connect=connect)
-
-
-def baidu_vms(environment: Mapping[str, str], until: ExitStack, log: Log) -> Provider:
-    """Return the server of BAIDU_VMS_URL, or start a simulator that runs until `until` is closed.
-
-    Raises SandboxError when another server is named without keys for it.
-    """
-    url = environment.get("BAIDU_VMS_URL", "")
-    access_key, secret_key = environment.get("BAIDU_VMS_AK", ""), environment.get("BAIDU_VMS_SK", "")
-    if url and not (access_key and secret_key):
-        raise SandboxError("BAIDU_VMS_URL needs BAIDU_VMS_AK and BAIDU_VMS_SK beside it.")
-    access_key, secret_key = access_key or secrets.token_hex(16), secret_key or secrets.token_hex(16)
-    provider = Provider(
-        title="Baidu VMS",
-        url=url,
-        endpoint="baidu_vms_url",
-        parameter="BaiduVmsBaseUrl",
-        name="baidu_vms",
-        credentials={"ak": access_key, "sk": secret_key},
-    )
-    if url:
-        return provider
-    simulator = baidu.BaiduVmsSimulator(
-        baidu.SimulatorConfig(access_key=access_key, secret_key=secret_key), log=lambda line: log(f"baidu_vms {line}")
-    )
-    simulator.start()
-    until.callback(simulator.stop)
-
-    def connect(webhooks: str, token: str) -> None:
-        simulator.provider.configure({"callback_url": f"{webhooks}/baidu_vms/{token}"})
-
-    return replace(provider, url=simulator.url, connect=connect)
-
-
-def biztel(environment: Mapping[str, str], until: ExitStack, log: Log) -> Provider:
-    """Return the server of BIZTEL_URL, or start a simulator that runs until `until` is closed.
-
-    Raises SandboxError when another server is named without a token for it.
-    """
-    url, token = environment.get("BIZTEL_URL", ""), environment.get("BIZTEL_TOKEN", "")
-    if url and not token:
-        raise SandboxError("BIZTEL_URL needs BIZTEL_TOKEN beside it.")
-    token = token or secrets.token_hex(40)
-    provider = Provider(
+        parameter="MediaSmsBaseUrl",
+        credentials={
+            "user": ("MEDIASMS_USER", lambda: f"sandbox-{secrets.token_hex(4)}"),
+            "password": ("MEDIASMS_PASSWORD", lambda: secrets.token_urlsafe(18)),
+        },
+        simulator=lambda given, log: mediasms.MediaSmsSimulator(
+            mediasms.SimulatorConfig(user=given["user"], password=given["password"]), log=log
+        ),
+        webhooks=lambda ours: {"report_url": f"{ours}/delivery", "ivr_url": f"{ours}/ivr"},
+    ),
+    Kind(
         title="BIZTEL",
-        url=url,
-        endpoint="biztel_url",
-        parameter="BiztelBaseUrl",
         name="biztel",
-        credentials={"token": token},
-    )
-    if url:
-        return provider
-    simulator = biz.BiztelSimulator(biz.SimulatorConfig(token=token), log=lambda line: log(f"biztel {line}"))
-    simulator.start()
-    until.callback(simulator.stop)
-
-    def connect(webhooks: str, webhook_token: str) -> None:
-        address = f"{webhooks}/biztel/{webhook_token}/monitor_file_event"
+        parameter="BiztelBaseUrl",
+        credentials={"token": ("BIZTEL_TOKEN", lambda: secrets.token_hex(40))},
+        simulator=lambda given, log: biztel.BiztelSimulator(biztel.SimulatorConfig(token=given["token"]), log=log),
         # As README.md says to fill in the form.
-        simulator.provider.configure(
-            {
-                "action_url": address + "?ID={ID}&TEL={TEL}&DATE={DATE}",
-                "action_error_pattern": '/"result":"error"/',
-                "action_retries": 3,
-            }
-        )
-
-    return replace(provider, url=simulator.url, connect=connect)
-
-
-STARTS: Final[tuple[Start, ...]] = (mediasms, biztel, baidu_vms)
+        webhooks=lambda ours: {
+            "action_url": ours + "/monitor_file_event?ID={ID}&TEL={TEL}&DATE={DATE}",
+            "action_error_pattern": '/"result":"error"/',
+            "action_retries": 3,
+        },
+    ),
+    Kind(
+        title="Baidu VMS",
+        name="baidu_vms",
+        parameter="BaiduVmsBaseUrl",
+        credentials={
+            "ak": ("BAIDU_VMS_AK", lambda: secrets.token_hex(16)),
+            "sk": ("BAIDU_VMS_SK", lambda: secrets.token_hex(16)),
+        },
+        simulator=lambda given, log: baidu_vms.BaiduVmsSimulator(
+            baidu_vms.SimulatorConfig(access_key=given["ak"], secret_key=given["sk"]), log=log
+        ),
+        webhooks=lambda ours: {"callback_url": ours},
+    ),
+)
 
 
 def start_all(environment: Mapping[str, str], until: ExitStack, *, log: Path) -> tuple[Provider, ...]:
-    """Start every provider or find it in `environment`; simulators write a line a request to the file `log`."""
+    """Start every provider or find it in `environment`; simulators write a line a request to the file `log`.
+
+    They run until `until` is closed. Raises SandboxError when another server is named without credentials for it.
+    """
     lines = until.enter_context(log.open("w", buffering=1, encoding="utf-8"))
-    return tuple(start(environment, until, lambda line: print(line, file=lines)) for start in STARTS)
+    return tuple(_start(kind, environment, until, lambda line: print(line, file=lines)) for kind in KINDS)
+
+
+def _start(kind: Kind, environment: Mapping[str, str], until: ExitStack, log: Log) -> Provider:
+    named = f"{kind.name.upper()}_URL"
+    url = environment.get(named, "")
+    variables = [variable for variable, _ in kind.credentials.values()]
+    if url and not all(environment.get(variable) for variable in variables):
+        raise SandboxError(f"{named} needs {' and '.join(variables)} beside it.")
+    provider = Provider(
+        title=kind.title,
+        url=url,
+        endpoint=f"{kind.name}_url",
+        parameter=kind.parameter,
+        name=kind.name,
+        credentials={
+            name: environment.get(variable) or made_up() for name, (variable, made_up) in kind.credentials.items()
+        },
+    )
+    if url:
+        return provider
+    simulator = kind.simulator(provider.credentials, lambda line: log(f"{kind.name} {line}"))
+    simulator.start()
+    until.callback(simulator.stop)
+
+    def connect(webhooks: str, token: str) -> None:
+        simulator.provider.configure(kind.webhooks(f"{webhooks}/{kind.name}/{token}"))
+
+    return replace(provider, url=simulator.url, connect=connect)

@@ -2,6 +2,7 @@
 
 import contextlib
 import socket
+import ssl
 import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,10 +15,27 @@ class TrackedServer(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 256
 
-    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
+    def __init__(
+        self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler], *, tls: ssl.SSLContext | None = None
+    ) -> None:
+        """Listen on `address`, for HTTPS when given a context."""
+        self._tls = tls
         self._live: list[tuple[socket.socket, threading.Thread]] = []
         self._to_reset: set[socket.socket] = set()
         super().__init__(address, handler)
+
+    @property
+    def origin(self) -> str:
+        """Return scheme, host and port."""
+        host, port = self.server_address[:2]
+        return f"{'http' if self._tls is None else 'https'}://{host!s}:{port}"
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        """Accept a connection; a handshake is left to its own thread, so that none waits for another's."""
+        connection, address = super().get_request()
+        if self._tls is not None:
+            connection = self._tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
+        return connection, address
 
     def reset_on_close(self, connection: socket.socket) -> None:
         """End `connection` with a TCP reset once its handler is done."""

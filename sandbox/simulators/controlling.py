@@ -10,16 +10,17 @@ PREFIX: Final = "/control/"
 
 Json = dict[str, Any]
 S = TypeVar("S")
-Route = Callable[[S, Mapping[str, str], Any], Json]
-"""Takes the simulator, the query and the decoded body; raises ValueError for a body it cannot use."""
+Route = Callable[[S, Mapping[str, str], Any], object]
+"""Takes the simulator, the query and the decoded body; raises ValueError for what it cannot use. Returns an object as
+JSON can carry it, or what else the simulator's server can answer."""
 Routes = Mapping[tuple[str, str], Route[S]]
 """Routes by HTTP method and path without the prefix."""
 
 
 def handle(
     routes: Routes[S], simulator: S, *, method: str, path: str, query: Mapping[str, str], body: bytes
-) -> tuple[int, Json]:
-    """Return the HTTP status and the JSON answer to one control request; `path` is without the prefix."""
+) -> tuple[int, object]:
+    """Return the HTTP status and the answer to one control request; `path` is without the prefix."""
     route = routes.get((method, path.rstrip("/")))
     if route is None:
         return 404, {"error": "no such control request", "routes": [f"{m} {PREFIX}{p}" for m, p in routes]}

@@ -43,5 +43,4 @@ class Listener:
         """Return scheme, host and port. Raises RuntimeError when it is not listening."""
         if self._server is None:
             raise RuntimeError("the simulator is not running")
-        host, port = self._server.server_address[:2]
-        return f"http://{host!s}:{port}"
+        return self._server.origin

@@ -7,6 +7,8 @@ class Outcome(StrEnum):
     """How the connection of a request ended."""
 
     ANSWERED = "answered"
+    SPOILT = "spoilt"
+    """Answered, but with other bytes, another length or another pace than is right."""
     RESET = "reset"
     HELD = "held"
     """Kept open for a time, then closed without an answer."""

@@ -14,6 +14,9 @@ _MOST_ANSWER_BYTES: Final = 65_536
 _FORM: Final = "application/x-www-form-urlencoded"
 _JSON: Final = "application/json; charset=utf-8"
 
+NO_ANSWER: Final = (OSError, http.client.HTTPException, ValueError)
+"""What an exchange may raise."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Push:
@@ -33,21 +36,20 @@ class Pusher:
         self._open: set[socket.socket] = set()
         self._aborted = False
 
-    def send(self, url: str, *, method: str, fields: Mapping[str, str], timeout_s: float, as_json: bool = False) -> int:
-        """Send `fields` in UTF-8 as a form or JSON object (POST) or query (GET); return the HTTP status of the answer.
+    def send(
+        self, url: str | None, *, method: str, fields: Mapping[str, str], timeout_s: float, as_json: bool = False
+    ) -> tuple[int | None, str | None]:
+        """Send `fields` in UTF-8 as a form or JSON object (POST) or query (GET).
 
-        Raises as `exchange`.
+        Return the HTTP status of the answer, or else the name of the problem; there is one when no `url` is set.
         """
-        encoded, body, headers = urlencode(fields), None, {"User-Agent": "provider-simulator"}
-        if method == "GET":
-            parts = urlsplit(url)
-            url = parts._replace(query=f"{parts.query}&{encoded}" if parts.query else encoded).geturl()
-        elif as_json:
-            body, headers["Content-Type"] = json.dumps(fields, ensure_ascii=False).encode(), _JSON
-        else:
-            body, headers["Content-Type"] = encoded.encode("ascii"), _FORM
-        status, _ = self.exchange(Push(method=method, url=url, headers=headers, body=body), timeout_s=timeout_s)
-        return status
+        if url is None:
+            return None, ConnectionError.__name__
+        try:
+            push = _prepared(url, method=method, fields=fields, as_json=as_json)
+            return self.exchange(push, timeout_s=timeout_s)[0], None
+        except NO_ANSWER as problem:
+            return None, type(problem).__name__
 
     def exchange(self, push: Push, *, timeout_s: float) -> tuple[int, str]:
         """Return the HTTP status and the text of the answer, of which no more than 64 KiB are read.
@@ -85,3 +87,15 @@ class Pusher:
             if self._aborted:
                 raise ConnectionAbortedError("the simulator is stopping")
             self._open.add(sock)
+
+
+def _prepared(url: str, *, method: str, fields: Mapping[str, str], as_json: bool) -> Push:
+    encoded, body, headers = urlencode(fields), None, {"User-Agent": "provider-simulator"}
+    if method == "GET":
+        parts = urlsplit(url)
+        url = parts._replace(query=f"{parts.query}&{encoded}" if parts.query else encoded).geturl()
+    elif as_json:
+        body, headers["Content-Type"] = json.dumps(fields, ensure_ascii=False).encode(), _JSON
+    else:
+        body, headers["Content-Type"] = encoded.encode("ascii"), _FORM
+    return Push(method=method, url=url, headers=headers, body=body)

@@ -1,6 +1,7 @@
 """Readers of decoded JSON: each returns its value, typed, or raises WrongJsonError saying what it must be."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
+from types import MappingProxyType
 from typing import TypeVar
 from urllib.parse import urlsplit
 
@@ -50,13 +51,27 @@ def list_of(reader: Callable[[object], T]) -> Callable[[object], list[T]]:
     return read
 
 
-def one_of(*allowed: str) -> Callable[[object], str]:
-    """Return a reader that takes these strings only."""
+def mapping_of(
+    reader: Callable[[object], T], *, called: str, names: Collection[str] | None = None
+) -> Callable[[object], Mapping[str, T]]:
+    """Return a reader that takes an object of what `reader` takes, under `names` only; `called` says what that is."""
 
-    def read(value: object) -> str:
-        if value not in allowed:
-            raise WrongJsonError(f"must be one of {', '.join(allowed)}")
-        return text(value)
+    def read(value: object) -> Mapping[str, T]:
+        if not isinstance(value, dict) or (names is not None and not value.keys() <= set(names)):
+            raise WrongJsonError(f"must be an object of {called}")
+        return MappingProxyType({text(name): reader(each) for name, each in value.items()})
+
+    return read
+
+
+def one_of(*allowed: T) -> Callable[[object], T]:
+    """Return a reader that takes these values only."""
+
+    def read(value: object) -> T:
+        for each in allowed:
+            if each == value:
+                return each
+        raise WrongJsonError(f"must be one of {', '.join(map(str, allowed))}")
 
     return read
 

@@ -4,19 +4,22 @@ import heapq
 import itertools
 import threading
 from collections.abc import Callable
+from typing import TypeVar
 
 Clock = Callable[[], float]
 Job = Callable[[], object]
+T = TypeVar("T")
 
 # A wait looks at the clock again after this long at the latest, in case a test's clock moved unannounced.
 _LONGEST_NAP_S = 1.0
 
 
 class MovableClock:
-    """`clock`, put forward by hand. It never goes back."""
+    """`clock`, put forward by hand."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
+        self._lock = threading.Lock()
         self._ahead_s = 0.0
 
     def __call__(self) -> float:
@@ -24,7 +27,8 @@ class MovableClock:
 
     def advance(self, seconds: float) -> None:
         """Put it forward by `seconds`."""
-        self._ahead_s += seconds
+        with self._lock:
+            self._ahead_s += seconds
 
 
 class Waiting:
@@ -43,6 +47,16 @@ class Waiting:
                 if remaining <= 0:
                     return
                 self.changed.wait(min(remaining, _LONGEST_NAP_S))
+
+    def during(self, seconds: float, met: Callable[[], bool] = lambda: False) -> None:
+        """Wait for `seconds`, or until `met()` holds."""
+        self.until(self._clock() + seconds, met)
+
+    def note(self, among: list[T], what: T) -> None:
+        """Put `what` last `among` others, and let every wait look again."""
+        with self.changed:
+            among.append(what)
+            self.changed.notify_all()
 
     def wake(self) -> None:
         """Let every wait look again."""

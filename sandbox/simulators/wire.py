@@ -1,18 +1,26 @@
-"""What the simulators' servers have in common: HTTP/1.1 read strictly, answers in one piece, the control requests."""
+"""What the simulators' servers have in common: HTTP/1.1 read strictly, answers, the control requests."""
 
 import io
 import ipaddress
 import json
 import socket
+import ssl
 import struct
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
 from sandbox.simulators import controlling
+from sandbox.simulators.account import Account
 from sandbox.simulators.connections import TrackedServer
+from sandbox.simulators.outcomes import Outcome
+
+if TYPE_CHECKING:
+    from sandbox.simulators.simulator import Simulator
+
+P = TypeVar("P", bound=Account[Any, Any, Any])
 
 JSON: Final = "application/json"
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
@@ -30,33 +38,57 @@ class _Reader(io.BufferedReader):
         return line
 
 
-class SimulatorHandler(BaseHTTPRequestHandler, ABC):
+class SimulatorServer(TrackedServer, Generic[P]):
+    """Serves one simulator, over TLS when given a context."""
+
+    def __init__(
+        self,
+        address: tuple[str, int],
+        handler: "type[SimulatorHandler[P]]",
+        simulator: "Simulator[P, Any]",
+        *,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self.simulator = simulator
+        super().__init__(address, handler, tls=tls)
+
+
+class SimulatorHandler(BaseHTTPRequestHandler, ABC, Generic[P]):
     """One connection. A simulator's own handler says what its provider answers and what its control requests do."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
-    server: TrackedServer
-
-    @property
-    @abstractmethod
-    def keep_alive_s(self) -> float:
-        """Return after how many idle seconds a connection is closed; 0 is never."""
+    server: SimulatorServer[P]
+    routes: controlling.Routes[Any]
+    """The control requests."""
 
     @abstractmethod
     def serve(self, path: str, body: bytes) -> None:
         """Answer a whole request to the provider's API; `path` is without the query."""
 
     @abstractmethod
-    def control(self, path: str, query: Mapping[str, str], body: bytes) -> tuple[int, dict[str, Any]]:
-        """Return the HTTP status and the JSON answer to a control request; `path` is without the prefix."""
-
-    @abstractmethod
     def refuse(self, status: int) -> None:
         """Answer what is no HTTP request of ours at all."""
 
+    @property
+    def simulator(self) -> "Simulator[P, Any]":
+        """Return the simulator that is served."""
+        return self.server.simulator
+
+    @property
+    def provider(self) -> P:
+        """Return the provider that is simulated."""
+        return self.server.simulator.provider
+
+    def query(self) -> dict[str, str]:
+        """Return the parameters in the address; of a repeated name the last counts, and an empty one was not sent."""
+        return dict(parse_qsl(urlsplit(self.path).query))
+
     def setup(self) -> None:
+        self.request.settimeout(self.provider.config.keep_alive_s or None)
+        if isinstance(self.request, ssl.SSLSocket):
+            self.request.do_handshake()
         super().setup()
-        self.connection.settimeout(self.keep_alive_s or None)
         self.rfile.close()
         self.rfile = self._reader = _Reader(self.connection.makefile("rb", buffering=0))
 
@@ -90,15 +122,33 @@ class SimulatorHandler(BaseHTTPRequestHandler, ABC):
         if len(body) < int(length):
             self.close_connection = True
         elif path.startswith(controlling.PREFIX):
-            self._control(path.removeprefix(controlling.PREFIX), body)
+            self.control(path.removeprefix(controlling.PREFIX), body)
         else:
             self.serve(path, body)
 
-    def reset(self) -> None:
-        """End the connection with a TCP reset instead of an answer."""
-        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-        self.server.reset_on_close(self.connection)
+    def control(self, path: str, body: bytes) -> None:
+        """Answer a control request; `path` is without the prefix."""
+        if not ipaddress.ip_address(self.client_address[0]).is_loopback:
+            self.send_control(403, {})
+            return
+        status, answer = controlling.handle(
+            self.routes, self.simulator, method=self.command, path=path, query=self.query(), body=body
+        )
+        self.send_control(status, answer)
+
+    def send_control(self, status: int, answer: object) -> None:
+        """Write the answer to a control request."""
+        self.send(status, json.dumps(answer, ensure_ascii=False).encode(), JSON)
+
+    def ended(self, outcome: Outcome) -> bool:
+        """Return whether a request with this outcome has no answer; the connection is then at its end."""
+        if outcome is Outcome.RESET:
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+            self.server.reset_on_close(self.connection)
+        elif outcome not in {Outcome.HELD, Outcome.DROPPED}:
+            return False
         self.close_connection = True
+        return True
 
     def send(
         self,
@@ -111,23 +161,16 @@ class SimulatorHandler(BaseHTTPRequestHandler, ABC):
         cut: bool = False,
     ) -> None:
         """Write an answer in one piece; a cut one announces its whole body and breaks off in the middle."""
-        head = [
-            f"HTTP/1.1 {status} {reason or ('OK' if status < 400 else 'Error')}",
-            f"Date: {self.date_time_string()}",
-            f"Content-Type: {content_type}",
-            f"Content-Length: {len(body)}",
-            *(f"{name}: {value}" for name, value in (headers or {}).items()),
-        ]
+        fields = {"Content-Type": content_type, "Content-Length": str(len(body)), **(headers or {})}
         if cut:
             self.close_connection = True
             body = body[: len(body) // 2]
         elif self.close_connection:
-            head.append("Connection: close")
-        self.wfile.write("\r\n".join([*head, "", ""]).encode("ascii") + body)
+            fields["Connection"] = "close"
+        self.wfile.write(self.head(status, reason or ("OK" if status < 400 else "Error"), fields) + body)
 
-    def _control(self, path: str, body: bytes) -> None:
-        if not ipaddress.ip_address(self.client_address[0]).is_loopback:
-            self.send(403, b"{}", JSON)
-            return
-        status, answer = self.control(path, dict(parse_qsl(urlsplit(self.path).query)), body)
-        self.send(status, json.dumps(answer, ensure_ascii=False).encode(), JSON)
+    def head(self, status: int, reason: str, fields: Mapping[str, str]) -> bytes:
+        """Return an answer up to its body; Date is added."""
+        lines = [f"HTTP/1.1 {status} {reason}", f"Date: {self.date_time_string()}"]
+        lines += [f"{name}: {value}" for name, value in fields.items()]
+        return "\r\n".join([*lines, "", ""]).encode("latin-1", "replace")

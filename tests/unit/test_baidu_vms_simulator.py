@@ -4,10 +4,8 @@ import hashlib
 import hmac
 import http.client
 import json
-import threading
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -19,6 +17,7 @@ from sandbox.simulators.baidu_vms import BaiduVmsSimulator, SimulatorConfig
 from sandbox.simulators.baidu_vms.errors import ALL_ERRORS, Error
 from sandbox.simulators.baidu_vms.numbers import NUMBERS
 from sandbox.simulators.baidu_vms.signing import canonical_request, read_authorization, signature
+from tests.customer import ManualClock, Receiver, answer_of, connection_to, json_or_nothing
 from tests.translated_template import ROOT
 
 AK, SK = "0123abcd", "not-a-secret-key"
@@ -34,16 +33,6 @@ CALL: dict[str, object] = {
 VECTORS = json.loads((ROOT / "tests/specs/bce_vectors.json").read_text(encoding="utf-8"))
 
 
-class ManualClock:
-    """Unix seconds that move when told to."""
-
-    def __init__(self) -> None:
-        self.now = NOW
-
-    def __call__(self) -> float:
-        return self.now
-
-
 Answer = tuple[int, Any, Mapping[str, str]]
 
 
@@ -51,9 +40,9 @@ class Caller:
     """A plain HTTP client that signs as the document says, sharing no code with ours."""
 
     def __init__(self, simulator: BaiduVmsSimulator, clock: ManualClock) -> None:
-        self._parts = urlsplit(simulator.url)
+        self._url = simulator.url
         self.clock = clock
-        self.host = f"{self._parts.hostname}:{self._parts.port}"
+        self.host = urlsplit(simulator.url).netloc
 
     def date(self) -> str:
         return datetime.fromtimestamp(self.clock.now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -65,15 +54,10 @@ class Caller:
         return f"{prefix}/host;x-bce-date/{hmac.new(key.encode(), request.encode(), hashlib.sha256).hexdigest()}"
 
     def exchange(self, method: str, target: str, body: bytes | None, headers: Mapping[str, str | None]) -> Answer:
-        connection = http.client.HTTPConnection(self._parts.hostname or "", self._parts.port, timeout=10)
-        try:
-            connection.request(method, target, body, {k: v for k, v in headers.items() if v is not None})
-            response = connection.getresponse()
-            content = response.read()
-            is_json = response.headers.get_content_type() == "application/json"
-            return response.status, json.loads(content) if is_json else content, dict(response.headers)
-        finally:
-            connection.close()
+        sent = {name: value for name, value in headers.items() if value is not None}
+        answer = answer_of(connection_to(self._url), method, target, body, sent)
+        is_json = answer.headers.get("Content-Type", "").startswith("application/json")
+        return answer.status, answer.json if is_json else answer.body, answer.headers
 
     def send(
         self, body: bytes, *, path: str = "/v1/call", query: str = "", method: str = "POST", **headers: str | None
@@ -91,8 +75,8 @@ class Caller:
         return self.send(json.dumps({**CALL, **changes}).encode(), query=query)
 
     def control(self, path: str, body: object = None) -> Any:
-        encoded = None if body is None else json.dumps(body).encode()
-        status, answer, _ = self.exchange("GET" if body is None else "POST", f"/control/{path}", encoded, {})
+        method = "GET" if body is None else "POST"
+        status, answer, _ = self.exchange(method, f"/control/{path}", json_or_nothing(body), {})
         return answer if status == 200 else status
 
 
@@ -103,7 +87,7 @@ def lines() -> list[str]:
 
 @pytest.fixture
 def clock() -> ManualClock:
-    return ManualClock()
+    return ManualClock(NOW)
 
 
 @pytest.fixture
@@ -441,38 +425,14 @@ def test_reset_goes_back_to_the_beginning(caller: Caller, simulator: BaiduVmsSim
     assert caller.control("config", {"tokens": "maybe"}) == 400
 
 
-class Receiver(ThreadingHTTPServer):
-    """The customer's end of the callbacks."""
-
-    def __init__(self) -> None:
-        self.received: list[tuple[str, str, bytes]] = []
-        super().__init__(("127.0.0.1", 0), _ReceiverHandler)
-
-
-class _ReceiverHandler(BaseHTTPRequestHandler):
-    server: Receiver
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.received.append((self.path, self.headers.get_content_type(), body))
-        self.send_response(200)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Stay quiet."""
-
-
 def test_a_callback_comes_when_the_call_has_ended_under_the_configured_names(
     caller: Caller, simulator: BaiduVmsSimulator, clock: ManualClock
 ) -> None:
-    with Receiver() as receiver:
-        thread = threading.Thread(target=receiver.serve_forever, args=(0.02,))
-        thread.start()
+    with Receiver("/cb") as receiver:
         caller.control(
             "config",
             {
-                "callback_url": f"http://127.0.0.1:{receiver.server_address[1]}/cb",
+                "callback_url": receiver.url,
                 "callback_fields": {"call_id": "cid", "result": "state"},
                 "callback_results": {"unanswered": "2"},
             },
@@ -484,16 +444,12 @@ def test_a_callback_comes_when_the_call_has_ended_under_the_configured_names(
         assert simulator.deliver_due() == 1
         caller.control("config", {"callback_form": "form"})
         assert caller.control("callback", {"call_id": call.call_id})["answer"] == 200
-        receiver.shutdown()
-        thread.join()
 
     [first, second] = receiver.received
-    assert (first[0], first[1], json.loads(first[2])) == (
-        "/cb",
-        "application/json",
-        {"cid": call.call_id, "state": "2"},
-    )
-    assert second[1:] == ("application/x-www-form-urlencoded", f"cid={call.call_id}&state=2".encode())
+    assert (first.path, first.headers["Content-Type"]) == ("/cb", "application/json; charset=utf-8")
+    assert json.loads(first.body) == {"cid": call.call_id, "state": "2"}
+    assert second.headers["Content-Type"] == "application/x-www-form-urlencoded"
+    assert second.body == f"cid={call.call_id}&state=2".encode()
 
 
 def test_nothing_personal_is_logged(caller: Caller, lines: list[str]) -> None:

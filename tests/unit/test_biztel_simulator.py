@@ -6,14 +6,14 @@ import io
 import ipaddress
 import json
 import os
+import socket
 import ssl
 import subprocess
 import sys
 import threading
 import tracemalloc
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -29,22 +29,13 @@ from sandbox.simulators.biztel import BiztelSimulator, CallSpec, Channel, Simula
 from sandbox.simulators.biztel.actions import AT_ONCE
 from sandbox.simulators.biztel.audio import FRAME_BYTES, mp3_of_bytes, samples_of
 from sandbox.simulators.biztel.faults import Fault, FaultKind, fault_from_json
+from tests.customer import Answered, ManualClock, Receiver, answer_of, connection_to, json_or_nothing
 
 TOKEN = "right-token"
 TEL = "09000000042"
 DAY_S = 86_400
 # 2026-04-01 00:00:00 in Japan.
 APRIL = 1_774_969_200.0
-
-
-class ManualClock:
-    """A clock that moves when told to."""
-
-    def __init__(self, now: float) -> None:
-        self.now = now
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Watched(BiztelSimulator):
@@ -56,19 +47,6 @@ class Watched(BiztelSimulator):
         self.waits.append(seconds)
 
 
-@dataclass(frozen=True)
-class Answered:
-    """An answer as it came off the wire."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.body)
-
-
 class Customer:
     """A plain HTTP client of one simulator, sharing no code with ours."""
 
@@ -77,19 +55,10 @@ class Customer:
         self._tls = tls
 
     def connect(self) -> http.client.HTTPConnection:
-        parts = urlsplit(self._simulator.url)
-        if parts.scheme == "https":
-            return http.client.HTTPSConnection(parts.hostname or "", parts.port, timeout=10, context=self._tls)
-        return http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=10)
+        return connection_to(self._simulator.url, tls=self._tls)
 
     def exchange(self, method: str, path: str, body: bytes | None = None, **headers: str) -> Answered:
-        connection = self.connect()
-        try:
-            connection.request(method, path, body, headers)
-            response = connection.getresponse()
-            return Answered(response.status, dict(response.headers), response.read())
-        finally:
-            connection.close()
+        return answer_of(self.connect(), method, path, body, headers)
 
     def download(self, call_id: str, channel: str | None = None, authorization: str = f"Token {TOKEN}") -> Answered:
         query = "" if channel is None else f"?content_type={channel}"
@@ -104,80 +73,13 @@ class Customer:
         return answer.json
 
     def raw_control(self, path: str, body: object = None) -> Answered:
-        encoded = None if body is None else json.dumps(body).encode()
-        return self.exchange("GET" if body is None else "POST", f"/control/{path}", encoded)
-
-
-class Receiver(ThreadingHTTPServer):
-    """The customer's end of call actions: keeps each request and answers as told."""
-
-    daemon_threads = True
-    request_queue_size = 256
-
-    def __init__(self) -> None:
-        self.received: list[tuple[str, str, str, bytes]] = []
-        self.headers_seen: list[Mapping[str, str]] = []
-        self.answers: list[tuple[int, bytes]] = []
-        self.lock = threading.Lock()
-        self.under_way = self.most_under_way = 0
-        self.gate = threading.Event()
-        self.gate.set()
-        self.opens_at = 0
-        super().__init__(("127.0.0.1", 0), _ReceiverHandler)
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}/monitor_file_event"
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Stay quiet when the simulator went away; anything else is a mistake of this file."""
-        if not isinstance(sys.exception(), OSError):
-            super().handle_error(request, client_address)
-
-
-class _ReceiverHandler(BaseHTTPRequestHandler):
-    server: Receiver
-
-    def do_GET(self) -> None:
-        self._take()
-
-    def do_POST(self) -> None:
-        self._take()
-
-    def _take(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
-        parts = urlsplit(self.path)
-        server = self.server
-        with server.lock:
-            server.received.append((self.command, parts.path, parts.query, body))
-            server.headers_seen.append(dict(self.headers))
-            server.under_way += 1
-            server.most_under_way = max(server.most_under_way, server.under_way)
-            if server.under_way == server.opens_at:
-                server.gate.set()
-            status, answer = server.answers.pop(0) if server.answers else (200, b'{"result":"accepted"}')
-        server.gate.wait(timeout=30)
-        with server.lock:
-            server.under_way -= 1
-        self.send_response(status)
-        self.send_header("Location", "/elsewhere")
-        self.send_header("Content-Length", str(len(answer)))
-        self.end_headers()
-        self.wfile.write(answer)
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Stay quiet."""
+        return self.exchange("GET" if body is None else "POST", f"/control/{path}", json_or_nothing(body))
 
 
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
-    with Receiver() as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-        thread.start()
+    with Receiver("/monitor_file_event") as server:
         yield server
-        server.gate.set()
-        server.shutdown()
-        thread.join()
 
 
 @dataclass
@@ -726,9 +628,9 @@ def test_the_call_action_expands_the_documents_address(biztel: Running, receiver
 
     call = biztel.customer.control("calls", {"tel": TEL, "date": "2026-04-02 20:03:33"})
 
-    [(method, path, query, body)] = receiver.received
-    assert (method, path, body) == ("GET", "/monitor_file_event", b"")
-    assert query == f"ID={call['id']}&TEL={TEL}&DATE=2026-04-02%2020%3A03%3A33"
+    [told] = receiver.received
+    assert (told.method, told.path, told.body) == ("GET", "/monitor_file_event", b"")
+    assert told.query == f"ID={call['id']}&TEL={TEL}&DATE=2026-04-02%2020%3A03%3A33"
     assert [action["answer"] for action in call["actions"]] == [200]
 
 
@@ -749,11 +651,11 @@ def test_the_variables_go_where_they_are_wanted(
 
     biztel.simulator.finish(CallSpec(call_id="c1", tel="+81&/"))
 
-    [(method, _, query, body)] = receiver.received
-    assert method == "POST"
-    assert (query or body.decode()) == expected
-    assert receiver.headers_seen[0].get("Content-Type") == content_type
-    assert receiver.headers_seen[0]["X-Customer"] == "shared"
+    [told] = receiver.received
+    assert told.method == "POST"
+    assert (told.query or told.body.decode()) == expected
+    assert told.headers.get("Content-Type") == content_type
+    assert told.headers["X-Customer"] == "shared"
 
 
 def test_values_in_a_json_body_may_be_encoded_too(biztel: Running, receiver: Receiver) -> None:
@@ -761,7 +663,7 @@ def test_values_in_a_json_body_may_be_encoded_too(biztel: Running, receiver: Rec
 
     biztel.simulator.finish(CallSpec(tel="anonymous"))
 
-    assert json.loads(receiver.received[0][3])["DATE"] == "2026-04-01%2000%3A00%3A00"
+    assert json.loads(receiver.received[0].body)["DATE"] == "2026-04-01%2000%3A00%3A00"
 
 
 def test_an_error_is_not_repeated_unless_retries_are_set(biztel: Running, receiver: Receiver) -> None:
@@ -803,7 +705,12 @@ def test_retries_come_after_their_interval_until_one_is_taken(biztel: Running, r
 def test_the_error_pattern_decides_over_the_answers_text(
     biztel: Running, receiver: Receiver, pattern: str, answer: bytes, is_error: bool
 ) -> None:
-    biztel.set(action_url=receiver.url, action_error_pattern=pattern, action_retries=1, action_retry_after_s=0)
+    biztel.set(
+        action_url=receiver.url,
+        action_error_pattern=pattern,
+        action_retries=1,
+        action_retry_after_s=0,
+    )
     receiver.answers = [(200, answer)]
 
     actions = biztel.simulator.finish(CallSpec()).actions
@@ -828,7 +735,7 @@ def test_a_redirect_is_an_answer_and_is_not_followed(biztel: Running, receiver: 
 
 def test_a_customer_who_does_not_answer_in_time_is_a_problem_of_its_own(biztel: Running, receiver: Receiver) -> None:
     biztel.set(action_url=receiver.url, action_timeout_s=0.05)
-    receiver.gate.clear()
+    receiver.may_answer.clear()
 
     [action] = biztel.simulator.finish(CallSpec()).actions
 
@@ -851,7 +758,7 @@ def test_a_call_may_be_told_twice_and_again(biztel: Running, receiver: Receiver)
     biztel.customer.control("calls/repeat", {"id": call_id})
 
     assert len(receiver.received) == 3
-    assert len({query for _, _, query, _ in receiver.received}) == 1
+    assert len({each.query for each in receiver.received}) == 1
 
 
 def test_a_call_nobody_is_told_of_can_be_told_later(biztel: Running, receiver: Receiver) -> None:
@@ -864,14 +771,16 @@ def test_a_call_nobody_is_told_of_can_be_told_later(biztel: Running, receiver: R
 
 def test_a_thousand_calls_end_at_once_and_sixteen_are_told_at_a_time(biztel: Running, receiver: Receiver) -> None:
     biztel.set(action_url=receiver.url)
-    receiver.gate.clear()
-    receiver.opens_at = AT_ONCE
+    receiver.may_answer.clear()
+    receiver.on_arrival = lambda: receiver.may_answer.set() if receiver.under_way == AT_ONCE else None
 
     answer = biztel.customer.control("calls/many", {"n": 1000, "wait": True, "seconds": 3})
 
     assert answer["answers"] == {"200": 1000}
     assert len(set(answer["ids"])) == 1000
-    assert {query.partition("&")[0] for _, _, query, _ in receiver.received} == {f"ID={each}" for each in answer["ids"]}
+    assert {each.query.partition("&")[0] for each in receiver.received} == {
+        f"ID={call_id}" for call_id in answer["ids"]
+    }
     assert receiver.most_under_way == AT_ONCE
 
 
@@ -940,6 +849,18 @@ def test_a_reset_leaves_only_the_customers_address(biztel: Running) -> None:
     assert biztel.customer.download(call_id).json == NOT_FOUND  # and so the first token is right again
 
 
+def test_a_request_torn_inside_its_headers_is_as_if_it_had_never_come(biztel: Running) -> None:
+    parts = urlsplit(biztel.simulator.url)
+    request = f"GET /public/api/v1/monitor/{biztel.call()} HTTP/1.1\r\nAuthorization: Token {TOKEN}".encode()
+    for torn in (request[:20], request):
+        with socket.create_connection((parts.hostname or "", parts.port or 0), timeout=10) as connection:
+            connection.sendall(torn)
+            connection.shutdown(socket.SHUT_WR)
+            assert connection.recv(1024) == b""
+
+    assert biztel.simulator.requests == ()
+
+
 def test_neither_numbers_nor_the_token_are_logged(biztel: Running, receiver: Receiver) -> None:
     biztel.set(action_url=receiver.url)
     call_id = biztel.simulator.finish(CallSpec(tel=TEL)).call_id
@@ -958,7 +879,7 @@ def test_neither_numbers_nor_the_token_are_logged(biztel: Running, receiver: Rec
 
 
 def test_stopping_ends_what_is_under_way(receiver: Receiver) -> None:
-    receiver.gate.clear()
+    receiver.may_answer.clear()
     simulator = BiztelSimulator(SimulatorConfig(token=TOKEN, action_url=receiver.url, action_retries=9))
     simulator.start()
     call_id = simulator.finish(CallSpec(faults=(Fault(kind=FaultKind.HOLD),)), wait=False).call_id
@@ -970,7 +891,7 @@ def test_stopping_ends_what_is_under_way(receiver: Receiver) -> None:
     simulator.stop()
 
     held.close()
-    assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("biztel-")]
+    assert not [thread.name for thread in threading.enumerate() if thread.name.startswith(("biztel-", "simulator-"))]
 
 
 @dataclass(frozen=True)
@@ -1032,6 +953,15 @@ def test_with_a_certificate_it_speaks_https_only(certified: Certificate) -> None
         plain.close()
 
 
+def test_a_connection_that_never_shakes_hands_holds_up_no_other(certified: Certificate) -> None:
+    config = SimulatorConfig(token=TOKEN)
+    with BiztelSimulator(config, certificate=certified.certificate, key=certified.key) as simulator:
+        call_id = simulator.finish(CallSpec(announce=False)).call_id
+        parts = urlsplit(simulator.url)
+        with socket.create_connection((parts.hostname or "", parts.port or 0), timeout=10):
+            assert Customer(simulator, certified.trusting).download(call_id).status == 200
+
+
 @pytest.fixture
 def alone() -> Callable[..., subprocess.Popen[str]]:
     def start(*arguments: str) -> subprocess.Popen[str]:
@@ -1051,7 +981,12 @@ def test_it_runs_by_itself_until_told_to_end_and_prints_no_number(
     alone: Callable[..., subprocess.Popen[str]], certified: Certificate, receiver: Receiver
 ) -> None:
     with alone(
-        "--certificate", str(certified.certificate), "--key", str(certified.key), "--action-url", receiver.url
+        "--certificate",
+        str(certified.certificate),
+        "--key",
+        str(certified.key),
+        "--action-url",
+        receiver.url,
     ) as process:
         assert process.stdout is not None
         parts = urlsplit(process.stdout.readline().split()[-1])
@@ -1068,7 +1003,7 @@ def test_it_runs_by_itself_until_told_to_end_and_prints_no_number(
         printed = process.stdout.read()
         assert process.wait(timeout=10) == 0
 
-    assert f"TEL={TEL}" in receiver.received[0][2]
+    assert f"TEL={TEL}" in receiver.received[0].query
     assert call_id in printed
     assert TEL not in printed
 

@@ -12,10 +12,9 @@ import threading
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import pytest
 from hypothesis import given
@@ -23,9 +22,10 @@ from hypothesis import strategies as st
 
 from sandbox.simulators.mediasms import MediaSmsSimulator, SimulatorConfig, what_the_phone_shows
 from sandbox.simulators.mediasms.codes import NEVER_PUSHED, REASONS, STATUS_NAMES, Code
-from sandbox.simulators.mediasms.limits import RateWindow
 from sandbox.simulators.mediasms.numbers import NUMBERS
 from sandbox.simulators.mediasms.texts import AU
+from sandbox.simulators.windows import RateWindow
+from tests.customer import ManualClock, Receiver, answer_of, connection_to, json_or_nothing
 
 USER, PASSWORD = "tester", "correct-horse"
 OTHER_NUMBER = "09000000099"
@@ -36,110 +36,50 @@ ECHOED = {
 }  # fmt: skip
 
 
-class ManualClock:
-    """A monotonic clock that moves when told to."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 class Sender:
     """A plain HTTP client of one simulator, sharing no code with ours."""
 
     def __init__(self, simulator: MediaSmsSimulator, user: str = USER, password: str = PASSWORD) -> None:
-        self._parts = urlsplit(simulator.url)
+        self._url = simulator.url
+        self._path = urlsplit(simulator.url).path
         self._control_path = urlsplit(simulator.control_url).path
         self.headers = {"Authorization": "Basic " + b64encode(f"{user}:{password}".encode()).decode()}
 
     def connect(self) -> http.client.HTTPConnection:
-        return http.client.HTTPConnection(self._parts.hostname or "", self._parts.port, timeout=10)
+        return connection_to(self._url)
 
     def exchange(
         self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] = {}
     ) -> tuple[int, bytes]:
-        connection = self.connect()
-        try:
-            connection.request(method, path, body, {**self.headers, **headers})
-            response = connection.getresponse()
-            return response.status, response.read()
-        finally:
-            connection.close()
+        answer = answer_of(self.connect(), method, path, body, {**self.headers, **headers})
+        return answer.status, answer.body
 
     def post(self, parameters: Mapping[str, str] = SMS, **more: str) -> int:
         form = urlencode({**parameters, **more}).encode()
-        status, body = self.exchange(
-            "POST", self._parts.path, form, {"Content-Type": "application/x-www-form-urlencoded"}
-        )
+        status, body = self.exchange("POST", self._path, form, {"Content-Type": "application/x-www-form-urlencoded"})
         assert body == str(status).encode()
         return status
 
     def get(self, parameters: Mapping[str, str] = SMS) -> int:
-        return self.exchange("GET", f"{self._parts.path}?{urlencode(parameters)}")[0]
+        return self.exchange("GET", f"{self._path}?{urlencode(parameters)}")[0]
 
     def control(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
-        encoded = None if body is None else json.dumps(body).encode()
-        status, answer = self.exchange(method, self._control_path + path, encoded)
+        status, answer = self.exchange(method, self._control_path + path, json_or_nothing(body))
         return status, json.loads(answer)
 
 
-class ReportReceiver(ThreadingHTTPServer):
-    """The customer's end of the delivery reports: keeps each request and answers as told."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        self.received: list[tuple[str, dict[str, str]]] = []
-        self.statuses: list[int] = []
-        self.may_answer = threading.Event()
-        self.may_answer.set()
-        self.on_arrival: Callable[[], None] = lambda: None
-        self.headers_seen: list[Mapping[str, str]] = []
-        super().__init__(("127.0.0.1", 0), _ReportHandler)
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}/reports?token=t"
+class ReportReceiver(Receiver):
+    """The customer's end of the delivery reports."""
 
     @property
     def values(self) -> list[str]:
-        return [fields["status"] for _, fields in self.received]
-
-
-class _ReportHandler(BaseHTTPRequestHandler):
-    server: ReportReceiver
-
-    def do_GET(self) -> None:
-        self._take(urlsplit(self.path).query)
-
-    def do_POST(self) -> None:
-        self._take(self.rfile.read(int(self.headers["Content-Length"])).decode("ascii"))
-
-    def _take(self, encoded: str) -> None:
-        fields = dict(parse_qsl(encoded, keep_blank_values=True))
-        self.server.received.append((self.command, fields))
-        self.server.headers_seen.append(dict(self.headers))
-        self.server.on_arrival()
-        self.server.may_answer.wait(timeout=30)
-        self.send_response(self.server.statuses.pop(0) if self.server.statuses else 200)
-        self.send_header("Location", "/elsewhere")
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Stay quiet."""
+        return [fields["status"] for fields in self.fields()]
 
 
 @pytest.fixture
 def receiver() -> Iterator[ReportReceiver]:
-    with ReportReceiver() as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-        thread.start()
+    with ReportReceiver("/reports?token=t") as server:
         yield server
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture
@@ -444,9 +384,9 @@ def test_a_report_repeats_every_parameter_of_the_request(
         Sender(simulator).post(asked, unheard="of")
         clock.now += 60
         assert simulator.deliver_due() > 0
-        (used, first), (_, second) = receiver.received
+        first, second = receiver.fields()
         token = first.pop("token", None), second.pop("token", None)
-        assert (used, token) == (method, ("t", "t") if method == "GET" else (None, None))
+        assert (receiver.received[0].method, token) == (method, ("t", "t") if method == "GET" else (None, None))
         assert first == {**dict.fromkeys(ECHOED, ""), **asked, "status": "14"}
         assert second == {**first, "status": "1"}
 
@@ -505,14 +445,14 @@ def test_shuffled_reports_are_the_same_reports(receiver: ReportReceiver, clock: 
 def test_a_report_not_taken_is_noted_and_tried_again_only_if_configured(
     receiver: ReportReceiver, clock: ManualClock, retries: int, answers: list[int]
 ) -> None:
-    receiver.statuses = [500, 302, 503]
+    receiver.answers = [(500, b""), (302, b""), (503, b"")]
     with running(clock, report_url=receiver.url, report_retries=retries) as simulator:
         Sender(simulator).post()
         for _ in range(4):
             clock.now += 60
             simulator.deliver_due()
         assert [report.answer for report in simulator.messages[0].reports] == answers
-        assert not any("elsewhere" in header for headers in receiver.headers_seen for header in headers)
+        assert {each.path for each in receiver.received} == {"/reports"}
 
 
 def test_a_report_nobody_listens_for_is_noted_with_its_problem(clock: ManualClock) -> None:
@@ -713,7 +653,7 @@ def test_the_control_endpoint_changes_credentials_numbers_and_settings(
         Sender(simulator, "new", "newer").post(smsid="scripted")
         clock.now += 60
         simulator.deliver_due()
-        values = [fields["status"] for _, fields in receiver.received if fields["smsid"] == "scripted"]
+        values = [fields["status"] for fields in receiver.fields() if fields["smsid"] == "scripted"]
         assert values == ["19", "19"]
         assert sender.control("GET", "numbers")[1].keys() == {*NUMBERS, OTHER_NUMBER}
         sender.control("POST", "reset", {})
@@ -732,7 +672,7 @@ def test_the_control_endpoint_pushes_any_report_at_once(receiver: ReportReceiver
             "POST", "report", {"smsid": "stranger", "status": 1, "parameters": {"mobilenumber": "09000000077"}}
         )
         assert foreign["answer"] == 200
-        assert [(fields["smsid"], fields["mobilenumber"], fields["status"]) for _, fields in receiver.received] == [
+        assert [(fields["smsid"], fields["mobilenumber"], fields["status"]) for fields in receiver.fields()] == [
             ("a1", OTHER_NUMBER, "20"),
             ("stranger", "09000000077", "1"),
         ]

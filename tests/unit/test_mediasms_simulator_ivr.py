@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import http.client
-import json
 import threading
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import pytest
 from hypothesis import given
@@ -18,6 +15,7 @@ from hypothesis import strategies as st
 
 from sandbox.simulators.mediasms import MediaSmsSimulator, SimulatorConfig
 from sandbox.simulators.mediasms.ivr import closing_time
+from tests.customer import Answered, ManualClock, Receiver, answer_of, connection_to, json_or_nothing
 
 USER, PASSWORD = "tester", "correct-horse"
 NUMBER, LINE, OTHER_LINE = "09000000099", "05000000001", "05000000002"
@@ -33,33 +31,22 @@ LISTED = {
 }  # fmt: skip
 
 
-class ManualClock:
-    """A monotonic clock that moves when told to."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 class Caller:
     """Sends requests and control requests to one simulator, sharing no code with ours."""
 
     def __init__(self, simulator: MediaSmsSimulator) -> None:
         self.simulator = simulator
-        self._parts = urlsplit(simulator.url)
         self._authorization = "Basic " + b64encode(f"{USER}:{PASSWORD}".encode()).decode()
 
     def ask(self, parameters: Mapping[str, str] = CALL_IN, **more: str) -> int:
         """The code that a request is answered with."""
         headers = {"Authorization": self._authorization, "Content-Type": "application/x-www-form-urlencoded"}
-        return self._exchange("POST", self._parts.path, urlencode({**parameters, **more}).encode(), headers)[0]
+        form = urlencode({**parameters, **more}).encode()
+        return self._answer("POST", urlsplit(self.simulator.url).path, form, headers).status
 
     def control(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
-        encoded = None if body is None else json.dumps(body).encode()
-        status, answer = self._exchange(method, f"/control/{path}", encoded, {})
-        return status, json.loads(answer)
+        answer = self._answer(method, f"/control/{path}", json_or_nothing(body))
+        return answer.status, answer.json
 
     def dial(self, number: str = NUMBER, line: str = LINE, **more: object) -> tuple[str, str]:
         """What the caller hears, and why; everything that is due is done afterwards."""
@@ -77,75 +64,35 @@ class Caller:
         assert isinstance(item, dict)
         return item
 
-    def _exchange(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> tuple[int, bytes]:
-        connection = http.client.HTTPConnection(self._parts.hostname or "", self._parts.port, timeout=10)
-        try:
-            connection.request(method, path, body, dict(headers))
-            response = connection.getresponse()
-            return response.status, response.read()
-        finally:
-            connection.close()
+    def _answer(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str] = {}) -> Answered:
+        return answer_of(connection_to(self.simulator.url), method, path, body, headers)
 
 
-class Customer(ThreadingHTTPServer):
+class Customer(Receiver):
     """The customer's end of both webhooks: `/ivr` and `/delivery`."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        self.received: list[tuple[str, str, dict[str, str]]] = []
-        self.status = 200
-        super().__init__(("127.0.0.1", 0), _CustomerHandler)
-
-    def url(self, path: str) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}{path}"
 
     @property
     def callbacks(self) -> list[dict[str, str]]:
-        return [fields for _, path, fields in self.received if path == "/ivr"]
+        return self.fields("/ivr")
 
     @property
     def reports(self) -> list[dict[str, str]]:
-        return [fields for _, path, fields in self.received if path == "/delivery"]
+        return self.fields("/delivery")
 
     @property
     def codes_reported(self) -> list[tuple[str, str | None]]:
         return [(fields["status"], fields.get("authcode")) for fields in self.reports]
 
 
-class _CustomerHandler(BaseHTTPRequestHandler):
-    server: Customer
-
-    def do_GET(self) -> None:
-        self._take(urlsplit(self.path).query)
-
-    def do_POST(self) -> None:
-        self._take(self.rfile.read(int(self.headers["Content-Length"])).decode("ascii"))
-
-    def _take(self, encoded: str) -> None:
-        fields = dict(parse_qsl(encoded, keep_blank_values=True))
-        self.server.received.append((self.command, urlsplit(self.path).path, fields))
-        self.send_response(self.server.status)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Stay quiet."""
-
-
 @pytest.fixture
 def customer() -> Iterator[Customer]:
     with Customer() as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-        thread.start()
         yield server
-        server.shutdown()
-        thread.join()
 
 
 @contextmanager
 def exchange(customer: Customer, **settings: object) -> Iterator[Caller]:
-    addresses = {"report_url": customer.url("/delivery"), "ivr_url": customer.url("/ivr")}
+    addresses = {"report_url": customer.at("/delivery"), "ivr_url": customer.at("/ivr")}
     config = SimulatorConfig(user=USER, password=PASSWORD).changed({**addresses, **settings})
     with MediaSmsSimulator(config, clock=ManualClock(), reports_by_hand=True) as simulator:
         yield Caller(simulator)
@@ -217,7 +164,7 @@ def without_report_fields(parameters: Mapping[str, str]) -> dict[str, str]:
 
 
 def test_a_call_is_told_once_even_if_the_customer_does_not_take_it(caller: Caller, customer: Customer) -> None:
-    customer.status = 500
+    customer.answers = [(500, b"")]
     caller.ask()
     caller.dial()
     caller.later(3600)
@@ -291,8 +238,8 @@ def test_a_callback_comes_by_the_configured_method_and_with_an_smsid_only_if_so_
     with exchange(customer, ivr_method=method, ivr_with_smsid=True) as caller:
         caller.ask()
         caller.dial()
-    ((used, _, fields),) = customer.received
-    assert (used, fields["smsid"], {*fields}) == (method, "v1", {*LISTED, "smsid"})
+    (told,) = customer.received
+    assert (told.method, told.fields["smsid"], {*told.fields}) == (method, "v1", {*LISTED, "smsid"})
 
 
 @pytest.mark.parametrize(
@@ -484,14 +431,14 @@ def test_a_reset_forgets_verifications_and_keeps_where_callbacks_go(caller: Call
     caller.later(60)
     assert caller.control("GET", "ivr")[1] == {"count": 0, "items": []}
     assert caller.dial() == ("failure", "not_asked_for")
-    assert caller.control("GET", "config")[1]["ivr_url"] == customer.url("/ivr")
+    assert caller.control("GET", "config")[1]["ivr_url"] == customer.at("/ivr")
     assert caller.control("GET", "clock")[1]["now_s"] == before + 60
     assert customer.received == []
 
 
 def test_calls_and_callbacks_happen_by_themselves_in_real_time(customer: Customer) -> None:
     config = SimulatorConfig(
-        user=USER, password=PASSWORD, ivr_url=customer.url("/ivr"), report_url=customer.url("/delivery"), ring_s=0.0
+        user=USER, password=PASSWORD, ivr_url=customer.at("/ivr"), report_url=customer.at("/delivery"), ring_s=0.0
     )
     with MediaSmsSimulator(config) as simulator:
         caller = Caller(simulator)
@@ -507,7 +454,7 @@ def test_calls_and_callbacks_happen_by_themselves_in_real_time(customer: Custome
 def test_the_log_shows_neither_numbers_nor_what_was_read_out(customer: Customer) -> None:
     lines: list[str] = []
     config = SimulatorConfig(
-        user=USER, password=PASSWORD, ivr_url=customer.url("/ivr"), report_url=customer.url("/delivery")
+        user=USER, password=PASSWORD, ivr_url=customer.at("/ivr"), report_url=customer.at("/delivery")
     )
     with MediaSmsSimulator(config, clock=ManualClock(), log=lines.append, reports_by_hand=True) as simulator:
         caller = Caller(simulator)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -15,7 +13,6 @@ from sandbox.simulators.mediasms import MediaSmsSimulator, SimulatorConfig
 from switchboard.domain.errors import InvalidRequestError, NotSentError, ProviderError, RefusedError
 from switchboard.domain.messages import SmsContent
 from switchboard.domain.verifications import (
-    DeliveryNotification,
     IvrNotice,
     VerificationLines,
     VerificationMode,
@@ -26,6 +23,7 @@ from switchboard.providers.mediasms.client import Credentials, MediaSmsClient
 from switchboard.providers.mediasms.verifications import METHODS, MediaSmsVerifications
 from switchboard.providers.mediasms.webhooks import parse_delivery_notification, parse_ivr_notice
 from switchboard.providers.transport import Connection
+from tests.customer import Receiver
 from tests.fault_proxy import ScriptedServer
 
 MOBILE, FIXED, LINE = "+819000000001", "+81300000001", "05000000001"
@@ -226,49 +224,15 @@ def test_neither_a_number_nor_a_text_nor_a_code_is_printed() -> None:
     assert not any(canary in repr(vars(failed.value)) for canary in ("9000000001", "canary"))
 
 
-class Webhooks(ThreadingHTTPServer):
-    """Reads what the simulator sends with the parsers in question."""
-
-    def __init__(self) -> None:
-        self.notices: list[IvrNotice] = []
-        self.notifications: list[DeliveryNotification] = []
-        super().__init__(("127.0.0.1", 0), _WebhookHandler)
-
-    def url(self, path: str) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}/{path}"
-
-
-class _WebhookHandler(BaseHTTPRequestHandler):
-    server: Webhooks
-
-    def do_POST(self) -> None:
-        form = self.rfile.read(int(self.headers["Content-Length"])).decode("ascii")
-        params = dict(parse_qsl(form, keep_blank_values=True))
-        if self.path == "/ivr":
-            self.server.notices.append(parse_ivr_notice(params))
-        else:
-            self.server.notifications.append(parse_delivery_notification(params))
-        self.send_response(200)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Stay quiet."""
-
-
 @pytest.fixture
-def webhooks() -> Iterator[Webhooks]:
-    with Webhooks() as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-        thread.start()
+def webhooks() -> Iterator[Receiver]:
+    with Receiver() as server:
         yield server
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture
-def simulator(webhooks: Webhooks) -> Iterator[MediaSmsSimulator]:
-    config = SimulatorConfig(user="u", password="p", ivr_url=webhooks.url("ivr"), report_url=webhooks.url("delivery"))
+def simulator(webhooks: Receiver) -> Iterator[MediaSmsSimulator]:
+    config = SimulatorConfig(user="u", password="p", ivr_url=webhooks.at("/ivr"), report_url=webhooks.at("/delivery"))
     with MediaSmsSimulator(config, clock=lambda: 100.0, reports_by_hand=True) as running:
         yield running
 
@@ -285,7 +249,7 @@ def start(simulator: MediaSmsSimulator, submission: VerificationSubmission) -> N
 )
 def test_a_call_in_is_told_in_any_form_for_the_number_that_was_to_be_verified(
     simulator: MediaSmsSimulator,
-    webhooks: Webhooks,
+    webhooks: Receiver,
     style: str,
     smsid: str | None,
     submission: VerificationSubmission,
@@ -294,18 +258,20 @@ def test_a_call_in_is_told_in_any_form_for_the_number_that_was_to_be_verified(
     start(simulator, submission)
     simulator.provider.exchange.dial("0" + submission.recipient.removeprefix("+81"), LINE)
     simulator.deliver_due()
-    assert webhooks.notices == [IvrNotice(recipient=submission.recipient, line=LINE, mode=submission.mode, smsid=smsid)]
+    notices = [parse_ivr_notice(fields) for fields in webhooks.fields("/ivr")]
+    assert notices == [IvrNotice(recipient=submission.recipient, line=LINE, mode=submission.mode, smsid=smsid)]
 
 
 def test_the_code_read_out_comes_with_the_report_that_the_call_was_answered(
-    simulator: MediaSmsSimulator, webhooks: Webhooks
+    simulator: MediaSmsSimulator, webhooks: Receiver
 ) -> None:
     start(simulator, CALL_OUT)
     simulator.advance(60)
     simulator.deliver_due()
     (request,) = simulator.provider.exchange.requests
     assert request.read_out is not None
-    assert [(each.report.smsid, each.report.status, each.authcode) for each in webhooks.notifications] == [
+    notifications = [parse_delivery_notification(fields) for fields in webhooks.fields("/delivery")]
+    assert [(each.report.smsid, each.report.status, each.authcode) for each in notifications] == [
         ("v1", "14", None),
         ("v1", "1", request.read_out),
     ]

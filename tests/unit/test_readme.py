@@ -99,11 +99,11 @@ def test_baidus_control_requests_are_the_ones_listed() -> None:
 def test_biztels_control_requests_are_the_ones_listed() -> None:
     listed = codes_in([row[0] for row in table("control request", "what for")])
 
-    assert listed == [f"{method} {biztel.PREFIX}{path}" for method, path in biztel.ROUTES]
+    assert listed == [f"{method} {PREFIX}{path}" for method, path in biztel.ROUTES]
 
 
 def test_biztels_faults_are_the_ones_listed() -> None:
-    what_for = dict(table("control request", "what for"))[f"`POST {biztel.PREFIX}faults`"]
+    what_for = dict(table("control request", "what for"))[f"`POST {PREFIX}faults`"]
     kinds = what_for.partition("`kind` is ")[2].partition(";")[0]
 
     assert CODE.findall(kinds) == [kind.value for kind in BiztelFaultKind]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sandbox.simulators.baidu_vms.faults import fault_from_json
 from sandbox.simulators.controlling import Json, Routes, object_of
 from sandbox.simulators.readers import text
+from sandbox.simulators.routes import adding_faults, change_config, config, faults, reset
 
 if TYPE_CHECKING:
     from sandbox.simulators.baidu_vms.simulator import BaiduVmsSimulator
@@ -45,17 +46,6 @@ def _requests(simulator: "BaiduVmsSimulator", query: Mapping[str, str], _: Any) 
     }
 
 
-def _add_faults(simulator: "BaiduVmsSimulator", _: Mapping[str, str], body: Any) -> Json:
-    faults = [fault_from_json(item) for item in (body if isinstance(body, list) else [body])]
-    for fault in faults:
-        simulator.provider.add_fault(fault)
-    return _faults(simulator, {}, None)
-
-
-def _faults(simulator: "BaiduVmsSimulator", _query: Mapping[str, str], _: Any) -> Json:
-    return {"faults": simulator.provider.pending_faults()}
-
-
 def _set_credentials(simulator: "BaiduVmsSimulator", _: Mapping[str, str], body: Any) -> Json:
     asked = object_of(body)
     simulator.provider.set_credentials(
@@ -64,32 +54,18 @@ def _set_credentials(simulator: "BaiduVmsSimulator", _: Mapping[str, str], body:
     return {}
 
 
-def _config(simulator: "BaiduVmsSimulator", _query: Mapping[str, str], _: Any) -> Json:
-    return simulator.provider.config.shown()
-
-
-def _change_config(simulator: "BaiduVmsSimulator", _: Mapping[str, str], body: Any) -> Json:
-    simulator.provider.configure(object_of(body))
-    return simulator.provider.config.shown()
-
-
 def _push_callback(simulator: "BaiduVmsSimulator", _: Mapping[str, str], body: Any) -> Json:
     return asdict(simulator.provider.push_callback(text(object_of(body).get("call_id"))))
-
-
-def _reset(simulator: "BaiduVmsSimulator", _query: Mapping[str, str], _: Any) -> Json:
-    simulator.provider.reset()
-    return {}
 
 
 ROUTES: Final[Routes["BaiduVmsSimulator"]] = {
     ("GET", "calls"): _calls,
     ("GET", "requests"): _requests,
-    ("GET", "faults"): _faults,
-    ("POST", "faults"): _add_faults,
+    ("GET", "faults"): faults,
+    ("POST", "faults"): adding_faults(fault_from_json),
     ("POST", "credentials"): _set_credentials,
-    ("GET", "config"): _config,
-    ("POST", "config"): _change_config,
+    ("GET", "config"): config,
+    ("POST", "config"): change_config,
     ("POST", "callback"): _push_callback,
-    ("POST", "reset"): _reset,
+    ("POST", "reset"): reset,
 }

@@ -1,14 +1,12 @@
 """Faults: what requests meet instead of, or after, the normal treatment, by a telephone number or because scripted."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
 from sandbox.simulators.baidu_vms.errors import ALL_ERRORS, Error
+from sandbox.simulators.faults import SOME_PAGE, members_of
 from sandbox.simulators.readers import WrongJsonError, optional, seconds, text, whole
-
-_SOME_PAGE: Final = "<html><body><h1>It works!</h1></body></html>"
 
 
 class FaultKind(StrEnum):
@@ -48,7 +46,7 @@ class Fault:
     code: str | None = None
     message: str | None = None
     seconds: float | None = None
-    body: str = _SOME_PAGE
+    body: str = SOME_PAGE
     http_status: int = 200
 
     @property
@@ -62,51 +60,20 @@ class Fault:
 
 def fault_from_json(value: object) -> Fault:
     """Read a fault from decoded JSON; field names are those of Fault. Raises ValueError saying what is wrong."""
-    if not isinstance(value, Mapping):
-        raise WrongJsonError("a fault must be an object")
-    unknown = value.keys() - Fault.__dataclass_fields__.keys()
-    if unknown:
-        raise WrongJsonError(f"no such field: {', '.join(sorted(map(str, unknown)))}")
+    asked = members_of(value, Fault)
     fault = Fault(
-        kind=FaultKind(text(value.get("kind"))),
-        times=whole(value.get("times", 1)),
-        match_number=optional(text)(value.get("match_number")),
-        code=optional(text)(value.get("code")),
-        message=optional(text)(value.get("message")),
-        seconds=optional(seconds)(value.get("seconds")),
-        body=text(value.get("body", _SOME_PAGE)),
-        http_status=_http_status(value.get("http_status", 200)),
+        kind=FaultKind(text(asked.get("kind"))),
+        times=whole(asked.get("times", 1)),
+        match_number=optional(text)(asked.get("match_number")),
+        code=optional(text)(asked.get("code")),
+        message=optional(text)(asked.get("message")),
+        seconds=optional(seconds)(asked.get("seconds")),
+        body=text(asked.get("body", SOME_PAGE)),
+        http_status=_http_status(asked.get("http_status", 200)),
     )
     if fault.kind in {FaultKind.ANSWER, FaultKind.ACCEPT_THEN_ANSWER}:
         _ = fault.error
     return fault
-
-
-class FaultScript:
-    """The faults still to come, in the order they were scripted."""
-
-    def __init__(self) -> None:
-        self._faults: list[Fault] = []
-
-    def add(self, fault: Fault) -> None:
-        """Append a fault."""
-        if fault.times:
-            self._faults.append(fault)
-
-    def take(self, number: str) -> Fault | None:
-        """Return the first fault that matches a request to `number`, and use up one of its times."""
-        for index, fault in enumerate(self._faults):
-            if fault.match_number in {None, number}:
-                if fault.times > 1:
-                    self._faults[index] = replace(fault, times=fault.times - 1)
-                else:
-                    del self._faults[index]
-                return fault
-        return None
-
-    def pending(self) -> list[dict[str, object]]:
-        """Return what is left, as `fault_from_json` reads it."""
-        return [asdict(fault) for fault in self._faults]
 
 
 def _http_status(value: object) -> int:

@@ -2,18 +2,17 @@
 
 import re
 import uuid
-from collections import deque
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
 
+from sandbox.simulators.account import Account, Log
 from sandbox.simulators.baidu_vms import errors
 from sandbox.simulators.baidu_vms.callbacks import Callbacks
 from sandbox.simulators.baidu_vms.config import SimulatorConfig
 from sandbox.simulators.baidu_vms.door import check_conditions, check_interface, check_signature
 from sandbox.simulators.baidu_vms.errors import Error
-from sandbox.simulators.baidu_vms.faults import BEFORE, Fault, FaultScript
+from sandbox.simulators.baidu_vms.faults import BEFORE, Fault
 from sandbox.simulators.baidu_vms.numbers import EVERY_OTHER_NUMBER, NUMBERS, NumberScript
 from sandbox.simulators.baidu_vms.records import Call, Callback, RequestSeen
 from sandbox.simulators.baidu_vms.requests import CallRequest, RefusedError, WireRequest, number_in, read_call
@@ -23,38 +22,23 @@ from sandbox.simulators.baidu_vms.tokens import ClientTokens, check_token, token
 from sandbox.simulators.baidu_vms.verdicts import Success, Verdict, instead, spoilt
 from sandbox.simulators.waiting import Clock, Waiting
 
-_MOST_REQUESTS_KEPT: Final = 100_000
 _VOLUMES: Final = range(-20, 21)
 
 
-class Provider:
-    """The whole state of the simulated account. Every public method may be called from any thread."""
+class Provider(Account[SimulatorConfig, Fault, RequestSeen]):
+    """The whole state of the simulated account."""
 
-    def __init__(self, config: SimulatorConfig, *, clock: Clock, waiting: Waiting, log: Callable[[str], None]) -> None:
-        self._initial = config
-        self._config = config
+    def __init__(self, config: SimulatorConfig, *, clock: Clock, waiting: Waiting, log: Log) -> None:
+        super().__init__(config, waiting=waiting, log=log)
         self._clock = clock
-        self._waiting = waiting
-        self._log = log
         self.callbacks = Callbacks(waiting=waiting, clock=self.now, config=lambda: self._config, log=log)
         self._forget()
-
-    @property
-    def config(self) -> SimulatorConfig:
-        """Return the configuration in force."""
-        return self._config
 
     @property
     def calls(self) -> tuple[Call, ...]:
         """Return every call placed, oldest first."""
         with self._waiting.changed:
             return tuple(self._calls)
-
-    @property
-    def requests(self) -> tuple[RequestSeen, ...]:
-        """Return the requests seen, oldest first (the last 100,000)."""
-        with self._waiting.changed:
-            return tuple(self._requests)
 
     def now(self) -> float:
         """Return Unix seconds by the simulator's clock, as far ahead of it as configured."""
@@ -92,26 +76,14 @@ class Provider:
         return verdict
 
     def configure(self, changes: Mapping[str, object]) -> None:
-        """Change settings by name; raises ValueError and changes nothing when one is wrong."""
-        with self._waiting.changed:
-            self._config = self._config.changed(changes)
-            self._waiting.changed.notify_all()
+        """As for every provider; the clock, too, may have moved."""
+        super().configure(changes)
+        self._waiting.wake()
         self.callbacks.wake()
 
     def set_credentials(self, *, access_key: str, secret_key: str) -> None:
         """From now on only these keys are right."""
-        with self._waiting.changed:
-            self._config = replace(self._config, access_key=access_key, secret_key=secret_key)
-
-    def add_fault(self, fault: Fault) -> None:
-        """Script a fault behind those already scripted."""
-        with self._waiting.changed:
-            self._faults.add(fault)
-
-    def pending_faults(self) -> list[dict[str, object]]:
-        """Return the faults still to come."""
-        with self._waiting.changed:
-            return self._faults.pending()
+        self._set_credentials(access_key=access_key, secret_key=secret_key)
 
     def push_callback(self, call_id: str) -> Callback:
         """Send one callback more of a call, now. Raises ValueError when there is no such call."""
@@ -121,23 +93,18 @@ class Provider:
         return self.callbacks.send(call)
 
     def reset(self) -> None:
-        """Go back to the beginning: configuration, keys, clock, faults, tokens, calls and callbacks to come.
-
-        Where callbacks go stays: it says where the customer is, not how the provider behaves.
-        """
+        """As for every provider; tokens, calls and callbacks to come are forgotten too."""
         with self._waiting.changed:
-            self._config = replace(self._initial, callback_url=self._config.callback_url)
+            super().reset()
             self.callbacks.clear()
             self._forget()
 
     def _forget(self) -> None:
         self._calls: list[Call] = []
-        self._requests: deque[RequestSeen] = deque(maxlen=_MOST_REQUESTS_KEPT)
-        self._faults = FaultScript()
         self._tokens = ClientTokens()
 
     def _decide(self, request: WireRequest, number: str, token: str | None, now: float) -> Verdict:
-        scripted = self._faults.take(number)
+        scripted = self._faults.take(lambda each: each.match_number in {None, number})
         if scripted is not None and scripted.kind in BEFORE:
             return instead(scripted, "scripted")
         verdict = self._treat(request, token, now)

@@ -4,46 +4,25 @@ import json
 import uuid
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import Final
 from urllib.parse import urlsplit
 
-from sandbox.simulators import controlling
 from sandbox.simulators.baidu_vms.control import ROUTES
 from sandbox.simulators.baidu_vms.door import message_of
 from sandbox.simulators.baidu_vms.errors import INVALID_REQUEST, NOT_IMPLEMENTED
+from sandbox.simulators.baidu_vms.provider import Provider
 from sandbox.simulators.baidu_vms.requests import WireRequest
 from sandbox.simulators.baidu_vms.verdicts import Answer, Page, Success
-from sandbox.simulators.connections import TrackedServer
 from sandbox.simulators.outcomes import Outcome
 from sandbox.simulators.wire import SimulatorHandler
-
-if TYPE_CHECKING:
-    from sandbox.simulators.baidu_vms.simulator import BaiduVmsSimulator
 
 _JSON: Final = "application/json; charset=utf-8"
 
 
-class SimulatorServer(TrackedServer):
-    """Serves one simulator."""
+class Handler(SimulatorHandler[Provider]):
+    """Takes calls and answers as the document says of every interface."""
 
-    def __init__(self, address: tuple[str, int], simulator: "BaiduVmsSimulator") -> None:
-        self.simulator = simulator
-        super().__init__(address, _Handler)
-
-
-class _Handler(SimulatorHandler):
-    server: SimulatorServer
-
-    @property
-    def simulator(self) -> "BaiduVmsSimulator":
-        return self.server.simulator
-
-    @property
-    def keep_alive_s(self) -> float:
-        return self.simulator.provider.config.keep_alive_s
-
-    def control(self, path: str, query: Mapping[str, str], body: bytes) -> tuple[int, controlling.Json]:
-        return controlling.handle(ROUTES, self.simulator, method=self.command, path=path, query=query, body=body)
+    routes = ROUTES
 
     def refuse(self, status: int) -> None:
         # What the library does not understand has no row of its own, but for methods that nobody serves.
@@ -52,15 +31,11 @@ class _Handler(SimulatorHandler):
 
     def serve(self, path: str, body: bytes) -> None:
         headers = {name.lower(): value for name, value in self.headers.items()}
-        verdict = self.simulator.provider.handle(
+        verdict = self.provider.handle(
             WireRequest(method=self.command, path=path, query=urlsplit(self.path).query, headers=headers, body=body)
         )
         self.simulator.wait(verdict.wait_s)
-        if verdict.outcome is Outcome.RESET:
-            self.reset()
-        elif verdict.outcome in {Outcome.HELD, Outcome.DROPPED}:
-            self.close_connection = True
-        elif verdict.answer is not None:
+        if not self.ended(verdict.outcome) and verdict.answer is not None:
             self._answer(verdict.answer, headers, cut=verdict.outcome is Outcome.CUT)
 
     def _answer(self, answer: Answer, asked: Mapping[str, str], *, cut: bool = False) -> None:
@@ -79,7 +54,7 @@ class _Handler(SimulatorHandler):
                 },
             )
         else:
-            space = " " if self.simulator.provider.config.space_before_request_id else ""
+            space = " " if self.provider.config.space_before_request_id else ""
             status, members = (
                 answer.http_status,
                 {

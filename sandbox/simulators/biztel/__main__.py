@@ -1,22 +1,18 @@
 """Run the simulator by itself: `python -m sandbox.simulators.biztel --port 8000 --action-url http://…`."""
 
-import argparse
 import os
-import signal
 import sys
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 
+from sandbox.simulators import running
 from sandbox.simulators.biztel.config import SimulatorConfig
 from sandbox.simulators.biztel.simulator import BiztelSimulator
 
 
 def main(arguments: Sequence[str]) -> None:
     """Serve until SIGINT or SIGTERM. The token comes from BIZTEL_TOKEN."""
-    parser = argparse.ArgumentParser(prog="python -m sandbox.simulators.biztel", description=__doc__)
-    parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=0, help="0 picks a free one")
+    parser = running.parser_for("sandbox.simulators.biztel", description=__doc__)
     parser.add_argument("--certificate", type=Path, help="PEM file; with it the simulator speaks HTTPS")
     parser.add_argument("--key", type=Path, help="PEM file of the certificate's key, unless it is in the same file")
     parser.add_argument("--action-url", help="where the call action goes; may contain {ID}, {TEL} and {DATE}")
@@ -34,16 +30,8 @@ def main(arguments: Sequence[str]) -> None:
         )
     except ValueError as problem:
         parser.error(str(problem))
-    simulator = BiztelSimulator(
-        config, certificate=options.certificate, key=options.key, log=lambda line: print(line, flush=True)
-    )
-    over = threading.Event()
-    for name in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(name, lambda *_: over.set())
-    simulator.start(options.host, options.port)
-    print(f"recordings  {simulator.url}\ncontrol     {simulator.control_url}", flush=True)
-    over.wait()
-    simulator.stop()
+    simulator = BiztelSimulator(config, certificate=options.certificate, key=options.key, log=running.log_line)
+    running.serve(simulator, options, api="recordings")
 
 
 if __name__ == "__main__":

@@ -1,17 +1,17 @@
 """The call action (コールアクション, section 2): tells the customer that a call's recordings are there."""
 
-import http.client
 import json
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final
 from urllib.parse import quote
 
+from sandbox.simulators.account import Log
 from sandbox.simulators.biztel.calls import Action, Call
 from sandbox.simulators.biztel.clocks import SettableClock, in_japan
 from sandbox.simulators.biztel.config import SimulatorConfig, compiled
 from sandbox.simulators.biztel.provider import printable_id
-from sandbox.simulators.pushing import Push, Pusher
+from sandbox.simulators.pushing import NO_ANSWER, Push, Pusher
 from sandbox.simulators.waiting import Clock, Waiting
 
 AT_ONCE: Final = 16
@@ -58,7 +58,7 @@ class CallActions:
         clock: Clock,
         wall_clock: SettableClock,
         config: Callable[[], SimulatorConfig],
-        log: Callable[[str], None],
+        log: Log,
     ) -> None:
         self._waiting = waiting
         self._clock = clock
@@ -85,9 +85,7 @@ class CallActions:
         for attempt in range(1, config.action_retries + 2):
             action = self._try(call, config, attempt)
             again_at = self._clock() + config.action_retry_after_s
-            with self._waiting.changed:
-                call.actions.append(action)
-                self._waiting.changed.notify_all()
+            self._waiting.note(call.actions, action)
             self._log(f"action {action.method} {printable_id(call.call_id)} -> {action.answer or action.problem}")
             if not action.is_error or attempt > config.action_retries:
                 return
@@ -102,7 +100,7 @@ class CallActions:
             push = prepared(config, call_id=call.call_id, tel=call.tel, date=call.processed)
             action.answer, answer = self._pusher.exchange(push, timeout_s=config.action_timeout_s)
             action.is_error = is_error(config, action.answer, answer)
-        except (OSError, http.client.HTTPException, ValueError) as problem:
+        except NO_ANSWER as problem:
             action.problem = type(problem).__name__
         return action
 

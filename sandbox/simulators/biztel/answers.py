@@ -2,29 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 from typing import Final
 from urllib.parse import quote
 
 from sandbox.simulators.biztel.audio import Content
 from sandbox.simulators.biztel.faults import Fault, FaultKind
 from sandbox.simulators.biztel.wording import WRONG_TOKEN
+from sandbox.simulators.faults import SOME_PAGE
+from sandbox.simulators.outcomes import Outcome
 
 JSON: Final = "application/json"
 HTML: Final = "text/html; charset=UTF-8"
-_SOME_PAGE: Final = "<html><body><h1>It works!</h1></body></html>"
 _DRIP_BYTES: Final = 1024
-
-
-class Outcome(StrEnum):
-    """How the connection of a request ended."""
-
-    ANSWERED = "answered"
-    SPOILT = "spoilt"
-    """Answered, but with other bytes, another length or another pace than the file's."""
-    HELD = "held"
-    """Kept open for a time, then closed without an answer."""
-    RESET = "reset"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +87,7 @@ def spoilt(answer: Answer, fault: Fault, *, hold_open_s: float) -> Answer:
         case FaultKind.JSON:
             return _instead(spoilt_answer, WRONG_TOKEN.body(field=None, exception_id=None), JSON)
         case FaultKind.HTML:
-            return _instead(spoilt_answer, _SOME_PAGE.encode(), HTML)
+            return _instead(spoilt_answer, SOME_PAGE.encode(), HTML)
         case FaultKind.EMPTY:
             return _instead(spoilt_answer, b"", answer.content_type)
         case FaultKind.HOLD:

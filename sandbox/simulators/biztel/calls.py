@@ -1,7 +1,7 @@
 """Calls that were recorded: their ids (2.1, section 4 of the document), their files' names, and what came of them."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, Literal
@@ -9,7 +9,9 @@ from typing import Final, Literal
 from sandbox.simulators.biztel.clocks import in_japan, moment
 from sandbox.simulators.biztel.faults import Fault, fault_from_json
 from sandbox.simulators.biztel.wording import Channel
-from sandbox.simulators.readers import WrongJsonError, list_of, one_of, optional, seconds, switch, text, whole
+from sandbox.simulators.readers import list_of, optional, switch, text, whole
+from sandbox.simulators.readers import seconds as duration
+from sandbox.simulators.settings import choice, setting, values_of
 
 
 class IdForm(StrEnum):
@@ -21,29 +23,37 @@ class IdForm(StrEnum):
     """ユニークID: the second the call began, a point, a number."""
 
 
+def _channels(value: object) -> tuple[Channel, ...]:
+    return tuple(Channel(name) for name in list_of(text)(value))
+
+
+def _faults(value: object) -> tuple[Fault, ...]:
+    return tuple(list_of(fault_from_json)(value))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallSpec:
     """What is asked of a call that ends now, or at `date`."""
 
-    tel: str | None = field(default=None, repr=False)
+    tel: str | None = setting(optional(text), default=None, repr=False)
     """The other party: digits, masked, `anonymous` or empty; None makes one up."""
-    date: float | None = None
+    date: float | None = setting(optional(moment), default=None)
     """When it ended, in seconds since 1970."""
-    id_form: IdForm = IdForm.REQUEST
-    call_id: str | None = None
+    id_form: IdForm = setting(lambda value: IdForm(text(value)), default=IdForm.REQUEST)  # noqa: RUF009  # a field
+    call_id: str | None = setting(optional(text), default=None)
     """An id of the caller's own, however strange."""
-    seconds: float = 6.0
-    bytes: int | None = None
+    seconds: float = setting(duration, default=6.0)
+    bytes: int | None = setting(optional(whole), default=None)
     """The size of each file; None lets `seconds` decide."""
-    extension: str = "2001"
-    direction: Literal["in", "out"] = "in"
-    channels: tuple[Channel, ...] = tuple(Channel)
+    extension: str = setting(text, default="2001")
+    direction: Literal["in", "out"] = choice("in", "out")
+    channels: tuple[Channel, ...] = setting(_channels, default=tuple(Channel))
     """The files there will be."""
-    file_delay_s: float | None = None
+    file_delay_s: float | None = setting(optional(duration), default=None)
     """After the end until the files appear; None leaves it to the setting of the same name."""
-    announce: bool = True
+    announce: bool = setting(switch, default=True)
     """Whether the call action fires."""
-    faults: tuple[Fault, ...] = ()
+    faults: tuple[Fault, ...] = setting(_faults, default=())
 
 
 @dataclass(slots=True, kw_only=True)
@@ -117,33 +127,4 @@ def file_name(call: Call, channel: Channel) -> str:
 
 def spec_from_json(asked: Mapping[str, object]) -> CallSpec:
     """Read a call from decoded JSON; field names are those of CallSpec. Raises ValueError saying what is wrong."""
-    values: dict[str, object] = {}
-    for name, value in asked.items():
-        reader = _READERS.get(name)
-        if reader is None:
-            raise WrongJsonError(f"no such field: {name}")
-        try:
-            values[name] = reader(value)
-        except ValueError as problem:
-            raise WrongJsonError(f"{name}: {problem}") from problem
-    return CallSpec(**values)  # type: ignore[arg-type]  # each reader returns its field's type
-
-
-def _channels(value: object) -> tuple[Channel, ...]:
-    return tuple(Channel(name) for name in list_of(text)(value))
-
-
-_READERS: Final[dict[str, Callable[[object], object]]] = {
-    "tel": optional(text),
-    "date": optional(moment),
-    "id_form": lambda value: IdForm(text(value)),
-    "call_id": optional(text),
-    "seconds": seconds,
-    "bytes": optional(whole),
-    "extension": text,
-    "direction": one_of("in", "out"),
-    "channels": _channels,
-    "file_delay_s": optional(seconds),
-    "announce": switch,
-    "faults": lambda value: tuple(list_of(fault_from_json)(value)),
-}
+    return CallSpec(**values_of(CallSpec, asked, called="field"))

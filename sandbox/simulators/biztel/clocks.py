@@ -1,38 +1,23 @@
 """The wall clock that decides dates, months and expiry: it runs on from wherever it is set."""
 
 import re
-import threading
-from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from typing import Final
 
 from sandbox.simulators.readers import WrongJsonError, text
+from sandbox.simulators.waiting import MovableClock
 
 JAPAN: Final = timezone(timedelta(hours=9))
 _OFFSET: Final = re.compile(r"(Z|[+-]\d{2}:\d{2})$")
 
 
-class SettableClock:
-    """Seconds since 1970, as `base` gives them until set otherwise."""
-
-    def __init__(self, base: Callable[[], float]) -> None:
-        self._base = base
-        self._lock = threading.Lock()
-        self._ahead_s = 0.0
-
-    def __call__(self) -> float:
-        """Return the time."""
-        return self._base() + self._ahead_s
+class SettableClock(MovableClock):
+    """Seconds since 1970, as its base gives them until set otherwise."""
 
     def set(self, now: float) -> None:
         """Go on from `now`."""
         with self._lock:
-            self._ahead_s = now - self._base()
-
-    def advance(self, seconds: float) -> None:
-        """Jump ahead."""
-        with self._lock:
-            self._ahead_s += seconds
+            self._ahead_s = now - self._clock()
 
     def reset(self) -> None:
         """Show again what the base shows."""

@@ -1,8 +1,7 @@
 """The control endpoint: JSON requests from this machine that end calls, script faults and read what was counted."""
 
-import json
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
@@ -12,30 +11,14 @@ from sandbox.simulators.biztel.calls import Call, file_name, spec_from_json
 from sandbox.simulators.biztel.clocks import in_japan, moment
 from sandbox.simulators.biztel.faults import fault_from_json
 from sandbox.simulators.biztel.wording import Channel
+from sandbox.simulators.controlling import Json, Routes, object_of
 from sandbox.simulators.readers import WrongJsonError, seconds, switch, text, whole
+from sandbox.simulators.routes import adding_faults, change_config, config, faults, reset
 
 if TYPE_CHECKING:
     from sandbox.simulators.biztel.simulator import BiztelSimulator
 
-PREFIX: Final = "/control/"
 _MOST_CALLS_AT_ONCE: Final = 10_000
-
-Json = dict[str, Any]
-Route = Callable[["BiztelSimulator", Mapping[str, str], Any], "Json | Content"]
-"""Takes the simulator, the query and the decoded body; raises ValueError for what it cannot use."""
-
-
-def handle(
-    simulator: "BiztelSimulator", method: str, path: str, query: Mapping[str, str], body: bytes
-) -> tuple[int, Json | Content]:
-    """Return the HTTP status and the answer to one control request; `path` is without the prefix."""
-    route = ROUTES.get((method, path.rstrip("/")))
-    if route is None:
-        return 404, {"error": "no such control request", "routes": [f"{m} {PREFIX}{p}" for m, p in ROUTES]}
-    try:
-        return 200, route(simulator, query, json.loads(body) if body else {})
-    except ValueError as problem:
-        return 400, {"error": str(problem)}
 
 
 def _calls(simulator: "BiztelSimulator", query: Mapping[str, str], _: Any) -> Json:
@@ -55,7 +38,7 @@ def _call(call: Call) -> Json:
 
 
 def _finish(simulator: "BiztelSimulator", _: Mapping[str, str], body: Any) -> Json:
-    asked = _object(body)
+    asked = object_of(body)
     wait = switch(asked.pop("wait", True))
     call = simulator.finish(spec_from_json(asked), wait=wait)
     with simulator.waiting.changed:
@@ -63,7 +46,7 @@ def _finish(simulator: "BiztelSimulator", _: Mapping[str, str], body: Any) -> Js
 
 
 def _finish_many(simulator: "BiztelSimulator", _: Mapping[str, str], body: Any) -> Json:
-    asked = _object(body)
+    asked = object_of(body)
     wait, count = switch(asked.pop("wait", False)), whole(asked.pop("n", None))
     if not 0 < count <= _MOST_CALLS_AT_ONCE:
         raise WrongJsonError(f"n: must be from 1 to {_MOST_CALLS_AT_ONCE}")
@@ -76,7 +59,7 @@ def _finish_many(simulator: "BiztelSimulator", _: Mapping[str, str], body: Any) 
 
 
 def _repeat(simulator: "BiztelSimulator", _: Mapping[str, str], body: Any) -> Json:
-    call = _existing(simulator, text(_object(body).get("id")))
+    call = _existing(simulator, text(object_of(body).get("id")))
     simulator.tell_again(call)
     with simulator.waiting.changed:
         return _call(call)
@@ -115,32 +98,13 @@ def _usage(simulator: "BiztelSimulator", _query: Mapping[str, str], _: Any) -> J
 
 
 def _set_usage(simulator: "BiztelSimulator", _: Mapping[str, str], body: Any) -> Json:
-    simulator.provider.set_month_used(whole(_object(body).get("used")))
+    simulator.provider.set_month_used(whole(object_of(body).get("used")))
     return simulator.provider.usage()
 
 
-def _faults(simulator: "BiztelSimulator", _query: Mapping[str, str], _: Any) -> Json:
-    return {"faults": simulator.provider.pending_faults()}
-
-
-def _add_faults(simulator: "BiztelSimulator", _: Mapping[str, str], body: Any) -> Json:
-    for fault in [fault_from_json(item) for item in (body if isinstance(body, list) else [body])]:
-        simulator.provider.add_fault(fault)
-    return _faults(simulator, {}, None)
-
-
 def _set_token(simulator: "BiztelSimulator", _: Mapping[str, str], body: Any) -> Json:
-    simulator.provider.set_token(text(_object(body).get("token")))
+    simulator.provider.set_token(text(object_of(body).get("token")))
     return {}
-
-
-def _config(simulator: "BiztelSimulator", _query: Mapping[str, str], _: Any) -> Json:
-    return simulator.provider.config.shown()
-
-
-def _change_config(simulator: "BiztelSimulator", _: Mapping[str, str], body: Any) -> Json:
-    simulator.provider.configure(_object(body))
-    return simulator.provider.config.shown()
 
 
 def _clock(simulator: "BiztelSimulator", _query: Mapping[str, str], _: Any) -> Json:
@@ -148,7 +112,7 @@ def _clock(simulator: "BiztelSimulator", _query: Mapping[str, str], _: Any) -> J
 
 
 def _set_clock(simulator: "BiztelSimulator", _: Mapping[str, str], body: Any) -> Json:
-    asked = _object(body)
+    asked = object_of(body)
     if asked.keys() == {"now"}:
         simulator.provider.wall_clock.set(moment(asked["now"]))
     elif asked.keys() == {"advance_s"}:
@@ -158,11 +122,6 @@ def _set_clock(simulator: "BiztelSimulator", _: Mapping[str, str], body: Any) ->
     return _clock(simulator, {}, None)
 
 
-def _reset(simulator: "BiztelSimulator", _query: Mapping[str, str], _: Any) -> Json:
-    simulator.provider.reset()
-    return {}
-
-
 def _existing(simulator: "BiztelSimulator", call_id: str) -> Call:
     call = simulator.provider.find(call_id)
     if call is None:
@@ -170,13 +129,7 @@ def _existing(simulator: "BiztelSimulator", call_id: str) -> Call:
     return call
 
 
-def _object(body: Any) -> Json:
-    if not isinstance(body, dict):
-        raise WrongJsonError("the body must be an object")
-    return body
-
-
-ROUTES: Final[dict[tuple[str, str], Route]] = {
+ROUTES: Final[Routes["BiztelSimulator"]] = {
     ("GET", "calls"): _calls,
     ("POST", "calls"): _finish,
     ("POST", "calls/many"): _finish_many,
@@ -186,12 +139,12 @@ ROUTES: Final[dict[tuple[str, str], Route]] = {
     ("GET", "requests"): _requests,
     ("GET", "usage"): _usage,
     ("POST", "usage"): _set_usage,
-    ("GET", "faults"): _faults,
-    ("POST", "faults"): _add_faults,
+    ("GET", "faults"): faults,
+    ("POST", "faults"): adding_faults(fault_from_json),
     ("POST", "token"): _set_token,
-    ("GET", "config"): _config,
-    ("POST", "config"): _change_config,
+    ("GET", "config"): config,
+    ("POST", "config"): change_config,
     ("GET", "clock"): _clock,
     ("POST", "clock"): _set_clock,
-    ("POST", "reset"): _reset,
+    ("POST", "reset"): reset,
 }

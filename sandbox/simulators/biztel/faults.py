@@ -1,11 +1,11 @@
 """Faults a test scripts: what the next tries of a download meet instead of the file."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 
 from sandbox.simulators.biztel.wording import Channel
-from sandbox.simulators.readers import WrongJsonError, optional, seconds, text, whole
+from sandbox.simulators.faults import members_of
+from sandbox.simulators.readers import optional, seconds, text, whole
 
 
 class FaultKind(StrEnum):
@@ -50,47 +50,20 @@ class Fault:
     bytes: int | None = None
     seconds: float | None = None
 
+    def matches(self, call_id: str, channel: Channel) -> bool:
+        """Return whether a try is one that it spoils."""
+        return self.call_id in {None, call_id} and self.channel in {None, channel}
+
 
 def fault_from_json(value: object) -> Fault:
     """Read a fault from decoded JSON; field names are those of Fault. Raises ValueError saying what is wrong."""
-    if not isinstance(value, Mapping):
-        raise WrongJsonError("a fault must be an object")
-    unknown = value.keys() - Fault.__dataclass_fields__.keys()
-    if unknown:
-        raise WrongJsonError(f"no such field: {', '.join(sorted(map(str, unknown)))}")
-    channel = optional(text)(value.get("channel"))
+    asked = members_of(value, Fault)
+    channel = optional(text)(asked.get("channel"))
     return Fault(
-        kind=FaultKind(text(value.get("kind"))),
-        times=optional(whole)(value.get("times", 1)),
-        call_id=optional(text)(value.get("call_id")),
+        kind=FaultKind(text(asked.get("kind"))),
+        times=optional(whole)(asked.get("times", 1)),
+        call_id=optional(text)(asked.get("call_id")),
         channel=None if channel is None else Channel(channel),
-        bytes=optional(whole)(value.get("bytes")),
-        seconds=optional(seconds)(value.get("seconds")),
+        bytes=optional(whole)(asked.get("bytes")),
+        seconds=optional(seconds)(asked.get("seconds")),
     )
-
-
-class FaultScript:
-    """The faults still to come, in the order they were scripted."""
-
-    def __init__(self) -> None:
-        self._faults: list[Fault] = []
-
-    def add(self, fault: Fault) -> None:
-        """Append a fault."""
-        if fault.times != 0:
-            self._faults.append(fault)
-
-    def take(self, call_id: str, channel: Channel) -> Fault | None:
-        """Return the first fault that matches a try, and use up one of its times."""
-        for index, fault in enumerate(self._faults):
-            if fault.call_id in {None, call_id} and fault.channel in {None, channel}:
-                if fault.times == 1:
-                    del self._faults[index]
-                elif fault.times is not None:
-                    self._faults[index] = replace(fault, times=fault.times - 1)
-                return fault
-        return None
-
-    def pending(self) -> list[dict[str, object]]:
-        """Return what is left, as `fault_from_json` reads it."""
-        return [asdict(fault) for fault in self._faults]

@@ -1,10 +1,11 @@
 """What BIZTEL counts: requests in a second (3.9) and in a month (3.8), and how well the caller kept to it."""
 
 import math
-from collections import Counter, deque
-from typing import Final, Literal
+from collections import Counter
+from typing import Final
 
 from sandbox.simulators.biztel.clocks import in_japan
+from sandbox.simulators.windows import RateWindow, Window
 
 _MOST_SECONDS_KEPT: Final = 3600
 
@@ -15,21 +16,19 @@ class BurstLimit:
     def __init__(self) -> None:
         self.violations = 0
         self.most_in_any_second = 0
-        self._counted: deque[float] = deque()
-        self._arrived: deque[float] = deque()
+        self._counted = RateWindow()
+        self._arrived = RateWindow()
         self._per_second: Counter[int] = Counter()
 
-    def allows(self, now: float, *, limit: int, kind: Literal["sliding", "fixed"], refusals_count: bool) -> bool:
+    def allows(self, now: float, *, limit: int, kind: Window, refusals_count: bool) -> bool:
         """Take note of a request and return whether fewer than `limit` were counted before it.
 
         Counted are those in (now - 1, now] or, if fixed, in the same whole second; refused ones only on request.
         """
         self._note(now)
-        while self._counted and _is_past(self._counted[0], now, kind):
-            self._counted.popleft()
-        allowed = len(self._counted) < limit
+        allowed = not self._counted.is_full(now, limit=limit, kind=kind)
         if allowed or refusals_count:
-            self._counted.append(now)
+            self._counted.count(now)
         self.violations += not allowed
         return allowed
 
@@ -38,10 +37,8 @@ class BurstLimit:
         return [{"second": second, "requests": count} for second, count in sorted(self._per_second.items())]
 
     def _note(self, now: float) -> None:
-        self._arrived.append(now)
-        while _is_past(self._arrived[0], now, "sliding"):
-            self._arrived.popleft()
-        self.most_in_any_second = max(self.most_in_any_second, len(self._arrived))
+        self._arrived.count(now)
+        self.most_in_any_second = max(self.most_in_any_second, self._arrived.counted(now, kind="sliding"))
         self._per_second[math.floor(now)] += 1
         if len(self._per_second) > _MOST_SECONDS_KEPT:
             del self._per_second[min(self._per_second)]
@@ -69,9 +66,3 @@ class MonthCount:
 def month_of(at: float) -> str:
     """Return the month, such as `2026-04`, in Japan."""
     return in_japan(at).strftime("%Y-%m")
-
-
-def _is_past(then: float, now: float, kind: Literal["sliding", "fixed"]) -> bool:
-    if kind == "fixed":
-        return math.floor(then) < math.floor(now)
-    return then <= now - 1.0

@@ -3,23 +3,23 @@
 import hmac
 import re
 import secrets
-from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
+from sandbox.simulators.account import Account, Log
 from sandbox.simulators.biztel import wording
-from sandbox.simulators.biztel.answers import Answer, Outcome, disposition, plain, spoilt
+from sandbox.simulators.biztel.answers import Answer, disposition, plain, spoilt
 from sandbox.simulators.biztel.audio import Content, mp3_of_bytes, mp3_of_seconds
 from sandbox.simulators.biztel.calls import Call, CallSpec, file_name, new_call
 from sandbox.simulators.biztel.clocks import SettableClock
 from sandbox.simulators.biztel.config import SimulatorConfig
-from sandbox.simulators.biztel.faults import Fault, FaultKind, FaultScript
+from sandbox.simulators.biztel.faults import Fault, FaultKind
 from sandbox.simulators.biztel.limits import BurstLimit, MonthCount, month_of
 from sandbox.simulators.biztel.wording import Channel, Refusal
+from sandbox.simulators.outcomes import Outcome
 from sandbox.simulators.waiting import Clock, Waiting
 
-_MOST_REQUESTS_KEPT: Final = 100_000
 _DAY_S: Final = 86_400
 _AUTHORIZATION: Final = re.compile(r"Token +(\S+)")
 _PRINTABLE_ID: Final = re.compile(r"[0-9A-Za-z._-]{1,64}")
@@ -55,42 +55,22 @@ class RequestSeen:
     cause: str
 
 
-class Provider:
-    """The whole state of the simulated system. Every public method may be called from any thread."""
+class Provider(Account[SimulatorConfig, Fault, RequestSeen]):
+    """The whole state of the simulated system."""
 
     def __init__(
-        self,
-        config: SimulatorConfig,
-        *,
-        clock: Clock,
-        wall_clock: SettableClock,
-        waiting: Waiting,
-        log: Callable[[str], None],
+        self, config: SimulatorConfig, *, clock: Clock, wall_clock: SettableClock, waiting: Waiting, log: Log
     ) -> None:
-        self._initial = config
-        self._config = config
+        super().__init__(config, waiting=waiting, log=log)
         self._clock = clock
         self.wall_clock = wall_clock
-        self._waiting = waiting
-        self._log = log
         self._forget()
-
-    @property
-    def config(self) -> SimulatorConfig:
-        """Return the configuration in force."""
-        return self._config
 
     @property
     def calls(self) -> tuple[Call, ...]:
         """Return the calls that have ended, oldest first."""
         with self._waiting.changed:
             return tuple(self._calls)
-
-    @property
-    def requests(self) -> tuple[RequestSeen, ...]:
-        """Return the requests seen, oldest first (the last 100,000)."""
-        with self._waiting.changed:
-            return tuple(self._requests)
 
     def find(self, call_id: str) -> Call | None:
         """Return the latest call with this id."""
@@ -138,25 +118,9 @@ class Provider:
             return mp3_of_bytes(channel, call.spec.bytes, title=title)
         return mp3_of_seconds(channel, call.spec.seconds, title=title)
 
-    def configure(self, changes: Mapping[str, object]) -> None:
-        """Change settings by name; raises ValueError and changes nothing when one is wrong."""
-        with self._waiting.changed:
-            self._config = self._config.changed(changes)
-
     def set_token(self, token: str) -> None:
         """From now on only this token is right."""
-        with self._waiting.changed:
-            self._config = replace(self._config, token=token)
-
-    def add_fault(self, fault: Fault) -> None:
-        """Script a fault behind those already scripted."""
-        with self._waiting.changed:
-            self._faults.add(fault)
-
-    def pending_faults(self) -> list[dict[str, object]]:
-        """Return the faults still to come."""
-        with self._waiting.changed:
-            return self._faults.pending()
+        self._set_credentials(token=token)
 
     def usage(self) -> dict[str, object]:
         """Return what was counted: this month's requests, violations of the burst limit, requests by second."""
@@ -177,12 +141,9 @@ class Provider:
             self._month.set(self.wall_clock(), used)
 
     def reset(self) -> None:
-        """Go back to the beginning: configuration, token, faults, calls, counts and clock.
-
-        Where the call action goes stays: it says where the customer is, not how the provider behaves.
-        """
+        """As for every provider; calls and counts are forgotten too, and the clock is right again."""
         with self._waiting.changed:
-            self._config = replace(self._initial, action_url=self._config.action_url)
+            super().reset()
             self.wall_clock.reset()
             self._forget()
 
@@ -190,8 +151,6 @@ class Provider:
         self._calls: list[Call] = []
         self._by_id: dict[str, Call] = {}
         self._sequence = 0
-        self._requests: deque[RequestSeen] = deque(maxlen=_MOST_REQUESTS_KEPT)
-        self._faults = FaultScript()
         self._burst = BurstLimit()
         self._month = MonthCount()
 
@@ -204,7 +163,7 @@ class Provider:
         call = self._by_id.get(download.call_id)
         if call is not None:
             call.requests[kind] += 1
-        fault = self._faults.take(download.call_id, kind)
+        fault = self._faults.take(lambda each: each.matches(download.call_id, kind))
         if fault is not None and fault.kind in _REFUSING:
             return self._refused(_REFUSING[fault.kind], cause=f"scripted: {fault.kind}")
         answer = self._file_or_refusal(call, kind)

@@ -10,6 +10,7 @@ from sandbox.simulators.mediasms.faults import fault_from_json
 from sandbox.simulators.mediasms.numbers import script_from_json, script_to_json
 from sandbox.simulators.mediasms.records import Message
 from sandbox.simulators.readers import optional, seconds, switch, text, whole
+from sandbox.simulators.routes import adding_faults, change_config, config, faults, reset
 
 if TYPE_CHECKING:
     from sandbox.simulators.mediasms.simulator import MediaSmsSimulator
@@ -47,30 +48,10 @@ def _requests(simulator: "MediaSmsSimulator", _query: Mapping[str, str], _: Any)
     return {"count": len(seen), "codes": dict(codes), "items": [asdict(request) for request in seen]}
 
 
-def _add_faults(simulator: "MediaSmsSimulator", _: Mapping[str, str], body: Any) -> Json:
-    faults = [fault_from_json(item) for item in (body if isinstance(body, list) else [body])]
-    for fault in faults:
-        simulator.provider.add_fault(fault)
-    return _faults(simulator, {}, None)
-
-
-def _faults(simulator: "MediaSmsSimulator", _query: Mapping[str, str], _: Any) -> Json:
-    return {"faults": simulator.provider.pending_faults()}
-
-
 def _set_credentials(simulator: "MediaSmsSimulator", _: Mapping[str, str], body: Any) -> Json:
     asked = object_of(body)
     simulator.provider.set_credentials(user=text(asked.get("user")), password=text(asked.get("password")))
     return {}
-
-
-def _config(simulator: "MediaSmsSimulator", _query: Mapping[str, str], _: Any) -> Json:
-    return simulator.provider.config.shown()
-
-
-def _change_config(simulator: "MediaSmsSimulator", _: Mapping[str, str], body: Any) -> Json:
-    simulator.provider.configure(object_of(body))
-    return simulator.provider.config.shown()
 
 
 def _numbers(simulator: "MediaSmsSimulator", _query: Mapping[str, str], _: Any) -> Json:
@@ -133,19 +114,14 @@ def _blocked(simulator: "MediaSmsSimulator", _query: Mapping[str, str], _: Any) 
     return {"blocked": simulator.provider.blocked_addresses()}
 
 
-def _reset(simulator: "MediaSmsSimulator", _query: Mapping[str, str], _: Any) -> Json:
-    simulator.provider.reset()
-    return {}
-
-
 ROUTES: Final[Routes["MediaSmsSimulator"]] = {
     ("GET", "messages"): _messages,
     ("GET", "requests"): _requests,
-    ("GET", "faults"): _faults,
-    ("POST", "faults"): _add_faults,
+    ("GET", "faults"): faults,
+    ("POST", "faults"): adding_faults(fault_from_json),
     ("POST", "credentials"): _set_credentials,
-    ("GET", "config"): _config,
-    ("POST", "config"): _change_config,
+    ("GET", "config"): config,
+    ("POST", "config"): change_config,
     ("GET", "numbers"): _numbers,
     ("POST", "numbers"): _script_number,
     ("POST", "report"): _push_report,
@@ -156,5 +132,5 @@ ROUTES: Final[Routes["MediaSmsSimulator"]] = {
     ("POST", "clock"): _put_clock_forward,
     ("GET", "blocked"): _blocked,
     ("POST", "unblock"): _unblock,
-    ("POST", "reset"): _reset,
+    ("POST", "reset"): reset,
 }

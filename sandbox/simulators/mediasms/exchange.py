@@ -1,12 +1,12 @@
 """The telephone exchange: takes calls on the account's lines, calls phones, and sends the callbacks (IVRAPI)."""
 
-import http.client
 import random
-import threading
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final
 
+from sandbox.simulators.account import Log
+from sandbox.simulators.couriers import Courier
 from sandbox.simulators.mediasms.codes import DELIVERED, FAILED, PROCESSING
 from sandbox.simulators.mediasms.config import SimulatorConfig
 from sandbox.simulators.mediasms.delivery import Delivery
@@ -23,32 +23,22 @@ from sandbox.simulators.mediasms.ivr import (
 from sandbox.simulators.mediasms.numbers import Behaviour, CallEnding, NumberScript
 from sandbox.simulators.mediasms.parameters import is_called_out, may_be_called_in
 from sandbox.simulators.mediasms.records import Callback, Message, masked, printable_smsid
-from sandbox.simulators.pushing import Pusher
-from sandbox.simulators.waiting import Clock, Lane, Waiting
+from sandbox.simulators.waiting import Clock, Waiting
 
 _COPY_AFTER_S: Final = 0.05
 
 
-class Exchange:
+class Exchange(Courier):
     """Keeps every request that a call can decide. What fails is never told: a callback means success (概要)."""
 
     def __init__(
-        self,
-        *,
-        waiting: Waiting,
-        clock: Clock,
-        config: Callable[[], SimulatorConfig],
-        delivery: Delivery,
-        log: Callable[[str], None],
+        self, *, waiting: Waiting, clock: Clock, config: Callable[[], SimulatorConfig], delivery: Delivery, log: Log
     ) -> None:
+        super().__init__(clock, name="mediasms-exchange")
         self._waiting = waiting
-        self._clock = clock
         self._config = config
         self._delivery = delivery
         self._log = log
-        self._pusher = Pusher()
-        self._lane = Lane(clock)
-        self._thread = threading.Thread(target=self._lane.run_until_stopped, name="mediasms-exchange", daemon=True)
         self._random = random.Random(0)
         self._requests: list[IvrRequest] = []
 
@@ -74,7 +64,7 @@ class Exchange:
         if called_out:
             self._begin_calling(request)
         elif script.behaviour is Behaviour.CALL_FIRST:
-            self._lane.add(message.at_s, partial(self.dial, request.number, request.line))
+            self._at(message.at_s, partial(self.dial, request.number, request.line))
 
     def dial(self, number: str, line: str, *, hangs_up: bool = False) -> Dialled:
         """Let `number` dial `line` now. Success verifies one request and sends its callback; nothing else is told."""
@@ -101,37 +91,18 @@ class Exchange:
         fields = {**callback_fields(asked, self._config()), **parameters}
         return self._send(fields, request.message if request else None)
 
-    def start(self) -> None:
-        """Start the thread that calls and sends."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Break off what is under way and join the thread."""
-        self._lane.stop()
-        self._pusher.abort()
-        if self._thread.is_alive():
-            self._thread.join()
-
-    def run_due(self) -> int:
-        """Do everything that is due in the calling thread; return how many jobs that was."""
-        return self._lane.run_due()
-
-    def wake(self) -> None:
-        """Look at the clock again."""
-        self._lane.wake()
-
     def clear(self) -> None:
         """Forget every request and everything still to come."""
         with self._waiting.changed:
             self._requests.clear()
-            self._lane.clear()
+            super().clear()
 
     def _schedule_callbacks(self, request: IvrRequest, now: float) -> None:
         config = self._config()
         for after_s in request.script.ivr_pushed_after_s:
             for copy in range(config.ivr_copies):
                 delay_s = (after_s + copy * _COPY_AFTER_S) * config.report_time_factor + config.ivr_after_s
-                self._lane.add(now + delay_s, partial(self._push, request.message))
+                self._at(now + delay_s, partial(self._push, request.message))
 
     def _push(self, message: Message) -> None:
         config = self._config()
@@ -148,18 +119,11 @@ class Exchange:
             method=config.ivr_method,
             at_s=self._clock(),
         )
-        try:
-            if config.ivr_url is None:
-                raise ConnectionError("no ivr_url is set")
-            callback.answer = self._pusher.send(
-                config.ivr_url, method=config.ivr_method, fields=fields, timeout_s=config.report_timeout_s
-            )
-        except (OSError, http.client.HTTPException, ValueError) as problem:
-            callback.problem = type(problem).__name__
+        callback.answer, callback.problem = self._pusher.send(
+            config.ivr_url, method=config.ivr_method, fields=fields, timeout_s=config.report_timeout_s
+        )
         if message is not None:
-            with self._waiting.changed:
-                message.callbacks.append(callback)
-                self._waiting.changed.notify_all()
+            self._waiting.note(message.callbacks, callback)
         whose = printable_smsid(message.smsid if message else "")
         self._log(f"callback {whose} -> {callback.answer or callback.problem}")
         return callback
@@ -177,7 +141,7 @@ class Exchange:
         pick_up = script[min(count, len(script)) - 1]
         call = PhoneCall(started_s=at_s, rings=pick_up.after_rings, ending=pick_up.ending)
         ends_s = at_s + pick_up.after_rings * self._config().ring_s
-        self._lane.add(ends_s, partial(self._ended, request, call, ends_s))
+        self._at(ends_s, partial(self._ended, request, call, ends_s))
 
     def _ended(self, request: IvrRequest, call: PhoneCall, at_s: float) -> None:
         with self._waiting.changed:

@@ -1,13 +1,10 @@
 """Faults a test scripts: what the next requests meet instead of, or after, the normal treatment."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
 
+from sandbox.simulators.faults import SOME_PAGE, members_of
 from sandbox.simulators.readers import WrongJsonError, optional, seconds, switch, text, whole
-
-_SOME_PAGE: Final = "<html><body><h1>It works!</h1></body></html>"
 
 
 class FaultKind(StrEnum):
@@ -38,60 +35,29 @@ class Fault:
     match_number: str | None = None
     code: int | None = None
     seconds: float | None = None
-    body: str = _SOME_PAGE
+    body: str = SOME_PAGE
     http_status: int = 200
     accept: bool = True
 
 
 def fault_from_json(value: object) -> Fault:
     """Read a fault from decoded JSON; field names are those of Fault. Raises ValueError saying what is wrong."""
-    if not isinstance(value, Mapping):
-        raise WrongJsonError("a fault must be an object")
-    unknown = value.keys() - Fault.__dataclass_fields__.keys()
-    if unknown:
-        raise WrongJsonError(f"no such field: {', '.join(sorted(map(str, unknown)))}")
+    asked = members_of(value, Fault)
     fault = Fault(
-        kind=FaultKind(text(value.get("kind"))),
-        times=whole(value.get("times", 1)),
-        match_number=optional(text)(value.get("match_number")),
-        code=optional(_http_code)(value.get("code")),
-        seconds=optional(seconds)(value.get("seconds")),
-        body=text(value.get("body", _SOME_PAGE)),
-        http_status=_http_code(value.get("http_status", 200)),
-        accept=switch(value.get("accept", True)),
+        kind=FaultKind(text(asked.get("kind"))),
+        times=whole(asked.get("times", 1)),
+        match_number=optional(text)(asked.get("match_number")),
+        code=optional(_http_code)(asked.get("code")),
+        seconds=optional(seconds)(asked.get("seconds")),
+        body=text(asked.get("body", SOME_PAGE)),
+        http_status=_http_code(asked.get("http_status", 200)),
+        accept=switch(asked.get("accept", True)),
     )
     if fault.kind is FaultKind.ANSWER and fault.code is None:
         raise WrongJsonError("an answer needs its code")
     if fault.kind is FaultKind.DELAY and fault.seconds is None:
         raise WrongJsonError("a delay needs its seconds")
     return fault
-
-
-class FaultScript:
-    """The faults still to come, in the order they were scripted."""
-
-    def __init__(self) -> None:
-        self._faults: list[Fault] = []
-
-    def add(self, fault: Fault) -> None:
-        """Append a fault."""
-        if fault.times:
-            self._faults.append(fault)
-
-    def take(self, number: str) -> Fault | None:
-        """Return the first fault that matches a request to `number`, and use up one of its times."""
-        for index, fault in enumerate(self._faults):
-            if fault.match_number in {None, number}:
-                if fault.times > 1:
-                    self._faults[index] = replace(fault, times=fault.times - 1)
-                else:
-                    del self._faults[index]
-                return fault
-        return None
-
-    def pending(self) -> list[dict[str, object]]:
-        """Return what is left, as `fault_from_json` reads it."""
-        return [asdict(fault) for fault in self._faults]
 
 
 def _http_code(value: object) -> int:

@@ -1,16 +1,17 @@
 """The provider itself, without sockets: decides what becomes of each request and remembers it."""
 
-from collections import defaultdict, deque
-from collections.abc import Callable, Mapping
+from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
+from sandbox.simulators.account import Account, Log
 from sandbox.simulators.mediasms.codes import Code
 from sandbox.simulators.mediasms.config import SimulatorConfig
 from sandbox.simulators.mediasms.credentials import is_authorized
 from sandbox.simulators.mediasms.delivery import Delivery
 from sandbox.simulators.mediasms.exchange import Exchange
-from sandbox.simulators.mediasms.faults import Fault, FaultKind, FaultScript
+from sandbox.simulators.mediasms.faults import Fault, FaultKind
 from sandbox.simulators.mediasms.limits import SourceAddress, UnauthorizedStreak
 from sandbox.simulators.mediasms.numbers import EVERY_OTHER_NUMBER, NUMBERS, Behaviour, NumberScript
 from sandbox.simulators.mediasms.parameters import may_be_called_in, refusal_of, sends_sms
@@ -21,18 +22,14 @@ from sandbox.simulators.outcomes import Outcome
 from sandbox.simulators.waiting import Clock, Waiting
 
 LONGEST_URL: Final = 8190
-_MOST_REQUESTS_KEPT: Final = 100_000
 
 
-class Provider:
-    """The whole state of the simulated account. Every public method may be called from any thread."""
+class Provider(Account[SimulatorConfig, Fault, RequestSeen]):
+    """The whole state of the simulated account."""
 
-    def __init__(self, config: SimulatorConfig, *, clock: Clock, waiting: Waiting, log: Callable[[str], None]) -> None:
-        self._initial = config
-        self._config = config
+    def __init__(self, config: SimulatorConfig, *, clock: Clock, waiting: Waiting, log: Log) -> None:
+        super().__init__(config, waiting=waiting, log=log)
         self._clock = clock
-        self._waiting = waiting
-        self._log = log
         self.delivery = Delivery(waiting=waiting, clock=clock, config=lambda: self._config, log=log)
         self.exchange = Exchange(
             waiting=waiting, clock=clock, config=lambda: self._config, delivery=self.delivery, log=log
@@ -40,21 +37,10 @@ class Provider:
         self._forget()
 
     @property
-    def config(self) -> SimulatorConfig:
-        """Return the configuration in force."""
-        return self._config
-
-    @property
     def messages(self) -> tuple[Message, ...]:
         """Return everything accepted, oldest first."""
         with self._waiting.changed:
             return tuple(self._messages)
-
-    @property
-    def requests(self) -> tuple[RequestSeen, ...]:
-        """Return the requests seen, oldest first (the last 100,000)."""
-        with self._waiting.changed:
-            return tuple(self._requests)
 
     @property
     def numbers(self) -> dict[str, NumberScript]:
@@ -93,25 +79,9 @@ class Provider:
         self._log(f"{verdict.code or '---'} {verdict.outcome} {masked(number)} {printable_smsid(smsid)}{why}")
         return verdict
 
-    def configure(self, changes: Mapping[str, object]) -> None:
-        """Change settings by name; raises ValueError and changes nothing when one is wrong."""
-        with self._waiting.changed:
-            self._config = self._config.changed(changes)
-
     def set_credentials(self, *, user: str, password: str) -> None:
         """From now on only these credentials are right."""
-        with self._waiting.changed:
-            self._config = replace(self._config, user=user, password=password)
-
-    def add_fault(self, fault: Fault) -> None:
-        """Script a fault behind those already scripted."""
-        with self._waiting.changed:
-            self._faults.add(fault)
-
-    def pending_faults(self) -> list[dict[str, object]]:
-        """Return the faults still to come."""
-        with self._waiting.changed:
-            return self._faults.pending()
+        self._set_credentials(user=user, password=password)
 
     def script_number(self, number: str, script: NumberScript) -> None:
         """Let every later message to `number` go as scripted."""
@@ -139,22 +109,16 @@ class Provider:
             return sorted(address for address, counted in self._sources.items() if counted.streak.blocked)
 
     def reset(self) -> None:
-        """Go back to the beginning: configuration, credentials, faults, blocks, messages and reports to come.
-
-        Where reports and IVR callbacks go stays: it says where the customer is, not how the provider behaves. So does
-        the clock.
-        """
+        """As for every provider; blocks, messages and reports to come are forgotten too. The clock stays."""
         with self._waiting.changed:
-            self._config = replace(self._initial, report_url=self._config.report_url, ivr_url=self._config.ivr_url)
+            super().reset()
             self.exchange.clear()
             self.delivery.clear()
             self._forget()
 
     def _forget(self) -> None:
         self._messages: list[Message] = []
-        self._requests: deque[RequestSeen] = deque(maxlen=_MOST_REQUESTS_KEPT)
         self._numbers: dict[str, NumberScript] = dict(NUMBERS)
-        self._faults = FaultScript()
         self._sources: defaultdict[str, SourceAddress] = defaultdict(SourceAddress)
 
     def _script(self, number: str) -> NumberScript:
@@ -164,7 +128,7 @@ class Provider:
         turned_away = self._turned_away_at_the_door(request)
         if turned_away is not None:
             return turned_away
-        fault = self._faults.take(number)
+        fault = self._faults.take(lambda each: each.match_number in {None, number})
         if fault is None:
             return self._treat(request, number, now)
         if fault.kind is FaultKind.RESET_BEFORE:

@@ -1,53 +1,32 @@
 """The wire: `/sms/api/` for senders and `/control/…` for whoever scripts the simulator, both over HTTP/1.1."""
 
 import json
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final
+from collections.abc import Sequence
+from typing import Final
 from urllib.parse import parse_qsl, urlsplit
 
-from sandbox.simulators import controlling
-from sandbox.simulators.connections import TrackedServer
 from sandbox.simulators.mediasms.codes import REASONS
 from sandbox.simulators.mediasms.control import ROUTES
+from sandbox.simulators.mediasms.provider import Provider
 from sandbox.simulators.mediasms.verdicts import SmsRequest, Verdict
 from sandbox.simulators.outcomes import Outcome
 from sandbox.simulators.wire import JSON, SimulatorHandler
-
-if TYPE_CHECKING:
-    from sandbox.simulators.mediasms.simulator import MediaSmsSimulator
 
 SEND_PATH: Final = "/sms/api/"
 _FORM: Final = "application/x-www-form-urlencoded"
 _HTML: Final = "text/html; charset=UTF-8"
 
 
-class SimulatorServer(TrackedServer):
-    """Serves one simulator."""
+class Handler(SimulatorHandler[Provider]):
+    """Takes SMS and answers with a code."""
 
-    def __init__(self, address: tuple[str, int], simulator: "MediaSmsSimulator") -> None:
-        self.simulator = simulator
-        super().__init__(address, _Handler)
-
-
-class _Handler(SimulatorHandler):
-    server: SimulatorServer
-
-    @property
-    def simulator(self) -> "MediaSmsSimulator":
-        return self.server.simulator
-
-    @property
-    def keep_alive_s(self) -> float:
-        return self.simulator.provider.config.keep_alive_s
+    routes = ROUTES
 
     def serve(self, path: str, body: bytes) -> None:
         if path == SEND_PATH:
             self._sms(body)
         else:
             self._send(404, b"not found", _HTML)
-
-    def control(self, path: str, query: Mapping[str, str], body: bytes) -> tuple[int, controlling.Json]:
-        return controlling.handle(ROUTES, self.simulator, method=self.command, path=path, query=query, body=body)
 
     def refuse(self, status: int) -> None:
         self._send(status, str(status).encode(), _HTML)
@@ -59,7 +38,7 @@ class _Handler(SimulatorHandler):
             encoded = body if self.headers.get_content_type() == _FORM else b""
         is_whole = self.path.startswith("http")
         url = self.path if is_whole else f"http://{self.headers.get('Host', '')}{self.path}"
-        verdict = self.simulator.provider.handle(
+        verdict = self.provider.handle(
             SmsRequest(
                 method=self.command,
                 url_bytes=len(url),
@@ -68,22 +47,28 @@ class _Handler(SimulatorHandler):
                 parameters=_parameters(encoded),
             )
         )
-        self.simulator.wait_for_answer(verdict)
+        self._wait(verdict)
         self._carry_out(verdict)
 
+    def _wait(self, verdict: Verdict) -> None:
+        """Wait as long as the answer is to be held back."""
+        message = verdict.message
+        told: Sequence[object] = ()
+        if message is not None and verdict.until_told is not None:
+            told = message.reports if verdict.until_told == "report" else message.callbacks
+        self.simulator.waiting.during(verdict.wait_s, lambda: bool(told))
+
     def _carry_out(self, verdict: Verdict) -> None:
-        if verdict.outcome is Outcome.RESET:
-            self.reset()
-        elif verdict.outcome in {Outcome.HELD, Outcome.DROPPED}:
-            self.close_connection = True
-        elif verdict.garbage is not None:
+        if self.ended(verdict.outcome):
+            return
+        if verdict.garbage is not None:
             self._send(verdict.garbage.http_status, verdict.garbage.body.encode(), _HTML)
         elif verdict.code is not None:
             self._answer(verdict.code, cut=verdict.outcome is Outcome.CUT)
 
     def _answer(self, code: int, *, cut: bool) -> None:
         """Answer the bare code, in the configured form."""
-        config = self.simulator.provider.config
+        config = self.provider.config
         body, content_type = {
             "text": (str(code), _HTML),
             "html": (f"<html><body>{code}</body></html>", _HTML),
