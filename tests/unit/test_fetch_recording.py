@@ -263,6 +263,16 @@ def test_what_never_succeeds_is_lost_shortly_before_the_seventh_day_and_the_mona
     assert 30 < len(world.source.asked) == world.quota.used < 120
 
 
+def test_a_monaural_file_that_fails_as_well_is_looked_at_only_when_it_is_due() -> None:
+    """Left and right are over by then: their moment has passed, and is nobody's reason to look at once."""
+    world = World(source=ScriptedSource(*[failure(DownloadFailedError)] * 1_000))
+    world.settle()
+
+    assert set(world.states().values()) == {ChannelState.LOST}
+    assert timedelta(days=29) < world.clock.now() - START < timedelta(days=31)
+    assert 100 < len(world.source.asked) < 300
+
+
 def test_without_the_policy_what_is_lost_stays_lost() -> None:
     world = World(source=ScriptedSource(*[failure(ForbiddenError)] * 2), monaural_instead=False)
     world.settle()
