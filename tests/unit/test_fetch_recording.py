@@ -230,6 +230,23 @@ def test_a_pause_that_the_provider_asks_for_is_kept() -> None:
     assert [delay >= 120 for _, delay in world.queue.entries] == [True]
 
 
+def test_an_entry_that_waits_in_a_long_queue_is_not_doubled_and_one_that_is_lost_comes_again() -> None:
+    class Unreachable(ScriptedSource):
+        def open(self) -> None:
+            raise failure(NotSentError)
+
+    world = World(source=Unreachable())
+    world.deliver()
+    assert world.queue.entries == [(ID, 10)]
+
+    world.clock.advance(timedelta(minutes=25))
+    world.sweep(limit=10)
+    assert world.queue.entries == [(ID, 10)]
+    world.clock.advance(timedelta(minutes=10))
+    world.sweep(limit=10)
+    assert world.queue.entries == [(ID, 10), (ID, 0)]
+
+
 def test_an_entry_before_its_time_asks_for_nothing() -> None:
     world = World(source=ScriptedSource(failure(DownloadFailedError)), channels=frozenset({Channel.LEFT}))
     world.deliver()
