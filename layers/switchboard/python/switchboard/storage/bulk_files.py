@@ -81,6 +81,8 @@ class S3BulkFiles:
                     CopySource={"Bucket": self._bucket, "Key": key},
                     Metadata={"reason": reason},
                     MetadataDirective="REPLACE",
+                    # Otherwise S3 copies the tags of whoever dropped the file, for which there would have to be rights.
+                    TaggingDirective="REPLACE",
                 )
             except self._client().exceptions.ClientError as error:
                 if error.response.get("Error", {}).get("Code") not in _GONE:
