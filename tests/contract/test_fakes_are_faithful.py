@@ -165,6 +165,7 @@ LANE_CALLS = st.one_of(
         st.sampled_from([10, 20]),
         TIMES,
     ),
+    VERSIONS.map(lambda version: lambda lanes: lanes.forget_tried("lane", but=version)),
     st.sampled_from(["555", "557"]).map(lambda code: lambda lanes: lanes.block("lane", code=code)),
 )
 

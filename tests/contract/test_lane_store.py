@@ -150,6 +150,20 @@ def test_ending_a_streak_that_is_not_there_does_nothing(lanes: LaneStore) -> Non
     assert _restart(lanes).moved
 
 
+def test_what_was_tried_is_forgotten_but_for_one_version_while_there_is_no_streak(lanes: LaneStore) -> None:
+    lanes.forget_tried(LANE, but="v2")
+    _restart(lanes)
+    _append(lanes, rule=OTHER_CREDENTIALS)
+    lanes.forget_tried(LANE, but="v2")
+    assert _append(lanes, rule=OTHER_CREDENTIALS).lane.tried == {"v2"}
+
+
+def test_during_a_streak_what_was_tried_is_not_forgotten(lanes: LaneStore) -> None:
+    _refused(lanes, 1)
+    lanes.forget_tried(LANE, but="v2")
+    assert _append(lanes).lane.tried == {"v1"}
+
+
 def test_a_blocked_lane_gives_no_slot_to_anybody(lanes: LaneStore) -> None:
     _restart(lanes)
     lanes.block(LANE, code="557")

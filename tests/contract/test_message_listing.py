@@ -90,6 +90,7 @@ def test_an_empty_span_of_time_finds_nothing(listed: MessageStore, until: dateti
         f"{to_rfc3339(START)}#sms-1",
         f"{to_rfc3339(START)}#sms\x00",
         f"{to_rfc3339(START)}#送信",
+        f"{to_rfc3339(START)}#{'a' * 51}",
     ],
 )
 def test_a_position_that_was_never_handed_out_is_refused(listed: MessageStore, position: str) -> None:

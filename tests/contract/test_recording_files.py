@@ -97,6 +97,24 @@ def test_a_file_that_is_not_there_is_not_found(files: S3RecordingFiles) -> None:
     assert files.find(KEY) is None
 
 
+@pytest.mark.parametrize("size", [1, PART + 1])
+@pytest.mark.parametrize("letter", ["a", "録", "𠮷"])
+def test_a_name_of_any_length_leaves_room_in_the_metadata(
+    aws: Aws, bucket: str, files: S3RecordingFiles, letter: str, size: int
+) -> None:
+    """S3 refuses more than 2 KB of it, each time anew: the recording would be lost for its name."""
+    name = letter * 251 + ".mp3"
+
+    assert files.store(KEY, Transfer(size, file_name=name)).file_name == name
+
+    metadata = aws.s3.head_object(Bucket=bucket, Key=KEY)["Metadata"]
+    assert sum(len(each) + len(value) for each, value in metadata.items()) <= 2048
+    found = files.find(KEY)
+    assert found is not None
+    assert name.endswith(found.file_name)
+    assert found.file_name.endswith(f"{letter}.mp3")
+
+
 def test_a_bucket_that_does_not_answer_is_said_so(aws: Aws) -> None:
     lost = S3RecordingFiles(client=lambda: aws.s3, bucket="no-such-bucket", part_bytes=PART)
 

@@ -9,6 +9,7 @@ import pytest
 
 from switchboard.domain.errors import InvalidRequestError
 from switchboard.domain.recordings import (
+    MAX_CORRECTIONS,
     Announcement,
     Channel,
     FetchAttempt,
@@ -196,3 +197,14 @@ def test_lists_are_by_the_time_of_the_call_newest_first(recordings: RecordingSto
     for position in ("none", "2026-11-22T03:04:05.678Z#../x", "2026-11-22T03:04:05Z#a"):
         with pytest.raises(InvalidRequestError):
             found(position=position)
+
+
+def test_corrections_leave_room_for_what_the_worker_writes(recordings: RecordingStore) -> None:
+    """Any API key may correct any recording, and an item has an end."""
+    recordings.announce(ID, SAID, due=DUE)
+    for number in range(MAX_CORRECTIONS):
+        at = START + number * MINUTE
+        corrected = recordings.correct(ID, RoleCorrection(at=at, left=Role.OPERATOR, right=Role.CUSTOMER))
+    with pytest.raises(InvalidRequestError):
+        recordings.correct(ID, RoleCorrection(at=START - MINUTE, left=Role.OPERATOR, right=Role.CUSTOMER))
+    assert recordings.get(ID) == corrected

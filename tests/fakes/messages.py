@@ -183,4 +183,4 @@ def _is_position(text: str) -> bool:
         from_rfc3339(instant)
     except ValueError:
         return False
-    return hash_sign == "#" and order_id.isascii() and order_id.isalnum()
+    return hash_sign == "#" and len(order_id) <= 50 and order_id.isascii() and order_id.isalnum()

@@ -13,6 +13,7 @@ from switchboard.domain.errors import FieldProblem, InvalidRequestError, MonthSp
 from switchboard.domain.instants import to_rfc3339
 from switchboard.domain.phone_numbers import canonical_tel
 from switchboard.domain.recordings import (
+    MAX_CORRECTIONS,
     Announcement,
     Channel,
     FetchAttempt,
@@ -22,6 +23,7 @@ from switchboard.domain.recordings import (
     RecordingNotice,
     RoleCorrection,
     StoredFile,
+    too_many_corrections,
 )
 from switchboard.ports.downloads import Download, RecordingSource
 from switchboard.ports.quotas import MonthQuota, QuotaUsage
@@ -94,6 +96,8 @@ class InMemoryRecordingStore(RecordingStore):
 
     def correct(self, recording_id: str, correction: RoleCorrection) -> Recording | None:
         if recording_id in self.rows:
+            if len(self.rows[recording_id].corrections) >= MAX_CORRECTIONS:
+                raise too_many_corrections()
             self.rows[recording_id] = self.rows[recording_id].with_fact(correction)
         return self.rows.get(recording_id)
 

@@ -57,6 +57,12 @@ class InMemoryLaneStore(LaneStore):
         if old.refusals == seen > 0:
             self.lanes[lane] = replace(old, streak=0, tried=frozenset(), refused=old.refused - set(versions))
 
+    def forget_tried(self, lane: str, *, but: str) -> None:
+        self.writes += 1
+        old = self._lane(lane)
+        if old.tried and not old.streak:
+            self.lanes[lane] = replace(old, tried=frozenset({but}))
+
     def slow(self, lane: str, *, pct: int, now_us: int, slot_us: int) -> None:
         self.writes += 1
         old = self._lane(lane)

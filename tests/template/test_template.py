@@ -204,3 +204,8 @@ def test_sweep_and_watch_run_every_minute_and_a_failed_round_is_not_repeated() -
 def test_no_output_has_a_parameters_name() -> None:
     """`sam build` resolves an output's own name like a reference, and fails where that is a list."""
     assert set(source()["Outputs"]) & set(source()["Parameters"]) == set()
+
+
+def test_a_message_that_could_not_be_sent_always_rests() -> None:
+    """Without a rest it would be tried, and each try written into its item, as fast as its queue delivers."""
+    assert source()["Parameters"]["PutBackDelaySeconds"]["MinValue"] >= 1

@@ -132,6 +132,13 @@ def test_the_same_call_has_the_same_bytes_in_whatever_order_it_is_asked_for() ->
     assert compose_body(RECIPIENT, turned, rules=CallRules()) == compose_body(RECIPIENT, FULL, rules=CallRules())
 
 
+def test_a_full_width_space_is_part_of_a_text() -> None:
+    spaced = replace(CONTENT, variables={"content": "产品线\u3000有故障"}, tag="值班\u3000一组")
+    parameters = json.loads(compose_body(RECIPIENT, spaced, rules=CallRules()))
+    assert parameters["voiceMessageVar"] == "content=产品线\u3000有故障"
+    assert parameters["userDefinedTag"] == "值班\u3000一组"
+
+
 def test_variables_are_as_long_together_as_they_may_be_and_no_longer() -> None:
     assert len(composed(content=replace(CONTENT, variables={"a": "x", "b": "y" * (MAX_VARIABLES_LENGTH - 6)}))) == 4
     assert refusals(content=replace(CONTENT, variables={"a": "x", "b": "y" * (MAX_VARIABLES_LENGTH - 5)})) == {

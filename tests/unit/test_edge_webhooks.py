@@ -134,6 +134,11 @@ def test_query_form_and_json_say_the_same(pairs: dict[str, str]) -> None:
     assert params_of(body=b"\xef\xbb\xbf" + json.dumps(pairs).encode()) == pairs
 
 
+@pytest.mark.parametrize("number", ["1563433858.60", "21061600000268000060", "0", "-1.50", "1e5"])
+def test_a_number_without_quotes_is_read_as_it_is_written(number: str) -> None:
+    assert params_of(body=f'{{"ID": {number}}}'.encode()) == {"id": number}
+
+
 @pytest.mark.parametrize("text", ["送信済", "ドコモ圏外・OFF", "ａｕ 圏外･ＯＦＦ", "①㈱髙", "ｱｲｳ"])
 @pytest.mark.parametrize(
     "written",

@@ -230,6 +230,23 @@ def test_a_pause_that_the_provider_asks_for_is_kept() -> None:
     assert [delay >= 120 for _, delay in world.queue.entries] == [True]
 
 
+def test_an_entry_that_waits_in_a_long_queue_is_not_doubled_and_one_that_is_lost_comes_again() -> None:
+    class Unreachable(ScriptedSource):
+        def open(self) -> None:
+            raise failure(NotSentError)
+
+    world = World(source=Unreachable())
+    world.deliver()
+    assert world.queue.entries == [(ID, 10)]
+
+    world.clock.advance(timedelta(minutes=25))
+    world.sweep(limit=10)
+    assert world.queue.entries == [(ID, 10)]
+    world.clock.advance(timedelta(minutes=10))
+    world.sweep(limit=10)
+    assert world.queue.entries == [(ID, 10), (ID, 0)]
+
+
 def test_an_entry_before_its_time_asks_for_nothing() -> None:
     world = World(source=ScriptedSource(failure(DownloadFailedError)), channels=frozenset({Channel.LEFT}))
     world.deliver()
@@ -261,6 +278,16 @@ def test_what_never_succeeds_is_lost_shortly_before_the_seventh_day_and_the_mona
     assert timedelta(days=6) < world.clock.now() - START < timedelta(days=7)
     assert world.closed == 1
     assert 30 < len(world.source.asked) == world.quota.used < 120
+
+
+def test_a_monaural_file_that_fails_as_well_is_looked_at_only_when_it_is_due() -> None:
+    """Left and right are over by then: their moment has passed, and is nobody's reason to look at once."""
+    world = World(source=ScriptedSource(*[failure(DownloadFailedError)] * 1_000))
+    world.settle()
+
+    assert set(world.states().values()) == {ChannelState.LOST}
+    assert timedelta(days=29) < world.clock.now() - START < timedelta(days=31)
+    assert 100 < len(world.source.asked) < 300
 
 
 def test_without_the_policy_what_is_lost_stays_lost() -> None:

@@ -255,6 +255,16 @@ def test_wrong_credentials_are_tried_up_to_the_ceiling_and_never_beyond(lanes: I
     assert refused == LIMITS.streak_ceiling
 
 
+def test_credentials_that_change_for_years_leave_no_more_than_a_few_versions(lanes: InMemoryLaneStore) -> None:
+    worker = _Worker(lanes)
+    for number in range(500):
+        worker.version = worker.stored_version = f"v{number}"
+        worker.sends(None)
+        assert len(lanes.lanes[LANE].tried) <= 17
+    # Few extra writes, and none for an ordinary answer.
+    assert lanes.writes < 500 * 1.1
+
+
 def test_while_the_circuit_is_open_a_worker_looks_for_new_credentials_itself(lanes: InMemoryLaneStore) -> None:
     worker = _locked_out(lanes)
     worker.stored_version = "v2"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 import pytest
 
@@ -226,6 +227,28 @@ def test_what_was_not_accepted_is_said_so_and_the_same_key_may_try_again(
     assert setting.provider.taken[0].content == CONTENT
     assert len(setting.provider.taken) == 1
     assert len(again.order.claims) == 2
+
+
+def test_a_caller_who_asks_every_few_seconds_for_a_day_leaves_room_and_is_sent_in_the_end() -> None:
+    """An item takes some 2,000 attempts; beyond that nothing more could be written down under this key."""
+    setting = _Setting(*[Ending.NOT_SENT] * 1_000)
+    refused = 0
+    while setting.clock.now() < START + DEADLINES.submission_after_request - 10 * MINUTE:
+        with pytest.raises(SubmissionFailedError) as raised:
+            setting.send()
+        refused += isinstance(raised.value.cause, NoSlotError)
+        setting.clock.advance(timedelta(seconds=5))
+    message = setting.messages.get(SMSID)
+    assert message is not None
+    attempts = message.claims
+    assert [later.at - earlier.at for earlier, later in pairwise(attempts[:11])] == [timedelta(seconds=5)] * 10
+    assert refused > 10_000
+    assert len(attempts) < 450
+
+    setting.provider = ScriptedProvider()
+    setting.clock.advance(9 * MINUTE)
+    assert setting.send().order.smsid == SMSID
+    assert setting.state() is SmsState.ACCEPTED
 
 
 def test_a_provider_that_cannot_be_reached_costs_no_slot() -> None:

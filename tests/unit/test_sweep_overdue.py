@@ -231,6 +231,15 @@ def test_what_was_done_before_the_store_stopped_answering_stays_done() -> None:
     assert setting.system.sweep() == Counter({SweepAction.SUBMISSION_LOST: 1})
 
 
+def test_what_is_overdue_does_not_wait_for_a_vault_that_does_not_answer(setting: _Setting) -> None:
+    setting.clock.advance(DEADLINES.submission_after_claim)
+    broken = assembled(messages=setting.messages, vault=down(InMemoryCallbackVault), clock=setting.clock)
+    with pytest.raises(StoreUnavailableError):
+        broken.sweep()
+    assert setting.state is SmsState.UNKNOWN
+    assert setting.message.silences
+
+
 @pytest.mark.parametrize("answer", [Answer.LOST, Answer.NOT_APPLIED])
 def test_a_write_without_an_answer_is_made_again(setting: _Setting, answer: Answer) -> None:
     setting.clock.advance(DEADLINES.submission_after_claim)

@@ -107,7 +107,7 @@ def test_a_number_is_found_however_it_is_written_and_so_is_what_is_none(stack: D
     number = finish(stack, tel="09000000001").call_id
     withheld = finish(stack, tel="anonymous").call_id
 
-    for spelling in ("090-0000-0001", "+819000000001"):
+    for spelling in ("090-0000-0001", "+819000000001", "０９０\u3000００００\u3000０００１", "090\u00a00000\u00a00001"):
         assert ids(listed(stack, ("tel", spelling))) == [number]
     assert ids(listed(stack, ("tel", "anonymous"))) == [withheld]
 

@@ -45,7 +45,10 @@ class RecordingPolicy:
 
     def due(self, recording: Recording, *, now: datetime) -> datetime | None:
         """When it is to be looked at again, apart from what was put back; None where nothing is awaited."""
-        return self._due(recording, self.wanted(recording, now=now))
+        wanted = self.wanted(recording, now=now)
+        # What is lost by the time is due no more: its own moment has passed, and the others' are still to come.
+        standings = standing_of(recording, wanted=wanted, deadlines=self.deadlines, now=now).channels
+        return self._due(recording, frozenset(channel for channel in wanted if not standings[channel].state.final))
 
     def may_try(self, recording: Recording, channel: Channel, *, now: datetime) -> bool:
         """Whether an attempt at the channel may begin: none is under way, and the pause after the last is over."""

@@ -14,6 +14,8 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
+from switchboard.domain.errors import FieldProblem, InvalidRequestError
+
 _RECORDING_ID: Final = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,63}")
 _EARLIEST: Final = datetime.min.replace(tzinfo=UTC)
 
@@ -46,6 +48,9 @@ ROLES: Final[Mapping[Channel, Role]] = MappingProxyType(
 )
 """Who is heard where nobody has corrected it. After transfers the provider may have them the wrong way round."""
 
+MAX_CORRECTIONS: Final = 100
+"""Of who is who on one recording. All of them are kept beside what the worker writes, and that room has an end."""
+
 SPLIT: Final = frozenset({Channel.LEFT, Channel.RIGHT})
 """The channels that the provider keeps for days only."""
 
@@ -54,6 +59,13 @@ def is_recording_id(text: str) -> bool:
     """Whether it can be a recording's id: 1 to 64 of letters, digits, `.`, `_` and `-`, a letter or digit first, and
     no two dots in a row. It goes into paths and keys as it is, and no meaning is read from it."""
     return bool(_RECORDING_ID.fullmatch(text)) and ".." not in text
+
+
+def too_many_corrections() -> InvalidRequestError:
+    """What a correction beyond MAX_CORRECTIONS is answered with."""
+    return InvalidRequestError(
+        FieldProblem("recording_id", "has been corrected as often as may be", "too_many_corrections")
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,7 @@ from switchboard.usecases.query_recordings import RecordingFilter, RecordingList
 
 BODY_LIMIT_BYTES: Final = 1024
 _LONGEST_TEL: Final = 128
+_SPACES: Final = str.maketrans("\u00a0\u3000", "  ")
 _CORRECTABLE: Final = {Role.CUSTOMER.value: Role.CUSTOMER, Role.OPERATOR.value: Role.OPERATOR}
 
 
@@ -29,7 +30,8 @@ def parse_filter(request: InboundRequest) -> tuple[RecordingFilter, int, str | N
     state, tel = given.get("state"), given.get("tel")
     if state is not None and state not in frozenset(RecordingState):
         raise InvalidRequestError(FieldProblem("state", "is not one of the states"))
-    if tel is not None and not (0 < len(tel) <= _LONGEST_TEL and tel.isprintable()):
+    # The spaces that a number may be written with are not all printable to Python.
+    if tel is not None and not (0 < len(tel) <= _LONGEST_TEL and tel.translate(_SPACES).isprintable()):
         raise InvalidRequestError(FieldProblem("tel", "must be 1 to 128 printable characters"))
     wanted = RecordingFilter(
         tel=tel,

@@ -97,7 +97,8 @@ def _form_pairs(body: bytes) -> list[tuple[str, str]]:
 
 def _json_pairs(text: str) -> list[tuple[str, str]]:
     try:
-        parsed = json.loads(text, object_pairs_hook=list)
+        # Numbers as they are written: an id like 1563433858.60 is no number, also where somebody forgot its quotes.
+        parsed = json.loads(text, object_pairs_hook=list, parse_float=str)
     except (ValueError, RecursionError):
         raise WebhookUnreadableError("not_json") from None
     pairs = []

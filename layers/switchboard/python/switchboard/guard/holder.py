@@ -17,19 +17,21 @@ from switchboard.ports.lanes import CircuitRule, LaneMove, LaneState, LaneStore,
 _SECOND_US: Final = 1_000_000
 # A refused reservation is worth another look at what was in its way, as long as others only got there first.
 _TRIES: Final = 6
-# As many refused versions are kept: each rotation of the credentials adds one, and the item is written with every send.
-_REFUSED_KEPT: Final = 16
+# As many versions are kept, refused and tried ones: each rotation of the credentials adds one, and the item is written
+# with every send.
+_VERSIONS_KEPT: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
 class Slot:
     """When one request may be sent, in Unix microseconds, with which credentials, and, where its answer would end a
-    streak, how many 401s there had been in all."""
+    streak, how many 401s there had been in all. `tried`: so many versions got a slot since the last streak."""
 
     at_us: int
     version: str
     ends_streak: int
     refused: frozenset[str]
+    tried: int = 0
 
 
 class LaneHolder:
@@ -129,9 +131,11 @@ class LaneHolder:
     def accepted_credentials(self, slot: Slot) -> None:
         """Any answer but a 401."""
         if slot.ends_streak:
-            full = len(slot.refused) > _REFUSED_KEPT
+            full = len(slot.refused) > _VERSIONS_KEPT
             versions = {slot.version, *(slot.refused if full else ())}
             self._lanes.end_streak(self._lane, seen=slot.ends_streak, versions=versions)
+        elif slot.tried > _VERSIONS_KEPT:
+            self._lanes.forget_tried(self._lane, but=slot.version)
 
     def settle(self, seat: str, *, ended: bool) -> None:
         """The request is over (`ended`), or may still be under way: its place is then kept until its lease ends."""
@@ -204,7 +208,13 @@ class LaneHolder:
         ends = lane.refusals if lane.streak or version in lane.refused else 0
         start_us = lane.cursor_us - slots.length_us
         self._block = deque(
-            Slot(at_us=start_us + number * slots.step_us, version=version, ends_streak=ends, refused=lane.refused)
+            Slot(
+                at_us=start_us + number * slots.step_us,
+                version=version,
+                ends_streak=ends,
+                refused=lane.refused,
+                tried=len(lane.tried),
+            )
             for number in range(slots.count)
         )
         self._held.update(seats)

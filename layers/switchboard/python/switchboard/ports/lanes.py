@@ -143,6 +143,10 @@ class LaneStore(Protocol):
         refusals in all and none has come since."""
         ...
 
+    def forget_tried(self, lane: str, *, but: str) -> None:
+        """Of the credentials that got a slot only this version counts as tried, unless there is a streak."""
+        ...
+
     def slow(self, lane: str, *, pct: int, now_us: int, slot_us: int) -> None:
         """The step is `pct` per cent from now on, unless the lane was slowed after `slot_us` already."""
         ...

@@ -65,7 +65,8 @@ class RecordingStore(Protocol):
         ...
 
     def correct(self, recording_id: str, correction: RoleCorrection) -> Recording | None:
-        """Adds who is who; None where there is no such recording."""
+        """Adds who is who; None where there is no such recording. Raises InvalidRequestError where it has been
+        corrected MAX_CORRECTIONS times."""
         ...
 
     def schedule(self, recording: Recording, *, due: datetime | None, at: datetime) -> None:

@@ -6,16 +6,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import quote
 
 from switchboard.domain.errors import NotAudioError, StoreUnavailableError
 from switchboard.domain.mp3 import begins_like_mp3
 from switchboard.storage.aws import store_errors
+from switchboard.storage.names import quoted_within
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 _READ_BYTES: Final = 256 * 1024
+_LONGEST_NAME: Final = 900
+"""Encoded, a key may be three times as long as it was; S3's are of 1,024 bytes at most."""
 _GONE: Final = frozenset({"NoSuchKey", "404"})
 
 
@@ -70,14 +72,17 @@ class S3BulkFiles:
             answer["Body"].close()
 
     def quarantine(self, key: str, *, reason: str, at: datetime) -> None:
+        name = quoted_within(key.removeprefix("bulk/"), _LONGEST_NAME)
         with store_errors("quarantine bulk file"):
             try:
                 self._client().copy_object(
                     Bucket=self._quarantine_bucket,
-                    Key=f"quarantine/bulk/{at:%Y/%m/%d}/{quote(key.removeprefix('bulk/'), safe='')}",
+                    Key=f"quarantine/bulk/{at:%Y/%m/%d}/{name}",
                     CopySource={"Bucket": self._bucket, "Key": key},
                     Metadata={"reason": reason},
                     MetadataDirective="REPLACE",
+                    # Otherwise S3 copies the tags of whoever dropped the file, for which there would have to be rights.
+                    TaggingDirective="REPLACE",
                 )
             except self._client().exceptions.ClientError as error:
                 if error.response.get("Error", {}).get("Code") not in _GONE:

@@ -88,6 +88,15 @@ class DynamoDbLaneStore:
             values={":seen": seen, ":versions": set(versions)},
         )
 
+    def forget_tried(self, lane: str, *, but: str) -> None:
+        self._update(
+            lane,
+            "forget tried",
+            update="SET tried = :only",
+            condition="attribute_exists(tried) AND attribute_not_exists(streak)",
+            values={":only": {but}},
+        )
+
     def slow(self, lane: str, *, pct: int, now_us: int, slot_us: int) -> None:
         self._update(
             lane,

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 CLAIM = "SET claims = list_append(claims, :claims), attempts = attempts + :one, due = :due"
 MAY_CLAIM = "attempts = not_sent AND submit_before > :now AND attribute_not_exists(closed_at)"
 BY_CLIENT, BY_RECIPIENT, BY_DUE = "by_client", "by_recipient", "by_due"
+_LONGEST_ID = 50
 
 
 class DynamoDbOrderStore(Generic[R]):
@@ -280,4 +281,5 @@ class DynamoDbOrderStore(Generic[R]):
 
 
 def _is_id(text: str) -> bool:
-    return text.isascii() and text.isalnum()
+    """No kind of orders has longer ids, and DynamoDB refuses a key that is longer than it may be as it does a fault."""
+    return len(text) <= _LONGEST_ID and text.isascii() and text.isalnum()

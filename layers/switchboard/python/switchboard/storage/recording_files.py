@@ -17,6 +17,7 @@ from switchboard.domain.mp3 import Mp3Meter
 from switchboard.domain.recordings import StoredFile
 from switchboard.ports.downloads import Download
 from switchboard.storage.aws import store_errors
+from switchboard.storage.names import quoted_within
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 PART_BYTES: Final = 8 * 1024 * 1024
 _READ_BYTES: Final = 256 * 1024
+_LONGEST_NAME: Final = 1024
+"""Of a name in an object's metadata, for all of which S3 has 2 KB."""
 
 
 class _Measure:
@@ -194,7 +197,8 @@ class S3RecordingFiles:
 
 
 def _described(download: Download) -> dict[str, Any]:
-    return {"ContentType": download.content_type, "Metadata": {"file-name": quote(download.file_name, safe="")}}
+    file_name = quoted_within(download.file_name, _LONGEST_NAME)
+    return {"ContentType": download.content_type, "Metadata": {"file-name": file_name}}
 
 
 def _with(described: dict[str, Any], told: dict[str, str]) -> dict[str, Any]:

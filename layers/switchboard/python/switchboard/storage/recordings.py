@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from switchboard.domain.errors import StoreUnavailableError
 from switchboard.domain.instants import to_rfc3339
 from switchboard.domain.recordings import (
+    MAX_CORRECTIONS,
     Announcement,
     Channel,
     FetchAttempt,
@@ -17,6 +18,7 @@ from switchboard.domain.recordings import (
     Recording,
     RoleCorrection,
     is_recording_id,
+    too_many_corrections,
 )
 from switchboard.ports.recordings import RecordingPage
 from switchboard.storage.aws import conditional_update, store_errors
@@ -143,14 +145,24 @@ class DynamoDbRecordingStore:
         return _there(recorded)
 
     def correct(self, recording_id: str, correction: RoleCorrection) -> Recording | None:
-        return self._update(
+        done, item = conditional_update(
+            self._client,
             "correct roles",
-            recording_id,
-            update="SET #correction = :correction",
-            condition="attribute_exists(kind)",
-            names={"#correction": f"{CORRECTION}{to_rfc3339(correction.at)}|{correction.left.value}"},
-            values={":correction": correction_value(correction)},
+            TableName=self._table,
+            Key=_key(recording_id),
+            UpdateExpression="SET #correction = :correction, corrected = if_not_exists(corrected, :none) + :one",
+            ConditionExpression="attribute_exists(kind) AND (attribute_not_exists(corrected) OR corrected < :most)",
+            ExpressionAttributeNames={
+                "#correction": f"{CORRECTION}{to_rfc3339(correction.at)}|{correction.left.value}"
+            },
+            ExpressionAttributeValues=to_attributes(
+                {":correction": correction_value(correction), ":none": 0, ":one": 1, ":most": MAX_CORRECTIONS}
+            ),
         )
+        recording = recording_from(item)
+        if recording is None or done:
+            return recording
+        raise too_many_corrections()
 
     def schedule(self, recording: Recording, *, due: datetime | None, at: datetime) -> None:
         conditions, values = ["attribute_exists(kind)"], dict[str, Any]()

@@ -47,8 +47,10 @@ LONGEST_DELAY_S: Final = 900
 """SQS' own limit for one entry. Whoever waits longer waits in the table, for the sweep."""
 
 _LOOK_AGAIN_AFTER: Final = timedelta(milliseconds=100)
-# The sweep puts an entry into the queue again that should have come by then.
-_GRACE: Final = timedelta(minutes=5)
+# The sweep puts an entry into the queue again that should have come by then. A queue loses nothing, and may be long:
+# where each look waits for a provider that cannot be reached, a thousand entries take minutes to come round, and every
+# one that the sweep adds while the first is still on its way makes it longer.
+_GRACE: Final = timedelta(minutes=30)
 _SOON: Final = timedelta(seconds=1)
 
 

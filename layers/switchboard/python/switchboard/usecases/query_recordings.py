@@ -108,7 +108,8 @@ class QueryRecordings:
         return RecordingList(items=[self.view(each) for each in found], next_position=position)
 
     def correct_roles(self, recording_id: str, *, left: Role, right: Role) -> RecordingView:
-        """Writes down who is who, beside what was known. Raises NotFoundHereError, StoreUnavailableError."""
+        """Writes down who is who, beside what was known. Raises NotFoundHereError, StoreUnavailableError, and
+        InvalidRequestError where that has been done too often."""
         correction = RoleCorrection(at=self._clock.now(), left=left, right=right)
         known = is_recording_id(recording_id)
         recording = insist(lambda: self._recordings.correct(recording_id, correction)) if known else None

@@ -6,12 +6,13 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, Generic
+from typing import Any, Final, Generic
 
 from switchboard.domain.errors import (
     IdempotencyKeyReusedError,
+    NoSlotError,
     RefusedError,
     RequestInProgressError,
     StoreUnavailableError,
@@ -24,6 +25,10 @@ from switchboard.ports.orders import OrderStore, Outbox, R
 from switchboard.usecases.admission import Admission
 from switchboard.usecases.insistence import insist
 from switchboard.usecases.submission import Submission
+
+_TRIED_AT_ONCE: Final = 10
+"""So often what was not sent is tried again whenever its caller asks; from then on a second later each time, which are
+some four hundred times in a day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +84,7 @@ class SubmitOnce(Generic[R]):
             earlier = self._same_request(answer.order, order)
             if not self._may_try_again(earlier):
                 return self._replay(earlier)
+            self._require_rest(earlier)
             claim = Claim(id=self._new_id(), at=self._clock.now())
             answer = insist(lambda: self._orders.claim(order.id, claim))
             if not answer.granted:
@@ -141,6 +147,14 @@ class SubmitOnce(Generic[R]):
         """It was never sent, is not the queue's, and may still be: the caller asks again, so it is tried again."""
         in_time = self._clock.now() < earlier.submit_before
         return earlier.known_unsent and earlier.queued_at is None and in_time
+
+    def _require_rest(self, earlier: R) -> None:
+        """Raises SubmissionFailedError where it was tried a moment ago: each attempt is a fact to keep, and there would
+        be no room for those of somebody who asks again every few seconds through the hours of an outage."""
+        last, rest = earlier.last_outcome, timedelta(seconds=len(earlier.claims) - _TRIED_AT_ONCE)
+        if last is not None and self._clock.now() < last.at + rest:
+            full = NoSlotError("it has been tried a moment ago, and often before")
+            raise SubmissionFailedError(full, earlier.names)
 
     def _same_request(self, earlier: R | None, asked: R) -> R:
         if earlier is None or earlier.fingerprint != asked.fingerprint:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import Protocol, TypeVar
 
 from switchboard.domain.calls import CallResult
 from switchboard.domain.delivery import DeliveryReport
+from switchboard.domain.errors import StoreUnavailableError
 from switchboard.domain.verifications import IvrNotice
 from switchboard.ports.reports import CallbackVault, HeldReport, RawCallback, ReportStore
 from switchboard.ports.verifications import CodeStore
@@ -54,10 +56,21 @@ class SweepOverdue:
         self._results = results
 
     def __call__(self) -> Counter[SweepAction]:
-        """One round. Raises StoreUnavailableError: what was done stays done, the rest waits for the next round."""
-        done = self._release_held_reports()
-        for settle in self._settle:
-            done += settle(limit=self._batch)
+        """One round. Raises StoreUnavailableError: what was done stays done, the rest waits for the next round.
+
+        No part waits for another: what keeps callbacks or queues may be down for hours, and deadlines pass meanwhile.
+        """
+        done: Counter[SweepAction] = Counter()
+        failed: StoreUnavailableError | None = None
+        parts: list[Callable[[], Counter[SweepAction]]] = [self._release_held_reports]
+        parts += [partial(settle, limit=self._batch) for settle in self._settle]
+        for part in parts:
+            try:
+                done += part()
+            except StoreUnavailableError as error:
+                failed = failed or error
+        if failed is not None:
+            raise failed
         return done
 
     def _release_held_reports(self) -> Counter[SweepAction]:

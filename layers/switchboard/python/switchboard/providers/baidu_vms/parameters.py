@@ -116,7 +116,7 @@ def _content_problems(content: CallContent, *, rules: CallRules) -> Iterator[Fie
     if content.tag is not None:
         if not 1 <= len(content.tag) <= rules.max_tag_length:
             yield FieldProblem("tag", f"must be 1 to {rules.max_tag_length} characters")
-        if not content.tag.isprintable():
+        if not _is_printable(content.tag):
             yield FieldProblem("tag", "holds a character that cannot be printed")
     if content.show_number is not None and not _SHOW_NUMBER.fullmatch(content.show_number):
         yield FieldProblem("show_number", "must be 3 to 20 digits")
@@ -132,10 +132,15 @@ def _variable_problems(variables: Mapping[str, str]) -> Iterator[FieldProblem]:
             yield FieldProblem(field, "has a name that is empty or holds a space, &, = or what cannot be printed")
         if _SEPARATORS & set(value):
             yield FieldProblem(field, "must not hold & or =")
-        if not value.isprintable():
+        if not _is_printable(value):
             yield FieldProblem(field, "holds a character that cannot be printed")
     if sum(len(name) + len(value) + 2 for name, value in variables.items()) > MAX_VARIABLES_LENGTH + 1:
         yield FieldProblem("variables", f"are longer than {MAX_VARIABLES_LENGTH} characters in all", "too_long")
+
+
+def _is_printable(text: str) -> bool:
+    """With the full-width space that Chinese texts are written with, and which Python counts as unprintable."""
+    return text.replace("\u3000", " ").isprintable()
 
 
 def _is_int(value: object) -> bool:
