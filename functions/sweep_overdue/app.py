@@ -9,12 +9,16 @@ from switchboard.bootstrap.sweep_overdue import application
 from switchboard.edge.observability import logger, metrics
 from switchboard.usecases.settle_overdue import SweepAction
 
+# For the round that has begun by then.
+_LAST_ROUND_MS = 25_000
+
 
 @logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     metrics.add_metric(name="SweepsStarted", unit=MetricUnit.Count, value=1)
-    done = {action.value: count for action, count in application()().items()}
+    settled = application()(enough=lambda: context.get_remaining_time_in_millis() < _LAST_ROUND_MS)
+    done = {action.value: count for action, count in settled.items()}
     logger.info("swept", extra=done)
     metrics.add_metric(name="OverdueSettled", unit=MetricUnit.Count, value=sum(done.values()))
     unreadable = done.get(SweepAction.REPORT_QUARANTINED, 0)

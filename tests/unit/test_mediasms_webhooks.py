@@ -105,7 +105,15 @@ def test_a_report_may_name_no_number() -> None:
     assert parse_delivery_report({"smsid": "a1", "status": "1"}).recipient is None
 
 
-@pytest.mark.parametrize(("written", "digits"), [("9000000001x", "9000000001"), ("090****0001", "0900001")])
+@pytest.mark.parametrize(
+    ("written", "digits"),
+    [
+        ("9000000001x", "9000000001"),
+        ("819000000001x", "819000000001"),
+        ("8190000000*01", "819000000001"),
+        ("090****0001", "0900001"),
+    ],
+)
 def test_a_number_in_no_known_form_is_kept_as_its_digits(written: str, digits: str) -> None:
     assert parse_delivery_report(REPORT | {"mobilenumber": written}).recipient == digits
 

@@ -220,6 +220,27 @@ def test_one_round_takes_no_more_than_a_batch_and_the_longest_overdue_first() ->
     assert setting.system.sweep() == Counter({SweepAction.SUBMISSION_LOST: 51})
 
 
+def test_a_sweep_goes_on_while_there_is_time_and_something_left() -> None:
+    setting = _Setting()
+    for number in range(650):
+        setting.messages.create(a_message(f"other{number:03d}", at=START + timedelta(seconds=1 + number)))
+    setting.clock.advance(timedelta(hours=1))
+    rounds = iter([False, True])
+    assert setting.system.sweep(enough=lambda: next(rounds)) == Counter({SweepAction.SUBMISSION_LOST: 400})
+    assert setting.system.sweep(enough=lambda: False) == Counter({SweepAction.SUBMISSION_LOST: 251})
+
+
+def test_a_part_that_fails_is_not_tried_again_while_the_others_go_on() -> None:
+    setting = _Setting()
+    for number in range(250):
+        setting.messages.create(a_message(f"other{number:03d}", at=START + timedelta(seconds=1 + number)))
+    setting.clock.advance(timedelta(hours=1))
+    sweep = assembled(messages=setting.messages, vault=down(InMemoryCallbackVault), clock=setting.clock).sweep
+    with pytest.raises(StoreUnavailableError):
+        sweep(enough=lambda: False)
+    assert not setting.system.sweep()
+
+
 def test_what_was_done_before_the_store_stopped_answering_stays_done() -> None:
     setting = _Setting()
     setting.messages.create(a_message("sms2", at=START + MINUTE))

@@ -55,8 +55,9 @@ class SweepOverdue:
         self._notices = notices
         self._results = results
 
-    def __call__(self) -> Counter[SweepAction]:
-        """One round. Raises StoreUnavailableError: what was done stays done, the rest waits for the next round.
+    def __call__(self, *, enough: Callable[[], bool] = lambda: True) -> Counter[SweepAction]:
+        """Round after round until nothing is left or it is `enough`. Raises StoreUnavailableError: what was done stays
+        done, the rest waits for the next sweep.
 
         No part waits for another: what keeps callbacks or queues may be down for hours, and deadlines pass meanwhile.
         """
@@ -64,11 +65,19 @@ class SweepOverdue:
         failed: StoreUnavailableError | None = None
         parts: list[Callable[[], Counter[SweepAction]]] = [self._release_held_reports]
         parts += [partial(settle, limit=self._batch) for settle in self._settle]
-        for part in parts:
-            try:
-                done += part()
-            except StoreUnavailableError as error:
-                failed = failed or error
+        while parts:
+            for part in tuple(parts):
+                try:
+                    settled = part()
+                except StoreUnavailableError as error:
+                    failed = failed or error
+                    parts.remove(part)
+                    continue
+                done += settled
+                if settled.total() < self._batch:
+                    parts.remove(part)
+            if enough():
+                break
         if failed is not None:
             raise failed
         return done

@@ -100,14 +100,13 @@ def _line(written: str) -> str:
 
 def _recipient(written: str) -> str | None:
     """The number in E.164; its bare digits where it is in neither the national nor the country-code form."""
-    digits = "".join(
-        each for each in unicodedata.normalize("NFKC", written[:MAX_WRITTEN_LENGTH]) if each in "0123456789"
-    )
+    normal = unicodedata.normalize("NFKC", written[:MAX_WRITTEN_LENGTH])
+    digits = "".join(each for each in normal if each in "0123456789")
     if not digits:
         return None
     try:
         if _WITH_COUNTRY_CODE.fullmatch(digits):  # as the document has it sent overseas: without a plus sign
-            return parse_phone_number("+" + digits).e164
+            return parse_phone_number("+" + normal.replace("+", "")).e164
         return parse_phone_number(written).e164
     except InvalidRequestError:
         return digits
