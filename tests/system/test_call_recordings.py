@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import boto3
 import pytest
 import requests
 
-if TYPE_CHECKING:
-    from tests.system.conftest import Api
+from tests.system.conftest import PATIENCE_S, Api, asked, until
 
 pytestmark = pytest.mark.xdist_group("sandbox")
 
@@ -21,20 +18,7 @@ REQUESTS_PER_S: Final = 10
 
 
 def control(api: Api, path: str, body: object | None = None) -> Any:
-    url = f"{api.endpoints.biztel_url}/control/{path}"
-    answer = requests.get(url, timeout=150) if body is None else requests.post(url, json=body, timeout=150)
-    answer.raise_for_status()
-    return answer.json()
-
-
-def until(look: Callable[[], Any], wanted: Callable[[Any], bool], *, within_s: float = 90) -> Any:
-    ends = time.monotonic() + within_s
-    while True:
-        seen = look()
-        if wanted(seen):
-            return seen
-        assert time.monotonic() < ends, seen
-        time.sleep(0.25)
+    return asked(f"{api.endpoints.biztel_url}/control/{path}", body)
 
 
 def recording(api: Api, call_id: str) -> Any:
@@ -50,7 +34,7 @@ def test_a_finished_call_is_two_files_that_can_be_had_by_their_addresses(api: Ap
     for channel, role in (("left", "customer"), ("right", "operator")):
         file = shown["channels"][channel]
         assert file["role"] == role
-        content = requests.get(file["url"], timeout=30).content
+        content = requests.get(file["url"], timeout=PATIENCE_S).content
         assert hashlib.sha256(content).hexdigest() == file["sha256"]
         assert len(content) == file["bytes"]
     assert [each["recording_id"] for each in api.get("/recordings?tel=090-0000-0001&limit=1").json()["items"]] == [
@@ -80,7 +64,7 @@ def test_calls_that_end_at_once_are_all_stored_within_the_burst_limit_and_nothin
     def unfinished() -> list[str]:
         return [each for each in calls["ids"] if recording(api, each).get("state") != "stored"]
 
-    until(unfinished, lambda left: left == [], within_s=150)
+    until(unfinished, lambda left: left == [])
 
     seen = control(api, "requests")["items"][before:]
     # Other tests announced calls that there are none of, and those are still being asked for.
@@ -102,7 +86,9 @@ def test_a_file_dropped_in_bulk_becomes_a_recording_without_a_request(api: Api) 
     )
     [bucket] = [each["Name"] for each in s3.list_buckets()["Buckets"] if "-jobs-" in each["Name"]]
 
-    s3.put_object(Bucket=bucket, Key=f"bulk/a day/{file['name']}", Body=requests.get(file["url"], timeout=30).content)
+    s3.put_object(
+        Bucket=bucket, Key=f"bulk/a day/{file['name']}", Body=requests.get(file["url"], timeout=PATIENCE_S).content
+    )
 
     shown = until(lambda: recording(api, call["id"]), lambda seen: seen.get("state") == "stored")
     assert shown["channels"]["left"]["file_name"] == file["name"]
@@ -112,6 +98,6 @@ def test_a_file_dropped_in_bulk_becomes_a_recording_without_a_request(api: Api) 
 def test_a_wrong_token_and_an_unusable_id_are_told_apart(api: Api) -> None:
     base = f"{api.endpoints.api_url}/v1/webhooks/biztel"
     path = "monitor_file_event?ID=../x&TEL=&DATE="
-    refused = requests.get(f"{base}/{api.endpoints.webhook_token}/{path}", timeout=30)
+    refused = requests.get(f"{base}/{api.endpoints.webhook_token}/{path}", timeout=PATIENCE_S)
     assert (refused.status_code, refused.text) == (400, '{"result":"error","code":"id_unusable"}')
-    assert requests.get(f"{base}/no-live-token/{path}", timeout=30).status_code == 403
+    assert requests.get(f"{base}/no-live-token/{path}", timeout=PATIENCE_S).status_code == 403

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import uuid4
 
 import pytest
 import requests
 
-if TYPE_CHECKING:
-    from tests.system.conftest import Api
+from tests.system.conftest import PATIENCE_S, Api, until
 
 pytestmark = pytest.mark.xdist_group("sandbox")
 
@@ -19,7 +17,7 @@ NOTICE: dict[str, Any] = {"to": "138-0000-0001", "template_id": "123", "variable
 
 def placed_at_baidu(api: Api, token: str) -> list[dict[str, Any]]:
     """The calls that the simulator placed under this token."""
-    answer = requests.get(f"{api.endpoints.baidu_vms_url}/control/calls", params={"token": token}, timeout=10)
+    answer = requests.get(f"{api.endpoints.baidu_vms_url}/control/calls", params={"token": token}, timeout=PATIENCE_S)
     answer.raise_for_status()
     items: list[dict[str, Any]] = answer.json()["items"]
     return items
@@ -40,10 +38,7 @@ def test_a_call_is_placed_once_for_its_key_and_found_by_either_id(api: Api) -> N
 
 def test_its_result_is_shown_as_the_provider_reported_it(api: Api) -> None:
     call = api.post("/calls", NOTICE).json()
-    ends = time.monotonic() + 60
-    while not (shown := api.get(f"/calls/{call['call_id']}").json())["reports"]:
-        assert time.monotonic() < ends, shown
-        time.sleep(0.2)
+    shown = until(lambda: api.get(f"/calls/{call['call_id']}").json(), lambda shown: bool(shown["reports"]))
 
     assert [report["result"] for report in shown["reports"]] == ["answered"]
     assert shown["state"] == "accepted"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-from typing import TYPE_CHECKING
 from urllib.parse import quote
 from uuid import uuid4
 
@@ -13,9 +12,7 @@ import requests
 
 from sandbox.logs import read_logs
 from sandbox.stack import put_secret, read_secret
-
-if TYPE_CHECKING:
-    from tests.system.conftest import Api
+from tests.system.conftest import PATIENCE_S, Api
 
 pytestmark = pytest.mark.xdist_group("sandbox")
 
@@ -62,7 +59,7 @@ def test_bad_input_is_a_clear_problem(api: Api, body: bytes, status: int, code: 
 
 
 def test_no_key_and_no_route_are_problems_too(api: Api) -> None:
-    keyless = requests.get(f"{api.endpoints.api_url}/v1/sms", timeout=20)
+    keyless = requests.get(f"{api.endpoints.api_url}/v1/sms", timeout=PATIENCE_S)
     nowhere = api.get("/nowhere")
     assert (keyless.status_code, keyless.json()["code"]) == (403, "forbidden")
     assert (nowhere.status_code, nowhere.json()["code"]) == (404, "not_found")
@@ -86,10 +83,10 @@ def test_reports_are_read_as_form_query_and_json_by_number_and_by_name(api: Api)
     smsid = api.post("/sms", {"to": "090-0000-0004", "text": "a"}).json()["smsid"]
     name = "ａｕ　圏外・ＯＦＦ"
     answers = [
-        requests.get(url, params={"smsid": smsid, "status": "14"}, timeout=20),
-        requests.post(url, json={"smsid": smsid, "status": 18}, timeout=20),
-        requests.post(url, data=f"smsid={smsid}&status={quote(name.encode('cp932'))}", timeout=20),
-        requests.post(url, data={"smsid": smsid, "status": "空を飛んだ"}, timeout=20),
+        requests.get(url, params={"smsid": smsid, "status": "14"}, timeout=PATIENCE_S),
+        requests.post(url, json={"smsid": smsid, "status": 18}, timeout=PATIENCE_S),
+        requests.post(url, data=f"smsid={smsid}&status={quote(name.encode('cp932'))}", timeout=PATIENCE_S),
+        requests.post(url, data={"smsid": smsid, "status": "空を飛んだ"}, timeout=PATIENCE_S),
     ]
     assert [(answer.status_code, answer.text) for answer in answers] == [(200, "OK")] * 4
     reports = {report["status"]: report["meaning"] for report in api.get(f"/sms/{smsid}").json()["reports"]}
@@ -106,7 +103,7 @@ def test_what_nobody_can_read_is_quarantined_as_it_came(api: Api) -> None:
     marker = uuid4().hex.encode()
     octets = {"content-type": "application/octet-stream"}
     for body in (marker + b"\xff\xfe", marker * 300_000):
-        assert requests.post(url, data=body, headers=octets, timeout=40).status_code == 200
+        assert requests.post(url, data=body, headers=octets, timeout=PATIENCE_S).status_code == 200
     s3 = boto3.client(
         "s3",
         endpoint_url=api.endpoints.aws_endpoint_url,

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import uuid4
 
 import pytest
 import requests
 
 from sandbox.logs import read_logs
-
-if TYPE_CHECKING:
-    from tests.system.conftest import Api
+from tests.system.conftest import PATIENCE_S, Api, until
 
 pytestmark = pytest.mark.xdist_group("sandbox")
 
@@ -30,30 +27,32 @@ def start(api: Api, to: str, mode: str = "call_in", **asked: Any) -> dict[str, A
     return started
 
 
-def until(api: Api, started: dict[str, Any], wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-    """Looks at the verification until it is as wanted; fails with what it was last."""
-    ends = time.monotonic() + 90
-    while True:
-        seen: dict[str, Any] = api.get(f"/verifications/{started['verification_id']}").json()
-        if wanted(seen):
-            return seen
-        assert time.monotonic() < ends, seen
-        time.sleep(0.1)
+def seen_as(api: Api, started: dict[str, Any], wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+    """The verification once it is as wanted."""
+    return until(lambda: api.get(f"/verifications/{started['verification_id']}").json(), wanted)
 
 
 def read_out(api: Api, started: dict[str, Any]) -> str:
     """What somebody heard on the telephone, once our side can know it too."""
-    ends = time.monotonic() + 90
-    while True:
-        [call] = api.control(f"ivr?smsid={started['verification_id']}")["items"]
-        if call["read_out"] is not None:
-            return str(call["read_out"])
-        assert time.monotonic() < ends, call
-        time.sleep(0.1)
+    calls = until(
+        lambda: api.control(f"ivr?smsid={started['verification_id']}")["items"],
+        lambda calls: [call["read_out"] is None for call in calls] == [False],
+    )
+    return str(calls[0]["read_out"])
 
 
 def check(api: Api, started: dict[str, Any], code: str) -> requests.Response:
     return api.post(f"/verifications/{started['verification_id']}/check", {"code": code})
+
+
+def checked(api: Api, started: dict[str, Any], code: str) -> requests.Response:
+    """The answer once there is a code to compare with."""
+    answer = until(
+        lambda: check(api, started, code),
+        lambda answer: (answer.status_code, answer.json().get("code")) != (409, "code_not_ready"),
+    )
+    assert answer.status_code != 409, answer.text
+    return answer
 
 
 def another(code: str) -> str:
@@ -63,7 +62,7 @@ def another(code: str) -> str:
 def told(api: Api, **params: str) -> requests.Response:
     """A callback as the provider would send it."""
     url = f"{api.endpoints.api_url}/v1/webhooks/mediasms/{api.endpoints.webhook_token}/ivr"
-    return requests.post(url, data=params, timeout=90)
+    return requests.post(url, data=params, timeout=PATIENCE_S)
 
 
 def test_who_dials_the_line_is_verified(api: Api) -> None:
@@ -72,7 +71,7 @@ def test_who_dials_the_line_is_verified(api: Api) -> None:
     assert started["call"] in LINES
     dialled = api.control("dial", {"number": "09000000101", "line": started["call"]})
     assert dialled["heard"] == "success"
-    verified = until(api, started, lambda seen: seen["state"] == "verified")
+    verified = seen_as(api, started, lambda seen: seen["state"] == "verified")
     assert verified["created_at"] < verified["verified_at"] < verified["expires_at"]
     listed = api.get("/verifications?to=09000000101&state=verified").json()["items"]
     assert [each["verification_id"] for each in listed] == [started["verification_id"]]
@@ -87,19 +86,19 @@ def test_a_number_is_verified_on_one_line_each_and_then_has_to_wait(api: Api) ->
     assert int(third.headers["Retry-After"]) > 0
     assert api.control("requests")["count"] == before
     api.control("dial", {"number": "09000000102", "line": second["call"]})
-    until(api, second, lambda seen: seen["state"] == "verified")
-    assert until(api, first, lambda seen: True)["state"] == "pending"
+    seen_as(api, second, lambda seen: seen["state"] == "verified")
+    assert seen_as(api, first, lambda seen: True)["state"] == "pending"
 
 
 def test_time_runs_out_and_a_late_call_is_recorded_and_changes_nothing(api: Api) -> None:
     api.control("config", {"holding_zero": "no_end"})
     try:
         started = api.post("/verifications", {"to": "090-0000-0103", "mode": "call_in", "holding_minutes": 0}).json()
-        assert until(api, started, lambda seen: True)["state"] == "expired"
+        assert seen_as(api, started, lambda seen: True)["state"] == "expired"
         assert api.control("dial", {"number": "09000000103", "line": started["call"]})["heard"] == "success"
     finally:
         api.control("config", {"holding_zero": "closed"})
-    late = until(api, started, lambda seen: seen["late_call_at"] is not None)
+    late = seen_as(api, started, lambda seen: seen["late_call_at"] is not None)
     assert (late["state"], late["final"], late["verified_at"]) == ("expired", True, None)
 
 
@@ -108,31 +107,24 @@ def test_an_sms_goes_out_first_and_the_call_is_accepted(api: Api) -> None:
     started = start(api, "090-0000-0104", "sms_and_call_in", text=text, line="050-0000-0001")
     assert [item["received_by_phone"] for item in api.received(started["verification_id"])] == [text]
     api.control("dial", {"number": "09000000104", "line": started["call"]})
-    until(api, started, lambda seen: seen["state"] == "verified")
+    seen_as(api, started, lambda seen: seen["state"] == "verified")
 
 
 def test_a_fixed_line_is_called_and_its_code_compared(api: Api) -> None:
     started = start(api, "03-0000-0105", "call_out", lines="fixed", repeat_calls=1)
     code = read_out(api, started)
-    ends = time.monotonic() + 60
-    while (wrong := check(api, started, another(code))).status_code == 409:
-        assert wrong.json()["code"] == "code_not_ready"
-        assert time.monotonic() < ends
-        time.sleep(0.1)
+    wrong = checked(api, started, another(code))
     assert (wrong.status_code, wrong.json()["code"], wrong.json()["attempts_left"]) == (422, "wrong_code", 4)
     right = check(api, started, f" {code[:2]} {code[2:]}")
     assert (right.status_code, right.json()["state"]) == (200, "verified")
-    seen = until(api, started, lambda seen: True)
+    seen = seen_as(api, started, lambda seen: True)
     assert (seen["state"], seen["attempts_left"]) == ("verified", 3)
 
 
 def test_12_guesses_at_once_are_five(api: Api) -> None:
     started = start(api, "090-0000-0106", "call_out")
     code = read_out(api, started)
-    ends = time.monotonic() + 60
-    while check(api, started, another(code)).status_code == 409:
-        assert time.monotonic() < ends
-        time.sleep(0.1)
+    checked(api, started, another(code))
     with ThreadPoolExecutor(12) as guesses:
         answers = list(guesses.map(lambda _: check(api, started, another(code)), range(12)))
     codes = Counter(answer.json()["code"] for answer in answers)
@@ -145,9 +137,9 @@ def test_a_call_that_is_told_before_the_answer_or_twice_counts_once(api: Api) ->
     assert early["state"] == "verified"
     twice = start(api, "090-0000-0011")
     api.control("dial", {"number": "09000000011", "line": twice["call"]})
-    verified = until(api, twice, lambda seen: seen["state"] == "verified")
+    verified = seen_as(api, twice, lambda seen: seen["state"] == "verified")
     told(api, mobilenumber="090-0000-0011", ipphone=twice["call"], method="4")
-    assert until(api, twice, lambda seen: True)["verified_at"] == verified["verified_at"]
+    assert seen_as(api, twice, lambda seen: True)["verified_at"] == verified["verified_at"]
 
 
 def test_calls_of_others_change_nothing(api: Api) -> None:
@@ -161,9 +153,9 @@ def test_calls_of_others_change_nothing(api: Api) -> None:
         {"mobilenumber": "09000000107", "ipphone": line, "method": "4", "smsid": "nobodys"},
     ):
         assert (told(api, **params).status_code, told(api, **params).text) == (200, "OK")
-    assert until(api, started, lambda seen: True)["state"] == "pending"
+    assert seen_as(api, started, lambda seen: True)["state"] == "pending"
     told(api, mobilenumber="+81 90 0000 0107", ipphone=line, method="4")
-    assert until(api, started, lambda seen: True)["state"] == "verified"
+    assert seen_as(api, started, lambda seen: True)["state"] == "verified"
 
 
 def test_a_start_that_is_repeated_is_made_once_and_a_lost_answer_is_unknown(api: Api) -> None:
@@ -192,11 +184,8 @@ def test_what_was_read_out_is_in_no_log(api: Api) -> None:
         code = read_out(api, started)
     finally:
         api.control("config", {"authcode_digits": 4})
-    ends = time.monotonic() + 60
-    while check(api, started, code).status_code == 409:
-        assert time.monotonic() < ends
-        time.sleep(0.1)
-    assert until(api, started, lambda seen: True)["state"] == "verified"
+    checked(api, started, code)
+    assert seen_as(api, started, lambda seen: True)["state"] == "verified"
     logged = read_logs(api.endpoints)
     assert "verification checked" in logged
     assert code not in logged
