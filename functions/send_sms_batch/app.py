@@ -4,8 +4,9 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from switchboard.bootstrap.send_sms_batch import application
+from switchboard.domain.errors import SwitchboardError
 from switchboard.edge.bodies import parse_idempotency_key
-from switchboard.edge.endpoint import http_endpoint
+from switchboard.edge.endpoint import count_limit, http_endpoint
 from switchboard.edge.http import InboundRequest, Reply
 from switchboard.edge.observability import logger, metrics
 from switchboard.edge.sms_api import batch_reply, parse_batch
@@ -22,4 +23,7 @@ def lambda_handler(request: InboundRequest, context: LambdaContext) -> Reply:
     queued = sum(isinstance(item, Taken) and not item.replayed for item in items)
     logger.info("sms batch", items=len(items), queued=queued)
     metrics.add_metric(name="SmsQueued", unit=MetricUnit.Count, value=queued)
+    for item in items:
+        if isinstance(item, SwitchboardError):
+            count_limit(item)
     return batch_reply(items)

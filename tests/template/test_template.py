@@ -11,6 +11,7 @@ import pytest
 
 from switchboard import config
 from switchboard.bootstrap.send_queued_sms import CONTAINERS_A_QUEUE
+from switchboard.usecases import send_queued_sms
 from tests.events import EVENTS
 from tests.translated_template import (
     ROOT,
@@ -209,3 +210,17 @@ def test_no_output_has_a_parameters_name() -> None:
 def test_a_message_that_could_not_be_sent_always_rests() -> None:
     """Without a rest it would be tried, and each try written into its item, as fast as its queue delivers."""
     assert source()["Parameters"]["PutBackDelaySeconds"]["MinValue"] >= 1
+
+
+def test_whoever_sends_waits_for_a_slot_at_all() -> None:
+    """The queue's worker has no other patience than a caller: without any, nothing would ever be sent."""
+    assert source()["Parameters"]["SlotWaitBudgetSeconds"]["MinValue"] >= 1
+
+
+def test_a_message_that_rests_is_not_taken_for_a_lost_one() -> None:
+    assert source()["Parameters"]["RequeueMinutes"]["MinValue"] * 60 > send_queued_sms.LONGEST_DELAY_S
+
+
+@pytest.mark.parametrize("name", ["QueueValidityHours", "DeliveryWindowHours", "RetentionDays"])
+def test_no_deadline_has_passed_when_it_begins(name: str) -> None:
+    assert source()["Parameters"][name]["MinValue"] >= 1

@@ -148,6 +148,26 @@ def test_a_visible_key_is_taken_as_it_is(key: str) -> None:
     assert parse_idempotency_key(request) == key
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Idempotency-Key": ["order-1", "order-2"]},
+        {"Idempotency-Key": ["order-1"], "idempotency-key": ["order-2"]},
+    ],
+)
+def test_two_keys_are_refused_since_nobody_knows_which_is_meant(headers: dict[str, list[str]]) -> None:
+    last = {name: values[-1] for name, values in headers.items()}
+    request = InboundRequest.from_event({"headers": last, "multiValueHeaders": headers})
+    with pytest.raises(InvalidRequestError):
+        parse_idempotency_key(request)
+
+
+def test_the_same_key_twice_is_one() -> None:
+    headers = {"Idempotency-Key": ["order-1", "order-1"], "idempotency-key": ["order-1"]}
+    request = InboundRequest.from_event({"headers": {"Idempotency-Key": "order-1"}, "multiValueHeaders": headers})
+    assert parse_idempotency_key(request) == "order-1"
+
+
 def test_without_the_header_there_is_no_key() -> None:
     assert parse_idempotency_key(sending()) is None
 

@@ -9,7 +9,7 @@ from itertools import count, pairwise
 
 import pytest
 
-from switchboard.bootstrap.gates import biztel_limits
+from switchboard.bootstrap.gates import biztel_limits, mediasms_limits
 from switchboard.domain.errors import LockedOutError, NoSlotError, ProviderError
 from switchboard.guard.gate import GateLimits, PacedGates
 from switchboard.ports.gate import SendGate
@@ -133,6 +133,24 @@ def test_bulk_threads_leave_places_to_others(lanes: InMemoryLaneStore) -> None:
     with pytest.raises(NoSlotError):
         bulk.gates.narrowed(3)[0].reserve(latest=START + BUDGET)
     bulk.sends()
+
+
+@pytest.mark.parametrize("bulk_in_flight", [1, 2, 3, 7])
+@pytest.mark.parametrize("in_flight", [1, 2, 7])
+def test_containers_that_take_turns_leave_bulk_a_place_whenever_nothing_is_in_flight(
+    lanes: InMemoryLaneStore, in_flight: int, bulk_in_flight: int
+) -> None:
+    limits = mediasms_limits(
+        requests_per_s=80,
+        jitter=LIMITS.jitter,
+        in_flight=in_flight,
+        policy="lockout_safe",
+        bulk_in_flight=bulk_in_flight,
+    )
+    for container in [_Container(lanes, limits=limits) for _ in range(8)] * 3:
+        container.sends()
+
+    _Container(lanes, limits=limits).gates.narrowed(bulk_in_flight)[0].reserve(latest=START + BUDGET)
 
 
 def test_a_refusal_gives_up_the_rest_of_the_block(lanes: InMemoryLaneStore) -> None:

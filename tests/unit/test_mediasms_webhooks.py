@@ -57,6 +57,7 @@ def test_a_status_that_no_row_has_is_kept() -> None:
         {"status": "a\x00b"},
         {"status": "a\x1b[0m"},
         {"status": "\udc80"},
+        {"status": "送信済".encode("cp932").decode("utf-8", "replace")},
         {"SMSID": "b2"},
         {"Status": "0"},
     ],

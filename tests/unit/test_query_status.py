@@ -12,6 +12,7 @@ import pytest
 from switchboard.edge.status_api import status_json
 from switchboard.guard.month_quota import TalliedMonthQuota
 from switchboard.ports.lanes import LaneState
+from switchboard.ports.status import QueueDepth
 from switchboard.usecases.query_status import ProviderStatus, QueryStatus, WatchedLane
 from tests.builders import DEADLINES, a_message
 from tests.fakes import (
@@ -29,6 +30,7 @@ from tests.fakes import (
 NOW_US = (START - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
 SECOND_US = 1_000_000
 LANE = "mediasms#shared"
+TIME_BUDGET = timedelta(seconds=15)
 
 
 def watched(provider: str = "mediasms") -> WatchedLane:
@@ -52,6 +54,7 @@ def a_query(**parts: Any) -> QueryStatus:
             "obligations": InMemoryObligationReader(InMemoryMessageStore()),
             "queues": {"outbox": FixedQueueReader(waiting=3, delayed=2, under_way=1)},
             "clock": FixedClock(),
+            "time_budget": TIME_BUDGET,
             **parts,
         }
     )
@@ -185,6 +188,21 @@ def test_with_nothing_to_ask_there_is_still_an_answer() -> None:
 
     assert status.unavailable == [name for _, missing in DOWN.values() for name in missing]
     assert json.dumps(status_json(status))
+
+
+def test_stores_that_take_long_leave_time_for_an_answer() -> None:
+    clock = FixedClock()
+
+    class SlowQueue(FixedQueueReader):
+        def depth(self) -> QueueDepth:
+            clock.advance(timedelta(seconds=6))
+            return super().depth()
+
+    status = a_query(clock=clock, queues={f"queue{number}": SlowQueue() for number in range(5)})()
+
+    assert clock.now() - status.at == timedelta(seconds=18)
+    assert status.unavailable == ["queues.queue3", "queues.queue4"]
+    assert status.queues["queue2"] is not None
 
 
 def test_each_provider_is_read_from_its_own_lane() -> None:

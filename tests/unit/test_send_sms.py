@@ -428,6 +428,17 @@ def test_a_place_that_was_waited_for_finds_a_connection_that_is_new() -> None:
     assert provider.ages == [timedelta()]
 
 
+@pytest.mark.parametrize("ahead_ms", [0, 1, 399, 400, 401, 1000, 1900])
+def test_a_slot_that_is_far_away_finds_a_connection_that_is_new(ahead_ms: int) -> None:
+    """A connection lasts for another half second when it is opened (ports.providers)."""
+    setting = _Setting()
+    setting.provider = provider = _AgeingProvider(setting.clock)
+    ahead = timedelta(milliseconds=ahead_ms)
+    setting.system(gate=_SlotsLater(setting.clock, ahead)).send(a_command())
+    assert setting.clock.now() - START == ahead
+    assert [age <= timedelta(milliseconds=400) for age in provider.ages] == [True]
+
+
 def test_a_crowd_that_stays_hands_the_message_to_the_queue() -> None:
     setting = _Setting(gate_raises=(NoSlotError("crowded", crowded=True),) * 1000)
     sent = setting.send(a_command())

@@ -169,6 +169,25 @@ def test_a_write_without_an_answer_is_made_again_and_the_message_is_sent_once(an
     assert [submission.smsid for submission in setting.provider.taken] == ids(items)
 
 
+def test_what_was_written_without_an_answer_is_new_counted_and_queued_at_once() -> None:
+    setting = Setting(faults={"create": [Answer.LOST]}, rules=LimitRules(recipient_per_minute=1))
+    [item, over] = setting.send(ordered(1), ordered(2))
+    assert isinstance(item, Taken)
+    assert not item.replayed
+    assert [*setting.outbox.entries] == [item.message.smsid]
+    assert isinstance(over, RecipientLimitError)
+
+
+def test_a_repetition_whose_first_try_had_no_answer_is_still_a_repetition() -> None:
+    setting = Setting()
+    setting.send(ordered(1))
+    setting.clock.advance(timedelta(seconds=1))
+    setting.faults["create"] = [Answer.NOT_APPLIED]
+    [item] = setting.send(ordered(1))
+    assert isinstance(item, Taken)
+    assert item.replayed
+
+
 def test_a_store_that_does_not_answer_refuses_the_message_and_nothing_is_sent() -> None:
     setting = Setting(faults={"create": [Answer.NOT_APPLIED] * 2})
     [lost, taken] = setting.send(ordered(1), ordered(2), key=None)

@@ -133,6 +133,22 @@ def test_a_queue_that_does_not_answer_leaves_it_to_the_next_round(setting: _Sett
     assert setting.system.sweep() == Counter({SweepAction.REQUEUED: 1})
 
 
+def test_what_is_overdue_otherwise_does_not_wait_for_a_queue_that_does_not_answer(setting: _Setting) -> None:
+    setting.ended(OutcomeKind.NOT_SENT, queue=True)
+    setting.clock.advance(14 * MINUTE)
+    setting.messages.create(a_message("sms2", at=setting.clock.now()))
+    setting.clock.advance(3 * MINUTE)
+    broken = assembled(messages=setting.messages, outbox=down(InMemoryOutbox), clock=setting.clock)
+
+    with pytest.raises(StoreUnavailableError):
+        broken.sweep()
+
+    lost = setting.messages.get("sms2")
+    assert lost is not None
+    assert lost.silences
+    assert setting.system.sweep() == Counter({SweepAction.REQUEUED: 1})
+
+
 def test_what_waited_in_the_queue_too_long_is_expired_and_never_sent(setting: _Setting) -> None:
     setting.ended(OutcomeKind.NOT_SENT, queue=True)
     assert setting.after(DEADLINES.submission_after_request) == Counter({SweepAction.CLOSED: 1})

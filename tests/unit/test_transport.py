@@ -227,6 +227,23 @@ def test_a_live_connection_is_used_again_within_a_second_only(server: ScriptedSe
     connection.close()
 
 
+def test_a_connection_that_is_opened_ahead_stays_usable_for_half_a_second(server: ScriptedServer) -> None:
+    now = 0.0
+    connection = connection_to(server.port, monotonic=lambda: now)
+    connection.open()
+    now = 0.5
+    connection.open()
+    now = 1.0
+    assert post(connection).body == b"200"
+    assert server.connections == 1
+    now = 1.6
+    connection.open()
+    now = 1.9  # it would have been too old from 2.0 on
+    assert post(connection).body == b"200"
+    assert server.connections == 2
+    connection.close()
+
+
 def test_a_connection_that_the_other_side_closed_is_not_used_again(server: ScriptedServer) -> None:
     server.then_close = True
     connection = connection_to(server.port, idle_limit_s=60)

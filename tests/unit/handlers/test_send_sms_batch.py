@@ -90,12 +90,23 @@ def test_another_batch_with_the_same_key_is_refused(stack: Deployment) -> None:
     assert (answer.status, answer.code) == (422, "idempotency_key_reused")
 
 
-def test_a_message_over_a_limit_is_refused_by_that_limits_name() -> None:
-    with deployed(RecipientLimitPerMinute="1") as limited:
+@pytest.mark.parametrize(
+    ("parameter", "field", "code", "metric"),
+    [
+        ("RecipientLimitPerMinute", "to", "recipient_limit", "RecipientLimitReached"),
+        ("DailyLimit", "", "daily_limit", "DailyLimitReached"),
+    ],
+)
+def test_a_message_over_a_limit_is_refused_by_that_limits_name_and_counted(
+    parameter: str, field: str, code: str, metric: str
+) -> None:
+    with deployed(**{parameter: "1"}) as limited:
         items = send(limited, [GOOD, GOOD]).json["items"]
+        metrics = [name for name, _ in limited.metrics()]
 
     assert items[0]["state"] == "queued"
-    assert [(problem["field"], problem["code"]) for problem in items[1]["errors"]] == [("to", "recipient_limit")]
+    assert [(problem["field"], problem["code"]) for problem in items[1]["errors"]] == [(field, code)]
+    assert metrics.count(metric) == 1
 
 
 def test_a_batch_of_more_than_a_megabyte_is_too_large(stack: Deployment) -> None:

@@ -90,6 +90,7 @@ class MediaSmsSettings(StateSettings):
     mediasms_requests_per_s: int
     mediasms_jitter_milliseconds: int
     in_flight_limit: int
+    bulk_in_flight_limit: int
     mediasms_lockout_policy: Literal["lockout_safe", "full_rate"]
     mediasms_method: Literal["POST", "GET"]
     mediasms_wire_variant: Literal["jis", "ms932", "as_is"]
@@ -129,7 +130,6 @@ class SendQueuedSmsSettings(SenderSettings):
 
     put_back_delay_s: int
     queue_threads: int
-    bulk_in_flight_limit: int
 
 
 class MediaSmsDeliveryWebhookSettings(StateSettings):

@@ -23,13 +23,17 @@ _STREAK_CEILING: Final = 5
 _BAIDU_REQUESTS_PER_S: Final = 50
 
 
-def mediasms_limits(*, requests_per_s: int, jitter: timedelta, in_flight: int, policy: LockoutPolicy) -> GateLimits:
+def mediasms_limits(
+    *, requests_per_s: int, jitter: timedelta, in_flight: int, policy: LockoutPolicy, bulk_in_flight: int | None = None
+) -> GateLimits:
     """80 a second, and ten 401s in a row block the address (document, section 2). `full_rate` lets any number of
-    requests be in flight, so that more than ten 401s may be under way when the circuit opens."""
+    requests be in flight, so that more than ten 401s may be under way when the circuit opens. Messages of a batch take
+    no place while `bulk_in_flight` are taken: idle containers keep one less at most, or none would ever be sent."""
     return GateLimits(
         requests_per_s=requests_per_s,
         jitter=jitter,
         in_flight=in_flight if policy == "lockout_safe" else None,
+        kept_idle=None if bulk_in_flight is None else min(in_flight // 2, bulk_in_flight - 1),
     )
 
 

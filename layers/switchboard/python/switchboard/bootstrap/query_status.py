@@ -21,6 +21,8 @@ from switchboard.usecases.query_status import QueryStatus, WatchedLane
 
 # Every kind of order whose silence the sweep decides (storage/messages.py and its like).
 _KINDS: Final = ("sms", "verification", "call", "recording")
+# The longest part, a query for each kind, may outlast it by 12 s; API Gateway answers in our place after 29 s.
+_TIME_BUDGET: Final = timedelta(seconds=15)
 
 
 @cache
@@ -54,6 +56,7 @@ def query_status(settings: StatusSettings) -> QueryStatus:
         obligations=DynamoDbObligationReader(client=dynamodb, table=settings.state_table, kinds=_KINDS),
         queues={name: SqsQueueReader(client=aws.sqs, queue_url=url) for name, url in queues.items()},
         clock=CLOCK,
+        time_budget=_TIME_BUDGET,
     )
 
 

@@ -92,6 +92,7 @@ def mediasms_gates(settings: MediaSmsSettings, account: CachedSecret, *, seats: 
             requests_per_s=settings.mediasms_requests_per_s,
             jitter=timedelta(milliseconds=settings.mediasms_jitter_milliseconds),
             in_flight=settings.in_flight_limit,
+            bulk_in_flight=settings.bulk_in_flight_limit,
             policy=settings.mediasms_lockout_policy,
         ),
         account=account,

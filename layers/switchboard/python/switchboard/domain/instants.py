@@ -24,7 +24,8 @@ def parse_instant(text: str, *, field: str) -> datetime:
     try:
         if len(text) > _LONGEST or not text.isascii():
             raise ValueError
-        instant = datetime.fromisoformat(text)
+        # RFC 3339, section 5.6: both letters may be small ones.
+        instant = datetime.fromisoformat(text.upper())
         if instant.tzinfo is None or "T" not in text.upper():
             raise ValueError
         return instant.astimezone(UTC)

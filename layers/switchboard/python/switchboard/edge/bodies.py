@@ -34,6 +34,8 @@ def parse_idempotency_key(request: InboundRequest) -> str | None:
     key = request.headers.get("idempotency-key")
     if key is None:
         return None
+    if "idempotency-key" in request.ambiguous:
+        raise InvalidRequestError(FieldProblem("Idempotency-Key", "may be given once", "duplicate_header"))
     if not 1 <= len(key) <= 64 or any(not "!" <= character <= "~" for character in key):
         raise InvalidRequestError(FieldProblem("Idempotency-Key", "must be 1 to 64 visible ASCII characters"))
     return key

@@ -45,8 +45,7 @@ def http_endpoint(endpoint: Endpoint) -> Handler:
             reply = reply_to(error)
             logger.info("refused", status=int(reply.status), extra=told(error))
             metrics.add_metric(name="RequestsRefused", unit=MetricUnit.Count, value=1)
-            if limit := _LIMIT_METRICS.get(type(_cause(error))):
-                metrics.add_metric(name=limit, unit=MetricUnit.Count, value=1)
+            count_limit(error)
         except Exception as error:  # noqa: BLE001 - the edge: whatever it is, the caller gets an answer
             reply = problem_reply(UNEXPECTED, headers={}, named={}, detail="It has been logged.")
             report_unexpected(error)
@@ -57,6 +56,12 @@ def http_endpoint(endpoint: Endpoint) -> Handler:
         return reply.to_event()
 
     return handler
+
+
+def count_limit(error: SwitchboardError) -> None:
+    """An abuse limit that was reached has a metric of its own, also where only a part of the request was refused."""
+    if limit := _LIMIT_METRICS.get(type(_cause(error))):
+        metrics.add_metric(name=limit, unit=MetricUnit.Count, value=1)
 
 
 def told(error: SwitchboardError) -> dict[str, str]:

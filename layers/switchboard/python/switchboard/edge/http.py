@@ -6,7 +6,7 @@ import base64
 import binascii
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
@@ -24,7 +24,8 @@ class ClientUnknownError(SwitchboardError):
 
 @dataclass(frozen=True, slots=True)
 class InboundRequest:
-    """One HTTP request. Header names are lower-case; a parameter given twice has two values."""
+    """One HTTP request. Header names are lower-case; a parameter given twice has two values. Of a header given twice
+    the last counts; those in `ambiguous` came with different values."""
 
     method: str
     route: str
@@ -33,6 +34,7 @@ class InboundRequest:
     headers: Mapping[str, str]
     body: bytes = field(repr=False)
     api_key_id: str | None = None
+    ambiguous: frozenset[str] = frozenset()
 
     @classmethod
     def from_event(cls, event: Mapping[str, Any]) -> InboundRequest:
@@ -50,6 +52,7 @@ class InboundRequest:
             headers=headers,
             body=_body_bytes(event),
             api_key_id=identity.get("apiKeyId") or _hashed_key(headers.get("x-api-key")),
+            ambiguous=_ambiguous(event.get("multiValueHeaders")),
         )
 
     @property
@@ -104,6 +107,14 @@ class Reply:
 def _texts(members: Mapping[str, str | None] | None) -> dict[str, str]:
     """What is there of a mapping that may be null, and whose values may be."""
     return {name: value for name, value in (members or {}).items() if value is not None}
+
+
+def _ambiguous(headers: Mapping[str, Sequence[str] | None] | None) -> frozenset[str]:
+    """The headers with different values, whichever way each of them spells the name."""
+    values: dict[str, set[str]] = {}
+    for name, given in (headers or {}).items():
+        values.setdefault(name.lower(), set()).update(given or ())
+    return frozenset(name for name, given in values.items() if len(given) > 1)
 
 
 def _body_bytes(event: Mapping[str, Any]) -> bytes:

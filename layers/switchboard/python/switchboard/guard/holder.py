@@ -218,7 +218,7 @@ class LaneHolder:
             for number in range(slots.count)
         )
         self._held.update(seats)
-        self._crowded = self._limits.in_flight is not None and len(lane.permits) > self._limits.in_flight // 2
+        self._crowded = self._limits.is_crowded(len(lane.permits))
         return self._block.popleft()
 
     def _timed_move(self, slots: SlotRequest, rule: CircuitRule, permit: Permit | None) -> LaneMove:

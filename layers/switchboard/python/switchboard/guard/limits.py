@@ -26,7 +26,8 @@ class GateLimits:
     (`full_rate`): any number, and so may the 401s be that are under way when the circuit opens.
     A worker holds its place for `lease` after each reservation, which outlasts a request: 5 s of waiting for the slot
     and 10 s for the provider at most, and a margin for writing down the answer and for clocks that disagree.
-    Idle workers keep up to half of the places; whoever takes one beyond that gives it back, for one write more.
+    Idle workers keep up to `kept_idle` places, or half of them; whoever takes one beyond that gives it back, for one
+    write more. Where some leave places to others (`PacedGates.narrowed`), it has to be less than what they may take.
 
     `block` slots at most are reserved by one write, for a batch. A clock that is off by more than `clock_tolerance`
     gets no slot, and a cursor further ahead than `believable` is taken for what such a clock once left behind.
@@ -37,6 +38,7 @@ class GateLimits:
     streak_limit: int = 3
     streak_ceiling: int = 8
     in_flight: int | None = 7
+    kept_idle: int | None = None
     lease: timedelta = timedelta(seconds=30)
     block: int = 10
     slowing_pct: int = 120
@@ -44,6 +46,12 @@ class GateLimits:
     recovery: timedelta = timedelta(seconds=30)
     clock_tolerance: timedelta = timedelta(seconds=2)
     believable: timedelta = timedelta(seconds=60)
+
+    def is_crowded(self, taken: int) -> bool:
+        """So many places are taken that whoever is idle gives its own back."""
+        if self.in_flight is None:
+            return False
+        return taken > (self.in_flight // 2 if self.kept_idle is None else self.kept_idle)
 
     @property
     def step_us(self) -> int:

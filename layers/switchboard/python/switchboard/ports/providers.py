@@ -30,7 +30,7 @@ class Submitter(Protocol[S_contra]):
         ...
 
     def open(self) -> None:
-        """Has a usable connection ready. Raises NotSentError."""
+        """Has a connection ready that can be used for another half second at least. Raises NotSentError."""
         ...
 
     def submit(self, submission: S_contra) -> Receipt:

@@ -174,9 +174,13 @@ class Connection:
         self._socket: socket.socket | None = None
         self._idle_since = 0.0
 
-    def open(self, *, operation: str = "open") -> None:
-        """Have a usable connection: a live one that was idle only shortly, or else a new one. Raises NotSentError."""
-        if self._socket and self._is_young() and _is_quiet(self._socket):
+    def open(self) -> None:
+        """Have a connection that can be used for another half of `idle_limit_s`: a live one that was idle only shortly,
+        or else a new one. Raises NotSentError."""
+        self._connect(idle_s=self._idle_limit_s / 2, operation="open")
+
+    def _connect(self, *, idle_s: float, operation: str) -> None:
+        if self._socket and self._monotonic() - self._idle_since <= idle_s and _is_quiet(self._socket):
             return
         self.close()
         link = self._new_link()
@@ -208,7 +212,7 @@ class Connection:
         request that could not be written safely, NotSentError while nothing has left, else OutcomeUnknownError.
         """
         _check_request(method, target, headers)
-        self.open(operation=operation)
+        self._connect(idle_s=self._idle_limit_s, operation=operation)
         assert self._link
         assert self._socket
         wire = _Wire(self._socket, self._seconds_left(self._monotonic() + self._deadline_s))
@@ -253,7 +257,7 @@ class Connection:
         reads does something else between two pieces. Raises as `exchange` does; the connection is closed on leaving.
         """
         _check_request(method, target, headers)
-        self.open(operation=operation)
+        self._connect(idle_s=self._idle_limit_s, operation=operation)
         assert self._link
         assert self._socket
         allowed_s = self._deadline_s if deadline_s is None else deadline_s
@@ -294,9 +298,6 @@ class Connection:
         live, self._socket, self._link = self._socket, None, None
         if live:
             live.close()
-
-    def _is_young(self) -> bool:
-        return self._monotonic() - self._idle_since <= self._idle_limit_s
 
     def _new_link(self) -> urllib3.connection.HTTPConnection:
         host, port, timeout = self.origin.host, self.origin.port, self._connect_timeout_s

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
+from threading import RLock
 from typing import TYPE_CHECKING, Any, cast
 
 import boto3
@@ -25,6 +26,8 @@ _CONNECT_TIMEOUT_S = 1.0
 _USUAL_TIMEOUT_S = 2.0
 _USUAL_TRIES = 2
 _FILE_TIMEOUT_S = 15.0
+# A client may be shared by threads, and a session may not; a cache alone lets each of them make one of its own.
+_one_at_a_time = RLock()
 
 
 @cache
@@ -32,8 +35,13 @@ def _session() -> boto3.Session:
     return boto3.Session()
 
 
-@cache
 def _client(service: str, *, timeout_s: float = _USUAL_TIMEOUT_S, tries: int = _USUAL_TRIES) -> Any:
+    with _one_at_a_time:
+        return _made(service, timeout_s, tries)
+
+
+@cache
+def _made(service: str, timeout_s: float, tries: int) -> Any:
     config = Config(
         connect_timeout=_CONNECT_TIMEOUT_S,
         read_timeout=timeout_s,

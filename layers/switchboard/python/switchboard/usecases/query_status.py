@@ -57,7 +57,8 @@ class Status:
 
 
 class QueryStatus:
-    """Asks each part by itself, once: one that does not answer takes nothing else with it.
+    """Asks each part by itself, once: one that does not answer takes nothing else with it. No part is begun after
+    `time_budget`, so that there is an answer also where each takes its whole time-out.
 
     `quotas` by provider, `queues` by the name they are shown under.
     """
@@ -71,6 +72,7 @@ class QueryStatus:
         obligations: ObligationReader,
         queues: Mapping[str, QueueReader],
         clock: Clock,
+        time_budget: timedelta,
     ) -> None:
         self._lanes = lanes
         self._lane_reader = lane_reader
@@ -78,23 +80,34 @@ class QueryStatus:
         self._obligations = obligations
         self._queues = queues
         self._clock = clock
+        self._time_budget = time_budget
 
     def __call__(self) -> Status:
         """Raises nothing for a store that does not answer."""
         now = self._clock.now()
         missing: list[str] = []
+
+        def ask(name: str, part: Callable[[], T]) -> T | None:
+            """The part, or None and its name among the missing."""
+            try:
+                if self._clock.now() <= now + self._time_budget:
+                    return part()
+            except StoreUnavailableError:
+                pass
+            missing.append(name)
+            return None
+
         return Status(
             at=now,
             providers={
-                watched.provider: _ask(f"providers.{watched.provider}", missing, partial(self._provider, watched, now))
+                watched.provider: ask(f"providers.{watched.provider}", partial(self._provider, watched, now))
                 for watched in self._lanes
             },
             month_quotas={
-                name: _ask(f"month_quotas.{name}", missing, partial(quota.usage, now))
-                for name, quota in self._quotas.items()
+                name: ask(f"month_quotas.{name}", partial(quota.usage, now)) for name, quota in self._quotas.items()
             },
-            oldest_obligation=_ask("oldest_obligation", missing, self._obligations.oldest_obligation),
-            queues={name: _ask(f"queues.{name}", missing, queue.depth) for name, queue in self._queues.items()},
+            oldest_obligation=ask("oldest_obligation", self._obligations.oldest_obligation),
+            queues={name: ask(f"queues.{name}", queue.depth) for name, queue in self._queues.items()},
             unavailable=missing,
         )
 
@@ -115,12 +128,3 @@ class QueryStatus:
 def _open_because(lane: LaneState, *, streak_limit: int) -> str | None:
     """Open from the limit on, as for the gate: that other credentials get one try then does not close it."""
     return lane.blocked_by or ("authentication" if lane.streak >= streak_limit else None)
-
-
-def _ask(name: str, missing: list[str], part: Callable[[], T]) -> T | None:
-    """The part, or None and its name among the `missing`."""
-    try:
-        return part()
-    except StoreUnavailableError:
-        missing.append(name)
-        return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from switchboard.domain.errors import AddressBlockedError, AuthenticationFailedError, QuotaExceededError
 from switchboard.domain.messages import Message
@@ -15,7 +15,7 @@ from switchboard.usecases.insistence import insist
 from switchboard.usecases.submission import Submission
 
 # Below SQS's own limit of 900 s, and below the time after which the sweep puts a silent message into the queue again.
-_LONGEST_DELAY_S = 600
+LONGEST_DELAY_S: Final = 600
 
 
 class QueuedOutcome(StrEnum):
@@ -75,4 +75,4 @@ class SendQueuedSms:
 
     def _delay_s(self, message: Message) -> int:
         """Longer after each attempt: what failed often will not succeed at once, and each attempt is a fact to keep."""
-        return min(_LONGEST_DELAY_S, self._put_back_delay_s * len(message.claims))
+        return min(LONGEST_DELAY_S, self._put_back_delay_s * len(message.claims))

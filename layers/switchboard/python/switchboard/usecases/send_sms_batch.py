@@ -13,12 +13,13 @@ from switchboard.domain.errors import (
     StoreUnavailableError,
     SwitchboardError,
 )
+from switchboard.domain.instants import to_rfc3339
 from switchboard.domain.messages import Message, SmsStanding, SmsState
 from switchboard.domain.orders import Deadlines
 from switchboard.ports.abuse import AbuseLimits
 from switchboard.ports.clock import ClaimIds, Clock
 from switchboard.ports.messages import MessageStore
-from switchboard.ports.orders import Outbox
+from switchboard.ports.orders import ClaimAnswer, Outbox
 from switchboard.usecases.insistence import insist
 from switchboard.usecases.send_sms import SendSmsCommand, fingerprint_of, message_of, too_late
 from switchboard.usecases.submit_once import derived_id, fingerprint
@@ -117,11 +118,20 @@ class SendSmsBatch:
             if earlier is None:
                 raise
             return self._replay(earlier, message)
-        answer = insist(lambda: self._messages.create(message))
+        answer = self._create(message)
         if answer.granted:
             return self._taken(message, replayed=False)
         self._give_back(message)
         return self._replay(answer.order, message)
+
+    def _create(self, message: Message) -> ClaimAnswer[Message]:
+        """Granted also where the first try was carried out and its answer lost: without a claim, the message is known
+        by its time."""
+        try:
+            return self._messages.create(message)
+        except StoreUnavailableError:
+            answer = self._messages.create(message)
+        return replace(answer, granted=answer.granted or _is(answer.order, message))
 
     def _admit(self, message: Message) -> None:
         self._limits.admit(recipient=message.recipient, client=message.client, at=message.created_at)
@@ -154,6 +164,13 @@ class SendSmsBatch:
         if command.idempotency_key is not None:
             return derived_id(client=command.client, key=f"{command.idempotency_key}\0{place}")
         return self._new_id()
+
+
+def _is(stored: Message | None, asked: Message) -> bool:
+    """Whether it is the very one: asked for in the same words at the same millisecond."""
+    if stored is None or stored.fingerprint != asked.fingerprint:
+        return False
+    return to_rfc3339(stored.created_at) == to_rfc3339(asked.created_at)
 
 
 def _asked(command: SendSmsCommand) -> list[str | None]:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Generic
 
+from switchboard.domain.errors import StoreUnavailableError
 from switchboard.domain.orders import Standing, SubmissionState
 from switchboard.ports.clock import Clock
 from switchboard.ports.orders import OrderStore, Outbox, R
@@ -24,6 +25,14 @@ class SweepAction(StrEnum):
     REPORT_RELEASED = "report_released"
     REPORT_QUARANTINED = "report_quarantined"
     """It was held, and can no longer be read."""
+
+
+class _QueueDownError(Exception):
+    """The queue took nothing. Leaves this file as what it was caused by."""
+
+    def __init__(self, cause: StoreUnavailableError) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
 
 
 class SettleOverdue(Generic[R]):
@@ -47,11 +56,28 @@ class SettleOverdue(Generic[R]):
         self._outbox = outbox
 
     def __call__(self, *, limit: int) -> Counter[SweepAction]:
-        """One round. Raises StoreUnavailableError: what was done stays done, the rest waits for the next round."""
+        """One round. Raises StoreUnavailableError: what was done stays done, the rest waits for the next round.
+
+        Where the queue takes nothing, what belongs there is left until then, and everything else goes on.
+        """
         done: Counter[SweepAction] = Counter()
+        queue_down: StoreUnavailableError | None = None
         for order in self._orders.overdue(now=self._clock.now(), limit=limit):
-            done[self._settle(order, now=self._clock.now())] += 1
+            now = self._clock.now()
+            if queue_down is not None and self._waits_in_vain(order, now=now):
+                continue
+            try:
+                done[self._settle(order, now=now)] += 1
+            except _QueueDownError as error:
+                queue_down = error.cause
+        if queue_down is not None:
+            raise queue_down
         return done
+
+    def _waits_in_vain(self, order: R, *, now: datetime) -> bool:
+        """It is the queue's, and has not been heard of for so long that its entry may be lost."""
+        due = self._next_due(order)
+        return due is not None and due <= now and self._standing_of(order, now).state == SubmissionState.QUEUED
 
     def _settle(self, order: R, *, now: datetime) -> SweepAction:
         """What is due is decided by the facts as they are now: the index that led here may be behind them."""
@@ -62,7 +88,7 @@ class SettleOverdue(Generic[R]):
             return SweepAction.CLOSED
         overdue = due is not None and due <= now
         if overdue and standing.state == SubmissionState.QUEUED and self._outbox is not None:
-            self._outbox.put(order)
+            self._put(order, self._outbox)
             insist(lambda: self._orders.postpone(order, until=now + self._look_again_after))
             return SweepAction.REQUEUED
         if overdue and order.submission_open:
@@ -71,3 +97,9 @@ class SettleOverdue(Generic[R]):
         again = due if due is not None and not overdue else now + self._look_again_after
         insist(lambda: self._orders.postpone(order, until=again))
         return SweepAction.POSTPONED
+
+    def _put(self, order: R, outbox: Outbox[R]) -> None:
+        try:
+            outbox.put(order)
+        except StoreUnavailableError as error:
+            raise _QueueDownError(error) from error

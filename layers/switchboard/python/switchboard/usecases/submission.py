@@ -28,6 +28,8 @@ from switchboard.usecases.insistence import insist
 S = TypeVar("S")
 
 _LOOK_AGAIN_AFTER = timedelta(milliseconds=100)
+# Time enough to connect, and less than a connection stays usable.
+_CONNECTED_AHEAD = timedelta(milliseconds=400)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +121,10 @@ class Submission(Generic[R, S]):
                 # Somebody's request will end soon, and nobody can say when: this is looked at again, not waited for.
                 self._clock.sleep_until(min(latest, self._clock.now() + _LOOK_AGAIN_AFTER))
                 continue
+            if slot - _CONNECTED_AHEAD > self._clock.now():
+                # By the time of a slot that is far away, the connection is too old as well.
+                self._clock.sleep_until(slot - _CONNECTED_AHEAD)
+                self._provider.open()
             self._clock.sleep_until(slot)
             if not self._gate.is_stale(slot) and self._clock.now() <= latest:
                 return

@@ -20,6 +20,8 @@ _AUTHCODE: Final = re.compile(rf"[0-9]{{1,{MAX_AUTHCODE_DIGITS}}}")
 _CALL_IN_MODES: Final = {"2": VerificationMode.SMS_AND_CALL_IN, "4": VerificationMode.CALL_IN}
 _WITH_COUNTRY_CODE: Final = re.compile(r"[1-9][0-9]{10,14}")
 _IVR: Final = "an IVR callback"
+# What a gateway makes of a query's bytes that are no UTF-8: 送信済 in Shift_JIS is no status that nobody lists.
+_LOST: Final = "\ufffd"
 _FULL_WIDTH: Final = str.maketrans("０１２３４５６７８９", "0123456789")
 
 
@@ -35,6 +37,8 @@ def parse_delivery_report(params: Mapping[str, str]) -> DeliveryReport:
     status = _value(params, "status", of="a delivery report")
     if not status or len(status) > MAX_STATUS_LENGTH or not "".join(status.split()).isprintable():
         raise WebhookUnreadableError("a delivery report's status is missing, too long or unprintable")
+    if _LOST in status:
+        raise WebhookUnreadableError("a delivery report's status came in another encoding than UTF-8")
     recipient = _recipient(_value(params, "mobilenumber", of="a delivery report"))
     return DeliveryReport(smsid=smsid, status=status_code_of(status), recipient=recipient)
 
