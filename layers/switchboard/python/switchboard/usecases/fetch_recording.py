@@ -42,11 +42,11 @@ from switchboard.ports.gate import SendGate
 from switchboard.ports.quotas import MonthQuota
 from switchboard.ports.recordings import JobStore, RecordingFiles, RecordingQueue, RecordingStore
 from switchboard.usecases.insistence import insist
+from switchboard.usecases.slots import wait_for_slot
 
 LONGEST_DELAY_S: Final = 900
 """SQS' own limit for one entry. Whoever waits longer waits in the table, for the sweep."""
 
-_LOOK_AGAIN_AFTER: Final = timedelta(milliseconds=100)
 # The sweep puts an entry into the queue again that should have come by then. A queue loses nothing, and may be long:
 # where each look waits for a provider that cannot be reached, a thousand entries take minutes to come round, and every
 # one that the sweep adds while the first is still on its way makes it longer.
@@ -232,26 +232,14 @@ class FetchRecording:
 
     def _admit(self, recording: Recording, channel: Channel) -> FetchEnd | None:
         """Waits for a slot and counts the request; None where it may be made now. An end where it never may."""
-        latest = self._clock.now() + self._pace.wait_budget
-        counted = False
-        while self._clock.now() < latest:
-            # Whoever waited for a place may find the connection too old, and connecting must not come after the slot.
-            self._source.open()
-            try:
-                slot = self._gate.reserve(latest=latest)
-            except NoSlotError as full:
-                if not full.crowded:
-                    raise
-                self._clock.sleep_until(min(latest, self._clock.now() + _LOOK_AGAIN_AFTER))
-                continue
-            if not counted:
-                if not self._count(recording, channel):
-                    return FetchEnd.MONTH_SPENT
-                counted = True
-            self._clock.sleep_until(slot)
-            if not self._gate.is_stale(slot):
-                return None
-        raise NoSlotError("the time for this request has passed")
+        admitted = wait_for_slot(
+            self._gate,
+            self._clock,
+            connect=self._source.open,
+            latest=self._clock.now() + self._pace.wait_budget,
+            still_wanted=lambda: self._count(recording, channel),
+        )
+        return None if admitted else FetchEnd.MONTH_SPENT
 
     def _count(self, recording: Recording, channel: Channel) -> bool:
         """Counts one request in the month. False where the month will not do and the policy has another file to

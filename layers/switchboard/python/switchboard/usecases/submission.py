@@ -24,12 +24,9 @@ from switchboard.ports.gate import SendGate
 from switchboard.ports.orders import OrderStore, R
 from switchboard.ports.providers import Submitter
 from switchboard.usecases.insistence import insist
+from switchboard.usecases.slots import wait_for_slot
 
 S = TypeVar("S")
-
-_LOOK_AGAIN_AFTER = timedelta(milliseconds=100)
-# Time enough to connect, and less than a connection stays usable.
-_CONNECTED_AHEAD = timedelta(milliseconds=400)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,27 +105,8 @@ class Submission(Generic[R, S]):
         return self._submit(order)
 
     def _wait_for_slot(self, order: R, claim: Claim) -> None:
-        """Nothing has been written to the provider while this runs, so that whatever it raises means not sent."""
         latest = min(self._clock.now() + self._wait_budget, claim.at + self._claim_lifetime, order.submit_before)
-        while self._clock.now() < latest:
-            # Whoever waited for a place may find the connection too old, and connecting must not come after the slot.
-            self._provider.open()
-            try:
-                slot = self._gate.reserve(latest=latest)
-            except NoSlotError as full:
-                if not full.crowded:
-                    raise
-                # Somebody's request will end soon, and nobody can say when: this is looked at again, not waited for.
-                self._clock.sleep_until(min(latest, self._clock.now() + _LOOK_AGAIN_AFTER))
-                continue
-            if slot - _CONNECTED_AHEAD > self._clock.now():
-                # By the time of a slot that is far away, the connection is too old as well.
-                self._clock.sleep_until(slot - _CONNECTED_AHEAD)
-                self._provider.open()
-            self._clock.sleep_until(slot)
-            if not self._gate.is_stale(slot) and self._clock.now() <= latest:
-                return
-        raise NoSlotError("the time for this submission has passed")
+        wait_for_slot(self._gate, self._clock, connect=self._provider.open, latest=latest)
 
     def _submit(self, order: R) -> tuple[Outcome, SwitchboardError | None]:
         error: ProviderError | None = None
