@@ -43,15 +43,17 @@ def main(count: int) -> None:
         if made >= _CHANNELS * count and calls <= set(_stored(endpoints)):
             break
         time.sleep(_LOOK_EVERY_S)
-    items = seen["items"][before:]
-    times = sorted(each["at_s"] for each in items)
+    # What was announced before, and there is no recording of, is still being asked for: it takes its part of the pace.
+    everything = seen["items"][before:]
+    items = [each for each in everything if each["call_id"] in calls]
+    times = sorted(each["at_s"] for each in everything)
     most = max(sum(at <= other < at + 1 for other in times[index : index + 100]) for index, at in enumerate(times))
     each_once = {(each["call_id"], each["channel"]) for each in items if each["status"] == 200}
     print(f"{made / (times[-1] - times[0]):.2f} requests a second, {most} at most in any, {seen['statuses']}")
     assert len(each_once) == len(items) == _CHANNELS * count
     assert most <= _LIMIT
     assert _asked(f"{biztel}/usage")["violations"] == refused
-    assert _counted(endpoints) - counted == made
+    assert _counted(endpoints) - counted == len(everything)
 
 
 def _counted(endpoints: Endpoints) -> int:
