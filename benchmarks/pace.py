@@ -73,6 +73,7 @@ def _profiles() -> Iterator[Profile]:
     for latency_s, skew_s, jitter_ms in (
         (_WARM, 0.01, 18),
         (_WARM, 0.01, 26),
+        (_WARM, 0.001, 12),
         (_WARM, 0.001, 19),
         (_WIDE, 0.01, 80),
     ):
