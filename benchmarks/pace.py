@@ -13,7 +13,7 @@ from typing import Final
 from rich.console import Console
 from rich.table import Table
 
-from switchboard.guard.gate import GateLimits
+from switchboard.guard.provider.rate_limiter import GateLimits
 from tests.harness.pacing import RATE, Pace, Profile
 
 # Ten virtual minutes a line in all. PACE_SECONDS=600 makes it ten minutes a seed, and half an hour.

@@ -20,12 +20,12 @@ from rich.table import Table
 
 from sandbox.simulators.mediasms.config import SimulatorConfig
 from sandbox.simulators.mediasms.simulator import MediaSmsSimulator
-from switchboard.bootstrap.gates import biztel_limits, mediasms_limits
+from switchboard.bootstrap.components.provider_guards import biztel_limits, mediasms_limits
 from switchboard.clock import SystemClock
 from switchboard.domain.errors import NoSlotError, ProviderError, RateLimitedError
-from switchboard.domain.messages import SmsContent, SmsSubmission
-from switchboard.guard.gate import GateLimits, PacedGates
-from switchboard.ports.gate import SendGate
+from switchboard.domain.sms.messages import SmsContent, SmsSubmission
+from switchboard.guard.provider.rate_limiter import GateLimits, PacedGates
+from switchboard.ports.provider_limits import SendGate
 from switchboard.providers.mediasms.client import Credentials, MediaSmsClient
 from switchboard.providers.transport import Connection
 from tests.fakes import InMemoryLaneStore

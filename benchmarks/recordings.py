@@ -20,10 +20,10 @@ from urllib.parse import urlsplit
 import urllib3
 
 from benchmarks.rows import Row
-from switchboard.domain.recordings import Channel
-from switchboard.guard.gate import GateLimits, PacedGate
+from switchboard.domain.recording.facts import Channel
+from switchboard.guard.provider.rate_limiter import GateLimits, PacedGate
 from switchboard.providers.biztel.client import ApiToken, BiztelClient
-from switchboard.storage.recording_files import PART_BYTES, S3RecordingFiles
+from switchboard.storage.recording.files import PART_BYTES, S3RecordingFiles
 from tests.fakes import FixedClock, InMemoryLaneStore
 
 MIB: Final = 2**20

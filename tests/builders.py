@@ -5,17 +5,16 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from switchboard.domain.calls import CallContent
-from switchboard.domain.delivery import DeliveryReport
-from switchboard.domain.messages import Message, SmsContent, TextMeasure
 from switchboard.domain.orders import Claim, Deadlines, Outcome, OutcomeKind
 from switchboard.domain.phone_numbers import PhoneNumber
-from switchboard.domain.verification_requests import ComposedVerification
-from switchboard.domain.verifications import IvrNotice, Verification, VerificationLines, VerificationMode
-from switchboard.domain.voice_calls import PreparedCall, VoiceCall, submit_before
-from switchboard.usecases.place_call import PlaceCallCommand
-from switchboard.usecases.send_sms import SendSmsCommand
-from switchboard.usecases.start_verification import StartVerificationCommand
+from switchboard.domain.sms.delivery import DeliveryReport
+from switchboard.domain.sms.messages import Message, SmsContent, TextMeasure
+from switchboard.domain.verification.requests import ComposedVerification
+from switchboard.domain.verification.verifications import IvrNotice, Verification, VerificationLines, VerificationMode
+from switchboard.domain.voice_calls import CallContent, PreparedCall, VoiceCall, submit_before
+from switchboard.usecases.sms.send import SendSmsCommand
+from switchboard.usecases.verification.start import StartVerificationCommand
+from switchboard.usecases.voice_call.place import PlaceCallCommand
 from tests.fakes import START
 
 CLIENT = "client1"

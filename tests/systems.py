@@ -5,24 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from switchboard.domain.messages import Message, SmsStanding, is_smsid, next_due, standing_of, submission_of
-from switchboard.ports.abuse import AbuseLimits
+from switchboard.domain.sms.messages import Message, SmsStanding, is_smsid, next_due, standing_of, submission_of
+from switchboard.ports.callbacks import CallbackVault
 from switchboard.ports.clock import ClaimIds, Clock
-from switchboard.ports.gate import SendGate
-from switchboard.ports.messages import MessageStore
-from switchboard.ports.orders import Outbox
+from switchboard.ports.orders import MessageStore, Outbox
+from switchboard.ports.provider_limits import SendGate
 from switchboard.ports.providers import SmsProvider
-from switchboard.ports.reports import CallbackVault
-from switchboard.providers.mediasms.codes import DELIVERY_STATUSES
-from switchboard.usecases.query_orders import QueryOrders
-from switchboard.usecases.record_delivery_report import RecordDeliveryReport
-from switchboard.usecases.send_queued_sms import SendQueuedSms
-from switchboard.usecases.send_sms import SendSms
-from switchboard.usecases.send_sms_batch import SendSmsBatch
-from switchboard.usecases.settle_overdue import SettleOverdue
-from switchboard.usecases.submission import Submission
-from switchboard.usecases.submit_once import SubmitOnce
-from switchboard.usecases.sweep_overdue import SweepOverdue
+from switchboard.ports.usage_limits import AbuseLimits
+from switchboard.providers.mediasms.response_codes import DELIVERY_STATUSES
+from switchboard.usecases.operations.reconcile_overdue import SettleOverdue
+from switchboard.usecases.operations.sweep import SweepOverdue
+from switchboard.usecases.query import QueryOrders
+from switchboard.usecases.sms.record_report import RecordDeliveryReport
+from switchboard.usecases.sms.send import SendSms
+from switchboard.usecases.sms.send_batch import SendSmsBatch
+from switchboard.usecases.sms.send_queued import SendQueuedSms
+from switchboard.usecases.submission.attempt import Submission
+from switchboard.usecases.submission.submit_once import SubmitOnce
 from tests.builders import DEADLINES
 from tests.fakes import (
     CountingIds,

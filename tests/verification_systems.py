@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import cast
 
-from switchboard.domain.messages import is_smsid
 from switchboard.domain.orders import Standing
-from switchboard.domain.verifications import (
+from switchboard.domain.sms.messages import is_smsid
+from switchboard.domain.verification.verifications import (
     Verification,
     VerificationState,
     VerificationSubmission,
@@ -17,22 +17,21 @@ from switchboard.domain.verifications import (
     starting_of,
     submission_of,
 )
-from switchboard.ports.abuse import AbuseLimits
+from switchboard.ports.callbacks import CallbackVault, ReportStore
 from switchboard.ports.clock import Clock
-from switchboard.ports.gate import SendGate
+from switchboard.ports.provider_limits import SendGate
 from switchboard.ports.providers import SmsProvider, Submitter
-from switchboard.ports.reports import CallbackVault, ReportStore
+from switchboard.ports.usage_limits import AbuseLimits
 from switchboard.ports.verifications import CallStore, CodeStore, VerificationStore
-from switchboard.usecases.check_verification import CheckVerification
-from switchboard.usecases.query_orders import QueryOrders
-from switchboard.usecases.record_delivery_notification import RecordDeliveryNotification
-from switchboard.usecases.record_delivery_report import RecordDeliveryReport
-from switchboard.usecases.record_ivr_notice import RecordIvrNotice
-from switchboard.usecases.settle_overdue import SettleOverdue
-from switchboard.usecases.start_verification import StartVerification
-from switchboard.usecases.submission import Submission
-from switchboard.usecases.submit_once import SubmitOnce
-from switchboard.usecases.sweep_overdue import SweepOverdue
+from switchboard.usecases.operations.reconcile_overdue import SettleOverdue
+from switchboard.usecases.operations.sweep import SweepOverdue
+from switchboard.usecases.query import QueryOrders
+from switchboard.usecases.sms.record_report import RecordDeliveryNotification, RecordDeliveryReport
+from switchboard.usecases.submission.attempt import Submission
+from switchboard.usecases.submission.submit_once import SubmitOnce
+from switchboard.usecases.verification.check import CheckVerification
+from switchboard.usecases.verification.record_ivr_call import RecordIvrNotice
+from switchboard.usecases.verification.start import StartVerification
 from tests.builders import DEADLINES, GRACE
 from tests.fakes import (
     CountingIds,

@@ -4,7 +4,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from switchboard.bootstrap.biztel_call_action_webhook import application
-from switchboard.edge.call_actions import accepted_reply, call_action_endpoint, refused_reply
+from switchboard.edge.call_action_replies import accepted_reply, call_action_endpoint, refused_reply
 from switchboard.edge.http import InboundRequest, Reply
 from switchboard.edge.observability import logger, metrics
 

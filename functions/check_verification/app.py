@@ -6,10 +6,10 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from switchboard.bootstrap.check_verification import application
+from switchboard.edge.api.verifications import parse_code, verification_json
 from switchboard.edge.endpoint import http_endpoint
 from switchboard.edge.http import InboundRequest, Reply
 from switchboard.edge.observability import logger, metrics
-from switchboard.edge.verification_api import parse_code, verification_json
 
 
 @logger.inject_lambda_context(clear_state=True)

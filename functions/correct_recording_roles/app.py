@@ -7,10 +7,10 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from switchboard.bootstrap.query_recordings import application
 from switchboard.domain.phone_numbers import canonical_tel
+from switchboard.edge.api.recordings import check_client, parse_roles, recording_json
 from switchboard.edge.endpoint import http_endpoint
 from switchboard.edge.http import InboundRequest, Reply
 from switchboard.edge.observability import logger, metrics
-from switchboard.edge.recordings_api import check_client, parse_roles, recording_json
 
 
 @logger.inject_lambda_context(clear_state=True)

@@ -9,7 +9,7 @@ from switchboard.bootstrap.fetch_recording import FetchApplication, application,
 from switchboard.edge.batch import batch_endpoint
 from switchboard.edge.observability import logger, metrics
 from switchboard.edge.recording_metrics import add_outcome
-from switchboard.usecases.keep_bulk_file import BulkOutcome
+from switchboard.usecases.recording.keep_bulk_file import BulkOutcome
 
 BULK_METRICS = {
     BulkOutcome.STORED: "BulkFilesStored",

@@ -5,8 +5,8 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from switchboard.bootstrap.place_call import application
 from switchboard.domain.voice_calls import CallState
-from switchboard.edge.bodies import parse_idempotency_key
-from switchboard.edge.call_api import parse_call_body, placed_reply
+from switchboard.edge.api.request_bodies import parse_idempotency_key
+from switchboard.edge.api.voice_calls import parse_call_body, placed_reply
 from switchboard.edge.endpoint import http_endpoint
 from switchboard.edge.http import InboundRequest, Reply
 from switchboard.edge.observability import logger, metrics

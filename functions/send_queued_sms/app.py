@@ -7,7 +7,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from switchboard.bootstrap.send_queued_sms import application, redelivery
 from switchboard.edge.batch import batch_endpoint
 from switchboard.edge.observability import count, logger, metrics
-from switchboard.usecases.send_queued_sms import QueuedOutcome
+from switchboard.usecases.sms.send_queued import QueuedOutcome
 
 METRICS = {
     QueuedOutcome.ACCEPTED: "SmsAccepted",

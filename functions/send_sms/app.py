@@ -6,13 +6,13 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from switchboard.bootstrap.send_sms import application
-from switchboard.domain.messages import SmsState
-from switchboard.domain.sms_requests import compose
-from switchboard.edge.bodies import parse_idempotency_key
+from switchboard.domain.sms.messages import SmsState
+from switchboard.domain.sms.requests import compose
+from switchboard.edge.api.request_bodies import parse_idempotency_key
+from switchboard.edge.api.sms import parse_send_body, preflight_json, send_command, sent_reply
 from switchboard.edge.endpoint import http_endpoint
 from switchboard.edge.http import InboundRequest, Reply
 from switchboard.edge.observability import logger, metrics
-from switchboard.edge.sms_api import parse_send_body, preflight_json, send_command, sent_reply
 
 # Everything else that a new message can be by now came after it was accepted.
 METRICS = {SmsState.QUEUED: "SmsQueued", SmsState.UNKNOWN: "SmsUnknown", SmsState.EXPIRED: "SmsExpired"}

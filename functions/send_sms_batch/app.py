@@ -5,12 +5,12 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from switchboard.bootstrap.send_sms_batch import application
 from switchboard.domain.errors import SwitchboardError
-from switchboard.edge.bodies import parse_idempotency_key
+from switchboard.edge.api.request_bodies import parse_idempotency_key
+from switchboard.edge.api.sms import batch_reply, parse_batch
 from switchboard.edge.endpoint import count_limit, http_endpoint
 from switchboard.edge.http import InboundRequest, Reply
 from switchboard.edge.observability import logger, metrics
-from switchboard.edge.sms_api import batch_reply, parse_batch
-from switchboard.usecases.send_sms_batch import Taken
+from switchboard.usecases.sms.send_batch import Taken
 
 
 @logger.inject_lambda_context(clear_state=True)

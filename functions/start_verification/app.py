@@ -6,13 +6,13 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from switchboard.bootstrap.start_verification import application
-from switchboard.domain.verification_requests import compose
-from switchboard.edge.bodies import parse_idempotency_key
+from switchboard.domain.verification.requests import compose
+from switchboard.edge.api.request_bodies import parse_idempotency_key
+from switchboard.edge.api.verifications import parse_start_body, started_reply
 from switchboard.edge.endpoint import http_endpoint
 from switchboard.edge.http import InboundRequest, Reply
 from switchboard.edge.observability import logger, metrics
-from switchboard.edge.verification_api import parse_start_body, started_reply
-from switchboard.usecases.start_verification import StartVerificationCommand
+from switchboard.usecases.verification.start import StartVerificationCommand
 
 
 @logger.inject_lambda_context(clear_state=True)

@@ -7,7 +7,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from switchboard.bootstrap.sweep_overdue import application
 from switchboard.edge.observability import logger, metrics
-from switchboard.usecases.settle_overdue import SweepAction
+from switchboard.usecases.operations.reconcile_overdue import SweepAction
 
 # For the round that has begun by then.
 _LAST_ROUND_MS = 25_000

@@ -15,17 +15,17 @@ import pytest
 from moto import mock_aws
 from moto.dynamodb.responses import DynamoHandler
 
-from switchboard.ports.lanes import LaneStore
-from switchboard.ports.messages import MessageStore
-from switchboard.ports.reports import CallbackVault
-from switchboard.ports.tallies import TallyStore
+from switchboard.ports.callbacks import CallbackVault
+from switchboard.ports.orders import MessageStore
+from switchboard.ports.provider_limits import LaneStore
+from switchboard.ports.usage_limits import TallyStore
 from switchboard.ports.verifications import CallStore, CodeStore, VerificationStore
-from switchboard.storage.calls import DynamoDbCallStore, DynamoDbCodeStore
-from switchboard.storage.lanes import DynamoDbLaneStore
-from switchboard.storage.messages import DynamoDbMessageStore
-from switchboard.storage.tallies import DynamoDbTallyStore
-from switchboard.storage.vault import S3CallbackVault
-from switchboard.storage.verifications import DynamoDbVerificationStore
+from switchboard.storage.callbacks import S3CallbackVault
+from switchboard.storage.limits.counters import DynamoDbTallyStore
+from switchboard.storage.limits.provider_limits import DynamoDbLaneStore
+from switchboard.storage.sms.messages import DynamoDbMessageStore
+from switchboard.storage.verification.ivr_calls import DynamoDbCallStore, DynamoDbCodeStore
+from switchboard.storage.verification.store import DynamoDbVerificationStore
 from tests.builders import DEADLINES, GRACE
 from tests.fakes import (
     InMemoryCallbackVault,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from switchboard.storage.bulk_files import S3BulkFiles
+from switchboard.storage.recording.bulk_files import S3BulkFiles
 from tests.contract.conftest import Aws
 from tests.fakes import START
 

@@ -11,13 +11,13 @@ from botocore.exceptions import EndpointConnectionError
 
 from switchboard.domain.errors import StoreUnavailableError
 from switchboard.domain.orders import OutcomeKind
-from switchboard.guard.abuse import LimitRules, TalliedLimits
-from switchboard.guard.gate import GateLimits, PacedGate
-from switchboard.ports.messages import MessageStore
-from switchboard.storage.lanes import DynamoDbLaneStore
-from switchboard.storage.messages import DynamoDbMessageStore
-from switchboard.storage.tallies import DynamoDbTallyStore
-from switchboard.usecases.submit_once import derived_id
+from switchboard.guard.provider.rate_limiter import GateLimits, PacedGate
+from switchboard.guard.usage.usage_limits import LimitRules, TalliedLimits
+from switchboard.ports.orders import MessageStore
+from switchboard.storage.limits.counters import DynamoDbTallyStore
+from switchboard.storage.limits.provider_limits import DynamoDbLaneStore
+from switchboard.storage.sms.messages import DynamoDbMessageStore
+from switchboard.usecases.submission.submit_once import derived_id
 from tests.builders import CLIENT, DEADLINES, a_claim, a_command, a_message, a_report, an_outcome
 from tests.contract.conftest import RETENTION, Aws
 from tests.fakes import START, Ending, FixedClock, InMemoryOutbox, ScriptedProvider

@@ -10,12 +10,13 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from switchboard.domain.messages import Message
 from switchboard.domain.orders import OutcomeKind
-from switchboard.ports.lanes import CircuitRule, LaneStore, Permit, SlotRequest
-from switchboard.ports.messages import MessageStore
-from switchboard.storage.lanes import DynamoDbLaneStore
-from switchboard.storage.messages import DynamoDbMessageStore
+from switchboard.domain.rate_limits import CircuitRule, Permit, SlotRequest
+from switchboard.domain.sms.messages import Message
+from switchboard.ports.orders import MessageStore
+from switchboard.ports.provider_limits import LaneStore
+from switchboard.storage.limits.provider_limits import DynamoDbLaneStore
+from switchboard.storage.sms.messages import DynamoDbMessageStore
 from tests.builders import DEADLINES, MINUTE, OTHER_RECIPIENT, RECIPIENT, a_claim, a_message, a_report, an_outcome
 from tests.contract.conftest import RETENTION, Aws
 from tests.fakes import START, InMemoryLaneStore, InMemoryMessageStore

@@ -7,9 +7,9 @@ from datetime import timedelta
 import pytest
 
 from switchboard.domain.errors import StoreUnavailableError
-from switchboard.domain.recordings import Announcement, RecordingNotice
+from switchboard.domain.recording.facts import Announcement, RecordingNotice
 from switchboard.ports.recordings import JobStore
-from switchboard.storage.jobs import S3JobStore
+from switchboard.storage.recording.jobs import S3JobStore
 from tests.contract.conftest import IMPLEMENTATIONS, Aws
 from tests.fakes import START, InMemoryJobStore
 

@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 import pytest
 
 from switchboard.domain.errors import InvalidRequestError
-from switchboard.domain.instants import to_rfc3339
-from switchboard.domain.messages import Message
 from switchboard.domain.orders import OutcomeKind
-from switchboard.ports.messages import MessageStore
+from switchboard.domain.sms.messages import Message
+from switchboard.domain.timestamps import to_rfc3339
+from switchboard.ports.orders import MessageStore
 from tests.builders import CLIENT, DEADLINES, MINUTE, OTHER_RECIPIENT, RECIPIENT, a_claim, a_message, an_outcome
 from tests.fakes import START
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from switchboard.domain.delivery import ReportFact
 from switchboard.domain.orders import OutcomeKind
-from switchboard.ports.messages import MessageStore
+from switchboard.domain.sms.delivery import ReportFact
+from switchboard.ports.orders import MessageStore
 from tests.builders import CLIENT, MINUTE, OTHER_RECIPIENT, RECIPIENT, a_claim, a_message, a_report, an_outcome
 from tests.fakes import START
 

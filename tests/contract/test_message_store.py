@@ -7,9 +7,9 @@ from datetime import timedelta
 
 import pytest
 
-from switchboard.domain.messages import Message, SmsContent, TextMeasure
 from switchboard.domain.orders import Claim, OutcomeKind
-from switchboard.ports.messages import MessageStore
+from switchboard.domain.sms.messages import Message, SmsContent, TextMeasure
+from switchboard.ports.orders import MessageStore
 from tests.builders import CONTENT, DEADLINES, MINUTE, a_claim, a_message, a_report, an_outcome
 from tests.fakes import START
 

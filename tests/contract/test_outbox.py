@@ -7,8 +7,8 @@ import json
 import pytest
 
 from switchboard.domain.errors import StoreUnavailableError
-from switchboard.domain.instants import to_rfc3339
-from switchboard.storage.outbox import SqsOutbox
+from switchboard.domain.timestamps import to_rfc3339
+from switchboard.storage.queues import SqsOutbox
 from tests.builders import a_message
 from tests.contract.conftest import Aws
 

@@ -13,7 +13,7 @@ from typing import Any, Final, cast
 import pytest
 
 from switchboard.domain.errors import DownloadFailedError, StoreUnavailableError
-from switchboard.storage.recording_files import PART_BYTES, S3RecordingFiles
+from switchboard.storage.recording.files import PART_BYTES, S3RecordingFiles
 from tests.contract.conftest import Aws
 
 PART: Final = 5 * 1024 * 1024

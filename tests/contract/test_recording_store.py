@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from switchboard.domain.errors import InvalidRequestError
-from switchboard.domain.recordings import (
+from switchboard.domain.recording.facts import (
     MAX_CORRECTIONS,
     Announcement,
     Channel,
@@ -21,7 +21,7 @@ from switchboard.domain.recordings import (
     StoredFile,
 )
 from switchboard.ports.recordings import RecordingStore
-from switchboard.storage.recordings import DynamoDbRecordingStore
+from switchboard.storage.recording.store import DynamoDbRecordingStore
 from tests.contract.conftest import IMPLEMENTATIONS, RETENTION, Aws
 from tests.fakes import START, InMemoryRecordingStore
 

@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from switchboard.domain.errors import IdempotencyKeyReusedError, RequestInProgressError
-from switchboard.domain.messages import Message, SmsContent
-from switchboard.ports.messages import MessageStore
-from switchboard.storage.messages import DynamoDbMessageStore
-from switchboard.usecases.send_sms import SendSms, SendSmsCommand
-from switchboard.usecases.submit_once import Placed
+from switchboard.domain.sms.messages import Message, SmsContent
+from switchboard.ports.orders import MessageStore
+from switchboard.storage.sms.messages import DynamoDbMessageStore
+from switchboard.usecases.sms.send import SendSms, SendSmsCommand
+from switchboard.usecases.submission.submit_once import Placed
 from tests.builders import DEADLINES, OTHER_RECIPIENT, a_command
 from tests.fakes import InMemoryMessageStore, ScriptedProvider
 from tests.systems import assembled

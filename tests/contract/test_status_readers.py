@@ -9,11 +9,12 @@ import pytest
 
 from switchboard.domain.errors import StoreUnavailableError
 from switchboard.domain.orders import OutcomeKind
-from switchboard.ports.lanes import CircuitRule, LaneState, LaneStore, Permit, SlotRequest
-from switchboard.ports.messages import MessageStore
+from switchboard.domain.rate_limits import CircuitRule, LaneState, Permit, SlotRequest
+from switchboard.ports.orders import MessageStore
+from switchboard.ports.provider_limits import LaneStore
 from switchboard.ports.status import LaneReader, ObligationReader, QueueDepth
-from switchboard.storage.lanes import DynamoDbLaneStore
-from switchboard.storage.messages import DynamoDbMessageStore
+from switchboard.storage.limits.provider_limits import DynamoDbLaneStore
+from switchboard.storage.sms.messages import DynamoDbMessageStore
 from switchboard.storage.status import DynamoDbLaneReader, DynamoDbObligationReader, SqsQueueReader
 from tests.builders import DEADLINES, a_message, an_outcome
 from tests.contract.conftest import IMPLEMENTATIONS, Aws

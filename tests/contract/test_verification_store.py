@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from switchboard.domain.errors import StoreUnavailableError, VerificationOpenError
-from switchboard.domain.messages import SmsContent
 from switchboard.domain.orders import OutcomeKind
-from switchboard.domain.verifications import (
+from switchboard.domain.sms.messages import SmsContent
+from switchboard.domain.verification.verifications import (
     MAX_ATTEMPTS,
     ReadOutCode,
     Verification,
@@ -21,7 +21,7 @@ from switchboard.domain.verifications import (
     VerificationMode,
 )
 from switchboard.ports.verifications import CallFit
-from switchboard.storage.verifications import DynamoDbVerificationStore
+from switchboard.storage.verification.store import DynamoDbVerificationStore
 from tests.builders import (
     GRACE,
     HOLDING_MINUTES,

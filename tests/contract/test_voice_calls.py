@@ -5,11 +5,10 @@ from __future__ import annotations
 
 import pytest
 
-from switchboard.domain.calls import CallResult
 from switchboard.domain.orders import Outcome, OutcomeKind
-from switchboard.domain.voice_calls import CallResultFact, PreparedCall
+from switchboard.domain.voice_calls import CallResult, CallResultFact, PreparedCall
 from switchboard.ports.voice_calls import VoiceCallStore
-from switchboard.storage.voice_calls import DynamoDbVoiceCallStore
+from switchboard.storage.voice_call.store import DynamoDbVoiceCallStore
 from tests.builders import CALLED, CLIENT, DEADLINES, MINUTE, a_call, a_claim, an_outcome
 from tests.contract.conftest import IMPLEMENTATIONS, RETENTION, Aws
 from tests.fakes import START, InMemoryVoiceCallStore

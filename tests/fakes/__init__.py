@@ -1,10 +1,8 @@
 """Fakes of every port, faithful to the adapters they stand for: one contract suite runs on both."""
 
-from tests.fakes.calls import InMemoryVoiceCallStore
 from tests.fakes.failing import Answer, down, flaky
-from tests.fakes.gates import OpenGate, ScriptedGate
+from tests.fakes.guards import OpenGate, ScriptedGate
 from tests.fakes.limits import InMemoryTallyStore, NoLimits
-from tests.fakes.messages import InMemoryMessageStore, InMemoryOrderStore, StoredOrder
 from tests.fakes.provider import Ending, ScriptedProvider, provider_error
 from tests.fakes.recordings import (
     CountingQuota,
@@ -15,10 +13,12 @@ from tests.fakes.recordings import (
     ScriptedSource,
     WholeDownload,
 )
+from tests.fakes.sms import InMemoryMessageStore, InMemoryOrderStore, StoredOrder
 from tests.fakes.status import FixedQueueReader, InMemoryLaneReader, InMemoryObligationReader
 from tests.fakes.stores import InMemoryCallbackVault, InMemoryLaneStore, InMemoryOutbox
 from tests.fakes.time import START, CountingIds, FixedClock
 from tests.fakes.verifications import InMemoryVerificationStore
+from tests.fakes.voice_calls import InMemoryVoiceCallStore
 
 __all__ = [
     "START",

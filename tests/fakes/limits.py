@@ -6,8 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from datetime import datetime
 
-from switchboard.ports.abuse import AbuseLimits
-from switchboard.ports.tallies import TallyStore
+from switchboard.ports.usage_limits import AbuseLimits, TallyStore
 
 
 class NoLimits(AbuseLimits):

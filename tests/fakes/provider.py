@@ -17,7 +17,7 @@ from switchboard.domain.errors import (
     RefusedError,
     UnexpectedAnswerError,
 )
-from switchboard.domain.messages import SmsSubmission
+from switchboard.domain.sms.messages import SmsSubmission
 from switchboard.ports.providers import Receipt, SmsProvider
 
 

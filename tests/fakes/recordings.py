@@ -10,9 +10,8 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 
 from switchboard.domain.errors import FieldProblem, InvalidRequestError, MonthSpentError, ProviderError
-from switchboard.domain.instants import to_rfc3339
 from switchboard.domain.phone_numbers import canonical_tel
-from switchboard.domain.recordings import (
+from switchboard.domain.recording.facts import (
     MAX_CORRECTIONS,
     Announcement,
     Channel,
@@ -25,15 +24,17 @@ from switchboard.domain.recordings import (
     StoredFile,
     too_many_corrections,
 )
-from switchboard.ports.downloads import Download, RecordingSource
-from switchboard.ports.quotas import MonthQuota, QuotaUsage
+from switchboard.domain.timestamps import to_rfc3339
 from switchboard.ports.recordings import (
+    Download,
     JobStore,
     RecordingFiles,
     RecordingPage,
     RecordingQueue,
+    RecordingSource,
     RecordingStore,
 )
+from switchboard.ports.usage_limits import MonthQuota, QuotaUsage
 
 
 class InMemoryJobStore(JobStore):

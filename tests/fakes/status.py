@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from switchboard.ports.lanes import LaneState
+from switchboard.domain.rate_limits import LaneState
 from switchboard.ports.status import LaneReader, ObligationReader, QueueDepth, QueueReader
-from tests.fakes.messages import InMemoryMessageStore
+from tests.fakes.sms import InMemoryMessageStore
 from tests.fakes.stores import InMemoryLaneStore
 
 

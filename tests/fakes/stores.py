@@ -8,11 +8,12 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from switchboard.domain.instants import to_rfc3339
 from switchboard.domain.orders import Order
-from switchboard.ports.lanes import CircuitRule, LaneMove, LaneState, LaneStore, Permit, SlotRequest
+from switchboard.domain.rate_limits import CircuitRule, LaneMove, LaneState, Permit, SlotRequest
+from switchboard.domain.timestamps import to_rfc3339
+from switchboard.ports.callbacks import CallbackVault, HeldReport, RawCallback
 from switchboard.ports.orders import Outbox
-from switchboard.ports.reports import CallbackVault, HeldReport, RawCallback
+from switchboard.ports.provider_limits import LaneStore
 
 
 class InMemoryLaneStore(LaneStore):

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from switchboard.domain.errors import VerificationOpenError
 from switchboard.domain.orders import Claim, Deadlines, Outcome, OutcomeKind
-from switchboard.domain.verifications import (
+from switchboard.domain.verification.verifications import (
     MAX_ATTEMPTS,
     IvrNotice,
     ReadOutCode,
@@ -18,7 +18,7 @@ from switchboard.domain.verifications import (
 )
 from switchboard.ports.orders import ClaimAnswer
 from switchboard.ports.verifications import CallFit, CallStore, CodeStore, Lease, VerificationStore
-from tests.fakes.messages import InMemoryOrderStore, StoredOrder
+from tests.fakes.sms import InMemoryOrderStore, StoredOrder
 
 
 class InMemoryVerificationStore(InMemoryOrderStore[Verification], VerificationStore, CallStore, CodeStore):

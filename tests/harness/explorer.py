@@ -7,9 +7,9 @@ from datetime import timedelta
 from typing import Protocol, TypeVar
 
 from switchboard.domain.errors import SubmissionFailedError
-from switchboard.domain.messages import Message, SmsState
 from switchboard.domain.orders import OutcomeKind
-from switchboard.usecases.submit_once import Placed
+from switchboard.domain.sms.messages import Message, SmsState
+from switchboard.usecases.submission.submit_once import Placed
 from tests.fakes import Ending
 from tests.harness.schedules import Schedule
 from tests.harness.stepping import CRASHES, Actor, Fault, History, play

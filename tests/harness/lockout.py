@@ -13,9 +13,8 @@ from random import Random
 from typing import Final
 
 from switchboard.domain.errors import LockedOutError, NoSlotError
-from switchboard.guard.gate import GateLimits, PacedGates
-from switchboard.ports.gate import SendGate
-from switchboard.ports.lanes import LaneStore
+from switchboard.guard.provider.rate_limiter import GateLimits, PacedGates
+from switchboard.ports.provider_limits import LaneStore, SendGate
 from tests.fakes import START, Ending, FixedClock, InMemoryLaneStore, provider_error
 
 LANE: Final = "lane"

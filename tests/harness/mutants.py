@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from switchboard.domain.delivery import DeliveryReport
 from switchboard.domain.errors import StoreUnavailableError
-from switchboard.domain.messages import Message, SmsStanding, SmsState, standing_of
 from switchboard.domain.orders import Claim, Outcome, OutcomeKind
+from switchboard.domain.sms.delivery import DeliveryReport
+from switchboard.domain.sms.messages import Message, SmsStanding, SmsState, standing_of
 from switchboard.ports.orders import ClaimAnswer
-from switchboard.providers.mediasms.codes import DELIVERY_STATUSES
-from switchboard.usecases.query_orders import OrderView, QueryOrders
-from switchboard.usecases.record_delivery_report import RecordDeliveryReport, ReportOutcome
-from switchboard.usecases.settle_overdue import SettleOverdue, SweepAction
+from switchboard.providers.mediasms.response_codes import DELIVERY_STATUSES
+from switchboard.usecases.operations.reconcile_overdue import SettleOverdue, SweepAction
+from switchboard.usecases.query import OrderView, QueryOrders
+from switchboard.usecases.sms.record_report import RecordDeliveryReport, ReportOutcome
 from tests.builders import DEADLINES
 from tests.fakes import InMemoryMessageStore, StoredOrder
 from tests.systems import Parts

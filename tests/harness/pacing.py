@@ -12,7 +12,7 @@ from random import Random
 from typing import Final
 
 from switchboard.domain.errors import NoSlotError
-from switchboard.guard.gate import GateLimits, PacedGate
+from switchboard.guard.provider.rate_limiter import GateLimits, PacedGate
 from tests.fakes import START, FixedClock, InMemoryLaneStore
 
 RATE: Final = 80

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from switchboard.domain.errors import NoSlotError
-from switchboard.domain.messages import Message
+from switchboard.domain.sms.messages import Message
 from tests.fakes import FixedClock, InMemoryMessageStore, ScriptedGate, StoredOrder
 from tests.harness.world import COMMAND, SMSID, World
 from tests.systems import Parts, assembled

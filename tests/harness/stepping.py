@@ -11,8 +11,8 @@ from typing import Any, TypeVar, cast
 from greenlet import getcurrent, greenlet
 
 from switchboard.domain.errors import LockedOutError, NoSlotError, ProviderError, StoreUnavailableError
-from switchboard.domain.messages import SmsSubmission
-from switchboard.ports.gate import SendGate
+from switchboard.domain.sms.messages import SmsSubmission
+from switchboard.ports.provider_limits import SendGate
 from switchboard.ports.providers import Receipt, SmsProvider
 from tests.fakes import Ending, ScriptedProvider, provider_error
 from tests.harness.schedules import Schedule

@@ -17,8 +17,8 @@ from random import Random
 
 from switchboard.domain.errors import VerificationOpenError
 from switchboard.domain.phone_numbers import PhoneNumber
-from switchboard.domain.verifications import IvrNotice, Verification, VerificationMode, VerificationState
-from switchboard.usecases.record_ivr_notice import NoticeOutcome
+from switchboard.domain.verification.verifications import IvrNotice, Verification, VerificationMode, VerificationState
+from switchboard.usecases.verification.record_ivr_call import NoticeOutcome
 from tests.builders import LINE, MINUTE, OTHER_LINE, a_notice, a_start
 from tests.fakes import FixedClock, InMemoryVerificationStore
 from tests.verification_systems import assembled_for_verification

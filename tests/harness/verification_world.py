@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from switchboard.domain.errors import StoreUnavailableError, SwitchboardError, WrongCodeError
-from switchboard.domain.verifications import (
+from switchboard.domain.verification.verifications import (
     DeliveryNotification,
     Verification,
     VerificationMode,
     VerificationState,
 )
-from switchboard.usecases.record_ivr_notice import NoticeOutcome
-from switchboard.usecases.submit_once import Placed, derived_id
+from switchboard.usecases.submission.submit_once import Placed, derived_id
+from switchboard.usecases.verification.record_ivr_call import NoticeOutcome
 from tests.builders import CLIENT, DEADLINES, GRACE, HOLDING_MINUTES, LINE, MINUTE, a_notice, a_report, a_start
 from tests.fakes import FixedClock, InMemoryCallbackVault, InMemoryVerificationStore, OpenGate, ScriptedProvider
 from tests.harness.stepping import Actor, Crashed, SteppedGate, SteppedProvider, step, stepped

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 from switchboard.domain.errors import StoreUnavailableError, SwitchboardError
-from switchboard.domain.messages import Message, SmsStanding
-from switchboard.usecases.submit_once import Placed, derived_id
+from switchboard.domain.sms.messages import Message, SmsStanding
+from switchboard.usecases.submission.submit_once import Placed, derived_id
 from tests.builders import CLIENT, DEADLINES, a_command, a_report
 from tests.fakes import FixedClock, InMemoryCallbackVault, InMemoryOutbox, OpenGate, ScriptedProvider, StoredOrder
 from tests.harness.stepping import Actor, Crashed, SteppedGate, SteppedProvider, step, stepped

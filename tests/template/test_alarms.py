@@ -51,7 +51,7 @@ def test_no_alarm_rings_for_lack_of_data_and_each_tells_the_topic() -> None:
 def test_alarms_on_our_own_metrics_name_what_the_functions_write() -> None:
     code = "".join(path.read_text(encoding="utf-8") for path in ROOT.glob("functions/*/app.py"))
     code += "".join(
-        path.read_text(encoding="utf-8") for path in ROOT.glob("layers/switchboard/python/switchboard/edge/*.py")
+        path.read_text(encoding="utf-8") for path in ROOT.rglob("layers/switchboard/python/switchboard/edge/**/*.py")
     )
     for name, alarm in resources_of("AWS::CloudWatch::Alarm").items():
         if alarm["Namespace"] != "Switchboard":

@@ -11,7 +11,7 @@ import pytest
 
 from switchboard import config
 from switchboard.bootstrap.send_queued_sms import CONTAINERS_A_QUEUE
-from switchboard.usecases import send_queued_sms
+from switchboard.usecases.sms import send_queued as send_queued_sms
 from tests.events import EVENTS
 from tests.translated_template import (
     ROOT,

@@ -15,7 +15,7 @@ from tests.translated_template import ROOT
 
 LAYER: Final = ROOT / "layers" / "switchboard" / "python"
 HANDLERS: Final = sorted(ROOT.glob("functions/*/app.py"))
-DOMAIN: Final = sorted((LAYER / "switchboard" / "domain").glob("*.py"))
+DOMAIN: Final = sorted((LAYER / "switchboard" / "domain").rglob("*.py"))
 HANDLERS_MAY_IMPORT: Final = ("switchboard.bootstrap", "switchboard.domain", "switchboard.edge", "switchboard.usecases")
 
 
@@ -50,7 +50,7 @@ def test_a_handler_is_short_and_leaves_errors_to_the_edge(path: Path) -> None:
     assert not [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Try)]
 
 
-@pytest.mark.parametrize("path", DOMAIN, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", DOMAIN, ids=lambda path: path.relative_to(LAYER).as_posix())
 def test_the_domain_needs_the_standard_library_and_itself(path: Path) -> None:
     for module in imports_of(path):
         assert module.startswith("switchboard.domain") or module.split(".")[0] in sys.stdlib_module_names, module
@@ -59,20 +59,20 @@ def test_the_domain_needs_the_standard_library_and_itself(path: Path) -> None:
 @pytest.mark.parametrize(
     ("application", "unwanted"),
     [
-        ("mediasms_delivery_webhook", {"pydantic", "switchboard.providers.transport", "switchboard.edge.sms_api"}),
+        ("mediasms_delivery_webhook", {"pydantic", "switchboard.providers.transport", "switchboard.edge.api.sms"}),
         (
             "mediasms_ivr_webhook",
             {
                 "pydantic",
                 "switchboard.providers.transport",
-                "switchboard.edge.verification_api",
-                "switchboard.storage.verifications",
+                "switchboard.edge.api.verifications",
+                "switchboard.storage.verification.store",
             },
         ),
         ("check_verification", {"switchboard.providers.transport", "switchboard.providers.mediasms.client"}),
         (
             "biztel_call_action_webhook",
-            {"pydantic", "switchboard.providers.transport", "switchboard.edge.sms_api", "boto3.dynamodb"},
+            {"pydantic", "switchboard.providers.transport", "switchboard.edge.api.sms", "boto3.dynamodb"},
         ),
         ("query_recordings", {"pydantic", "switchboard.providers.transport", "switchboard.providers.biztel.client"}),
         ("query", {"switchboard.providers.transport", "switchboard.providers.mediasms.client"}),

@@ -15,8 +15,6 @@ from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import validate
 from pydantic import BaseModel
 
-from switchboard.domain.carriers import Carrier
-from switchboard.domain.delivery import DeliveryMeaning, ReportFact
 from switchboard.domain.errors import (
     FieldProblem,
     InvalidRequestError,
@@ -26,29 +24,31 @@ from switchboard.domain.errors import (
     WebhookUnreadableError,
     WrongCodeError,
 )
-from switchboard.domain.messages import Message, SmsStanding, SmsState, TextMeasure
 from switchboard.domain.orders import OutcomeKind, Standing
-from switchboard.domain.shift_jis import RefusalCode
-from switchboard.domain.sms_requests import SmsRequest, SmsRules, compose
-from switchboard.domain.verifications import VerificationLines, VerificationMode, VerificationState
+from switchboard.domain.sms.carriers import Carrier
+from switchboard.domain.sms.delivery import DeliveryMeaning, ReportFact
+from switchboard.domain.sms.messages import Message, SmsStanding, SmsState, TextMeasure
+from switchboard.domain.sms.requests import SmsRequest, SmsRules, compose
+from switchboard.domain.sms.shift_jis import RefusalCode
+from switchboard.domain.verification.verifications import VerificationLines, VerificationMode, VerificationState
 from switchboard.domain.voice_calls import CallResultFact, CallState
-from switchboard.edge.call_api import PlaceCallBody, call_json
-from switchboard.edge.http import Reply
-from switchboard.edge.problems import PROBLEMS, UNEXPECTED, reply_to
-from switchboard.edge.sms_api import SendSmsBody, list_json, parse_filter, preflight_json, sent_reply, view_json
-from switchboard.edge.status_api import status_json
-from switchboard.edge.verification_api import (
+from switchboard.edge.api.sms import SendSmsBody, list_json, parse_filter, preflight_json, sent_reply, view_json
+from switchboard.edge.api.status import status_json
+from switchboard.edge.api.verifications import (
     CheckVerificationBody,
     StartVerificationBody,
     started_reply,
     verification_json,
     verifications_json,
 )
-from switchboard.ports.quotas import QuotaUsage
+from switchboard.edge.api.voice_calls import PlaceCallBody, call_json
+from switchboard.edge.http import Reply
+from switchboard.edge.problems import PROBLEMS, UNEXPECTED, reply_to
 from switchboard.ports.status import QueueDepth
-from switchboard.providers.mediasms.codes import DELIVERY_STATUSES
-from switchboard.usecases.query_orders import OrderList, OrderView
-from switchboard.usecases.query_status import ProviderStatus, Status
+from switchboard.ports.usage_limits import QuotaUsage
+from switchboard.providers.mediasms.response_codes import DELIVERY_STATUSES
+from switchboard.usecases.operations.query_status import ProviderStatus, Status
+from switchboard.usecases.query import OrderList, OrderView
 from tests.builders import a_call, a_message, a_verification, an_outcome
 from tests.deployment import Deployment, HttpAnswer, deployed
 from tests.events import cases_of, load_event

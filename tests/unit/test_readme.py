@@ -19,7 +19,7 @@ from sandbox.simulators.biztel.faults import FaultKind as BiztelFaultKind
 from sandbox.simulators.controlling import PREFIX
 from sandbox.simulators.mediasms.control import ROUTES
 from sandbox.simulators.mediasms.numbers import EVERY_OTHER_NUMBER, NUMBERS
-from switchboard.domain.messages import SmsState
+from switchboard.domain.sms.messages import SmsState
 from tests.translated_template import ROOT, source
 
 CODE: Final = re.compile(r"`([^`]+)`")
@@ -146,8 +146,10 @@ def test_every_alarm_of_the_template_has_its_line_in_the_runbook() -> None:
 
 
 def test_every_test_that_a_page_names_exists() -> None:
-    tests = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py")}
-    for name in re.findall(r"\btest_\w+(?:\.py)?", "".join(map(text_of, PAGES))):
+    tests = {
+        path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8") for path in ROOT.rglob("tests/**/test_*.py")
+    }
+    for name in re.findall(r"\b(?:tests/[\w/]+/)?test_\w+(?:\.py)?", "".join(map(text_of, PAGES))):
         assert name in tests or any(f"def {name}(" in text for text in tests.values()), name
 
 

@@ -6,16 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
-from switchboard.bootstrap.parts import CLOCK, secret
+from switchboard.bootstrap.components.shared import CLOCK, secret
 from switchboard.config import BaiduVmsWebhookSettings
 from switchboard.domain.errors import WebhookUnreadableError
 from switchboard.edge.http import InboundRequest
 from switchboard.edge.webhooks import as_it_came, authenticate, read_params
 from switchboard.providers.baidu_vms.webhooks import parse_call_result
 from switchboard.storage import aws
-from switchboard.storage.vault import S3CallbackVault
-from switchboard.storage.voice_calls import DynamoDbCallReportStore
-from switchboard.usecases.record_call_result import RecordCallResult
+from switchboard.storage.callbacks import S3CallbackVault
+from switchboard.storage.voice_call.store import DynamoDbCallReportStore
+from switchboard.usecases.voice_call.record_result import RecordCallResult
 
 
 @dataclass(frozen=True, slots=True)

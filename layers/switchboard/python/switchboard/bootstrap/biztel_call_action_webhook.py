@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
-from switchboard.bootstrap.parts import CLOCK, secret
+from switchboard.bootstrap.components.shared import CLOCK, secret
 from switchboard.config import BiztelCallActionWebhookSettings
 from switchboard.domain.errors import WebhookUnreadableError
 from switchboard.edge.http import InboundRequest
 from switchboard.edge.webhooks import authenticate, read_params
 from switchboard.providers.biztel.webhooks import parse_call_action
 from switchboard.storage import aws
-from switchboard.storage.jobs import S3JobStore
-from switchboard.usecases.accept_recording import AcceptRecording
+from switchboard.storage.recording.jobs import S3JobStore
+from switchboard.usecases.recording.accept import AcceptRecording
 
 # Two tries of this, and two of the usual 2 s for the tokens, end before BIZTEL's own 10 s.
 _STORE_TIMEOUT_S: Final = 1.5

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
-from switchboard.bootstrap.messages import deadlines
-from switchboard.bootstrap.parts import CLOCK
-from switchboard.bootstrap.verifications import query_verifications, verification_store
+from switchboard.bootstrap.components.shared import CLOCK
+from switchboard.bootstrap.components.sms import deadlines
+from switchboard.bootstrap.components.verifications import query_verifications, verification_store
 from switchboard.config import CheckVerificationSettings
 from switchboard.domain.orders import Standing
-from switchboard.domain.verifications import Verification, VerificationState
-from switchboard.usecases.check_verification import CheckVerification
-from switchboard.usecases.query_orders import QueryOrders
+from switchboard.domain.verification.verifications import Verification, VerificationState
+from switchboard.usecases.query import QueryOrders
+from switchboard.usecases.verification.check import CheckVerification
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,24 +9,23 @@ from functools import cache
 from typing import Any
 from uuid import uuid4
 
-from switchboard.bootstrap.gates import biztel_limits, paced_gates
-from switchboard.bootstrap.parts import CLOCK, secret
-from switchboard.bootstrap.recordings import policy, recording_files, recording_store
+from switchboard.bootstrap.components.provider_guards import biztel_limits, paced_gates
+from switchboard.bootstrap.components.recordings import policy, recording_files, recording_store
+from switchboard.bootstrap.components.shared import CLOCK, secret
 from switchboard.config import FetchRecordingSettings
 from switchboard.domain.errors import ConfigurationError
-from switchboard.edge.recording_entries import RecordingEntry, parse_entry
-from switchboard.guard.month_quota import TalliedMonthQuota
-from switchboard.ports.queues import Redelivery
+from switchboard.edge.recording_queue_entries import RecordingEntry, parse_entry
+from switchboard.guard.usage.monthly_quota import TalliedMonthQuota
+from switchboard.ports.orders import Redelivery
 from switchboard.providers.biztel.client import ApiToken, BiztelClient
 from switchboard.providers.biztel.file_names import parse_file_name
 from switchboard.storage import aws
-from switchboard.storage.bulk_files import S3BulkFiles
-from switchboard.storage.jobs import S3JobStore
-from switchboard.storage.recording_queue import SqsRecordingQueue
-from switchboard.storage.redelivery import SqsRedelivery
-from switchboard.storage.tallies import DynamoDbTallyStore
-from switchboard.usecases.fetch_recording import FetchPace, FetchRecording
-from switchboard.usecases.keep_bulk_file import KeepBulkFile
+from switchboard.storage.limits.counters import DynamoDbTallyStore
+from switchboard.storage.queues import SqsRecordingQueue, SqsRedelivery
+from switchboard.storage.recording.bulk_files import S3BulkFiles
+from switchboard.storage.recording.jobs import S3JobStore
+from switchboard.usecases.recording.fetch import FetchPace, FetchRecording
+from switchboard.usecases.recording.keep_bulk_file import KeepBulkFile
 
 
 @dataclass(frozen=True, slots=True)

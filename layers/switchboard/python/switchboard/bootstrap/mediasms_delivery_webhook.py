@@ -7,20 +7,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
-from switchboard.bootstrap.parts import CLOCK, secret
+from switchboard.bootstrap.components.shared import CLOCK, secret
 from switchboard.config import MediaSmsDeliveryWebhookSettings
-from switchboard.domain.codes import SALT_BYTES
 from switchboard.domain.errors import WebhookUnreadableError
+from switchboard.domain.verification.one_time_codes import SALT_BYTES
 from switchboard.edge.http import InboundRequest
 from switchboard.edge.webhooks import as_it_came, authenticate, read_params
-from switchboard.providers.mediasms.codes import DELIVERY_STATUSES
+from switchboard.providers.mediasms.response_codes import DELIVERY_STATUSES
 from switchboard.providers.mediasms.webhooks import parse_delivery_notification
 from switchboard.storage import aws
-from switchboard.storage.calls import DynamoDbCodeStore
-from switchboard.storage.reports import DynamoDbReportStore
-from switchboard.storage.vault import S3CallbackVault
-from switchboard.usecases.record_delivery_notification import RecordDeliveryNotification
-from switchboard.usecases.record_delivery_report import QuarantineCallback, RecordDeliveryReport
+from switchboard.storage.callbacks import S3CallbackVault
+from switchboard.storage.sms.reports import DynamoDbReportStore
+from switchboard.storage.verification.ivr_calls import DynamoDbCodeStore
+from switchboard.usecases.sms.record_report import QuarantineCallback, RecordDeliveryNotification, RecordDeliveryReport
 
 
 @dataclass(frozen=True, slots=True)

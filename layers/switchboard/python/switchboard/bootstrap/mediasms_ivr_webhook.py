@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
 
-from switchboard.bootstrap.parts import CLOCK, secret
+from switchboard.bootstrap.components.shared import CLOCK, secret
 from switchboard.config import MediaSmsIvrWebhookSettings
 from switchboard.domain.errors import WebhookUnreadableError
 from switchboard.edge.http import InboundRequest
 from switchboard.edge.webhooks import as_it_came, authenticate, read_params
 from switchboard.providers.mediasms.webhooks import parse_ivr_notice
 from switchboard.storage import aws
-from switchboard.storage.calls import DynamoDbCallStore
-from switchboard.storage.vault import S3CallbackVault
-from switchboard.usecases.record_delivery_report import QuarantineCallback
-from switchboard.usecases.record_ivr_notice import UNMATCHED, RecordIvrNotice
+from switchboard.storage.callbacks import S3CallbackVault
+from switchboard.storage.verification.ivr_calls import DynamoDbCallStore
+from switchboard.usecases.sms.record_report import QuarantineCallback
+from switchboard.usecases.verification.record_ivr_call import UNMATCHED, RecordIvrNotice
 
 _ROUTE = "mediasms_ivr"
 

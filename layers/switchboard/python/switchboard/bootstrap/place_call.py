@@ -8,24 +8,24 @@ from datetime import timedelta
 from functools import cache
 from typing import Final
 
-from switchboard.bootstrap.gates import baidu_limits, paced_gates
-from switchboard.bootstrap.limits import abuse_limits
-from switchboard.bootstrap.parts import CLOCK, secret
-from switchboard.bootstrap.sender import new_id
-from switchboard.bootstrap.voice_calls import call_standing, call_store, query_calls
+from switchboard.bootstrap.components.mediasms import new_id
+from switchboard.bootstrap.components.provider_guards import baidu_limits, paced_gates
+from switchboard.bootstrap.components.shared import CLOCK, secret
+from switchboard.bootstrap.components.usage_limits import abuse_limits
+from switchboard.bootstrap.components.voice_calls import call_standing, call_store, query_calls
 from switchboard.config import PlaceCallSettings
 from switchboard.domain.errors import ConfigurationError
 from switchboard.domain.voice_calls import submission_of
-from switchboard.ports.gate import SendGate
+from switchboard.ports.provider_limits import SendGate
 from switchboard.providers.baidu_vms.client import BaiduVmsClient
 from switchboard.providers.baidu_vms.parameters import CallRules
 from switchboard.providers.baidu_vms.signer import Credentials
 from switchboard.providers.transport import Connection, split_endpoint
 from switchboard.storage.secrets import CachedSecret
-from switchboard.usecases.place_call import PlaceCall
-from switchboard.usecases.query_calls import QueryCalls
-from switchboard.usecases.submission import Submission
-from switchboard.usecases.submit_once import SubmitOnce
+from switchboard.usecases.submission.attempt import Submission
+from switchboard.usecases.submission.submit_once import SubmitOnce
+from switchboard.usecases.voice_call.place import PlaceCall
+from switchboard.usecases.voice_call.query import QueryCalls
 
 # As for an SMS; the first request of a submission begins before it, and its repeats within the retry budget after that.
 _CLAIM_LIFETIME: Final = timedelta(seconds=20)

@@ -7,15 +7,17 @@ from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any
 
-from switchboard.bootstrap.messages import message_store, query
-from switchboard.bootstrap.verifications import query_verifications
-from switchboard.bootstrap.voice_calls import query_calls
+from switchboard.bootstrap.components.sms import message_store, query
+from switchboard.bootstrap.components.verifications import query_verifications
+from switchboard.bootstrap.components.voice_calls import query_calls
 from switchboard.config import QuerySettings
 from switchboard.domain.errors import NotFoundHereError
-from switchboard.edge import call_api, sms_api, verification_api
+from switchboard.edge.api import sms as sms_api
+from switchboard.edge.api import verifications as verification_api
+from switchboard.edge.api import voice_calls as call_api
 from switchboard.edge.http import InboundRequest
-from switchboard.providers.mediasms.codes import DELIVERY_STATUSES
-from switchboard.usecases.query_orders import OrderFilter, OrderList, OrderView, QueryOrders
+from switchboard.providers.mediasms.response_codes import DELIVERY_STATUSES
+from switchboard.usecases.query import OrderFilter, OrderList, OrderView, QueryOrders
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

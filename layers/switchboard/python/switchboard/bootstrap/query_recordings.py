@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import timedelta
 from functools import cache
 
-from switchboard.bootstrap.parts import CLOCK
-from switchboard.bootstrap.recordings import policy, recording_files, recording_store
+from switchboard.bootstrap.components.recordings import policy, recording_files, recording_store
+from switchboard.bootstrap.components.shared import CLOCK
 from switchboard.config import QueryRecordingsSettings
 from switchboard.domain.errors import UnreadableFileNameError
-from switchboard.domain.recordings import Side
+from switchboard.domain.recording.facts import Side
 from switchboard.providers.biztel.file_names import parse_file_name
-from switchboard.usecases.query_recordings import QueryRecordings
+from switchboard.usecases.recording.query import QueryRecordings
 
 
 @cache

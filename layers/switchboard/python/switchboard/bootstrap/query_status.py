@@ -7,19 +7,19 @@ from datetime import timedelta
 from functools import cache, partial
 from typing import Final
 
-from switchboard.bootstrap.gates import baidu_limits, biztel_limits, mediasms_limits
-from switchboard.bootstrap.parts import CLOCK
+from switchboard.bootstrap.components.provider_guards import baidu_limits, biztel_limits, mediasms_limits
+from switchboard.bootstrap.components.shared import CLOCK
 from switchboard.config import QueryStatusSettings, StatusSettings
-from switchboard.guard.limits import GateLimits
-from switchboard.guard.month_quota import TalliedMonthQuota
-from switchboard.guard.pace import Pace
-from switchboard.ports.lanes import LaneState
+from switchboard.domain.rate_limits import LaneState
+from switchboard.guard.provider.pace import Pace
+from switchboard.guard.provider.settings import GateLimits
+from switchboard.guard.usage.monthly_quota import TalliedMonthQuota
 from switchboard.storage import aws
+from switchboard.storage.limits.counters import DynamoDbTallyStore
 from switchboard.storage.status import DynamoDbLaneReader, DynamoDbObligationReader, SqsQueueReader
-from switchboard.storage.tallies import DynamoDbTallyStore
-from switchboard.usecases.query_status import QueryStatus, WatchedLane
+from switchboard.usecases.operations.query_status import QueryStatus, WatchedLane
 
-# Every kind of order whose silence the sweep decides (storage/messages.py and its like).
+# Every kind of order whose silence the sweep decides (storage/sms/messages.py and its like).
 _KINDS: Final = ("sms", "verification", "call", "recording")
 # The longest part, a query for each kind, may outlast it by 12 s; API Gateway answers in our place after 29 s.
 _TIME_BUDGET: Final = timedelta(seconds=15)

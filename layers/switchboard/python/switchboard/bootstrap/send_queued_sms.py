@@ -9,15 +9,15 @@ from functools import cache
 from queue import SimpleQueue
 from typing import Final
 
-from switchboard.bootstrap.messages import message_store, outbox
-from switchboard.bootstrap.parts import CLOCK
-from switchboard.bootstrap.sender import Sender, new_id, senders
+from switchboard.bootstrap.components.mediasms import Sender, new_id, senders
+from switchboard.bootstrap.components.shared import CLOCK
+from switchboard.bootstrap.components.sms import message_store, outbox
 from switchboard.config import SendQueuedSmsSettings
-from switchboard.guard.gate import PacedGates
-from switchboard.ports.queues import Redelivery
+from switchboard.guard.provider.rate_limiter import PacedGates
+from switchboard.ports.orders import Redelivery
 from switchboard.storage import aws
-from switchboard.storage.redelivery import SqsRedelivery
-from switchboard.usecases.send_queued_sms import QueuedOutcome, SendQueuedSms
+from switchboard.storage.queues import SqsRedelivery
+from switchboard.usecases.sms.send_queued import QueuedOutcome, SendQueuedSms
 
 # The template's MaximumConcurrency of the queues' event sources.
 CONTAINERS_A_QUEUE: Final = 2

@@ -5,18 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
-from switchboard.bootstrap.limits import abuse_limits, overseas_prefixes
-from switchboard.bootstrap.messages import deadlines, message_store, outbox, query, sms_standing
-from switchboard.bootstrap.parts import CLOCK
-from switchboard.bootstrap.sender import new_id, submission
+from switchboard.bootstrap.components.mediasms import new_id, submission
+from switchboard.bootstrap.components.shared import CLOCK
+from switchboard.bootstrap.components.sms import deadlines, message_store, outbox, query, sms_standing
+from switchboard.bootstrap.components.usage_limits import abuse_limits, overseas_prefixes
 from switchboard.config import SendSmsSettings
-from switchboard.domain.delivery import StatusTable
-from switchboard.domain.messages import Message, SmsStanding
-from switchboard.domain.sms_requests import SmsRules
-from switchboard.providers.mediasms.codes import DELIVERY_STATUSES
-from switchboard.usecases.query_orders import QueryOrders
-from switchboard.usecases.send_sms import SendSms
-from switchboard.usecases.submit_once import SubmitOnce
+from switchboard.domain.sms.delivery import StatusTable
+from switchboard.domain.sms.messages import Message, SmsStanding
+from switchboard.domain.sms.requests import SmsRules
+from switchboard.providers.mediasms.response_codes import DELIVERY_STATUSES
+from switchboard.usecases.query import QueryOrders
+from switchboard.usecases.sms.send import SendSms
+from switchboard.usecases.submission.submit_once import SubmitOnce
 
 
 @dataclass(frozen=True, slots=True)

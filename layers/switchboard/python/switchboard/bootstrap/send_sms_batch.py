@@ -7,13 +7,13 @@ from datetime import timedelta
 from functools import cache
 from typing import Final
 
-from switchboard.bootstrap.limits import abuse_limits, overseas_prefixes
-from switchboard.bootstrap.messages import deadlines, message_store, outbox, sms_standing
-from switchboard.bootstrap.parts import CLOCK
-from switchboard.bootstrap.sender import new_id, submission
+from switchboard.bootstrap.components.mediasms import new_id, submission
+from switchboard.bootstrap.components.shared import CLOCK
+from switchboard.bootstrap.components.sms import deadlines, message_store, outbox, sms_standing
+from switchboard.bootstrap.components.usage_limits import abuse_limits, overseas_prefixes
 from switchboard.config import SendSmsBatchSettings
-from switchboard.domain.sms_requests import SmsRules
-from switchboard.usecases.send_sms_batch import SendSmsBatch
+from switchboard.domain.sms.requests import SmsRules
+from switchboard.usecases.sms.send_batch import SendSmsBatch
 
 # One message may outlast it by as long as the store may take over it; API Gateway answers in our place after 29 s.
 _TIME_BUDGET: Final = timedelta(seconds=12)

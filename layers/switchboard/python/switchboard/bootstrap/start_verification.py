@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
 
-from switchboard.bootstrap.limits import abuse_limits
-from switchboard.bootstrap.messages import deadlines
-from switchboard.bootstrap.parts import CLOCK, secret
-from switchboard.bootstrap.sender import CLAIM_LIFETIME, mediasms_client, mediasms_gates, new_id
-from switchboard.bootstrap.verifications import query_verifications, verification_store
+from switchboard.bootstrap.components.mediasms import CLAIM_LIFETIME, mediasms_client, mediasms_gates, new_id
+from switchboard.bootstrap.components.shared import CLOCK, secret
+from switchboard.bootstrap.components.sms import deadlines
+from switchboard.bootstrap.components.usage_limits import abuse_limits
+from switchboard.bootstrap.components.verifications import query_verifications, verification_store
 from switchboard.config import StartVerificationSettings
 from switchboard.domain.errors import ConfigurationError, InvalidRequestError
 from switchboard.domain.orders import Standing
-from switchboard.domain.verification_requests import VerificationRules, parse_line
-from switchboard.domain.verifications import (
+from switchboard.domain.verification.requests import VerificationRules, parse_line
+from switchboard.domain.verification.verifications import (
     Verification,
     VerificationMode,
     VerificationState,
@@ -24,10 +24,10 @@ from switchboard.domain.verifications import (
 )
 from switchboard.providers.mediasms.parameters import UNDOCUMENTED_METHODS
 from switchboard.providers.mediasms.verifications import METHODS, MediaSmsVerifications
-from switchboard.usecases.query_orders import QueryOrders
-from switchboard.usecases.start_verification import StartVerification
-from switchboard.usecases.submission import Submission
-from switchboard.usecases.submit_once import SubmitOnce
+from switchboard.usecases.query import QueryOrders
+from switchboard.usecases.submission.attempt import Submission
+from switchboard.usecases.submission.submit_once import SubmitOnce
+from switchboard.usecases.verification.start import StartVerification
 
 
 @dataclass(frozen=True, slots=True)

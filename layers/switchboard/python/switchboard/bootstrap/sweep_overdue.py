@@ -5,22 +5,22 @@ from __future__ import annotations
 from datetime import timedelta
 from functools import cache
 
-from switchboard.bootstrap.messages import deadlines, message_store, outbox, sms_standing
-from switchboard.bootstrap.parts import CLOCK
-from switchboard.bootstrap.verifications import verification_standing, verification_store
-from switchboard.bootstrap.voice_calls import call_store, settle_calls
+from switchboard.bootstrap.components.shared import CLOCK
+from switchboard.bootstrap.components.sms import deadlines, message_store, outbox, sms_standing
+from switchboard.bootstrap.components.verifications import verification_standing, verification_store
+from switchboard.bootstrap.components.voice_calls import call_store, settle_calls
 from switchboard.config import SweepOverdueSettings
-from switchboard.domain import verifications
-from switchboard.domain.messages import next_due
+from switchboard.domain.sms.messages import next_due
+from switchboard.domain.verification import verifications
 from switchboard.storage import aws
-from switchboard.storage.calls import DynamoDbCallStore, DynamoDbCodeStore
-from switchboard.storage.recording_queue import SqsRecordingQueue
-from switchboard.storage.recordings import DynamoDbRecordingStore
-from switchboard.storage.vault import S3CallbackVault
-from switchboard.usecases.record_ivr_notice import RecordIvrNotice
-from switchboard.usecases.settle_overdue import SettleOverdue
-from switchboard.usecases.settle_recordings import SettleRecordings
-from switchboard.usecases.sweep_overdue import SweepOverdue
+from switchboard.storage.callbacks import S3CallbackVault
+from switchboard.storage.queues import SqsRecordingQueue
+from switchboard.storage.recording.store import DynamoDbRecordingStore
+from switchboard.storage.verification.ivr_calls import DynamoDbCallStore, DynamoDbCodeStore
+from switchboard.usecases.operations.reconcile_overdue import SettleOverdue
+from switchboard.usecases.operations.sweep import SweepOverdue
+from switchboard.usecases.recording.requeue_overdue import SettleRecordings
+from switchboard.usecases.verification.record_ivr_call import RecordIvrNotice
 
 
 @cache

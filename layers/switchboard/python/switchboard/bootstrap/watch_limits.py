@@ -6,7 +6,7 @@ from functools import cache
 
 from switchboard.bootstrap.query_status import query_status
 from switchboard.config import WatchLimitsSettings
-from switchboard.usecases.query_status import QueryStatus
+from switchboard.usecases.operations.query_status import QueryStatus
 
 
 @cache

@@ -14,7 +14,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from switchboard.domain.errors import SwitchboardError
 from switchboard.edge.endpoint import report_unexpected, told
 from switchboard.edge.observability import logger, metrics
-from switchboard.ports.queues import Redelivery
+from switchboard.ports.orders import Redelivery
 
 _LAST = "~"
 _FIRST_DELAY_S = 15

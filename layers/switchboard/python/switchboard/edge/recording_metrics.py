@@ -6,9 +6,10 @@ from typing import Final
 
 from aws_lambda_powertools.metrics import MetricUnit
 
-from switchboard.domain.recordings import ChannelState, FetchEnd
+from switchboard.domain.recording.facts import FetchEnd
+from switchboard.domain.recording.status import ChannelState
 from switchboard.edge.observability import metrics
-from switchboard.usecases.fetch_recording import Fetched
+from switchboard.usecases.recording.fetch import Fetched
 
 _ENDS: Final[dict[FetchEnd, str]] = {
     FetchEnd.STORED: "ChannelsStored",

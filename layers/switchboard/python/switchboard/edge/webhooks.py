@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, quote_from_bytes, unquote_to_bytes
 
 from switchboard.domain.errors import ConfigurationError, WebhookForbiddenError, WebhookUnreadableError
 from switchboard.edge.http import InboundRequest
-from switchboard.ports.reports import RawCallback
+from switchboard.ports.callbacks import RawCallback
 
 # Far more than a provider ever sends, and little enough to read at once.
 BODY_LIMIT_BYTES = 65_536

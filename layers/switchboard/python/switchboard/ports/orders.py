@@ -8,6 +8,8 @@ from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar
 
 from switchboard.domain.orders import Claim, Order, Outcome
+from switchboard.domain.sms.messages import Message
+from switchboard.ports.callbacks import ReportStore
 
 R = TypeVar("R", bound=Order[Any])
 R_contra = TypeVar("R_contra", bound=Order[Any], contravariant=True)
@@ -96,4 +98,16 @@ class Outbox(Protocol[R_contra]):
 
     def put(self, *orders: R_contra, delay_s: int = 0) -> None:
         """Raises StoreUnavailableError: any of them may or may not be in their queues."""
+        ...
+
+
+class MessageStore(OrderStore[Message], ReportStore, Protocol):
+    """The facts about messages, and what is reported of them."""
+
+
+class Redelivery(Protocol):
+    """Decides when a queue delivers an entry again that failed, instead of the queue's own, long time-out."""
+
+    def after(self, delay_s: int, *, queue: str, receipt: str) -> None:
+        """`queue` is its name, `receipt` this delivery's. Raises StoreUnavailableError: the time-out then stands."""
         ...

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
-from switchboard.domain.messages import SmsSubmission
+from switchboard.domain.sms.messages import SmsSubmission
 
 S_contra = TypeVar("S_contra", contravariant=True)
 

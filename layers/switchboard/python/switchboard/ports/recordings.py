@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from switchboard.domain.recordings import (
+from switchboard.domain.recording.facts import (
     Announcement,
+    Channel,
     FetchAttempt,
     FetchOutcome,
     Recording,
@@ -17,7 +18,6 @@ from switchboard.domain.recordings import (
     RoleCorrection,
     StoredFile,
 )
-from switchboard.ports.downloads import Download
 
 
 class JobStore(Protocol):
@@ -120,4 +120,37 @@ class BulkFiles(Protocol):
 
     def quarantine(self, key: str, *, reason: str, at: datetime) -> None:
         """Keeps a copy for a person to look at, with the reason. Void where the file is there no longer."""
+        ...
+
+
+class Download(Protocol):
+    """One channel's file on its way. `length` is in bytes, or None where it is not announced."""
+
+    @property
+    def content_type(self) -> str: ...
+
+    @property
+    def length(self) -> int | None: ...
+
+    @property
+    def file_name(self) -> str: ...
+
+    def chunks(self) -> Iterator[bytes]:
+        """The file's bytes, in pieces of bounded size; to be asked for once. The file is whole only when this ends
+        by itself. Raises the ProviderError tree."""
+        ...
+
+
+class RecordingSource(Protocol):
+    """A provider that has recordings."""
+
+    def open(self) -> None:
+        """Has a usable connection ready. Raises NotSentError."""
+        ...
+
+    def download(
+        self, recording_id: str, channel: Channel, *, deadline_s: float | None = None
+    ) -> AbstractContextManager[Download]:
+        """Asks once for one channel's file; it is over after `deadline_s` at the latest. Raises the ProviderError
+        tree."""
         ...

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from switchboard.ports.lanes import LaneState
+from switchboard.domain.rate_limits import LaneState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

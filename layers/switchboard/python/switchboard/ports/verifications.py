@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
-from switchboard.domain.verifications import IvrNotice, ReadOutCode, Verification
+from switchboard.domain.verification.verifications import IvrNotice, ReadOutCode, Verification
 from switchboard.ports.orders import OrderStore
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Protocol
 
-from switchboard.domain.calls import CallResult
-from switchboard.domain.voice_calls import VoiceCall
+from switchboard.domain.voice_calls import CallResult, VoiceCall
 from switchboard.ports.orders import OrderStore
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from boto3.dynamodb.types import TypeSerializer
 
-from switchboard.domain.delivery import DeliveryReport
+from switchboard.domain.sms.delivery import DeliveryReport
 
 REPORT = "report|"
 CODE = "code|"

@@ -6,14 +6,14 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from switchboard.domain.instants import from_rfc3339
-from switchboard.ports.lanes import LaneState
+from switchboard.domain.rate_limits import LaneState
+from switchboard.domain.timestamps import from_rfc3339
 from switchboard.ports.status import QueueDepth
 from switchboard.storage.aws import store_errors
 from switchboard.storage.items import to_attributes
-from switchboard.storage.lanes import _lane_from
-from switchboard.storage.order_items import open_partition
-from switchboard.storage.orders import BY_DUE
+from switchboard.storage.limits.provider_limits import _lane_from
+from switchboard.storage.orders.items import open_partition
+from switchboard.storage.orders.store import BY_DUE
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from switchboard.domain.errors import OutcomeUnknownError, ProviderError, RefusedError, UnexpectedAnswerError
-from switchboard.domain.instants import to_rfc3339
+from switchboard.domain.timestamps import to_rfc3339
 from switchboard.ports.providers import Receipt
-from switchboard.providers.baidu_vms.codes import EXPIRED_CODE, REFUSING_STATUSES, row_for
+from switchboard.providers.baidu_vms.response_codes import EXPIRED_CODE, REFUSING_STATUSES, row_for
 from switchboard.providers.transport import Answer
 
 PROVIDER: Final = "baidu_vms"

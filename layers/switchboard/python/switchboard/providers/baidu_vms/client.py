@@ -8,7 +8,6 @@ from datetime import UTC, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Final
 
-from switchboard.domain.calls import CallContent, CallSubmission
 from switchboard.domain.errors import (
     ConfigurationError,
     FieldProblem,
@@ -18,6 +17,7 @@ from switchboard.domain.errors import (
     ProviderError,
     RateLimitedError,
 )
+from switchboard.domain.voice_calls import CallContent, CallSubmission
 from switchboard.ports.clock import Clock
 from switchboard.ports.providers import Receipt
 from switchboard.providers.baidu_vms.answers import PROVIDER, is_expired, receipt_for

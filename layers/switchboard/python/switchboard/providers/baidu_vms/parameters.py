@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from switchboard.domain.called_numbers import CHINA, chinese_national_form
-from switchboard.domain.calls import CallContent
+from switchboard.domain.chinese_numbers import CHINA, chinese_national_form
 from switchboard.domain.errors import ConfigurationError, FieldProblem, InvalidRequestError
 from switchboard.domain.phone_numbers import PhoneNumber
+from switchboard.domain.voice_calls import CallContent
 
 TEMPLATE_TEXT: Final = 0
 """The document's only `type`."""

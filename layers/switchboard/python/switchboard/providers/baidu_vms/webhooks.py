@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from switchboard.domain.calls import CallResult
 from switchboard.domain.errors import WebhookUnreadableError
+from switchboard.domain.voice_calls import CallResult
 
 MAX_RESULT_LENGTH: Final = 64
 """Characters of a result; what is longer is none."""

@@ -9,7 +9,7 @@ from email.utils import parsedate_to_datetime
 from typing import Final
 
 from switchboard.domain.errors import DownloadFailedError, NotAudioError, ProviderError, RateLimitedError
-from switchboard.providers.biztel.codes import ERROR_STATUSES, ERROR_TYPES, PROVIDER
+from switchboard.providers.biztel.response_codes import ERROR_STATUSES, ERROR_TYPES, PROVIDER
 
 MAX_ERROR_BYTES: Final = 8192
 """Of an error's body no more is read; the document's example has about 250 bytes."""

@@ -9,11 +9,11 @@ from typing import Final
 from urllib.parse import urlencode
 
 from switchboard.domain.errors import ConfigurationError, DownloadFailedError, OutcomeUnknownError
-from switchboard.domain.mp3 import begins_like_mp3
-from switchboard.domain.recordings import Channel, is_recording_id
+from switchboard.domain.recording.facts import Channel, is_recording_id
+from switchboard.domain.recording.mp3 import begins_like_mp3
 from switchboard.providers.biztel.answers import MAX_ERROR_BYTES, audio_type, error_for, not_audio
-from switchboard.providers.biztel.codes import CONTENT_TYPES, PROVIDER
 from switchboard.providers.biztel.file_names import file_name_in
+from switchboard.providers.biztel.response_codes import CONTENT_TYPES, PROVIDER
 from switchboard.providers.transport import Connection, StreamedAnswer, split_endpoint
 
 PATH: Final = "/public/api/v1/monitor/"

@@ -9,8 +9,8 @@ from typing import Final
 from urllib.parse import unquote_to_bytes
 
 from switchboard.domain.errors import UnreadableFileNameError
-from switchboard.domain.recordings import Channel, RecordingFileName, Side, is_recording_id
-from switchboard.providers.biztel.codes import JAPAN
+from switchboard.domain.recording.facts import Channel, RecordingFileName, Side, is_recording_id
+from switchboard.providers.biztel.response_codes import JAPAN
 
 MAX_FILE_NAME_LENGTH: Final = 255
 

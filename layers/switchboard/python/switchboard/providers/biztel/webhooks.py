@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Final
 
 from switchboard.domain.errors import WebhookUnreadableError
-from switchboard.domain.recordings import RecordingNotice, is_recording_id
-from switchboard.providers.biztel.codes import JAPAN
+from switchboard.domain.recording.facts import RecordingNotice, is_recording_id
+from switchboard.providers.biztel.response_codes import JAPAN
 
 ID_MISSING: Final = "id_missing"
 ID_UNUSABLE: Final = "id_unusable"

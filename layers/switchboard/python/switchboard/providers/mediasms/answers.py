@@ -15,7 +15,7 @@ from switchboard.domain.errors import (
     UnexpectedAnswerError,
 )
 from switchboard.ports.providers import Receipt
-from switchboard.providers.mediasms.codes import ACCEPTED_CODE, REFUSALS
+from switchboard.providers.mediasms.response_codes import ACCEPTED_CODE, REFUSALS
 
 PROVIDER: Final = "mediasms"
 

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 from urllib.parse import urlencode
 
-from switchboard.domain.carriers import Carrier
 from switchboard.domain.errors import ConfigurationError, FieldProblem, InvalidRequestError
-from switchboard.domain.messages import SmsSubmission
 from switchboard.domain.phone_numbers import PhoneNumber
-from switchboard.domain.shift_jis import normalise
+from switchboard.domain.sms.carriers import Carrier
+from switchboard.domain.sms.messages import SmsSubmission
+from switchboard.domain.sms.shift_jis import normalise
 from switchboard.ports.providers import Receipt
 from switchboard.providers.mediasms.answers import PROVIDER, receipt_for
 from switchboard.providers.mediasms.parameters import CARRIER_DIGITS, OVERSEAS, SMS_ONLY, MediaSmsRequest

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import InitVar, dataclass, field, fields
 from typing import Final
 
-from switchboard.domain.carriers import Carrier
 from switchboard.domain.errors import FieldProblem, InvalidRequestError
-from switchboard.domain.sms_text import preflight
-from switchboard.providers.mediasms.codes import SMSID
+from switchboard.domain.sms.carriers import Carrier
+from switchboard.domain.sms.preflight import preflight
+from switchboard.providers.mediasms.response_codes import SMSID
 
 CARRIER_DIGITS: Final = {
     Carrier.DOCOMO: "1",

@@ -7,9 +7,9 @@ from types import MappingProxyType
 from typing import Final
 
 from switchboard.domain.errors import FieldProblem, InvalidRequestError
-from switchboard.domain.messages import SmsContent
 from switchboard.domain.phone_numbers import NumberKind, PhoneNumber
-from switchboard.domain.verifications import VerificationLines, VerificationMode, VerificationSubmission
+from switchboard.domain.sms.messages import SmsContent
+from switchboard.domain.verification.verifications import VerificationLines, VerificationMode, VerificationSubmission
 from switchboard.ports.providers import Receipt
 from switchboard.providers.mediasms.client import MediaSmsClient, named
 from switchboard.providers.mediasms.parameters import (

@@ -7,11 +7,11 @@ import unicodedata
 from collections.abc import Mapping
 from typing import Final
 
-from switchboard.domain.delivery import DeliveryReport
 from switchboard.domain.errors import InvalidRequestError, WebhookUnreadableError
 from switchboard.domain.phone_numbers import MAX_WRITTEN_LENGTH, NumberKind, parse_phone_number
-from switchboard.domain.verifications import DeliveryNotification, IvrNotice, VerificationMode
-from switchboard.providers.mediasms.codes import MAX_STATUS_LENGTH, SMSID, status_code_of
+from switchboard.domain.sms.delivery import DeliveryReport
+from switchboard.domain.verification.verifications import DeliveryNotification, IvrNotice, VerificationMode
+from switchboard.providers.mediasms.response_codes import MAX_STATUS_LENGTH, SMSID, status_code_of
 
 MAX_AUTHCODE_DIGITS: Final = 16
 """The document gives the generated number no length: more digits than anybody would read out."""

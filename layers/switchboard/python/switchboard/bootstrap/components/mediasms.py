@@ -1,0 +1,131 @@
+"""What the applications that submit to MediaSMS are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+from uuid import uuid4
+
+from switchboard.bootstrap.components.provider_guards import mediasms_limits, paced_gates
+from switchboard.bootstrap.components.shared import CLOCK, secret
+from switchboard.config import MediaSmsSettings, SenderSettings
+from switchboard.domain.errors import ConfigurationError
+from switchboard.domain.sms.messages import Message, SmsSubmission, submission_of
+from switchboard.guard.provider.rate_limiter import PacedGates
+from switchboard.ports.orders import MessageStore
+from switchboard.ports.provider_limits import SendGate
+from switchboard.providers.mediasms.client import Credentials, MediaSmsClient
+from switchboard.providers.transport import Connection, split_endpoint
+from switchboard.storage.secrets import CachedSecret
+from switchboard.usecases.submission.attempt import Submission
+
+# The holder of a claim writes nothing to the provider after this; see Deadlines.submission_after_claim, which is
+# when others may conclude that nothing more will come of it.
+CLAIM_LIFETIME: Final = timedelta(seconds=20)
+_CONNECT_TIMEOUT_S: Final = 2.0
+
+
+def new_id() -> str:
+    """32 hexadecimal digits that nobody else mints."""
+    return uuid4().hex
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """One thread's way to MediaSMS, over one connection. `bulk` leaves some of the places in flight to others."""
+
+    submission: Submission[Message, SmsSubmission]
+    bulk: Submission[Message, SmsSubmission]
+
+
+@dataclass(frozen=True, slots=True)
+class Senders:
+    """A container's senders, and the gates that they share."""
+
+    gates: PacedGates
+    each: Sequence[Sender]
+
+
+def submission(settings: SenderSettings, messages: MessageStore) -> Submission[Message, SmsSubmission]:
+    """One submission of a message to MediaSMS at a time."""
+    return senders(settings, messages).each[0].submission
+
+
+def senders(
+    settings: SenderSettings, messages: MessageStore, *, seats: int = 1, bulk_in_flight_limit: int | None = None
+) -> Senders:
+    """As many senders as threads are to use them."""
+    account = secret(settings.mediasms_secret_name)
+    gates = mediasms_gates(settings, account, seats=seats)
+
+    def over(client: MediaSmsClient, gate: SendGate) -> Submission[Message, SmsSubmission]:
+        return Submission(
+            orders=messages,
+            provider=client,
+            submission_of=submission_of,
+            gate=gate,
+            clock=CLOCK,
+            wait_budget=timedelta(seconds=settings.slot_wait_budget_s),
+            claim_lifetime=CLAIM_LIFETIME,
+        )
+
+    clients = [mediasms_client(settings, account) for _ in range(seats)]
+    limited = gates.narrowed(bulk_in_flight_limit) if bulk_in_flight_limit else gates.seats
+    return Senders(
+        gates=gates,
+        each=[
+            Sender(submission=over(client, gate), bulk=over(client, bulk))
+            for client, gate, bulk in zip(clients, gates.seats, limited, strict=True)
+        ],
+    )
+
+
+def mediasms_gates(settings: MediaSmsSettings, account: CachedSecret, *, seats: int = 1) -> PacedGates:
+    """The gates that all who submit to MediaSMS from this address share."""
+    return paced_gates(
+        provider="mediasms",
+        egress_address=settings.egress_address,
+        limits_table=settings.limits_table,
+        limits=mediasms_limits(
+            requests_per_s=settings.mediasms_requests_per_s,
+            jitter=timedelta(milliseconds=settings.mediasms_jitter_milliseconds),
+            in_flight=settings.in_flight_limit,
+            bulk_in_flight=settings.bulk_in_flight_limit,
+            policy=settings.mediasms_lockout_policy,
+        ),
+        account=account,
+        store_timeout_s=settings.store_timeout_s,
+        seats=seats,
+    )
+
+
+def mediasms_client(settings: MediaSmsSettings, account: CachedSecret) -> MediaSmsClient:
+    """MediaSMS' API with this deployment's account."""
+
+    def credentials() -> Credentials:
+        user, password = (account().values.get(name) for name in ("user", "password"))
+        if not isinstance(user, str) or not isinstance(password, str):
+            raise ConfigurationError(f"the secret {settings.mediasms_secret_name} needs the texts user and password")
+        return Credentials(user=user, password=password)
+
+    origin, _ = split_endpoint(settings.mediasms_base_url, allow_plain_http=settings.allow_plain_http)
+    connection = Connection(
+        origin=origin,
+        provider="mediasms",
+        allow_plain_http=settings.allow_plain_http,
+        connect_timeout_s=_CONNECT_TIMEOUT_S,
+        read_timeout_s=settings.provider_timeout_s,
+        deadline_s=settings.provider_timeout_s,
+    )
+    return MediaSmsClient(
+        base_url=settings.mediasms_base_url,
+        credentials=credentials,
+        connection=connection,
+        allow_plain_http=settings.allow_plain_http,
+        method=settings.mediasms_method,
+        wire_variant=settings.mediasms_wire_variant,
+        long_text=settings.long_sms,
+        strict=settings.mediasms_strict_answers,
+    )

@@ -1,0 +1,40 @@
+"""Whom this deployment may send to, and how often."""
+
+from __future__ import annotations
+
+import re
+
+from switchboard.config import AbuseLimitSettings, SendSmsSettings
+from switchboard.domain.errors import ConfigurationError, InvalidRequestError
+from switchboard.domain.phone_numbers import parse_phone_number
+from switchboard.guard.usage.usage_limits import LimitRules, TalliedLimits
+from switchboard.storage import aws
+from switchboard.storage.limits.counters import DynamoDbTallyStore
+
+_PREFIX = re.compile(r"\+[1-9][0-9]{0,6}")
+
+
+def abuse_limits(settings: AbuseLimitSettings) -> TalliedLimits:
+    """The limits, counted in the limits table. Raises ConfigurationError for an exempt number that is none."""
+    try:
+        exempt = frozenset(parse_phone_number(each).e164 for each in settings.exempt_numbers)
+    except InvalidRequestError:
+        raise ConfigurationError("EXEMPT_NUMBERS: not all of them are telephone numbers") from None
+    return TalliedLimits(
+        tallies=DynamoDbTallyStore(client=aws.dynamodb(), table=settings.limits_table),
+        rules=LimitRules(
+            recipient_per_minute=settings.recipient_limit_per_minute,
+            recipient_per_hour=settings.recipient_limit_per_hour,
+            recipient_per_day=settings.recipient_limit_per_day,
+            client_per_hour=settings.client_limit_per_hour,
+            per_day=settings.daily_limit,
+            exempt=exempt,
+        ),
+    )
+
+
+def overseas_prefixes(settings: SendSmsSettings) -> tuple[str, ...]:
+    """The countries outside Japan. Raises ConfigurationError: a prefix without its + would let no number through."""
+    if not all(_PREFIX.fullmatch(each) for each in settings.overseas_prefixes):
+        raise ConfigurationError("OVERSEAS_PREFIXES: each is + and the digits that numbers begin with")
+    return settings.overseas_prefixes

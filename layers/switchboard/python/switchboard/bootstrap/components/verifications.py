@@ -1,0 +1,40 @@
+"""What the applications that read or write whole verifications are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from switchboard.bootstrap.components.shared import CLOCK
+from switchboard.bootstrap.components.sms import deadlines
+from switchboard.config import StateSettings
+from switchboard.domain.orders import Standing
+from switchboard.domain.sms.messages import is_smsid
+from switchboard.domain.verification.verifications import Verification, VerificationState, standing_of
+from switchboard.storage import aws
+from switchboard.storage.verification.store import DynamoDbVerificationStore
+from switchboard.usecases.query import QueryOrders
+
+
+def verification_store(settings: StateSettings) -> DynamoDbVerificationStore:
+    """The state table's verifications."""
+    return DynamoDbVerificationStore(
+        client=aws.dynamodb(timeout_s=settings.store_timeout_s),
+        table=settings.state_table,
+        deadlines=deadlines(settings),
+        grace=timedelta(minutes=settings.lease_grace_minutes),
+        retention=settings.retention,
+    )
+
+
+def verification_standing(settings: StateSettings) -> Callable[[Verification, datetime], Standing[VerificationState]]:
+    """Where a verification stands."""
+    times = deadlines(settings)
+    return lambda verification, now: standing_of(verification, deadlines=times, now=now)
+
+
+def query_verifications(settings: StateSettings) -> QueryOrders[Verification, Standing[VerificationState]]:
+    """Where verifications stand."""
+    return QueryOrders(
+        orders=verification_store(settings), clock=CLOCK, standing_of=verification_standing(settings), is_id=is_smsid
+    )

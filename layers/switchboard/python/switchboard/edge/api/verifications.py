@@ -1,0 +1,120 @@
+"""The verification routes' JSON: what callers may write, and what they read back (contract, "Verification by
+telephone")."""
+
+from __future__ import annotations
+
+import unicodedata
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from switchboard.domain.errors import FieldProblem, InvalidRequestError
+from switchboard.domain.orders import Standing
+from switchboard.domain.timestamps import to_rfc3339
+from switchboard.domain.verification.requests import VerificationRequest
+from switchboard.domain.verification.verifications import (
+    Verification,
+    VerificationLines,
+    VerificationMode,
+    VerificationState,
+)
+from switchboard.edge.api.pagination import cursor_of, parse_listing
+from switchboard.edge.api.request_bodies import BODY_LIMIT_BYTES, validated
+from switchboard.edge.http import InboundRequest, Reply
+from switchboard.usecases.query import OrderFilter, OrderList, OrderView
+
+View = OrderView[Verification, Standing[VerificationState]]
+
+_MAX_CODE_LENGTH = 64
+
+
+class StartVerificationBody(BaseModel):
+    """`POST /v1/verifications`."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    to: Annotated[str, StringConstraints(min_length=1, max_length=100)]
+    mode: Annotated[VerificationMode, Field(strict=False)]
+    text: Annotated[str, StringConstraints(max_length=10_000)] | None = None
+    lines: Annotated[VerificationLines, Field(strict=False)] = VerificationLines.MOBILE
+    line: Annotated[str, StringConstraints(min_length=1, max_length=100)] | None = None
+    holding_minutes: Annotated[int, Field(ge=0, lt=1_000)] | None = None
+    repeat_calls: Annotated[int, Field(ge=0, lt=100)] | None = None
+
+    def request(self) -> VerificationRequest:
+        """What is asked for."""
+        return VerificationRequest(
+            to=self.to,
+            mode=self.mode,
+            text=self.text,
+            lines=self.lines,
+            line=self.line,
+            holding_minutes=self.holding_minutes,
+            repeat_calls=self.repeat_calls,
+        )
+
+
+class CheckVerificationBody(BaseModel):
+    """`POST /v1/verifications/{verification_id}/check`."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    code: Annotated[str, StringConstraints(min_length=1, max_length=_MAX_CODE_LENGTH)]
+
+
+def parse_start_body(request: InboundRequest) -> StartVerificationBody:
+    """Raises MalformedRequestError, PayloadTooLargeError, or InvalidRequestError with a problem a field."""
+    return validated(StartVerificationBody, request.json_object(limit_bytes=BODY_LIMIT_BYTES))
+
+
+def parse_code(request: InboundRequest) -> str:
+    """The digits of the code, in whatever width and with whatever blanks they were typed. Raises like
+    `parse_start_body`; what is wrong is never repeated."""
+    body = validated(CheckVerificationBody, request.json_object(limit_bytes=BODY_LIMIT_BYTES))
+    code = "".join(unicodedata.normalize("NFKC", body.code).split())
+    if not (code.isascii() and code.isdigit()):
+        raise InvalidRequestError(FieldProblem("code", "must be digits"))
+    return code
+
+
+def parse_verification_filter(request: InboundRequest) -> tuple[OrderFilter, int, str | None]:
+    """`?to=&state=&since=&until=&limit=&cursor=` as filter, limit and position. Raises InvalidRequestError."""
+    return parse_listing(request, states=VerificationState)
+
+
+def verification_json(view: View) -> dict[str, Any]:
+    """One verification as the contract shows it."""
+    verification, outcome = view.order, view.order.last_outcome
+    verified_at, late_call_at = verification.verified_at, verification.late_call_at
+    return {
+        "verification_id": verification.id,
+        "to": verification.recipient,
+        "state": view.standing.state.value,
+        "final": view.standing.final,
+        "mode": verification.mode.value,
+        "lines": verification.lines.value,
+        "call": verification.line,
+        "holding_minutes": verification.holding_minutes,
+        "expires_at": to_rfc3339(verification.expires_at),
+        "verified_at": to_rfc3339(verified_at) if verified_at else None,
+        "late_call_at": to_rfc3339(late_call_at) if late_call_at else None,
+        "attempts_left": verification.attempts_left,
+        "provider": "mediasms",
+        "provider_code": outcome.provider_code if outcome else None,
+        "created_at": to_rfc3339(verification.created_at),
+        "updated_at": to_rfc3339(verification.updated_at),
+    }
+
+
+def started_reply(view: View, *, replayed: bool) -> Reply:
+    """`202` where nobody can know whether the provider has taken it, otherwise `201`."""
+    unknown = view.standing.state is VerificationState.UNKNOWN
+    headers = {"Location": f"/v1/verifications/{view.order.id}"}
+    if replayed:
+        headers["Idempotent-Replayed"] = "true"
+    return Reply(HTTPStatus.ACCEPTED if unknown else HTTPStatus.CREATED, verification_json(view), headers)
+
+
+def verifications_json(page: OrderList[Verification, Standing[VerificationState]]) -> dict[str, Any]:
+    return {"items": [verification_json(view) for view in page.items], "next": cursor_of(page.next_position)}

@@ -1,0 +1,52 @@
+"""The tables of the BIZTEL document (ステレオ録音API, 録音ファイル取得API): what each error means to us."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta, timezone
+from types import MappingProxyType
+from typing import Final
+
+from switchboard.domain.errors import (
+    AuthenticationFailedError,
+    DownloadFailedError,
+    ForbiddenError,
+    NotFoundError,
+    ProviderError,
+    RateLimitedError,
+    RefusedError,
+)
+from switchboard.domain.recording.facts import Channel
+
+PROVIDER: Final = "biztel"
+
+JAPAN: Final = timezone(timedelta(hours=9))
+"""The document's times name no zone; its example's unique id and file name agree on this one."""
+
+ERROR_TYPES: Final[Mapping[str, type[ProviderError]]] = MappingProxyType(
+    {
+        "UNAUTHENTICATED": AuthenticationFailedError,
+        "FORBIDDEN": ForbiddenError,
+        "NOT_FOUND": NotFoundError,
+        "REQUEST_BURST_LIMIT_EXCEEDED": RateLimitedError,
+        "VALIDATE_ERROR": RefusedError,
+    }
+)
+"""Section 3.7, column `type`. The column `name` tells less: too many requests and a missing licence are both an
+AuthenticationException there."""
+
+ERROR_STATUSES: Final[Mapping[int, type[ProviderError]]] = MappingProxyType(
+    {
+        401: AuthenticationFailedError,
+        403: ForbiddenError,
+        404: NotFoundError,
+        429: RateLimitedError,
+        500: DownloadFailedError,
+    }
+)
+"""Section 3.4. Decides where an answer's body names no type of 3.7; VALIDATE_ERROR has no status there."""
+
+CONTENT_TYPES: Final[Mapping[Channel, str]] = MappingProxyType(
+    {Channel.MONAURAL: "monaural", Channel.LEFT: "left", Channel.RIGHT: "right"}
+)
+"""Section 3.3: left is the other party, right the operator."""

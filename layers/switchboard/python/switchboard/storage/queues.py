@@ -1,0 +1,66 @@
+"""The outbox queues in SQS: a smsid a message, and nothing that tells whom it is for or what it says."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from switchboard.domain.sms.messages import Message
+from switchboard.domain.timestamps import to_rfc3339
+from switchboard.storage.aws import store_errors
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
+
+class SqsOutbox:
+    """An Outbox of messages over two queues, so that nobody waits behind those that are `bulk`.
+
+    `client` is called when first used: most sends never need it.
+    """
+
+    def __init__(self, *, client: Callable[[], SQSClient], queue_url: str, bulk_queue_url: str) -> None:
+        self._client = client
+        self._queue_url = queue_url
+        self._bulk_queue_url = bulk_queue_url
+
+    def put(self, *orders: Message, delay_s: int = 0) -> None:
+        for message in orders:
+            entry = {"smsid": message.smsid, "submit_before": to_rfc3339(message.submit_before)}
+            with store_errors("put into outbox"):
+                self._client().send_message(
+                    QueueUrl=self._bulk_queue_url if message.bulk else self._queue_url,
+                    MessageBody=json.dumps(entry),
+                    DelaySeconds=delay_s,
+                )
+
+
+class SqsRecordingQueue:
+    """A RecordingQueue over one queue. `client` is called when first used."""
+
+    def __init__(self, *, client: Callable[[], SQSClient], queue_url: str) -> None:
+        self._client = client
+        self._queue_url = queue_url
+
+    def put(self, recording_id: str, *, delay_s: int = 0) -> None:
+        with store_errors("put recording into queue"):
+            self._client().send_message(
+                QueueUrl=self._queue_url,
+                MessageBody=json.dumps({"recording_id": recording_id}),
+                DelaySeconds=delay_s,
+            )
+
+
+class SqsRedelivery:
+    """A Redelivery over the queues with these addresses. `client` is called when first used."""
+
+    def __init__(self, *, client: Callable[[], SQSClient], queue_urls: tuple[str, ...]) -> None:
+        self._client = client
+        self._queue_urls = {url.rpartition("/")[2]: url for url in queue_urls}
+
+    def after(self, delay_s: int, *, queue: str, receipt: str) -> None:
+        with store_errors("deliver again"):
+            self._client().change_message_visibility(
+                QueueUrl=self._queue_urls[queue], ReceiptHandle=receipt, VisibilityTimeout=delay_s
+            )

@@ -1,0 +1,69 @@
+"""Messages in the StateTable: orders, into whose items their reports are written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from switchboard.domain.orders import Deadlines
+from switchboard.domain.sms.delivery import ReportFact
+from switchboard.domain.sms.messages import Message, SmsContent, TextMeasure, next_due
+from switchboard.domain.timestamps import from_rfc3339, to_rfc3339
+from switchboard.storage.items import REPORT, SMSID_PREFIX
+from switchboard.storage.orders.items import OrderCodec, instant
+from switchboard.storage.orders.store import DynamoDbOrderStore
+from switchboard.storage.sms.reports import DynamoDbReportStore
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+
+class MessageCodec(OrderCodec[Message]):
+    """What only messages have in their items."""
+
+    kind = "sms"
+    key_prefix = SMSID_PREFIX
+
+    def own_values(self, order: Message) -> Mapping[str, Any]:
+        return {
+            "not_after": to_rfc3339(order.not_after) if order.not_after else None,
+            "measure": asdict(order.measure) if order.measure else None,
+            "bulk": order.bulk or None,
+        }
+
+    def order_from(self, values: Mapping[str, Any], common: Mapping[str, Any]) -> Message:
+        content, measure = values.get("content"), values.get("measure")
+        return Message(
+            **common,
+            content=SmsContent(**content) if content else None,
+            not_after=instant(values.get("not_after")),
+            measure=TextMeasure(**{name: int(number) for name, number in measure.items()}) if measure else None,
+            bulk=values.get("bulk", False),
+            reports=reports_in(values),
+        )
+
+
+class DynamoDbMessageStore(DynamoDbOrderStore[Message], DynamoDbReportStore):
+    """A MessageStore over one table. `retention` is how long an item is kept after its creation."""
+
+    def __init__(self, *, client: DynamoDBClient, table: str, deadlines: Deadlines, retention: timedelta) -> None:
+        super().__init__(
+            client=client,
+            table=table,
+            codec=MessageCodec(),
+            deadlines=deadlines,
+            next_due=lambda message: next_due(message, deadlines=deadlines),
+            retention=retention,
+        )
+
+
+def reports_in(values: Mapping[str, Any]) -> tuple[ReportFact, ...]:
+    """The reports among an item's values, in the order in which they first came."""
+    facts = []
+    for name, first_seen_at in values.items():
+        if name.startswith(REPORT):
+            recipient, _, status = name.removeprefix(REPORT).partition("|")
+            facts.append(ReportFact(status, recipient or None, from_rfc3339(first_seen_at)))
+    return tuple(sorted(facts, key=lambda fact: (fact.first_seen_at, fact.status)))

@@ -1,0 +1,168 @@
+"""Voice calls in the StateTable: orders, and beside each accepted one an item under the provider's own id."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from switchboard.domain.orders import Claim, Deadlines, Outcome, OutcomeKind
+from switchboard.domain.timestamps import from_rfc3339, to_rfc3339
+from switchboard.domain.voice_calls import CallResult, CallResultFact, PreparedCall, VoiceCall, next_due
+from switchboard.ports.orders import OrderPage
+from switchboard.storage.aws import conditional_update, store_errors
+from switchboard.storage.items import expiry, to_attributes
+from switchboard.storage.orders.indexes import items_under
+from switchboard.storage.orders.items import Item, OrderCodec
+from switchboard.storage.orders.store import DynamoDbOrderStore
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+_RESULT: Final = "result|"
+_BOUND_TO: Final = "bound_to"
+
+
+class VoiceCallCodec(OrderCodec[VoiceCall]):
+    """What only calls have in their items."""
+
+    kind = "call"
+    key_prefix = "CALL"
+    keeps_unsent_content = True
+
+    def own_values(self, order: VoiceCall) -> Mapping[str, Any]:
+        return {
+            "template_id": order.template_id,
+            "play_times": order.play_times,
+            "volume": order.volume,
+            "tag": order.tag,
+            "show_number": order.show_number,
+            "callback_expected": order.callback_expected or None,
+        }
+
+    def order_from(self, values: Mapping[str, Any], common: Mapping[str, Any]) -> VoiceCall:
+        content = values.get("content")
+        return VoiceCall(
+            **common,
+            content=PreparedCall(**content) if content else None,
+            template_id=values["template_id"],
+            play_times=_whole(values.get("play_times")),
+            volume=_whole(values.get("volume")),
+            tag=values.get("tag"),
+            show_number=values.get("show_number"),
+            callback_expected=values.get("callback_expected", False),
+        )
+
+
+class DynamoDbCallReportStore:
+    """A CallReportStore over one table. `retention` is how long an item is kept after its first write.
+
+    A provider names a call by its own id, and may do so before its answer has reached us: hence an item of its own,
+    which holds the results, and the token once that is known.
+    """
+
+    def __init__(self, *, client: DynamoDBClient, table: str, retention: timedelta) -> None:
+        self._client = client
+        self._table = table
+        self._retention = retention
+
+    def record_result(self, result: CallResult, *, seen_at: datetime) -> bool:
+        _, item = conditional_update(
+            self._client,
+            "record call result",
+            TableName=self._table,
+            Key=_call_id_key(result.call_id),
+            UpdateExpression="SET #result = :seen, expires_at = if_not_exists(expires_at, :expiry)",
+            ConditionExpression="attribute_not_exists(#result) OR #result > :seen",
+            ExpressionAttributeNames={"#result": f"{_RESULT}{result.result}"},
+            ExpressionAttributeValues=to_attributes(
+                {":seen": to_rfc3339(seen_at), ":expiry": expiry(seen_at, self._retention)}
+            ),
+        )
+        return _BOUND_TO in item
+
+
+class DynamoDbVoiceCallStore(DynamoDbOrderStore[VoiceCall], DynamoDbCallReportStore):
+    """A VoiceCallStore over one table. `retention` is how long an item is kept after its creation."""
+
+    def __init__(self, *, client: DynamoDBClient, table: str, deadlines: Deadlines, retention: timedelta) -> None:
+        super().__init__(
+            client=client,
+            table=table,
+            codec=VoiceCallCodec(),
+            deadlines=deadlines,
+            next_due=lambda call: next_due(call, deadlines=deadlines),
+            retention=retention,
+        )
+
+    def record_outcome(self, order: VoiceCall, claim: Claim, outcome: Outcome, *, queue: bool = False) -> VoiceCall:
+        call_id = outcome.facts.get("call_id")
+        if outcome.kind is OutcomeKind.ACCEPTED and call_id is not None:
+            with store_errors("record call id"):
+                self._client.update_item(
+                    TableName=self._table,
+                    Key=_call_id_key(call_id),
+                    UpdateExpression=(
+                        "SET bound_to = if_not_exists(bound_to, :token), "
+                        "expires_at = if_not_exists(expires_at, :expiry)"
+                    ),
+                    ExpressionAttributeValues=to_attributes(
+                        {":token": order.token, ":expiry": expiry(outcome.at, self._retention)}
+                    ),
+                )
+        return super().record_outcome(order, claim, outcome, queue=queue)
+
+    def token_of(self, call_id: str) -> str | None:
+        with store_errors("find call id"):
+            answer = self._client.get_item(TableName=self._table, Key=_call_id_key(call_id), ConsistentRead=True)
+        return answer.get("Item", {}).get(_BOUND_TO, {}).get("S")
+
+    def get(self, order_id: str) -> VoiceCall | None:
+        call = super().get(order_id)
+        return self._with_reports([call])[0] if call is not None else None
+
+    def find(
+        self,
+        *,
+        client: str,
+        recipient: str | None,
+        since: datetime | None,
+        until: datetime | None,
+        limit: int,
+        position: str | None,
+    ) -> OrderPage[VoiceCall]:
+        page = super().find(
+            client=client, recipient=recipient, since=since, until=until, limit=limit, position=position
+        )
+        return replace(page, orders=self._with_reports(page.orders))
+
+    def _with_reports(self, calls: Iterable[VoiceCall]) -> list[VoiceCall]:
+        known = list(calls)
+        ids = {call.call_id for call in known if call.call_id is not None}
+        keys = [_call_id_key(call_id) for call_id in sorted(ids)]
+        items = items_under(self._client, self._table, keys, operation="fetch call results")
+        found = {item["pk"]["S"]: _results_in(item) for item in items}
+        return [replace(call, reports=found.get(_call_id_pk(call.call_id or ""), ())) for call in known]
+
+
+def _call_id_pk(call_id: str) -> str:
+    return f"CALLID#{call_id}"
+
+
+def _call_id_key(call_id: str) -> dict[str, Any]:
+    return to_attributes({"pk": _call_id_pk(call_id)})
+
+
+def _results_in(item: Item) -> tuple[CallResultFact, ...]:
+    """The results among an item's attributes, in the order in which they first came."""
+    facts = [
+        CallResultFact(name.removeprefix(_RESULT), from_rfc3339(value["S"]))
+        for name, value in item.items()
+        if name.startswith(_RESULT)
+    ]
+    return tuple(sorted(facts, key=lambda fact: (fact.first_seen_at, fact.result)))
+
+
+def _whole(value: Any) -> int | None:
+    return None if value is None else int(value)

@@ -1,0 +1,310 @@
+"""Fetch what is still missing of one recording, as far as may be now, and see to it that somebody looks again."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Final
+
+from switchboard.domain.errors import (
+    AuthenticationFailedError,
+    ConfigurationError,
+    ForbiddenError,
+    LockedOutError,
+    MonthSpentError,
+    NoSlotError,
+    NotFoundError,
+    NotSentError,
+    ProviderError,
+    RateLimitedError,
+    RefusedError,
+    StoreUnavailableError,
+    SwitchboardError,
+)
+from switchboard.domain.recording.facts import (
+    SPLIT,
+    Channel,
+    FetchAttempt,
+    FetchEnd,
+    FetchOutcome,
+    Recording,
+    StoredFile,
+)
+from switchboard.domain.recording.object_keys import recording_key
+from switchboard.domain.recording.policy import RecordingPolicy
+from switchboard.domain.recording.status import RecordingStanding, fetch_deadline
+from switchboard.ports.clock import ClaimIds, Clock
+from switchboard.ports.provider_limits import SendGate
+from switchboard.ports.recordings import JobStore, RecordingFiles, RecordingQueue, RecordingSource, RecordingStore
+from switchboard.ports.usage_limits import MonthQuota
+from switchboard.usecases.insistence import insist
+from switchboard.usecases.submission.wait_for_slot import wait_for_slot
+
+LONGEST_DELAY_S: Final = 900
+"""SQS' own limit for one entry. Whoever waits longer waits in the table, for the sweep."""
+
+# The sweep puts an entry into the queue again that should have come by then. A queue loses nothing, and may be long:
+# where each look waits for a provider that cannot be reached, a thousand entries take minutes to come round, and every
+# one that the sweep adds while the first is still on its way makes it longer.
+_GRACE: Final = timedelta(minutes=30)
+_SOON: Final = timedelta(seconds=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FetchPace:
+    """How long to wait for what. An invocation with less than `least_s` left begins no download; one download lasts
+    `longest_s` at most, and `margin_s` is kept for writing down how it ended."""
+
+    wait_budget: timedelta = timedelta(seconds=3)
+    put_back: timedelta = timedelta(seconds=10)
+    closed_for: timedelta = timedelta(minutes=10)
+    longest_s: float = 400.0
+    least_s: float = 60.0
+    margin_s: float = 20.0
+
+
+@dataclass(slots=True, kw_only=True)
+class Fetched:
+    """What one look came to. `ends` are the attempts made now; `closed` says that this look was the last one;
+    `put_back` names why it ended before its time."""
+
+    recording_id: str
+    standing: RecordingStanding | None = None
+    ends: Mapping[Channel, FetchEnd] = field(default_factory=dict)
+    closed: bool = False
+    put_back: str | None = None
+    refused_us: bool = False
+
+
+class FetchRecording:
+    """The queue's verb. An entry may come twice, late, or after everything is done: the attempt's claim lets one
+    worker ask for a channel, and what is stored is never asked for again."""
+
+    def __init__(
+        self,
+        *,
+        jobs: JobStore,
+        recordings: RecordingStore,
+        files: RecordingFiles,
+        queue: RecordingQueue,
+        source: RecordingSource,
+        gate: SendGate,
+        quota: MonthQuota,
+        policy: RecordingPolicy,
+        clock: Clock,
+        new_id: ClaimIds,
+        pace: FetchPace | None = None,
+    ) -> None:
+        self._jobs = jobs
+        self._recordings = recordings
+        self._files = files
+        self._queue = queue
+        self._source = source
+        self._gate = gate
+        self._quota = quota
+        self._policy = policy
+        self._clock = clock
+        self._new_id = new_id
+        self._pace = pace or FetchPace()
+
+    def __call__(self, recording_id: str, *, seconds_left: Callable[[], float]) -> Fetched:
+        """Returns once its effect, or an entry that comes later, is durable. Raises StoreUnavailableError where
+        neither is: deliver it again.
+
+        Whatever has to wait goes back as a new entry, so that waiting never uses up the deliveries after which an
+        entry counts as poison. `seconds_left` is what this invocation has.
+        """
+        done = Fetched(recording_id=recording_id)
+        try:
+            recording = insist(lambda: self._recordings.get(recording_id))
+            if recording is None or all(each.by_file for each in recording.announcements):
+                recording = self._announced(recording_id) or recording
+            if recording is not None:
+                self._look(recording, done, seconds_left)
+        except StoreUnavailableError:
+            self._queue.put(recording_id, delay_s=_whole_seconds(self._pace.put_back))
+            done.put_back = "store"
+        return done
+
+    def _announced(self, recording_id: str) -> Recording | None:
+        announcement = self._jobs.get(recording_id)
+        if announcement is None:
+            return None
+        due = self._clock.now() + self._policy.deadlines.attempt_lasts
+        return insist(lambda: self._recordings.announce(recording_id, announcement, due=due))
+
+    def _look(self, recording: Recording, done: Fetched, seconds_left: Callable[[], float]) -> None:
+        if recording.closed_at is not None and self._policy.standing(recording, now=self._clock.now()).final:
+            done.standing = self._policy.standing(recording, now=self._clock.now())
+            return
+        pause: timedelta | None = None
+        at_least = timedelta()
+        ends: dict[Channel, FetchEnd] = {}
+        # Monaural comes last: whether it is wanted may depend on what became of the others.
+        for channel in (Channel.LEFT, Channel.RIGHT, Channel.MONAURAL):
+            if not self._policy.may_try(recording, channel, now=self._clock.now()):
+                continue
+            if seconds_left() < self._pace.least_s:
+                pause, done.put_back = timedelta(), "time"
+                break
+            try:
+                recording, outcome, wait = self._fetch(recording, channel, seconds_left)
+            except (NoSlotError, LockedOutError, MonthSpentError, NotSentError) as error:
+                pause, done.put_back = self._pause_after(error), _REASONS[type(error)]
+                recording = self._as_it_is_now(recording)
+                break
+            at_least = max(at_least, wait)
+            if outcome is None:
+                continue
+            ends[channel] = outcome.end
+            if outcome.provider_code == _REFUSED_US:
+                pause, done.put_back, done.refused_us = self._pace.closed_for, "refused_us", True
+                break
+        done.ends = ends
+        self._settle(recording, done, pause=pause, at_least=at_least)
+
+    def _as_it_is_now(self, recording: Recording) -> Recording:
+        return insist(lambda: self._recordings.get(recording.recording_id)) or recording
+
+    def _pause_after(self, error: Exception) -> timedelta:
+        if isinstance(error, NoSlotError):
+            return max(self._pace.put_back, timedelta(seconds=min(error.retry_after_s, LONGEST_DELAY_S)))
+        if isinstance(error, MonthSpentError):
+            return timedelta(seconds=error.retry_after_s)
+        return self._pace.closed_for if isinstance(error, LockedOutError) else self._pace.put_back
+
+    def _settle(self, recording: Recording, done: Fetched, *, pause: timedelta | None, at_least: timedelta) -> None:
+        """Writes down when to look again, and puts an entry into the queue where that is soon."""
+        now = self._clock.now()
+        done.standing = standing = self._policy.standing(recording, now=now)
+        if standing.final:
+            insist(lambda: self._recordings.schedule(recording, due=None, at=now))
+            done.closed = recording.closed_at is None
+            return
+        due = self._policy.due(recording, now=now) or now
+        if pause is not None:
+            # Not past the moment at which something about it is decided, whatever it is waiting for.
+            open_until = [each.fetch_deadline for each in standing.channels.values() if not each.state.final]
+            due = min(now + pause, *open_until)
+        due = max(due, now + at_least, now + _SOON)
+        delay_s = _whole_seconds(due - now)
+        soon = delay_s <= LONGEST_DELAY_S
+        looked_at = due + _GRACE if soon else due
+        insist(lambda: self._recordings.schedule(recording, due=looked_at, at=now))
+        if soon:
+            self._queue.put(recording.recording_id, delay_s=delay_s)
+
+    def _fetch(
+        self, recording: Recording, channel: Channel, seconds_left: Callable[[], float]
+    ) -> tuple[Recording, FetchOutcome | None, timedelta]:
+        """One attempt at one channel: the recording as it is then, how the attempt ended (None: another worker has
+        it), and how long the provider wants to be left alone. Raises where nothing was asked for."""
+        self._source.open()
+        now = self._clock.now()
+        attempt = FetchAttempt(id=self._new_id(), channel=channel, at=now)
+        unheard = any(each.channel is channel for each in recording.attempts)
+        due = now + self._policy.deadlines.attempt_lasts
+        claimed = insist(lambda: self._recordings.begin(recording, attempt, due=due))
+        if claimed is None:
+            return self._as_it_is_now(recording), None, timedelta()
+        key = recording_key(recording.recording_id, channel, at=recording.called_at or recording.announced_at)
+        try:
+            # A worker that died may have stored it and not have said so.
+            found = self._files.find(key) if unheard else None
+            end = FetchEnd.STORED if found else self._admit(claimed, channel)
+        except (SwitchboardError, ConfigurationError):
+            # Nothing was asked for. Where this cannot be written either, the attempt counts as one that never ended.
+            insist(lambda: self._recordings.withdraw(recording.recording_id, attempt))
+            raise
+        wait = timedelta()
+        code: str | None = None
+        if end is None:
+            limit_s = min(self._pace.longest_s, seconds_left() - self._pace.margin_s)
+            found, end, code, wait = self._download(recording.recording_id, channel, key, limit_s=limit_s)
+        outcome = FetchOutcome(
+            id=attempt.id, channel=channel, at=self._clock.now(), end=end, file=found, provider_code=code
+        )
+        return insist(lambda: self._recordings.record_outcome(recording.recording_id, outcome)), outcome, wait
+
+    def _admit(self, recording: Recording, channel: Channel) -> FetchEnd | None:
+        """Waits for a slot and counts the request; None where it may be made now. An end where it never may."""
+        admitted = wait_for_slot(
+            self._gate,
+            self._clock,
+            connect=self._source.open,
+            latest=self._clock.now() + self._pace.wait_budget,
+            still_wanted=lambda: self._count(recording, channel),
+        )
+        return None if admitted else FetchEnd.MONTH_SPENT
+
+    def _count(self, recording: Recording, channel: Channel) -> bool:
+        """Counts one request in the month. False where the month will not do and the policy has another file to
+        fetch. Raises MonthSpentError where it is worth waiting for the next month, or nothing else can be done."""
+        now = self._clock.now()
+        try:
+            self._quota.take(now, urgent=False)
+        except MonthSpentError as spent:
+            deadline = fetch_deadline(recording, channel, deadlines=self._policy.deadlines)
+            if channel not in SPLIT or spent.retry_after < deadline:
+                raise
+            if self._policy.monaural_instead:
+                return False
+            self._quota.take(now, urgent=True)
+        return True
+
+    def _download(
+        self, recording_id: str, channel: Channel, key: str, *, limit_s: float
+    ) -> tuple[StoredFile | None, FetchEnd, str | None, timedelta]:
+        told = False
+        try:
+            with self._source.download(recording_id, channel, deadline_s=limit_s) as download:
+                self._tell_gate(None)
+                told = True
+                return self._files.store(key, download), FetchEnd.STORED, None, timedelta()
+        except ProviderError as error:
+            if not told:
+                self._tell_gate(error)
+            return None, _end_of(error), _code_of(error), _pause_asked_for(error)
+        except StoreUnavailableError:
+            return None, FetchEnd.FAILED, "store", timedelta()
+
+    def _tell_gate(self, error: ProviderError | None) -> None:
+        try:
+            insist(lambda: self._gate.heard(error))
+        except StoreUnavailableError:
+            # The file matters more than the circuit's count, and the next reservation fails closed anyway.
+            return
+
+
+_REFUSED_US: Final = "refused_us"
+"""A type that stands in a success's body decides nothing, so this is none of them."""
+_REASONS: Final[Mapping[type[Exception], str]] = {
+    NoSlotError: "no_slot",
+    LockedOutError: "locked_out",
+    MonthSpentError: "month_spent",
+    NotSentError: "not_reached",
+}
+
+
+def _end_of(error: ProviderError) -> FetchEnd:
+    if isinstance(error, NotFoundError):
+        return FetchEnd.NOT_FOUND
+    if isinstance(error, ForbiddenError):
+        return FetchEnd.FORBIDDEN
+    return FetchEnd.REFUSED if isinstance(error, RefusedError) else FetchEnd.FAILED
+
+
+def _code_of(error: ProviderError) -> str | None:
+    return _REFUSED_US if isinstance(error, AuthenticationFailedError) else error.provider_code
+
+
+def _pause_asked_for(error: ProviderError) -> timedelta:
+    if isinstance(error, RateLimitedError):
+        return timedelta(seconds=error.retry_after_s or 1.0)
+    return timedelta()
+
+
+def _whole_seconds(pause: timedelta) -> int:
+    return math.ceil(pause.total_seconds())

@@ -1,0 +1,85 @@
+"""Keep the news that a number has called one of our lines, where it belongs to a verification without a doubt."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from switchboard.domain.errors import StoreUnavailableError
+from switchboard.domain.verification.verifications import IvrNotice
+from switchboard.ports.callbacks import CallbackVault, HeldReport
+from switchboard.ports.clock import Clock
+from switchboard.ports.verifications import CallFit, CallStore
+from switchboard.usecases.insistence import insist
+
+
+class NoticeOutcome(StrEnum):
+    """Where a notice went."""
+
+    MATCHED = "matched"
+    DUPLICATE = "duplicate"
+    LATE = "late"
+    FOREIGN = "foreign"
+    """It names a verification, or its number and line lead to one, that is for something else."""
+    NO_CANDIDATE = "no_candidate"
+    """No verification has this id; or nobody has this number and line at that time."""
+    HELD = "held"
+
+
+UNMATCHED = frozenset({NoticeOutcome.FOREIGN, NoticeOutcome.NO_CANDIDATE})
+"""What is kept apart, for a person to look at."""
+
+_OUTCOMES = {
+    CallFit.RECORDED: NoticeOutcome.MATCHED,
+    CallFit.DUPLICATE: NoticeOutcome.DUPLICATE,
+    CallFit.LATE: NoticeOutcome.LATE,
+    CallFit.FOREIGN: NoticeOutcome.FOREIGN,
+    CallFit.ABSENT: NoticeOutcome.NO_CANDIDATE,
+}
+
+
+class RecordIvrNotice:
+    """By its id where the notice names one; otherwise by the lease on number and line, of which there is one at most,
+    which outlives its verification by `grace`."""
+
+    def __init__(self, *, calls: CallStore, vault: CallbackVault, clock: Clock, grace: timedelta) -> None:
+        self._calls = calls
+        self._vault = vault
+        self._clock = clock
+        self._grace = grace
+
+    def __call__(self, notice: IvrNotice) -> NoticeOutcome:
+        """Returns once the notice is durable, or known to belong to nothing.
+
+        Raises StoreUnavailableError if it could not be kept anywhere.
+        """
+        now = self._clock.now()
+        try:
+            return self.record(notice, seen_at=now)
+        except StoreUnavailableError:
+            self._vault.hold(HeldReport(report=notice, seen_at=now))
+            return NoticeOutcome.HELD
+
+    def record(self, notice: IvrNotice, *, seen_at: datetime) -> NoticeOutcome:
+        """For a notice that came at `seen_at`. Raises StoreUnavailableError."""
+        lease = None
+        verification_id = notice.smsid
+        if verification_id is None:
+            lease = insist(lambda: self._calls.lease(recipient=notice.recipient, line=notice.line))
+            if lease is None or not lease.held_at(seen_at):
+                return NoticeOutcome.NO_CANDIDATE
+            verification_id = lease.verification_id
+        found = verification_id
+        fit = insist(lambda: self._calls.record_call(found, notice, seen_at=seen_at))
+        if fit is CallFit.RECORDED:
+            self._free_line(found, notice, ends=seen_at + self._grace)
+        return _OUTCOMES[fit]
+
+    def _free_line(self, verification_id: str, notice: IvrNotice, *, ends: datetime) -> None:
+        """What is verified needs its line no longer but for callbacks that come twice. A lease that cannot be
+        shortened now ends by itself."""
+        with suppress(StoreUnavailableError):
+            lease = self._calls.lease(recipient=notice.recipient, line=notice.line)
+            if lease is not None and lease.verification_id == verification_id:
+                self._calls.shorten_lease(lease, recipient=notice.recipient, line=notice.line, until=ends)

@@ -1,0 +1,44 @@
+"""Keep the news a provider brings about a call: as it came, and as a fact about the call that it names."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from switchboard.domain.errors import StoreUnavailableError
+from switchboard.domain.voice_calls import CallResult
+from switchboard.ports.callbacks import CallbackVault, HeldReport, RawCallback
+from switchboard.ports.clock import Clock
+from switchboard.ports.voice_calls import CallReportStore
+from switchboard.usecases.insistence import insist
+
+
+class ResultOutcome(StrEnum):
+    """Where a result went. An `unmatched` one names a call that is not ours, or not yet known to be."""
+
+    RECORDED = "recorded"
+    UNMATCHED = "unmatched"
+    HELD = "held"
+
+
+class RecordCallResult:
+    """The form of these callbacks is not published, so that each is also kept raw. Nobody knows whether they are
+    repeated, so that a result which the state table cannot take now is held in the vault."""
+
+    def __init__(self, *, calls: CallReportStore, vault: CallbackVault, clock: Clock) -> None:
+        self._calls = calls
+        self._vault = vault
+        self._clock = clock
+
+    def keep(self, callback: RawCallback, *, reason: str) -> None:
+        """Raises StoreUnavailableError if it could not be kept."""
+        insist(lambda: self._vault.quarantine(callback, reason=reason, at=self._clock.now()))
+
+    def __call__(self, result: CallResult) -> ResultOutcome:
+        """Returns once the result is durable. Raises StoreUnavailableError if it could not be kept anywhere."""
+        now = self._clock.now()
+        try:
+            ours = insist(lambda: self._calls.record_result(result, seen_at=now))
+        except StoreUnavailableError:
+            self._vault.hold(HeldReport(report=result, seen_at=now))
+            return ResultOutcome.HELD
+        return ResultOutcome.RECORDED if ours else ResultOutcome.UNMATCHED

@@ -1,0 +1,185 @@
+"""The state table in a dict, with the conditions and the counters of the real one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any, Generic
+
+from switchboard.domain.errors import FieldProblem, InvalidRequestError
+from switchboard.domain.orders import Claim, Deadlines, Outcome, OutcomeKind
+from switchboard.domain.sms.delivery import DeliveryReport, ReportFact
+from switchboard.domain.sms.messages import Message, next_due
+from switchboard.domain.timestamps import from_rfc3339, to_rfc3339
+from switchboard.ports.orders import ClaimAnswer, MessageStore, OrderPage, OrderStore, R
+
+
+@dataclass(slots=True)
+class StoredOrder(Generic[R]):
+    """What one StateTable item holds: an order, or nothing but reports for an id that is not ours."""
+
+    order: R | None
+    attempts: int = 0
+    not_sent: int = 0
+    due: datetime | None = None
+    reports: dict[tuple[str | None, str], datetime] = field(default_factory=dict)
+
+
+class InMemoryOrderStore(OrderStore[R]):
+    """An OrderStore in a dict, with the conditions and the counters of the DynamoDB one."""
+
+    keeps_unsent_content = False
+
+    def __init__(self, *, next_due: Callable[[R], datetime | None], deadlines: Deadlines | None = None) -> None:
+        self._next_due = next_due
+        self._deadlines = deadlines or Deadlines()
+        self.rows: dict[str, StoredOrder[R]] = {}
+        self._bound: dict[str, str] = {}
+
+    def create(self, order: R) -> ClaimAnswer[R]:
+        row = self.rows.get(order.id)
+        if row is not None or order.id in self._bound:
+            return self._refusal(row, order.last_claim)
+        due = self._next_due(order)
+        self.rows[order.id] = StoredOrder(order, attempts=len(order.claims), due=due)
+        return ClaimAnswer(granted=True, order=order)
+
+    def claim(self, order_id: str, claim: Claim) -> ClaimAnswer[R]:
+        row = self.rows.get(order_id)
+        if row is None or row.order is None or not self._may_claim(row, row.order, claim):
+            return self._refusal(row, claim)
+        row.order = replace(row.order, claims=(*row.order.claims, claim))
+        row.attempts += 1
+        row.due = claim.at + self._deadlines.submission_after_claim
+        return ClaimAnswer(granted=True, order=row.order)
+
+    def bind_key(self, key_id: str, order_id: str, *, at: datetime) -> bool:
+        return key_id not in self.rows and self._bound.setdefault(key_id, order_id) == order_id
+
+    def record_outcome(self, order: R, claim: Claim, outcome: Outcome, *, queue: bool = False) -> R:
+        row = self.rows.get(order.id)
+        stored = row.order if row else None
+        if row is None or stored is None:
+            return _with_outcome(order, claim, outcome, queued=queue, content=order.content)
+        if not self._may_record_outcome(stored, claim):
+            return stored
+        kept = queue and order.content is not None
+        unsent = self.keeps_unsent_content and outcome.kind is OutcomeKind.NOT_SENT and order.closed_at is None
+        content = order.content if kept or unsent else None
+        written = _with_outcome(stored, claim, outcome, queued=kept, content=content)
+        row.order = written
+        row.not_sent += outcome.kind is OutcomeKind.NOT_SENT
+        # A caller that knows nothing of the closing opens the order again, and the sweep closes it again.
+        known = replace(written, closed_at=order.closed_at) if written.closed_at else written
+        row.due = self._next_due(known)
+        return written
+
+    def record_silence(self, order: R, *, at: datetime) -> None:
+        row, claim = self._unchanged(order), order.last_claim
+        if row is None or row.order is None or claim is None or claim.id in row.order.outcomes:
+            return
+        row.order = replace(row.order, silences={claim.id: at, **row.order.silences}, content=None)
+        row.due = self._next_due(row.order)
+
+    def record_closed(self, order: R, *, at: datetime) -> None:
+        row = self._unchanged(order)
+        if row is not None and row.order is not None:
+            row.order = replace(row.order, closed_at=row.order.closed_at or at, content=None)
+            row.due = None
+
+    def postpone(self, order: R, *, until: datetime) -> None:
+        row = self._unchanged(order)
+        if row is not None and row.due is not None:
+            row.due = until
+
+    def get(self, order_id: str) -> R | None:
+        row = self.rows.get(order_id)
+        return row.order if row else None
+
+    def find(
+        self,
+        *,
+        client: str,
+        recipient: str | None,
+        since: datetime | None,
+        until: datetime | None,
+        limit: int,
+        position: str | None,
+    ) -> OrderPage[R]:
+        first = to_rfc3339(since) if since else "0"
+        last = to_rfc3339(until) if until else "~"
+        if position is not None and not (_is_position(position) and first <= position <= last):
+            raise InvalidRequestError(FieldProblem("cursor", "was not handed out", code="invalid_cursor"))
+        fitting = {
+            f"{to_rfc3339(row.order.created_at)}#{order_id}": row.order
+            for order_id, row in self.rows.items()
+            if row.order is not None and row.order.client == client and recipient in (None, row.order.recipient)
+        }
+        places = sorted((place for place in fitting if first <= place <= last), reverse=True)
+        places = [place for place in places if position is None or place < position]
+        more = len(places) >= limit
+        return OrderPage(
+            orders=[fitting[place] for place in places[:limit]], next_position=places[limit - 1] if more else None
+        )
+
+    def overdue(self, *, now: datetime, limit: int) -> Sequence[R]:
+        due = [(row.due, row.order) for row in self.rows.values() if row.due is not None and row.due <= now]
+        due.sort(key=lambda pair: pair[0])
+        return [order for _, order in due[:limit] if order is not None]
+
+    def _may_claim(self, row: StoredOrder[R], order: R, claim: Claim) -> bool:
+        in_time = order.submit_before > claim.at and order.closed_at is None
+        return row.attempts == row.not_sent and in_time
+
+    def _may_record_outcome(self, order: R, claim: Claim) -> bool:
+        return claim.id not in order.outcomes
+
+    def _refusal(self, row: StoredOrder[R] | None, claim: Claim | None) -> ClaimAnswer[R]:
+        order = row.order if row else None
+        last = order.last_claim if order else None
+        own = (
+            order is not None
+            and last is not None
+            and claim is not None
+            and last.id == claim.id
+            and order.submission_open
+        )
+        return ClaimAnswer(granted=own, order=order)
+
+    def _unchanged(self, order: R) -> StoredOrder[R] | None:
+        row = self.rows.get(order.id)
+        return row if row is not None and row.attempts == len(order.claims) else None
+
+
+class InMemoryMessageStore(InMemoryOrderStore[Message], MessageStore):
+    """A MessageStore in a dict."""
+
+    def __init__(self, *, deadlines: Deadlines | None = None) -> None:
+        times = deadlines or Deadlines()
+        super().__init__(next_due=lambda message: next_due(message, deadlines=times), deadlines=times)
+
+    def record_report(self, report: DeliveryReport, *, seen_at: datetime) -> bool:
+        row = self.rows.setdefault(report.smsid, StoredOrder(None))
+        row.reports.setdefault((report.recipient, report.status), seen_at)
+        if row.order is None:
+            return False
+        facts = [ReportFact(status, recipient, at) for (recipient, status), at in row.reports.items()]
+        facts.sort(key=lambda fact: (fact.first_seen_at, fact.status))
+        row.order = replace(row.order, reports=tuple(facts))
+        return True
+
+
+def _with_outcome(order: R, claim: Claim, outcome: Outcome, *, queued: bool, content: Any = None) -> R:
+    outcomes = {**order.outcomes, claim.id: outcome}
+    queued_at = order.queued_at or (outcome.at if queued else None)
+    return replace(order, outcomes=outcomes, queued_at=queued_at, content=content)
+
+
+def _is_position(text: str) -> bool:
+    instant, hash_sign, order_id = text[:24], text[24:25], text[25:]
+    try:
+        from_rfc3339(instant)
+    except ValueError:
+        return False
+    return hash_sign == "#" and len(order_id) <= 50 and order_id.isascii() and order_id.isalnum()

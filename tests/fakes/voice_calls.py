@@ -1,0 +1,62 @@
+"""Voice calls in a dict, and beside them what is kept under the provider's own ids."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+from switchboard.domain.orders import Claim, Deadlines, Outcome, OutcomeKind
+from switchboard.domain.voice_calls import CallResult, CallResultFact, VoiceCall, next_due
+from switchboard.ports.orders import OrderPage
+from switchboard.ports.voice_calls import VoiceCallStore
+from tests.fakes.sms import InMemoryOrderStore
+
+
+class InMemoryVoiceCallStore(InMemoryOrderStore[VoiceCall], VoiceCallStore):
+    """A VoiceCallStore in dicts."""
+
+    keeps_unsent_content = True
+
+    def __init__(self, *, deadlines: Deadlines | None = None) -> None:
+        times = deadlines or Deadlines()
+        super().__init__(next_due=lambda call: next_due(call, deadlines=times), deadlines=times)
+        self.tokens: dict[str, str] = {}
+        self.results: dict[str, dict[str, datetime]] = {}
+
+    def record_outcome(self, order: VoiceCall, claim: Claim, outcome: Outcome, *, queue: bool = False) -> VoiceCall:
+        call_id = outcome.facts.get("call_id")
+        if outcome.kind is OutcomeKind.ACCEPTED and call_id is not None:
+            self.tokens.setdefault(call_id, order.token)
+        return super().record_outcome(order, claim, outcome, queue=queue)
+
+    def record_result(self, result: CallResult, *, seen_at: datetime) -> bool:
+        seen = self.results.setdefault(result.call_id, {})
+        seen[result.result] = min(seen_at, seen.get(result.result, seen_at))
+        return result.call_id in self.tokens
+
+    def token_of(self, call_id: str) -> str | None:
+        return self.tokens.get(call_id)
+
+    def get(self, order_id: str) -> VoiceCall | None:
+        call = super().get(order_id)
+        return self._with_reports(call) if call is not None else None
+
+    def find(
+        self,
+        *,
+        client: str,
+        recipient: str | None,
+        since: datetime | None,
+        until: datetime | None,
+        limit: int,
+        position: str | None,
+    ) -> OrderPage[VoiceCall]:
+        page = super().find(
+            client=client, recipient=recipient, since=since, until=until, limit=limit, position=position
+        )
+        return replace(page, orders=[self._with_reports(call) for call in page.orders])
+
+    def _with_reports(self, call: VoiceCall) -> VoiceCall:
+        found = self.results.get(call.call_id or "", {})
+        facts = [CallResultFact(result, at) for result, at in found.items()]
+        return replace(call, reports=tuple(sorted(facts, key=lambda fact: (fact.first_seen_at, fact.result))))

@@ -1,0 +1,352 @@
+"""One system with one call in it, the provider's real client over a wire that breaks, and what is promised of calls."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import cast
+
+from switchboard.domain.errors import (
+    NotFoundHereError,
+    OutcomeUnknownError,
+    StoreUnavailableError,
+    SubmissionFailedError,
+    SwitchboardError,
+)
+from switchboard.domain.orders import Standing
+from switchboard.domain.voice_calls import (
+    CallContent,
+    CallResult,
+    CallState,
+    VoiceCall,
+    next_due,
+    standing_of,
+    submission_of,
+)
+from switchboard.providers.baidu_vms.client import BaiduVmsClient
+from switchboard.providers.baidu_vms.signer import Credentials
+from switchboard.providers.transport import Answer, Connection, split_endpoint
+from switchboard.usecases.operations.reconcile_overdue import SettleOverdue
+from switchboard.usecases.operations.sweep import SweepOverdue
+from switchboard.usecases.submission.attempt import Submission
+from switchboard.usecases.submission.submit_once import Placed, SubmitOnce, derived_id
+from switchboard.usecases.voice_call.place import PlaceCall
+from switchboard.usecases.voice_call.query import QueryCalls
+from switchboard.usecases.voice_call.record_result import RecordCallResult
+from tests.builders import CLIENT, DEADLINES, a_call_command
+from tests.fakes import (
+    CountingIds,
+    FixedClock,
+    InMemoryCallbackVault,
+    InMemoryMessageStore,
+    InMemoryVoiceCallStore,
+    NoLimits,
+    OpenGate,
+)
+from tests.harness.explorer import ViolationError
+from tests.harness.schedules import Schedule
+from tests.harness.stepping import CRASHES, Actor, Crashed, Fault, History, SteppedGate, play, step, stepped
+
+TOKEN = derived_id(client=CLIENT, key="notice-1")
+ORIGIN = "http://127.0.0.1:9"
+KEY = Credentials(access_key_id="key", secret_access_key="nothing")
+PAUSE = DEADLINES.requeue_after_queued + timedelta(minutes=1)
+A_DAY = timedelta(hours=24)
+REMEMBERED = timedelta(hours=24)
+RESULT = CallResult(call_id="c1", result="answered")
+_ROUNDS_AT_MOST = 8
+
+
+class Wire(StrEnum):
+    """What may happen to one request on its way."""
+
+    LOST_ON_THE_WAY = "lost_on_the_way"
+    LOST_BUT_TAKEN = "lost_but_taken"
+    FULL = "full"
+    BROKEN = "broken"
+    BROKEN_BUT_TAKEN = "broken_but_taken"
+    REFUSED = "refused"
+
+
+_AT_AN_EXCHANGE = (*Wire, *CRASHES)
+_TAKEN = {Wire.LOST_BUT_TAKEN, Wire.BROKEN_BUT_TAKEN, Fault.CRASH_AFTER}
+
+
+@dataclass(slots=True)
+class Baidu:
+    """As the document says of tokens in general (`honours`), or as if it had no such thing."""
+
+    honours: bool
+    clock: FixedClock
+    rings: list[str] = field(default_factory=list)
+    sent: list[tuple[str, bytes, datetime]] = field(default_factory=list)
+    known: dict[str, tuple[str, datetime]] = field(default_factory=dict)
+
+    def take(self, token: str, now: datetime) -> str:
+        """A telephone rings, unless that is remembered of this token."""
+        call_id, at = self.known.get(token, ("", now))
+        if not (self.honours and call_id and now < at + REMEMBERED):
+            call_id = f"c{len(self.rings) + 1}"
+            self.rings.append(call_id)
+        self.known[token] = (call_id, now)
+        return call_id
+
+
+class BrokenWire:
+    """A Connection to it, each of whose exchanges is a step."""
+
+    origin, _ = split_endpoint(ORIGIN, allow_plain_http=True)
+
+    def __init__(self, baidu: Baidu) -> None:
+        self._baidu = baidu
+
+    def open(self) -> None:
+        """There is nothing to be opened."""
+
+    def exchange(self, method: str, target: str, *, body: bytes, **_: object) -> Answer:
+        """One request, and its answer if it has one."""
+        # Nobody rests for hours between making up its mind and sending; here a schedule may let it.
+        decided_at = self._baidu.clock.now()
+        fault = step("baidu.exchange", _AT_AN_EXCHANGE)
+        if fault is Fault.CRASH_BEFORE:
+            raise Crashed
+        token = target.partition("clientToken=")[2]
+        self._baidu.sent.append((token, body, decided_at))
+        call_id = self._baidu.take(token, decided_at) if fault is None or fault in _TAKEN else ""
+        if fault is Fault.CRASH_AFTER:
+            raise Crashed
+        if fault in {Wire.LOST_ON_THE_WAY, Wire.LOST_BUT_TAKEN}:
+            raise OutcomeUnknownError("lost", provider="baidu_vms", operation="place_call")
+        if fault is None:
+            return _answer(200, {"callId": call_id, "dateCreate": "", "showNum": "1234"})
+        code, status = _REFUSALS.get(cast("Wire", fault), ("InternalError", 500))
+        return _answer(status, {"code": code, "message": "scripted", "requestId": "r1"})
+
+
+_REFUSALS = {Wire.FULL: ("QueueFull", 429), Wire.REFUSED: ("IllegalNumber", 400)}
+
+
+def _answer(status: int, said: dict[str, str]) -> Answer:
+    return Answer(status=status, headers={}, body=json.dumps(said).encode(), delimited=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallParts:
+    """What a system is made of, and the provider it meets; a mutant replaces one."""
+
+    store: type[InMemoryVoiceCallStore] = InMemoryVoiceCallStore
+    record: type[RecordCallResult] = RecordCallResult
+    honours: bool = False
+    relies: bool = False
+    callback_expected: bool = True
+    longest: timedelta = timedelta(hours=23)
+
+
+class CallWorld:
+    """One system with one call in it. `actors` are the invocations to be played against each other."""
+
+    def __init__(self, parts: CallParts, *, client: BaiduVmsClient | None = None) -> None:
+        self.parts = parts
+        self.clock = FixedClock()
+        self.baidu = Baidu(parts.honours, self.clock)
+        self.store = parts.store(deadlines=DEADLINES)
+        self.vault = InMemoryCallbackVault()
+        self.told: list[Placed[VoiceCall] | type[SwitchboardError] | None] = []
+        self.acknowledged = False
+        self.actors: list[Actor] = []
+        client = client or BaiduVmsClient(
+            credentials=lambda: KEY,
+            clock=self.clock,
+            base_url=ORIGIN,
+            connection=cast("Connection", BrokenWire(self.baidu)),
+            rely_on_client_token=parts.relies,
+            allow_plain_http=True,
+        )
+        calls = stepped(self.store, "calls")
+        # No two compositions are alike, as if each request met another version of the code.
+        versions = itertools.count()
+
+        def compose(recipient: str, content: CallContent) -> str:
+            return client.compose(recipient, content) + " " * next(versions)
+
+        ids = CountingIds()
+        submit_once = SubmitOnce(
+            orders=calls,
+            submission=Submission(
+                orders=calls,
+                provider=client,
+                submission_of=submission_of,
+                gate=SteppedGate(OpenGate(self.clock)),
+                clock=self.clock,
+                wait_budget=timedelta(seconds=2),
+                claim_lifetime=timedelta(seconds=20),
+                queues=False,
+            ),
+            limits=NoLimits(),
+            clock=self.clock,
+            new_id=ids,
+            standing_of=_standing,
+        )
+        self.place = PlaceCall(
+            submit_once=submit_once,
+            compose=compose,
+            clock=self.clock,
+            new_id=ids,
+            callback_expected=parts.callback_expected,
+        )
+        vault = stepped(self.vault, "vault")
+        self.record = parts.record(calls=calls, vault=vault, clock=self.clock)
+        self.query = QueryCalls(calls=self.store, clock=self.clock, standing_of=_standing)
+        settle = SettleOverdue(
+            orders=calls,
+            clock=self.clock,
+            standing_of=_standing,
+            next_due=lambda call: next_due(call, deadlines=DEADLINES),
+            look_again_after=DEADLINES.requeue_after_queued,
+        )
+        self.sweep = SweepOverdue(reports=InMemoryMessageStore(), vault=vault, settle=[settle], results=calls)
+
+    def post(self, name: str, *, after: timedelta = timedelta(0)) -> None:
+        """A caller's request, and what the caller is told."""
+
+        def body() -> None:
+            if after:
+                step("time passes")
+                self.clock.advance(after)
+            try:
+                self.told.append(self.place(a_call_command()))
+            except SwitchboardError as error:
+                self.told.append(type(error))
+            except Crashed:
+                self.told.append(None)
+
+        self.actors.append(Actor(name, body))
+
+    def callback(self) -> None:
+        """The provider's callback, once somebody's telephone has rung."""
+
+        def body() -> None:
+            try:
+                self.record(RESULT)
+            except (StoreUnavailableError, Crashed):
+                return
+            self.acknowledged = True
+
+        self.actors.append(Actor("callback", body, ready=lambda: bool(self.baidu.rings)))
+
+    def sweep_later(self) -> None:
+        """The sweep, after a pause."""
+
+        def body() -> None:
+            step("time passes")
+            self.clock.advance(PAUSE)
+            try:
+                self.sweep()
+            except (StoreUnavailableError, Crashed):
+                return
+
+        self.actors.append(Actor("sweep", body))
+
+    def settle(self) -> None:
+        """Nothing breaks any more: the sweep comes until nothing is awaited."""
+        for _ in range(_ROUNDS_AT_MOST):
+            row = self.store.rows.get(TOKEN)
+            if row is None or (row.due is None and not self.vault.kept):
+                return
+            if row.due is not None:
+                self.clock.sleep_until(row.due)
+            self.sweep()
+        raise ViolationError("I2", "still waiting")
+
+
+def _standing(call: VoiceCall, now: datetime) -> Standing[CallState]:
+    return standing_of(call, deadlines=DEADLINES, now=now)
+
+
+def two_callers(parts: CallParts) -> CallWorld:
+    """The same request twice at once, the sweep and the callback."""
+    world = CallWorld(parts)
+    world.post("caller 1")
+    world.post("caller 2")
+    world.sweep_later()
+    world.callback()
+    return world
+
+
+def one_caller(parts: CallParts) -> CallWorld:
+    """One request."""
+    world = CallWorld(parts)
+    world.post("caller")
+    return world
+
+
+def late_repeat(parts: CallParts) -> CallWorld:
+    """A request, the same again after a while, and once more when the provider has forgotten the token."""
+    world = CallWorld(parts)
+    world.post("caller")
+    world.post("caller again", after=PAUSE)
+    world.post("caller a day later", after=A_DAY - PAUSE)
+    return world
+
+
+def explore_calls(
+    scenario: Callable[[CallParts], CallWorld], schedules: Iterable[Schedule], *, faults: int, parts: CallParts
+) -> list[CallWorld]:
+    """Plays every schedule and holds each history against the promises. Raises ViolationError."""
+    worlds = []
+    for schedule in schedules:
+        world, history = scenario(parts), History()
+        try:
+            play(world.actors, schedule, history, faults=faults)
+            _check(world, history)
+        except AssertionError as error:
+            error.add_note(str(history))
+            raise
+        worlds.append(world)
+    return worlds
+
+
+def _check(world: CallWorld, history: History) -> None:
+    baidu = world.baidu
+    _demand(len(baidu.rings) <= 1, "I1", f"it rang {len(baidu.rings)} times")
+    _demand(len({(token, body) for token, body, _ in baidu.sent}) <= 1, "I15", "the same token with other bytes")
+    times = [at for _, _, at in baidu.sent]
+    _demand(not times or max(times) - min(times) < world.parts.longest, "I15", "the token was used too late")
+    row = world.store.rows.get(TOKEN)
+    if row is None or row.order is None:
+        _demand(not baidu.sent, "I2", "submitted without a stored claim")
+        return
+    view = world.query.one(TOKEN, client=CLIENT)
+    if baidu.rings:
+        _demand(view.standing.state not in {CallState.FAILED, CallState.REJECTED}, "I3", "it rang, and is denied")
+    if world.told and all(answer is SubmissionFailedError for answer in world.told):
+        _demand(not baidu.rings, "I3", "every caller was told that it was not accepted, and it rang")
+    for answer in world.told:
+        if isinstance(answer, Placed) and answer.order.call_id is not None:
+            _demand(baidu.rings == [answer.order.call_id], "I3", "called accepted, and was not")
+    _demand(view.standing.final or row.due is not None, "I2", "nobody will look at it again")
+    world.settle()
+    after = world.query.one(TOKEN, client=CLIENT)
+    _demand(after.standing.final, "I2", f"stuck as {after.standing}")
+    _demand(row.order.content is None, "I2", "its text is kept though all is decided")
+    if after.order.call_id is not None:
+        try:
+            found = world.query.one(after.order.call_id, client=CLIENT)
+        except NotFoundHereError:
+            raise ViolationError("I7", "not found by the provider's id") from None
+        _demand(found.order.token == TOKEN, "I7", "not found by the provider's id")
+        if world.acknowledged:
+            results = [report.result for report in found.order.reports]
+            _demand(results == [RESULT.result], "I5", f"acknowledged, and {results} are shown")
+    alone = len({actor for actor, _, _ in history}) == 1
+    if alone and not any(fault for _, _, fault in history):
+        _demand(len(baidu.rings) == 1, "I2", "nothing went wrong, and it did not ring")
+
+
+def _demand(kept: bool, promise: str, what: str) -> None:
+    if not kept:
+        raise ViolationError(promise, what)

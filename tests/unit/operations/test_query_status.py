@@ -1,0 +1,215 @@
+"""A status page that tells what is known, and works when parts of it cannot be asked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from switchboard.domain.rate_limits import LaneState
+from switchboard.edge.api.status import status_json
+from switchboard.guard.usage.monthly_quota import TalliedMonthQuota
+from switchboard.ports.status import QueueDepth
+from switchboard.usecases.operations.query_status import ProviderStatus, QueryStatus, WatchedLane
+from tests.builders import DEADLINES, a_message
+from tests.fakes import (
+    START,
+    FixedClock,
+    FixedQueueReader,
+    InMemoryLaneReader,
+    InMemoryLaneStore,
+    InMemoryMessageStore,
+    InMemoryObligationReader,
+    InMemoryTallyStore,
+    down,
+)
+
+NOW_US = (START - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+SECOND_US = 1_000_000
+LANE = "mediasms#shared"
+TIME_BUDGET = timedelta(seconds=15)
+
+
+def watched(provider: str = "mediasms") -> WatchedLane:
+    return WatchedLane(
+        provider=provider,
+        lane=f"{provider}#shared",
+        pace_of=lambda lane, _: 80 * 100 / lane.slow_pct,
+        in_flight_limit=7,
+        streak_limit=3,
+    )
+
+
+def a_query(**parts: Any) -> QueryStatus:
+    """Over empty stores, but for the parts given."""
+    tallies = InMemoryTallyStore()
+    return QueryStatus(
+        **{
+            "lanes": [watched()],
+            "lane_reader": InMemoryLaneReader(InMemoryLaneStore()),
+            "quotas": {"biztel": TalliedMonthQuota(tallies=tallies, provider="biztel", limit=100, reserve=5)},
+            "obligations": InMemoryObligationReader(InMemoryMessageStore()),
+            "queues": {"outbox": FixedQueueReader(waiting=3, delayed=2, under_way=1)},
+            "clock": FixedClock(),
+            "time_budget": TIME_BUDGET,
+            **parts,
+        }
+    )
+
+
+def provider_of(lane: LaneState) -> ProviderStatus:
+    store = InMemoryLaneStore()
+    store.lanes[LANE] = lane
+    status = a_query(lane_reader=InMemoryLaneReader(store))()
+    found = status.providers["mediasms"]
+    assert found is not None
+    return found
+
+
+def test_a_new_stack_is_closed_idle_and_owes_nothing() -> None:
+    shown = status_json(a_query()())
+
+    assert shown == {
+        "at": "2026-11-22T03:04:05.678Z",
+        "providers": {
+            "mediasms": {
+                "circuit": "closed",
+                "open_because": None,
+                "consecutive_401s": 0,
+                "requests_per_s": 80,
+                "slots_ahead_s": 0,
+                "in_flight": 0,
+                "in_flight_limit": 7,
+            }
+        },
+        "month_quotas": {
+            "biztel": {
+                "month": "2026-11",
+                "used": 0,
+                "limit": 100,
+                "reserve": 5,
+                "used_percent": 0.0,
+                "runs_out_on": None,
+            }
+        },
+        "oldest_obligation_due_at": None,
+        "queues": {"outbox": {"waiting": 3, "delayed": 2, "under_way": 1}},
+        "unavailable": [],
+    }
+
+
+@pytest.mark.parametrize(
+    ("lane", "circuit", "because"),
+    [
+        (LaneState(streak=2, refusals=9), "closed", None),
+        (LaneState(streak=3, refusals=3), "open", "authentication"),
+        (LaneState(blocked_by="557"), "open", "557"),
+        (LaneState(streak=8, blocked_by="555"), "open", "555"),
+    ],
+)
+def test_a_circuit_is_open_from_the_limit_on_or_where_something_blocks_the_address(
+    lane: LaneState, circuit: str, because: str | None
+) -> None:
+    store = InMemoryLaneStore()
+    store.lanes[LANE] = lane
+
+    shown = status_json(a_query(lane_reader=InMemoryLaneReader(store))())["providers"]["mediasms"]
+
+    assert (shown["circuit"], shown["open_because"], shown["consecutive_401s"]) == (circuit, because, lane.streak)
+
+
+def test_permits_that_ran_out_are_not_in_flight() -> None:
+    permits = {"over": NOW_US - 1, "just": NOW_US, "long": NOW_US + 30 * SECOND_US}
+
+    assert provider_of(LaneState(permits=permits)).in_flight == 2
+
+
+@pytest.mark.parametrize(("cursor_us", "ahead_s"), [(NOW_US + 1_500_000, 1.5), (NOW_US - SECOND_US, 0.0), (0, 0.0)])
+def test_slots_are_given_out_as_far_ahead_as_the_cursor_is(cursor_us: int, ahead_s: float) -> None:
+    assert provider_of(LaneState(cursor_us=cursor_us)).slots_ahead_s == ahead_s
+
+
+def test_the_month_is_shown_with_its_forecast() -> None:
+    quota = TalliedMonthQuota(tallies=InMemoryTallyStore(), provider="biztel", limit=6, reserve=1)
+    for _ in range(5):
+        quota.take(START, urgent=True)
+
+    shown = status_json(a_query(quotas={"biztel": quota})())["month_quotas"]["biztel"]
+
+    assert (shown["used"], shown["used_percent"], shown["runs_out_on"]) == (5, 83.3, "2026-11-26")
+
+
+def test_the_oldest_obligation_is_shown() -> None:
+    messages = InMemoryMessageStore(deadlines=DEADLINES)
+    messages.create(a_message())
+
+    shown = status_json(a_query(obligations=InMemoryObligationReader(messages))())
+
+    due = START + DEADLINES.submission_after_claim
+    assert shown["oldest_obligation_due_at"] == due.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    assert shown["unavailable"] == []
+
+
+DOWN: Mapping[str, tuple[dict[str, Any], list[str]]] = {
+    "lanes": ({"lane_reader": down(InMemoryLaneReader)}, ["providers.mediasms"]),
+    "month": ({"quotas": {"biztel": down(TalliedMonthQuota)}}, ["month_quotas.biztel"]),
+    "obligations": ({"obligations": down(InMemoryObligationReader)}, ["oldest_obligation"]),
+    "queue": ({"queues": {"outbox": down(FixedQueueReader)}}, ["queues.outbox"]),
+}
+
+
+@pytest.mark.parametrize(("parts", "missing"), DOWN.values(), ids=list(DOWN))
+def test_a_part_that_cannot_be_asked_is_null_and_named_and_takes_nothing_else_with_it(
+    parts: dict[str, Any], missing: list[str]
+) -> None:
+    messages = InMemoryMessageStore(deadlines=DEADLINES)
+    messages.create(a_message())
+    whole = status_json(a_query(obligations=InMemoryObligationReader(messages))())
+
+    shown = status_json(a_query(**{"obligations": InMemoryObligationReader(messages), **parts})())
+
+    assert shown["unavailable"] == missing
+    [name] = missing
+    part, _, member = name.partition(".")
+    if member:
+        whole[part][member] = None
+    else:
+        whole["oldest_obligation_due_at"] = None
+    assert shown == {**whole, "unavailable": missing}
+
+
+def test_with_nothing_to_ask_there_is_still_an_answer() -> None:
+    parts = {key: value for given, _ in DOWN.values() for key, value in given.items()}
+
+    status = a_query(**parts)()
+
+    assert status.unavailable == [name for _, missing in DOWN.values() for name in missing]
+    assert json.dumps(status_json(status))
+
+
+def test_stores_that_take_long_leave_time_for_an_answer() -> None:
+    clock = FixedClock()
+
+    class SlowQueue(FixedQueueReader):
+        def depth(self) -> QueueDepth:
+            clock.advance(timedelta(seconds=6))
+            return super().depth()
+
+    status = a_query(clock=clock, queues={f"queue{number}": SlowQueue() for number in range(5)})()
+
+    assert clock.now() - status.at == timedelta(seconds=18)
+    assert status.unavailable == ["queues.queue3", "queues.queue4"]
+    assert status.queues["queue2"] is not None
+
+
+def test_each_provider_is_read_from_its_own_lane() -> None:
+    store = InMemoryLaneStore()
+    store.lanes["baidu_vms#shared"] = LaneState(streak=1)
+
+    status = a_query(lanes=[watched(), watched("baidu_vms")], lane_reader=InMemoryLaneReader(store))()
+
+    streaks = {name: each.consecutive_401s for name, each in status.providers.items() if each is not None}
+    assert streaks == {"mediasms": 0, "baidu_vms": 1}

@@ -1,0 +1,299 @@
+"""The sweep writes down what silence means, and never sends. (I2, I9)"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+import pytest
+
+from switchboard.domain.errors import LockedOutError, NoSlotError, StoreUnavailableError
+from switchboard.domain.orders import OutcomeKind
+from switchboard.domain.sms.messages import Message, SmsState
+from switchboard.ports.callbacks import HeldReport
+from switchboard.usecases.operations.reconcile_overdue import SweepAction
+from tests.builders import CLIENT, DEADLINES, MINUTE, a_claim, a_message, a_report, an_outcome
+from tests.fakes import (
+    START,
+    Answer,
+    FixedClock,
+    InMemoryCallbackVault,
+    InMemoryMessageStore,
+    InMemoryOutbox,
+    OpenGate,
+    ScriptedProvider,
+    down,
+    flaky,
+)
+from tests.systems import PUT_BACK_DELAY_S, System, assembled
+
+
+class _Setting:
+    """A system over fakes with a claimed message in it, and the fakes."""
+
+    def __init__(self, messages: InMemoryMessageStore | None = None) -> None:
+        self.clock = FixedClock()
+        self.messages = messages or InMemoryMessageStore()
+        self.outbox = InMemoryOutbox()
+        self.vault = InMemoryCallbackVault()
+        self.provider = ScriptedProvider()
+        self.system = self.over(self.messages)
+        self.messages.create(a_message())
+
+    def over(self, messages: InMemoryMessageStore) -> System:
+        return assembled(
+            messages=messages, outbox=self.outbox, vault=self.vault, provider=self.provider, clock=self.clock
+        )
+
+    def ended(self, kind: OutcomeKind, *, queue: bool = False) -> None:
+        message = self.message
+        self.messages.record_outcome(message, message.claims[-1], an_outcome(kind, at=self.clock.now()), queue=queue)
+
+    def after(self, passed: timedelta) -> Counter[SweepAction]:
+        """What the sweep does when so much time has passed since the beginning."""
+        self.clock.sleep_until(START + passed)
+        return self.system.sweep()
+
+    @property
+    def message(self) -> Message:
+        message = self.messages.get("sms1")
+        assert message is not None
+        return message
+
+    @property
+    def due(self) -> datetime | None:
+        return self.messages.rows["sms1"].due
+
+    @property
+    def state(self) -> SmsState:
+        return self.system.query.one("sms1", client=CLIENT).standing.state
+
+
+@pytest.fixture
+def setting() -> _Setting:
+    return _Setting()
+
+
+def test_what_is_not_overdue_is_left_alone(setting: _Setting) -> None:
+    before = setting.message
+    assert setting.after(DEADLINES.submission_after_claim - timedelta(milliseconds=1)) == Counter()
+    assert setting.message == before
+
+
+def test_a_submission_that_was_never_heard_of_is_unknown_and_its_text_is_forgotten(setting: _Setting) -> None:
+    assert setting.after(DEADLINES.submission_after_claim) == Counter({SweepAction.SUBMISSION_LOST: 1})
+    assert setting.message.content is None
+    assert setting.state is SmsState.UNKNOWN
+    assert setting.after(DEADLINES.submission_after_claim + MINUTE) == Counter()
+    assert not setting.provider.submissions
+    assert not setting.outbox.entries
+
+
+@pytest.mark.parametrize("kind", [OutcomeKind.ACCEPTED, OutcomeKind.UNKNOWN])
+def test_a_delivery_that_was_never_heard_of_is_closed_when_its_window_ends(
+    setting: _Setting, kind: OutcomeKind
+) -> None:
+    setting.ended(kind)
+    assert setting.after(DEADLINES.delivery_after_claim - MINUTE) == Counter()
+    assert setting.after(DEADLINES.delivery_after_claim) == Counter({SweepAction.CLOSED: 1})
+    assert setting.message.closed_at == setting.clock.now()
+    assert setting.after(DEADLINES.delivery_after_claim + MINUTE) == Counter()
+
+
+@pytest.mark.parametrize("status", ["14", "18", "0", "999"])
+def test_what_was_reported_is_closed_when_its_window_ends(setting: _Setting, status: str) -> None:
+    setting.ended(OutcomeKind.ACCEPTED)
+    setting.system.record(a_report(status))
+    assert setting.after(DEADLINES.delivery_after_claim) == Counter({SweepAction.CLOSED: 1})
+
+
+def test_the_content_is_forgotten_also_where_a_report_came_before_the_silence(setting: _Setting) -> None:
+    setting.system.record(a_report("14"))
+    assert setting.after(DEADLINES.submission_after_claim) == Counter({SweepAction.SUBMISSION_LOST: 1})
+    assert setting.message.content is None
+    assert setting.state is SmsState.IN_PROGRESS
+
+
+def test_what_waits_in_the_queue_is_put_in_again_after_a_while(setting: _Setting) -> None:
+    setting.ended(OutcomeKind.NOT_SENT, queue=True)
+    assert setting.after(DEADLINES.requeue_after_queued - MINUTE) == Counter()
+    assert setting.after(DEADLINES.requeue_after_queued) == Counter({SweepAction.REQUEUED: 1})
+    assert list(setting.outbox.entries) == ["sms1"]
+    assert setting.after(DEADLINES.requeue_after_queued + MINUTE) == Counter()
+    assert setting.system.send_queued("sms1").value == "accepted"
+
+
+def test_a_queue_that_does_not_answer_leaves_it_to_the_next_round(setting: _Setting) -> None:
+    setting.ended(OutcomeKind.NOT_SENT, queue=True)
+    setting.clock.advance(DEADLINES.requeue_after_queued)
+    broken = assembled(messages=setting.messages, outbox=down(InMemoryOutbox), clock=setting.clock)
+    with pytest.raises(StoreUnavailableError):
+        broken.sweep()
+    assert setting.system.sweep() == Counter({SweepAction.REQUEUED: 1})
+
+
+def test_what_is_overdue_otherwise_does_not_wait_for_a_queue_that_does_not_answer(setting: _Setting) -> None:
+    setting.ended(OutcomeKind.NOT_SENT, queue=True)
+    setting.clock.advance(14 * MINUTE)
+    setting.messages.create(a_message("sms2", at=setting.clock.now()))
+    setting.clock.advance(3 * MINUTE)
+    broken = assembled(messages=setting.messages, outbox=down(InMemoryOutbox), clock=setting.clock)
+
+    with pytest.raises(StoreUnavailableError):
+        broken.sweep()
+
+    lost = setting.messages.get("sms2")
+    assert lost is not None
+    assert lost.silences
+    assert setting.system.sweep() == Counter({SweepAction.REQUEUED: 1})
+
+
+def test_what_waited_in_the_queue_too_long_is_expired_and_never_sent(setting: _Setting) -> None:
+    setting.ended(OutcomeKind.NOT_SENT, queue=True)
+    assert setting.after(DEADLINES.submission_after_request) == Counter({SweepAction.CLOSED: 1})
+    assert setting.state is SmsState.EXPIRED
+    assert setting.message.content is None
+    setting.system.send_queued("sms1")
+    assert not setting.provider.submissions
+
+
+class _ClosedGate(OpenGate):
+    """No slot for anybody."""
+
+    def __init__(self, clock: FixedClock, error: LockedOutError | NoSlotError) -> None:
+        super().__init__(clock)
+        self._error = error
+
+    def reserve(self, *, latest: datetime) -> datetime:
+        raise self._error
+
+
+@pytest.mark.parametrize("error", [LockedOutError("open", reason="authentication"), NoSlotError("full")])
+def test_entries_do_not_multiply_while_the_gate_is_closed(
+    setting: _Setting, error: LockedOutError | NoSlotError
+) -> None:
+    setting.ended(OutcomeKind.NOT_SENT, queue=True)
+    setting.outbox.put(setting.message)
+    closed = assembled(
+        messages=setting.messages, outbox=setting.outbox, clock=setting.clock, gate=_ClosedGate(setting.clock, error)
+    )
+    for round_number in range(24 * 60):
+        for _ in range(len(setting.outbox.entries)):
+            closed.send_queued(setting.outbox.entries.popleft())
+        setting.clock.advance(timedelta(seconds=PUT_BACK_DELAY_S))
+        if round_number % 4 == 0:
+            closed.sweep()
+        assert len(setting.outbox.entries) <= 1
+
+
+class _ClaimedWhileLooking(InMemoryMessageStore):
+    """Between the index entry and the reading of the item, somebody takes the next claim."""
+
+    def overdue(self, *, now: datetime, limit: int) -> list[Message]:
+        found = super().overdue(now=now, limit=limit)
+        for message in found:
+            assert self.claim(message.smsid, a_claim("second", at=now)).granted
+        return [self.rows[message.smsid].order or message for message in found]
+
+
+def test_a_claim_that_came_while_the_sweep_looked_keeps_its_own_deadline() -> None:
+    setting = _Setting(_ClaimedWhileLooking())
+    setting.ended(OutcomeKind.NOT_SENT, queue=True)
+    setting.after(DEADLINES.requeue_after_queued)
+    assert not setting.outbox.entries
+    assert setting.due == setting.clock.now() + DEADLINES.submission_after_claim
+    assert setting.state is SmsState.SUBMITTING
+
+
+class _IndexBehind(InMemoryMessageStore):
+    """The index still tells of what it told of before."""
+
+    def overdue(self, *, now: datetime, limit: int) -> Iterable[Message]:  # type: ignore[override]
+        return [row.order for row in self.rows.values() if row.order is not None]
+
+
+@pytest.mark.parametrize("kind", [None, *OutcomeKind])
+@pytest.mark.parametrize("queue", [False, True])
+def test_an_index_that_is_behind_changes_nothing(kind: OutcomeKind | None, queue: bool) -> None:
+    setting = _Setting(_IndexBehind())
+    if kind is not None:
+        setting.ended(kind, queue=queue and kind is OutcomeKind.NOT_SENT)
+    before, due = setting.state, setting.due
+    setting.system.sweep()
+    assert (setting.state, setting.due) == (before, due)
+    assert not setting.outbox.entries
+    assert setting.message.silences == {}
+
+
+def test_one_round_takes_no_more_than_a_batch_and_the_longest_overdue_first() -> None:
+    setting = _Setting()
+    for number in range(250):
+        setting.messages.create(a_message(f"other{number:03d}", at=START + timedelta(seconds=1 + number)))
+    first = setting.after(timedelta(hours=1))
+    assert first == Counter({SweepAction.SUBMISSION_LOST: 200})
+    assert setting.message.silences
+    assert setting.system.sweep() == Counter({SweepAction.SUBMISSION_LOST: 51})
+
+
+def test_a_sweep_goes_on_while_there_is_time_and_something_left() -> None:
+    setting = _Setting()
+    for number in range(650):
+        setting.messages.create(a_message(f"other{number:03d}", at=START + timedelta(seconds=1 + number)))
+    setting.clock.advance(timedelta(hours=1))
+    rounds = iter([False, True])
+    assert setting.system.sweep(enough=lambda: next(rounds)) == Counter({SweepAction.SUBMISSION_LOST: 400})
+    assert setting.system.sweep(enough=lambda: False) == Counter({SweepAction.SUBMISSION_LOST: 251})
+
+
+def test_a_part_that_fails_is_not_tried_again_while_the_others_go_on() -> None:
+    setting = _Setting()
+    for number in range(250):
+        setting.messages.create(a_message(f"other{number:03d}", at=START + timedelta(seconds=1 + number)))
+    setting.clock.advance(timedelta(hours=1))
+    sweep = assembled(messages=setting.messages, vault=down(InMemoryCallbackVault), clock=setting.clock).sweep
+    with pytest.raises(StoreUnavailableError):
+        sweep(enough=lambda: False)
+    assert not setting.system.sweep()
+
+
+def test_what_was_done_before_the_store_stopped_answering_stays_done() -> None:
+    setting = _Setting()
+    setting.messages.create(a_message("sms2", at=START + MINUTE))
+    setting.clock.advance(timedelta(hours=1))
+    answers = [Answer.GIVEN, *[Answer.NOT_APPLIED] * 5]
+    with pytest.raises(StoreUnavailableError):
+        setting.over(flaky(setting.messages, record_silence=answers)).sweep()
+    assert setting.message.silences
+    assert setting.system.sweep() == Counter({SweepAction.SUBMISSION_LOST: 1})
+
+
+def test_what_is_overdue_does_not_wait_for_a_vault_that_does_not_answer(setting: _Setting) -> None:
+    setting.clock.advance(DEADLINES.submission_after_claim)
+    broken = assembled(messages=setting.messages, vault=down(InMemoryCallbackVault), clock=setting.clock)
+    with pytest.raises(StoreUnavailableError):
+        broken.sweep()
+    assert setting.state is SmsState.UNKNOWN
+    assert setting.message.silences
+
+
+@pytest.mark.parametrize("answer", [Answer.LOST, Answer.NOT_APPLIED])
+def test_a_write_without_an_answer_is_made_again(setting: _Setting, answer: Answer) -> None:
+    setting.clock.advance(DEADLINES.submission_after_claim)
+    done = setting.over(flaky(setting.messages, record_silence=[answer])).sweep()
+    assert done == Counter({SweepAction.SUBMISSION_LOST: 1})
+    assert setting.message.silences == {"first": setting.clock.now()}
+
+
+def test_held_reports_are_released_before_anything_is_judged(setting: _Setting) -> None:
+    setting.ended(OutcomeKind.ACCEPTED)
+    setting.vault.hold(HeldReport(a_report("1"), START + MINUTE))
+    done = setting.after(DEADLINES.delivery_after_claim)
+    assert done == Counter({SweepAction.REPORT_RELEASED: 1, SweepAction.CLOSED: 1})
+    assert setting.state is SmsState.DELIVERED
+
+
+def test_a_silence_that_breaks_in_afterwards_is_still_heard(setting: _Setting) -> None:
+    setting.after(DEADLINES.submission_after_claim)
+    setting.ended(OutcomeKind.ACCEPTED)
+    assert setting.state is SmsState.ACCEPTED

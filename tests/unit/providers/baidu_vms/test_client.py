@@ -1,0 +1,480 @@
+"""Baidu VMS' client sends what the document describes, the same bytes each time, and reports what is certain."""
+
+from __future__ import annotations
+
+import json
+import logging
+import traceback
+from calendar import timegm
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from email.utils import format_datetime
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+from baidubce.auth import bce_v1_signer
+from baidubce.auth.bce_credentials import BceCredentials
+
+from switchboard.domain.errors import (
+    AuthenticationFailedError,
+    ConfigurationError,
+    InvalidRequestError,
+    NotSentError,
+    OutcomeUnknownError,
+    ProviderBusyError,
+    ProviderError,
+    QuotaExceededError,
+    RateLimitedError,
+    RefusedError,
+    UnexpectedAnswerError,
+)
+from switchboard.domain.voice_calls import CallContent, CallSubmission
+from switchboard.ports.providers import Submitter
+from switchboard.providers.baidu_vms.client import BaiduVmsClient
+from switchboard.providers.baidu_vms.signer import Credentials
+from switchboard.providers.transport import Connection
+from tests.fakes import START, FixedClock
+from tests.fault_proxy import Ending, Fault, FaultProxy, ScriptedServer
+
+KEY_ID, SECRET, SESSION = "canary-id", "canary-secret", "canary/session="
+KEY = Credentials(access_key_id=KEY_ID, secret_access_key=SECRET)
+RECIPIENT = "+8613000000001"
+CONTENT = CallContent(template_id="123", variables={"name": "canary-值"}, tag="test")
+TOKEN = "be31b98c/a+b~1"
+AHEAD = timedelta(minutes=40)
+
+
+def answer(status: int, said: dict[str, str] | None = None, *headers: str) -> bytes:
+    """An answer after which the connection closes, as both sides know."""
+    body = b"" if said is None else json.dumps(said).encode()
+    lines = [f"HTTP/1.1 {status} X", "Connection: close", f"Content-Length: {len(body)}", *headers]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+def refusal(status: int, code: str, message: str = "canary-message", *headers: str) -> bytes:
+    return answer(status, {"code": code, "message": message, "requestId": " r1"}, *headers)
+
+
+ACCEPTED = answer(200, {"callId": "c1", "userDefinedTag": "test", "dateCreate": "", "showNum": "12345678"})
+LOST = b""
+FULL = refusal(429, "QueueFull")
+BROKEN = answer(503)
+EXPIRED = refusal(400, "RequestExpired", "Request has expired.", f"Date: {format_datetime(START + AHEAD, usegmt=True)}")
+
+
+@pytest.fixture
+def server() -> Iterator[ScriptedServer]:
+    with ScriptedServer(ACCEPTED, then_close=True) as running:
+        yield running
+
+
+OPENED: list[BaiduVmsClient] = []
+
+
+@pytest.fixture(autouse=True)
+def _close_clients() -> Iterator[None]:
+    yield
+    while OPENED:
+        OPENED.pop().close()
+
+
+def client_for(port: int, **options: object) -> BaiduVmsClient:
+    origin = f"http://127.0.0.1:{port}"
+    given: dict[str, object] = {
+        "base_url": origin,
+        "credentials": lambda: KEY,
+        "clock": FixedClock(),
+        "connection": Connection(
+            origin=origin, provider="baidu_vms", allow_plain_http=True, connect_timeout_s=5.0, deadline_s=20.0
+        ),
+        "allow_plain_http": True,
+    }
+    client = BaiduVmsClient(**given | options)  # type: ignore[arg-type]
+    OPENED.append(client)
+    return client
+
+
+def answering(server: ScriptedServer, *answers: bytes) -> Callable[[], Credentials]:
+    """Credentials, which are asked for once before each request: the server then has its next answer ready."""
+    script = iter(answers)
+
+    def credentials() -> Credentials:
+        server.answer = next(script)
+        return KEY
+
+    return credentials
+
+
+def submission(client: BaiduVmsClient, content: CallContent = CONTENT) -> CallSubmission:
+    return CallSubmission(token=TOKEN, body=client.compose(RECIPIENT, content))
+
+
+def submit_once(port: int, **options: object) -> object:
+    client = client_for(port, **options)
+    return client.submit(submission(client))
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A request as it came."""
+
+    line: str
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def target(self) -> str:
+        return self.line.split(" ")[1]
+
+
+def sent(request: bytes) -> Sent:
+    head, _, body = request.partition(b"\r\n\r\n")
+    line, *rest = head.decode("ascii").split("\r\n")
+    return Sent(line, {name.lower(): value for name, _, value in (each.partition(": ") for each in rest)}, body)
+
+
+def test_a_call_is_posted_as_json_under_its_token(server: ScriptedServer) -> None:
+    client = client_for(server.port)
+    submitter: Submitter[CallSubmission] = client
+    submitter.open()
+    receipt = submitter.submit(submission(client))
+    assert receipt.provider_code is None
+    assert receipt.facts == {"call_id": "c1", "show_number": "12345678", "tag": "test"}
+    request = sent(server.requests[0])
+    assert request.line == "POST /v1/call?clientToken=be31b98c%2Fa%2Bb~1 HTTP/1.1"
+    assert request.headers["content-type"] == "application/json; charset=utf-8"
+    assert json.loads(request.body) == {
+        "calledNumber": "13000000001",
+        "type": 0,
+        "voiceMessageTemplateId": "123",
+        "voiceMessageVar": "name=canary-值",
+        "userDefinedTag": "test",
+    }
+
+
+@pytest.mark.filterwarnings("ignore:datetime.datetime.utcfromtimestamp:DeprecationWarning")
+@pytest.mark.parametrize("session", [None, SESSION])
+@pytest.mark.parametrize("send_client_token", [True, False])
+def test_what_arrives_is_signed_as_the_providers_sdk_would(
+    server: ScriptedServer, session: str | None, send_client_token: bool
+) -> None:
+    credentials = replace(KEY, session_token=session)
+    submit_once(
+        server.port, credentials=lambda: credentials, send_client_token=send_client_token, signature_lifetime_s=600
+    )
+    request = sent(server.requests[0])
+    parts = urlsplit(request.target)
+    signed = [b"host", b"x-bce-date"] + ([b"x-bce-security-token"] if session else [])
+    expected = bce_v1_signer.sign(
+        BceCredentials(KEY_ID, SECRET),
+        b"POST",
+        parts.path.encode(),
+        {name.encode(): value.encode() for name, value in request.headers.items()},
+        {name.encode(): value.encode() for name, value in parse_qsl(parts.query)},
+        timestamp=timegm(START.utctimetuple()),
+        expiration_in_seconds=600,
+        headers_to_sign=signed,
+    )
+    assert request.headers["authorization"] == expected.decode()
+    assert request.headers["host"] == f"127.0.0.1:{server.port}"
+    assert {name for name in request.headers if name.startswith("x-bce-")} == {
+        name.decode() for name in signed if name.startswith(b"x-bce-")
+    }
+
+
+def test_the_token_can_be_turned_off(server: ScriptedServer) -> None:
+    submit_once(server.port, send_client_token=False)
+    assert sent(server.requests[0]).target == "/v1/call"
+
+
+def test_a_composed_body_is_sent_as_it_was_kept(server: ScriptedServer) -> None:
+    client = client_for(server.port)
+    body = client.compose(RECIPIENT, CONTENT).replace(",", ", ")
+    client.submit(CallSubmission(token="a1", body=body))
+    assert sent(server.requests[0]).body == body.encode()
+
+
+def test_a_call_that_the_document_does_not_take_is_refused_in_our_own_names(server: ScriptedServer) -> None:
+    with pytest.raises(InvalidRequestError) as refused:
+        client_for(server.port).compose("+15550000001", replace(CONTENT, volume=21, variables={"name": "a&b"}))
+    assert [problem.field for problem in refused.value.problems] == ["to", "volume", "variables.name"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "field"),
+    [
+        ({"token": ""}, "token"),
+        ({"token": "a" * 65}, "token"),
+        ({"token": "a b"}, "token"),
+        ({"token": "é"}, "token"),
+        ({"token": "a\r\nx: y"}, "token"),
+        ({"body": ""}, "body"),
+        ({"body": "{}"}, "body"),
+        ({"body": '{"calledNumber":"13000000001"}'}, "body"),
+    ],
+)
+def test_no_submission_goes_out_that_was_not_composed(
+    server: ScriptedServer, changed: dict[str, str], field: str
+) -> None:
+    client = client_for(server.port)
+    wrong = replace(submission(client), **changed)  # type: ignore[arg-type]
+    for refuse in (client.check, client.submit):
+        with pytest.raises(InvalidRequestError) as refused:
+            refuse(wrong)
+        assert [problem.field for problem in refused.value.problems] == [field]
+    assert server.connections == 0
+
+
+@pytest.mark.parametrize(
+    ("whole", "expected"),
+    [
+        (refusal(403, "InvalidAccessKeyId"), AuthenticationFailedError),
+        (refusal(403, "OptInRequired"), QuotaExceededError),
+        (FULL, ProviderBusyError),
+        (refusal(400, "IllegalNumber"), RefusedError),
+        (refusal(500, "InternalError"), OutcomeUnknownError),
+        (BROKEN, UnexpectedAnswerError),
+        (answer(200), UnexpectedAnswerError),
+        (answer(302), UnexpectedAnswerError),
+    ],
+)
+@pytest.mark.parametrize("rely_on_client_token", [False, True])
+def test_a_failure_is_told_and_without_reliance_on_the_token_never_tried_again(
+    server: ScriptedServer, whole: bytes, expected: type[ProviderError], rely_on_client_token: bool
+) -> None:
+    server.answer = whole
+    with pytest.raises(expected) as failed:
+        submit_once(server.port, rely_on_client_token=rely_on_client_token)
+    assert type(failed.value) is expected
+    assert (failed.value.provider, failed.value.operation) == ("baidu_vms", "place_call")
+    again = rely_on_client_token and whole in (FULL, BROKEN, refusal(500, "InternalError"))
+    assert len(server.requests) == (4 if again else 1)
+
+
+@pytest.mark.parametrize("first", [LOST, FULL, BROKEN, refusal(500, "InternalError"), answer(502), answer(504)])
+def test_relying_on_the_token_repeats_the_very_same_request_until_it_is_answered(
+    server: ScriptedServer, first: bytes
+) -> None:
+    clock = FixedClock()
+    credentials = answering(server, first, FULL, first, ACCEPTED)
+    client = client_for(server.port, credentials=credentials, clock=clock, rely_on_client_token=True)
+    assert client.submit(submission(client)).facts["call_id"] == "c1"
+    requests = [sent(request) for request in server.requests]
+    assert len({(request.line, request.body) for request in requests}) == 1
+    dates = [request.headers["x-bce-date"] for request in requests]
+    assert dates == sorted(dates)
+    assert len(requests) == 4
+    assert clock.now() == START + timedelta(seconds=2.1)
+
+
+def test_a_lost_answer_is_never_repeated_without_reliance_on_the_token(server: ScriptedServer) -> None:
+    server.answer = LOST
+    with pytest.raises(OutcomeUnknownError):
+        submit_once(server.port)
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("then", [refusal(400, "IllegalNumber"), refusal(403, "InvalidAccessKeyId"), FULL, EXPIRED])
+@pytest.mark.parametrize("first", [LOST, BROKEN])
+def test_once_an_answer_was_lost_no_refusal_says_that_there_was_no_call(
+    server: ScriptedServer, first: bytes, then: bytes
+) -> None:
+    credentials = answering(server, first, *[then] * 4)
+    with pytest.raises(OutcomeUnknownError):
+        submit_once(server.port, credentials=credentials, rely_on_client_token=True)
+    assert len(server.requests) >= 2
+
+
+def test_a_provider_that_is_gone_after_a_lost_answer_leaves_the_outcome_unknown(server: ScriptedServer) -> None:
+    server.answer = LOST
+    with FaultProxy(server.port) as proxy:
+        client = client_for(proxy.port, rely_on_client_token=True, clock=ClosingClock(proxy))
+        with pytest.raises(OutcomeUnknownError):
+            client.submit(submission(client))
+    assert len(server.requests) == 1
+
+
+class ClosingClock(FixedClock):
+    """While somebody waits, the proxy stops listening."""
+
+    def __init__(self, proxy: FaultProxy) -> None:
+        super().__init__()
+        self._proxy = proxy
+
+    def sleep_until(self, instant: datetime) -> None:
+        self._proxy.__exit__(None, None, None)
+        super().sleep_until(instant)
+
+
+@pytest.mark.parametrize(("budget_ms", "requests"), [(0, 1), (300, 1), (301, 2), (901, 3), (2101, 4), (60_000, 4)])
+def test_nothing_is_repeated_after_the_time_budget(server: ScriptedServer, budget_ms: int, requests: int) -> None:
+    server.answer = FULL
+    with pytest.raises(RateLimitedError):
+        submit_once(server.port, rely_on_client_token=True, retry_budget=timedelta(milliseconds=budget_ms))
+    assert len(server.requests) == requests
+
+
+def test_nothing_is_sent_from_the_tokens_end_on(server: ScriptedServer) -> None:
+    server.answer = FULL
+    client = client_for(server.port, rely_on_client_token=True)
+    for not_after, error in ((START, NotSentError), (START + timedelta(milliseconds=300), RateLimitedError)):
+        with pytest.raises(error):
+            client.submit(replace(submission(client), not_after=not_after))
+    assert len(server.requests) == 1
+
+
+def test_an_expired_request_is_signed_anew_once_by_the_providers_clock_and_so_are_later_ones(
+    server: ScriptedServer,
+) -> None:
+    clock = FixedClock()
+    client = client_for(server.port, clock=clock, credentials=answering(server, EXPIRED, ACCEPTED, ACCEPTED))
+    client.submit(submission(client))
+    clock.advance(timedelta(hours=1))
+    client.submit(submission(client))
+    first, second, third = (sent(request) for request in server.requests)
+    assert (first.line, first.body) == (second.line, second.body)
+    assert [each.headers["x-bce-date"] for each in (first, second, third)] == [
+        "2026-11-22T03:04:05Z",
+        "2026-11-22T03:44:05Z",
+        "2026-11-22T04:44:05Z",
+    ]
+    assert second.headers["authorization"] != first.headers["authorization"]
+
+
+def test_a_request_that_stays_expired_was_not_accepted_and_is_not_tried_a_third_time(server: ScriptedServer) -> None:
+    server.answer = EXPIRED
+    for rely in (False, True):
+        with pytest.raises(ProviderError) as failed:
+            submit_once(server.port, rely_on_client_token=rely)
+        assert failed.value.outcome_known
+        assert (failed.value.provider_code, failed.value.request_id) == ("RequestExpired", "r1")
+    assert len(server.requests) == 4
+
+
+@pytest.mark.parametrize(
+    ("date", "x_bce_date"),
+    [
+        ("Date: Sun, 22 Nov 2026 02:04:05 GMT", "2026-11-22T02:04:05Z"),
+        ("Date: Sun, 22 Nov 2026 02:04:05 -0000", "2026-11-22T02:04:05Z"),
+        ("Date: Sun, 22 Nov 2026 11:04:05 +0800", "2026-11-22T03:04:05Z"),
+        ("Date: yesterday", "2026-11-22T03:04:05Z"),
+        ("Date: Sun, 22 Nov 99999 02:04:05 GMT", "2026-11-22T03:04:05Z"),
+        ("Date: Thu, 01 Jan 1970 00:00:00 GMT", "2026-11-22T03:04:05Z"),
+        ("X-Other: 1", "2026-11-22T03:04:05Z"),
+    ],
+)
+def test_a_date_that_is_no_clocks_changes_nothing(server: ScriptedServer, date: str, x_bce_date: str) -> None:
+    expired = refusal(400, "RequestExpired", "m", date)
+    submit_once(server.port, credentials=answering(server, expired, ACCEPTED))
+    assert sent(server.requests[1]).headers["x-bce-date"] == x_bce_date
+
+
+@pytest.mark.parametrize("ending", ["close", "reset"])
+def test_a_request_cut_at_any_byte_is_never_called_refused_or_unsent(server: ScriptedServer, ending: Ending) -> None:
+    submit_once(server.port)
+    with FaultProxy(server.port) as proxy:
+        for passed in range(len(server.requests[0])):
+            proxy.fault = Fault(request_bytes=passed, ending=ending)
+            assert outcome_through(proxy) is OutcomeUnknownError
+    assert len(server.requests) == 1
+
+
+CHUNKED = (
+    b'HTTP/1.1 200 OK\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n00f\r\n{"callId":"c1"}\r\n0\r\n\r\n'
+)
+
+
+@pytest.mark.parametrize("ending", ["close", "reset"])
+@pytest.mark.parametrize(
+    "whole",
+    [ACCEPTED, refusal(400, "IllegalNumber", "m"), refusal(429, "QueueFull", "m"), CHUNKED],
+    ids=["200", "400", "429", "chunked"],
+)
+def test_only_a_whole_answer_means_anything(server: ScriptedServer, whole: bytes, ending: Ending) -> None:
+    server.answer = whole
+    with FaultProxy(server.port) as proxy:
+        for passed in range(len(whole)):
+            proxy.fault = Fault(response_bytes=passed, ending=ending)
+            assert outcome_through(proxy) is OutcomeUnknownError
+        proxy.fault = Fault()
+        assert outcome_through(proxy) is not OutcomeUnknownError
+
+
+def test_an_answer_that_only_its_closing_ends_means_nothing_without_its_last_brace(server: ScriptedServer) -> None:
+    server.answer = b'HTTP/1.0 200 OK\r\n\r\n{"callId":"c1"}'
+    with FaultProxy(server.port) as proxy:
+        for passed in range(len(server.answer)):
+            proxy.fault = Fault(response_bytes=passed)
+            assert outcome_through(proxy) in (OutcomeUnknownError, UnexpectedAnswerError)
+        proxy.fault = Fault()
+        assert outcome_through(proxy) is None
+
+
+def outcome_through(proxy: FaultProxy) -> type[ProviderError] | None:
+    """The error's class, or None where the call was accepted."""
+    try:
+        submit_once(proxy.port)
+    except ProviderError as error:
+        return type(error)
+    return None
+
+
+@pytest.mark.parametrize("rely_on_client_token", [False, True])
+def test_nothing_was_sent_where_nobody_listens(rely_on_client_token: bool) -> None:
+    with ScriptedServer() as gone:
+        port = gone.port
+    client = client_for(port, rely_on_client_token=rely_on_client_token)
+    with pytest.raises(NotSentError):
+        client.open()
+    with pytest.raises(NotSentError) as unsent:
+        client.submit(submission(client))
+    assert unsent.value.operation == "place_call"
+
+
+def test_credentials_are_asked_for_anew_each_time(server: ScriptedServer) -> None:
+    keys = iter(["one", "two"])
+    client = client_for(
+        server.port, credentials=lambda: Credentials(access_key_id=next(keys), secret_access_key=SECRET)
+    )
+    client.submit(submission(client))
+    client.submit(submission(client))
+    assert [sent(each).headers["authorization"].split("/")[1] for each in server.requests] == ["one", "two"]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"base_url": "https://elsewhere.invalid"},
+        {"base_url": "http://127.0.0.1:1/v1/call"},
+        {"allow_plain_http": False},
+        {"send_client_token": False, "rely_on_client_token": True},
+        {"signature_lifetime_s": 0},
+    ],
+)
+def test_a_client_that_is_put_together_wrongly_is_a_configuration_error(options: dict[str, object]) -> None:
+    with pytest.raises(ConfigurationError):
+        client_for(1, **options)
+
+
+def test_the_documents_endpoint_is_the_usual_one() -> None:
+    client = BaiduVmsClient(credentials=lambda: KEY, clock=FixedClock())
+    assert client.compose(RECIPIENT, CONTENT).startswith('{"calledNumber":"13000000001"')
+
+
+@pytest.mark.parametrize(
+    "bad", [LOST, refusal(400, "IllegalNumber"), refusal(400, "13000000001"), b"HTTP/1.1 200 OK\r\nbroken\r\n\r\n"]
+)
+def test_neither_errors_nor_logs_hold_a_secret_a_number_or_a_text(caplog: pytest.LogCaptureFixture, bad: bytes) -> None:
+    caplog.set_level(logging.DEBUG)
+    credentials = replace(KEY, session_token=SESSION)
+    with ScriptedServer(bad, then_close=True) as server:
+        client = client_for(server.port, credentials=lambda: credentials)
+        asked = submission(client)
+        with pytest.raises(ProviderError) as failed:
+            client.submit(asked)
+        signature = sent(server.requests[0]).headers["authorization"].split("/")[-1]
+    shown = "".join(traceback.format_exception(failed.value)) + repr(vars(failed.value)) + caplog.text
+    shown += repr(asked) + repr(vars(client))
+    for canary in (KEY_ID, SECRET, SESSION, signature, "13000000001", "canary"):
+        assert canary not in shown

@@ -1,0 +1,244 @@
+"""Baidu VMS' error tables agree with the document's, row by row and in both directions."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from switchboard.domain.errors import (
+    AuthenticationFailedError,
+    OutcomeUnknownError,
+    ProviderBusyError,
+    ProviderError,
+    QuotaExceededError,
+    RefusedError,
+    UnexpectedAnswerError,
+)
+from switchboard.edge.problems import problem_of
+from switchboard.ports.providers import Receipt
+from switchboard.providers.baidu_vms.answers import receipt_for
+from switchboard.providers.baidu_vms.response_codes import ERROR_ROWS
+from switchboard.providers.transport import Answer
+
+with (Path(__file__).parents[3] / "specs" / "baidu_vms_error_codes.csv").open(encoding="utf-8", newline="") as file:
+    ROWS = list(csv.DictReader(file))
+SHARED = {code for code, count in Counter(row["code"] for row in ROWS).items() if count > 1}
+CODES = {row["code"] for row in ROWS}
+
+CLASSES: dict[str, type[ProviderError]] = {
+    "configuration": QuotaExceededError,
+    "authentication_failed": AuthenticationFailedError,
+    "refused": RefusedError,
+    "not_accepted": ProviderError,
+    "rate_limited": ProviderBusyError,
+    "unknown": OutcomeUnknownError,
+}
+ACCEPTED = {
+    "callId": "8ba82aac",
+    "userDefinedTag": "test",
+    "dateCreate": "2018-06-12T12:00:00Z",
+    "showNum": "12345678",
+}
+
+
+def whole(status: int, said: object, **headers: str) -> Answer:
+    body = said if isinstance(said, bytes) else json.dumps(said).encode()
+    return Answer(status=status, headers=headers, body=body, delimited=True)
+
+
+def receipt(status: int, said: object, **headers: str) -> Receipt:
+    return receipt_for(whole(status, said, **headers), operation="try")
+
+
+def failure(status: int, said: object, **headers: str) -> ProviderError:
+    with pytest.raises(ProviderError) as failed:
+        receipt(status, said, **headers)
+    assert (failed.value.provider, failed.value.operation) == ("baidu_vms", "try")
+    assert failed.value.http_status == status
+    return failed.value
+
+
+def said_in(row: dict[str, str], **changed: Any) -> dict[str, Any]:
+    return {"code": row["code"], "message": row["message"], "requestId": " 81d0b05f"} | changed
+
+
+def test_the_table_has_the_documents_rows_and_no_others() -> None:
+    theirs = [(row["code"], row["message"] if row["code"] in SHARED else None, int(row["http_status"])) for row in ROWS]
+    assert [(row.code, row.message, row.http_status) for row in ERROR_ROWS] == theirs
+
+
+@pytest.mark.parametrize("row", ROWS, ids=[f"{row['code']}: {row['message'][:30]}" for row in ROWS])
+def test_a_row_means_its_class_whatever_its_messages_case_and_spacing(row: dict[str, str]) -> None:
+    status, expected = int(row["http_status"]), CLASSES[row["class"]]
+    message = row["message"]
+    for spelling in (message, message.upper(), f"  {message.replace(' ', '  ')}\n", message.rstrip(".")):
+        error = failure(status, said_in(row, message=spelling))
+        assert type(error) is expected
+        assert (error.provider_code, error.request_id) == (row["code"], "81d0b05f")
+
+
+@pytest.mark.parametrize("row", ROWS, ids=[f"{row['code']}: {row['message'][:30]}" for row in ROWS])
+def test_a_callers_mistake_and_a_deployments_are_answered_differently(row: dict[str, str]) -> None:
+    error = failure(int(row["http_status"]), said_in(row))
+    answered = {
+        "configuration": "provider_configuration",
+        "authentication_failed": "provider_configuration",
+        "refused": "provider_rejected",
+        "not_accepted": "provider_unavailable",
+        "rate_limited": "provider_busy",
+        "unknown": "provider_outcome_unknown",
+    }
+    assert problem_of(error).code == answered[row["class"]]
+    assert error.outcome_known is (row["class"] != "unknown")
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS if row["code"] not in SHARED], ids=lambda row: row["code"])
+def test_a_code_with_one_meaning_needs_no_message(row: dict[str, str]) -> None:
+    for said in ({"code": row["code"]}, said_in(row, message=None), said_in(row, message="other"), said_in(row, x=[])):
+        assert type(failure(int(row["http_status"]), said)) is CLASSES[row["class"]]
+
+
+@pytest.mark.parametrize(("code", "status"), [("VerifyFailed", 403), ("RequestFailed", 400)])
+def test_a_shared_code_with_another_message_is_refused(code: str, status: int) -> None:
+    assert {"VerifyFailed", "RequestFailed"} == SHARED
+    for said in ({"code": code}, {"code": code, "message": "Something else."}, {"code": code, "message": 1}):
+        error = failure(status, said)
+        assert type(error) is RefusedError
+        assert error.provider_code == code
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row["code"])
+def test_a_code_that_its_http_status_contradicts_proves_nothing(row: dict[str, str]) -> None:
+    for status in (200, 302, 503 if int(row["http_status"]) < 500 else 400):
+        error = failure(status, {"code": row["code"]})
+        assert type(error) is UnexpectedAnswerError
+        assert error.provider_code == row["code"]
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 412])
+def test_an_unlisted_code_is_refused_with_the_statuses_that_the_document_refuses_with(status: int) -> None:
+    error = failure(status, {"code": "SomethingNew", "message": "canary", "requestId": "r1"})
+    assert type(error) is RefusedError
+    assert (error.provider_code, error.request_id) == ("SomethingNew", "r1")
+    assert "canary" not in str(error)
+
+
+@pytest.mark.parametrize("status", [201, 204, 302, 401, 408, 409, 429, 499, 500, 501, 502, 503, 504])
+def test_an_unlisted_code_with_any_other_status_leaves_the_outcome_unknown(status: int) -> None:
+    error = failure(status, {"code": "SomethingNew", "message": "m"})
+    assert type(error) is UnexpectedAnswerError
+    assert error.provider_code == "SomethingNew"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"<h1>Forbidden</h1>",
+        b"{}",
+        b"[]",
+        b"null",
+        b'"AccessDenied"',
+        b'{"message":"m","requestId":"r"}',
+        b'{"code":"SomethingNew"}',
+        b'{"code":5,"message":"m"}',
+        b'{"code":"","message":"m"}',
+        b'{"code":"13000000001","message":"m"}',
+        b'{"code":"a b","message":"m"}',
+        b'{"code":"AccessDenied","message":"m"',
+        b"\xff\xfe",
+        b"[" * 100_000,
+    ],
+)
+@pytest.mark.parametrize("status", [200, 400, 403, 429, 500, 503])
+def test_what_is_not_in_the_documents_form_leaves_the_outcome_unknown(status: int, body: bytes) -> None:
+    error = failure(status, body)
+    assert type(error) is UnexpectedAnswerError
+    assert error.provider_code in (None, "SomethingNew")
+
+
+def test_an_accepted_call_is_told_in_our_own_names() -> None:
+    accepted = receipt(200, ACCEPTED, **{"x-bce-request-id": "98f651c"})
+    assert (accepted.provider_code, accepted.verified) == (None, True)
+    assert accepted.facts == {
+        "call_id": "8ba82aac",
+        "show_number": "12345678",
+        "tag": "test",
+        "created_at": "2018-06-12T12:00:00.000Z",
+        "request_id": "98f651c",
+    }
+
+
+@pytest.mark.parametrize(
+    ("written", "created_at"),
+    [
+        ("2018-06-12T12:00:00", "2018-06-12T12:00:00.000Z"),
+        ("2018-06-12 12:00:00", "2018-06-12T12:00:00.000Z"),
+        ("2018-06-12T20:00:00+08:00", "2018-06-12T12:00:00.000Z"),
+        ("2018-06-12", "2018-06-12T00:00:00.000Z"),
+        ("yesterday", None),
+        ("0001-01-01T00:00:00+14:00", None),
+        (1528804800, None),
+        (None, None),
+    ],
+)
+def test_the_time_is_read_where_it_is_one(written: object, created_at: str | None) -> None:
+    accepted = receipt(200, ACCEPTED | {"dateCreate": written})
+    assert accepted.verified
+    assert accepted.facts.get("created_at") == created_at
+
+
+def test_an_empty_time_is_left_out_and_leaves_the_receipt_unverified() -> None:
+    accepted = receipt(200, ACCEPTED | {"dateCreate": ""})
+    assert not accepted.verified
+    assert "created_at" not in accepted.facts
+
+
+@pytest.mark.parametrize("value", ["", None, 5, "x" * 257, "a\x00", "\ud800"])
+def test_a_fact_that_is_no_text_is_left_out(value: object) -> None:
+    accepted = receipt(200, {"callId": "c1", "showNum": value, "userDefinedTag": value, "more": 1})
+    assert accepted.facts == {"call_id": "c1"}
+
+
+@pytest.mark.parametrize("call_id", [None, "", 5, True, [], "a b", "a\n", "é", "x" * 129])
+def test_a_200_without_an_id_leaves_the_outcome_unknown(call_id: object) -> None:
+    assert type(failure(200, ACCEPTED | {"callId": call_id})) is UnexpectedAnswerError
+    assert type(failure(200, {name: value for name, value in ACCEPTED.items() if name != "callId"})) is (
+        UnexpectedAnswerError
+    )
+
+
+@pytest.mark.parametrize("status", [201, 202, 204, 302, 400, 403, 500])
+def test_only_http_200_is_ever_a_success(status: int) -> None:
+    assert type(failure(status, ACCEPTED)) is UnexpectedAnswerError
+
+
+@pytest.mark.parametrize(
+    ("in_body", "in_header", "request_id"),
+    [
+        (" r1 ", "h1", "r1"),
+        ("", " h1", "h1"),
+        (None, "h1", "h1"),
+        ("a b", "h1", "h1"),
+        ("x" * 129, "h1", "h1"),
+        (5, "\x00", None),
+    ],
+)
+def test_the_request_id_is_kept_without_the_space_around_it(
+    in_body: object, in_header: str, request_id: str | None
+) -> None:
+    error = failure(403, {"code": "AccessDenied", "requestId": in_body}, **{"x-bce-request-id": in_header})
+    assert error.request_id == request_id
+
+
+@given(st.sampled_from([200, 400, 403, 429, 500]), st.binary(max_size=60) | st.sampled_from([b'{"code":{}}', b"1e999"]))
+def test_any_answer_is_either_a_receipt_or_an_error_that_quotes_nothing(status: int, body: bytes) -> None:
+    error = failure(status, body)
+    assert error.outcome_known is False

@@ -1,0 +1,222 @@
+"""Signatures equal the provider's own, for the published vectors and for anything else that can be signed."""
+
+from __future__ import annotations
+
+import json
+from calendar import timegm
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl
+
+import pytest
+from baidubce import utils
+from baidubce.auth import bce_v1_signer
+from baidubce.auth.bce_credentials import BceCredentials
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from switchboard.domain.errors import ConfigurationError
+from switchboard.providers.baidu_vms.signer import (
+    Credentials,
+    authorization,
+    canonical,
+    canonical_query,
+    canonical_time,
+    signed_headers,
+)
+
+VECTORS: list[dict[str, Any]] = json.loads(
+    (Path(__file__).parents[3] / "specs" / "baidu_vms_signatures.json").read_text(encoding="utf-8")
+)
+KEY = Credentials(access_key_id="AKEXAMPLE", secret_access_key="canary-secret")
+TEMPORARY = Credentials(access_key_id="AKEXAMPLE", secret_access_key="canary-secret", session_token="canary/session=")
+AT = datetime(2026, 11, 22, 3, 4, 5, 678000, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("vector", VECTORS, ids=[vector["name"] for vector in VECTORS])
+def test_the_given_vectors_are_met(vector: dict[str, Any]) -> None:
+    headers = signed_headers(
+        credentials=Credentials(access_key_id=vector["ak"], secret_access_key=vector["sk"]),
+        method=vector["method"],
+        host=vector["headers"]["Host"],
+        path=vector["path"],
+        parameters=vector["params"],
+        at=datetime.fromisoformat(vector["timestamp"]),
+        lifetime_s=vector["expiration"],
+    )
+    assert headers == {"Authorization": vector["authorization"], "x-bce-date": vector["timestamp"]}
+
+
+HOSTS = st.sampled_from(["vms.baidubce.com", "127.0.0.1", "[::1]", "localhost"])
+PORTS = st.none() | st.integers(1, 65535)
+HEADER_NAMES = st.text(st.sampled_from("aBcXyZ019-_.!"), min_size=1, max_size=10)
+HEADER_VALUES = st.text(st.sampled_from(" \t\r\n\x0b\x0cabcXYZ0189-._~/:;=+%&,é测試\u3000"), max_size=20)
+ENCODABLE = st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from(" +/~%&=?测"), max_size=10)
+SECONDS = st.integers(1, timegm((9999, 12, 31, 0, 0, 0)))
+TIMES = st.builds(
+    lambda second, part: datetime.fromtimestamp(second, UTC) + part,
+    SECONDS,
+    st.timedeltas(timedelta(0), timedelta(microseconds=999_999)),
+)
+KEY_TEXTS = st.text(st.sampled_from("ABCxyz0189+=_-.~"), min_size=1, max_size=40)
+
+
+@pytest.mark.filterwarnings("ignore:datetime.datetime.utcfromtimestamp:DeprecationWarning")
+@settings(max_examples=5000, deadline=None)
+@given(
+    key=st.tuples(KEY_TEXTS, KEY_TEXTS),
+    method=st.sampled_from(["POST", "GET", "PUT", "DELETE"]),
+    host=HOSTS,
+    port=PORTS,
+    path=ENCODABLE.map("/{}".format),
+    parameters=st.dictionaries(ENCODABLE, ENCODABLE, max_size=3),
+    extra=st.dictionaries(HEADER_NAMES, HEADER_VALUES, max_size=3),
+    at=TIMES,
+    lifetime_s=st.integers(1, 10**6),
+)
+@example(
+    key=("a", "b"),
+    method="POST",
+    host="127.0.0.1",
+    port=8080,
+    path="/v1/call",
+    parameters={"clientToken": "a b+c", "a": "", "a-b": "/", "A": "~"},
+    extra={"x-bce-z": " 1 ", "X-Bce-A": "", "b": "1", "b-c": "2"},
+    at=AT,
+    lifetime_s=1800,
+)
+def test_any_signature_equals_the_one_of_the_providers_sdk(
+    *,
+    key: tuple[str, str],
+    method: str,
+    host: str,
+    port: int | None,
+    path: str,
+    parameters: dict[str, str],
+    extra: dict[str, str],
+    at: datetime,
+    lifetime_s: int,
+) -> None:
+    """The SDK takes paths as already encoded, sorts no header names, and keeps a parameter called authorization."""
+    given_headers = {name.lower(): value for name, value in extra.items()}
+    given_headers |= {"host": host if port is None else f"{host}:{port}", "x-bce-date": canonical_time(at)}
+    parameters = {name: value for name, value in parameters.items() if name.lower() != "authorization"}
+    signed = sorted(name for name, value in given_headers.items() if value.encode().strip())
+    theirs = bce_v1_signer.sign(
+        BceCredentials(*key),
+        method.encode(),
+        utils.normalize_string(path, False),
+        {name.encode(): value.encode() for name, value in given_headers.items()},
+        {name.encode(): value.encode() for name, value in parameters.items()},
+        timestamp=timegm(at.utctimetuple()),
+        expiration_in_seconds=lifetime_s,
+        headers_to_sign=[name.encode() for name in signed],
+    )
+    ours = authorization(
+        credentials=Credentials(access_key_id=key[0], secret_access_key=key[1]),
+        method=method,
+        path=path,
+        parameters=parameters,
+        headers={name.upper(): value for name, value in given_headers.items()},
+        at=at,
+        lifetime_s=lifetime_s,
+    )
+    assert ours == theirs.decode()
+
+
+def sign(credentials: Credentials = KEY, **changed: Any) -> dict[str, str]:
+    request: dict[str, Any] = {
+        "method": "POST",
+        "host": "vms.baidubce.com",
+        "path": "/v1/call",
+        "parameters": {"clientToken": "a1"},
+        "at": AT,
+        "lifetime_s": 300,
+    }
+    return signed_headers(credentials=credentials, **(request | changed))
+
+
+def test_exactly_the_host_and_the_date_are_signed() -> None:
+    headers = sign()
+    assert set(headers) == {"Authorization", "x-bce-date"}
+    assert headers["Authorization"].split("/")[:5] == [
+        "bce-auth-v1",
+        "AKEXAMPLE",
+        "2026-11-22T03:04:05Z",
+        "300",
+        "host;x-bce-date",
+    ]
+
+
+def test_a_session_token_is_sent_and_signed() -> None:
+    headers = sign(TEMPORARY)
+    assert headers["x-bce-security-token"] == "canary/session="
+    assert "/host;x-bce-date;x-bce-security-token/" in headers["Authorization"]
+    other = Credentials(access_key_id="AKEXAMPLE", secret_access_key="canary-secret", session_token="other")
+    assert sign(other)["Authorization"] != headers["Authorization"]
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"method": "PUT"},
+        {"host": "vms.baidubce.com:8443"},
+        {"path": "/v1/calls"},
+        {"parameters": {"clientToken": "a2"}},
+        {"at": AT.replace(second=6)},
+        {"lifetime_s": 301},
+    ],
+)
+def test_nothing_that_is_signed_can_change_without_the_signature(changed: dict[str, Any]) -> None:
+    assert sign(**changed)["Authorization"].split("/")[-1] != sign()["Authorization"].split("/")[-1]
+
+
+def test_the_documents_own_example_is_encoded_as_it_shows() -> None:
+    assert canonical("this is an example for 测试") == "this%20is%20an%20example%20for%20%E6%B5%8B%E8%AF%95"
+
+
+@given(st.dictionaries(ENCODABLE, ENCODABLE, max_size=5))
+def test_a_query_reads_back_as_what_it_was_made_of_and_never_holds_a_plus(parameters: dict[str, str]) -> None:
+    query = canonical_query(parameters)
+    assert "+" not in query
+    kept = {name: value for name, value in parameters.items() if name.lower() != "authorization"}
+    assert dict(parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query))) == kept
+
+
+def test_a_parameter_that_carries_a_signature_is_not_part_of_one() -> None:
+    assert canonical_query({"Authorization": "bce-auth-v1", "a": "1"}) == "a=1"
+
+
+def test_a_signature_over_no_header_is_refused() -> None:
+    with pytest.raises(ValueError, match="at least one header"):
+        authorization(
+            credentials=KEY, method="POST", path="/", parameters={}, headers={"host": " "}, at=AT, lifetime_s=1
+        )
+
+
+@pytest.mark.parametrize(
+    ("key_id", "secret", "session"),
+    [
+        ("", "canary", None),
+        ("a/b", "canary", None),
+        ("a b", "canary", None),
+        ("ключ", "canary", None),
+        ("a\r\nx-bce-acl: canary", "canary", None),
+        ("a", "", None),
+        ("a", "canary\n", None),
+        ("a", "canary", ""),
+        ("a", "canary", "canary\r\nx: y"),
+    ],
+)
+def test_a_key_that_a_header_cannot_carry_is_a_configuration_error(
+    key_id: str, secret: str, session: str | None
+) -> None:
+    with pytest.raises(ConfigurationError) as wrong:
+        Credentials(access_key_id=key_id, secret_access_key=secret, session_token=session)
+    assert "canary" not in str(wrong.value)
+
+
+def test_credentials_do_not_print() -> None:
+    assert "canary" not in repr(TEMPORARY)
+    assert "AKEXAMPLE" not in repr(TEMPORARY)

@@ -1,0 +1,417 @@
+"""BIZTEL's client asks once, hands on a recording piece by piece, and takes nothing else for one. (I24, I26, I27)"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import logging
+import time
+import traceback
+import tracemalloc
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from switchboard.domain.errors import (
+    AuthenticationFailedError,
+    ConfigurationError,
+    DownloadFailedError,
+    ForbiddenError,
+    NotAudioError,
+    NotFoundError,
+    NotSentError,
+    ProviderError,
+    RateLimitedError,
+    RefusedError,
+)
+from switchboard.domain.recording.facts import Channel
+from switchboard.domain.recording.mp3 import begins_like_mp3
+from switchboard.ports.recordings import RecordingSource
+from switchboard.providers.biztel.client import CHUNK_BYTES, ApiToken, BiztelClient
+from switchboard.providers.transport import Connection
+from switchboard.usecases.recording.fetch import FetchPace
+from tests.fault_proxy import Ending, Fault, FaultProxy, ScriptedServer
+
+TOKEN = "canary-token"
+ID = "21061600000268000060"
+FRAME = b"\xff\xe3\x28\xc4" + b"\x00" * 68
+TAGGED = b"ID3\x04\x00\x00\x00\x00\x00\x00"
+
+
+def answer(status: int = 200, body: bytes = b"", **headers: str) -> bytes:
+    lines = {"Content-Length": str(len(body))} | {name.replace("_", "-"): value for name, value in headers.items()}
+    head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+    return f"HTTP/1.1 {status} X\r\n{head}\r\n".encode("latin-1") + body
+
+
+def audio(size: int) -> bytes:
+    return (FRAME * (size // len(FRAME) + 1))[:size]
+
+
+@pytest.fixture
+def server() -> Iterator[ScriptedServer]:
+    with ScriptedServer(answer(body=FRAME)) as running:
+        yield running
+
+
+@pytest.fixture
+def proxy(server: ScriptedServer) -> Iterator[FaultProxy]:
+    with FaultProxy(server.port) as running:
+        yield running
+
+
+def client_for(port: int, **options: object) -> BiztelClient:
+    given_: dict[str, object] = {
+        "base_url": f"http://127.0.0.1:{port}",
+        "token": lambda: ApiToken(value=TOKEN),
+        "allow_plain_http": True,
+        "deadline_s": 20.0,
+        "silence_s": 5.0,
+    }
+    return BiztelClient(**given_ | options)  # type: ignore[arg-type]
+
+
+def test_a_connection_outlasts_the_longest_wait_for_a_slot(server: ScriptedServer) -> None:
+    """A second one would be made after the slot, and its handshake would make the request late."""
+    longest_s = FetchPace().wait_budget.total_seconds() + 2.0  # and what counting the request may take
+    client = client_for(server.port)
+    client.open()
+    client._connection._monotonic = lambda: time.monotonic() + longest_s
+    with client.download(ID, Channel.LEFT) as download:
+        assert b"".join(download.chunks()) == FRAME
+    assert server.connections == 1
+
+
+def fetch(port: int, *, channel: Channel = Channel.LEFT, deadline_s: float | None = None, **options: object) -> bytes:
+    with client_for(port, **options).download(ID, channel, deadline_s=deadline_s) as download:
+        return b"".join(download.chunks())
+
+
+def test_a_recording_is_asked_for_as_the_document_shows(server: ScriptedServer) -> None:
+    source: RecordingSource = client_for(server.port)
+    source.open()
+    with source.download(ID, Channel.MONAURAL) as download:
+        assert b"".join(download.chunks()) == FRAME
+    (request,) = server.requests
+    line, *headers = request.decode("ascii").strip().split("\r\n")
+    assert line == f"GET /public/api/v1/monitor/{ID}?content_type=monaural HTTP/1.1"
+    assert f"Authorization: Token {TOKEN}" in headers
+    assert server.connections == 1
+
+
+@pytest.mark.parametrize("channel", Channel)
+def test_each_channel_has_the_documents_content_type(server: ScriptedServer, channel: Channel) -> None:
+    fetch(server.port, channel=channel)
+    assert f"?content_type={channel.value} ".encode() in server.requests[0]
+
+
+def test_what_the_head_says_is_known_before_the_first_byte_is_taken(server: ScriptedServer) -> None:
+    disposition = "attachment; filename=20190718161058-2006-2002-1563433858.66-SRC_l.mp3"
+    server.answer = answer(body=FRAME, Content_Type="audio/mpeg", Content_Disposition=disposition)
+    with client_for(server.port).download(ID, Channel.LEFT) as download:
+        assert (download.content_type, download.length) == ("audio/mpeg", len(FRAME))
+        assert download.file_name == "20190718161058-2006-2002-1563433858.66-SRC_l.mp3"
+
+
+def test_a_file_without_a_name_is_called_by_its_id_and_channel(server: ScriptedServer) -> None:
+    with client_for(server.port).download(ID, Channel.RIGHT) as download:
+        assert download.file_name == f"{ID}_right.mp3"
+
+
+@pytest.mark.parametrize("size", [4, CHUNK_BYTES - 1, CHUNK_BYTES, CHUNK_BYTES + 1, 3 * CHUNK_BYTES + 5])
+def test_a_recording_comes_in_pieces_of_bounded_size_and_is_what_was_sent(server: ScriptedServer, size: int) -> None:
+    server.answer = answer(body=audio(size))
+    with client_for(server.port).download(ID, Channel.LEFT) as download:
+        chunks = list(download.chunks())
+    assert all(0 < len(chunk) <= CHUNK_BYTES for chunk in chunks)
+    assert hashlib.sha256(b"".join(chunks)).digest() == hashlib.sha256(audio(size)).digest()
+
+
+def test_memory_does_not_grow_with_the_size_of_a_recording(server: ScriptedServer) -> None:
+    peaks = []
+    for size in (1024 * 1024, 8 * 1024 * 1024):
+        server.answer = answer(body=audio(size))
+        with client_for(server.port, deadline_s=120.0).download(ID, Channel.LEFT) as download:
+            tracemalloc.start()
+            received = sum(map(len, download.chunks()))
+            peaks.append(tracemalloc.get_traced_memory()[1])
+            tracemalloc.stop()
+        assert received == size
+    assert max(peaks) < 1024 * 1024
+
+
+def test_chunked_recordings_have_no_length_and_are_whole_with_their_last_chunk(server: ScriptedServer) -> None:
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    server.answer = head + b"48\r\n" + FRAME + b"\r\n0\r\n\r\n"
+    with client_for(server.port).download(ID, Channel.LEFT) as download:
+        assert download.length is None
+        assert b"".join(download.chunks()) == FRAME
+    server.answer, server.then_close = head + b"48\r\n" + FRAME + b"\r\n", True
+    with pytest.raises(DownloadFailedError):
+        fetch(server.port)
+
+
+def test_a_recording_that_does_not_tell_its_end_is_taken_only_where_that_is_allowed(server: ScriptedServer) -> None:
+    server.answer, server.then_close = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + FRAME, True
+    with pytest.raises(DownloadFailedError):
+        fetch(server.port)
+    assert fetch(server.port, require_length=False) == FRAME
+
+
+@pytest.mark.parametrize("ending", ["close", "reset"])
+def test_a_transfer_cut_at_any_byte_is_never_whole(server: ScriptedServer, proxy: FaultProxy, ending: Ending) -> None:
+    server.answer = answer(body=FRAME, Content_Type="audio/mpeg")
+    for passed in range(len(server.answer)):
+        proxy.fault = Fault(response_bytes=passed, ending=ending)
+        with pytest.raises(DownloadFailedError):
+            fetch(proxy.port)
+    proxy.fault = Fault()
+    assert fetch(proxy.port) == FRAME
+
+
+@pytest.mark.parametrize("boundary", [0, CHUNK_BYTES, 2 * CHUNK_BYTES])
+@pytest.mark.parametrize("off", [-1, 0, 1])
+def test_a_transfer_cut_around_the_boundary_of_a_piece_is_never_whole(
+    server: ScriptedServer, proxy: FaultProxy, boundary: int, off: int
+) -> None:
+    body = audio(2 * CHUNK_BYTES + 2)
+    server.answer = answer(body=body)
+    head = len(server.answer) - len(body)
+    proxy.fault = Fault(response_bytes=head + boundary + off)
+    with pytest.raises(DownloadFailedError):
+        fetch(proxy.port)
+
+
+@pytest.mark.parametrize("size", [72, CHUNK_BYTES - 1, CHUNK_BYTES, CHUNK_BYTES + 1])
+def test_a_transfer_with_more_than_it_announced_is_not_believed(server: ScriptedServer, size: int) -> None:
+    server.answer = answer(body=audio(size)) + b"x"
+    with pytest.raises(DownloadFailedError):
+        fetch(server.port)
+
+
+def test_the_pieces_that_came_before_a_cut_end_in_an_error_and_not_by_themselves(
+    server: ScriptedServer, proxy: FaultProxy
+) -> None:
+    server.answer = answer(body=audio(2 * CHUNK_BYTES))
+    proxy.fault = Fault(response_bytes=len(server.answer) - 1)
+    with client_for(proxy.port).download(ID, Channel.LEFT) as download:
+        pieces = download.chunks()
+        assert len(next(pieces)) == CHUNK_BYTES
+        with pytest.raises(DownloadFailedError) as cut:
+            list(pieces)
+    assert (cut.value.provider, cut.value.operation, cut.value.http_status) == ("biztel", "download_recording", 200)
+    assert cut.value.retryable
+
+
+def test_a_transfer_without_progress_ends_by_the_silence_allowed(server: ScriptedServer, proxy: FaultProxy) -> None:
+    proxy.fault = Fault(response_bytes=len(server.answer) - 1, ending="stall")
+    with pytest.raises(DownloadFailedError, match="Timeout"):
+        fetch(proxy.port, silence_s=0.1)
+
+
+def test_a_slow_drip_ends_by_the_deadline_of_the_download(server: ScriptedServer, proxy: FaultProxy) -> None:
+    proxy.fault = Fault(drip_s=0.02)
+    server.answer = answer(body=audio(500))
+    with pytest.raises(DownloadFailedError, match="Timeout"):
+        fetch(proxy.port, deadline_s=0.5)
+
+
+def test_an_error_that_drips_ends_by_the_deadline_and_is_what_its_status_says(
+    server: ScriptedServer, proxy: FaultProxy
+) -> None:
+    body = b" " * 500
+    server.answer = answer(404, body)
+    proxy.fault = Fault(response_bytes=len(server.answer) - 400, ending="stall")
+    with pytest.raises(NotFoundError):
+        fetch(proxy.port, silence_s=0.1)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"\xff",
+        b"\xff\xfb",
+        b"<html>not for you</html>",
+        b'{"type": "NOT_FOUND"}',
+        b"\xef\xbb\xbf<html>",
+        b"\xff\xfe<\x00h\x00",
+        b"\xff\xff\xff\xff",
+        b"\xff\xf1\x50\x80" + b"\x00" * 60,  # AAC in ADTS
+        b"RIFF\x00\x00\x00\x00WAVEfmt ",
+        b"OggS" + b"\x00" * 60,
+        b"ID3",
+        b"ID3 is not a tag here",
+        b"\x00" * 80,
+        b"\x1f\x8b\x08\x00" + b"\x00" * 60,
+    ],
+)
+def test_a_success_whose_bytes_do_not_begin_like_an_mp3_is_no_recording(server: ScriptedServer, body: bytes) -> None:
+    for content_type in ("audio/mpeg", "application/octet-stream"):
+        server.answer = answer(body=body, Content_Type=content_type)
+        with pytest.raises(NotAudioError) as refused:
+            fetch(server.port)
+        assert refused.value.retryable
+
+
+@pytest.mark.parametrize("content_type", ["application/json", "text/html; charset=utf-8", "text/plain"])
+def test_a_success_that_calls_itself_a_page_is_no_recording_whatever_its_bytes(
+    server: ScriptedServer, content_type: str
+) -> None:
+    server.answer = answer(body=FRAME, Content_Type=content_type)
+    with pytest.raises(NotAudioError):
+        fetch(server.port)
+
+
+def test_an_error_sent_as_a_success_is_told_by_its_type(server: ScriptedServer) -> None:
+    server.answer = answer(body=b'{"type": "UNAUTHENTICATED"}', Content_Type="application/json")
+    with pytest.raises(NotAudioError) as refused:
+        fetch(server.port)
+    assert refused.value.provider_code == "UNAUTHENTICATED"
+
+
+@pytest.mark.parametrize("body", [FRAME, b"\xff\xfb\x90\x64" + b"\x00" * 60, TAGGED + FRAME])
+def test_frames_and_tags_begin_a_recording(server: ScriptedServer, body: bytes) -> None:
+    server.answer = answer(body=body)
+    assert fetch(server.port) == body
+
+
+def spec(name: str) -> list[dict[str, str]]:
+    with (Path(__file__).parents[3] / "specs" / name).open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+CLASSES: dict[str, type[ProviderError]] = {
+    "authentication_failed": AuthenticationFailedError,
+    "forbidden": ForbiddenError,
+    "not_found": NotFoundError,
+    "rate_limited": RateLimitedError,
+    "refused": RefusedError,
+    "download_failed": DownloadFailedError,
+}
+
+
+@pytest.mark.parametrize("row", spec("biztel_errors.csv"), ids=lambda row: row["condition"])
+def test_each_error_of_the_document_has_its_class(server: ScriptedServer, row: dict[str, str]) -> None:
+    body = json.dumps({"name": row["name"], "type": row["type"], "message": row["message"]}).encode()
+    server.answer = answer(400, body, Content_Type="application/json")
+    with pytest.raises(CLASSES[row["class"]]) as refused:
+        fetch(server.port)
+    assert (refused.value.provider_code, refused.value.http_status) == (row["type"], 400)
+
+
+@pytest.mark.parametrize("row", [row for row in spec("biztel_statuses.csv") if row["status"] != "200"])
+def test_each_status_of_the_document_has_its_class_without_a_body(server: ScriptedServer, row: dict[str, str]) -> None:
+    server.answer = answer(int(row["status"]))
+    with pytest.raises(CLASSES[row["class"]]):
+        fetch(server.port)
+
+
+def test_the_pause_asked_for_is_told(server: ScriptedServer) -> None:
+    server.answer = answer(429, Retry_After="7")
+    with pytest.raises(RateLimitedError) as limited:
+        fetch(server.port)
+    assert limited.value.retry_after_s == 7.0
+
+
+def test_of_an_error_only_so_much_is_read(server: ScriptedServer) -> None:
+    server.answer = b"HTTP/1.1 404 X\r\nContent-Length: 1000000000\r\n\r\n" + b" " * 20_000
+    with pytest.raises(NotFoundError):
+        fetch(server.port)
+
+
+def test_a_redirect_is_not_followed(server: ScriptedServer) -> None:
+    with ScriptedServer(answer(body=FRAME)) as elsewhere:
+        server.answer = answer(302, Location=f"{elsewhere.origin}/")
+        with pytest.raises(DownloadFailedError):
+            fetch(server.port)
+        assert elsewhere.connections == 0
+
+
+def test_nothing_is_asked_twice_by_itself(server: ScriptedServer) -> None:
+    for status in (401, 404, 429, 500):
+        server.requests.clear()
+        server.answer = answer(status)
+        with pytest.raises(ProviderError):
+            fetch(server.port)
+        assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("recording_id", ["", "..", "../a", "a/b", "a?b", "a%2fb", "a\r\nX: y", "あ"])
+def test_what_is_no_id_is_never_put_into_a_path(server: ScriptedServer, recording_id: str) -> None:
+    with (
+        pytest.raises(ValueError, match="id"),
+        client_for(server.port).download(recording_id, Channel.LEFT),
+    ):
+        pass
+    assert server.connections == 0
+
+
+def test_a_reader_that_fails_closes_the_connection(server: ScriptedServer) -> None:
+    client = client_for(server.port)
+    with pytest.raises(KeyError), client.download(ID, Channel.LEFT):
+        raise KeyError
+    with client.download(ID, Channel.LEFT) as download:
+        assert b"".join(download.chunks()) == FRAME
+    assert server.connections == 2
+
+
+def test_nobody_listening_is_nothing_asked() -> None:
+    with ScriptedServer() as gone:
+        port = gone.port
+    client = client_for(port)
+    with pytest.raises(NotSentError):
+        client.open()
+    with pytest.raises(NotSentError), client.download(ID, Channel.LEFT):
+        pass
+
+
+@pytest.mark.parametrize(
+    "garbled", [b"", b"HTTP/1.1 200 OK\r\nno colon\r\n", answer(500, b"canary-body"), answer(body=b"canary-body")]
+)
+def test_neither_errors_nor_logs_show_the_token_the_host_or_a_body(
+    caplog: pytest.LogCaptureFixture, garbled: bytes
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    with ScriptedServer(garbled, then_close=True) as server:
+        with pytest.raises(ProviderError) as failed:
+            fetch(server.port)
+        shown = "".join(traceback.format_exception_only(failed.value)) + repr(vars(failed.value)) + caplog.text
+        cause = failed.value.__cause__
+        shown += "".join(traceback.format_exception_only(cause)) if cause else ""
+    for canary in ("canary", ID, f":{server.port}"):
+        assert canary not in shown
+
+
+def test_a_token_does_not_print_itself() -> None:
+    assert "canary" not in repr(ApiToken(value=TOKEN))
+
+
+@pytest.mark.parametrize("value", ["", "a b", "a\r\nX: y", "トークン", "a\x00", "Token a"])
+def test_a_token_that_a_header_could_not_carry_is_a_configuration_error(value: str) -> None:
+    with pytest.raises(ConfigurationError):
+        ApiToken(value=value)
+
+
+@pytest.mark.parametrize(
+    "base_url", ["http://a.invalid:8000", "https://a.invalid:8000/public", "https://u@a.invalid", ""]
+)
+def test_an_endpoint_that_is_no_https_origin_is_a_configuration_error(base_url: str) -> None:
+    with pytest.raises(ConfigurationError):
+        BiztelClient(base_url=base_url, token=lambda: ApiToken(value=TOKEN))
+
+
+def test_a_connection_to_elsewhere_is_a_configuration_error() -> None:
+    elsewhere = Connection(origin="https://b.invalid:8000", provider="biztel")
+    with pytest.raises(ConfigurationError):
+        BiztelClient(base_url="https://a.invalid:8000", token=lambda: ApiToken(value=TOKEN), connection=elsewhere)
+
+
+@given(head=st.text(max_size=20).filter(lambda text: not text.startswith("ID3")))
+def test_no_text_begins_like_an_mp3(head: str) -> None:
+    for encoding in ("utf-8", "utf-8-sig", "utf-16", "cp932"):
+        assert not begins_like_mp3(head.encode(encoding, "ignore"))

@@ -1,0 +1,208 @@
+"""File names survive every dress a header may put them in, and say what the naming rule put into them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from switchboard.domain.errors import UnreadableFileNameError
+from switchboard.domain.recording.facts import Channel, RecordingFileName, Side, is_recording_id
+from switchboard.providers.biztel.file_names import MAX_FILE_NAME_LENGTH, file_name_in, parse_file_name
+from tests.strategies import any_text
+
+NAME = "20190718161058-2006-2002-1563433858.66-SRC_l.mp3"
+JST = timezone(timedelta(hours=9))
+
+
+@pytest.mark.parametrize(
+    ("header", "name"),
+    [
+        (f"attachment; filename={NAME}", NAME),
+        (f'attachment; filename="{NAME}"', NAME),
+        (f"attachment;filename = {NAME} ", NAME),
+        (f"ATTACHMENT; FILENAME={NAME}", NAME),
+        (f"inline; size=9; filename={NAME}; creation-date=x", NAME),
+        ("attachment; filename=two words.mp3", "two words.mp3"),
+        (r'attachment; filename="a\"b\\c.mp3"', "c.mp3"),
+        (r'attachment; filename="a\"b;c=d.mp3"', 'a"b;c=d.mp3'),
+        ("attachment; filename*=utf-8''%E9%8C%B2%E9%9F%B3.mp3", "録音.mp3"),
+        ("attachment; filename*=UTF-8'ja'%E9%8C%B2%E9%9F%B3.mp3", "録音.mp3"),
+        ("attachment; filename*=iso-8859-1''caf%E9.mp3", "café.mp3"),
+        ("attachment; filename=a.mp3; filename*=utf-8''b.mp3", "b.mp3"),
+        ("attachment; filename*=utf-8''b.mp3; filename=a.mp3", "b.mp3"),
+        ("attachment; filename=a.mp3; filename=b.mp3", "a.mp3"),
+        ("attachment; filename=a.mp3; filename*=utf-8''%zz", "a.mp3"),
+        ("attachment; filename=a.mp3; filename*=utf-8''%ff", "a.mp3"),
+        ("attachment; filename=a.mp3; filename*=klingon''b.mp3", "a.mp3"),
+        ("attachment; filename=a.mp3; filename*=b.mp3", "a.mp3"),
+        ("attachment; filename=a.mp3; filename*=utf-8''", "a.mp3"),
+        ("attachment; filename=" + "録音.mp3".encode().decode("latin-1"), "録音.mp3"),
+        ("attachment; filename=café.mp3", "café.mp3"),
+        ('attachment; filename="unended.mp3', "unended.mp3"),
+        ('attachment; filename="../../etc/a.mp3"', "a.mp3"),
+        (r"attachment; filename=C:\dir\a.mp3", "a.mp3"),
+        ("attachment; filename*=utf-8''..%2F..%2Fa.mp3", "a.mp3"),
+        ("attachment; filename*=utf-8''a%0D%0A%00b%E2%80%AE.mp3", "ab.mp3"),
+        ("attachment; filename*=utf-8''" + "a" * 300, "a" * MAX_FILE_NAME_LENGTH),
+        ("", "default"),
+        ("attachment", "default"),
+        ("attachment; filename=", "default"),
+        ('attachment; filename=""', "default"),
+        ("attachment; filename=..", "default"),
+        ("attachment; filename=dir/", "default"),
+        ("attachment; xfilename=a.mp3", "default"),
+        ('attachment; other="; filename=a.mp3"', "default"),
+        ("filename=a.mp3", "default"),
+    ],
+)
+def test_a_name_is_found_in_every_form_that_a_header_may_have(header: str, name: str) -> None:
+    assert file_name_in(header, default="default") == name
+
+
+def as_quoted(name: str) -> str:
+    return '"' + "".join("\\" + each if each in '"\\' else each for each in name) + '"'
+
+
+# Names that need no cleaning, so that what comes out is what was put in.
+ASCII_NAMES = st.from_regex(r"[!-~]([ -~]{0,60}[!-~])?", fullmatch=True).filter(
+    lambda name: not set(name) & set("/\\") and name not in {".", ".."}
+)
+ANY_NAMES = st.text(
+    st.characters(exclude_categories=("C", "Z"), exclude_characters="/\\"), min_size=1, max_size=60
+).filter(lambda name: name not in {".", ".."})
+OTHERS = st.sampled_from(["", "; size=1", '; note="x; filename=y.mp3"', "; filename-x=z"])
+
+
+@given(name=ASCII_NAMES, before=OTHERS, after=OTHERS)
+def test_a_quoted_name_comes_back_as_it_went_in(name: str, before: str, after: str) -> None:
+    assert file_name_in(f"attachment{before}; filename={as_quoted(name)}{after}", default="") == name
+
+
+@given(name=ANY_NAMES, plain=ASCII_NAMES, before=OTHERS)
+def test_an_extended_name_comes_back_as_it_went_in_and_goes_before_a_plain_one(
+    name: str, plain: str, before: str
+) -> None:
+    extended = f"filename*=utf-8'ja'{quote(name, safe='')}"
+    for header in (f"{extended}; filename={as_quoted(plain)}", f"filename={as_quoted(plain)}; {extended}"):
+        assert file_name_in(f"attachment{before}; {header}", default="") == name
+
+
+@given(header=any_text(max_size=120))
+def test_no_header_leads_out_of_a_folder_or_puts_a_control_character_into_a_name(header: str) -> None:
+    for text in (
+        header,
+        f"attachment; filename={header}",
+        f"attachment; filename*=utf-8''{quote(header, errors='ignore')}",
+    ):
+        name = file_name_in(text, default="default")
+        assert 0 < len(name) <= MAX_FILE_NAME_LENGTH
+        assert not set(name) & set("/\\\r\n\t\x00")
+        assert name not in {".", ".."}
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        (
+            "20190718161058-2006-2002-1563433858.66-SRC_l.mp3",
+            RecordingFileName(
+                started_at=datetime(2019, 7, 18, 7, 10, 58, tzinfo=UTC),
+                from_number="2006",
+                to_number="2002",
+                recording_id="1563433858.66",
+                side=Side.SRC,
+                channel=Channel.LEFT,
+            ),
+        ),
+        (
+            "20190718145000-3800-070XXXXXXXX-1563428995.29-DST_r.mp3",
+            RecordingFileName(
+                started_at=datetime(2019, 7, 18, 5, 50, tzinfo=UTC),
+                from_number="3800",
+                to_number="070XXXXXXXX",
+                recording_id="1563428995.29",
+                side=Side.DST,
+                channel=Channel.RIGHT,
+            ),
+        ),
+    ],
+)
+def test_the_documents_examples_are_read(name: str, expected: RecordingFileName) -> None:
+    assert parse_file_name(name) == expected
+    assert parse_file_name(f"bulk/2019/07/{name}") == expected
+
+
+@pytest.mark.parametrize(
+    "number", ["", "anonymous", "070****0001", "sip:a@b.invalid", "+819000000001", "非通知", "a b"]
+)
+def test_a_number_may_be_anything_without_a_hyphen(number: str) -> None:
+    read = parse_file_name(f"20190718161058-{number}-2002-21061600000268000060-SRC_l.mp3")
+    assert (read.from_number, read.to_number) == (number, "2002")
+    read = parse_file_name(f"20190718161058-2006-{number}-21061600000268000060-DST_R.MP3")
+    assert (read.from_number, read.to_number, read.channel) == ("2006", number, Channel.RIGHT)
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("", "form"),
+        ("a.mp3", "form"),
+        (NAME + ".part", "form"),
+        (NAME.replace(".mp3", ".wav"), "form"),
+        (NAME.replace("SRC", "MID"), "form"),
+        (NAME.replace("_l", "_m"), "form"),
+        (NAME.replace("20190718161058", "2019071816105"), "form"),
+        (NAME.replace("20190718161058", "２０１９0718161058"), "form"),
+        (NAME.replace("2006-", ""), "form"),
+        (NAME.replace("2006", "2" * 255), "form"),
+        (NAME.replace("20190718161058", "20191318161058"), "time"),
+        (NAME.replace("20190718161058", "20190718246058"), "time"),
+        (NAME.replace("20190718161058", "00010101000000"), "time"),
+        (NAME.replace("2006", "03-0000-0000"), "ambiguous"),
+        (NAME.replace("1563433858.66", "1563433858-66"), "ambiguous"),
+        (NAME.replace("1563433858.66", "1563433858..66"), "id"),
+        (NAME.replace("1563433858.66", ""), "id"),
+        (NAME.replace("1563433858.66", "%2e"), "id"),
+        (NAME.replace("2006", "20\x0006"), "unprintable"),
+        (NAME.replace("2006", "20\n06"), "unprintable"),
+    ],
+)
+def test_a_name_outside_the_rule_says_what_is_wrong_with_it_and_is_not_repeated(name: str, reason: str) -> None:
+    with pytest.raises(UnreadableFileNameError) as unreadable:
+        parse_file_name(name)
+    assert unreadable.value.reason == reason
+    assert "2006" not in str(unreadable.value)
+
+
+NUMBERS = st.text(st.characters(exclude_categories=("C", "Z"), exclude_characters="-/"), max_size=20)
+IDS = st.from_regex(r"[0-9A-Za-z][0-9A-Za-z._]{0,63}", fullmatch=True).filter(is_recording_id)
+
+
+@given(
+    at=st.datetimes(min_value=datetime(1970, 1, 2), max_value=datetime(2999, 1, 1)),  # noqa: DTZ001 - Japan's wall clock
+    numbers=st.tuples(NUMBERS, NUMBERS),
+    recording_id=IDS,
+    side=st.sampled_from(["SRC", "DST"]),
+    letter=st.sampled_from("lr"),
+)
+def test_a_name_built_by_the_rule_says_what_was_put_into_it(
+    at: datetime, numbers: tuple[str, str], recording_id: str, side: str, letter: str
+) -> None:
+    stamp = "".join(f"{part:0{width}d}" for part, width in zip(at.timetuple()[:6], (4, 2, 2, 2, 2, 2), strict=True))
+    read = parse_file_name(f"{stamp}-{numbers[0]}-{numbers[1]}-{recording_id}-{side}_{letter}.mp3")
+    assert read.started_at == at.replace(microsecond=0, tzinfo=JST)
+    assert (read.from_number, read.to_number, read.recording_id) == (*numbers, recording_id)
+    assert (read.side, read.channel) == (side, {"l": "left", "r": "right"}[letter])
+
+
+@given(name=any_text(max_size=90))
+def test_any_name_is_read_or_says_why_not(name: str) -> None:
+    for text in (name, f"20190718161058-{name}-SRC_l.mp3"):
+        try:
+            assert is_recording_id(parse_file_name(text).recording_id)
+        except UnreadableFileNameError as error:
+            assert error.reason in {"form", "time", "ambiguous", "id", "unprintable"}

@@ -1,0 +1,189 @@
+"""BIZTEL's tables agree with the document's, row by row and in both directions."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from switchboard.domain.errors import (
+    AuthenticationFailedError,
+    DownloadFailedError,
+    ForbiddenError,
+    NotAudioError,
+    NotFoundError,
+    ProviderError,
+    RateLimitedError,
+    RefusedError,
+)
+from switchboard.providers.biztel.answers import MAX_ERROR_BYTES, audio_type, error_for, not_audio
+from switchboard.providers.biztel.response_codes import CONTENT_TYPES, ERROR_STATUSES, ERROR_TYPES
+
+SPECS = Path(__file__).parents[3] / "specs"
+CLASSES: dict[str, type[ProviderError]] = {
+    "authentication_failed": AuthenticationFailedError,
+    "forbidden": ForbiddenError,
+    "not_found": NotFoundError,
+    "rate_limited": RateLimitedError,
+    "refused": RefusedError,
+    "download_failed": DownloadFailedError,
+}
+
+
+def rows(name: str) -> list[dict[str, str]]:
+    with (SPECS / name).open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+ERRORS = rows("biztel_errors.csv")
+STATUSES = {int(row["status"]): row["class"] for row in rows("biztel_statuses.csv")}
+
+
+def body_of(row: dict[str, str]) -> bytes:
+    """An error body as section 3.6 shows it."""
+    body = {
+        "name": row["name"],
+        "type": row["type"],
+        "exception_id": None,
+        "message": row["message"],
+        "messages": None,
+        "reason": row["message"],
+    }
+    return json.dumps(body, ensure_ascii=False).encode()
+
+
+def found(status: int, body: bytes = b"", **headers: str) -> ProviderError:
+    error = error_for(status, {name.replace("_", "-"): value for name, value in headers.items()}, body, operation="try")
+    assert (error.provider, error.operation, error.http_status) == ("biztel", "try", status)
+    return error
+
+
+def pause(**headers: str) -> float | None:
+    error = found(429, b"", **headers)
+    assert isinstance(error, RateLimitedError)
+    return error.retry_after_s
+
+
+def test_the_type_table_has_the_documents_types_and_no_others() -> None:
+    assert {row["type"]: CLASSES[row["class"]] for row in ERRORS} == ERROR_TYPES
+
+
+def test_the_status_table_has_the_documents_rows_and_no_others() -> None:
+    assert {status: CLASSES[each] for status, each in STATUSES.items() if each != "success"} == ERROR_STATUSES
+
+
+def test_the_content_types_are_the_documents() -> None:
+    assert {row["content_type"]: row["channel"] for row in rows("biztel_content_types.csv")} == {
+        text: channel.value for channel, text in CONTENT_TYPES.items()
+    }
+
+
+@pytest.mark.parametrize("status", [*STATUSES, 400, 422, 502])
+@pytest.mark.parametrize("row", ERRORS, ids=[row["type"] for row in ERRORS])
+def test_the_type_decides_whatever_the_status_and_the_name_say(row: dict[str, str], status: int) -> None:
+    error = found(status, body_of(row))
+    assert type(error) is CLASSES[row["class"]]
+    assert error.provider_code == row["type"]
+
+
+@pytest.mark.parametrize("status", [status for status in STATUSES if status != 200])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"<html>401 UNAUTHENTICATED</html>",
+        b'{"type": "UNAUTHENTICATED"',
+        b'{"name": "AuthenticationException"}',
+        b'{"type": null}',
+        b'{"type": ["NOT_FOUND"]}',
+        b'["NOT_FOUND"]',
+        b'{"type": "SOMETHING_NEW"}',
+        b"\xff\xfe",
+        b"[" * 5000,
+    ],
+)
+def test_without_a_listed_type_the_status_decides(status: int, body: bytes) -> None:
+    assert type(found(status, body)) is CLASSES[STATUSES[status]]
+
+
+@pytest.mark.parametrize("status", [204, 206, 302, 400, 422, 502, 503, 504])
+def test_what_is_in_no_table_may_be_tried_again(status: int) -> None:
+    error = found(status, b"<h1>Bad Gateway</h1>")
+    assert type(error) is DownloadFailedError
+    assert error.retryable
+
+
+def test_a_type_in_no_row_is_told_unless_it_can_be_no_type() -> None:
+    assert found(418, b'{"type": " SOMETHING_NEW "}').provider_code == "SOMETHING_NEW"
+    for text in ("", " ", "x" * 65, "a b", "対象", "090-0000-0001", "a\x00"):
+        assert found(418, json.dumps({"type": text}).encode()).provider_code is None
+
+
+def test_only_what_may_succeed_later_is_retried_by_itself() -> None:
+    retried = {name for name, kind in CLASSES.items() if kind.retryable}
+    assert retried == {"rate_limited", "download_failed"}
+    assert all(kind.outcome_known for kind in CLASSES.values())
+
+
+@pytest.mark.parametrize(
+    ("given_", "seconds"),
+    [("0", 1.0), ("1", 1.0), ("7", 7.0), (" 30 ", 30.0), ("999999999999", 3600.0), ("-5", 1.0), ("1.5", 1.0),
+     ("soon", 1.0), ("", 1.0), ("٣", 1.0)],
+)  # fmt: skip
+def test_too_many_requests_are_followed_by_the_pause_asked_for_and_never_by_less_than_a_second(
+    given_: str, seconds: float
+) -> None:
+    assert pause(retry_after=given_) == seconds
+
+
+def test_a_pause_until_a_time_is_counted_from_the_answers_own_date() -> None:
+    date = "Sun, 22 Nov 2026 03:04:05 GMT"
+    assert pause(retry_after="Sun, 22 Nov 2026 03:04:17 GMT", date=date) == 12.0
+    assert pause(retry_after="Sun, 22 Nov 2026 03:04:17", date=date) == 1.0
+    assert pause(retry_after="Sun, 22 Nov 2026 03:04:17 GMT") == 1.0
+    assert pause() == 1.0
+
+
+@given(body=st.binary(max_size=200), status=st.integers(100, 999), text=st.text(max_size=40))
+def test_no_answer_is_beyond_understanding(body: bytes, status: int, text: str) -> None:
+    assert isinstance(found(status, body, retry_after=text, date=text), ProviderError)
+
+
+@pytest.mark.parametrize(
+    ("given_", "kept"),
+    [
+        ("audio/mpeg", "audio/mpeg"),
+        ("Audio/MP3; charset=binary", "audio/mp3"),
+        ("application/octet-stream", "audio/mpeg"),
+        ("application/force-download", "audio/mpeg"),
+        ("", "audio/mpeg"),
+        ("audio/", "audio/mpeg"),
+        ("audio/" + "x" * 100, "audio/mpeg"),
+        ("application/json", None),
+        ("application/problem+json; charset=utf-8", None),
+        ("text/html", None),
+        ("TEXT/PLAIN", None),
+        ("application/xhtml+xml", None),
+        ("image/png", None),
+    ],
+)
+def test_the_media_type_is_kept_unless_it_names_a_page_or_a_document(given_: str, kept: str | None) -> None:
+    assert audio_type(given_) == kept
+
+
+def test_what_is_no_audio_may_be_tried_again_and_tells_the_type_it_names() -> None:
+    error = not_audio("by its content type", operation="try", body=body_of(ERRORS[0]))
+    assert isinstance(error, NotAudioError)
+    assert (error.http_status, error.provider_code, error.retryable) == (200, "NOT_FOUND", True)
+    assert not_audio("x", operation="try", body=b" " * MAX_ERROR_BYTES + body_of(ERRORS[0])).provider_code is None
+
+
+@pytest.mark.parametrize("row", ERRORS, ids=[row["type"] for row in ERRORS])
+def test_no_error_repeats_a_message_of_the_provider(row: dict[str, str]) -> None:
+    canary = "canary 09000000001"
+    error = found(500, body_of(row | {"message": canary, "name": canary}))
+    assert canary not in str(error) + repr(vars(error))

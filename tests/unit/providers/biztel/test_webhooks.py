@@ -1,0 +1,146 @@
+"""BIZTEL's call actions are read as the document shows them, whatever a customer may have typed around it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import switchboard
+from switchboard.domain.errors import WebhookUnreadableError
+from switchboard.domain.recording.facts import RecordingNotice, is_recording_id
+from switchboard.edge.http import InboundRequest
+from switchboard.edge.webhooks import read_params
+from switchboard.providers.biztel.webhooks import parse_call_action, parse_date
+from tests.strategies import any_text
+
+NOTICE = {"id": "21061600000268000060", "tel": "034530XXXX", "date": "2021-06-16 20:03:33"}
+CALLED = datetime(2021, 6, 16, 11, 3, 33, tzinfo=UTC)
+
+
+def code_of(params: dict[str, str]) -> str:
+    with pytest.raises(WebhookUnreadableError) as unreadable:
+        parse_call_action(params)
+    return str(unreadable.value)
+
+
+def test_the_documents_example_is_read() -> None:
+    assert parse_call_action(NOTICE) == RecordingNotice(
+        recording_id="21061600000268000060", tel="034530XXXX", date="2021-06-16 20:03:33", called_at=CALLED
+    )
+
+
+def test_names_are_read_in_any_case_and_values_without_the_space_around_them() -> None:
+    odd = {"Id": " 21061600000268000060", " TEL ": "034530XXXX\n", "dAtE": "2021-06-16 20:03:33", "other": "x"}
+    assert parse_call_action(odd) == parse_call_action(NOTICE)
+
+
+@pytest.mark.parametrize("recording_id", ["1563433858.66", "a", "A-b_c.9"])
+def test_request_ids_and_unique_ids_are_ids(recording_id: str) -> None:
+    assert parse_call_action({"id": recording_id}).recording_id == recording_id
+
+
+def test_an_id_is_all_that_a_notice_needs() -> None:
+    assert parse_call_action({"id": "a1"}) == RecordingNotice(recording_id="a1")
+
+
+@pytest.mark.parametrize(
+    ("params", "code"),
+    [
+        ({}, "id_missing"),
+        ({"id": ""}, "id_missing"),
+        ({"id": "  "}, "id_missing"),
+        ({"id": "{ID}"}, "id_unusable"),
+        ({"id": "../a"}, "id_unusable"),
+        ({"id": "a..b"}, "id_unusable"),
+        ({"id": "a/b"}, "id_unusable"),
+        ({"id": "a%2fb"}, "id_unusable"),
+        ({"id": "a b"}, "id_unusable"),
+        ({"id": "-a"}, "id_unusable"),
+        ({"id": "あ"}, "id_unusable"),
+        ({"id": "a" * 65}, "id_unusable"),
+        ({"id": "a\x00"}, "id_unusable"),
+        ({"id": "a", "ID": "b"}, "id_ambiguous"),
+    ],
+)
+def test_an_id_that_cannot_be_one_is_named_by_a_code(params: dict[str, str], code: str) -> None:
+    assert code_of(NOTICE | {"id": ""} | params if params else {}) == code
+
+
+@pytest.mark.parametrize("tel", ["", "anonymous", "034530XXXX", "090****0001", "2001", "sip:a@b.invalid", "非通知"])
+def test_whoever_called_is_kept_as_it_came(tel: str) -> None:
+    assert parse_call_action({"id": "a1", "tel": tel}).tel == tel
+
+
+def test_what_is_unprintable_or_endless_is_left_out_and_is_no_error() -> None:
+    notice = parse_call_action({"id": "a1", "tel": "0\x00\x1b\u202e9" + "0" * 10_000, "date": "\udc80" + "x" * 10_000})
+    assert notice.tel == "09" + "0" * 126
+    assert notice.date == "x" * 64
+
+
+@pytest.mark.parametrize(
+    "date",
+    ["2021-06-16 20:03:33", "2021-06-16+20:03:33", "2021-06-16T20:03:33", "2021/06/16 20:03:33", "2021/6/16 20:03:33",
+     "2021-06-16  20:03:33", "2021-06-16 20:03:33.999", "2021-06-16T20:03:33+09:00", "2021-06-16T20:03:33 +0900",
+     "2021-06-16T11:03:33Z", "2021-06-16T06:03:33-05:00", " 2021-06-16 20:03:33 "],
+)  # fmt: skip
+def test_a_date_is_japans_time_in_any_of_its_spellings(date: str) -> None:
+    assert parse_date(date) == CALLED
+
+
+def test_a_date_without_seconds_is_one() -> None:
+    assert parse_date("2021-06-16 20:03") == CALLED.replace(second=0)
+
+
+@pytest.mark.parametrize(
+    "date",
+    ["", "{DATE}", "yesterday", "2021-06-16", "20:03:33", "2021-13-16 20:03:33", "2021-02-30 20:03:33",
+     "2021-06-16 24:00:00", "2021-06-16 20:03:60", "0001-01-01 00:00:00", "9999-12-31 23:59:59",
+     "2021-06-16 20:03:33 JST", "2021-06-16T20:03:33+99:00", "２０２１-06-16 20:03:33", "1623841413"],
+)  # fmt: skip
+def test_a_date_that_is_none_is_kept_and_is_no_error(date: str) -> None:
+    notice = parse_call_action(NOTICE | {"date": date})
+    assert (notice.date, notice.called_at) == (date, None)
+
+
+@given(params=st.dictionaries(st.sampled_from(["id", "ID", "tel", "date", "x"]), any_text(max_size=90), max_size=5))
+def test_whatever_comes_is_a_notice_with_a_usable_id_or_a_code(params: dict[str, str]) -> None:
+    try:
+        notice = parse_call_action(params)
+    except WebhookUnreadableError as error:
+        assert str(error) in {"id_missing", "id_unusable", "id_ambiguous"}
+    else:
+        assert is_recording_id(notice.recording_id)
+        assert notice.tel.isprintable()
+        assert notice.date.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("query", "body"),
+    [
+        ({"ID": ("21061600000268000060",), "TEL": ("034530XXXX",), "DATE": ("2021-06-16 20:03:33",)}, b""),
+        ({}, b"ID=21061600000268000060&TEL=034530XXXX&DATE=2021-06-16%2020%3A03%3A33"),
+        ({}, b"id=21061600000268000060&Tel=034530XXXX&date=2021-06-16+20:03:33"),
+        ({}, b'{"ID": "21061600000268000060", "Tel": "034530XXXX", "DATE": "2021-06-16 20:03:33"}'),
+        ({"ID": ("21061600000268000060",)}, b'{"TEL": "034530XXXX", "DATE": "2021-06-16 20:03:33"}'),
+    ],
+)
+def test_query_form_and_json_say_the_same(query: dict[str, tuple[str, ...]], body: bytes) -> None:
+    request = InboundRequest(method="POST", route="", path_params={}, query=query, headers={}, body=body)
+    assert parse_call_action(read_params(request)) == parse_call_action(NOTICE)
+
+
+def test_modules_that_a_webhook_does_not_need_are_not_loaded() -> None:
+    layer = Path(switchboard.__file__).parents[1]
+    code = (
+        f"import sys; sys.path.insert(0, {str(layer)!r})\n"
+        "import switchboard.providers.biztel.webhooks\n"
+        "print(sorted({'urllib3', 'tinytag', 'pydantic', 'boto3', 'switchboard.audio'} & set(sys.modules)))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,364 @@
+"""MediaSMS' client sends what the document describes, once, and reports what is certain and nothing else."""
+
+from __future__ import annotations
+
+import base64
+import logging
+import traceback
+from collections.abc import Iterator
+from urllib.parse import parse_qsl
+
+import pytest
+
+from switchboard.domain.errors import (
+    AddressBlockedError,
+    AuthenticationFailedError,
+    ConfigurationError,
+    InvalidRequestError,
+    NotSentError,
+    OutcomeUnknownError,
+    ProviderError,
+    RateLimitedError,
+    RefusedError,
+)
+from switchboard.domain.sms.messages import SmsContent, SmsSubmission
+from switchboard.ports.providers import SmsProvider
+from switchboard.providers.mediasms.client import MAX_GET_BYTES, Credentials, MediaSmsClient, WireVariant
+from switchboard.providers.mediasms.parameters import MediaSmsRequest
+from switchboard.providers.transport import Connection
+from tests.fault_proxy import Ending, Fault, FaultProxy, ScriptedServer
+
+USER, PASSWORD = "canary-user", "canary-pässword"
+
+
+def answer(code: int, body: bytes | None = None) -> bytes:
+    body = str(code).encode() if body is None else body
+    return b"HTTP/1.1 %d X\r\nContent-Type: text/html\r\nContent-Length: %d\r\n\r\n%s" % (code, len(body), body)
+
+
+ACCEPTED = answer(200)
+
+
+@pytest.fixture
+def server() -> Iterator[ScriptedServer]:
+    with ScriptedServer(ACCEPTED) as running:
+        yield running
+
+
+OPENED: list[MediaSmsClient] = []
+
+
+@pytest.fixture(autouse=True)
+def _close_clients() -> Iterator[None]:
+    yield
+    while OPENED:
+        OPENED.pop().close()
+
+
+def client_for(port: int, **options: object) -> MediaSmsClient:
+    origin = f"http://127.0.0.1:{port}"
+    given: dict[str, object] = {
+        "base_url": f"{origin}/sms/api/?",
+        "credentials": lambda: Credentials(user=USER, password=PASSWORD),
+        "connection": Connection(
+            origin=origin, provider="mediasms", allow_plain_http=True, connect_timeout_s=5.0, deadline_s=20.0
+        ),
+        "allow_plain_http": True,
+    }
+    client = MediaSmsClient(**given | options)  # type: ignore[arg-type]
+    OPENED.append(client)
+    return client
+
+
+def submission(recipient: str = "+819000000001", **content: str) -> SmsSubmission:
+    return SmsSubmission(smsid="a1", recipient=recipient, content=SmsContent(**{"text": "canary-text"} | content))
+
+
+def sent(server: ScriptedServer) -> tuple[str, dict[str, str], dict[str, str]]:
+    """The one request that came: its request line, its headers, its form or query fields."""
+    (request,) = server.requests
+    head, _, body = request.decode("ascii").partition("\r\n\r\n")
+    line, *rest = head.split("\r\n")
+    headers = {name.lower(): value for name, _, value in (each.partition(": ") for each in rest)}
+    query = body or line.split(" ")[1].partition("?")[2]
+    return line, headers, dict(parse_qsl(query, keep_blank_values=True, strict_parsing=True))
+
+
+def submit_once(port: int, **options: object) -> object:
+    return client_for(port, **options).submit(submission())
+
+
+def test_an_sms_is_posted_as_a_form_with_basic_credentials(server: ScriptedServer) -> None:
+    client: SmsProvider = client_for(server.port)
+    client.open()
+    receipt = client.submit(submission(text="認証番号 1&2=3"))
+    assert (receipt.provider_code, receipt.verified) == ("200", True)
+    line, headers, fields = sent(server)
+    assert line == "POST /sms/api/ HTTP/1.1"
+    assert headers["content-type"].startswith("application/x-www-form-urlencoded")
+    scheme, _, pair = headers["authorization"].partition(" ")
+    assert (scheme, base64.b64decode(pair).decode()) == ("Basic", f"{USER}:{PASSWORD}")
+    assert fields == {
+        "mobilenumber": "09000000001",
+        "smstext": "認証番号 1&2=3",
+        "status": "1",
+        "smsid": "a1",
+        "method": "1",
+    }
+
+
+def test_a_template_a_sender_and_a_carrier_go_under_the_documents_names(server: ScriptedServer) -> None:
+    content = SmsContent(template_id="12", sender="Shop1", carrier="softbank")
+    client_for(server.port).submit(SmsSubmission(smsid="a1", recipient="+819000000001", content=content))
+    fields = sent(server)[2]
+    assert (fields["smstextid"], fields["smstitle"], fields["mobilecareer"]) == ("12", "Shop1", "2")
+    assert "smstext" not in fields
+
+
+@pytest.mark.parametrize(("carrier", "digit"), [("docomo", "1"), ("softbank", "2"), ("au", "3"), ("ymobile", "4")])
+def test_each_carrier_has_its_digit(server: ScriptedServer, carrier: str, digit: str) -> None:
+    client_for(server.port).submit(submission(carrier=carrier))
+    assert sent(server)[2]["mobilecareer"] == digit
+
+
+@pytest.mark.parametrize("content", [{}, {"carrier": "overseas"}])
+def test_a_number_outside_japan_goes_overseas_with_its_country_code(
+    server: ScriptedServer, content: dict[str, str]
+) -> None:
+    client_for(server.port).submit(submission("+15550000001", **content))
+    fields = sent(server)[2]
+    assert (fields["mobilecareer"], fields["mobilenumber"]) == ("c", "15550000001")
+
+
+@pytest.mark.parametrize(
+    ("recipient", "carrier"),
+    [("+15550000001", "docomo"), ("+819000000001", "overseas"), ("+819000000001", "rakuten")],
+)
+def test_a_carrier_that_cannot_be_is_refused_before_anything_is_sent(
+    server: ScriptedServer, recipient: str, carrier: str
+) -> None:
+    with pytest.raises(InvalidRequestError) as refused:
+        client_for(server.port).submit(submission(recipient, carrier=carrier))
+    assert [problem.field for problem in refused.value.problems] == ["carrier"]
+    assert server.connections == 0
+
+
+def test_reports_can_be_declined(server: ScriptedServer) -> None:
+    client_for(server.port, request_reports=False).submit(submission())
+    assert sent(server)[2]["status"] == "0"
+
+
+def test_au_gets_its_own_long_text(server: ScriptedServer) -> None:
+    client_for(server.port, long_text=True).submit(submission(text="あ" * 200, text_au="い" * 100))
+    fields = sent(server)[2]
+    assert (fields["smstext"], fields["smstext2"]) == ("あ" * 200, "い" * 100)
+
+
+@pytest.mark.parametrize(
+    ("variant", "wire"),
+    [
+        ("jis", "\u301c\u2212\u2016\u00a2\u00a3\u00ac\u2015\uffe5"),
+        ("ms932", "\uff5e\uff0d\u2225\uffe0\uffe1\uffe2\u2015\uffe5"),
+    ],
+)
+@pytest.mark.parametrize(
+    "text",
+    ["\u301c\u2212\u2016\u00a2\u00a3\u00ac\u2015\uffe5", "\uff5e\uff0d\u2225\uffe0\uffe1\uffe2\u2014\u00a5"],
+)
+def test_look_alikes_are_spelled_the_configured_way(
+    server: ScriptedServer, variant: WireVariant, wire: str, text: str
+) -> None:
+    client_for(server.port, wire_variant=variant).submit(submission(text=text))
+    assert sent(server)[2]["smstext"] == wire
+
+
+def test_a_text_can_go_out_exactly_as_it_was_given(server: ScriptedServer) -> None:
+    text = "\uff5e\u301c\u2014か\u3099\r\n"
+    client_for(server.port, wire_variant="as_is").submit(submission(text=text))
+    assert sent(server)[2]["smstext"] == text
+
+
+def test_ms932_spelling_survives_microsofts_converter_and_jis_spelling_the_standards() -> None:
+    sets = {"ms932": "cp932", "jis": "shift_jis"}
+    for variant, codec in sets.items():
+        with ScriptedServer(ACCEPTED) as server:
+            client_for(server.port, wire_variant=variant).submit(submission(text="〜−‖¢£¬―￥"))
+            assert sent(server)[2]["smstext"].encode(codec)
+
+
+def test_a_get_carries_the_same_fields_in_its_query(server: ScriptedServer) -> None:
+    client_for(server.port, method="GET").submit(submission(text="あ b"))
+    line, headers, fields = sent(server)
+    assert line.startswith("GET /sms/api/?mobilenumber=")
+    assert "content-length" not in headers
+    assert fields["smstext"] == "あ b"
+
+
+def test_a_get_as_long_as_the_document_allows_is_sent_and_no_longer(server: ScriptedServer) -> None:
+    client = client_for(server.port, method="GET")
+
+    def with_template(digits: int) -> MediaSmsRequest:
+        return MediaSmsRequest(mobilenumber="09000000001", smstextid="1" * digits)
+
+    client.request(with_template(1))
+    target = sent(server)[0].split(" ")[1]
+    room = MAX_GET_BYTES - len(f"http://127.0.0.1:{server.port}{target}")
+    client.request(with_template(1 + room))
+    assert len(server.requests) == 2
+    with pytest.raises(InvalidRequestError):
+        client.request(with_template(2 + room))
+    assert len(server.requests) == 2
+
+
+def test_a_submission_that_the_document_does_not_take_is_refused_in_our_own_names(server: ScriptedServer) -> None:
+    client = client_for(server.port)
+    client.check(submission(sender="Shop1"))
+    wrong = {"text": "あ" * 71, "sender": "1"}
+    for refuse in (client.check, client.submit):
+        with pytest.raises(InvalidRequestError) as refused:
+            refuse(submission(**wrong))
+        assert {problem.field: problem.code for problem in refused.value.problems} == {
+            "text": "too_long",
+            "sender": "invalid",
+        }
+    assert server.connections == 0
+
+
+def test_a_get_that_would_be_too_long_is_refused_by_the_check_too(server: ScriptedServer) -> None:
+    template = SmsContent(template_id="1" * MAX_GET_BYTES)
+    with pytest.raises(InvalidRequestError):
+        client_for(server.port, method="GET").check(
+            SmsSubmission(smsid="a1", recipient="+819000000001", content=template)
+        )
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        (401, AuthenticationFailedError),
+        (503, RateLimitedError),
+        (550, RefusedError),
+        (557, AddressBlockedError),
+        (302, OutcomeUnknownError),
+        (502, OutcomeUnknownError),
+    ],
+)
+def test_a_refusal_is_told_with_its_code(server: ScriptedServer, code: int, expected: type[ProviderError]) -> None:
+    server.answer = answer(code)
+    with pytest.raises(expected) as refused:
+        submit_once(server.port)
+    error = refused.value
+    assert (error.provider, error.operation, error.provider_code) == ("mediasms", "send_sms", str(code))
+    assert len(server.requests) == 1
+
+
+def test_an_answer_without_a_code_is_accepted_unverified_unless_strict(server: ScriptedServer) -> None:
+    server.answer = answer(200, b"<p>welcome</p>")
+    assert client_for(server.port).submit(submission()).verified is False
+    with pytest.raises(OutcomeUnknownError):
+        submit_once(server.port, strict=True)
+
+
+@pytest.mark.parametrize("ending", ["close", "reset"])
+def test_a_request_cut_at_any_byte_is_never_called_refused_or_unsent(server: ScriptedServer, ending: Ending) -> None:
+    submit_once(server.port)
+    with FaultProxy(server.port) as proxy:
+        for passed in range(len(server.requests[0])):
+            proxy.fault = Fault(request_bytes=passed, ending=ending)
+            assert outcome_through(proxy) is OutcomeUnknownError
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("ending", ["close", "reset"])
+@pytest.mark.parametrize(
+    "whole",
+    [
+        ACCEPTED,
+        answer(550),
+        answer(503),
+        answer(401),
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n003\r\n200\r\n0\r\n\r\n",
+    ],
+    ids=["200", "550", "503", "401", "chunked"],
+)
+def test_only_a_whole_answer_means_anything(server: ScriptedServer, whole: bytes, ending: Ending) -> None:
+    server.answer = whole
+    with FaultProxy(server.port) as proxy:
+        for passed in range(len(whole)):
+            proxy.fault = Fault(response_bytes=passed, ending=ending)
+            assert outcome_through(proxy) is OutcomeUnknownError
+        proxy.fault = Fault()
+        assert outcome_through(proxy) is not OutcomeUnknownError
+
+
+def test_an_answer_that_only_its_closing_ends_means_nothing_without_its_code(server: ScriptedServer) -> None:
+    server.answer, server.then_close = b"HTTP/1.0 200 OK\r\n\r\n200", True
+    with FaultProxy(server.port) as proxy:
+        for passed in range(len(server.answer)):
+            proxy.fault = Fault(response_bytes=passed)
+            assert outcome_through(proxy) is OutcomeUnknownError
+        proxy.fault = Fault()
+        assert outcome_through(proxy) is None
+
+
+def outcome_through(proxy: FaultProxy) -> type[ProviderError] | None:
+    """The error's class, or None where the SMS was accepted."""
+    try:
+        submit_once(proxy.port)
+    except ProviderError as error:
+        return type(error)
+    return None
+
+
+def test_nothing_was_sent_where_nobody_listens(server: ScriptedServer) -> None:
+    with ScriptedServer() as gone:
+        port = gone.port
+    client = client_for(port)
+    with pytest.raises(NotSentError):
+        client.open()
+    with pytest.raises(NotSentError) as unsent:
+        client.submit(submission())
+    assert unsent.value.operation == "send_sms"
+
+
+def test_credentials_are_asked_for_anew_each_time(server: ScriptedServer) -> None:
+    passwords = iter(["one", "two"])
+    client = client_for(server.port, credentials=lambda: Credentials(user="u", password=next(passwords)))
+    client.submit(submission())
+    client.submit(submission())
+    sent_pairs = [
+        base64.b64decode(request.partition(b"Basic ")[2].partition(b"\r\n")[0]) for request in server.requests
+    ]
+    assert sent_pairs == [b"u:one", b"u:two"]
+
+
+@pytest.mark.parametrize(("user", "password"), [("", "p"), ("u:v", "p"), ("u\n", "p"), ("u", "p\r\nX: y")])
+def test_credentials_that_basic_cannot_carry_are_a_configuration_error(user: str, password: str) -> None:
+    with pytest.raises(ConfigurationError) as wrong:
+        Credentials(user=user, password=password)
+    assert password not in str(wrong.value).split()
+
+
+def test_a_connection_elsewhere_or_in_the_clear_is_a_configuration_error() -> None:
+    with pytest.raises(ConfigurationError):
+        client_for(1, base_url="https://elsewhere.invalid/sms/api/")
+    with pytest.raises(ConfigurationError):
+        client_for(1, allow_plain_http=False)
+
+
+@pytest.mark.parametrize("method", ["POST", "GET"])
+@pytest.mark.parametrize("bad", [b"", answer(550, b"550 canary-text"), b"HTTP/1.1 200 OK\r\nbroken header\r\n\r\n"])
+def test_neither_errors_nor_logs_hold_a_secret_a_number_or_a_text(
+    caplog: pytest.LogCaptureFixture, method: str, bad: bytes
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    with ScriptedServer(bad, then_close=True) as server, pytest.raises(ProviderError) as failed:
+        submit_once(server.port, method=method)
+    shown = "".join(traceback.format_exception(failed.value)) + repr(vars(failed.value)) + caplog.text
+    pair = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
+    for canary in (USER, PASSWORD, pair, "09000000001", "9000000001", "canary"):
+        assert canary not in shown
+
+
+def test_credentials_do_not_print() -> None:
+    assert "canary" not in repr(Credentials(user=USER, password=PASSWORD))

@@ -1,0 +1,278 @@
+"""MediaSMS' delivery notifications are read as the document lists them, and are never quoted where they are not."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import traceback
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import switchboard
+from switchboard.domain.errors import WebhookUnreadableError
+from switchboard.domain.sms.delivery import DeliveryReport
+from switchboard.domain.verification.verifications import DeliveryNotification, IvrNotice, VerificationMode
+from switchboard.providers.mediasms.webhooks import (
+    MAX_AUTHCODE_DIGITS,
+    parse_delivery_notification,
+    parse_delivery_report,
+    parse_ivr_notice,
+)
+from tests.strategies import mobile_numbers, written_forms
+
+REPORT = {"smsid": "a1", "status": "1", "mobilenumber": "09000000001"}
+SUCCESS = {"mobilenumber": "09000000001", "ipphone": "05000000002", "method": "4"}
+LINES = st.integers(min_value=0, max_value=9_999_999).map("0500{:07d}".format)
+
+
+def test_a_report_is_read() -> None:
+    everything = REPORT | {"mobilecareer": "", "smstext": "text", "method": "1", "ipphone": ""}
+    assert parse_delivery_report(everything) == DeliveryReport(smsid="a1", status="1", recipient="+819000000001")
+
+
+def test_names_are_read_in_any_case_and_values_without_the_space_around_them() -> None:
+    report = parse_delivery_report({"SmsId": " a1 ", "STATUS": "送信済\r\n", "MobileNumber": " 09000000001"})
+    assert report == DeliveryReport(smsid="a1", status="1", recipient="+819000000001")
+
+
+def test_a_status_that_no_row_has_is_kept() -> None:
+    assert parse_delivery_report(REPORT | {"status": "楽天　圏外"}).status == "楽天 圏外"
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"smsid": ""},
+        {"smsid": "a-b"},
+        {"smsid": "a" * 51},
+        {"smsid": "ａ"},
+        {"smsid": "a\n1"},
+        {"status": ""},
+        {"status": " \u3000"},
+        {"status": "x" * 65},
+        {"status": "a\x00b"},
+        {"status": "a\x1b[0m"},
+        {"status": "\udc80"},
+        {"status": "送信済".encode("cp932").decode("utf-8", "replace")},
+        {"SMSID": "b2"},
+        {"Status": "0"},
+    ],
+)
+def test_what_the_document_does_not_describe_is_unreadable_and_not_repeated(changed: dict[str, str]) -> None:
+    secret = "canary-9"
+    with pytest.raises(WebhookUnreadableError) as unreadable:
+        parse_delivery_report(REPORT | {"authcode": secret, "smstext": secret} | changed)
+    shown = str(unreadable.value)
+    assert secret not in shown
+    assert "09000000001" not in shown
+    assert all(len(value) < 3 or value not in shown for value in changed.values())
+
+
+@pytest.mark.parametrize("missing", ["smsid", "status"])
+def test_a_report_without_its_id_or_status_is_unreadable(missing: str) -> None:
+    with pytest.raises(WebhookUnreadableError):
+        parse_delivery_report({name: value for name, value in REPORT.items() if name != missing})
+
+
+def test_the_same_value_twice_is_no_contradiction() -> None:
+    assert parse_delivery_report(REPORT | {"SMSID": "a1"}).smsid == "a1"
+
+
+@pytest.mark.parametrize(
+    ("written", "recipient"),
+    [
+        ("090-0000-0001", "+819000000001"),
+        ("０９０－００００－０００１", "+819000000001"),
+        ("819000000001", "+819000000001"),
+        ("+819000000001", "+819000000001"),
+        ("0300000001", "+81300000001"),
+        ("15550000001", "+15550000001"),
+        ("8600000000001", "+8600000000001"),
+        ("", None),
+        ("-", None),
+        ("unknown", None),
+    ],
+)
+def test_the_number_is_read_in_the_forms_it_is_sent_in(written: str, recipient: str | None) -> None:
+    report = parse_delivery_report(REPORT | {"mobilenumber": written})
+    assert report.recipient == recipient
+
+
+def test_a_report_may_name_no_number() -> None:
+    assert parse_delivery_report({"smsid": "a1", "status": "1"}).recipient is None
+
+
+@pytest.mark.parametrize(
+    ("written", "digits"),
+    [
+        ("9000000001x", "9000000001"),
+        ("819000000001x", "819000000001"),
+        ("8190000000*01", "819000000001"),
+        ("090****0001", "0900001"),
+    ],
+)
+def test_a_number_in_no_known_form_is_kept_as_its_digits(written: str, digits: str) -> None:
+    assert parse_delivery_report(REPORT | {"mobilenumber": written}).recipient == digits
+
+
+def test_the_generated_code_is_in_no_report() -> None:
+    assert "canary" not in repr(parse_delivery_report(REPORT | {"authcode": "canary", "AuthCode": "canary"}))
+
+
+@given(st.dictionaries(st.sampled_from(["smsid", "status", "mobilenumber", "Status", "x"]), st.text(max_size=80)))
+def test_any_parameters_are_either_read_or_unreadable(params: dict[str, str]) -> None:
+    try:
+        report = parse_delivery_report(params)
+    except WebhookUnreadableError as error:
+        assert "canary" not in "".join(traceback.format_exception_only(error))
+    else:
+        assert report.smsid.isalnum()
+        assert 1 <= len(report.status) <= 64
+
+
+@pytest.mark.parametrize("name", ["authcode", "AuthCode", " AUTHCODE "])
+@pytest.mark.parametrize(
+    ("written", "authcode"),
+    [("0042", "0042"), (" 123456\r\n", "123456"), ("１２３４", "1234"), ("7", "7"), ("0" * MAX_AUTHCODE_DIGITS,) * 2],
+)
+def test_the_code_that_was_read_out_comes_with_the_report(name: str, written: str, authcode: str) -> None:
+    notification = parse_delivery_notification(REPORT | {name: written})
+    assert notification == DeliveryNotification(report=parse_delivery_report(REPORT), authcode=authcode)
+
+
+@pytest.mark.parametrize("given", [{}, {"authcode": ""}, {"authcode": " \u3000"}, {"authcode": "", "AUTHCODE": " "}])
+def test_a_report_may_carry_no_code(given: dict[str, str]) -> None:
+    notification = parse_delivery_notification(REPORT | given)
+    assert notification == DeliveryNotification(report=parse_delivery_report(REPORT))
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"authcode": "12a4"},
+        {"authcode": "12 34"},
+        {"authcode": "-123"},
+        {"authcode": "1.5"},
+        {"authcode": "①②③④"},
+        {"authcode": "٤٢"},
+        {"authcode": "1\x00"},
+        {"authcode": "1" * (MAX_AUTHCODE_DIGITS + 1)},
+        {"authcode": "1234", "AuthCode": "4321"},
+    ],
+)
+def test_a_code_that_is_none_is_dropped_and_said_to_be_unreadable_and_the_report_counts(given: dict[str, str]) -> None:
+    notification = parse_delivery_notification(REPORT | given)
+    assert notification.report == parse_delivery_report(REPORT)
+    assert (notification.authcode, notification.authcode_unreadable) == (None, True)
+
+
+def test_the_same_code_in_two_widths_is_no_contradiction() -> None:
+    assert parse_delivery_notification(REPORT | {"authcode": "12", "AuthCode": "１２"}).authcode == "12"
+
+
+@given(st.text(max_size=40))
+def test_a_code_is_never_printed_and_is_digits_if_anything(written: str) -> None:
+    notification = parse_delivery_notification(REPORT | {"authcode": "42" + written})
+    authcode = notification.authcode
+    assert authcode is None or (authcode.isascii() and authcode.isdigit() and len(authcode) <= MAX_AUTHCODE_DIGITS)
+    assert repr(notification) == repr(replace(notification, authcode=None))
+    assert notification.authcode_unreadable == (authcode is None)
+
+
+def test_a_notification_that_is_no_report_is_unreadable_and_its_code_not_repeated() -> None:
+    with pytest.raises(WebhookUnreadableError) as unreadable:
+        parse_delivery_notification({"smsid": "a1", "authcode": "314159"})
+    assert "314159" not in str(unreadable.value)
+
+
+@pytest.mark.parametrize(("method", "mode"), [("2", VerificationMode.SMS_AND_CALL_IN), ("4", VerificationMode.CALL_IN)])
+def test_a_success_is_read(method: str, mode: VerificationMode) -> None:
+    everything = SUCCESS | {"method": method, "mobilecareer": "b", "smstext": "text", "holdingtime": "10"}
+    notice = IvrNotice(recipient="+819000000001", line="05000000002", mode=mode, smsid=None)
+    assert parse_ivr_notice(everything) == notice
+    assert parse_ivr_notice(everything | {"smsid": ""}) == notice
+    assert parse_ivr_notice(everything | {"SmsId": " v1 "}) == replace(notice, smsid="v1")
+
+
+@given(st.data(), mobile_numbers(), LINES)
+def test_a_success_is_the_same_in_every_form_its_numbers_are_written_in(
+    data: st.DataObject, number: str, line: str
+) -> None:
+    params = {
+        "MobileNumber": data.draw(written_forms(number)),
+        "IPPHONE": data.draw(written_forms(line)),
+        "method": "4",
+    }
+    notice = parse_ivr_notice(params)
+    assert (notice.recipient, notice.line) == (f"+81{number[1:]}", line)
+
+
+@pytest.mark.parametrize(("written", "recipient"), [("03-0000-0001", "+81300000001"), ("090****0001", "0900001")])
+def test_the_number_that_called_is_read_like_a_reports(written: str, recipient: str) -> None:
+    assert parse_ivr_notice(SUCCESS | {"mobilenumber": written}).recipient == recipient
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"method": ""},
+        {"method": "1"},
+        {"method": "5"},
+        {"method": "6"},
+        {"method": "04"},
+        {"METHOD": "2"},
+        {"mobilenumber": ""},
+        {"mobilenumber": "anonymous"},
+        {"MobileNumber": "09000000003"},
+        {"ipphone": ""},
+        {"ipphone": "0500000002"},
+        {"ipphone": "09000000002"},
+        {"ipphone": "050-canary"},
+        {"IpPhone": "05000000003"},
+        {"smsid": "can-ary"},
+        {"smsid": "a" * 51},
+        {"smsid": "v1", "SMSID": "v2"},
+    ],
+)
+def test_a_success_that_is_not_as_described_is_unreadable_and_not_repeated(changed: dict[str, str]) -> None:
+    with pytest.raises(WebhookUnreadableError) as unreadable:
+        parse_ivr_notice(SUCCESS | changed)
+    shown = "".join(traceback.format_exception(unreadable.value))
+    for value in (*SUCCESS.values(), *changed.values()):
+        assert len(value) < 3 or value not in str(unreadable.value)
+    assert "00000001" not in shown
+
+
+@pytest.mark.parametrize("missing", SUCCESS)
+def test_a_success_needs_number_line_and_method(missing: str) -> None:
+    with pytest.raises(WebhookUnreadableError):
+        parse_ivr_notice({name: value for name, value in SUCCESS.items() if name != missing})
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from([*SUCCESS, "smsid", "Method", "x"]), st.sampled_from(["2", "4", "05000000001"]) | st.text()
+    )
+)
+def test_any_parameters_are_either_a_success_or_unreadable(params: dict[str, str]) -> None:
+    try:
+        notice = parse_ivr_notice(params)
+    except WebhookUnreadableError:
+        return
+    assert notice.line.startswith("050")
+    assert notice.recipient.removeprefix("+").isdigit()
+    assert notice.mode in {VerificationMode.CALL_IN, VerificationMode.SMS_AND_CALL_IN}
+
+
+def test_reading_a_webhook_loads_no_http_client() -> None:
+    package = Path(switchboard.__file__).parents[1]
+    script = (
+        "import sys; import switchboard.providers.mediasms.webhooks; "
+        "print([name for name in ('urllib3', 'ssl', 'http.client', 'requests', 'pydantic') if name in sys.modules])"
+    )
+    shown = subprocess.run([sys.executable, "-c", script], cwd=package, capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == "[]"

@@ -1,0 +1,99 @@
+"""A caller sees its own messages, and of nobody else's that they exist."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from switchboard.domain.errors import InvalidRequestError, NotFoundHereError
+from switchboard.domain.sms.messages import Message, SmsStanding, SmsState
+from switchboard.usecases.query import OrderFilter, QueryOrders
+from tests.builders import CLIENT, DEADLINES, MINUTE, OTHER_RECIPIENT, RECIPIENT, a_message, a_report
+from tests.fakes import START, FixedClock, InMemoryMessageStore
+from tests.systems import assembled
+
+SmsQuery = QueryOrders[Message, SmsStanding]
+
+
+@pytest.fixture
+def clock() -> FixedClock:
+    return FixedClock()
+
+
+@pytest.fixture
+def messages() -> InMemoryMessageStore:
+    """Thirty messages a minute apart, every tenth of them delivered; every second goes to another number."""
+    store = InMemoryMessageStore()
+    for number in range(30):
+        recipient = OTHER_RECIPIENT if number % 2 else RECIPIENT
+        store.create(a_message(f"sms{number:02d}", at=START + number * MINUTE, recipient=recipient))
+        if number % 10 == 0:
+            store.record_report(a_report("1", f"sms{number:02d}", recipient=recipient), seen_at=START)
+    return store
+
+
+@pytest.fixture
+def query(messages: InMemoryMessageStore, clock: FixedClock) -> SmsQuery:
+    return assembled(messages=messages, clock=clock).query
+
+
+def test_one_message_is_seen_as_it_stands_now(query: SmsQuery, clock: FixedClock) -> None:
+    assert query.one("sms01", client=CLIENT).standing.state is SmsState.SUBMITTING
+    clock.advance(MINUTE + DEADLINES.submission_after_claim)
+    assert query.one("sms01", client=CLIENT).standing.state is SmsState.UNKNOWN
+
+
+@pytest.mark.parametrize(("smsid", "client"), [("sms99", CLIENT), ("sms01", "client2"), ("sms01", "")])
+def test_what_is_not_there_and_what_is_anothers_look_alike(query: SmsQuery, smsid: str, client: str) -> None:
+    with pytest.raises(NotFoundHereError, match=r"^nothing here has this id$"):
+        query.one(smsid, client=client)
+
+
+def _all(query: SmsQuery, wanted: OrderFilter, *, limit: int, client: str = CLIENT) -> list[str]:
+    found, position = [], None
+    while True:
+        page = query.many(wanted, client=client, limit=limit, position=position)
+        assert len(page.items) <= limit
+        found += [view.order.smsid for view in page.items]
+        position = page.next_position
+        if position is None:
+            return found
+
+
+@pytest.mark.parametrize("limit", [1, 7, 30, 100])
+def test_a_list_gives_every_message_once_newest_first(query: SmsQuery, limit: int) -> None:
+    assert _all(query, OrderFilter(), limit=limit) == [f"sms{number:02d}" for number in reversed(range(30))]
+
+
+@pytest.mark.parametrize("limit", [1, 2, 100])
+def test_a_filter_by_state_finds_all_that_are_in_it_over_all_pages(query: SmsQuery, limit: int) -> None:
+    assert _all(query, OrderFilter(state=SmsState.DELIVERED), limit=limit) == ["sms20", "sms10", "sms00"]
+
+
+def test_filters_go_together(query: SmsQuery) -> None:
+    wanted = OrderFilter(recipient=RECIPIENT, since=START + 10 * MINUTE, until=START + 13 * MINUTE)
+    assert _all(query, wanted, limit=100) == ["sms12", "sms10"]
+    assert _all(query, OrderFilter(recipient=OTHER_RECIPIENT, state=SmsState.DELIVERED), limit=3) == []
+
+
+def test_another_client_sees_nothing(query: SmsQuery) -> None:
+    assert _all(query, OrderFilter(), limit=100, client="client2") == []
+
+
+def test_a_filter_that_nothing_fits_reads_a_bounded_part_and_says_where_to_go_on(
+    query: SmsQuery,
+) -> None:
+    page = query.many(OrderFilter(state=SmsState.EXPIRED), client=CLIENT, limit=1, position=None)
+    assert not page.items
+    assert page.next_position is not None
+
+
+def test_a_position_that_was_not_handed_out_is_refused(query: SmsQuery) -> None:
+    with pytest.raises(InvalidRequestError):
+        query.many(OrderFilter(), client=CLIENT, limit=1, position="nonsense")
+
+
+def test_a_list_tells_the_time_once_it_is_asked(query: SmsQuery, clock: FixedClock) -> None:
+    clock.advance(timedelta(days=10))
+    assert len(_all(query, OrderFilter(state=SmsState.UNKNOWN), limit=10)) == 27

@@ -1,0 +1,146 @@
+"""A webhook says 200 once its report is durable, and only then. (I5, I7)"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from switchboard.domain.errors import StoreUnavailableError
+from switchboard.domain.sms.delivery import DeliveryReport
+from switchboard.domain.sms.messages import SmsState
+from switchboard.ports.callbacks import HeldReport, RawCallback
+from switchboard.ports.orders import MessageStore
+from switchboard.usecases.operations.reconcile_overdue import SweepAction
+from switchboard.usecases.sms.record_report import QuarantineCallback, ReportOutcome
+from tests.builders import CLIENT, MINUTE, OTHER_RECIPIENT, RECIPIENT, a_message, a_report
+from tests.fakes import START, Answer, FixedClock, InMemoryCallbackVault, InMemoryMessageStore, down, flaky
+from tests.systems import assembled
+
+
+@pytest.fixture
+def messages() -> InMemoryMessageStore:
+    store = InMemoryMessageStore()
+    store.create(a_message())
+    return store
+
+
+def _statuses(messages: MessageStore) -> list[str]:
+    message = messages.get("sms1")
+    assert message is not None
+    return [report.status for report in message.reports]
+
+
+def test_a_report_about_a_message_is_recorded(messages: InMemoryMessageStore) -> None:
+    assert assembled(messages=messages).record(a_report("1")) is ReportOutcome.RECORDED
+    assert _statuses(messages) == ["1"]
+
+
+def test_a_duplicate_is_recorded_as_before(messages: InMemoryMessageStore) -> None:
+    record = assembled(messages=messages).record
+    assert [record(a_report("1")) for _ in range(2)] == [ReportOutcome.RECORDED] * 2
+    assert _statuses(messages) == ["1"]
+
+
+def test_a_report_for_an_id_that_is_not_ours_is_kept_apart(messages: InMemoryMessageStore) -> None:
+    assert assembled(messages=messages).record(a_report("1", "foreign")) is ReportOutcome.ORPHAN
+    assert messages.get("foreign") is None
+
+
+def test_a_report_that_the_store_cannot_take_is_held_and_recorded_by_the_sweep(messages: InMemoryMessageStore) -> None:
+    clock, vault = FixedClock(), InMemoryCallbackVault()
+    broken = assembled(messages=down(InMemoryMessageStore), vault=vault, clock=clock)
+    assert broken.record(a_report("1")) is ReportOutcome.HELD
+    assert _statuses(messages) == []
+    clock.advance(MINUTE)
+    mended = assembled(messages=messages, vault=vault, clock=clock)
+    assert mended.sweep()[SweepAction.REPORT_RELEASED] == 1
+    assert _statuses(messages) == ["1"]
+    assert not vault.kept
+    message = messages.get("sms1")
+    assert message is not None
+    assert message.reports[0].first_seen_at == START
+
+
+@pytest.mark.parametrize("answer", [Answer.LOST, Answer.NOT_APPLIED])
+def test_a_report_whose_writing_got_no_answer_is_there_in_the_end(
+    messages: InMemoryMessageStore, answer: Answer
+) -> None:
+    vault = InMemoryCallbackVault()
+    system = assembled(messages=flaky(messages, record_report=[answer] * 3), vault=vault)
+    assert system.record(a_report("1")) is ReportOutcome.HELD
+    assembled(messages=messages, vault=vault).sweep()
+    assert _statuses(messages) == ["1"]
+
+
+def test_a_report_that_can_be_kept_nowhere_is_not_acknowledged() -> None:
+    broken = assembled(messages=down(InMemoryMessageStore), vault=down(InMemoryCallbackVault))
+    with pytest.raises(StoreUnavailableError):
+        broken.record(a_report("1"))
+
+
+def test_a_held_report_stays_held_while_the_store_does_not_answer(messages: InMemoryMessageStore) -> None:
+    vault = InMemoryCallbackVault()
+    vault.hold(HeldReport(a_report("1"), START))
+    system = assembled(messages=flaky(messages, record_report=[Answer.NOT_APPLIED] * 9), vault=vault)
+    with pytest.raises(StoreUnavailableError):
+        system.sweep()
+    assert len(vault.kept) == 1
+
+
+def test_a_held_report_that_could_not_be_let_go_of_does_no_harm(messages: InMemoryMessageStore) -> None:
+    vault = InMemoryCallbackVault()
+    vault.hold(HeldReport(a_report("1"), START))
+    with pytest.raises(StoreUnavailableError):
+        assembled(messages=messages, vault=flaky(vault, release=[Answer.NOT_APPLIED])).sweep()
+    assembled(messages=messages, vault=vault).sweep()
+    assert _statuses(messages) == ["1"]
+    assert not vault.kept
+
+
+REPORTS = st.lists(
+    st.builds(
+        a_report,
+        st.sampled_from(["1", "0", "14", "18", "20", "999"]),
+        recipient=st.sampled_from([RECIPIENT, OTHER_RECIPIENT, None]),
+    ),
+    max_size=4,
+)
+
+
+def _seen(reports: Sequence[DeliveryReport]) -> tuple[SmsState, bool, frozenset[tuple[str, str | None]]]:
+    store = InMemoryMessageStore()
+    store.create(a_message())
+    system = assembled(messages=store)
+    for report in reports:
+        system.record(report)
+    view = system.query.one("sms1", client=CLIENT)
+    facts = frozenset((report.status, report.recipient) for report in view.order.reports)
+    return view.standing.state, view.standing.final, facts
+
+
+@given(reports=REPORTS, repeated=st.data())
+def test_all_orders_and_repetitions_of_any_reports_give_one_view(
+    reports: list[DeliveryReport], repeated: st.DataObject
+) -> None:
+    again = repeated.draw(st.lists(st.sampled_from(reports), max_size=3)) if reports else []
+    views = {_seen(order) for order in itertools.permutations(reports)}
+    views.add(_seen([*reports, *again]))
+    views.add(_seen([*again, *reports]))
+    assert len(views) == 1
+
+
+def test_what_nobody_can_read_is_kept_as_it_came() -> None:
+    vault = InMemoryCallbackVault()
+    callback = RawCallback("mediasms/delivery", "POST", "", "text/plain", b"\xff")
+    QuarantineCallback(vault=vault, clock=FixedClock())(callback, reason="no smsid")
+    assert vault.quarantined == [(callback, "no smsid", START)]
+
+
+def test_what_cannot_be_quarantined_is_not_acknowledged() -> None:
+    callback = RawCallback("mediasms/delivery", "POST", "", "text/plain", b"\xff")
+    with pytest.raises(StoreUnavailableError):
+        QuarantineCallback(vault=down(InMemoryCallbackVault), clock=FixedClock())(callback, reason="no smsid")

@@ -1,0 +1,503 @@
+"""What a caller's request comes to, the first time and every time it is repeated. (I3, I4)"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from itertools import pairwise
+
+import pytest
+
+from switchboard.domain.errors import (
+    AddressBlockedError,
+    AuthenticationFailedError,
+    FieldProblem,
+    IdempotencyKeyReusedError,
+    InvalidRequestError,
+    LockedOutError,
+    NoSlotError,
+    NotSentError,
+    RefusedError,
+    RequestInProgressError,
+    StoreUnavailableError,
+    SubmissionFailedError,
+    SwitchboardError,
+)
+from switchboard.domain.orders import OutcomeKind
+from switchboard.domain.sms.messages import Message, SmsContent, SmsState, SmsSubmission
+from switchboard.ports.provider_limits import SendGate
+from switchboard.ports.providers import Receipt
+from switchboard.usecases.sms.send import SendSmsCommand, fingerprint_of
+from switchboard.usecases.submission.submit_once import Placed, derived_id
+from tests.builders import CLIENT, CONTENT, DEADLINES, MINUTE, OTHER_RECIPIENT, RECIPIENT, a_command
+from tests.fakes import (
+    START,
+    Answer,
+    CountingIds,
+    Ending,
+    FixedClock,
+    InMemoryMessageStore,
+    InMemoryOutbox,
+    ScriptedGate,
+    ScriptedProvider,
+    down,
+    flaky,
+)
+from tests.systems import WAIT_BUDGET, System, assembled
+
+SMSID = derived_id(client=CLIENT, key="order-1")
+
+
+class _Setting:
+    """A system over fakes, and the fakes."""
+
+    def __init__(self, *endings: Ending, gate_raises: tuple[SwitchboardError, ...] = ()) -> None:
+        self.clock = FixedClock()
+        self.messages = InMemoryMessageStore()
+        self.outbox = InMemoryOutbox()
+        self.provider = ScriptedProvider(*endings)
+        self.gate = ScriptedGate(self.clock, *gate_raises)
+        self.ids = CountingIds()
+
+    def system(self, messages: InMemoryMessageStore | None = None, gate: SendGate | None = None) -> System:
+        return assembled(
+            messages=messages or self.messages,
+            outbox=self.outbox,
+            provider=self.provider,
+            clock=self.clock,
+            gate=gate or self.gate,
+            ids=self.ids,
+        )
+
+    def send(self, command: SendSmsCommand | None = None) -> Placed[Message]:
+        return self.system().send(command or a_command())
+
+    def state(self, smsid: str = SMSID) -> SmsState:
+        return self.system().query.one(smsid, client=CLIENT).standing.state
+
+
+class _SlotsLater(ScriptedGate):
+    """Each slot is `by` later than now."""
+
+    def __init__(self, clock: FixedClock, by: timedelta) -> None:
+        super().__init__(clock)
+        self._by = by
+        self.latest: list[datetime] = []
+
+    def reserve(self, *, latest: datetime) -> datetime:
+        self.latest.append(latest)
+        return super().reserve(latest=latest) + self._by
+
+
+def test_an_accepted_message_is_submitted_as_it_was_asked_for() -> None:
+    setting = _Setting()
+    content = SmsContent(text="日本語", text_au="au", sender="Shop1", carrier="docomo")
+    sent = setting.send(a_command(content=content))
+    [submission] = setting.provider.submissions
+    assert (submission.smsid, submission.recipient, submission.content) == (SMSID, RECIPIENT, content)
+    assert not sent.replayed
+    assert sent.order.content is None
+    assert setting.state() is SmsState.ACCEPTED
+
+
+def test_without_an_id_or_a_key_every_request_is_its_own() -> None:
+    setting = _Setting()
+    smsids = {setting.send(a_command(idempotency_key=None)).order.smsid for _ in range(2)}
+    assert len(smsids) == 2
+    assert len(setting.provider.submissions) == 2
+
+
+def test_a_chosen_id_is_the_messages_id_and_is_idempotent_by_itself() -> None:
+    setting = _Setting()
+    command = a_command(smsid="chosen", idempotency_key=None)
+    assert setting.send(command).order.smsid == "chosen"
+    assert setting.send(command).replayed
+    assert len(setting.provider.submissions) == 1
+
+
+def test_the_same_request_again_is_told_again_and_nothing_is_sent() -> None:
+    setting = _Setting()
+    first = setting.send()
+    again = setting.send()
+    assert again.replayed
+    assert again.order == first.order
+    assert len(setting.provider.submissions) == 1
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        a_command(recipient=OTHER_RECIPIENT),
+        a_command(content=SmsContent(text="other")),
+        a_command(content=SmsContent(text="text", sender="Shop1")),
+        a_command(not_after=START + MINUTE),
+        a_command(smsid="chosen"),
+    ],
+)
+def test_the_same_key_with_another_request_is_refused(other: SendSmsCommand) -> None:
+    for first, second in ((a_command(), other), (other, a_command())):
+        setting = _Setting()
+        setting.send(first)
+        with pytest.raises(IdempotencyKeyReusedError):
+            setting.send(second)
+        assert len(setting.provider.submissions) == 1
+
+
+def test_a_key_is_tied_to_the_id_that_was_chosen_with_it() -> None:
+    setting = _Setting()
+    assert setting.send(a_command(smsid="chosen")).order.smsid == "chosen"
+    assert setting.send(a_command(smsid="chosen")).replayed
+    for other in (a_command(smsid="another"), a_command(smsid="chosen", idempotency_key="order-2")):
+        with pytest.raises(IdempotencyKeyReusedError):
+            setting.send(other)
+    assert len(setting.provider.submissions) == 1
+
+
+def test_keys_are_each_clients_own() -> None:
+    setting = _Setting()
+    setting.send()
+    assert not setting.send(a_command(client="client2")).replayed
+    assert len({submission.smsid for submission in setting.provider.submissions}) == 2
+
+
+def test_a_chosen_id_of_another_client_is_refused() -> None:
+    setting = _Setting()
+    setting.send(a_command(smsid="chosen", idempotency_key=None))
+    with pytest.raises(IdempotencyKeyReusedError):
+        setting.send(a_command(client="client2", smsid="chosen", idempotency_key=None))
+
+
+def test_while_the_first_request_is_under_way_the_second_learns_of_it_and_after_that_of_its_end() -> None:
+    setting = _Setting()
+
+    class SecondCaller(ScriptedGate):
+        """Just before the first is submitted, the same request comes again."""
+
+        def reserve(self, *, latest: datetime) -> datetime:
+            with pytest.raises(RequestInProgressError) as raised:
+                setting.send()
+            assert raised.value.names == {"smsid": SMSID}
+            return super().reserve(latest=latest)
+
+    setting.system(gate=SecondCaller(setting.clock)).send(a_command())
+    assert setting.send().replayed
+    assert len(setting.provider.submissions) == 1
+
+
+@pytest.mark.parametrize("ending", [Ending.LOST_BUT_TAKEN, Ending.LOST_ON_THE_WAY, Ending.UNREADABLE])
+def test_a_lost_answer_is_unknown_and_is_not_sent_again_by_itself_or_by_repetition(ending: Ending) -> None:
+    setting = _Setting(ending)
+    assert not setting.send().replayed
+    assert setting.state() is SmsState.UNKNOWN
+    assert setting.send().replayed
+    assert len(setting.provider.submissions) == 1
+    assert not setting.outbox.entries
+
+
+def test_a_refusal_is_told_with_its_code_every_time_and_is_final() -> None:
+    setting = _Setting(Ending.REFUSED)
+    for replayed in (False, True):
+        with pytest.raises(SubmissionFailedError) as raised:
+            setting.send()
+        assert isinstance(raised.value.cause, RefusedError)
+        assert raised.value.cause.provider_code == "560"
+        assert (raised.value.names, raised.value.replayed) == ({"smsid": SMSID}, replayed)
+    assert len(setting.provider.submissions) == 1
+    assert setting.state() is SmsState.REJECTED
+
+
+@pytest.mark.parametrize(
+    ("ending", "cause"),
+    [
+        (Ending.NOT_SENT, NotSentError),
+        (Ending.UNAUTHENTICATED, AuthenticationFailedError),
+        (Ending.BLOCKED, AddressBlockedError),
+    ],
+)
+def test_what_was_not_accepted_is_said_so_and_the_same_key_may_try_again(
+    ending: Ending, cause: type[SwitchboardError]
+) -> None:
+    setting = _Setting(ending)
+    with pytest.raises(SubmissionFailedError) as raised:
+        setting.send()
+    assert isinstance(raised.value.cause, cause)
+    assert setting.state() is SmsState.FAILED
+    again = setting.send()
+    assert not again.replayed
+    assert again.order.smsid == SMSID
+    assert setting.provider.taken[0].content == CONTENT
+    assert len(setting.provider.taken) == 1
+    assert len(again.order.claims) == 2
+
+
+def test_a_caller_who_asks_every_few_seconds_for_a_day_leaves_room_and_is_sent_in_the_end() -> None:
+    """An item takes some 2,000 attempts; beyond that nothing more could be written down under this key."""
+    setting = _Setting(*[Ending.NOT_SENT] * 1_000)
+    refused = 0
+    while setting.clock.now() < START + DEADLINES.submission_after_request - 10 * MINUTE:
+        with pytest.raises(SubmissionFailedError) as raised:
+            setting.send()
+        refused += isinstance(raised.value.cause, NoSlotError)
+        setting.clock.advance(timedelta(seconds=5))
+    message = setting.messages.get(SMSID)
+    assert message is not None
+    attempts = message.claims
+    assert [later.at - earlier.at for earlier, later in pairwise(attempts[:11])] == [timedelta(seconds=5)] * 10
+    assert refused > 10_000
+    assert len(attempts) < 450
+
+    setting.provider = ScriptedProvider()
+    setting.clock.advance(9 * MINUTE)
+    assert setting.send().order.smsid == SMSID
+    assert setting.state() is SmsState.ACCEPTED
+
+
+def test_a_provider_that_cannot_be_reached_costs_no_slot() -> None:
+    setting = _Setting()
+    setting.provider.reachable = False
+    gate = _SlotsLater(setting.clock, timedelta(seconds=1))
+    with pytest.raises(SubmissionFailedError) as raised:
+        setting.system(gate=gate).send(a_command())
+    assert isinstance(raised.value.cause, NotSentError)
+    assert gate.latest == []
+
+
+@pytest.mark.parametrize(
+    ("gate_raises", "endings"),
+    [((NoSlotError("full"),), ()), ((), (Ending.RATE_LIMITED,))],
+    ids=["no slot", "rate limited"],
+)
+def test_where_there_is_no_room_the_message_goes_to_the_queue(
+    gate_raises: tuple[SwitchboardError, ...], endings: tuple[Ending, ...]
+) -> None:
+    setting = _Setting(*endings, gate_raises=gate_raises)
+    sent = setting.send()
+    assert list(setting.outbox.entries) == [SMSID]
+    assert sent.order.content == CONTENT
+    assert setting.state() is SmsState.QUEUED
+    assert setting.send().replayed
+    assert list(setting.outbox.entries) == [SMSID]
+    assert not setting.provider.taken
+
+
+def test_a_queue_that_does_not_answer_leaves_the_message_to_the_sweep() -> None:
+    setting = _Setting(gate_raises=(NoSlotError("full"),))
+    system = assembled(
+        messages=setting.messages,
+        outbox=down(InMemoryOutbox),
+        provider=setting.provider,
+        clock=setting.clock,
+        gate=setting.gate,
+    )
+    assert system.send(a_command()).order.queued_at is not None
+    setting.clock.advance(DEADLINES.requeue_after_queued)
+    setting.system().sweep()
+    assert list(setting.outbox.entries) == [SMSID]
+
+
+@pytest.mark.parametrize("error", [LockedOutError("open", reason="authentication"), StoreUnavailableError("limits")])
+def test_a_closed_gate_lets_nothing_through_and_queues_nothing(error: SwitchboardError) -> None:
+    setting = _Setting(gate_raises=(error,))
+    with pytest.raises(SubmissionFailedError) as raised:
+        setting.send()
+    assert raised.value.cause is error
+    assert not setting.provider.submissions
+    assert not setting.outbox.entries
+
+
+def test_nothing_is_submitted_that_could_not_be_written_down_before() -> None:
+    setting = _Setting()
+    with pytest.raises(StoreUnavailableError):
+        setting.system(down(InMemoryMessageStore)).send(a_command())
+    assert not setting.provider.submissions
+
+
+@pytest.mark.parametrize("ending", Ending)
+def test_what_cannot_be_written_down_afterwards_is_unknown(ending: Ending) -> None:
+    setting = _Setting(ending)
+    messages = flaky(setting.messages, record_outcome=[Answer.NOT_APPLIED] * 9)
+    sent = setting.system(messages).send(a_command())
+    outcome = sent.order.last_outcome
+    assert outcome is not None
+    assert outcome.kind is OutcomeKind.UNKNOWN
+    setting.clock.advance(DEADLINES.submission_after_claim)
+    assert setting.state() is SmsState.UNKNOWN
+
+
+def test_a_message_that_the_document_does_not_take_touches_nothing() -> None:
+    setting = _Setting()
+    setting.provider.problem = InvalidRequestError(FieldProblem("sender", "is not allowed"))
+    for call in (setting.system().send, setting.system().send.check):
+        with pytest.raises(InvalidRequestError):
+            call(a_command(smsid="chosen"))
+    assert not setting.messages.rows
+    setting.provider.problem = None
+    assert not setting.send(a_command(smsid="chosen")).replayed
+
+
+def test_checking_a_request_touches_nothing() -> None:
+    setting = _Setting()
+    setting.system().send.check(a_command())
+    assert not setting.messages.rows
+    assert not setting.provider.submissions
+
+
+@pytest.mark.parametrize("not_after", [START, START - MINUTE])
+def test_what_may_no_longer_be_sent_is_refused(not_after: datetime) -> None:
+    setting = _Setting()
+    with pytest.raises(InvalidRequestError) as raised:
+        setting.send(a_command(not_after=not_after))
+    assert [(problem.field, problem.code) for problem in raised.value.problems] == [("not_after", "in_the_past")]
+    assert not setting.messages.rows
+
+
+@pytest.mark.parametrize("smsid", [None, "chosen"])
+def test_a_replay_after_not_after_is_still_a_replay(smsid: str | None) -> None:
+    setting = _Setting()
+    command = a_command(not_after=START + MINUTE, smsid=smsid)
+    first = setting.send(command)
+    setting.clock.advance(2 * MINUTE)
+    again = setting.send(command)
+    assert again.replayed
+    assert again.order == first.order
+    with pytest.raises(IdempotencyKeyReusedError):
+        setting.send(a_command(not_after=START + MINUTE, smsid=smsid, recipient=OTHER_RECIPIENT))
+
+
+def test_what_was_not_sent_in_time_is_not_tried_again() -> None:
+    setting = _Setting(Ending.NOT_SENT)
+    command = a_command(not_after=START + MINUTE)
+    with pytest.raises(SubmissionFailedError):
+        setting.send(command)
+    setting.clock.advance(MINUTE)
+    again = setting.send(command)
+    assert again.replayed
+    assert setting.state() is SmsState.EXPIRED
+    assert not setting.provider.submissions
+
+
+def test_a_send_waits_for_its_slot_and_no_longer_than_its_budget() -> None:
+    setting = _Setting()
+    gate = _SlotsLater(setting.clock, timedelta(seconds=1))
+    setting.system(gate=gate).send(a_command())
+    assert gate.latest == [START + WAIT_BUDGET]
+    assert setting.clock.now() == START + timedelta(seconds=1)
+    assert len(setting.provider.taken) == 1
+
+
+def test_a_slot_after_not_after_is_not_used() -> None:
+    setting = _Setting()
+    gate = _SlotsLater(setting.clock, timedelta(seconds=1))
+    not_after = START + timedelta(milliseconds=500)
+    sent = setting.system(gate=gate).send(a_command(not_after=not_after))
+    assert gate.latest == [not_after]
+    assert sent.order.queued_at is not None
+    assert not setting.provider.submissions
+
+
+def test_a_crowd_at_the_gate_is_waited_for_within_the_budget() -> None:
+    setting = _Setting(gate_raises=(NoSlotError("crowded", crowded=True),) * 3)
+    sent = setting.send(a_command())
+    assert sent.order.queued_at is None
+    assert setting.clock.now() - START == timedelta(milliseconds=300)
+
+
+class _AgeingProvider(ScriptedProvider):
+    """Notes how old the connection is that a submission finds."""
+
+    def __init__(self, clock: FixedClock) -> None:
+        super().__init__()
+        self._clock = clock
+        self._opened_at = START
+        self.ages: list[timedelta] = []
+
+    def open(self) -> None:
+        super().open()
+        self._opened_at = self._clock.now()
+
+    def submit(self, submission: SmsSubmission) -> Receipt:
+        self.ages.append(self._clock.now() - self._opened_at)
+        return super().submit(submission)
+
+
+def test_a_place_that_was_waited_for_finds_a_connection_that_is_new() -> None:
+    """The provider counts a request when it arrives: connecting after the slot would make it late."""
+    setting = _Setting(gate_raises=(NoSlotError("crowded", crowded=True),) * 3)
+    setting.provider = provider = _AgeingProvider(setting.clock)
+    setting.send(a_command())
+    assert setting.clock.now() - START == timedelta(milliseconds=300)
+    assert provider.ages == [timedelta()]
+
+
+@pytest.mark.parametrize("ahead_ms", [0, 1, 399, 400, 401, 1000, 1900])
+def test_a_slot_that_is_far_away_finds_a_connection_that_is_new(ahead_ms: int) -> None:
+    """A connection lasts for another half second when it is opened (ports.providers)."""
+    setting = _Setting()
+    setting.provider = provider = _AgeingProvider(setting.clock)
+    ahead = timedelta(milliseconds=ahead_ms)
+    setting.system(gate=_SlotsLater(setting.clock, ahead)).send(a_command())
+    assert setting.clock.now() - START == ahead
+    assert [age <= timedelta(milliseconds=400) for age in provider.ages] == [True]
+
+
+def test_a_crowd_that_stays_hands_the_message_to_the_queue() -> None:
+    setting = _Setting(gate_raises=(NoSlotError("crowded", crowded=True),) * 1000)
+    sent = setting.send(a_command())
+    assert sent.order.queued_at is not None
+    assert setting.clock.now() - START == WAIT_BUDGET
+
+
+class _StaleOnce(ScriptedGate):
+    """The first slot is missed."""
+
+    def __init__(self, clock: FixedClock) -> None:
+        super().__init__(clock)
+        self.answers = [True, False]
+
+    def is_stale(self, slot: datetime) -> bool:
+        return self.answers.pop(0)
+
+
+def test_a_slot_that_was_missed_is_dropped_for_another() -> None:
+    setting = _Setting()
+    gate = _StaleOnce(setting.clock)
+    setting.system(gate=gate).send(a_command())
+    assert gate.answers == []
+    assert len(setting.provider.taken) == 1
+
+
+@pytest.mark.parametrize("ending", Ending)
+def test_the_gate_hears_what_the_provider_said(ending: Ending) -> None:
+    setting = _Setting(ending)
+    try:
+        setting.send()
+    except SubmissionFailedError as error:
+        assert setting.gate.heard_errors == [error.cause]
+    assert len(setting.gate.heard_errors) == 1
+    assert (setting.gate.heard_errors[0] is None) is (ending is Ending.ACCEPTED)
+
+
+def test_a_gate_that_cannot_be_told_changes_no_outcome() -> None:
+    setting = _Setting()
+    setting.system(gate=flaky(setting.gate, heard=[Answer.NOT_APPLIED] * 9)).send(a_command())
+    assert setting.state() is SmsState.ACCEPTED
+
+
+def test_a_derived_id_fits_the_provider_and_belongs_to_one_client_and_key() -> None:
+    pairs = [("a", "bc"), ("ab", "c"), ("abc", ""), ("a\0b", "c"), ("b", "a")]
+    derived = {derived_id(client=client, key=key) for client, key in pairs}
+    assert len(derived) == len(pairs)
+    assert all(smsid.isalnum() and len(smsid) == 40 for smsid in derived)
+
+
+def test_a_fingerprint_is_equal_for_equal_requests_only() -> None:
+    commands = [
+        a_command(),
+        a_command(client="client2"),
+        a_command(recipient=OTHER_RECIPIENT),
+        a_command(content=SmsContent(text=None, template_id="text")),
+        a_command(content=SmsContent(text="text", text_au="")),
+        a_command(idempotency_key=None),
+        a_command(not_after=START),
+    ]
+    assert len({fingerprint_of(command) for command in commands}) == len(commands)
+    assert fingerprint_of(a_command()) == fingerprint_of(a_command())

@@ -1,0 +1,228 @@
+"""A batch: each message is taken or refused on its own, counted like any other, and sent by the queue, once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import pytest
+
+from switchboard.domain.errors import (
+    FieldProblem,
+    IdempotencyKeyReusedError,
+    InvalidRequestError,
+    RecipientLimitError,
+    StoreUnavailableError,
+    SwitchboardError,
+)
+from switchboard.domain.sms.messages import SmsContent, SmsState
+from switchboard.guard.usage.usage_limits import LimitRules, TalliedLimits
+from switchboard.usecases.sms.send import SendSmsCommand
+from switchboard.usecases.sms.send_batch import Taken
+from tests.builders import CLIENT, OTHER_RECIPIENT, a_command
+from tests.fakes import (
+    Answer,
+    FixedClock,
+    InMemoryMessageStore,
+    InMemoryOutbox,
+    InMemoryTallyStore,
+    ScriptedProvider,
+    flaky,
+)
+from tests.systems import TIME_BUDGET, System, assembled
+
+WRONG = InvalidRequestError(FieldProblem("to", "is no number"))
+Asked = Sequence[SendSmsCommand | InvalidRequestError]
+
+
+def ordered(number: int, **asked: object) -> SendSmsCommand:
+    return a_command(idempotency_key=None, content=SmsContent(text=f"text {number}"), **asked)
+
+
+@dataclass
+class Setting:
+    clock: FixedClock = field(default_factory=FixedClock)
+    store: InMemoryMessageStore = field(default_factory=InMemoryMessageStore)
+    outbox: InMemoryOutbox = field(default_factory=InMemoryOutbox)
+    provider: ScriptedProvider = field(default_factory=ScriptedProvider)
+    rules: LimitRules = field(default_factory=LimitRules)
+    tallies: InMemoryTallyStore = field(default_factory=InMemoryTallyStore)
+    faults: dict[str, list[Answer]] = field(default_factory=dict)
+
+    def system(self) -> System:
+        return assembled(
+            messages=flaky(self.store, **self.faults) if self.faults else self.store,
+            outbox=self.outbox,
+            provider=self.provider,
+            clock=self.clock,
+            limits=TalliedLimits(tallies=self.tallies, rules=self.rules),
+        )
+
+    def send(self, *commands: SendSmsCommand | InvalidRequestError, key: str | None = "batch-1") -> list[object]:
+        return [*self.system().send_batch(commands, client=CLIENT, key=key)]
+
+    def work_off(self) -> None:
+        system = self.system()
+        while self.outbox.entries:
+            system.send_queued(self.outbox.entries.popleft())
+
+
+def ids(items: Sequence[object]) -> list[str]:
+    return [item.message.smsid for item in items if isinstance(item, Taken)]
+
+
+def test_what_is_taken_is_queued_in_the_slow_lane_and_sent_from_there() -> None:
+    setting = Setting()
+    items = setting.send(ordered(1), WRONG, ordered(2, recipient=OTHER_RECIPIENT))
+
+    assert items[1] is WRONG
+    assert [item.state for item in items if isinstance(item, Taken)] == [SmsState.QUEUED] * 2
+    assert list(setting.outbox.entries) == ids(items)
+    assert not setting.provider.submissions
+    assert all(row.order is not None and row.order.bulk for row in setting.store.rows.values())
+
+    setting.work_off()
+    assert [submission.smsid for submission in setting.provider.submissions] == ids(items)
+
+
+def test_the_same_batch_again_is_the_same_messages_and_sends_nothing() -> None:
+    setting = Setting()
+    first = setting.send(ordered(1), ordered(1), ordered(2))
+    setting.work_off()
+    again = setting.send(ordered(1), ordered(1), ordered(2))
+
+    assert ids(first) == ids(again)
+    assert len(set(ids(first))) == 3
+    assert [item.state for item in again if isinstance(item, Taken)] == [SmsState.ACCEPTED] * 3
+    assert all(isinstance(item, Taken) and item.replayed for item in again)
+    assert not setting.outbox.entries
+
+
+@pytest.mark.parametrize("other", [[ordered(1)], [ordered(2), ordered(1)], [ordered(1), ordered(2), ordered(3)]])
+def test_another_batch_under_the_same_key_is_refused_as_a_whole(other: Asked) -> None:
+    setting = Setting()
+    setting.send(ordered(1), ordered(2))
+    with pytest.raises(IdempotencyKeyReusedError):
+        setting.send(*other)
+    assert len(setting.store.rows) == 2
+
+
+def test_a_key_of_a_single_message_is_no_key_for_a_batch() -> None:
+    setting = Setting()
+    setting.system().send(a_command(idempotency_key="batch-1"))
+    with pytest.raises(IdempotencyKeyReusedError):
+        setting.send(ordered(1))
+
+
+def test_a_key_of_a_batch_is_no_key_for_a_single_message() -> None:
+    setting = Setting()
+    setting.send(ordered(1))
+    with pytest.raises(IdempotencyKeyReusedError):
+        setting.system().send(a_command(idempotency_key="batch-1"))
+
+
+def test_without_a_key_the_same_batch_again_is_another() -> None:
+    setting = Setting()
+    assert not set(ids(setting.send(ordered(1), key=None))) & set(ids(setting.send(ordered(1), key=None)))
+
+
+def test_an_id_that_another_message_has_stops_only_the_message_that_wants_it() -> None:
+    setting = Setting()
+    items = setting.send(ordered(1, smsid="a1"), ordered(2, smsid="a1"), ordered(3, smsid="a3"))
+    assert [type(item) for item in items] == [Taken, IdempotencyKeyReusedError, Taken]
+
+
+def test_a_batch_counts_towards_the_limits_and_only_what_is_over_them_is_refused() -> None:
+    setting = Setting(rules=LimitRules(recipient_per_minute=2))
+    items = setting.send(ordered(1), ordered(2), ordered(3), ordered(4, recipient=OTHER_RECIPIENT))
+    assert [type(item) for item in items] == [Taken, Taken, RecipientLimitError, Taken]
+    assert len(setting.store.rows) == 3
+
+
+def test_a_repetition_is_told_again_though_the_limit_is_reached_and_is_not_counted() -> None:
+    setting = Setting(rules=LimitRules(recipient_per_minute=3))
+    setting.send(ordered(1), ordered(2))
+    for _ in range(3):
+        assert all(isinstance(item, Taken) for item in setting.send(ordered(1), ordered(2)))
+    assert isinstance(setting.send(ordered(3), key="batch-2")[0], Taken)
+    assert isinstance(setting.send(ordered(4), key="batch-3")[0], RecipientLimitError)
+    assert all(isinstance(item, Taken) for item in setting.send(ordered(1), ordered(2)))
+
+
+def test_one_that_may_not_be_sent_any_more_is_refused() -> None:
+    setting = Setting()
+    late = ordered(1, not_after=setting.clock.now())
+    [item] = setting.send(late)
+    assert isinstance(item, InvalidRequestError)
+    assert item.problems[0].field == "not_after"
+
+
+@pytest.mark.parametrize("answer", [Answer.LOST, Answer.NOT_APPLIED])
+def test_a_write_without_an_answer_is_made_again_and_the_message_is_sent_once(answer: Answer) -> None:
+    setting = Setting(faults={"create": [answer]})
+    items = setting.send(ordered(1))
+    setting.system().sweep()
+    setting.clock.advance(timedelta(minutes=16))
+    setting.system().sweep()
+    setting.work_off()
+    assert [submission.smsid for submission in setting.provider.taken] == ids(items)
+
+
+def test_what_was_written_without_an_answer_is_new_counted_and_queued_at_once() -> None:
+    setting = Setting(faults={"create": [Answer.LOST]}, rules=LimitRules(recipient_per_minute=1))
+    [item, over] = setting.send(ordered(1), ordered(2))
+    assert isinstance(item, Taken)
+    assert not item.replayed
+    assert [*setting.outbox.entries] == [item.message.smsid]
+    assert isinstance(over, RecipientLimitError)
+
+
+def test_a_repetition_whose_first_try_had_no_answer_is_still_a_repetition() -> None:
+    setting = Setting()
+    setting.send(ordered(1))
+    setting.clock.advance(timedelta(seconds=1))
+    setting.faults["create"] = [Answer.NOT_APPLIED]
+    [item] = setting.send(ordered(1))
+    assert isinstance(item, Taken)
+    assert item.replayed
+
+
+def test_a_store_that_does_not_answer_refuses_the_message_and_nothing_is_sent() -> None:
+    setting = Setting(faults={"create": [Answer.NOT_APPLIED] * 2})
+    [lost, taken] = setting.send(ordered(1), ordered(2), key=None)
+    assert isinstance(lost, StoreUnavailableError)
+    setting.work_off()
+    assert [submission.smsid for submission in setting.provider.submissions] == ids([taken])
+
+
+def test_what_is_not_looked_at_in_time_is_refused_and_taken_the_next_time() -> None:
+    setting = Setting()
+
+    class SlowLimits(TalliedLimits):
+        def admit(self, **asked: object) -> None:
+            setting.clock.advance(TIME_BUDGET / 2 + timedelta(milliseconds=1))
+
+    slow = assembled(
+        messages=setting.store,
+        outbox=setting.outbox,
+        clock=setting.clock,
+        limits=SlowLimits(tallies=setting.tallies, rules=setting.rules),
+    ).send_batch
+    commands = [ordered(1), ordered(2), ordered(3)]
+    first: list[Taken | SwitchboardError] = slow(commands, client=CLIENT, key="batch-1")
+    assert [type(item) for item in first] == [Taken, Taken, StoreUnavailableError]
+    assert [type(item) for item in setting.send(*commands)] == [Taken, Taken, Taken]
+    setting.work_off()
+    assert len(setting.provider.taken) == 3
+
+
+def test_a_queue_that_takes_nothing_is_filled_by_the_sweep() -> None:
+    setting = Setting()
+    lost = assembled(
+        messages=setting.store, outbox=flaky(InMemoryOutbox(), put=[Answer.NOT_APPLIED]), clock=setting.clock
+    )
+    [item] = lost.send_batch([ordered(1)], client=CLIENT, key=None)
+    setting.clock.advance(timedelta(minutes=16))
+    setting.system().sweep()
+    assert list(setting.outbox.entries) == ids([item])

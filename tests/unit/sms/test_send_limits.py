@@ -1,0 +1,187 @@
+"""Which requests count towards the abuse limits, and what becomes of a message that one of them refuses."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from switchboard.domain.errors import (
+    FieldProblem,
+    IdempotencyKeyReusedError,
+    InvalidRequestError,
+    NoSlotError,
+    NotSentError,
+    RecipientLimitError,
+    StoreUnavailableError,
+    SubmissionFailedError,
+)
+from switchboard.domain.orders import OutcomeKind
+from switchboard.domain.sms.messages import SmsState
+from switchboard.guard.usage.usage_limits import LimitRules, TalliedLimits
+from switchboard.ports.usage_limits import TallyStore
+from switchboard.usecases.sms.send_queued import QueuedOutcome
+from tests.builders import CLIENT, OTHER_RECIPIENT, a_command
+from tests.fakes import (
+    Answer,
+    Ending,
+    FixedClock,
+    InMemoryMessageStore,
+    InMemoryOutbox,
+    InMemoryTallyStore,
+    ScriptedGate,
+    ScriptedProvider,
+    down,
+    flaky,
+)
+from tests.systems import System, assembled
+
+MINUTE = timedelta(minutes=1)
+
+
+class _Limited:
+    """A system over fakes in which a number gets one message a minute."""
+
+    def __init__(self, *endings: Ending, tallies: TallyStore | None = None, full: int = 0) -> None:
+        self.clock = FixedClock()
+        self.provider = ScriptedProvider(*endings)
+        self.messages = InMemoryMessageStore()
+        self.outbox = InMemoryOutbox()
+        self.gate = ScriptedGate(self.clock, *[NoSlotError("full")] * full)
+        self.tallies = tallies or InMemoryTallyStore()
+
+    def system(self, messages: InMemoryMessageStore | None = None) -> System:
+        return assembled(
+            messages=messages or self.messages,
+            outbox=self.outbox,
+            provider=self.provider,
+            clock=self.clock,
+            gate=self.gate,
+            limits=TalliedLimits(tallies=self.tallies, rules=LimitRules(recipient_per_minute=1)),
+        )
+
+    def send(self, key: str = "order-1", **asked: object) -> SmsState:
+        sent = self.system().send(a_command(idempotency_key=key, **asked))
+        return self.system().query.one(sent.order.smsid, client=CLIENT).standing.state
+
+    def is_refused(self, key: str) -> bool:
+        try:
+            self.send(key)
+        except SubmissionFailedError as error:
+            assert isinstance(error.cause, RecipientLimitError)
+            return True
+        return False
+
+
+def test_a_message_over_the_limit_is_refused_and_never_reaches_the_provider() -> None:
+    limited = _Limited()
+    limited.send("one")
+    with pytest.raises(SubmissionFailedError) as refused:
+        limited.send("two")
+    assert isinstance(refused.value.cause, RecipientLimitError)
+    assert not refused.value.replayed
+    assert len(limited.provider.submissions) == 1
+    message = limited.messages.get(refused.value.names["smsid"])
+    assert message is not None
+    assert [outcome.kind for outcome in message.outcomes.values()] == [OutcomeKind.NOT_SENT]
+    assert message.content is None
+    assert not limited.outbox.entries
+
+
+def test_the_same_key_is_refused_again_within_the_window_and_sent_after_it() -> None:
+    limited = _Limited()
+    limited.send("one")
+    assert limited.is_refused("two")
+    assert limited.is_refused("two")
+    limited.clock.advance(MINUTE)
+    assert limited.send("two") is SmsState.ACCEPTED
+    assert len(limited.provider.submissions) == 2
+
+
+def test_a_repeat_of_what_was_sent_is_not_counted() -> None:
+    limited = _Limited()
+    for _ in range(5):
+        assert limited.send("one") is SmsState.ACCEPTED
+    limited.clock.advance(MINUTE)
+    for _ in range(5):
+        limited.send("one")
+    assert limited.send("two") is SmsState.ACCEPTED
+
+
+def test_a_dry_run_and_refused_requests_are_not_counted() -> None:
+    limited = _Limited()
+    command = a_command(idempotency_key="one")
+    limited.system().send.check(command)
+    limited.provider.problem = InvalidRequestError(FieldProblem("text", "is odd"))
+    with pytest.raises(InvalidRequestError):
+        limited.system().send(command)
+    limited.provider.problem = None
+    with pytest.raises(InvalidRequestError):
+        limited.system().send(a_command(idempotency_key="late", not_after=limited.clock.now()))
+    limited.send("other", recipient=OTHER_RECIPIENT)
+    with pytest.raises(IdempotencyKeyReusedError):
+        limited.send("other")
+    assert limited.send("one") is SmsState.ACCEPTED
+
+
+def test_what_the_provider_refuses_or_may_have_taken_is_counted() -> None:
+    for ending in (Ending.REFUSED, Ending.LOST_ON_THE_WAY):
+        limited = _Limited(ending)
+        try:
+            limited.send("one")
+        except SubmissionFailedError as error:
+            assert not isinstance(error.cause, RecipientLimitError)
+        assert limited.is_refused("two")
+
+
+def test_what_never_left_is_given_back() -> None:
+    limited = _Limited()
+    limited.provider.reachable = False
+    for _ in range(3):
+        with pytest.raises(SubmissionFailedError) as refused:
+            limited.send("one")
+        assert isinstance(refused.value.cause, NotSentError)
+    limited.provider.reachable = True
+    assert limited.send("one") is SmsState.ACCEPTED
+
+
+def test_a_queued_message_counts_when_it_is_accepted_and_not_again_when_it_is_sent() -> None:
+    limited = _Limited(full=1)
+    assert limited.send("one") is SmsState.QUEUED
+    assert limited.is_refused("two")
+    limited.clock.advance(MINUTE)
+    assert limited.send("three") is SmsState.ACCEPTED
+    assert limited.system().send_queued(limited.outbox.entries.popleft()) is QueuedOutcome.ACCEPTED
+
+
+def test_without_tallies_nothing_is_sent_and_the_same_key_may_try_again() -> None:
+    limited = _Limited(tallies=down(InMemoryTallyStore))
+    with pytest.raises(SubmissionFailedError) as refused:
+        limited.send("one")
+    assert isinstance(refused.value.cause, StoreUnavailableError)
+    assert not limited.provider.submissions
+    limited.tallies = InMemoryTallyStore()
+    assert limited.send("one") is SmsState.ACCEPTED
+
+
+def test_one_answer_that_is_not_given_is_asked_for_again() -> None:
+    limited = _Limited(tallies=flaky(InMemoryTallyStore(), count=[Answer.NOT_APPLIED]))
+    assert limited.send("one") is SmsState.ACCEPTED
+
+
+def test_what_cannot_be_given_back_stays_counted_and_changes_no_answer() -> None:
+    limited = _Limited(tallies=flaky(InMemoryTallyStore(), uncount=[Answer.NOT_APPLIED]))
+    limited.provider.reachable = False
+    with pytest.raises(SubmissionFailedError) as refused:
+        limited.send("one")
+    assert isinstance(refused.value.cause, NotSentError)
+    assert limited.is_refused("one")
+
+
+def test_a_refusal_that_cannot_be_written_down_is_no_sent_message() -> None:
+    limited = _Limited()
+    limited.send("one")
+    messages = flaky(limited.messages, record_outcome=[Answer.NOT_APPLIED] * 2)
+    sent = limited.system(messages).send(a_command(idempotency_key="two"))
+    assert [outcome.kind for outcome in sent.order.outcomes.values()] == [OutcomeKind.UNKNOWN]
+    assert len(limited.provider.submissions) == 1

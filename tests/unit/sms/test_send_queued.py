@@ -1,0 +1,126 @@
+"""What one delivery from the queue comes to. (I1, I2, I22)"""
+
+from __future__ import annotations
+
+import pytest
+
+from switchboard.domain.errors import LockedOutError, NoSlotError, StoreUnavailableError, SwitchboardError
+from switchboard.domain.sms.messages import SmsState
+from switchboard.usecases.sms.send_queued import QueuedOutcome
+from tests.builders import CLIENT, CONTENT, DEADLINES, RECIPIENT, a_report
+from tests.fakes import Answer, Ending, InMemoryMessageStore, InMemoryOutbox, ScriptedGate, down, flaky
+from tests.harness.scenarios import queued_world
+from tests.harness.world import SMSID, World
+from tests.systems import Parts, System, assembled
+
+
+@pytest.fixture
+def world() -> World:
+    """One message waits in the queue, and nothing breaks unless a test breaks it."""
+    return queued_world(Parts())
+
+
+def _system(world: World, *endings: Ending, gate_raises: tuple[SwitchboardError, ...] = ()) -> System:
+    world.provider.script(*endings)
+    return assembled(
+        messages=world.store,
+        outbox=world.outbox,
+        provider=world.provider,
+        clock=world.clock,
+        gate=ScriptedGate(world.clock, *gate_raises),
+    )
+
+
+def test_a_queued_message_is_submitted_as_it_was_asked_for(world: World) -> None:
+    assert _system(world).send_queued(SMSID) is QueuedOutcome.ACCEPTED
+    [submission] = world.provider.taken
+    assert (submission.recipient, submission.content) == (RECIPIENT, CONTENT)
+    assert world.standing().state is SmsState.ACCEPTED
+    assert not world.outbox.entries
+
+
+@pytest.mark.parametrize(
+    ("ending", "outcome", "state"),
+    [
+        (Ending.REFUSED, QueuedOutcome.REJECTED, SmsState.REJECTED),
+        (Ending.LOST_BUT_TAKEN, QueuedOutcome.UNKNOWN, SmsState.UNKNOWN),
+        (Ending.LOST_ON_THE_WAY, QueuedOutcome.UNKNOWN, SmsState.UNKNOWN),
+        (Ending.UNREADABLE, QueuedOutcome.UNKNOWN, SmsState.UNKNOWN),
+    ],
+)
+def test_what_may_have_been_sent_leaves_the_queue(
+    world: World, ending: Ending, outcome: QueuedOutcome, state: SmsState
+) -> None:
+    assert _system(world, ending).send_queued(SMSID) is outcome
+    assert world.standing().state is state
+    assert not world.outbox.entries
+    assert _system(world).send_queued(SMSID) is QueuedOutcome.NOTHING_TO_DO
+    assert len(world.provider.submissions) == 1
+
+
+@pytest.mark.parametrize(
+    ("ending", "outcome"),
+    [
+        (Ending.RATE_LIMITED, QueuedOutcome.PUT_BACK),
+        (Ending.NOT_SENT, QueuedOutcome.PUT_BACK),
+        (Ending.UNAUTHENTICATED, QueuedOutcome.REFUSED_US),
+        (Ending.BLOCKED, QueuedOutcome.REFUSED_US),
+    ],
+)
+def test_what_was_not_accepted_stays_queued_and_is_sent_in_the_end(
+    world: World, ending: Ending, outcome: QueuedOutcome
+) -> None:
+    assert _system(world, ending).send_queued(SMSID) is outcome
+    assert world.standing().state is SmsState.QUEUED
+    assert list(world.outbox.entries) == [SMSID]
+    assert _system(world).send_queued(SMSID) is QueuedOutcome.ACCEPTED
+    assert len(world.provider.taken) == 1
+
+
+@pytest.mark.parametrize(
+    "error", [NoSlotError("full"), LockedOutError("open", reason="555"), StoreUnavailableError("limits")]
+)
+def test_while_the_gate_is_closed_messages_stay_queued(world: World, error: SwitchboardError) -> None:
+    assert _system(world, gate_raises=(error,)).send_queued(SMSID) is QueuedOutcome.PUT_BACK
+    assert world.standing().state is SmsState.QUEUED
+    assert not world.provider.submissions
+
+
+@pytest.mark.parametrize("smsid", ["nothing", "orphan"])
+def test_an_entry_for_what_is_not_a_message_is_done_with(world: World, smsid: str) -> None:
+    world.store.record_report(a_report("1", "orphan"), seen_at=world.clock.now())
+    assert _system(world).send_queued(smsid) is QueuedOutcome.NOTHING_TO_DO
+    assert not world.provider.submissions
+
+
+def test_a_message_that_waited_too_long_is_not_sent(world: World) -> None:
+    world.clock.advance(DEADLINES.submission_after_request)
+    assert _system(world).send_queued(SMSID) is QueuedOutcome.NOTHING_TO_DO
+    assert not world.provider.submissions
+    assert world.standing().state is SmsState.EXPIRED
+
+
+def test_a_store_that_does_not_answer_leaves_the_delivery_to_come_again(world: World) -> None:
+    broken = assembled(messages=down(InMemoryMessageStore), provider=world.provider)
+    with pytest.raises(StoreUnavailableError):
+        broken.send_queued(SMSID)
+    assert not world.provider.submissions
+
+
+def test_a_message_that_cannot_be_put_back_is_left_to_the_delivery_to_come_again(world: World) -> None:
+    world.provider.script(Ending.RATE_LIMITED)
+    system = assembled(messages=world.store, outbox=down(InMemoryOutbox), provider=world.provider, clock=world.clock)
+    with pytest.raises(StoreUnavailableError):
+        system.send_queued(SMSID)
+    assert _system(world).send_queued(SMSID) is QueuedOutcome.ACCEPTED
+    assert len(world.provider.taken) == 1
+
+
+def test_a_claim_that_stays_without_an_answer_is_unknown_and_never_sent_twice(world: World) -> None:
+    lost = assembled(messages=flaky(world.store, claim=[Answer.LOST] * 9), provider=world.provider, clock=world.clock)
+    with pytest.raises(StoreUnavailableError):
+        lost.send_queued(SMSID)
+    assert _system(world).send_queued(SMSID) is QueuedOutcome.NOTHING_TO_DO
+    world.clock.advance(DEADLINES.submission_after_claim)
+    assert _system(world).query.one(SMSID, client=CLIENT).standing.state is SmsState.UNKNOWN
+    assert not world.provider.submissions

@@ -1,0 +1,58 @@
+"""Whoever may send does so at its slot, and is asked once whether it still wants to. (I10, I12)"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import pytest
+
+from switchboard.domain.errors import NoSlotError
+from switchboard.usecases.submission.wait_for_slot import wait_for_slot
+from tests.fakes import START, FixedClock, OpenGate
+
+LATEST = START + timedelta(seconds=2)
+STEP = timedelta(milliseconds=500)
+
+
+class _StaleSlots(OpenGate):
+    """Each slot a step ahead; so many of the first are over when they are looked at."""
+
+    def __init__(self, clock: FixedClock, stale: int) -> None:
+        super().__init__(clock)
+        self.clock = clock
+        self.stale = stale
+
+    def reserve(self, *, latest: datetime) -> datetime:
+        return self.clock.now() + STEP
+
+    def is_stale(self, slot: datetime) -> bool:
+        self.stale -= 1
+        return self.stale >= 0
+
+
+@pytest.mark.parametrize("stale", [0, 1, 2])
+def test_a_slot_that_was_missed_is_followed_by_another_and_the_wish_asked_for_once(stale: int) -> None:
+    clock, asked = FixedClock(), list[datetime]()
+
+    def wanted() -> bool:
+        asked.append(clock.now())
+        return True
+
+    gate = _StaleSlots(clock, stale)
+    assert wait_for_slot(gate, clock, connect=lambda: None, latest=LATEST, still_wanted=wanted)
+    assert asked == [START]
+    assert clock.now() == START + (stale + 1) * STEP
+
+
+def test_what_is_not_wanted_any_more_is_not_waited_for() -> None:
+    clock = FixedClock()
+    gate = _StaleSlots(clock, 0)
+    assert not wait_for_slot(gate, clock, connect=lambda: None, latest=LATEST, still_wanted=lambda: False)
+    assert clock.now() == START
+
+
+def test_slots_that_are_all_missed_end_with_the_time_there_is() -> None:
+    clock = FixedClock()
+    with pytest.raises(NoSlotError):
+        wait_for_slot(_StaleSlots(clock, 100), clock, connect=lambda: None, latest=LATEST)
+    assert clock.now() == LATEST

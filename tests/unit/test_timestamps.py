@@ -1,0 +1,46 @@
+"""Times as callers may write them (RFC 3339), and as they are told."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from switchboard.domain.errors import InvalidRequestError
+from switchboard.domain.timestamps import parse_instant, to_rfc3339
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "2026-11-22T03:04:05.678Z",
+        "2026-11-22t03:04:05.678z",
+        "2026-11-22T12:04:05.678+09:00",
+        "2026-11-21T18:04:05.6780000-09:00",
+    ],
+)
+def test_every_spelling_of_rfc_3339_is_read(written: str) -> None:
+    assert to_rfc3339(parse_instant(written, field="since")) == "2026-11-22T03:04:05.678Z"
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "",
+        "2026-11-22",
+        "2026-11-22T03:04:05",
+        "2026-11-22T03:04:60Z",
+        "２０２６-11-22T03:04:05Z",
+        "0001-01-01T00:00:00+09:00",
+        "9999-12-31T23:59:59-09:00",
+        "2026-11-22T03:04:05." + "0" * 40 + "Z",
+    ],
+)
+def test_what_is_no_time_with_an_offset_is_refused(written: str) -> None:
+    with pytest.raises(InvalidRequestError) as refused:
+        parse_instant(written, field="since")
+    assert [(problem.field, problem.code) for problem in refused.value.problems] == [("since", "invalid_time")]
+
+
+def test_times_are_told_in_utc_and_whole_milliseconds() -> None:
+    assert to_rfc3339(datetime(2026, 1, 2, 3, 4, 5, 999999, tzinfo=UTC)) == "2026-01-02T03:04:05.999Z"

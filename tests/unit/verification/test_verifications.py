@@ -1,0 +1,234 @@
+"""Where a verification stands is a function of its facts; which code is its own; what may be asked for."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from itertools import permutations
+from typing import Any
+
+import pytest
+
+from switchboard.domain.errors import InvalidRequestError, NotFoundHereError, StoreUnavailableError, WrongCodeError
+from switchboard.domain.orders import OutcomeKind
+from switchboard.domain.verification.one_time_codes import hashed, matches
+from switchboard.domain.verification.requests import VerificationRequest, VerificationRules, compose
+from switchboard.domain.verification.verifications import (
+    ReadOutCode,
+    Verification,
+    VerificationLines,
+    VerificationMode,
+    VerificationState,
+    next_due,
+    standing_of,
+)
+from switchboard.usecases.verification import check as check_verification
+from switchboard.usecases.verification.record_ivr_call import NoticeOutcome, RecordIvrNotice
+from tests.builders import (
+    CLIENT,
+    DEADLINES,
+    GRACE,
+    LINE,
+    MINUTE,
+    OTHER_RECIPIENT,
+    RECIPIENT,
+    a_claim,
+    a_notice,
+    a_start,
+    a_verification,
+    an_outcome,
+)
+from tests.fakes import START, Answer, FixedClock, InMemoryCallbackVault, InMemoryVerificationStore, down, flaky
+from tests.verification_systems import assembled_for_verification
+
+DEADLINE = START + 10 * MINUTE
+RULES = VerificationRules(pool=("05000000001", "05000000002"), holding_minutes=10)
+S = VerificationState
+
+
+def state(verification: Verification, *, at: Any = START + MINUTE) -> tuple[VerificationState, bool]:
+    standing = standing_of(verification, deadlines=DEADLINES, now=at)
+    return standing.state, standing.final
+
+
+def ended(kind: OutcomeKind, **facts: Any) -> Verification:
+    return a_verification(outcomes={"first": an_outcome(kind)}, **facts)
+
+
+@pytest.mark.parametrize(
+    ("verification", "before", "after"),
+    [
+        (a_verification(), (S.PENDING, False), (S.EXPIRED, True)),
+        (ended(OutcomeKind.ACCEPTED), (S.PENDING, False), (S.EXPIRED, True)),
+        (ended(OutcomeKind.UNKNOWN), (S.UNKNOWN, False), (S.EXPIRED, True)),
+        (ended(OutcomeKind.REJECTED), (S.REJECTED, True), (S.REJECTED, True)),
+        (ended(OutcomeKind.NOT_SENT), (S.REJECTED, False), (S.EXPIRED, True)),
+        (ended(OutcomeKind.ACCEPTED, late_call_at=DEADLINE), (S.PENDING, False), (S.EXPIRED, True)),
+        (ended(OutcomeKind.UNKNOWN, called_at=START), (S.VERIFIED, True), (S.VERIFIED, True)),
+        (a_verification(checked_at=START), (S.VERIFIED, True), (S.VERIFIED, True)),
+    ],
+)
+def test_the_state_up_to_the_deadline_and_from_it_on(
+    verification: Verification, before: tuple[VerificationState, bool], after: tuple[VerificationState, bool]
+) -> None:
+    assert state(verification) == before
+    assert state(verification, at=DEADLINE) == after
+
+
+def test_nothing_makes_a_verified_one_anything_else() -> None:
+    facts: list[dict[str, Any]] = [
+        {"outcomes": {"first": an_outcome(OutcomeKind.REJECTED)}},
+        {"silences": {"first": START + MINUTE}},
+        {"closed_at": DEADLINE},
+        {"late_call_at": DEADLINE},
+        {"attempts_used": 5},
+    ]
+    for order in permutations(facts, 3):
+        merged = {name: value for each in order for name, value in each.items()}
+        assert state(a_verification(called_at=START, **merged), at=DEADLINE + MINUTE) == (S.VERIFIED, True)
+
+
+def test_the_time_counts_from_the_last_claim_and_0_minutes_are_none() -> None:
+    assert a_verification().expires_at == DEADLINE
+    again = ended(OutcomeKind.NOT_SENT, claims=(a_claim("first"), a_claim("second", at=START + MINUTE)))
+    assert again.expires_at == DEADLINE + MINUTE
+    assert state(a_verification(holding_minutes=0), at=START) == (S.EXPIRED, True)
+
+
+def test_it_is_looked_at_until_its_deadline_and_not_after_it_is_closed() -> None:
+    assert next_due(a_verification(), deadlines=DEADLINES) == START + DEADLINES.submission_after_claim
+    assert next_due(ended(OutcomeKind.ACCEPTED), deadlines=DEADLINES) == DEADLINE
+    assert next_due(ended(OutcomeKind.REJECTED), deadlines=DEADLINES) is None
+    assert next_due(ended(OutcomeKind.ACCEPTED, closed_at=DEADLINE), deadlines=DEADLINES) is None
+
+
+def test_a_code_matches_itself_only_and_salts_make_equal_codes_differ() -> None:
+    kept = hashed("0042", salt=b"a" * 16, at=START, recipient=None)
+    assert matches("0042", kept)
+    assert not any(matches(code, kept) for code in ("42", "00420", "", "0043", "\ud800"))
+    assert not matches("0042", None)
+    assert kept.digest != hashed("0042", salt=b"b" * 16, at=START, recipient=None).digest
+    assert "0042" not in repr(kept)
+
+
+def test_the_earliest_code_for_the_number_or_for_none_is_the_one() -> None:
+    foreign = ReadOutCode(b"s", b"1", START, OTHER_RECIPIENT)
+    late = ReadOutCode(b"s", b"2", START + MINUTE, RECIPIENT)
+    early = ReadOutCode(b"s", b"3", START, None)
+    for codes in permutations((foreign, late, early)):
+        assert a_verification(codes=codes).code == early
+    assert a_verification(codes=(foreign,)).code is None
+
+
+@pytest.mark.parametrize(
+    ("asked", "problems"),
+    [
+        ({"to": "03-0000-0001"}, {("to", "not_verifiable")}),
+        ({"to": "0120-000-000", "line": "09000000001"}, {("to", "number_not_supported"), ("line", "invalid_line")}),
+        ({"lines": VerificationLines.ANY, "to": "050-0000-0001"}, {("to", "not_verifiable")}),
+        ({"to": "+1 202 555 0100", "mode": VerificationMode.CALL_OUT}, {("to", "not_verifiable")}),
+        ({"line": "050-0000-0009"}, {("line", "unknown_line")}),
+        ({"text": "a", "repeat_calls": 0}, {("text", "conflict"), ("repeat_calls", "conflict")}),
+        ({"mode": VerificationMode.SMS_AND_CALL_IN}, {("text", "required")}),
+        (
+            {
+                "mode": VerificationMode.SMS_AND_CALL_IN,
+                "text": "a",
+                "to": "03-0000-0001",
+                "lines": VerificationLines.ANY,
+            },
+            {("to", "not_sms_capable")},
+        ),
+    ],
+)
+def test_everything_that_is_wrong_is_named_at_once(asked: dict[str, Any], problems: set[tuple[str, str]]) -> None:
+    usual: dict[str, Any] = {"to": "090-0000-0001", "mode": VerificationMode.CALL_IN}
+    with pytest.raises(InvalidRequestError) as refused:
+        compose(VerificationRequest(**{**usual, **asked}), rules=RULES)
+    assert {(each.field, each.code) for each in refused.value.problems} == problems
+
+
+def test_what_is_not_said_is_the_deployments_usual() -> None:
+    asked = compose(VerificationRequest(to="0900-000 0001", mode=VerificationMode.CALL_OUT), rules=RULES)
+    assert (asked.recipient.e164, asked.candidates, asked.line) == (RECIPIENT, RULES.pool, None)
+    assert (asked.holding_minutes, asked.repeat_calls) == (10, 2)
+    named = compose(
+        VerificationRequest(
+            to="03-0000-0001", mode=VerificationMode.CALL_IN, lines=VerificationLines.FIXED, line="０５０-0000-0002"
+        ),
+        rules=RULES,
+    )
+    assert (named.candidates, named.line, named.repeat_calls) == (("05000000002",), "05000000002", None)
+
+
+def test_a_notice_is_held_where_the_table_does_not_answer_and_an_error_where_nothing_does() -> None:
+    vault = InMemoryCallbackVault()
+    record = RecordIvrNotice(calls=down(InMemoryVerificationStore), vault=vault, clock=FixedClock(), grace=GRACE)
+    assert record(a_notice()) is NoticeOutcome.HELD
+    [held] = vault.held(limit=9)
+    assert (held.report, held.seen_at) == (a_notice(), START)
+    nowhere = RecordIvrNotice(
+        calls=down(InMemoryVerificationStore), vault=down(InMemoryCallbackVault), clock=FixedClock(), grace=GRACE
+    )
+    with pytest.raises(StoreUnavailableError):
+        nowhere(a_notice())
+
+
+def test_a_held_notice_is_matched_with_who_had_the_line_when_it_came() -> None:
+    clock, store = FixedClock(), InMemoryVerificationStore(grace=GRACE)
+    system = assembled_for_verification(store=store, clock=clock)
+    system.start(a_start(key="first", candidates=(LINE,)))
+    clock.advance(16 * MINUTE)
+    later = system.start(a_start(key="second", candidates=(LINE,))).order
+    assert system.call.record(a_notice(), seen_at=START + MINUTE) is NoticeOutcome.NO_CANDIDATE
+    assert system.query.one(later.id, client=CLIENT).standing.state is S.PENDING
+
+
+def test_a_verified_number_has_its_line_again_after_the_grace() -> None:
+    clock, store = FixedClock(), InMemoryVerificationStore(grace=GRACE)
+    system = assembled_for_verification(store=store, clock=clock)
+    first = system.start(a_start(key="first", candidates=(LINE,))).order
+    system.call(a_notice(smsid=first.id))
+    assert store.leases[RECIPIENT, LINE].until == START + GRACE
+    clock.advance(GRACE - timedelta(milliseconds=1))
+    assert system.call(a_notice()) is NoticeOutcome.DUPLICATE
+    clock.advance(timedelta(milliseconds=1))
+    assert not system.start(a_start(key="second", candidates=(LINE,))).replayed
+
+
+def test_a_lease_that_cannot_be_shortened_does_not_undo_the_call() -> None:
+    store = InMemoryVerificationStore(grace=GRACE)
+    system = assembled_for_verification(store=store, calls=flaky(store, shorten_lease=[Answer.NOT_APPLIED]))
+    started = system.start(a_start()).order
+    assert system.call(a_notice()) is NoticeOutcome.MATCHED
+    assert system.query.one(started.id, client=CLIENT).standing.state is S.VERIFIED
+
+
+def test_a_missing_one_is_looked_for_as_long_as_a_wrong_code_is_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same calls to the store and the same hashing, whether or not there is anything to compare with."""
+    store, asked = InMemoryVerificationStore(grace=GRACE), []
+
+    class Watched:
+        def __getattr__(self, name: str) -> Any:
+            asked.append(name)
+            return getattr(store, name)
+
+    hashes = []
+
+    def watched(code: str, kept: ReadOutCode | None) -> bool:
+        hashes.append(code)
+        return matches(code, kept)
+
+    monkeypatch.setattr(check_verification, "matches", watched)
+    system = assembled_for_verification(store=Watched())
+    started = system.start(a_start(mode=VerificationMode.CALL_OUT, repeat_calls=1)).order
+    store.record_code(started.id, hashed("1234", salt=b"s" * 16, at=START, recipient=None))
+    asked.clear()
+    with pytest.raises(WrongCodeError):
+        system.check(started.id, "1", client=CLIENT)
+    wrong = asked.copy()
+    asked.clear()
+    for verification_id, client in (("nothing", CLIENT), ("-", CLIENT), (started.id, "another")):
+        with pytest.raises(NotFoundHereError):
+            system.check(verification_id, "1", client=client)
+    assert asked == wrong * 3
+    assert hashes == ["1"] * 4
