@@ -71,7 +71,7 @@ def _stored(endpoints: Endpoints) -> Iterator[str]:
         yield from (each["recording_id"] for each in page["items"])
         if not page["next"]:
             return
-        page = _asked(f"{first}&cursor={quote(page['next'])}", api_key=endpoints.api_key)
+        page = _asked(f"{first}&next_slot={quote(page['next'])}", api_key=endpoints.api_key)
 
 
 def _asked(url: str, body: object | None = None, *, api_key: str = "") -> Any:

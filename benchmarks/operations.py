@@ -18,7 +18,7 @@ _AIMS: Final[Mapping[str, Mapping[str, float]]] = {
 }
 """What each call may cost at most; nothing else, and so no read."""
 
-# The first slot that a lane ever gives costs one write more.
+# The first slot that a state ever gives costs one write more.
 _FIRST_OF_A_LANE: Final = 1
 _SHARED_LIMITS: Final = ("CLIENT_LIMIT_PER_HOUR", "DAILY_LIMIT")
 _LIMITS: Final = ("RECIPIENT_LIMIT_PER_MINUTE", "RECIPIENT_LIMIT_PER_HOUR", "RECIPIENT_LIMIT_PER_DAY", *_SHARED_LIMITS)

@@ -13,7 +13,7 @@ from typing import Final
 from rich.console import Console
 from rich.table import Table
 
-from switchboard.guard.provider.rate_limiter import GateLimits
+from switchboard.guard.provider.rate_limiter import GuardSettings
 from tests.harness.pacing import RATE, Pace, Profile
 
 # Ten virtual minutes a line in all. PACE_SECONDS=600 makes it ten minutes a seed, and half an hour.
@@ -35,11 +35,11 @@ class _Result:
 
 
 def print_pace() -> None:
-    """One line a profile: workers, latency one way, the margin for lateness, and refusals by three ways to count."""
+    """One line a profile: workers, latency one way, the margin for lateness, and total_401s by three ways to count."""
     table = Table(
         "policy", "workers", "one way", "clocks", "jitter", "of the limit", "aim", "sliding", "fixed", "counting",
         title=f"Pace: {len(_SEEDS)} times {_SECONDS:g} virtual seconds of as much as there is, limit {RATE} a second;"
-        " 503s by an exact sliding window, a fixed second, and a window in which refusals count",
+        " 503s by an exact sliding window, a fixed second, and a window in which total_401s count",
         title_justify="left",
     )  # fmt: skip
     with ProcessPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
@@ -78,5 +78,5 @@ def _profiles() -> Iterator[Profile]:
         (_WIDE, 0.01, 80),
     ):
         for name, in_flight, workers in (("full_rate", None, _WORKERS), ("lockout_safe", _PERMITS, _PERMITS)):
-            limits = GateLimits(requests_per_s=RATE, in_flight=in_flight, jitter=timedelta(milliseconds=jitter_ms))
+            limits = GuardSettings(requests_per_s=RATE, in_flight=in_flight, jitter=timedelta(milliseconds=jitter_ms))
             yield Profile(name=name, latency_s=latency_s, workers=workers, limits=limits, skew_s=skew_s)

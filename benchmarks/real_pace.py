@@ -20,15 +20,15 @@ from rich.table import Table
 
 from sandbox.simulators.mediasms.config import SimulatorConfig
 from sandbox.simulators.mediasms.simulator import MediaSmsSimulator
-from switchboard.bootstrap.components.provider_guards import biztel_limits, mediasms_limits
+from switchboard.bootstrap.components.provider_guards import biztel_guard_settings, mediasms_guard_settings
 from switchboard.clock import SystemClock
 from switchboard.domain.errors import NoSlotError, ProviderError, RateLimitedError
 from switchboard.domain.sms.messages import SmsContent, SmsSubmission
-from switchboard.guard.provider.rate_limiter import GateLimits, PacedGates
-from switchboard.ports.provider_limits import SendGate
+from switchboard.guard.provider.rate_limiter import GuardSettings, ProviderGuards
+from switchboard.ports.provider_limits import ProviderGuard
 from switchboard.providers.mediasms.client import Credentials, MediaSmsClient
 from switchboard.providers.transport import Connection
-from tests.fakes import InMemoryLaneStore
+from tests.fakes import InMemoryProviderLimitStore
 
 # PACE_REAL_SECONDS=10 is a quick look at the same table.
 _SECONDS: Final = float(os.environ.get("PACE_REAL_SECONDS", "60"))
@@ -42,27 +42,29 @@ _AIM: Final = 0.97
 @dataclass(frozen=True, slots=True)
 class _Case:
     name: str
-    limits: GateLimits
+    limits: GuardSettings
 
     @property
     def slots_per_s(self) -> float:
         """What the room for lateness leaves of the limit."""
-        return timedelta(seconds=1) / timedelta(microseconds=self.limits.step_us)
+        return timedelta(seconds=1) / timedelta(microseconds=self.limits.interval_us)
 
 
 _LOOPBACK_JITTER: Final = timedelta(milliseconds=24)
 """What requests differ by on loopback between clocks that agree: one machine's threads, woken late."""
 
 
-def _cases(name: str, requests_per_s: int, deployed: timedelta, limits: Callable[..., GateLimits]) -> Iterator[_Case]:
+def _cases(
+    name: str, requests_per_s: int, deployed: timedelta, limits: Callable[..., GuardSettings]
+) -> Iterator[_Case]:
     """With the room for lateness that loopback needs, and with the template's."""
     for where, jitter in (("loopback", _LOOPBACK_JITTER), ("as deployed", deployed)):
         yield _Case(f"{name}, {requests_per_s}/s, {where}", limits(requests_per_s=requests_per_s, jitter=jitter))
 
 
 # Places in flight, policy and jitter as the template has them.
-_MEDIASMS: Final = functools.partial(mediasms_limits, in_flight=7, policy="lockout_safe")
-_BIZTEL: Final = functools.partial(biztel_limits, in_flight=10)
+_MEDIASMS: Final = functools.partial(mediasms_guard_settings, in_flight=7, policy="lockout_safe")
+_BIZTEL: Final = functools.partial(biztel_guard_settings, in_flight=10)
 _CASES: Final = (
     *_cases("MediaSMS", 80, timedelta(milliseconds=75), _MEDIASMS),
     *_cases("BIZTEL", 10, timedelta(milliseconds=100), _BIZTEL),
@@ -84,27 +86,27 @@ class _SharedLanes:
     """The limits table of all processes: one operation at a time, as DynamoDB does with one item."""
 
     def __init__(self) -> None:
-        self._lanes = InMemoryLaneStore()
+        self._store = InMemoryProviderLimitStore()
         self._one_at_a_time = Lock()
 
     def call(self, operation: str, *args: Any, **kwargs: Any) -> Any:
         with self._one_at_a_time:
-            return getattr(self._lanes, operation)(*args, **kwargs)
+            return getattr(self._store, operation)(*args, **kwargs)
 
 
 class _Table(BaseManager):
-    """Serves the lanes to the other processes."""
+    """Serves the store to the other processes."""
 
 
-_Table.register("lanes", _SharedLanes)
+_Table.register("store", _SharedLanes)
 
 
 class _RemoteLanes:
-    def __init__(self, lanes: Any) -> None:
-        self._lanes = lanes
+    def __init__(self, store: Any) -> None:
+        self._store = store
 
     def __getattr__(self, operation: str) -> Callable[..., Any]:
-        return lambda *args, **kwargs: self._lanes.call(operation, *args, **kwargs)
+        return lambda *args, **kwargs: self._store.call(operation, *args, **kwargs)
 
 
 def print_real_pace() -> None:
@@ -138,10 +140,10 @@ def _measured(case: _Case) -> list[_Counts]:
     results: SimpleQueue[_Counts] = context.SimpleQueue()
     key = secrets.token_bytes(16)
     with _Table(address=("127.0.0.1", 0), authkey=key, ctx=context) as table:
-        lanes = table.lanes()  # type: ignore[attr-defined]  # BaseManager makes it from what is registered
+        store = table.store()  # type: ignore[attr-defined]  # BaseManager makes it from what is registered
         until = SystemClock().now() + timedelta(seconds=_SECONDS + 2)
         told = {"url": simulator.url, "case": case, "until_s": until.timestamp(), "results": results}
-        processes = [context.Process(target=_process, args=(lanes, key), kwargs=told) for _ in range(_PROCESSES)]
+        processes = [context.Process(target=_process, args=(store, key), kwargs=told) for _ in range(_PROCESSES)]
         for process in processes:
             process.start()
         counts = [results.get() for _ in processes]
@@ -151,27 +153,27 @@ def _measured(case: _Case) -> list[_Counts]:
     return counts
 
 
-def _process(lanes: Any, key: bytes, *, url: str, case: _Case, until_s: float, results: SimpleQueue[_Counts]) -> None:
+def _process(store: Any, key: bytes, *, url: str, case: _Case, until_s: float, results: SimpleQueue[_Counts]) -> None:
     """One container: batches of ten, shared by its threads, from `until_s` less the span on."""
     from multiprocessing import current_process  # noqa: PLC0415 - its key is wanted in this process alone
 
     current_process().authkey = key
     clock = SystemClock()
-    gates = PacedGates(
-        lanes=_RemoteLanes(lanes),
-        lane="lane",
-        worker=secrets.token_hex(4),
-        limits=case.limits,
+    guards = ProviderGuards(
+        store=_RemoteLanes(store),
+        key="state",
+        container_id=secrets.token_hex(4),
+        settings=case.limits,
         clock=clock,
         version=lambda: "v1",
-        seats=_SEATS,
+        workers=_SEATS,
     )
-    threads = [_Thread(gate, _client(url)) for gate in gates.seats]
+    threads = [_Thread(guard, _client(url)) for guard in guards.workers]
     now = clock.now()
     clock.sleep_until(now + timedelta(seconds=until_s - now.timestamp() - _SECONDS))
     with ThreadPoolExecutor(_SEATS) as pool:
         while clock.now().timestamp() < until_s:
-            with gates.batch(_BATCH):
+            with guards.batch(_BATCH):
                 shares = [_BATCH // _SEATS + (number < _BATCH % _SEATS) for number in range(_SEATS)]
                 list(pool.map(lambda thread, share: thread.send(share, until_s), threads, shares))
     used_s = [at_s for thread in threads for at_s in thread.used_s]
@@ -182,8 +184,8 @@ def _process(lanes: Any, key: bytes, *, url: str, case: _Case, until_s: float, r
 class _Thread:
     """Sends one message after the other, as `Submission` does."""
 
-    def __init__(self, gate: SendGate, client: MediaSmsClient) -> None:
-        self._gate = gate
+    def __init__(self, guard: ProviderGuard, client: MediaSmsClient) -> None:
+        self._guard = guard
         self._client = client
         self._clock = SystemClock()
         self._numbers = 0
@@ -195,12 +197,12 @@ class _Thread:
         while count and self._clock.now().timestamp() < until_s:
             self._client.open()
             try:
-                slot = self._gate.reserve(latest=self._clock.now() + timedelta(seconds=2))
+                slot = self._guard.acquire(latest=self._clock.now() + timedelta(seconds=2))
             except NoSlotError as full:
                 self._clock.sleep_until(self._clock.now() + timedelta(seconds=min(0.1, full.retry_after_s)))
                 continue
             self._clock.sleep_until(slot)
-            if self._gate.is_stale(slot) or slot.timestamp() >= until_s:
+            if self._guard.is_stale(slot) or slot.timestamp() >= until_s:
                 continue
             count -= 1
             self._submit(slot.timestamp())
@@ -216,7 +218,7 @@ class _Thread:
         except RateLimitedError as raised:
             error = raised
             self.refused += 1
-        self._gate.heard(error)
+        self._guard.record_result(error)
 
 
 def _client(url: str) -> MediaSmsClient:

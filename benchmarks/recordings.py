@@ -21,10 +21,10 @@ import urllib3
 
 from benchmarks.rows import Row
 from switchboard.domain.recording.facts import Channel
-from switchboard.guard.provider.rate_limiter import GateLimits, PacedGate
+from switchboard.guard.provider.rate_limiter import GuardSettings, ProviderGuards
 from switchboard.providers.biztel.client import ApiToken, BiztelClient
 from switchboard.storage.recording.files import PART_BYTES, S3RecordingFiles
-from tests.fakes import FixedClock, InMemoryLaneStore
+from tests.fakes import FixedClock, InMemoryProviderLimitStore
 
 MIB: Final = 2**20
 _SIZE: Final = 64 * MIB
@@ -209,19 +209,19 @@ def _most_kib() -> int:
 
 
 def _paced(jitter_ms: int) -> float:
-    """As many slots as the worker's gate gives out in virtual time."""
+    """As many slots as the worker's guard gives out in virtual time."""
     clock = FixedClock()
-    gate = PacedGate(
-        lanes=InMemoryLaneStore(),
-        lane="biztel#shared",
-        worker="w",
-        limits=GateLimits(requests_per_s=_LIMIT, jitter=timedelta(milliseconds=jitter_ms)),
+    guard = ProviderGuards(
+        store=InMemoryProviderLimitStore(),
+        key="biztel#shared",
+        container_id="w",
+        settings=GuardSettings(requests_per_s=_LIMIT, jitter=timedelta(milliseconds=jitter_ms)),
         clock=clock,
         version=lambda: "1",
-    )
+    ).workers[0]
     ends, made = clock.now() + timedelta(seconds=_PACE_S), 0
     while clock.now() < ends:
-        clock.sleep_until(gate.reserve(latest=ends + timedelta(seconds=1)))
+        clock.sleep_until(guard.acquire(latest=ends + timedelta(seconds=1)))
         made += 1
     return made / _PACE_S
 

@@ -10,8 +10,13 @@ from switchboard.domain.phone_numbers import PhoneNumber
 from switchboard.domain.sms.delivery import DeliveryReport
 from switchboard.domain.sms.messages import Message, SmsContent, TextMeasure
 from switchboard.domain.verification.requests import ComposedVerification
-from switchboard.domain.verification.verifications import IvrNotice, Verification, VerificationLines, VerificationMode
-from switchboard.domain.voice_calls import CallContent, PreparedCall, VoiceCall, submit_before
+from switchboard.domain.verification.verifications import (
+    IvrCallEvent,
+    Verification,
+    VerificationLines,
+    VerificationMode,
+)
+from switchboard.domain.voice_calls import PreparedCall, VoiceCall, VoiceCallContent, submit_before
 from switchboard.usecases.sms.send import SendSmsCommand
 from switchboard.usecases.verification.start import StartVerificationCommand
 from switchboard.usecases.voice_call.place import PlaceCallCommand
@@ -67,7 +72,7 @@ def a_report(status: str, smsid: str = "sms1", *, recipient: str | None = RECIPI
 
 
 CALLED = "+8613800000001"
-CALL_CONTENT = CallContent(template_id="123", variables={"name": "a", "number": "1"})
+CALL_CONTENT = VoiceCallContent(template_id="123", variables={"name": "a", "number": "1"})
 
 
 def a_call(token: str = "call1", *, at: datetime = START, claim_id: str = "first", **facts: Any) -> VoiceCall:
@@ -120,7 +125,7 @@ def a_start(*, key: str | None = None, client: str = CLIENT, **asked: Any) -> St
     """A request for a call-in verification on either of two lines."""
     return StartVerificationCommand(
         client=client,
-        asked=ComposedVerification(
+        request=ComposedVerification(
             **{
                 "recipient": PhoneNumber(e164=RECIPIENT),
                 "mode": VerificationMode.CALL_IN,
@@ -137,7 +142,7 @@ def a_start(*, key: str | None = None, client: str = CLIENT, **asked: Any) -> St
     )
 
 
-def a_notice(**told: Any) -> IvrNotice:
+def a_notice(**told: Any) -> IvrCallEvent:
     """The news that the number called the line, without an id."""
     usual = {"recipient": RECIPIENT, "line": LINE, "mode": VerificationMode.CALL_IN, "smsid": None}
-    return IvrNotice(**{**usual, **told})
+    return IvrCallEvent(**{**usual, **told})

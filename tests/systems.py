@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from switchboard.domain.sms.messages import Message, SmsStanding, is_smsid, next_due, standing_of, submission_of
-from switchboard.ports.callbacks import CallbackVault
+from switchboard.domain.sms.messages import Message, SmsStatus, is_smsid, next_due, status_of, submission_of
+from switchboard.ports.callbacks import CallbackArchive
 from switchboard.ports.clock import ClaimIds, Clock
 from switchboard.ports.orders import MessageStore, Outbox
-from switchboard.ports.provider_limits import SendGate
+from switchboard.ports.provider_limits import ProviderGuard
 from switchboard.ports.providers import SmsProvider
-from switchboard.ports.usage_limits import AbuseLimits
+from switchboard.ports.usage_limits import UsageLimits
 from switchboard.providers.mediasms.response_codes import DELIVERY_STATUSES
-from switchboard.usecases.operations.reconcile_overdue import SettleOverdue
+from switchboard.usecases.operations.reconcile_overdue import ReconcileOverdue
 from switchboard.usecases.operations.sweep import SweepOverdue
 from switchboard.usecases.query import QueryOrders
 from switchboard.usecases.sms.record_report import RecordDeliveryReport
@@ -26,17 +26,17 @@ from tests.builders import DEADLINES
 from tests.fakes import (
     CountingIds,
     FixedClock,
-    InMemoryCallbackVault,
+    InMemoryCallbackArchive,
     InMemoryMessageStore,
     InMemoryOutbox,
     NoLimits,
-    OpenGate,
+    OpenGuard,
     ScriptedProvider,
 )
 
 WAIT_BUDGET = timedelta(seconds=2)
 CLAIM_LIFETIME = timedelta(seconds=60)
-PUT_BACK_DELAY_S = 30
+REQUEUE_DELAY_S = 30
 TIME_BUDGET = timedelta(seconds=12)
 
 
@@ -45,9 +45,9 @@ class Parts:
     """The classes a system is made of; a mutant replaces one."""
 
     store: type[InMemoryMessageStore] = InMemoryMessageStore
-    settle: type[SettleOverdue[Message]] = SettleOverdue
+    reconcile: type[ReconcileOverdue[Message]] = ReconcileOverdue
     record: type[RecordDeliveryReport] = RecordDeliveryReport
-    query: type[QueryOrders[Message, SmsStanding]] = QueryOrders
+    query: type[QueryOrders[Message, SmsStatus]] = QueryOrders
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,35 +59,35 @@ class System:
     send_batch: SendSmsBatch
     sweep: SweepOverdue
     record: RecordDeliveryReport
-    query: QueryOrders[Message, SmsStanding]
+    query: QueryOrders[Message, SmsStatus]
 
 
-def sms_standing(message: Message, now: datetime) -> SmsStanding:
+def sms_status(message: Message, now: datetime) -> SmsStatus:
     """Where a message stands, by MediaSMS' table and the usual deadlines."""
-    return standing_of(message, statuses=DELIVERY_STATUSES, deadlines=DEADLINES, now=now)
+    return status_of(message, statuses=DELIVERY_STATUSES, deadlines=DEADLINES, now=now)
 
 
 def assembled(
     *,
     messages: MessageStore | None = None,
     outbox: Outbox[Message] | None = None,
-    vault: CallbackVault | None = None,
+    archive: CallbackArchive | None = None,
     provider: SmsProvider | None = None,
     clock: Clock | None = None,
-    gate: SendGate | None = None,
-    limits: AbuseLimits | None = None,
+    guard: ProviderGuard | None = None,
+    limits: UsageLimits | None = None,
     ids: ClaimIds | None = None,
     parts: Parts | None = None,
 ) -> System:
     """A system over these ports, and over fakes for those not given."""
-    outbox, vault = outbox or InMemoryOutbox(), vault or InMemoryCallbackVault()
+    outbox, archive = outbox or InMemoryOutbox(), archive or InMemoryCallbackArchive()
     clock, ids, parts = clock or FixedClock(), ids or CountingIds(), parts or Parts()
     messages = messages or parts.store(deadlines=DEADLINES)
     submission = Submission(
         orders=messages,
         provider=provider or ScriptedProvider(),
         submission_of=submission_of,
-        gate=gate or OpenGate(clock),
+        guard=guard or OpenGuard(clock),
         clock=clock,
         wait_budget=WAIT_BUDGET,
         claim_lifetime=CLAIM_LIFETIME,
@@ -100,7 +100,7 @@ def assembled(
                 limits=limits or NoLimits(),
                 clock=clock,
                 new_id=ids,
-                standing_of=sms_standing,
+                status_of=sms_status,
                 outbox=outbox,
             ),
             clock=clock,
@@ -114,23 +114,23 @@ def assembled(
             outbox=outbox,
             clock=clock,
             new_id=ids,
-            put_back_delay_s=PUT_BACK_DELAY_S,
+            requeue_delay_s=REQUEUE_DELAY_S,
         ),
         sweep=SweepOverdue(
             reports=messages,
-            vault=vault,
-            settle=[
-                parts.settle(
+            archive=archive,
+            reconcile=[
+                parts.reconcile(
                     orders=messages,
                     clock=clock,
-                    standing_of=sms_standing,
+                    status_of=sms_status,
                     next_due=lambda message: next_due(message, deadlines=DEADLINES),
                     look_again_after=DEADLINES.requeue_after_queued,
                     outbox=outbox,
                 )
             ],
         ),
-        record=parts.record(messages=messages, vault=vault, clock=clock),
+        record=parts.record(messages=messages, archive=archive, clock=clock),
         send_batch=SendSmsBatch(
             messages=messages,
             check=submission.check,
@@ -139,8 +139,8 @@ def assembled(
             clock=clock,
             new_id=ids,
             deadlines=DEADLINES,
-            standing_of=sms_standing,
+            status_of=sms_status,
             time_budget=TIME_BUDGET,
         ),
-        query=parts.query(orders=messages, clock=clock, standing_of=sms_standing, is_id=is_smsid),
+        query=parts.query(orders=messages, clock=clock, status_of=sms_status, is_id=is_smsid),
     )

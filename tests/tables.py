@@ -11,7 +11,7 @@ LIMITS_TABLE = "LimitsTable"
 STATE_INDEXES = {
     "by_client": ("list_partition", "list_position"),
     "by_recipient": ("recipient_partition", "list_position"),
-    "by_due": ("obligation", "due"),
+    "by_due": ("pending", "due"),
 }
 
 

@@ -6,41 +6,41 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import cast
 
-from switchboard.domain.orders import Standing
+from switchboard.domain.orders import Status
 from switchboard.domain.sms.messages import is_smsid
 from switchboard.domain.verification.verifications import (
     Verification,
     VerificationState,
     VerificationSubmission,
     next_due,
-    standing_of,
-    starting_of,
+    status_of,
     submission_of,
+    submission_status_of,
 )
-from switchboard.ports.callbacks import CallbackVault, ReportStore
+from switchboard.ports.callbacks import CallbackArchive, ReportStore
 from switchboard.ports.clock import Clock
-from switchboard.ports.provider_limits import SendGate
+from switchboard.ports.provider_limits import ProviderGuard
 from switchboard.ports.providers import SmsProvider, Submitter
-from switchboard.ports.usage_limits import AbuseLimits
-from switchboard.ports.verifications import CallStore, CodeStore, VerificationStore
-from switchboard.usecases.operations.reconcile_overdue import SettleOverdue
+from switchboard.ports.usage_limits import UsageLimits
+from switchboard.ports.verifications import CodeStore, IvrCallStore, VerificationStore
+from switchboard.usecases.operations.reconcile_overdue import ReconcileOverdue
 from switchboard.usecases.operations.sweep import SweepOverdue
 from switchboard.usecases.query import QueryOrders
-from switchboard.usecases.sms.record_report import RecordDeliveryNotification, RecordDeliveryReport
+from switchboard.usecases.sms.record_report import RecordDeliveryReport, RecordDeliveryReportAndCode
 from switchboard.usecases.submission.attempt import Submission
 from switchboard.usecases.submission.submit_once import SubmitOnce
 from switchboard.usecases.verification.check import CheckVerification
-from switchboard.usecases.verification.record_ivr_call import RecordIvrNotice
+from switchboard.usecases.verification.record_ivr_call import RecordIvrCall
 from switchboard.usecases.verification.start import StartVerification
 from tests.builders import DEADLINES, GRACE
 from tests.fakes import (
     CountingIds,
     FixedClock,
-    InMemoryCallbackVault,
+    InMemoryCallbackArchive,
     InMemoryMessageStore,
     InMemoryVerificationStore,
     NoLimits,
-    OpenGate,
+    OpenGuard,
     ScriptedProvider,
 )
 from tests.systems import CLAIM_LIFETIME, WAIT_BUDGET
@@ -54,34 +54,34 @@ class VerificationSystem:
 
     start: StartVerification
     check: CheckVerification
-    call: RecordIvrNotice
-    notify: RecordDeliveryNotification
+    call: RecordIvrCall
+    notify: RecordDeliveryReportAndCode
     sweep: SweepOverdue
-    query: QueryOrders[Verification, Standing[VerificationState]]
+    query: QueryOrders[Verification, Status[VerificationState]]
 
 
-def verification_standing(verification: Verification, now: datetime) -> Standing[VerificationState]:
+def verification_status(verification: Verification, now: datetime) -> Status[VerificationState]:
     """Where a verification stands, by the usual deadlines."""
-    return standing_of(verification, deadlines=DEADLINES, now=now)
+    return status_of(verification, deadlines=DEADLINES, now=now)
 
 
 def assembled_for_verification(
     *,
     store: VerificationStore | None = None,
-    calls: CallStore | None = None,
+    calls: IvrCallStore | None = None,
     codes: CodeStore | None = None,
     reports: ReportStore | None = None,
-    vault: CallbackVault | None = None,
+    archive: CallbackArchive | None = None,
     provider: SmsProvider | None = None,
-    gate: SendGate | None = None,
-    limits: AbuseLimits | None = None,
+    guard: ProviderGuard | None = None,
+    limits: UsageLimits | None = None,
     clock: Clock | None = None,
     grace: timedelta = GRACE,
 ) -> VerificationSystem:
     """A system over these ports, and over fakes for those not given; one fake stands for all three stores."""
     fake = store if isinstance(store, InMemoryVerificationStore) else InMemoryVerificationStore(grace=grace)
     store, calls, codes = store or fake, calls or fake, codes or fake
-    clock, vault, ids = clock or FixedClock(), vault or InMemoryCallbackVault(), CountingIds()
+    clock, archive, ids = clock or FixedClock(), archive or InMemoryCallbackArchive(), CountingIds()
     reports = reports or InMemoryMessageStore()
     # It looks at no submission, so that it takes any.
     submitter = cast("Submitter[VerificationSubmission]", provider or ScriptedProvider())
@@ -89,13 +89,13 @@ def assembled_for_verification(
         orders=store,
         provider=submitter,
         submission_of=submission_of,
-        gate=gate or OpenGate(clock),
+        guard=guard or OpenGuard(clock),
         clock=clock,
         wait_budget=WAIT_BUDGET,
         claim_lifetime=CLAIM_LIFETIME,
         queues=False,
     )
-    notices = RecordIvrNotice(calls=calls, vault=vault, clock=clock, grace=grace)
+    notices = RecordIvrCall(calls=calls, archive=archive, clock=clock, grace=grace)
     return VerificationSystem(
         start=StartVerification(
             submit_once=SubmitOnce(
@@ -104,28 +104,28 @@ def assembled_for_verification(
                 limits=limits or NoLimits(),
                 clock=clock,
                 new_id=ids,
-                standing_of=lambda verification, now: starting_of(verification, deadlines=DEADLINES, now=now),
+                status_of=lambda verification, now: submission_status_of(verification, deadlines=DEADLINES, now=now),
             ),
             clock=clock,
             new_id=ids,
         ),
         check=CheckVerification(verifications=store, clock=clock, deadlines=DEADLINES),
         call=notices,
-        notify=RecordDeliveryNotification(
-            record=RecordDeliveryReport(messages=reports, vault=vault, clock=clock),
+        notify=RecordDeliveryReportAndCode(
+            record=RecordDeliveryReport(messages=reports, archive=archive, clock=clock),
             codes=codes,
-            vault=vault,
+            archive=archive,
             clock=clock,
             new_salt=lambda: SALT,
         ),
         sweep=SweepOverdue(
             reports=reports,
-            vault=vault,
-            settle=[
-                SettleOverdue(
+            archive=archive,
+            reconcile=[
+                ReconcileOverdue(
                     orders=store,
                     clock=clock,
-                    standing_of=verification_standing,
+                    status_of=verification_status,
                     next_due=lambda verification: next_due(verification, deadlines=DEADLINES),
                     look_again_after=DEADLINES.requeue_after_queued,
                 )
@@ -133,5 +133,5 @@ def assembled_for_verification(
             codes=codes,
             notices=notices,
         ),
-        query=QueryOrders(orders=store, clock=clock, standing_of=verification_standing, is_id=is_smsid),
+        query=QueryOrders(orders=store, clock=clock, status_of=verification_status, is_id=is_smsid),
     )

@@ -13,7 +13,7 @@ from switchboard.edge.observability import logger, metrics
 METRICS = {
     "recorded": "CallResultsRecorded",
     "unmatched": "CallResultsUnmatched",
-    "held": "CallResultsHeld",
+    "spooled": "CallResultsSpooled",
     "quarantined": "CallResultsQuarantined",
 }
 

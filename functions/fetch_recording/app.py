@@ -5,7 +5,7 @@ from typing import Any
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from switchboard.bootstrap.fetch_recording import FetchApplication, application, redelivery
+from switchboard.bootstrap.fetch_recording import FetchApplication, application, retry_delay
 from switchboard.edge.batch import batch_endpoint
 from switchboard.edge.observability import logger, metrics
 from switchboard.edge.recording_metrics import add_outcome
@@ -21,7 +21,7 @@ BULK_METRICS = {
 
 @logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics(default_dimensions={"provider": "biztel"})
-@batch_endpoint(redelivery)
+@batch_endpoint(retry_delay)
 def lambda_handler(entry: dict[str, Any], context: LambdaContext) -> None:
     app = application()
     for asked in app.entries(entry):
@@ -36,6 +36,6 @@ def lambda_handler(entry: dict[str, Any], context: LambdaContext) -> None:
 def fetch(app: FetchApplication, recording_id: str, context: LambdaContext) -> None:
     """One recording: a line that names it, and what was counted."""
     done = app.fetch(recording_id, seconds_left=lambda: context.get_remaining_time_in_millis() / 1000)
-    state = done.standing.state if done.standing else None
-    logger.info("recording", recording_id=recording_id, state=state, ends=done.ends, put_back=done.put_back)
+    state = done.status.state if done.status else None
+    logger.info("recording", recording_id=recording_id, state=state, ends=done.ends, requeue_reason=done.requeue_reason)
     add_outcome(done)

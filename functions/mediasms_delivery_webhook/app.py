@@ -13,7 +13,7 @@ from switchboard.edge.observability import logger, metrics
 METRICS = {
     "recorded": "DeliveryReportsRecorded",
     "orphan": "DeliveryReportsOrphaned",
-    "held": "DeliveryReportsHeld",
+    "spooled": "DeliveryReportsSpooled",
     "quarantined": "DeliveryReportsQuarantined",
 }
 

@@ -11,13 +11,13 @@ from switchboard.edge.http import InboundRequest, Reply
 from switchboard.edge.observability import logger, metrics
 
 METRICS = {
-    "matched": "CallsMatched",
-    "duplicate": "CallsRepeated",
-    "late": "CallsLate",
-    "foreign": "CallsUnmatched",
-    "no_candidate": "CallsUnmatched",
-    "held": "CallsHeld",
-    "quarantined": "CallsQuarantined",
+    "matched": "IvrCallsMatched",
+    "duplicate": "IvrCallsRepeated",
+    "late": "IvrCallsLate",
+    "foreign": "IvrCallsUnmatched",
+    "no_candidate": "IvrCallsUnmatched",
+    "spooled": "IvrCallsSpooled",
+    "quarantined": "IvrCallsQuarantined",
 }
 
 

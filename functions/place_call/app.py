@@ -4,14 +4,14 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from switchboard.bootstrap.place_call import application
-from switchboard.domain.voice_calls import CallState
+from switchboard.domain.voice_calls import VoiceCallState
 from switchboard.edge.api.request_bodies import parse_idempotency_key
 from switchboard.edge.api.voice_calls import parse_call_body, placed_reply
 from switchboard.edge.endpoint import http_endpoint
 from switchboard.edge.http import InboundRequest, Reply
 from switchboard.edge.observability import logger, metrics
 
-METRICS = {CallState.ACCEPTED: "CallAccepted"}
+METRICS = {VoiceCallState.ACCEPTED: "VoiceCallAccepted"}
 
 
 @logger.inject_lambda_context(clear_state=True)
@@ -23,7 +23,7 @@ def lambda_handler(request: InboundRequest, context: LambdaContext) -> Reply:
     placed = app.place(parse_call_body(request).command(client=client, idempotency_key=key))
     view = app.query.view(placed.order)
     call_id, token = view.order.call_id, view.order.token
-    logger.info("call", call_id=call_id, token=token, state=view.standing.state, replayed=placed.replayed)
-    name = "CallReplayed" if placed.replayed else METRICS.get(view.standing.state, "CallUnknown")
+    logger.info("call", call_id=call_id, token=token, state=view.status.state, replayed=placed.replayed)
+    name = "VoiceCallReplayed" if placed.replayed else METRICS.get(view.status.state, "VoiceCallUnknown")
     metrics.add_metric(name=name, unit=MetricUnit.Count, value=1)
     return placed_reply(view, replayed=placed.replayed)

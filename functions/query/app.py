@@ -19,7 +19,7 @@ def lambda_handler(request: InboundRequest, context: LambdaContext) -> Reply:
     asked = request.path_params.get(kind.id_name)
     if asked is not None:
         view = kind.query.one(asked, client=request.client)
-        logger.info("queried", extra={**view.order.names, "state": view.standing.state})
+        logger.info("queried", extra={**view.order.names, "state": view.status.state})
         return Reply(HTTPStatus.OK, kind.one_json(view))
     wanted, limit, position = kind.parse_filter(request)
     page = kind.query.many(wanted, client=request.client, limit=limit, position=position)

@@ -23,7 +23,7 @@ def lambda_handler(request: InboundRequest, context: LambdaContext) -> Reply:
     recording_id = request.path_params.get("recording_id")
     if recording_id is not None:
         view = app.one(recording_id)
-        logger.info("recording queried", recording_id=recording_id, state=view.standing.state)
+        logger.info("recording queried", recording_id=recording_id, state=view.status.state)
         return Reply(HTTPStatus.OK, recording_json(view, shown_tel=canonical_tel))
     wanted, limit, position = parse_filter(request)
     page = app.many(wanted, limit=limit, position=position)

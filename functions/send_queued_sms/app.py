@@ -4,7 +4,7 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from switchboard.bootstrap.send_queued_sms import application, redelivery
+from switchboard.bootstrap.send_queued_sms import application, retry_delay
 from switchboard.edge.batch import batch_endpoint
 from switchboard.edge.observability import count, logger, metrics
 from switchboard.usecases.sms.send_queued import QueuedOutcome
@@ -13,15 +13,15 @@ METRICS = {
     QueuedOutcome.ACCEPTED: "SmsAccepted",
     QueuedOutcome.REJECTED: "SmsRejected",
     QueuedOutcome.UNKNOWN: "SmsUnknown",
-    QueuedOutcome.PUT_BACK: "SmsPutBack",
-    QueuedOutcome.REFUSED_US: "ProviderConfigurationRefused",
-    QueuedOutcome.NOTHING_TO_DO: "SmsAlreadySettled",
+    QueuedOutcome.REQUEUED: "SmsRequeued",
+    QueuedOutcome.ACCOUNT_REJECTED: "ProviderConfigurationRefused",
+    QueuedOutcome.NOTHING_TO_DO: "SmsAlreadyDecided",
 }
 
 
 @logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics(default_dimensions={"provider": "mediasms"})
-@batch_endpoint(redelivery, runner=lambda size, queue: application().side_by_side(size, queue=queue))
+@batch_endpoint(retry_delay, runner=lambda size, queue: application().side_by_side(size, queue=queue))
 def lambda_handler(entry: dict[str, Any], context: LambdaContext) -> None:
     outcome = application()(entry["smsid"])
     logger.info("queued sms", smsid=entry["smsid"], outcome=outcome)

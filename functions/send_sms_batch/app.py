@@ -10,7 +10,7 @@ from switchboard.edge.api.sms import batch_reply, parse_batch
 from switchboard.edge.endpoint import count_limit, http_endpoint
 from switchboard.edge.http import InboundRequest, Reply
 from switchboard.edge.observability import logger, metrics
-from switchboard.usecases.sms.send_batch import Taken
+from switchboard.usecases.sms.send_batch import BatchItem
 
 
 @logger.inject_lambda_context(clear_state=True)
@@ -20,7 +20,7 @@ def lambda_handler(request: InboundRequest, context: LambdaContext) -> Reply:
     app = application()
     client, key = request.client, parse_idempotency_key(request)
     items = app.send(parse_batch(request, rules=app.rules), client=client, key=key)
-    queued = sum(isinstance(item, Taken) and not item.replayed for item in items)
+    queued = sum(isinstance(item, BatchItem) and not item.replayed for item in items)
     logger.info("sms batch", items=len(items), queued=queued)
     metrics.add_metric(name="SmsQueued", unit=MetricUnit.Count, value=queued)
     for item in items:

@@ -17,10 +17,10 @@ _LAST_ROUND_MS = 25_000
 @metrics.log_metrics
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     metrics.add_metric(name="SweepsStarted", unit=MetricUnit.Count, value=1)
-    settled = application()(enough=lambda: context.get_remaining_time_in_millis() < _LAST_ROUND_MS)
-    done = {action.value: count for action, count in settled.items()}
+    reconciled = application()(enough=lambda: context.get_remaining_time_in_millis() < _LAST_ROUND_MS)
+    done = {action.value: count for action, count in reconciled.items()}
     logger.info("swept", extra=done)
-    metrics.add_metric(name="OverdueSettled", unit=MetricUnit.Count, value=sum(done.values()))
-    unreadable = done.get(SweepAction.REPORT_QUARANTINED, 0)
-    metrics.add_metric(name="HeldReportsQuarantined", unit=MetricUnit.Count, value=unreadable)
+    metrics.add_metric(name="OverdueReconciled", unit=MetricUnit.Count, value=sum(done.values()))
+    unreadable = done.get(SweepAction.EVENT_QUARANTINED, 0)
+    metrics.add_metric(name="SpooledEventsQuarantined", unit=MetricUnit.Count, value=unreadable)
     return done

@@ -12,17 +12,17 @@ from switchboard.edge.observability import logger, record_gauges
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> None:
     status = application()()
     logger.info("limits watched", unavailable=status.unavailable)
-    for provider, lane in status.providers.items():
-        if lane is not None:
+    for provider, state in status.providers.items():
+        if state is not None:
             record_gauges(
                 provider,
                 {
-                    "CircuitOpen": int(lane.open_because is not None),
-                    "Consecutive401s": lane.consecutive_401s,
-                    "SlotsAheadSeconds": lane.slots_ahead_s,
-                    "RequestsInFlight": lane.in_flight,
+                    "CircuitOpen": int(state.open_because is not None),
+                    "Consecutive401s": state.consecutive_401s,
+                    "SlotsAheadSeconds": state.slots_ahead_s,
+                    "RequestsInFlight": state.in_flight,
                 },
             )
     for provider, month in status.month_quotas.items():
         if month is not None:
-            record_gauges(provider, {"MonthQuotaUsedPercent": month.used_percent})
+            record_gauges(provider, {"MonthlyQuotaUsedPercent": month.used_percent})

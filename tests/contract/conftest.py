@@ -15,23 +15,23 @@ import pytest
 from moto import mock_aws
 from moto.dynamodb.responses import DynamoHandler
 
-from switchboard.ports.callbacks import CallbackVault
+from switchboard.ports.callbacks import CallbackArchive
 from switchboard.ports.orders import MessageStore
-from switchboard.ports.provider_limits import LaneStore
-from switchboard.ports.usage_limits import TallyStore
-from switchboard.ports.verifications import CallStore, CodeStore, VerificationStore
-from switchboard.storage.callbacks import S3CallbackVault
-from switchboard.storage.limits.counters import DynamoDbTallyStore
-from switchboard.storage.limits.provider_limits import DynamoDbLaneStore
+from switchboard.ports.provider_limits import ProviderLimitStore
+from switchboard.ports.usage_limits import CounterStore
+from switchboard.ports.verifications import CodeStore, IvrCallStore, VerificationStore
+from switchboard.storage.callbacks import S3CallbackArchive
+from switchboard.storage.limits.counters import DynamoDbCounterStore
+from switchboard.storage.limits.provider_limits import DynamoDbProviderLimitStore
 from switchboard.storage.sms.messages import DynamoDbMessageStore
-from switchboard.storage.verification.ivr_calls import DynamoDbCallStore, DynamoDbCodeStore
+from switchboard.storage.verification.ivr_calls import DynamoDbCodeStore, DynamoDbIvrCallStore
 from switchboard.storage.verification.store import DynamoDbVerificationStore
 from tests.builders import DEADLINES, GRACE
 from tests.fakes import (
-    InMemoryCallbackVault,
-    InMemoryLaneStore,
+    InMemoryCallbackArchive,
+    InMemoryCounterStore,
     InMemoryMessageStore,
-    InMemoryTallyStore,
+    InMemoryProviderLimitStore,
     InMemoryVerificationStore,
 )
 from tests.tables import limits_table, state_table
@@ -65,7 +65,7 @@ class Verifications:
     """The three stores over one table of verifications."""
 
     store: VerificationStore
-    calls: CallStore
+    calls: IvrCallStore
     codes: CodeStore
 
 
@@ -132,34 +132,34 @@ def kept(request: pytest.FixtureRequest) -> Verifications:
     aws, table = request.getfixturevalue("aws"), request.getfixturevalue("state_table_name")
     return Verifications(
         request.getfixturevalue("dynamodb_verifications"),
-        DynamoDbCallStore(client=aws.dynamodb, table=table),
+        DynamoDbIvrCallStore(client=aws.dynamodb, table=table),
         DynamoDbCodeStore(client=aws.dynamodb, table=table, retention=RETENTION),
     )
 
 
 @pytest.fixture
-def dynamodb_lanes(aws: Aws, limits_table_name: str) -> DynamoDbLaneStore:
-    return DynamoDbLaneStore(client=aws.dynamodb, table=limits_table_name)
+def dynamodb_limits(aws: Aws, limits_table_name: str) -> DynamoDbProviderLimitStore:
+    return DynamoDbProviderLimitStore(client=aws.dynamodb, table=limits_table_name)
 
 
 @pytest.fixture(params=IMPLEMENTATIONS)
-def lanes(request: pytest.FixtureRequest) -> LaneStore:
+def store(request: pytest.FixtureRequest) -> ProviderLimitStore:
     if request.param == "in memory":
-        return InMemoryLaneStore()
-    store: LaneStore = request.getfixturevalue("dynamodb_lanes")
+        return InMemoryProviderLimitStore()
+    store: ProviderLimitStore = request.getfixturevalue("dynamodb_limits")
     return store
 
 
 @pytest.fixture
-def dynamodb_tallies(aws: Aws, limits_table_name: str) -> DynamoDbTallyStore:
-    return DynamoDbTallyStore(client=aws.dynamodb, table=limits_table_name)
+def dynamodb_counters(aws: Aws, limits_table_name: str) -> DynamoDbCounterStore:
+    return DynamoDbCounterStore(client=aws.dynamodb, table=limits_table_name)
 
 
 @pytest.fixture(params=IMPLEMENTATIONS)
-def tallies(request: pytest.FixtureRequest) -> TallyStore:
+def counters(request: pytest.FixtureRequest) -> CounterStore:
     if request.param == "in memory":
-        return InMemoryTallyStore()
-    store: TallyStore = request.getfixturevalue("dynamodb_tallies")
+        return InMemoryCounterStore()
+    store: CounterStore = request.getfixturevalue("dynamodb_counters")
     return store
 
 
@@ -171,15 +171,15 @@ def bucket(aws: Aws) -> str:
 
 
 @pytest.fixture
-def s3_vault(aws: Aws, bucket: str) -> S3CallbackVault:
-    return S3CallbackVault(client=lambda: aws.s3, bucket=bucket)
+def s3_vault(aws: Aws, bucket: str) -> S3CallbackArchive:
+    return S3CallbackArchive(client=lambda: aws.s3, bucket=bucket)
 
 
 @pytest.fixture(params=IMPLEMENTATIONS)
-def vault(request: pytest.FixtureRequest) -> CallbackVault:
+def archive(request: pytest.FixtureRequest) -> CallbackArchive:
     if request.param == "in memory":
-        return InMemoryCallbackVault()
-    store: CallbackVault = request.getfixturevalue("s3_vault")
+        return InMemoryCallbackArchive()
+    store: CallbackArchive = request.getfixturevalue("s3_vault")
     return store
 
 

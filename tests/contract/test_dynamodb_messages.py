@@ -11,11 +11,11 @@ from botocore.exceptions import EndpointConnectionError
 
 from switchboard.domain.errors import StoreUnavailableError
 from switchboard.domain.orders import OutcomeKind
-from switchboard.guard.provider.rate_limiter import GateLimits, PacedGate
-from switchboard.guard.usage.usage_limits import LimitRules, TalliedLimits
+from switchboard.guard.provider.rate_limiter import GuardSettings, ProviderGuards
+from switchboard.guard.usage.usage_limits import CounterUsageLimits, UsageLimitRules
 from switchboard.ports.orders import MessageStore
-from switchboard.storage.limits.counters import DynamoDbTallyStore
-from switchboard.storage.limits.provider_limits import DynamoDbLaneStore
+from switchboard.storage.limits.counters import DynamoDbCounterStore
+from switchboard.storage.limits.provider_limits import DynamoDbProviderLimitStore
 from switchboard.storage.sms.messages import DynamoDbMessageStore
 from switchboard.usecases.submission.submit_once import derived_id
 from tests.builders import CLIENT, DEADLINES, a_claim, a_command, a_message, a_report, an_outcome
@@ -33,20 +33,20 @@ class _Running:
 
 
 @pytest.fixture
-def running(dynamodb_messages: DynamoDbMessageStore, dynamodb_lanes: DynamoDbLaneStore) -> _Running:
+def running(dynamodb_messages: DynamoDbMessageStore, dynamodb_limits: DynamoDbProviderLimitStore) -> _Running:
     clock, provider, outbox = FixedClock(), ScriptedProvider(), InMemoryOutbox()
-    gate = PacedGate(
-        lanes=dynamodb_lanes,
-        lane="lane",
-        worker="worker",
-        limits=GateLimits(requests_per_s=80),
+    guard = ProviderGuards(
+        store=dynamodb_limits,
+        key="state",
+        container_id="worker",
+        settings=GuardSettings(requests_per_s=80),
         clock=clock,
         version=lambda: "v1",
-    )
-    # The very first slot of a lane costs one write more.
-    gate.reserve(latest=clock.now() + timedelta(seconds=1))
+    ).workers[0]
+    # The very first slot of a state costs one write more.
+    guard.acquire(latest=clock.now() + timedelta(seconds=1))
     clock.advance(timedelta(seconds=1))
-    system = assembled(messages=dynamodb_messages, outbox=outbox, provider=provider, clock=clock, gate=gate)
+    system = assembled(messages=dynamodb_messages, outbox=outbox, provider=provider, clock=clock, guard=guard)
     return _Running(clock, provider, outbox, system)
 
 
@@ -58,10 +58,10 @@ def test_a_send_costs_two_writes_and_one_for_its_slot_and_reads_nothing(
 
 
 def test_a_recipients_limits_cost_one_write_more(
-    dynamodb_messages: DynamoDbMessageStore, dynamodb_tallies: DynamoDbTallyStore, dynamodb_calls: list[str]
+    dynamodb_messages: DynamoDbMessageStore, dynamodb_counters: DynamoDbCounterStore, dynamodb_calls: list[str]
 ) -> None:
-    rules = LimitRules(recipient_per_minute=3, recipient_per_hour=10, recipient_per_day=30)
-    system = assembled(messages=dynamodb_messages, limits=TalliedLimits(tallies=dynamodb_tallies, rules=rules))
+    rules = UsageLimitRules(recipient_per_minute=3, recipient_per_hour=10, recipient_per_day=30)
+    system = assembled(messages=dynamodb_messages, limits=CounterUsageLimits(counters=dynamodb_counters, rules=rules))
     system.send(a_command())
     assert dynamodb_calls == ["PutItem", "UpdateItem", "UpdateItem"]
 
@@ -131,9 +131,9 @@ def test_what_is_no_longer_awaited_leaves_the_index_of_what_is(
 ) -> None:
     message = a_message()
     dynamodb_messages.create(message)
-    assert _attributes(aws, state_table_name)["obligation"] == "open#sms"
+    assert _attributes(aws, state_table_name)["pending"] == "pending#sms"
     dynamodb_messages.record_outcome(message, message.claims[0], an_outcome(OutcomeKind.REJECTED, code="560"))
-    assert not {"obligation", "due"} & _attributes(aws, state_table_name).keys()
+    assert not {"pending", "due"} & _attributes(aws, state_table_name).keys()
 
 
 def test_a_text_is_nowhere_in_the_item_once_its_submission_is_decided(
@@ -152,7 +152,7 @@ CALLS: list[Callable[[MessageStore], object]] = [
     lambda messages: messages.bind_key("key1", "sms1", at=START),
     lambda messages: messages.record_outcome(a_message(), a_claim("first"), an_outcome(OutcomeKind.ACCEPTED)),
     lambda messages: messages.record_report(a_report("1"), seen_at=START),
-    lambda messages: messages.record_silence(a_message(), at=START),
+    lambda messages: messages.record_timeout(a_message(), at=START),
     lambda messages: messages.record_closed(a_message(), at=START),
     lambda messages: messages.postpone(a_message(), until=START),
     lambda messages: messages.get("sms1"),

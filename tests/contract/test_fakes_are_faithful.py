@@ -14,12 +14,12 @@ from switchboard.domain.orders import OutcomeKind
 from switchboard.domain.rate_limits import CircuitRule, Permit, SlotRequest
 from switchboard.domain.sms.messages import Message
 from switchboard.ports.orders import MessageStore
-from switchboard.ports.provider_limits import LaneStore
-from switchboard.storage.limits.provider_limits import DynamoDbLaneStore
+from switchboard.ports.provider_limits import ProviderLimitStore
+from switchboard.storage.limits.provider_limits import DynamoDbProviderLimitStore
 from switchboard.storage.sms.messages import DynamoDbMessageStore
 from tests.builders import DEADLINES, MINUTE, OTHER_RECIPIENT, RECIPIENT, a_claim, a_message, a_report, an_outcome
 from tests.contract.conftest import RETENTION, Aws
-from tests.fakes import START, InMemoryLaneStore, InMemoryMessageStore
+from tests.fakes import START, InMemoryMessageStore, InMemoryProviderLimitStore
 from tests.tables import limits_table, state_table
 
 SMSID = "sms1"
@@ -77,7 +77,7 @@ CALLS = st.one_of(
         st.sampled_from(["1", "14", "a|b"]),
         st.sampled_from([RECIPIENT, OTHER_RECIPIENT, None]),
     ),
-    _call("silence", lambda store, seen, call: store.record_silence(seen, at=_at(call))),
+    _call("silence", lambda store, seen, call: store.record_timeout(seen, at=_at(call))),
     _call("closed", lambda store, seen, call: store.record_closed(seen, at=_at(call))),
     _call("postpone", lambda store, seen, call: store.postpone(seen, until=_at(call))),
     _call(
@@ -112,15 +112,15 @@ VERSIONS = st.sampled_from(["v1", "v2"])
 RULES = st.builds(
     CircuitRule,
     version=VERSIONS,
-    limit=st.just(2),
-    ceiling=st.just(4),
+    open_after_401s=st.just(2),
+    max_consecutive_401s=st.just(4),
     in_flight=st.just(2),
-    reread=st.integers(min_value=0, max_value=3),
+    read_after=st.integers(min_value=0, max_value=3),
 )
 TIMES = st.integers(min_value=1, max_value=50)
 SLOTS = st.builds(
     lambda now, wait, count, slowed: SlotRequest(
-        step_us=5, now_us=now, latest_us=now + wait, count=count, slowed_us=slowed, recovered_us=now - 20
+        interval_us=5, now_us=now, latest_us=now + wait, count=count, backed_off_us=slowed, recovered_us=now - 20
     ),
     TIMES,
     TIMES,
@@ -139,45 +139,45 @@ PERMITS = st.none() | st.tuples(GROUPS, ENDS, st.dictionaries(WORKERS, ENDS, max
 )
 LANE_CALLS = st.one_of(
     st.builds(
-        lambda slots, rule, permit: lambda lanes: lanes.append("lane", slots, rule=rule, permit=permit),
+        lambda slots, rule, permit: lambda store: store.reserve_next("state", slots, rule=rule, permit=permit),
         SLOTS,
         RULES,
         PERMITS,
     ),
     st.builds(
-        lambda slots, rule, permit: lambda lanes: lanes.restart("lane", slots, rule=rule, permit=permit),
+        lambda slots, rule, permit: lambda store: store.reserve_now("state", slots, rule=rule, permit=permit),
         SLOTS,
         RULES,
         PERMITS,
     ),
     st.builds(
-        lambda worker, version: lambda lanes: lanes.add_refusal("lane", worker=worker, version=version),
+        lambda worker, version: lambda store: store.record_401("state", worker=worker, version=version),
         WORKERS,
         VERSIONS,
     ),
-    GROUPS.map(lambda workers: lambda lanes: lanes.give_back("lane", workers=workers)),
+    GROUPS.map(lambda workers: lambda store: store.return_permits("state", workers=workers)),
     st.builds(
-        lambda seen, versions: lambda lanes: lanes.end_streak("lane", seen=seen, versions=versions),
+        lambda seen, versions: lambda store: store.reset_401s("state", seen=seen, versions=versions),
         st.integers(min_value=0, max_value=4),
         st.lists(VERSIONS, min_size=1, unique=True),
     ),
     st.builds(
-        lambda now, slot: lambda lanes: lanes.slow("lane", pct=150, now_us=now, slot_us=slot),
+        lambda now, slot: lambda store: store.back_off("state", pct=150, now_us=now, slot_us=slot),
         st.sampled_from([10, 20]),
         TIMES,
     ),
-    VERSIONS.map(lambda version: lambda lanes: lanes.forget_tried("lane", but=version)),
-    st.sampled_from(["555", "557"]).map(lambda code: lambda lanes: lanes.block("lane", code=code)),
+    VERSIONS.map(lambda version: lambda store: store.forget_probed("state", but=version)),
+    st.sampled_from(["555", "557"]).map(lambda code: lambda store: store.block("state", code=code)),
 )
 
 
 @_ALIKE
 @given(calls=st.lists(LANE_CALLS, max_size=14))
 def test_every_sequence_of_calls_about_a_lane_is_answered_alike(
-    aws: Aws, calls: Sequence[Callable[[LaneStore], object]]
+    aws: Aws, calls: Sequence[Callable[[ProviderLimitStore], object]]
 ) -> None:
     table = aws.unique("alike")
     aws.dynamodb.create_table(**limits_table(table))
-    real, fake = DynamoDbLaneStore(client=aws.dynamodb, table=table), InMemoryLaneStore()
+    real, fake = DynamoDbProviderLimitStore(client=aws.dynamodb, table=table), InMemoryProviderLimitStore()
     for number, call in enumerate(calls):
         assert call(fake) == call(real), number

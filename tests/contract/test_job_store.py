@@ -1,4 +1,4 @@
-"""What every JobStore does: the first announcement of an id stays, and is there when it has been accepted."""
+"""What every JobStore does: the first ready_fact of an id stays, and is there when it has been accepted."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from datetime import timedelta
 import pytest
 
 from switchboard.domain.errors import StoreUnavailableError
-from switchboard.domain.recording.facts import Announcement, RecordingNotice
+from switchboard.domain.recording.facts import ReadyFact, RecordingReady
 from switchboard.ports.recordings import JobStore
 from switchboard.storage.recording.jobs import S3JobStore
 from tests.contract.conftest import IMPLEMENTATIONS, Aws
 from tests.fakes import START, InMemoryJobStore
 
-NOTICE = RecordingNotice(
+NOTICE = RecordingReady(
     recording_id="1563433858.66", tel="09000000001", date="2019-07-18 16:10:58", called_at=START - timedelta(minutes=5)
 )
 
@@ -30,11 +30,11 @@ def test_an_id_that_was_never_announced_has_no_job(jobs: JobStore) -> None:
     assert jobs.get("1563433858.66") is None
 
 
-@pytest.mark.parametrize("notice", [NOTICE, RecordingNotice(recording_id=NOTICE.recording_id)])
-def test_a_job_comes_back_as_it_was_announced(jobs: JobStore, notice: RecordingNotice) -> None:
+@pytest.mark.parametrize("notice", [NOTICE, RecordingReady(recording_id=NOTICE.recording_id)])
+def test_a_job_comes_back_as_it_was_announced(jobs: JobStore, notice: RecordingReady) -> None:
     assert jobs.put(notice, at=START)
 
-    expected = Announcement(tel=notice.tel, date=notice.date, called_at=notice.called_at, at=START)
+    expected = ReadyFact(tel=notice.tel, date=notice.date, called_at=notice.called_at, at=START)
     assert jobs.get(notice.recording_id) == expected
 
 
@@ -42,7 +42,7 @@ def test_a_second_announcement_overwrites_nothing(jobs: JobStore) -> None:
     jobs.put(NOTICE, at=START)
     first = jobs.get(NOTICE.recording_id)
 
-    assert not jobs.put(RecordingNotice(recording_id=NOTICE.recording_id, tel="other"), at=START + timedelta(hours=1))
+    assert not jobs.put(RecordingReady(recording_id=NOTICE.recording_id, tel="other"), at=START + timedelta(hours=1))
 
     assert jobs.get(NOTICE.recording_id) == first
 

@@ -162,7 +162,7 @@ def test_a_new_claim_is_due_when_its_submission_is_overdue(messages: MessageStor
 def test_what_was_silent_is_due_when_its_delivery_is_overdue(messages: MessageStore) -> None:
     message = a_message()
     messages.create(message)
-    messages.record_silence(message, at=START + 3 * MINUTE)
+    messages.record_timeout(message, at=START + 3 * MINUTE)
     _open_until(messages, START + DEADLINES.delivery_after_claim)
 
 

@@ -66,7 +66,7 @@ def test_a_report_that_names_no_number_is_about_this_message(messages: MessageSt
     messages.record_report(a_report("1", recipient=None), seen_at=START)
     message = messages.get("sms1")
     assert message is not None
-    assert message.own_reports == (ReportFact("1", None, START),)
+    assert message.recipient_reports == (ReportFact("1", None, START),)
 
 
 def test_a_report_that_names_another_number_is_kept_and_says_nothing_about_this_one(messages: MessageStore) -> None:
@@ -76,7 +76,7 @@ def test_a_report_that_names_another_number_is_kept_and_says_nothing_about_this_
     message = messages.get("sms1")
     assert message is not None
     assert len(message.reports) == 2
-    assert message.own_reports == (ReportFact("1", RECIPIENT, START + MINUTE),)
+    assert message.recipient_reports == (ReportFact("1", RECIPIENT, START + MINUTE),)
 
 
 def test_a_report_for_an_id_that_is_not_ours_is_known_as_such_and_makes_no_message(messages: MessageStore) -> None:

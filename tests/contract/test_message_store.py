@@ -108,7 +108,7 @@ def test_a_claim_whose_silence_was_written_down_is_not_granted_again(messages: M
     _unsent(messages, queue=True)
     second = a_claim("second")
     messages.claim("sms1", second)
-    messages.record_silence(_stored(messages), at=START + 3 * MINUTE)
+    messages.record_timeout(_stored(messages), at=START + 3 * MINUTE)
     assert not messages.claim("sms1", second).granted
 
 
@@ -178,31 +178,31 @@ def test_an_outcome_of_a_message_that_is_not_there_makes_none(messages: MessageS
 
 def test_silence_is_written_down_once_and_content_is_forgotten(messages: MessageStore) -> None:
     message, claim = _created(messages, a_message())
-    messages.record_silence(message, at=START + 2 * MINUTE)
-    messages.record_silence(message, at=START + 3 * MINUTE)
+    messages.record_timeout(message, at=START + 2 * MINUTE)
+    messages.record_timeout(message, at=START + 3 * MINUTE)
     stored = _stored(messages)
-    assert stored.silences == {claim.id: START + 2 * MINUTE}
+    assert stored.timeouts == {claim.id: START + 2 * MINUTE}
     assert stored.content is None
 
 
 def test_silence_is_void_once_an_outcome_was_heard(messages: MessageStore) -> None:
     message, claim = _created(messages, a_message())
     messages.record_outcome(message, claim, an_outcome(OutcomeKind.ACCEPTED))
-    messages.record_silence(message, at=START + MINUTE)
-    assert _stored(messages).silences == {}
+    messages.record_timeout(message, at=START + MINUTE)
+    assert _stored(messages).timeouts == {}
 
 
 def test_silence_is_void_once_another_claim_was_made(messages: MessageStore) -> None:
     unsent = _unsent(messages)
     before = replace(unsent, outcomes={})
     messages.claim("sms1", a_claim("second"))
-    messages.record_silence(before, at=START + MINUTE)
-    assert _stored(messages).silences == {}
+    messages.record_timeout(before, at=START + MINUTE)
+    assert _stored(messages).timeouts == {}
 
 
 def test_an_outcome_heard_after_the_silence_is_still_a_fact(messages: MessageStore) -> None:
     message, claim = _created(messages, a_message())
-    messages.record_silence(message, at=START + 2 * MINUTE)
+    messages.record_timeout(message, at=START + 2 * MINUTE)
     late = an_outcome(OutcomeKind.NOT_SENT, at=START + 3 * MINUTE)
     written = messages.record_outcome(message, claim, late, queue=True)
     assert written.last_outcome == late
@@ -226,7 +226,7 @@ def test_the_first_closing_stays_and_content_is_forgotten(messages: MessageStore
 
 
 def test_what_is_said_about_a_message_that_is_not_there_makes_none(messages: MessageStore) -> None:
-    messages.record_silence(a_message(), at=START)
+    messages.record_timeout(a_message(), at=START)
     messages.record_closed(a_message(), at=START)
     messages.postpone(a_message(), until=START)
     assert messages.get("sms1") is None

@@ -1,4 +1,4 @@
-"""A provider's month on both tally stores: the last request has one winner, wherever and whenever it is asked for."""
+"""A provider's month on both counter stores: the last request has one winner, wherever and whenever it is asked for."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from switchboard.domain.errors import MonthSpentError
-from switchboard.guard.usage.monthly_quota import TalliedMonthQuota
-from switchboard.ports.usage_limits import TallyStore
-from switchboard.storage.limits.counters import DynamoDbTallyStore
+from switchboard.domain.errors import MonthlyQuotaExhaustedError
+from switchboard.guard.usage.monthly_quota import CounterMonthlyQuota
+from switchboard.ports.usage_limits import CounterStore
+from switchboard.storage.limits.counters import DynamoDbCounterStore
 from tests.contract.conftest import Aws
 
 LIMIT = 100_000
@@ -20,14 +20,14 @@ MIDNIGHT = datetime(2026, 11, 30, 15, tzinfo=UTC)
 """00:00:00 on 1 December in Japan."""
 
 
-def _quota(tallies: TallyStore, *, limit: int = LIMIT) -> TalliedMonthQuota:
-    return TalliedMonthQuota(tallies=tallies, provider="biztel", limit=limit, reserve=limit // 20)
+def _quota(counters: CounterStore, *, limit: int = LIMIT) -> CounterMonthlyQuota:
+    return CounterMonthlyQuota(counters=counters, provider="biztel", limit=limit, reserve=limit // 20)
 
 
-def _taken(quota: TalliedMonthQuota, at: datetime, *, urgent: bool = True) -> bool:
+def _taken(quota: CounterMonthlyQuota, at: datetime, *, urgent: bool = True) -> bool:
     try:
         quota.take(at, urgent=urgent)
-    except MonthSpentError:
+    except MonthlyQuotaExhaustedError:
         return False
     return True
 
@@ -40,10 +40,10 @@ def _use(aws: Aws, table: str, *, month: str, used: int) -> None:
 
 @pytest.mark.parametrize("at", [MIDDLE, LAST_MOMENT], ids=["middle", "last moment"])
 def test_at_99_999_used_exactly_one_of_32_containers_gets_the_last_request(
-    aws: Aws, dynamodb_tallies: DynamoDbTallyStore, limits_table_name: str, at: datetime
+    aws: Aws, dynamodb_counters: DynamoDbCounterStore, limits_table_name: str, at: datetime
 ) -> None:
     _use(aws, limits_table_name, month="2026-11", used=LIMIT - 1)
-    quotas = [_quota(dynamodb_tallies) for _ in range(32)]
+    quotas = [_quota(dynamodb_counters) for _ in range(32)]
 
     with ThreadPoolExecutor(32) as pool:
         won = sum(pool.map(lambda quota: _taken(quota, at), quotas))
@@ -53,11 +53,11 @@ def test_at_99_999_used_exactly_one_of_32_containers_gets_the_last_request(
 
 
 def test_of_32_containers_around_midnight_each_month_has_one_winner(
-    aws: Aws, dynamodb_tallies: DynamoDbTallyStore, limits_table_name: str
+    aws: Aws, dynamodb_counters: DynamoDbCounterStore, limits_table_name: str
 ) -> None:
     _use(aws, limits_table_name, month="2026-11", used=LIMIT - 1)
     _use(aws, limits_table_name, month="2026-12", used=LIMIT - 1)
-    quota = _quota(dynamodb_tallies)
+    quota = _quota(dynamodb_counters)
     before = MIDNIGHT - timedelta(minutes=1)
 
     with ThreadPoolExecutor(32) as pool:
@@ -66,16 +66,16 @@ def test_of_32_containers_around_midnight_each_month_has_one_winner(
     assert sorted(at for at, winner in won if winner) == [before, MIDNIGHT]
 
 
-def test_a_spent_month_stays_spent_until_midnight_in_japan(tallies: TallyStore) -> None:
-    quota = _quota(tallies, limit=2)
+def test_a_spent_month_stays_spent_until_midnight_in_japan(counters: CounterStore) -> None:
+    quota = _quota(counters, limit=2)
 
     assert [_taken(quota, MIDDLE) for _ in range(3)] == [True, True, False]
     assert not _taken(quota, LAST_MOMENT)
     assert [_taken(quota, MIDNIGHT) for _ in range(3)] == [True, True, False]
 
 
-def test_what_is_used_is_what_was_counted(tallies: TallyStore) -> None:
-    quota = _quota(tallies)
+def test_what_is_used_is_what_was_counted(counters: CounterStore) -> None:
+    quota = _quota(counters)
     assert quota.usage(MIDDLE).used == 0
 
     for _ in range(3):
@@ -85,17 +85,19 @@ def test_what_is_used_is_what_was_counted(tallies: TallyStore) -> None:
     assert quota.usage(MIDNIGHT).used == 0
 
 
-def test_a_request_costs_one_write_and_no_read(dynamodb_tallies: DynamoDbTallyStore, dynamodb_calls: list[str]) -> None:
-    quota = _quota(dynamodb_tallies, limit=20)
+def test_a_request_costs_one_write_and_no_read(
+    dynamodb_counters: DynamoDbCounterStore, dynamodb_calls: list[str]
+) -> None:
+    quota = _quota(dynamodb_counters, limit=20)
     for _ in range(30):
         _taken(quota, MIDDLE)
     assert dynamodb_calls == ["UpdateItem"] * 30
 
 
 def test_a_months_item_outlasts_the_month(
-    aws: Aws, dynamodb_tallies: DynamoDbTallyStore, limits_table_name: str
+    aws: Aws, dynamodb_counters: DynamoDbCounterStore, limits_table_name: str
 ) -> None:
-    _quota(dynamodb_tallies).take(MIDDLE, urgent=True)
+    _quota(dynamodb_counters).take(MIDDLE, urgent=True)
 
     [item] = aws.dynamodb.scan(TableName=limits_table_name)["Items"]
 

@@ -11,14 +11,14 @@ from time import time
 
 import pytest
 
-from switchboard.guard.provider.rate_limiter import GateLimits, PacedGates
-from switchboard.ports.provider_limits import SendGate
-from switchboard.storage.limits.provider_limits import DynamoDbLaneStore
-from switchboard.storage.limits.store_clock import StoreTime
+from switchboard.guard.provider.rate_limiter import GuardSettings, ProviderGuards
+from switchboard.ports.provider_limits import ProviderGuard
+from switchboard.storage.limits.provider_limits import DynamoDbProviderLimitStore
+from switchboard.storage.limits.store_clock import StoreClock
 from tests.contract.conftest import Aws
 from tests.fakes import START, FixedClock
 
-LIMITS = GateLimits(requests_per_s=80)
+LIMITS = GuardSettings(requests_per_s=80)
 BUDGET = timedelta(seconds=2)
 _HANDLERS = count(1)
 
@@ -36,38 +36,46 @@ def _counted(aws: Aws) -> Iterator[Counter[str]]:
         events.unregister("before-call.dynamodb", unique_id=name)
 
 
-def _gates(lanes: DynamoDbLaneStore, clock: FixedClock, *, seats: int = 1) -> PacedGates:
-    return PacedGates(
-        lanes=lanes, lane="counted", worker="me", limits=LIMITS, clock=clock, version=lambda: "v1", seats=seats
+def _guards(store: DynamoDbProviderLimitStore, clock: FixedClock, *, workers: int = 1) -> ProviderGuards:
+    return ProviderGuards(
+        store=store,
+        key="counted",
+        container_id="me",
+        settings=LIMITS,
+        clock=clock,
+        version=lambda: "v1",
+        workers=workers,
     )
 
 
-def _sends(gate: SendGate, clock: FixedClock) -> None:
-    clock.sleep_until(gate.reserve(latest=clock.now() + BUDGET))
-    gate.heard(None)
+def _sends(guard: ProviderGuard, clock: FixedClock) -> None:
+    clock.sleep_until(guard.acquire(latest=clock.now() + BUDGET))
+    guard.record_result(None)
 
 
-def test_a_synchronous_send_costs_one_write_and_no_read(aws: Aws, dynamodb_lanes: DynamoDbLaneStore) -> None:
+def test_a_synchronous_send_costs_one_write_and_no_read(aws: Aws, dynamodb_limits: DynamoDbProviderLimitStore) -> None:
     clock = FixedClock()
-    [gate] = _gates(dynamodb_lanes, clock).seats
-    _sends(gate, clock)
+    [guard] = _guards(dynamodb_limits, clock).workers
+    _sends(guard, clock)
     with _counted(aws) as calls:
         for number in range(20):
-            # Both branches: an idle lane, and a busy one.
+            # Both branches: an idle state, and a busy one.
             clock.advance(timedelta(milliseconds=100 * (number % 2)))
-            _sends(gate, clock)
+            _sends(guard, clock)
     assert calls == {"UpdateItem": 20}
 
 
-def test_a_hundred_queued_sends_cost_ten_writes_and_no_read(aws: Aws, dynamodb_lanes: DynamoDbLaneStore) -> None:
+def test_a_hundred_queued_sends_cost_ten_writes_and_no_read(
+    aws: Aws, dynamodb_limits: DynamoDbProviderLimitStore
+) -> None:
     clock = FixedClock()
-    gates = _gates(dynamodb_lanes, clock, seats=3)
-    _sends(gates.seats[0], clock)
+    guards = _guards(dynamodb_limits, clock, workers=3)
+    _sends(guards.workers[0], clock)
     with _counted(aws) as calls:
         for _ in range(10):
-            with gates.batch(10):
+            with guards.batch(10):
                 for number in range(10):
-                    _sends(gates.seats[number % 3], clock)
+                    _sends(guards.workers[number % 3], clock)
     assert calls.keys() == {"UpdateItem"}
     assert calls["UpdateItem"] <= 0.11 * 100
 
@@ -79,7 +87,7 @@ def test_a_hundred_queued_sends_cost_ten_writes_and_no_read(aws: Aws, dynamodb_l
 def test_a_clock_is_told_from_the_stores_by_its_ordinary_answers(
     aws: Aws, limits_table_name: str, ahead_s: float, told: tuple[float, float]
 ) -> None:
-    store_time = StoreTime(aws.dynamodb, now_s=lambda: time() + ahead_s)
+    store_time = StoreClock(aws.dynamodb, now_s=lambda: time() + ahead_s)
     assert store_time.ahead_s() is None
     aws.dynamodb.get_item(TableName=limits_table_name, Key={"pk": {"S": "anything"}})
     least, most = told
@@ -89,7 +97,7 @@ def test_a_clock_is_told_from_the_stores_by_its_ordinary_answers(
 
 
 def test_an_answer_that_refuses_tells_the_time_as_well(aws: Aws, limits_table_name: str) -> None:
-    store_time = StoreTime(aws.dynamodb, now_s=lambda: time() - 60)
+    store_time = StoreClock(aws.dynamodb, now_s=lambda: time() - 60)
     with pytest.raises(aws.dynamodb.exceptions.ConditionalCheckFailedException):
         aws.dynamodb.update_item(
             TableName=limits_table_name, Key={"pk": {"S": "anything"}}, ConditionExpression="attribute_exists(pk)"
@@ -99,8 +107,8 @@ def test_an_answer_that_refuses_tells_the_time_as_well(aws: Aws, limits_table_na
     assert known < -50
 
 
-def test_a_store_that_is_near_in_time_gives_slots(dynamodb_lanes: DynamoDbLaneStore) -> None:
+def test_a_store_that_is_near_in_time_gives_slots(dynamodb_limits: DynamoDbProviderLimitStore) -> None:
     clock = FixedClock()
-    [gate] = _gates(dynamodb_lanes, clock).seats
-    assert gate.reserve(latest=START + BUDGET) == START
-    assert dynamodb_lanes.clock_ahead_s() == 0
+    [guard] = _guards(dynamodb_limits, clock).workers
+    assert guard.acquire(latest=START + BUDGET) == START
+    assert dynamodb_limits.clock_ahead_s() == 0

@@ -10,11 +10,11 @@ import pytest
 from switchboard.domain.errors import InvalidRequestError
 from switchboard.domain.recording.facts import (
     MAX_CORRECTIONS,
-    Announcement,
     Channel,
     FetchAttempt,
     FetchEnd,
     FetchOutcome,
+    ReadyFact,
     Recording,
     Role,
     RoleCorrection,
@@ -28,7 +28,7 @@ from tests.fakes import START, InMemoryRecordingStore
 ID = "1563433858.66"
 MINUTE = timedelta(minutes=1)
 DUE = START + 16 * MINUTE
-SAID = Announcement(tel="09000000001", date="2019-07-18 16:10:58", called_at=START - MINUTE, at=START)
+SAID = ReadyFact(tel="09000000001", date="2019-07-18 16:10:58", called_at=START - MINUTE, at=START)
 FILE = StoredFile(key="k", bytes=9, sha256="0" * 64, content_type="audio/mpeg", file_name="録音.mp3", seconds=5.976)
 
 
@@ -75,7 +75,7 @@ def test_facts_come_back_as_they_were_added(recordings: RecordingStore) -> None:
 
     assert recordings.get(ID) == Recording(
         recording_id=ID,
-        announcements=frozenset({SAID}),
+        ready_facts=frozenset({SAID}),
         attempts=frozenset({attempt()}),
         outcomes=frozenset({outcome(end=FetchEnd.STORED)}),
         corrections=frozenset({correction}),
@@ -84,11 +84,11 @@ def test_facts_come_back_as_they_were_added(recordings: RecordingStore) -> None:
 
 def test_the_same_announcement_again_is_the_first_and_another_is_added(recordings: RecordingStore) -> None:
     recordings.announce(ID, SAID, due=DUE)
-    again = Announcement(tel=SAID.tel, date=SAID.date, called_at=SAID.called_at, at=START + MINUTE)
-    by_file = Announcement(tel="", date="", called_at=None, at=START + MINUTE, by_file=True)
+    again = ReadyFact(tel=SAID.tel, date=SAID.date, called_at=SAID.called_at, at=START + MINUTE)
+    by_file = ReadyFact(tel="", date="", called_at=None, at=START + MINUTE, by_file=True)
 
     recordings.announce(ID, again, due=DUE)
-    assert recordings.announce(ID, by_file, due=DUE).announcements == {SAID, by_file}
+    assert recordings.announce(ID, by_file, due=DUE).ready_facts == {SAID, by_file}
 
 
 def test_one_of_two_who_saw_the_same_gets_the_channel(recordings: RecordingStore) -> None:
@@ -175,7 +175,7 @@ def test_who_has_not_seen_the_last_attempt_schedules_nothing(recordings: Recordi
 
 def test_lists_are_by_the_time_of_the_call_newest_first(recordings: RecordingStore) -> None:
     def add(id_: str, *, tel: str, minutes: int) -> None:
-        said = Announcement(tel=tel, date="", called_at=START + minutes * MINUTE, at=START)
+        said = ReadyFact(tel=tel, date="", called_at=START + minutes * MINUTE, at=START)
         recordings.announce(id_, said, due=DUE)
 
     add("a.1", tel="09000000001", minutes=1)

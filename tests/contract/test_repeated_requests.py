@@ -15,7 +15,7 @@ from switchboard.domain.sms.messages import Message, SmsContent
 from switchboard.ports.orders import MessageStore
 from switchboard.storage.sms.messages import DynamoDbMessageStore
 from switchboard.usecases.sms.send import SendSms, SendSmsCommand
-from switchboard.usecases.submission.submit_once import Placed
+from switchboard.usecases.submission.submit_once import SubmissionResult
 from tests.builders import DEADLINES, OTHER_RECIPIENT, a_command
 from tests.fakes import InMemoryMessageStore, ScriptedProvider
 from tests.systems import assembled
@@ -37,7 +37,7 @@ def test_of_many_callers_at_once_one_submits_and_the_others_learn_of_it(
 ) -> None:
     provider, together = ScriptedProvider(), Barrier(CALLERS)
 
-    def call(_: int) -> Placed[Message] | None:
+    def call(_: int) -> SubmissionResult[Message] | None:
         send = _sender(dynamodb_messages, provider)
         together.wait()
         try:

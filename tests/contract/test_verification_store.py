@@ -15,7 +15,7 @@ from switchboard.domain.orders import OutcomeKind
 from switchboard.domain.sms.messages import SmsContent
 from switchboard.domain.verification.verifications import (
     MAX_ATTEMPTS,
-    ReadOutCode,
+    CodeHash,
     Verification,
     VerificationLines,
     VerificationMode,
@@ -45,8 +45,8 @@ INSTANT = timedelta(milliseconds=1)
 CALL_OUT = VerificationMode.CALL_OUT
 
 
-def a_code(digest: bytes = b"1", *, recipient: str | None = None) -> ReadOutCode:
-    return ReadOutCode(salt=b"s", digest=digest, at=START, recipient=recipient)
+def a_code(digest: bytes = b"1", *, recipient: str | None = None) -> CodeHash:
+    return CodeHash(salt=b"s", digest=digest, at=START, recipient=recipient)
 
 
 def stored(kept: Verifications, verification_id: str = "v1") -> Verification:

@@ -74,7 +74,7 @@ def test_the_bytes_stay_for_another_attempt_also_where_a_silence_was_concluded(
     call = a_call(content=PreparedCall("the bytes"))
     calls.create(call)
     if silence:
-        calls.record_silence(call, at=START + 3 * MINUTE)
+        calls.record_timeout(call, at=START + 3 * MINUTE)
     calls.record_outcome(call, call.claims[0], an_outcome(OutcomeKind.NOT_SENT))
     granted = calls.claim("call1", a_claim("second", at=START + 5 * MINUTE))
     assert granted.granted

@@ -1,8 +1,8 @@
 """Fakes of every port, faithful to the adapters they stand for: one contract suite runs on both."""
 
 from tests.fakes.failing import Answer, down, flaky
-from tests.fakes.guards import OpenGate, ScriptedGate
-from tests.fakes.limits import InMemoryTallyStore, NoLimits
+from tests.fakes.guards import OpenGuard, ScriptedGuard
+from tests.fakes.limits import InMemoryCounterStore, NoLimits
 from tests.fakes.provider import Ending, ScriptedProvider, provider_error
 from tests.fakes.recordings import (
     CountingQuota,
@@ -14,8 +14,8 @@ from tests.fakes.recordings import (
     WholeDownload,
 )
 from tests.fakes.sms import InMemoryMessageStore, InMemoryOrderStore, StoredOrder
-from tests.fakes.status import FixedQueueReader, InMemoryLaneReader, InMemoryObligationReader
-from tests.fakes.stores import InMemoryCallbackVault, InMemoryLaneStore, InMemoryOutbox
+from tests.fakes.status import FixedQueueReader, InMemoryDeadlineReader, InMemoryProviderLimitReader
+from tests.fakes.stores import InMemoryCallbackArchive, InMemoryOutbox, InMemoryProviderLimitStore
 from tests.fakes.time import START, CountingIds, FixedClock
 from tests.fakes.verifications import InMemoryVerificationStore
 from tests.fakes.voice_calls import InMemoryVoiceCallStore
@@ -28,23 +28,23 @@ __all__ = [
     "Ending",
     "FixedClock",
     "FixedQueueReader",
-    "InMemoryCallbackVault",
+    "InMemoryCallbackArchive",
+    "InMemoryCounterStore",
+    "InMemoryDeadlineReader",
     "InMemoryJobStore",
-    "InMemoryLaneReader",
-    "InMemoryLaneStore",
     "InMemoryMessageStore",
-    "InMemoryObligationReader",
     "InMemoryOrderStore",
     "InMemoryOutbox",
+    "InMemoryProviderLimitReader",
+    "InMemoryProviderLimitStore",
     "InMemoryRecordingFiles",
     "InMemoryRecordingQueue",
     "InMemoryRecordingStore",
-    "InMemoryTallyStore",
     "InMemoryVerificationStore",
     "InMemoryVoiceCallStore",
     "NoLimits",
-    "OpenGate",
-    "ScriptedGate",
+    "OpenGuard",
+    "ScriptedGuard",
     "ScriptedProvider",
     "ScriptedSource",
     "StoredOrder",

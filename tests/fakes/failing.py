@@ -35,6 +35,8 @@ class Answer(StrEnum):
 
 class _Flaky:
     def __init__(self, port: object, answers: Mapping[str, Sequence[Answer]]) -> None:
+        missing = [name for name in answers if not callable(getattr(port, name, None))]
+        assert not missing, f"{type(port).__name__} has no {missing}"
         self._port = port
         self._answers = {operation: deque(script) for operation, script in answers.items()}
 

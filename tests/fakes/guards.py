@@ -7,34 +7,34 @@ from datetime import datetime
 
 from switchboard.domain.errors import ProviderError, SwitchboardError
 from switchboard.ports.clock import Clock
-from switchboard.ports.provider_limits import SendGate
+from switchboard.ports.provider_limits import ProviderGuard
 
 
-class OpenGate(SendGate):
+class OpenGuard(ProviderGuard):
     """Always a slot, at once."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self.heard_errors: list[ProviderError | None] = []
 
-    def reserve(self, *, latest: datetime) -> datetime:
+    def acquire(self, *, latest: datetime) -> datetime:
         return self._clock.now()
 
     def is_stale(self, slot: datetime) -> bool:
         return False
 
-    def heard(self, error: ProviderError | None) -> None:
+    def record_result(self, error: ProviderError | None) -> None:
         self.heard_errors.append(error)
 
 
-class ScriptedGate(OpenGate):
+class ScriptedGuard(OpenGuard):
     """Raises what it is told to, one reservation after another, and is open when nothing is left to tell."""
 
     def __init__(self, clock: Clock, *errors: SwitchboardError) -> None:
         super().__init__(clock)
         self._script = deque(errors)
 
-    def reserve(self, *, latest: datetime) -> datetime:
+    def acquire(self, *, latest: datetime) -> datetime:
         if self._script:
             raise self._script.popleft()
-        return super().reserve(latest=latest)
+        return super().acquire(latest=latest)

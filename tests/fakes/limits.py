@@ -1,4 +1,4 @@
-"""Abuse limits that are never reached, and tallies in memory."""
+"""Abuse limits that are never reached, and counters in memory."""
 
 from __future__ import annotations
 
@@ -6,47 +6,47 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from datetime import datetime
 
-from switchboard.ports.usage_limits import AbuseLimits, TallyStore
+from switchboard.ports.usage_limits import CounterStore, UsageLimits
 
 
-class NoLimits(AbuseLimits):
+class NoLimits(UsageLimits):
     """Admits everything."""
 
-    def admit(self, *, recipient: str, client: str, at: datetime) -> None:
+    def reserve(self, *, recipient: str, client: str, at: datetime) -> None:
         return
 
-    def give_back(self, *, recipient: str, client: str, at: datetime) -> None:
+    def refund(self, *, recipient: str, client: str, at: datetime) -> None:
         return
 
 
-class InMemoryTallyStore(TallyStore):
-    """A TallyStore in a dict. `writes` counts the calls, refused ones too."""
+class InMemoryCounterStore(CounterStore):
+    """A CounterStore in a dict. `writes` counts the calls, refused ones too."""
 
     def __init__(self) -> None:
-        self.tallies: dict[str, Counter[str]] = {}
+        self.counters: dict[str, Counter[str]] = {}
         self.writes = 0
 
-    def count(self, tally: str, limits: Mapping[str, int], *, expires_at: datetime) -> Collection[str]:
+    def increment(self, key: str, limits: Mapping[str, int], *, expires_at: datetime) -> Collection[str]:
         self.writes += 1
-        counters = self.tallies.get(tally, Counter())
+        counters = self.counters.get(key, Counter())
         full = [name for name, limit in limits.items() if name in counters and counters[name] >= limit]
         if not full:
             counters.update(list(limits))
-            self.tallies[tally] = counters
+            self.counters[key] = counters
         return full
 
-    def uncount(self, tally: str, counters: Collection[str]) -> None:
+    def decrement(self, key: str, names: Collection[str]) -> None:
         self.writes += 1
-        if tally in self.tallies:
-            self.tallies[tally].subtract(counters)
+        if key in self.counters:
+            self.counters[key].subtract(names)
 
-    def take(self, tally: str, *, block: int, limit: int, expires_at: datetime) -> int:
+    def take_block(self, key: str, *, block: int, limit: int, expires_at: datetime) -> int:
         self.writes += 1
-        counters = self.tallies.setdefault(tally, Counter())
-        if counters["taken"] >= limit:
+        counters = self.counters.setdefault(key, Counter())
+        if counters["granted"] >= limit:
             return 0
-        counters["taken"] += block
-        return block - max(0, counters["taken"] - limit)
+        counters["granted"] += block
+        return block - max(0, counters["granted"] - limit)
 
-    def read(self, tally: str) -> Mapping[str, int]:
-        return dict(self.tallies.get(tally, {}))
+    def read(self, key: str) -> Mapping[str, int]:
+        return dict(self.counters.get(key, {}))

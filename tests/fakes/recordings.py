@@ -9,17 +9,17 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
 
-from switchboard.domain.errors import FieldProblem, InvalidRequestError, MonthSpentError, ProviderError
+from switchboard.domain.errors import FieldProblem, InvalidRequestError, MonthlyQuotaExhaustedError, ProviderError
 from switchboard.domain.phone_numbers import canonical_tel
 from switchboard.domain.recording.facts import (
     MAX_CORRECTIONS,
-    Announcement,
     Channel,
     FetchAttempt,
     FetchEnd,
     FetchOutcome,
+    ReadyFact,
     Recording,
-    RecordingNotice,
+    RecordingReady,
     RoleCorrection,
     StoredFile,
     too_many_corrections,
@@ -34,24 +34,24 @@ from switchboard.ports.recordings import (
     RecordingSource,
     RecordingStore,
 )
-from switchboard.ports.usage_limits import MonthQuota, QuotaUsage
+from switchboard.ports.usage_limits import MonthlyQuota, QuotaUsage
 
 
 class InMemoryJobStore(JobStore):
     """Jobs in a dict."""
 
     def __init__(self) -> None:
-        self.jobs: dict[str, Announcement] = {}
+        self.jobs: dict[str, ReadyFact] = {}
 
-    def put(self, notice: RecordingNotice, *, at: datetime) -> bool:
+    def put(self, notice: RecordingReady, *, at: datetime) -> bool:
         new = notice.recording_id not in self.jobs
         if new:
-            self.jobs[notice.recording_id] = Announcement(
+            self.jobs[notice.recording_id] = ReadyFact(
                 tel=notice.tel, date=notice.date, called_at=notice.called_at, at=at
             )
         return new
 
-    def get(self, recording_id: str) -> Announcement | None:
+    def get(self, recording_id: str) -> ReadyFact | None:
         return self.jobs.get(recording_id)
 
 
@@ -62,12 +62,12 @@ class InMemoryRecordingStore(RecordingStore):
         self.rows: dict[str, Recording] = {}
         self.due: dict[str, datetime] = {}
 
-    def announce(self, recording_id: str, announcement: Announcement, *, due: datetime) -> Recording:
+    def announce(self, recording_id: str, ready_fact: ReadyFact, *, due: datetime) -> Recording:
         known = self.rows.get(recording_id)
         if known is None:
-            known = Recording(recording_id=recording_id, announcements=frozenset({announcement}))
+            known = Recording(recording_id=recording_id, ready_facts=frozenset({ready_fact}))
             self.due[recording_id] = due
-        self.rows[recording_id] = known.with_fact(announcement)
+        self.rows[recording_id] = known.with_fact(ready_fact)
         return self.rows[recording_id]
 
     def get(self, recording_id: str) -> Recording | None:
@@ -121,7 +121,7 @@ class InMemoryRecordingStore(RecordingStore):
         places = {
             f"{to_rfc3339(each.called_at or each.announced_at)}#{each.recording_id}": each
             for each in self.rows.values()
-            if wanted is None or wanted in {canonical_tel(told.tel) for told in each.announcements}
+            if wanted is None or wanted in {canonical_tel(told.tel) for told in each.ready_facts}
         }
         if position is not None and position not in places:
             raise InvalidRequestError(FieldProblem("cursor", "was not handed out", code="invalid_cursor"))
@@ -216,7 +216,7 @@ class ScriptedSource(RecordingSource):
         yield WholeDownload()
 
 
-class CountingQuota(MonthQuota):
+class CountingQuota(MonthlyQuota):
     """A month with so much room, and a reserve in it."""
 
     def __init__(self, *, limit: int = 1_000, reserve: int = 0, ends: datetime | None = None) -> None:
@@ -228,8 +228,8 @@ class CountingQuota(MonthQuota):
     def take(self, at: datetime, *, urgent: bool) -> None:
         if self.used >= (self.limit if urgent else self.limit - self.reserve):
             ends = self._ends or at + timedelta(days=30)
-            raise MonthSpentError("spent", provider="biztel", retry_after=ends, at=at)
+            raise MonthlyQuotaExhaustedError("spent", provider="biztel", retry_after=ends, at=at)
         self.used += 1
 
     def usage(self, at: datetime) -> QuotaUsage:
-        return QuotaUsage(month="2026-11", used=self.used, limit=self.limit, reserve=self.reserve, runs_out=None)
+        return QuotaUsage(month="2026-11", used=self.used, limit=self.limit, reserve=self.reserve, exhausted_on=None)

@@ -75,11 +75,11 @@ class InMemoryOrderStore(OrderStore[R]):
         row.due = self._next_due(known)
         return written
 
-    def record_silence(self, order: R, *, at: datetime) -> None:
+    def record_timeout(self, order: R, *, at: datetime) -> None:
         row, claim = self._unchanged(order), order.last_claim
         if row is None or row.order is None or claim is None or claim.id in row.order.outcomes:
             return
-        row.order = replace(row.order, silences={claim.id: at, **row.order.silences}, content=None)
+        row.order = replace(row.order, timeouts={claim.id: at, **row.order.timeouts}, content=None)
         row.due = self._next_due(row.order)
 
     def record_closed(self, order: R, *, at: datetime) -> None:

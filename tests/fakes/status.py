@@ -4,29 +4,29 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from switchboard.domain.rate_limits import LaneState
-from switchboard.ports.status import LaneReader, ObligationReader, QueueDepth, QueueReader
+from switchboard.domain.rate_limits import ProviderLimitState
+from switchboard.ports.status import DeadlineReader, ProviderLimitReader, QueueDepth, QueueReader
 from tests.fakes.sms import InMemoryMessageStore
-from tests.fakes.stores import InMemoryLaneStore
+from tests.fakes.stores import InMemoryProviderLimitStore
 
 
-class InMemoryLaneReader(LaneReader):
-    """Reads the lanes of an InMemoryLaneStore."""
+class InMemoryProviderLimitReader(ProviderLimitReader):
+    """Reads the store of an InMemoryProviderLimitStore."""
 
-    def __init__(self, store: InMemoryLaneStore) -> None:
+    def __init__(self, store: InMemoryProviderLimitStore) -> None:
         self._store = store
 
-    def read(self, lane: str) -> LaneState:
-        return self._store.lanes.get(lane, LaneState())
+    def read(self, key: str) -> ProviderLimitState:
+        return self._store.states.get(key, ProviderLimitState())
 
 
-class InMemoryObligationReader(ObligationReader):
+class InMemoryDeadlineReader(DeadlineReader):
     """Reads what is open in an InMemoryMessageStore."""
 
     def __init__(self, messages: InMemoryMessageStore) -> None:
         self._messages = messages
 
-    def oldest_obligation(self) -> datetime | None:
+    def oldest_pending_deadline(self) -> datetime | None:
         return min((row.due for row in self._messages.rows.values() if row.due is not None), default=None)
 
 

@@ -1,4 +1,4 @@
-"""The limits table, the outbox queue and the vault, in memory."""
+"""The limits table, the outbox queue and the archive, in memory."""
 
 from __future__ import annotations
 
@@ -9,88 +9,100 @@ from datetime import datetime
 from typing import Any
 
 from switchboard.domain.orders import Order
-from switchboard.domain.rate_limits import CircuitRule, LaneMove, LaneState, Permit, SlotRequest
+from switchboard.domain.rate_limits import CircuitRule, LimitUpdate, Permit, ProviderLimitState, SlotRequest
 from switchboard.domain.timestamps import to_rfc3339
-from switchboard.ports.callbacks import CallbackVault, HeldReport, RawCallback
+from switchboard.ports.callbacks import CallbackArchive, RawCallback, SpooledEvent
 from switchboard.ports.orders import Outbox
-from switchboard.ports.provider_limits import LaneStore
+from switchboard.ports.provider_limits import ProviderLimitStore
 
 
-class InMemoryLaneStore(LaneStore):
-    """A LaneStore in a dict. `writes` counts what would have been a write, met condition or not."""
+class InMemoryProviderLimitStore(ProviderLimitStore):
+    """A ProviderLimitStore in a dict. `writes` counts what would have been a write, met condition or not."""
 
     def __init__(self) -> None:
-        self.lanes: dict[str, LaneState] = {}
+        self.states: dict[str, ProviderLimitState] = {}
         self.writes = 0
         self.ahead_s: float | None = 0.0
 
-    def append(self, lane: str, slots: SlotRequest, *, rule: CircuitRule, permit: Permit | None) -> LaneMove:
+    def reserve_next(self, key: str, slots: SlotRequest, *, rule: CircuitRule, permit: Permit | None) -> LimitUpdate:
         self.writes += 1
-        old = self._lane(lane)
-        in_time = old.cursor_us and slots.now_us <= old.cursor_us <= slots.latest_start_us
-        if not in_time or not slots.knows_the_pace(old) or not rule.admits(old, permit):
-            return LaneMove(moved=False, lane=old)
-        return self._moved(lane, old, old.cursor_us + slots.length_us, rule, permit)
+        old = self._state(key)
+        in_time = old.next_slot_us and slots.now_us <= old.next_slot_us <= slots.latest_start_us
+        if not in_time or not slots.knows_backoff(old) or not rule.admits(old, permit):
+            return LimitUpdate(granted=False, state=old)
+        return self._moved(key, old, old.next_slot_us + slots.length_us, rule, permit)
 
-    def restart(self, lane: str, slots: SlotRequest, *, rule: CircuitRule, permit: Permit | None) -> LaneMove:
+    def reserve_now(self, key: str, slots: SlotRequest, *, rule: CircuitRule, permit: Permit | None) -> LimitUpdate:
         self.writes += 1
-        old = self._lane(lane)
-        if old.cursor_us >= slots.now_us or not slots.knows_the_pace(old) or not rule.admits(old, permit):
-            return LaneMove(moved=False, lane=old)
-        return self._moved(lane, old, slots.now_us + slots.length_us, rule, permit)
+        old = self._state(key)
+        if old.next_slot_us >= slots.now_us or not slots.knows_backoff(old) or not rule.admits(old, permit):
+            return LimitUpdate(granted=False, state=old)
+        return self._moved(key, old, slots.now_us + slots.length_us, rule, permit)
 
-    def add_refusal(self, lane: str, *, worker: str, version: str) -> LaneState:
+    def record_401(self, key: str, *, worker: str, version: str) -> ProviderLimitState:
         self.writes += 1
-        old = self._without(lane, [worker])
-        self.lanes[lane] = replace(
-            old, streak=old.streak + 1, refusals=old.refusals + 1, refused=old.refused | {version}
+        old = self._without(key, [worker])
+        self.states[key] = replace(
+            old,
+            consecutive_401s=old.consecutive_401s + 1,
+            total_401s=old.total_401s + 1,
+            rejected_versions=old.rejected_versions | {version},
         )
-        return self.lanes[lane]
+        return self.states[key]
 
-    def give_back(self, lane: str, *, workers: Collection[str]) -> None:
+    def return_permits(self, key: str, *, workers: Collection[str]) -> None:
         self.writes += 1
-        if lane in self.lanes:
-            self.lanes[lane] = self._without(lane, workers)
+        if key in self.states:
+            self.states[key] = self._without(key, workers)
 
-    def end_streak(self, lane: str, *, seen: int, versions: Collection[str]) -> None:
+    def reset_401s(self, key: str, *, seen: int, versions: Collection[str]) -> None:
         self.writes += 1
-        old = self._lane(lane)
-        if old.refusals == seen > 0:
-            self.lanes[lane] = replace(old, streak=0, tried=frozenset(), refused=old.refused - set(versions))
+        old = self._state(key)
+        if old.total_401s == seen > 0:
+            self.states[key] = replace(
+                old,
+                consecutive_401s=0,
+                probed_versions=frozenset(),
+                rejected_versions=old.rejected_versions - set(versions),
+            )
 
-    def forget_tried(self, lane: str, *, but: str) -> None:
+    def forget_probed(self, key: str, *, but: str) -> None:
         self.writes += 1
-        old = self._lane(lane)
-        if old.tried and not old.streak:
-            self.lanes[lane] = replace(old, tried=frozenset({but}))
+        old = self._state(key)
+        if old.probed_versions and not old.consecutive_401s:
+            self.states[key] = replace(old, probed_versions=frozenset({but}))
 
-    def slow(self, lane: str, *, pct: int, now_us: int, slot_us: int) -> None:
+    def back_off(self, key: str, *, pct: int, now_us: int, slot_us: int) -> None:
         self.writes += 1
-        old = self._lane(lane)
-        if not old.slowed_us or old.slowed_us < slot_us:
-            self.lanes[lane] = replace(old, slow_pct=pct, slowed_us=now_us)
+        old = self._state(key)
+        if not old.backed_off_us or old.backed_off_us < slot_us:
+            self.states[key] = replace(old, backoff_percent=pct, backed_off_us=now_us)
 
-    def block(self, lane: str, *, code: str) -> None:
+    def block(self, key: str, *, code: str) -> None:
         self.writes += 1
-        self.lanes[lane] = replace(self._lane(lane), blocked_by=code)
+        self.states[key] = replace(self._state(key), blocked_by=code)
 
     def clock_ahead_s(self) -> float | None:
         return self.ahead_s
 
-    def _lane(self, lane: str) -> LaneState:
-        return self.lanes.get(lane) or LaneState()
+    def _state(self, key: str) -> ProviderLimitState:
+        return self.states.get(key) or ProviderLimitState()
 
-    def _without(self, lane: str, workers: Collection[str]) -> LaneState:
-        old = self._lane(lane)
+    def _without(self, key: str, workers: Collection[str]) -> ProviderLimitState:
+        old = self._state(key)
         return replace(old, permits={each: until for each, until in old.permits.items() if each not in workers})
 
-    def _moved(self, lane: str, old: LaneState, cursor_us: int, rule: CircuitRule, permit: Permit | None) -> LaneMove:
+    def _moved(
+        self, key: str, old: ProviderLimitState, next_slot_us: int, rule: CircuitRule, permit: Permit | None
+    ) -> LimitUpdate:
         permits = old.permits
         if permit is not None:
             kept = {each: until for each, until in old.permits.items() if each not in permit.expired}
             permits = kept | dict.fromkeys(permit.workers, permit.until_us)
-        self.lanes[lane] = replace(old, cursor_us=cursor_us, tried=old.tried | {rule.version}, permits=permits)
-        return LaneMove(moved=True, lane=self.lanes[lane])
+        self.states[key] = replace(
+            old, next_slot_us=next_slot_us, probed_versions=old.probed_versions | {rule.version}, permits=permits
+        )
+        return LimitUpdate(granted=True, state=self.states[key])
 
 
 class InMemoryOutbox(Outbox[Order[Any]]):
@@ -103,23 +115,23 @@ class InMemoryOutbox(Outbox[Order[Any]]):
         self.entries.extend(order.id for order in orders)
 
 
-class InMemoryCallbackVault(CallbackVault):
+class InMemoryCallbackArchive(CallbackArchive):
     """What is kept, in lists."""
 
     def __init__(self) -> None:
         self.quarantined: list[tuple[RawCallback, str, datetime]] = []
-        self.kept: dict[str, HeldReport] = {}
+        self.kept: dict[str, SpooledEvent] = {}
 
     def quarantine(self, callback: RawCallback, *, reason: str, at: datetime) -> None:
         if (callback, reason, at) not in self.quarantined:
             self.quarantined.append((callback, reason, at))
 
-    def hold(self, held: HeldReport) -> None:
-        handle = f"{to_rfc3339(held.seen_at)} {held.report}"
-        self.kept[handle] = replace(held, handle=handle)
+    def spool(self, spooled: SpooledEvent) -> None:
+        handle = f"{to_rfc3339(spooled.seen_at)} {spooled.event}"
+        self.kept[handle] = replace(spooled, handle=handle)
 
-    def held(self, *, limit: int) -> Iterable[HeldReport]:
+    def spooled(self, *, limit: int) -> Iterable[SpooledEvent]:
         return [self.kept[handle] for handle in sorted(self.kept)[:limit]] if self.kept else []
 
-    def release(self, held: HeldReport) -> None:
-        self.kept.pop(held.handle, None)
+    def remove(self, spooled: SpooledEvent) -> None:
+        self.kept.pop(spooled.handle, None)

@@ -9,19 +9,19 @@ from switchboard.domain.errors import VerificationOpenError
 from switchboard.domain.orders import Claim, Deadlines, Outcome, OutcomeKind
 from switchboard.domain.verification.verifications import (
     MAX_ATTEMPTS,
-    IvrNotice,
-    ReadOutCode,
+    CodeHash,
+    IvrCallEvent,
     Verification,
     VerificationMode,
     deadline_of,
     next_due,
 )
 from switchboard.ports.orders import ClaimAnswer
-from switchboard.ports.verifications import CallFit, CallStore, CodeStore, Lease, VerificationStore
+from switchboard.ports.verifications import CallFit, CodeStore, IvrCallStore, Lease, VerificationStore
 from tests.fakes.sms import InMemoryOrderStore, StoredOrder
 
 
-class InMemoryVerificationStore(InMemoryOrderStore[Verification], VerificationStore, CallStore, CodeStore):
+class InMemoryVerificationStore(InMemoryOrderStore[Verification], VerificationStore, IvrCallStore, CodeStore):
     """Everything that is kept about verifications."""
 
     def __init__(self, *, grace: timedelta, deadlines: Deadlines | None = None) -> None:
@@ -67,7 +67,7 @@ class InMemoryVerificationStore(InMemoryOrderStore[Verification], VerificationSt
     def lease(self, *, recipient: str, line: str) -> Lease | None:
         return self.leases.get((recipient, line))
 
-    def record_call(self, verification_id: str, notice: IvrNotice, *, seen_at: datetime) -> CallFit:
+    def record_call(self, verification_id: str, notice: IvrCallEvent, *, seen_at: datetime) -> CallFit:
         row = self.rows.get(verification_id)
         if row is None or row.order is None:
             return CallFit.ABSENT
@@ -87,7 +87,7 @@ class InMemoryVerificationStore(InMemoryOrderStore[Verification], VerificationSt
         if now is not None and now.claim_id == lease.claim_id and now.until > until:
             self.leases[recipient, line] = replace(now, until=until)
 
-    def record_code(self, verification_id: str, code: ReadOutCode) -> None:
+    def record_code(self, verification_id: str, code: CodeHash) -> None:
         row = self.rows.setdefault(verification_id, StoredOrder(None))
         if row.order is not None and code.recipient not in {each.recipient for each in row.order.codes}:
             codes = (*row.order.codes, code)

@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar
 from switchboard.domain.errors import SubmissionFailedError
 from switchboard.domain.orders import OutcomeKind
 from switchboard.domain.sms.messages import Message, SmsState
-from switchboard.usecases.submission.submit_once import Placed
+from switchboard.usecases.submission.submit_once import SubmissionResult
 from tests.fakes import Ending
 from tests.harness.schedules import Schedule
 from tests.harness.stepping import CRASHES, Actor, Fault, History, play
@@ -71,45 +71,45 @@ def explore_worlds(
 
 def _check(world: World, history: History) -> None:
     if world.message is None:
-        _settle(world)
+        _reconcile(world)
         demand(not world.provider.submissions, "I2", "submitted without a stored claim")
         return
     _check_now(world, world.message, {fault for _, _, fault in history}, history)
     _check_what_was_told(world)
     awaited = _is_still_to_be_sent(world, world.message)
-    _settle(world)
+    _reconcile(world)
     message = world.message
-    standing = world.standing()
+    status = world.status()
     demand(len(world.provider.decided) <= 1, "I1", f"{len(world.provider.decided)} submissions")
     demand(not awaited or len(world.provider.taken) == 1, "I2", "it was queued, and was never sent")
-    demand(standing.final or standing.state is SmsState.UNKNOWN, "I2", f"stuck as {standing}")
+    demand(status.final or status.state is SmsState.UNKNOWN, "I2", f"stuck as {status}")
     demand(message.content is None, "I2", "its text is kept though all is decided")
-    stored = {report.status for report in message.own_reports}
+    stored = {report.status for report in message.recipient_reports}
     demand(world.acknowledged <= stored, "I5", f"{world.acknowledged - stored} acknowledged and not stored")
     if stored:
-        demand(standing.state is _last_word(stored), "I6", f"{stored} read as {standing.state}")
+        demand(status.state is _last_word(stored), "I6", f"{stored} read as {status.state}")
 
 
 def _check_now(world: World, message: Message, faults: set[object], history: History) -> None:
-    standing, row = world.standing(), world.row
+    status, row = world.status(), world.row
     decided = world.provider.decided
     demand(len(decided) <= 1, "I1", f"{len(decided)} submissions")
-    demand(standing.final or (row is not None and row.due is not None), "I2", "nobody will look at it again")
+    demand(status.final or (row is not None and row.due is not None), "I2", "nobody will look at it again")
     store_failures = sum(1 for _, _, fault in history if fault in _STORE_FAILURES)
     if store_failures <= _STORE_FAILURES_BORNE and not faults.intersection(CRASHES):
-        without = {claim.id for claim in message.claims} - message.outcomes.keys() - message.silences.keys()
+        without = {claim.id for claim in message.claims} - message.outcomes.keys() - message.timeouts.keys()
         demand(not without, "I2", "a claim came to nothing though nobody died")
     if decided:
         demand(not message.known_unsent, "I3", "counts as unsent, and may have been sent")
     if world.provider.taken:
-        demand(standing.state not in _DENIALS, "I3", f"was sent, and is called {standing.state}")
-    if faults.intersection(_LOST) and not message.own_reports and decided:
-        demand(standing.state in _UNDECIDED, "I3", f"its answer was lost, and it is called {standing.state}")
+        demand(status.state not in _DENIALS, "I3", f"was sent, and is called {status.state}")
+    if faults.intersection(_LOST) and not message.recipient_reports and decided:
+        demand(status.state in _UNDECIDED, "I3", f"its answer was lost, and it is called {status.state}")
 
 
 def _check_what_was_told(world: World) -> None:
     for answer in world.told:
-        if isinstance(answer, Placed) and not answer.replayed:
+        if isinstance(answer, SubmissionResult) and not answer.replayed:
             outcome = answer.order.last_outcome
             accepted = outcome is not None and outcome.kind is OutcomeKind.ACCEPTED
             demand(not accepted or bool(world.provider.taken), "I3", "called accepted, and was not")
@@ -117,9 +117,9 @@ def _check_what_was_told(world: World) -> None:
         demand(not world.provider.taken, "I3", "every caller was told that it was not accepted, and it was")
 
 
-def _settle(world: World) -> None:
+def _reconcile(world: World) -> None:
     try:
-        world.settle()
+        world.reconcile()
     except StuckError as stuck:
         raise ViolationError("I2", str(stuck)) from None
 

@@ -13,18 +13,18 @@ from random import Random
 from typing import Final
 
 from switchboard.domain.errors import LockedOutError, NoSlotError
-from switchboard.guard.provider.rate_limiter import GateLimits, PacedGates
-from switchboard.ports.provider_limits import LaneStore, SendGate
-from tests.fakes import START, Ending, FixedClock, InMemoryLaneStore, provider_error
+from switchboard.guard.provider.rate_limiter import GuardSettings, ProviderGuards
+from switchboard.ports.provider_limits import ProviderGuard, ProviderLimitStore
+from tests.fakes import START, Ending, FixedClock, InMemoryProviderLimitStore, provider_error
 
-LANE: Final = "lane"
+KEY: Final = "state"
 _BUDGET: Final = timedelta(seconds=2)
 _UNAUTHENTICATED: Final = provider_error(Ending.UNAUTHENTICATED)
 
 
 @dataclass(slots=True)
 class Provider:
-    """Takes the credentials in `good`, and counts its refusals in a row. `unheard`: those of them that no worker
+    """Takes the credentials in `good`, and counts its total_401s in a row. `unheard`: those of them that no worker
     lived to write down."""
 
     good: set[str] = field(default_factory=set)
@@ -52,25 +52,32 @@ class Secret:
 
 
 class Worker:
-    """A container: its gates, one for each of its threads, its clock and its copy of the secret."""
+    """A container: its guards, one for each of its threads, its clock and its copy of the secret."""
 
     def __init__(
-        self, name: str, *, lanes: LaneStore, secret: Secret, limits: GateLimits, skew: timedelta, seats: int = 1
+        self,
+        name: str,
+        *,
+        store: ProviderLimitStore,
+        secret: Secret,
+        limits: GuardSettings,
+        skew: timedelta,
+        workers: int = 1,
     ) -> None:
         self.name = name
         self.skew = skew
         self.clock = FixedClock(START + skew)
         self._secret = secret
         self._copy: str | None = None
-        self.gates = PacedGates(
-            lanes=lanes,
-            lane=LANE,
-            worker=name,
-            limits=limits,
+        self.guards = ProviderGuards(
+            store=store,
+            key=KEY,
+            container_id=name,
+            settings=limits,
             clock=self.clock,
             version=self.version,
             forget_credentials=self.forget,
-            seats=seats,
+            workers=workers,
         )
         self.batch = ExitStack()
 
@@ -85,10 +92,10 @@ class Worker:
 class History:
     """One random history: the credentials are revoked in the middle of it, and replaced once or more often."""
 
-    def __init__(self, seed: int, *, limits: GateLimits, lanes: InMemoryLaneStore | None = None) -> None:
+    def __init__(self, seed: int, *, limits: GuardSettings, store: InMemoryProviderLimitStore | None = None) -> None:
         self.random = Random(seed)
         self.limits = limits
-        self.lanes = lanes or InMemoryLaneStore()
+        self.store = store or InMemoryProviderLimitStore()
         self.provider = Provider(good={"v1"})
         self.secret = Secret()
         self.time = 0.0
@@ -105,8 +112,8 @@ class History:
         """Traffic before, while and after the credentials are revoked, and perhaps other wrong ones put in."""
         jobs = self.random.choice([8, 24, 48, 96]) // self._workers
         for _ in range(self._workers):
-            seats = self.random.choice([1, 1, 3])
-            self.arrives(self.random.uniform(0, 3), jobs=max(1, jobs // seats), seats=seats)
+            workers = self.random.choice([1, 1, 3])
+            self.arrives(self.random.uniform(0, 3), jobs=max(1, jobs // workers), workers=workers)
         for _ in range(self.random.choice([0, 0, 1, 4])):
             self._at(self.random.uniform(0, 3), self._revoke)
             self._at(self.random.uniform(0, 3), self._restore)
@@ -116,20 +123,20 @@ class History:
             self._at(self.random.uniform(0, 45), partial(self._replace, f"wrong{number}"))
         self.run(until=45)
 
-    def arrives(self, time: float, *, jobs: int = 1, seats: int = 1) -> None:
-        """So many messages for a new container: one after the other, or as a batch that `seats` threads share."""
+    def arrives(self, time: float, *, jobs: int = 1, workers: int = 1) -> None:
+        """So many messages for a new container: one after the other, or as a batch that `workers` threads share."""
         worker = Worker(
             f"w{next(self._names)}",
-            lanes=self.lanes,
+            store=self.store,
             secret=self.secret,
             limits=self.limits,
             skew=timedelta(seconds=self.random.uniform(-0.01, 0.01)),
-            seats=seats,
+            workers=workers,
         )
-        if seats > 1:
-            self._at(time, lambda _: worker.batch.enter_context(worker.gates.batch(jobs * seats)))
-        for gate in worker.gates.seats:
-            self._at(time, partial(self._reserve, worker, gate, jobs))
+        if workers > 1:
+            self._at(time, lambda _: worker.batch.enter_context(worker.guards.batch(jobs * workers)))
+        for guard in worker.guards.workers:
+            self._at(time, partial(self._reserve, worker, guard, jobs))
 
     def put_right(self) -> None:
         """New credentials, at the provider and in the secret."""
@@ -156,22 +163,22 @@ class History:
     def _at(self, time: float, event: Callable[[float], None]) -> None:
         heapq.heappush(self._events, (time, next(self._order), event))
 
-    def _reserve(self, worker: Worker, gate: SendGate, jobs: int, now: float) -> None:
+    def _reserve(self, worker: Worker, guard: ProviderGuard, jobs: int, now: float) -> None:
         worker.clock.sleep_until(_instant(now) + worker.skew)
         try:
-            slot = gate.reserve(latest=worker.clock.now() + _BUDGET)
+            slot = guard.acquire(latest=worker.clock.now() + _BUDGET)
         except (LockedOutError, NoSlotError):
             # The queue delivers it again, to this container or to another.
             again = now + self.put_back_s * self.random.uniform(0.8, 1.2)
             if self.random.random() < 0.5:
-                self._at(again, partial(self._reserve, worker, gate, jobs))
+                self._at(again, partial(self._reserve, worker, guard, jobs))
             else:
                 self.arrives(again, jobs=jobs)
             return
         sent = max(now, (slot - worker.skew - START).total_seconds()) + self.random.uniform(0.001, 0.04)
-        self._at(sent, partial(self._arrive, worker, gate, jobs, worker.version()))
+        self._at(sent, partial(self._arrive, worker, guard, jobs, worker.version()))
 
-    def _arrive(self, worker: Worker, gate: SendGate, jobs: int, version: str, now: float) -> None:
+    def _arrive(self, worker: Worker, guard: ProviderGuard, jobs: int, version: str, now: float) -> None:
         crashes = self.random.random() < self.crashes
         taken = self.provider.takes(version, heard=not crashes)
         answered = now + self.random.uniform(0.02, self._slowest_s)
@@ -179,15 +186,15 @@ class History:
             # Lambda starts another container; SQS delivers what was not acknowledged again.
             self.arrives(answered + self.random.choice([0.1, 60.0]), jobs=jobs)
             return
-        self._at(answered, partial(self._hear, worker, gate, jobs, taken))
+        self._at(answered, partial(self._hear, worker, guard, jobs, taken))
 
-    def _hear(self, worker: Worker, gate: SendGate, jobs: int, taken: bool, now: float) -> None:
+    def _hear(self, worker: Worker, guard: ProviderGuard, jobs: int, taken: bool, now: float) -> None:
         worker.clock.sleep_until(_instant(now) + worker.skew)
-        gate.heard(None if taken else _UNAUTHENTICATED)
+        guard.record_result(None if taken else _UNAUTHENTICATED)
         # A refused message goes back to its caller, or into the queue.
         pause = 0.0 if taken else self.random.choice([0.0, 0.5, self.put_back_s])
         if jobs > 1:
-            self._at(now + pause, partial(self._reserve, worker, gate, jobs - 1))
+            self._at(now + pause, partial(self._reserve, worker, guard, jobs - 1))
 
 
 def _instant(seconds: float) -> datetime:

@@ -9,10 +9,10 @@ from datetime import datetime
 from switchboard.domain.errors import StoreUnavailableError
 from switchboard.domain.orders import Claim, Outcome, OutcomeKind
 from switchboard.domain.sms.delivery import DeliveryReport
-from switchboard.domain.sms.messages import Message, SmsStanding, SmsState, standing_of
+from switchboard.domain.sms.messages import Message, SmsState, SmsStatus, status_of
 from switchboard.ports.orders import ClaimAnswer
 from switchboard.providers.mediasms.response_codes import DELIVERY_STATUSES
-from switchboard.usecases.operations.reconcile_overdue import SettleOverdue, SweepAction
+from switchboard.usecases.operations.reconcile_overdue import ReconcileOverdue, SweepAction
 from switchboard.usecases.query import OrderView, QueryOrders
 from switchboard.usecases.sms.record_report import RecordDeliveryReport, ReportOutcome
 from tests.builders import DEADLINES
@@ -36,13 +36,13 @@ class ClaimsAreLeases(InMemoryMessageStore):
         return super()._may_claim(row, message, claim) or (abandoned and message.last_outcome is None)
 
 
-class SweepResends(SettleOverdue[Message]):
+class SweepResends(ReconcileOverdue[Message]):
     """An open claim that is overdue counts as unsent and goes back into the queue."""
 
-    def _settle(self, order: Message, *, now: datetime) -> SweepAction:
+    def _reconcile(self, order: Message, *, now: datetime) -> SweepAction:
         claim = order.last_claim
         if claim is None or not order.submission_open:
-            return super()._settle(order, now=now)
+            return super()._reconcile(order, now=now)
         self._orders.record_outcome(order, claim, Outcome(OutcomeKind.NOT_SENT, now), queue=True)
         if self._outbox is not None:
             self._outbox.put(order)
@@ -109,13 +109,13 @@ class KeepsTheLastReport(InMemoryMessageStore):
         return super().record_report(report, seen_at=seen_at)
 
 
-class LastReportWins(QueryOrders[Message, SmsStanding]):
+class LastReportWins(QueryOrders[Message, SmsStatus]):
     """What came last is what is shown."""
 
-    def view(self, order: Message) -> OrderView[Message, SmsStanding]:
+    def view(self, order: Message) -> OrderView[Message, SmsStatus]:
         last = replace(order, reports=order.reports[-1:])
-        standing = standing_of(last, statuses=DELIVERY_STATUSES, deadlines=DEADLINES, now=self._clock.now())
-        return OrderView(order=order, standing=standing)
+        status = status_of(last, statuses=DELIVERY_STATUSES, deadlines=DEADLINES, now=self._clock.now())
+        return OrderView(order=order, status=status)
 
 
 class AcknowledgesWhatItLost(RecordDeliveryReport):
@@ -125,16 +125,16 @@ class AcknowledgesWhatItLost(RecordDeliveryReport):
         try:
             return super().__call__(report)
         except StoreUnavailableError:
-            return ReportOutcome.HELD
+            return ReportOutcome.SPOOLED
 
 
-class SweepForgetsTheQueue(SettleOverdue[Message]):
+class SweepForgetsTheQueue(ReconcileOverdue[Message]):
     """A queued message whose entry got lost is only postponed."""
 
-    def _settle(self, order: Message, *, now: datetime) -> SweepAction:
-        standing = standing_of(order, statuses=DELIVERY_STATUSES, deadlines=DEADLINES, now=now)
-        if standing.state is not SmsState.QUEUED:
-            return super()._settle(order, now=now)
+    def _reconcile(self, order: Message, *, now: datetime) -> SweepAction:
+        status = status_of(order, statuses=DELIVERY_STATUSES, deadlines=DEADLINES, now=now)
+        if status.state is not SmsState.QUEUED:
+            return super()._reconcile(order, now=now)
         self._orders.postpone(order, until=now + DEADLINES.requeue_after_queued)
         return SweepAction.POSTPONED
 
@@ -154,7 +154,7 @@ def _store(kind: type[InMemoryMessageStore], *breaks: str) -> Mutant:
 MUTANTS: Mapping[str, Mutant] = {
     "claims unconditionally": _store(ClaimsUnconditionally, "I1"),
     "claims are leases": _store(ClaimsAreLeases, "I1"),
-    "sweep resends": Mutant(Parts(settle=SweepResends), frozenset({"I1", "I3"})),
+    "sweep resends": Mutant(Parts(reconcile=SweepResends), frozenset({"I1", "I3"})),
     "unknown is unsent": _store(UnknownIsUnsent, "I1", "I3"),
     "unknown is rejected": _store(UnknownIsRejected, "I3"),
     "forgets its own claim": _store(ForgetsItsOwnClaim, "I2"),
@@ -164,5 +164,5 @@ MUTANTS: Mapping[str, Mutant] = {
     "keeps the last report": _store(KeepsTheLastReport, "I5"),
     "last report wins": Mutant(Parts(query=LastReportWins), frozenset({"I6"})),
     "acknowledges what it lost": Mutant(Parts(record=AcknowledgesWhatItLost), frozenset({"I5"})),
-    "sweep forgets the queue": Mutant(Parts(settle=SweepForgetsTheQueue), frozenset({"I2"})),
+    "sweep forgets the queue": Mutant(Parts(reconcile=SweepForgetsTheQueue), frozenset({"I2"})),
 }

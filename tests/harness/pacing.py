@@ -12,8 +12,8 @@ from random import Random
 from typing import Final
 
 from switchboard.domain.errors import NoSlotError
-from switchboard.guard.provider.rate_limiter import GateLimits, PacedGate
-from tests.fakes import START, FixedClock, InMemoryLaneStore
+from switchboard.guard.provider.rate_limiter import GuardSettings, ProviderGuards
+from tests.fakes import START, FixedClock, InMemoryProviderLimitStore
 
 RATE: Final = 80
 _BUDGET: Final = timedelta(seconds=2)
@@ -30,7 +30,7 @@ class Profile:
     name: str
     latency_s: tuple[float, float]
     workers: int
-    limits: GateLimits
+    limits: GuardSettings
     unseen: bool = False
     skew_s: float = 0.01
 
@@ -82,7 +82,7 @@ class Pace:
         self.provider = Counted()
         self.profile = profile
         self.random = Random(seed)
-        self.lanes = InMemoryLaneStore()
+        self.store = InMemoryProviderLimitStore()
         self._order = count()
         self._events: list[tuple[float, int, Callable[[float], None]]] = []
 
@@ -112,14 +112,14 @@ class _Sender:
         self._pace = pace
         self._skew_s = pace.drawn((-pace.profile.skew_s, pace.profile.skew_s))
         self._clock = FixedClock()
-        self._gate = PacedGate(
-            lanes=pace.lanes,
-            lane="lane",
-            worker=name,
-            limits=pace.profile.limits,
+        self._guard = ProviderGuards(
+            store=pace.store,
+            key="state",
+            container_id=name,
+            settings=pace.profile.limits,
             clock=self._clock,
             version=lambda: "v1",
-        )
+        ).workers[0]
         self._began = 0.0
         self._round_s = 1.0
         self._pause = (0.0, 0.0)
@@ -141,7 +141,7 @@ class _Sender:
     def _reserve(self, now: float) -> None:
         self._tell(now)
         try:
-            self._slot = self._gate.reserve(latest=self._clock.now() + _BUDGET)
+            self._slot = self._guard.acquire(latest=self._clock.now() + _BUDGET)
         except NoSlotError as full:
             wait_s = min(full.retry_after_s, 0.1) if full.crowded else full.retry_after_s
             self._at(now + wait_s + self._pace.drawn((0.01, 0.1)), self._reserve)
@@ -151,7 +151,7 @@ class _Sender:
 
     def _look(self, now: float) -> None:
         self._tell(now)
-        if self._gate.is_stale(self._slot):
+        if self._guard.is_stale(self._slot):
             self._reserve(now)
             return
         unseen = self._pace.profile.unseen and self._pace.random.random() < _PAUSES
@@ -167,7 +167,7 @@ class _Sender:
 
     def _hear(self, now: float) -> None:
         self._tell(now)
-        self._gate.heard(None)
+        self._guard.record_result(None)
         # Two writes to the state table: the outcome of this one, and the claim of the next.
         self._at(now + self._pace.drawn(_STORE_S) + self._pace.drawn(_STORE_S), self.begin)
 

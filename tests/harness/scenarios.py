@@ -6,15 +6,15 @@ from dataclasses import replace
 
 from switchboard.domain.errors import NoSlotError
 from switchboard.domain.sms.messages import Message
-from tests.fakes import FixedClock, InMemoryMessageStore, ScriptedGate, StoredOrder
+from tests.fakes import FixedClock, InMemoryMessageStore, ScriptedGuard, StoredOrder
 from tests.harness.world import COMMAND, SMSID, World
 from tests.systems import Parts, assembled
 
 
 def _queued_message() -> StoredOrder[Message]:
     store, clock = InMemoryMessageStore(), FixedClock()
-    gate = ScriptedGate(clock, NoSlotError("full"))
-    assembled(messages=store, clock=clock, gate=gate).send(COMMAND)
+    guard = ScriptedGuard(clock, NoSlotError("full"))
+    assembled(messages=store, clock=clock, guard=guard).send(COMMAND)
     return store.rows[SMSID]
 
 

@@ -12,7 +12,7 @@ from greenlet import getcurrent, greenlet
 
 from switchboard.domain.errors import LockedOutError, NoSlotError, ProviderError, StoreUnavailableError
 from switchboard.domain.sms.messages import SmsSubmission
-from switchboard.ports.provider_limits import SendGate
+from switchboard.ports.provider_limits import ProviderGuard
 from switchboard.ports.providers import Receipt, SmsProvider
 from tests.fakes import Ending, ScriptedProvider, provider_error
 from tests.harness.schedules import Schedule
@@ -41,7 +41,7 @@ _AT_A_WRITE = (Fault.NOT_APPLIED, Fault.ANSWER_LOST, *CRASHES)
 _AT_OPENING = (Ending.NOT_SENT, Fault.CRASH_BEFORE)
 _AT_SUBMITTING = (*(ending for ending in Ending if ending is not Ending.ACCEPTED), *CRASHES)
 _AT_RESERVING = (Fault.NO_SLOT, Fault.LOCKED_OUT, Fault.NOT_APPLIED, *CRASHES)
-_READS = frozenset({"get", "find", "overdue", "held", "lease"})
+_READS = frozenset({"get", "find", "overdue", "spooled", "lease"})
 _NO_CALLS = frozenset({"clock_ahead_s"})
 
 
@@ -118,14 +118,14 @@ class SteppedProvider(SmsProvider):
         return receipt
 
 
-class SteppedGate(SendGate):
-    """A gate each of whose operations is a step."""
+class SteppedGuard(ProviderGuard):
+    """A guard each of whose operations is a step."""
 
-    def __init__(self, gate: SendGate) -> None:
-        self._gate = gate
+    def __init__(self, guard: ProviderGuard) -> None:
+        self._guard = guard
 
-    def reserve(self, *, latest: datetime) -> datetime:
-        fault = step("gate.reserve", _AT_RESERVING)
+    def acquire(self, *, latest: datetime) -> datetime:
+        fault = step("guard.reserve", _AT_RESERVING)
         if fault in CRASHES:
             raise Crashed
         if fault is Fault.NO_SLOT:
@@ -133,19 +133,19 @@ class SteppedGate(SendGate):
         if fault is Fault.LOCKED_OUT:
             raise LockedOutError("scripted", reason="authentication")
         if fault is not None:
-            raise StoreUnavailableError("gate.reserve")
-        return self._gate.reserve(latest=latest)
+            raise StoreUnavailableError("guard.reserve")
+        return self._guard.acquire(latest=latest)
 
     def is_stale(self, slot: datetime) -> bool:
-        return self._gate.is_stale(slot)
+        return self._guard.is_stale(slot)
 
-    def heard(self, error: ProviderError | None) -> None:
-        fault = step("gate.heard", _AT_A_READ)
+    def record_result(self, error: ProviderError | None) -> None:
+        fault = step("guard.heard", _AT_A_READ)
         if fault is Fault.CRASH_BEFORE:
             raise Crashed
         if fault is not None:
-            raise StoreUnavailableError("gate.heard")
-        self._gate.heard(error)
+            raise StoreUnavailableError("guard.heard")
+        self._guard.record_result(error)
 
 
 def _at_once() -> bool:

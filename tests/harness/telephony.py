@@ -17,7 +17,12 @@ from random import Random
 
 from switchboard.domain.errors import VerificationOpenError
 from switchboard.domain.phone_numbers import PhoneNumber
-from switchboard.domain.verification.verifications import IvrNotice, Verification, VerificationMode, VerificationState
+from switchboard.domain.verification.verifications import (
+    IvrCallEvent,
+    Verification,
+    VerificationMode,
+    VerificationState,
+)
 from switchboard.usecases.verification.record_ivr_call import NoticeOutcome
 from tests.builders import LINE, MINUTE, OTHER_LINE, a_notice, a_start
 from tests.fakes import FixedClock, InMemoryVerificationStore
@@ -87,7 +92,7 @@ class Telephony:
         return self.ledger
 
     def state_of(self, verification_id: str) -> VerificationState:
-        return self.system.query.one(verification_id, client="client1").standing.state
+        return self.system.query.one(verification_id, client="client1").status.state
 
     def _at(self, after: timedelta, happen: Callable[[], None]) -> None:
         heapq.heappush(self._agenda, (after.total_seconds(), next(self._order), happen))
@@ -126,7 +131,7 @@ class Telephony:
                 again = delay + self._random.random() * (GRACE - _SECOND)
                 self._in(again, lambda: self._tell(self._notice(verification), Truth.REPEATED))
 
-    def _notice(self, verification: Verification) -> IvrNotice:
+    def _notice(self, verification: Verification) -> IvrCallEvent:
         return a_notice(
             recipient=verification.recipient,
             line=verification.line,
@@ -150,7 +155,7 @@ class Telephony:
         lease = self.store.leases.get((number, line))
         return lease is not None and lease.held_at(self.clock.now())
 
-    def _tell(self, notice: IvrNotice, truth: Truth) -> None:
+    def _tell(self, notice: IvrCallEvent, truth: Truth) -> None:
         self.ledger.outcomes[truth, self.system.call(notice)] += 1
 
     def _sweep(self) -> None:

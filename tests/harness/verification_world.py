@@ -6,16 +6,16 @@ from dataclasses import dataclass
 
 from switchboard.domain.errors import StoreUnavailableError, SwitchboardError, WrongCodeError
 from switchboard.domain.verification.verifications import (
-    DeliveryNotification,
+    ParsedDeliveryReport,
     Verification,
     VerificationMode,
     VerificationState,
 )
-from switchboard.usecases.submission.submit_once import Placed, derived_id
+from switchboard.usecases.submission.submit_once import SubmissionResult, derived_id
 from switchboard.usecases.verification.record_ivr_call import NoticeOutcome
 from tests.builders import CLIENT, DEADLINES, GRACE, HOLDING_MINUTES, LINE, MINUTE, a_notice, a_report, a_start
-from tests.fakes import FixedClock, InMemoryCallbackVault, InMemoryVerificationStore, OpenGate, ScriptedProvider
-from tests.harness.stepping import Actor, Crashed, SteppedGate, SteppedProvider, step, stepped
+from tests.fakes import FixedClock, InMemoryCallbackArchive, InMemoryVerificationStore, OpenGuard, ScriptedProvider
+from tests.harness.stepping import Actor, Crashed, SteppedGuard, SteppedProvider, step, stepped
 from tests.harness.world import StuckError
 from tests.verification_systems import assembled_for_verification
 
@@ -41,7 +41,7 @@ class VerificationWorld:
     def __init__(self, store: type[InMemoryVerificationStore], mode: VerificationMode) -> None:
         self.clock = FixedClock()
         self.store = store(grace=GRACE, deadlines=DEADLINES)
-        self.vault = InMemoryCallbackVault()
+        self.archive = InMemoryCallbackArchive()
         self.provider = ScriptedProvider()
         self.mode = mode
         self.actors: list[Actor] = []
@@ -49,15 +49,15 @@ class VerificationWorld:
         self.compared = 0
         self.right_ones = 0
         self.code_kept = False
-        self.told: list[tuple[str, Placed[Verification] | type[SwitchboardError] | None]] = []
+        self.told: list[tuple[str, SubmissionResult[Verification] | type[SwitchboardError] | None]] = []
         kept = stepped(self.store, "verifications")
         self.system = assembled_for_verification(
             store=kept,
             calls=kept,
             codes=kept,
-            vault=stepped(self.vault, "vault"),
+            archive=stepped(self.archive, "archive"),
             provider=SteppedProvider(self.provider),
-            gate=SteppedGate(OpenGate(self.clock)),
+            guard=SteppedGuard(OpenGuard(self.clock)),
             clock=self.clock,
         )
 
@@ -66,7 +66,7 @@ class VerificationWorld:
         return any(each.smsid == verification_id for each in self.provider.taken)
 
     def state_of(self, verification_id: str) -> VerificationState:
-        return self.system.query.one(verification_id, client=CLIENT).standing.state
+        return self.system.query.one(verification_id, client=CLIENT).status.state
 
     def post(self, name: str, key: str) -> None:
         """A caller's request, and what the caller is told."""
@@ -97,7 +97,7 @@ class VerificationWorld:
 
     def read_out(self) -> None:
         """The delivery report that brings the code, once the provider has called."""
-        notification = DeliveryNotification(report=a_report("1", FIRST), authcode=CODE)
+        notification = ParsedDeliveryReport(report=a_report("1", FIRST), authcode=CODE)
 
         def body() -> None:
             try:
@@ -135,11 +135,11 @@ class VerificationWorld:
 
         self.actors.append(Actor("sweep", body))
 
-    def settle(self) -> None:
+    def reconcile(self) -> None:
         """Nothing breaks any more: the sweep comes until nothing is awaited."""
         for _ in range(_ROUNDS_AT_MOST):
             due = [row.due for row in self.store.rows.values() if row.due is not None]
-            if not due and not self.vault.kept:
+            if not due and not self.archive.kept:
                 return
             if due:
                 self.clock.sleep_until(min(due))

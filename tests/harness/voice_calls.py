@@ -11,45 +11,45 @@ from enum import StrEnum
 from typing import cast
 
 from switchboard.domain.errors import (
-    NotFoundHereError,
     OutcomeUnknownError,
+    ResourceNotFoundError,
     StoreUnavailableError,
     SubmissionFailedError,
     SwitchboardError,
 )
-from switchboard.domain.orders import Standing
+from switchboard.domain.orders import Status
 from switchboard.domain.voice_calls import (
-    CallContent,
     CallResult,
-    CallState,
     VoiceCall,
+    VoiceCallContent,
+    VoiceCallState,
     next_due,
-    standing_of,
+    status_of,
     submission_of,
 )
 from switchboard.providers.baidu_vms.client import BaiduVmsClient
 from switchboard.providers.baidu_vms.signer import Credentials
 from switchboard.providers.transport import Answer, Connection, split_endpoint
-from switchboard.usecases.operations.reconcile_overdue import SettleOverdue
+from switchboard.usecases.operations.reconcile_overdue import ReconcileOverdue
 from switchboard.usecases.operations.sweep import SweepOverdue
 from switchboard.usecases.submission.attempt import Submission
-from switchboard.usecases.submission.submit_once import Placed, SubmitOnce, derived_id
+from switchboard.usecases.submission.submit_once import SubmissionResult, SubmitOnce, derived_id
 from switchboard.usecases.voice_call.place import PlaceCall
-from switchboard.usecases.voice_call.query import QueryCalls
+from switchboard.usecases.voice_call.query import QueryVoiceCalls
 from switchboard.usecases.voice_call.record_result import RecordCallResult
 from tests.builders import CLIENT, DEADLINES, a_call_command
 from tests.fakes import (
     CountingIds,
     FixedClock,
-    InMemoryCallbackVault,
+    InMemoryCallbackArchive,
     InMemoryMessageStore,
     InMemoryVoiceCallStore,
     NoLimits,
-    OpenGate,
+    OpenGuard,
 )
 from tests.harness.explorer import ViolationError
 from tests.harness.schedules import Schedule
-from tests.harness.stepping import CRASHES, Actor, Crashed, Fault, History, SteppedGate, play, step, stepped
+from tests.harness.stepping import CRASHES, Actor, Crashed, Fault, History, SteppedGuard, play, step, stepped
 
 TOKEN = derived_id(client=CLIENT, key="notice-1")
 ORIGIN = "http://127.0.0.1:9"
@@ -154,8 +154,8 @@ class CallWorld:
         self.clock = FixedClock()
         self.baidu = Baidu(parts.honours, self.clock)
         self.store = parts.store(deadlines=DEADLINES)
-        self.vault = InMemoryCallbackVault()
-        self.told: list[Placed[VoiceCall] | type[SwitchboardError] | None] = []
+        self.archive = InMemoryCallbackArchive()
+        self.told: list[SubmissionResult[VoiceCall] | type[SwitchboardError] | None] = []
         self.acknowledged = False
         self.actors: list[Actor] = []
         client = client or BaiduVmsClient(
@@ -170,7 +170,7 @@ class CallWorld:
         # No two compositions are alike, as if each request met another version of the code.
         versions = itertools.count()
 
-        def compose(recipient: str, content: CallContent) -> str:
+        def compose(recipient: str, content: VoiceCallContent) -> str:
             return client.compose(recipient, content) + " " * next(versions)
 
         ids = CountingIds()
@@ -180,7 +180,7 @@ class CallWorld:
                 orders=calls,
                 provider=client,
                 submission_of=submission_of,
-                gate=SteppedGate(OpenGate(self.clock)),
+                guard=SteppedGuard(OpenGuard(self.clock)),
                 clock=self.clock,
                 wait_budget=timedelta(seconds=2),
                 claim_lifetime=timedelta(seconds=20),
@@ -189,7 +189,7 @@ class CallWorld:
             limits=NoLimits(),
             clock=self.clock,
             new_id=ids,
-            standing_of=_standing,
+            status_of=_standing,
         )
         self.place = PlaceCall(
             submit_once=submit_once,
@@ -198,17 +198,17 @@ class CallWorld:
             new_id=ids,
             callback_expected=parts.callback_expected,
         )
-        vault = stepped(self.vault, "vault")
-        self.record = parts.record(calls=calls, vault=vault, clock=self.clock)
-        self.query = QueryCalls(calls=self.store, clock=self.clock, standing_of=_standing)
-        settle = SettleOverdue(
+        archive = stepped(self.archive, "archive")
+        self.record = parts.record(calls=calls, archive=archive, clock=self.clock)
+        self.query = QueryVoiceCalls(calls=self.store, clock=self.clock, status_of=_standing)
+        reconcile = ReconcileOverdue(
             orders=calls,
             clock=self.clock,
-            standing_of=_standing,
+            status_of=_standing,
             next_due=lambda call: next_due(call, deadlines=DEADLINES),
             look_again_after=DEADLINES.requeue_after_queued,
         )
-        self.sweep = SweepOverdue(reports=InMemoryMessageStore(), vault=vault, settle=[settle], results=calls)
+        self.sweep = SweepOverdue(reports=InMemoryMessageStore(), archive=archive, reconcile=[reconcile], results=calls)
 
     def post(self, name: str, *, after: timedelta = timedelta(0)) -> None:
         """A caller's request, and what the caller is told."""
@@ -251,11 +251,11 @@ class CallWorld:
 
         self.actors.append(Actor("sweep", body))
 
-    def settle(self) -> None:
+    def reconcile(self) -> None:
         """Nothing breaks any more: the sweep comes until nothing is awaited."""
         for _ in range(_ROUNDS_AT_MOST):
             row = self.store.rows.get(TOKEN)
-            if row is None or (row.due is None and not self.vault.kept):
+            if row is None or (row.due is None and not self.archive.kept):
                 return
             if row.due is not None:
                 self.clock.sleep_until(row.due)
@@ -263,8 +263,8 @@ class CallWorld:
         raise ViolationError("I2", "still waiting")
 
 
-def _standing(call: VoiceCall, now: datetime) -> Standing[CallState]:
-    return standing_of(call, deadlines=DEADLINES, now=now)
+def _standing(call: VoiceCall, now: datetime) -> Status[VoiceCallState]:
+    return status_of(call, deadlines=DEADLINES, now=now)
 
 
 def two_callers(parts: CallParts) -> CallWorld:
@@ -322,21 +322,23 @@ def _check(world: CallWorld, history: History) -> None:
         return
     view = world.query.one(TOKEN, client=CLIENT)
     if baidu.rings:
-        _demand(view.standing.state not in {CallState.FAILED, CallState.REJECTED}, "I3", "it rang, and is denied")
+        _demand(
+            view.status.state not in {VoiceCallState.FAILED, VoiceCallState.REJECTED}, "I3", "it rang, and is denied"
+        )
     if world.told and all(answer is SubmissionFailedError for answer in world.told):
         _demand(not baidu.rings, "I3", "every caller was told that it was not accepted, and it rang")
     for answer in world.told:
-        if isinstance(answer, Placed) and answer.order.call_id is not None:
+        if isinstance(answer, SubmissionResult) and answer.order.call_id is not None:
             _demand(baidu.rings == [answer.order.call_id], "I3", "called accepted, and was not")
-    _demand(view.standing.final or row.due is not None, "I2", "nobody will look at it again")
-    world.settle()
+    _demand(view.status.final or row.due is not None, "I2", "nobody will look at it again")
+    world.reconcile()
     after = world.query.one(TOKEN, client=CLIENT)
-    _demand(after.standing.final, "I2", f"stuck as {after.standing}")
+    _demand(after.status.final, "I2", f"stuck as {after.status}")
     _demand(row.order.content is None, "I2", "its text is kept though all is decided")
     if after.order.call_id is not None:
         try:
             found = world.query.one(after.order.call_id, client=CLIENT)
-        except NotFoundHereError:
+        except ResourceNotFoundError:
             raise ViolationError("I7", "not found by the provider's id") from None
         _demand(found.order.token == TOKEN, "I7", "not found by the provider's id")
         if world.acknowledged:

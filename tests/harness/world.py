@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 
 from switchboard.domain.errors import StoreUnavailableError, SwitchboardError
-from switchboard.domain.sms.messages import Message, SmsStanding
-from switchboard.usecases.submission.submit_once import Placed, derived_id
+from switchboard.domain.sms.messages import Message, SmsStatus
+from switchboard.usecases.submission.submit_once import SubmissionResult, derived_id
 from tests.builders import CLIENT, DEADLINES, a_command, a_report
-from tests.fakes import FixedClock, InMemoryCallbackVault, InMemoryOutbox, OpenGate, ScriptedProvider, StoredOrder
-from tests.harness.stepping import Actor, Crashed, SteppedGate, SteppedProvider, step, stepped
+from tests.fakes import FixedClock, InMemoryCallbackArchive, InMemoryOutbox, OpenGuard, ScriptedProvider, StoredOrder
+from tests.harness.stepping import Actor, Crashed, SteppedGuard, SteppedProvider, step, stepped
 from tests.systems import Parts, assembled
 
 COMMAND = a_command()
@@ -30,17 +30,17 @@ class World:
         self.clock = FixedClock()
         self.store = parts.store(deadlines=DEADLINES)
         self.outbox = InMemoryOutbox()
-        self.vault = InMemoryCallbackVault()
+        self.archive = InMemoryCallbackArchive()
         self.provider = ScriptedProvider()
         self.actors: list[Actor] = []
         self.acknowledged: set[str] = set()
-        self.told: list[Placed[Message] | type[SwitchboardError] | None] = []
+        self.told: list[SubmissionResult[Message] | type[SwitchboardError] | None] = []
         self.system = assembled(
             messages=stepped(self.store, "messages"),
             outbox=stepped(self.outbox, "outbox"),
-            vault=stepped(self.vault, "vault"),
+            archive=stepped(self.archive, "archive"),
             provider=SteppedProvider(self.provider),
-            gate=SteppedGate(OpenGate(self.clock)),
+            guard=SteppedGuard(OpenGuard(self.clock)),
             clock=self.clock,
             parts=parts,
         )
@@ -53,8 +53,8 @@ class World:
     def message(self) -> Message | None:
         return self.store.get(SMSID)
 
-    def standing(self) -> SmsStanding:
-        return self.system.query.one(SMSID, client=CLIENT).standing
+    def status(self) -> SmsStatus:
+        return self.system.query.one(SMSID, client=CLIENT).status
 
     def post(self, name: str) -> None:
         """A caller's request, and what the caller is told."""
@@ -115,13 +115,13 @@ class World:
 
         self.actors.append(Actor("sweep", body))
 
-    def settle(self) -> None:
+    def reconcile(self) -> None:
         """Nothing breaks any more: the queue is worked off and the sweep comes until nothing is awaited."""
         for _ in range(_ROUNDS_AT_MOST):
             while self.outbox.entries:
                 self.system.send_queued(self.outbox.entries.popleft())
             row = self.row
-            if row is None or (row.due is None and not self.vault.kept):
+            if row is None or (row.due is None and not self.archive.kept):
                 return
             if row.due is not None:
                 self.clock.sleep_until(row.due)

@@ -22,7 +22,7 @@ SENDERS: Final = {"SendSms", "SendQueuedSms", "StartVerification"}
 PREFIXES: Final = {
     json.dumps({"Fn::Sub": f"${{{bucket}.Arn}}/{prefix}/*"})
     for bucket, prefix in (
-        ("QuarantineBucket", "held"),
+        ("QuarantineBucket", "spool"),
         ("QuarantineBucket", "quarantine"),
         ("JobsBucket", "jobs"),
         ("JobsBucket", "bulk"),
@@ -109,12 +109,12 @@ def test_a_webhook_can_hold_what_the_table_does_not_take_and_keep_what_nobody_ca
 
     assert {place["Fn::Sub"] for each in kept for place in as_list(each["Resource"])} == {
         "${QuarantineBucket.Arn}/quarantine/*",
-        "${QuarantineBucket.Arn}/held/*",
+        "${QuarantineBucket.Arn}/spool/*",
     }
 
 
 def test_the_sweep_alone_can_read_and_let_go_of_what_is_held() -> None:
-    held = json.dumps({"Fn::Sub": "${QuarantineBucket.Arn}/held/*"})
+    held = json.dumps({"Fn::Sub": "${QuarantineBucket.Arn}/spool/*"})
     readers = {
         name
         for name in FUNCTIONS

@@ -82,6 +82,6 @@ def test_the_indexes_are_those_that_the_store_asks_and_carry_nothing_that_report
     assert keys == {
         BY_CLIENT: ["list_partition", "list_position"],
         BY_RECIPIENT: ["recipient_partition", "list_position"],
-        BY_DUE: ["obligation", "due"],
+        BY_DUE: ["pending", "due"],
     }
     assert {each["Projection"]["ProjectionType"] for each in indexes} == {"KEYS_ONLY"}

@@ -209,7 +209,7 @@ def test_no_output_has_a_parameters_name() -> None:
 
 def test_a_message_that_could_not_be_sent_always_rests() -> None:
     """Without a rest it would be tried, and each try written into its item, as fast as its queue delivers."""
-    assert source()["Parameters"]["PutBackDelaySeconds"]["MinValue"] >= 1
+    assert source()["Parameters"]["RequeueDelaySeconds"]["MinValue"] >= 1
 
 
 def test_whoever_sends_waits_for_a_slot_at_all() -> None:

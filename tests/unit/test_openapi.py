@@ -24,14 +24,14 @@ from switchboard.domain.errors import (
     WebhookUnreadableError,
     WrongCodeError,
 )
-from switchboard.domain.orders import OutcomeKind, Standing
+from switchboard.domain.orders import OutcomeKind, Status
 from switchboard.domain.sms.carriers import Carrier
 from switchboard.domain.sms.delivery import DeliveryMeaning, ReportFact
-from switchboard.domain.sms.messages import Message, SmsStanding, SmsState, TextMeasure
+from switchboard.domain.sms.messages import Message, SmsState, SmsStatus, TextMeasure
 from switchboard.domain.sms.requests import SmsRequest, SmsRules, compose
 from switchboard.domain.sms.shift_jis import RefusalCode
 from switchboard.domain.verification.verifications import VerificationLines, VerificationMode, VerificationState
-from switchboard.domain.voice_calls import CallResultFact, CallState
+from switchboard.domain.voice_calls import CallResultFact, VoiceCallState
 from switchboard.edge.api.sms import SendSmsBody, list_json, parse_filter, preflight_json, sent_reply, view_json
 from switchboard.edge.api.status import status_json
 from switchboard.edge.api.verifications import (
@@ -47,7 +47,7 @@ from switchboard.edge.problems import PROBLEMS, UNEXPECTED, reply_to
 from switchboard.ports.status import QueueDepth
 from switchboard.ports.usage_limits import QuotaUsage
 from switchboard.providers.mediasms.response_codes import DELIVERY_STATUSES
-from switchboard.usecases.operations.query_status import ProviderStatus, Status
+from switchboard.usecases.operations.query_status import ProviderStatus, SystemStatus
 from switchboard.usecases.query import OrderList, OrderView
 from tests.builders import a_call, a_message, a_verification, an_outcome
 from tests.deployment import Deployment, HttpAnswer, deployed
@@ -183,8 +183,8 @@ def gateway_problems() -> list[dict[str, Any]]:
     return [json.loads(body.replace("$context.error.messageString", '"a text"')) for body in bodies]
 
 
-def a_view(state: SmsState = SmsState.ACCEPTED, **facts: Any) -> OrderView[Message, SmsStanding]:
-    return OrderView(order=a_message(**facts), standing=SmsStanding(state=state, final=False))
+def a_view(state: SmsState = SmsState.ACCEPTED, **facts: Any) -> OrderView[Message, SmsStatus]:
+    return OrderView(order=a_message(**facts), status=SmsStatus(state=state, final=False))
 
 
 def full_message() -> Message:
@@ -277,7 +277,7 @@ def test_verifications_are_asked_for_in_exactly_the_documented_fields(name: str,
     "facts", [{}, {"called_at": START}, {"late_call_at": START, "mode": VerificationMode.CALL_OUT, "repeat_calls": 1}]
 )
 def test_a_verification_is_shown_in_exactly_the_documented_fields(facts: dict[str, Any]) -> None:
-    view = OrderView(order=a_verification(**facts), standing=Standing(VerificationState.PENDING, final=False))
+    view = OrderView(order=a_verification(**facts), status=Status(VerificationState.PENDING, final=False))
     shown = verification_json(view)
 
     assert_valid(shown, schema("Verification"))
@@ -289,7 +289,7 @@ def test_a_verification_is_shown_in_exactly_the_documented_fields(facts: dict[st
 
 @pytest.mark.parametrize("state", VerificationState)
 def test_the_answer_to_a_start_has_a_documented_status_and_documented_headers(state: VerificationState) -> None:
-    view = OrderView(order=a_verification(), standing=Standing(state, final=False))
+    view = OrderView(order=a_verification(), status=Status(state, final=False))
 
     assert_documented(started_reply(view, replayed=True), operations()["/v1/verifications", "post"])
 
@@ -297,7 +297,7 @@ def test_the_answer_to_a_start_has_a_documented_status_and_documented_headers(st
 @pytest.mark.parametrize("message", [full_message(), a_message(measure=None)], ids=["full", "bare"])
 def test_a_message_is_shown_in_exactly_the_documented_fields(message: Message) -> None:
     shown = view_json(
-        OrderView(order=message, standing=SmsStanding(SmsState.DELIVERED, final=True)), statuses=DELIVERY_STATUSES
+        OrderView(order=message, status=SmsStatus(SmsState.DELIVERED, final=True)), statuses=DELIVERY_STATUSES
     )
 
     assert_valid(shown, schema("Sms"))
@@ -338,14 +338,14 @@ def test_the_status_is_shown_in_exactly_the_documented_fields() -> None:
         in_flight=1,
         in_flight_limit=7,
     )
-    usage = QuotaUsage(month="2026-11", used=1, limit=2, reserve=0, runs_out=date(2026, 11, 30))
+    usage = QuotaUsage(month="2026-11", used=1, limit=2, reserve=0, exhausted_on=date(2026, 11, 30))
     depth = QueueDepth(waiting=1, delayed=2, under_way=3)
     shown = status_json(
-        Status(
+        SystemStatus(
             at=START,
             providers={"mediasms": provider, "biztel": None},
             month_quotas={"biztel": usage, "other": None},
-            oldest_obligation=START,
+            oldest_pending_deadline=START,
             queues={"outbox": depth, "other": None},
             unavailable=["providers.biztel"],
         )
@@ -485,11 +485,11 @@ def test_every_sample_event_is_answered_as_documented(stack: Deployment, functio
 
 def test_a_call_is_shown_with_exactly_the_documented_members() -> None:
     call = a_call(outcomes={"first": an_outcome(OutcomeKind.ACCEPTED)}, reports=(CallResultFact("answered", START),))
-    shown = call_json(OrderView(order=call, standing=Standing(CallState.ACCEPTED, final=False)))
+    shown = call_json(OrderView(order=call, status=Status(VoiceCallState.ACCEPTED, final=False)))
 
     assert_valid(shown, schema("Call"))
     assert set(shown) == set(schema("Call")["properties"]) == set(schema("Call")["required"])
-    assert set(schema("CallState")["enum"]) == set(CallState)
+    assert set(schema("VoiceCallState")["enum"]) == set(VoiceCallState)
 
 
 def test_a_call_may_be_asked_for_in_exactly_the_documented_fields() -> None:

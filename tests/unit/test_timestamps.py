@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from switchboard.domain.errors import InvalidRequestError
-from switchboard.domain.timestamps import parse_instant, to_rfc3339
+from switchboard.domain.timestamps import parse_timestamp, to_rfc3339
 
 
 @pytest.mark.parametrize(
@@ -20,7 +20,7 @@ from switchboard.domain.timestamps import parse_instant, to_rfc3339
     ],
 )
 def test_every_spelling_of_rfc_3339_is_read(written: str) -> None:
-    assert to_rfc3339(parse_instant(written, field="since")) == "2026-11-22T03:04:05.678Z"
+    assert to_rfc3339(parse_timestamp(written, field="since")) == "2026-11-22T03:04:05.678Z"
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_every_spelling_of_rfc_3339_is_read(written: str) -> None:
 )
 def test_what_is_no_time_with_an_offset_is_refused(written: str) -> None:
     with pytest.raises(InvalidRequestError) as refused:
-        parse_instant(written, field="since")
+        parse_timestamp(written, field="since")
     assert [(problem.field, problem.code) for problem in refused.value.problems] == [("since", "invalid_time")]
 
 

@@ -31,7 +31,7 @@ CASES: Final[dict[type[SwitchboardError], tuple[SwitchboardError, int, str]]] = 
         "idempotency_key_reused",
     ),
     errors.RequestInProgressError: (errors.RequestInProgressError("busy", {"smsid": "a1"}), 409, "request_in_progress"),
-    errors.NotFoundHereError: (errors.NotFoundHereError("nothing here"), 404, "not_found"),
+    errors.ResourceNotFoundError: (errors.ResourceNotFoundError("nothing here"), 404, "not_found"),
     errors.WebhookForbiddenError: (errors.WebhookForbiddenError("not a live one"), 403, "forbidden"),
     errors.WebhookUnreadableError: (errors.WebhookUnreadableError("odd"), 400, "malformed_request"),
     errors.PayloadTooLargeError: (errors.PayloadTooLargeError("large"), 413, "payload_too_large"),
@@ -56,8 +56,10 @@ CASES: Final[dict[type[SwitchboardError], tuple[SwitchboardError, int, str]]] = 
     errors.VerificationExpiredError: (errors.VerificationExpiredError("over", NAMES), 410, "verification_expired"),
     errors.TooManyAttemptsError: (errors.TooManyAttemptsError("enough", NAMES), 429, "too_many_attempts"),
     errors.ProviderBusyError: (provider_error(errors.ProviderBusyError), 429, "provider_busy"),
-    errors.MonthSpentError: (
-        errors.MonthSpentError("enough for a month", provider="biztel", retry_after=START + timedelta(9), at=START),
+    errors.MonthlyQuotaExhaustedError: (
+        errors.MonthlyQuotaExhaustedError(
+            "enough for a month", provider="biztel", retry_after=START + timedelta(9), at=START
+        ),
         503,
         "provider_unavailable",
     ),
@@ -84,7 +86,7 @@ NEVER_LEAVES: Final = {
     errors.OutcomeUnknownError,
     errors.UnexpectedAnswerError,
     errors.UnreadableFileNameError,
-    errors.NotFoundError,
+    errors.ProviderNotFoundError,
     errors.ForbiddenError,
     errors.DownloadFailedError,
     errors.NotAudioError,
@@ -103,7 +105,7 @@ TRYING_AGAIN_HELPS: Final = {
     errors.RecipientLimitError,
     errors.ClientLimitError,
     errors.DailyLimitError,
-    errors.MonthSpentError,
+    errors.MonthlyQuotaExhaustedError,
     errors.NotSentError,
     errors.RateLimitedError,
     errors.ProviderBusyError,
@@ -164,7 +166,7 @@ def test_a_limit_says_when_its_window_ends(kind: type[errors.LimitExceededError]
 
 
 def test_a_spent_month_says_when_the_next_one_begins() -> None:
-    assert reply_to(CASES[errors.MonthSpentError][0]).headers["Retry-After"] == str(9 * 24 * 3600)
+    assert reply_to(CASES[errors.MonthlyQuotaExhaustedError][0]).headers["Retry-After"] == str(9 * 24 * 3600)
 
 
 @pytest.mark.parametrize("kind", sorted(NEVER_LEAVES | {SwitchboardError}, key=str), ids=lambda kind: kind.__name__)

@@ -9,22 +9,25 @@ from typing import Final
 
 import pytest
 
-from switchboard.domain.rate_limits import CircuitRule, LaneMove, LaneState, Permit
-from switchboard.guard.provider.rate_limiter import GateLimits
-from tests.fakes import InMemoryLaneStore
-from tests.harness.lockout import LANE, History
+from switchboard.domain.rate_limits import CircuitRule, LimitUpdate, Permit, ProviderLimitState
+from switchboard.guard.provider.rate_limiter import GuardSettings
+from tests.fakes import InMemoryProviderLimitStore
+from tests.harness.lockout import KEY, History
 
-LIMITS: Final = GateLimits(requests_per_s=80)
+LIMITS: Final = GuardSettings(requests_per_s=80)
 BLOCKED_AT: Final = 10
 DAY_S: Final = 24 * 3600.0
 HOUR_S: Final = 3600.0
 
 
 def _flurries(
-    seeds: Iterable[int], *, limits: GateLimits = LIMITS, kind: type[InMemoryLaneStore] = InMemoryLaneStore
+    seeds: Iterable[int],
+    *,
+    limits: GuardSettings = LIMITS,
+    kind: type[InMemoryProviderLimitStore] = InMemoryProviderLimitStore,
 ) -> Iterator[History]:
     for seed in seeds:
-        history = History(seed, limits=limits, lanes=kind())
+        history = History(seed, limits=limits, store=kind())
         history.flurry()
         yield history
 
@@ -44,8 +47,8 @@ def _tries_the_latest_credentials(history: History) -> None:
 
 def test_once_open_the_circuit_lets_nothing_through_in_a_day_and_one_request_closes_it() -> None:
     for history in _flurries(range(200)):
-        provider, lanes = history.provider, history.lanes.lanes
-        while lanes[LANE].streak < LIMITS.streak_limit:
+        provider, store = history.provider, history.store.states
+        while store[KEY].consecutive_401s < LIMITS.open_after_401s:
             history.arrives(history.time)
             history.run(until=history.time + 2 * history.put_back_s)
         _tries_the_latest_credentials(history)
@@ -57,9 +60,9 @@ def test_once_open_the_circuit_lets_nothing_through_in_a_day_and_one_request_clo
         assert provider.worst < BLOCKED_AT
 
         history.put_right()
-        if lanes[LANE].streak >= LIMITS.streak_ceiling:
+        if store[KEY].consecutive_401s >= LIMITS.max_consecutive_401s:
             # As the runbook says.
-            lanes[LANE] = replace(lanes[LANE], streak=0, tried=frozenset())
+            store[KEY] = replace(store[KEY], consecutive_401s=0, probed_versions=frozenset())
         history.arrives(history.time)
         history.run(until=history.time + HOUR_S)
         assert (provider.requests, provider.in_a_row) == (before + 1, 0)
@@ -68,24 +71,26 @@ def test_once_open_the_circuit_lets_nothing_through_in_a_day_and_one_request_clo
         assert provider.requests == before + 21
 
 
-class _EndsAnyStreak(InMemoryLaneStore):
-    """A late answer ends a streak that began after it."""
+class _EndsAnyStreak(InMemoryProviderLimitStore):
+    """A late answer ends a consecutive_401s that began after it."""
 
-    def end_streak(self, lane: str, *, seen: int, versions: Collection[str]) -> None:
-        super().end_streak(lane, seen=self.lanes[lane].refusals, versions=versions)
+    def reset_401s(self, state: str, *, seen: int, versions: Collection[str]) -> None:
+        super().reset_401s(state, seen=self.states[state].total_401s, versions=versions)
 
 
-class _KeepsNoPermits(InMemoryLaneStore):
+class _KeepsNoPermits(InMemoryProviderLimitStore):
     """Everybody may send."""
 
-    def _moved(self, lane: str, old: LaneState, cursor_us: int, rule: CircuitRule, permit: Permit | None) -> LaneMove:
-        move = super()._moved(lane, old, cursor_us, rule, permit)
-        self.lanes[lane] = replace(move.lane, permits={})
+    def _moved(
+        self, state: str, old: ProviderLimitState, next_slot_us: int, rule: CircuitRule, permit: Permit | None
+    ) -> LimitUpdate:
+        move = super()._moved(state, old, next_slot_us, rule, permit)
+        self.states[state] = replace(move.state, permits={})
         return move
 
 
 @pytest.mark.parametrize("mutant", [_EndsAnyStreak, _KeepsNoPermits])
-def test_the_histories_catch_the_mutant(mutant: type[InMemoryLaneStore]) -> None:
+def test_the_histories_catch_the_mutant(mutant: type[InMemoryProviderLimitStore]) -> None:
     assert any(history.provider.worst >= BLOCKED_AT for history in _flurries(range(2_500), kind=mutant))
 
 
@@ -94,5 +99,5 @@ def test_the_histories_catch_the_mutant(mutant: type[InMemoryLaneStore]) -> None
     [replace(LIMITS, in_flight=1_000), replace(LIMITS, in_flight=8), replace(LIMITS, lease=timedelta(seconds=1))],
     ids=["no cap", "eight in flight", "a short lease"],
 )
-def test_the_histories_catch_the_wrong_limits(limits: GateLimits) -> None:
+def test_the_histories_catch_the_wrong_limits(limits: GuardSettings) -> None:
     assert any(history.provider.worst >= BLOCKED_AT for history in _flurries(range(2_500), limits=limits))

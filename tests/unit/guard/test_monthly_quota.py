@@ -8,27 +8,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from switchboard.domain.errors import ConfigurationError, MonthSpentError, StoreUnavailableError
-from switchboard.guard.usage.monthly_quota import Month, TalliedMonthQuota, runs_out
+from switchboard.domain.errors import ConfigurationError, MonthlyQuotaExhaustedError, StoreUnavailableError
+from switchboard.guard.usage.monthly_quota import CounterMonthlyQuota, Month, exhausted_on
 from switchboard.guard.usage.windows import JAPAN
-from switchboard.ports.usage_limits import QuotaUsage, TallyStore
-from tests.fakes import START, Answer, InMemoryTallyStore, down, flaky
+from switchboard.ports.usage_limits import CounterStore, QuotaUsage
+from tests.fakes import START, Answer, InMemoryCounterStore, down, flaky
 
 NOVEMBER_ENDS = datetime(2026, 11, 30, 15, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
 
 
-def a_quota(tallies: TallyStore, *, limit: int = 10, reserve: int = 0) -> TalliedMonthQuota:
-    return TalliedMonthQuota(tallies=tallies, provider="biztel", limit=limit, reserve=reserve)
+def a_quota(counters: CounterStore, *, limit: int = 10, reserve: int = 0) -> CounterMonthlyQuota:
+    return CounterMonthlyQuota(counters=counters, provider="biztel", limit=limit, reserve=reserve)
 
 
-def taken(quota: TalliedMonthQuota, tries: int, *, at: datetime = START, urgent: bool = False) -> int:
+def taken(quota: CounterMonthlyQuota, tries: int, *, at: datetime = START, urgent: bool = False) -> int:
     """How many of so many tries were allowed; a store that does not answer allows none."""
     allowed = 0
     for _ in range(tries):
         try:
             quota.take(at, urgent=urgent)
-        except (MonthSpentError, StoreUnavailableError):
+        except (MonthlyQuotaExhaustedError, StoreUnavailableError):
             continue
         allowed += 1
     return allowed
@@ -59,7 +59,7 @@ def test_a_month_ends_where_the_next_one_begins(month: date, days: int) -> None:
 
 
 def test_work_that_is_not_urgent_leaves_the_reserve_alone() -> None:
-    quota = a_quota(InMemoryTallyStore(), limit=10, reserve=3)
+    quota = a_quota(InMemoryCounterStore(), limit=10, reserve=3)
 
     assert taken(quota, 20) == 7
     assert taken(quota, 20, urgent=True) == 3
@@ -67,32 +67,32 @@ def test_work_that_is_not_urgent_leaves_the_reserve_alone() -> None:
 
 
 def test_urgent_work_may_use_the_whole_month() -> None:
-    assert taken(a_quota(InMemoryTallyStore(), limit=10, reserve=3), 20, urgent=True) == 10
+    assert taken(a_quota(InMemoryCounterStore(), limit=10, reserve=3), 20, urgent=True) == 10
 
 
 def test_a_month_that_is_all_reserve_has_nothing_for_work_that_is_not_urgent() -> None:
-    quota = a_quota(InMemoryTallyStore(), limit=2, reserve=2)
+    quota = a_quota(InMemoryCounterStore(), limit=2, reserve=2)
 
     assert taken(quota, 5) == 0
     assert taken(quota, 5, urgent=True) == 2
 
 
 def test_a_month_of_nothing_refuses_everything() -> None:
-    assert taken(a_quota(InMemoryTallyStore(), limit=0), 3, urgent=True) == 0
+    assert taken(a_quota(InMemoryCounterStore(), limit=0), 3, urgent=True) == 0
 
 
 @pytest.mark.parametrize(("limit", "reserve"), [(10, 11), (10, -1), (-1, 0)])
 def test_a_reserve_outside_the_limit_is_a_wrong_configuration(limit: int, reserve: int) -> None:
     with pytest.raises(ConfigurationError, match="biztel"):
-        a_quota(InMemoryTallyStore(), limit=limit, reserve=reserve)
+        a_quota(InMemoryCounterStore(), limit=limit, reserve=reserve)
 
 
 def test_a_refusal_says_whose_month_it_is_and_when_the_next_one_begins() -> None:
-    quota = a_quota(InMemoryTallyStore(), limit=2, reserve=1)
+    quota = a_quota(InMemoryCounterStore(), limit=2, reserve=1)
     taken(quota, 1)
 
     with pytest.raises(
-        MonthSpentError, match=r"^all but the reserve of biztel's requests of 2026-11 are used$"
+        MonthlyQuotaExhaustedError, match=r"^all but the reserve of biztel's requests of 2026-11 are used$"
     ) as raised:
         quota.take(START, urgent=False)
     assert raised.value.retry_after == NOVEMBER_ENDS
@@ -100,7 +100,7 @@ def test_a_refusal_says_whose_month_it_is_and_when_the_next_one_begins() -> None
     assert raised.value.provider == "biztel"
 
     taken(quota, 1, urgent=True)
-    with pytest.raises(MonthSpentError, match=r"^all of biztel's"):
+    with pytest.raises(MonthlyQuotaExhaustedError, match=r"^all of biztel's"):
         quota.take(START, urgent=True)
 
 
@@ -113,18 +113,18 @@ def test_a_refusal_says_whose_month_it_is_and_when_the_next_one_begins() -> None
 def test_lost_answers_count_too_many_and_never_too_few(
     answers: list[Answer], urgencies: list[bool], limit: int, share: int
 ) -> None:
-    tallies = InMemoryTallyStore()
-    quota = a_quota(flaky(tallies, count=answers), limit=limit, reserve=min(share, limit))
+    counters = InMemoryCounterStore()
+    quota = a_quota(flaky(counters, increment=answers), limit=limit, reserve=min(share, limit))
 
     sent = sum(taken(quota, 1, urgent=urgent) for urgent in urgencies)
 
-    used = a_quota(tallies, limit=limit).usage(START).used
+    used = a_quota(counters, limit=limit).usage(START).used
     assert sent <= used <= limit
     assert used - sent <= answers.count(Answer.LOST)
 
 
 def test_what_was_not_counted_for_sure_must_not_be_sent() -> None:
-    quota = a_quota(down(InMemoryTallyStore))
+    quota = a_quota(down(InMemoryCounterStore))
 
     with pytest.raises(StoreUnavailableError):
         quota.take(START, urgent=True)
@@ -133,7 +133,7 @@ def test_what_was_not_counted_for_sure_must_not_be_sent() -> None:
 
 
 def test_what_may_arrive_after_midnight_is_counted_in_both_months() -> None:
-    quota = a_quota(InMemoryTallyStore(), limit=5)
+    quota = a_quota(InMemoryCounterStore(), limit=5)
 
     assert taken(quota, 3, at=NOVEMBER_ENDS - SECOND) == 3
 
@@ -143,20 +143,20 @@ def test_what_may_arrive_after_midnight_is_counted_in_both_months() -> None:
 
 
 def test_a_request_of_an_ordinary_moment_is_one_write() -> None:
-    tallies = InMemoryTallyStore()
-    quota = a_quota(tallies, limit=5)
+    counters = InMemoryCounterStore()
+    quota = a_quota(counters, limit=5)
 
     taken(quota, 9, at=NOVEMBER_ENDS - 31 * SECOND)
 
-    assert tallies.writes == 9
+    assert counters.writes == 9
     assert quota.usage(NOVEMBER_ENDS).used == 0
 
 
 def test_providers_do_not_share_a_month() -> None:
-    tallies = InMemoryTallyStore()
-    other = TalliedMonthQuota(tallies=tallies, provider="other", limit=1)
+    counters = InMemoryCounterStore()
+    other = CounterMonthlyQuota(counters=counters, provider="other", limit=1)
 
-    assert taken(a_quota(tallies, limit=1), 2) == 1
+    assert taken(a_quota(counters, limit=1), 2) == 1
     assert taken(other, 2) == 1
 
 
@@ -190,8 +190,8 @@ def japan(local: str) -> datetime:
     ],
 )
 def test_the_forecast_goes_on_as_the_month_went_so_far(used: int, at: datetime, expected: date | None) -> None:
-    assert runs_out(used=used, limit=100_000, at=at) == expected
-    assert runs_out(used=used, limit=100_000, at=at.astimezone(UTC)) == expected
+    assert exhausted_on(used=used, limit=100_000, at=at) == expected
+    assert exhausted_on(used=used, limit=100_000, at=at.astimezone(UTC)) == expected
 
 
 @given(
@@ -200,7 +200,7 @@ def test_the_forecast_goes_on_as_the_month_went_so_far(used: int, at: datetime, 
     at=st.integers(0, 14 * 366 * 24 * 3600).map(lambda seconds: START + seconds * SECOND),
 )
 def test_a_forecast_is_a_day_of_this_month_and_not_a_past_one(used: int, limit: int, at: datetime) -> None:
-    day = runs_out(used=used, limit=limit, at=at)
+    day = exhausted_on(used=used, limit=limit, at=at)
 
     month = Month.of(at)
     assert day is None or month.starts.date() <= at.astimezone(JAPAN).date() <= day < month.ends.date()
@@ -210,15 +210,15 @@ def test_a_forecast_is_a_day_of_this_month_and_not_a_past_one(used: int, limit: 
     ("used", "limit", "percent"), [(0, 100_000, 0.0), (25_000, 100_000, 25.0), (100_001, 100_000, 100.0), (0, 0, 100.0)]
 )
 def test_the_share_used_is_between_nothing_and_all(used: int, limit: int, percent: float) -> None:
-    usage = QuotaUsage(month="2026-11", used=used, limit=limit, reserve=0, runs_out=None)
+    usage = QuotaUsage(month="2026-11", used=used, limit=limit, reserve=0, exhausted_on=None)
 
     assert usage.used_percent == percent
 
 
 def test_usage_tells_month_limit_reserve_and_forecast() -> None:
-    tallies = InMemoryTallyStore()
-    quota = a_quota(tallies, limit=10, reserve=2)
+    counters = InMemoryCounterStore()
+    quota = a_quota(counters, limit=10, reserve=2)
     at = japan("2026-11-11")
     taken(quota, 5, at=at)
 
-    assert quota.usage(at) == QuotaUsage(month="2026-11", used=5, limit=10, reserve=2, runs_out=date(2026, 11, 21))
+    assert quota.usage(at) == QuotaUsage(month="2026-11", used=5, limit=10, reserve=2, exhausted_on=date(2026, 11, 21))

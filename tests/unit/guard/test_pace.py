@@ -8,7 +8,7 @@ from typing import Final
 
 import pytest
 
-from switchboard.guard.provider.rate_limiter import GateLimits
+from switchboard.guard.provider.rate_limiter import GuardSettings
 from tests.harness.pacing import Pace, Profile
 
 
@@ -16,7 +16,7 @@ def _ms(milliseconds: int) -> timedelta:
     return timedelta(milliseconds=milliseconds)
 
 
-LIMITS: Final = GateLimits(requests_per_s=80)
+LIMITS: Final = GuardSettings(requests_per_s=80)
 WARM: Final = Profile(name="warm", latency_s=(0.005, 0.025), workers=20, limits=LIMITS)
 WIDE: Final = Profile(name="wide", latency_s=(0.005, 0.080), workers=20, limits=LIMITS)
 # Without the cap it is the pace alone that has to hold; it then needs more room for latencies that differ so much.
@@ -24,16 +24,16 @@ MANY: Final = Profile(
     name="many",
     latency_s=WIDE.latency_s,
     workers=60,
-    limits=GateLimits(requests_per_s=80, jitter=timedelta(milliseconds=100), in_flight=60),
+    limits=GuardSettings(requests_per_s=80, jitter=timedelta(milliseconds=100), in_flight=60),
 )
-FULL: Final = GateLimits(requests_per_s=80, in_flight=None)
-NO_JITTER: Final = GateLimits(requests_per_s=80, jitter=timedelta(0), in_flight=60)
+FULL: Final = GuardSettings(requests_per_s=80, in_flight=None)
+NO_JITTER: Final = GuardSettings(requests_per_s=80, jitter=timedelta(0), in_flight=60)
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 @pytest.mark.parametrize("profile", [WARM, WIDE, MANY], ids=lambda profile: profile.name)
 def test_no_request_exceeds_the_rate_by_any_way_of_counting(profile: Profile, seed: int) -> None:
-    """A sliding window, a fixed second, and a window in which refusals count: 60 seconds of as much as there is."""
+    """A sliding window, a fixed second, and a window in which total_401s count: 60 seconds of as much as there is."""
     provider = Pace(profile, seed=seed).run(seconds=60)
 
     assert provider.refused == 0

@@ -60,7 +60,7 @@ def test_a_message_that_still_finds_no_room_goes_back_as_a_new_entry(stack: Depl
     assert state(stack, "order1001") == "queued"
     assert stack.simulator.messages == ()
     names = [name for name, _ in stack.metrics()]
-    assert names.count("SmsPutBack") == 1
+    assert names.count("SmsRequeued") == 1
 
 
 def test_an_entry_whose_effect_cannot_be_written_comes_again(stack: Deployment) -> None:

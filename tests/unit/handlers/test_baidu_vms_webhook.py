@@ -39,15 +39,15 @@ def test_a_result_is_held_while_the_table_is_away_and_released_by_the_sweep_as_o
     answer = call_back(stack, call_id)
 
     assert (answer.status, answer.body) == (200, "OK")
-    [held] = stack.objects("held/")
-    assert (held["kind"], held["report"]) == ("call_result", {"call_id": call_id, "result": "answered"})
+    [held] = stack.objects("spool/")
+    assert (held["kind"], held["event"]) == ("call_result", {"call_id": call_id, "result": "answered"})
     assert len(stack.objects("quarantine/baidu_vms/")) == 1
-    assert ("CallResultsHeld", "baidu_vms") in {(name, dict(on)["provider"]) for name, on in stack.metrics()}
+    assert ("CallResultsSpooled", "baidu_vms") in {(name, dict(on)["provider"]) for name, on in stack.metrics()}
     stack.restore_table(rows)
     assert reports(stack, call_id) == []
-    assert sweep(stack) == {"report_released": 1}
+    assert sweep(stack) == {"event_replayed": 1}
     assert [(each["result"], each["at"]) for each in reports(stack, call_id)] == [("answered", held["seen_at"])]
-    assert stack.objects("held/") == []
+    assert stack.objects("spool/") == []
     assert sweep(stack) == {}
 
 
@@ -57,7 +57,7 @@ def test_a_result_that_is_repeated_while_the_table_is_away_is_one_result(stack: 
     stack.lose_table()
     for _ in range(2):
         call_back(stack, call_id)
-    first = min(held["seen_at"] for held in stack.objects("held/"))
+    first = min(held["seen_at"] for held in stack.objects("spool/"))
     stack.restore_table(rows)
     call_back(stack, call_id)
 
@@ -71,7 +71,7 @@ def test_a_held_result_of_a_call_that_is_not_ours_is_kept_as_it_would_have_been(
     call_back(stack, "not-yet-ours")
     stack.restore_table([])
 
-    assert sweep(stack) == {"report_released": 1}
+    assert sweep(stack) == {"event_replayed": 1}
 
     [row] = stack.rows()
     assert "result|answered" in row
@@ -80,15 +80,15 @@ def test_a_held_result_of_a_call_that_is_not_ours_is_kept_as_it_would_have_been(
 
 def test_what_is_held_and_unreadable_goes_into_quarantine_and_is_counted(stack: Deployment) -> None:
     aws.s3().put_object(
-        Bucket=stack.references["QuarantineBucket"], Key="held/0", Body=b'{"kind": "of a later version"}'
+        Bucket=stack.references["QuarantineBucket"], Key="spool/0", Body=b'{"kind": "of a later version"}'
     )
 
-    assert sweep(stack) == {"report_quarantined": 1}
+    assert sweep(stack) == {"event_quarantined": 1}
 
-    assert stack.objects("held/") == []
-    [kept] = stack.objects("quarantine/held/")
-    assert (kept["query"], kept["reason"]) == ("held/0", "held and unreadable")
-    assert ("HeldReportsQuarantined", frozenset({("service", "switchboard")})) in stack.metrics()
+    assert stack.objects("spool/") == []
+    [kept] = stack.objects("quarantine/spool/")
+    assert (kept["query"], kept["reason"]) == ("spool/0", "spooled and unreadable")
+    assert ("SpooledEventsQuarantined", frozenset({("service", "switchboard")})) in stack.metrics()
 
 
 def test_a_result_that_can_be_kept_nowhere_is_not_acknowledged(stack: Deployment) -> None:

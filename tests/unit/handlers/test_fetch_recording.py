@@ -68,7 +68,7 @@ def test_both_channels_of_a_finished_call_are_stored_whole(stack: Deployment) ->
 
     assert stored(stack).keys() == BOTH
     [row] = stack.rows()
-    assert "obligation" not in row
+    assert "pending" not in row
     for channel in (Channel.LEFT, Channel.RIGHT):
         content = content_of(stack, call, channel)
         assert stored(stack)[f"{channel}.mp3"] == content
@@ -80,7 +80,7 @@ def test_both_channels_of_a_finished_call_are_stored_whole(stack: Deployment) ->
     assert counted(stack) == len(stack.biztel.requests) == 2
 
 
-@pytest.mark.parametrize("case", ["job", "put_back"])
+@pytest.mark.parametrize("case", ["job", "requeued"])
 def test_an_entry_that_comes_again_asks_for_nothing(stack: Deployment, case: str) -> None:
     call = announced(stack)
     work(stack, call)
@@ -119,7 +119,7 @@ def test_what_may_succeed_later_stores_nothing_and_waits_in_the_queue(
     assert stored(stack).keys() == {"right.mp3"}
     assert sorted(each["end"]["S"] for each in facts(stack, "outcome|")) == sorted([end, "stored"])
     [row] = stack.rows()
-    assert row["obligation"]["S"] == "open#recording"
+    assert row["pending"]["S"] == "pending#recording"
     assert counted(stack) == len(stack.biztel.requests) == 2
 
 
@@ -144,7 +144,7 @@ def test_refused_tokens_end_each_look_and_open_the_circuit_for_all(stack: Deploy
 
     assert stored(stack) == {}
     assert len(stack.biztel.requests) == 2
-    assert all(row["obligation"]["S"] == "open#recording" for row in stack.rows())
+    assert all(row["pending"]["S"] == "pending#recording" for row in stack.rows())
     assert "ProviderConfigurationRefused" in [name for name, _ in stack.metrics()]
 
 
@@ -155,7 +155,7 @@ def test_the_month_is_never_exceeded_and_what_does_not_fit_waits() -> None:
             assert work(stack, call) == []
 
         assert counted(stack) == len(stack.biztel.requests) == 3
-        assert sum("obligation" in row for row in stack.rows()) == 2
+        assert sum("pending" in row for row in stack.rows()) == 2
 
 
 def test_a_state_table_that_does_not_answer_loses_nothing(stack: Deployment) -> None:
@@ -167,7 +167,7 @@ def test_a_state_table_that_does_not_answer_loses_nothing(stack: Deployment) -> 
 
     assert stack.biztel.requests == ()
     stack.restore_table(rows)
-    assert work(stack, call, "put_back") == []
+    assert work(stack, call, "requeued") == []
     assert stored(stack).keys() == BOTH
 
 
@@ -208,7 +208,7 @@ def test_files_that_come_in_bulk_become_recordings_without_a_request(bulk: tuple
     assert stack.biztel.requests == ()
     assert len(facts(stack, "outcome|")) == 2
     [row] = stack.rows()
-    assert "obligation" not in row
+    assert "pending" not in row
 
 
 @pytest.mark.parametrize(

@@ -228,10 +228,10 @@ def test_a_report_is_held_while_the_table_is_away_and_released_by_the_sweep(stac
 
     assert deliver(stack, load_event(FUNCTION, "get_query")).body == "OK"
 
-    assert len(stack.objects("held/")) == 1
+    assert len(stack.objects("spool/")) == 1
     stack.restore_table([row])
     assert message(stack)["state"] == "accepted"
-    assert sweep(stack) == {"report_released": 1}
+    assert sweep(stack) == {"event_replayed": 1}
     assert message(stack)["state"] == "delivered"
     assert stack.objects() == []
 

@@ -176,7 +176,7 @@ def test_without_a_callback_the_state_ends_at_accepted_and_says_so() -> None:
         placed = place(stack).json
 
         assert (placed["state"], placed["final"], placed["callback_expected"]) == ("accepted", True, False)
-        assert [row for row in stack.rows() if "obligation" in row] == []
+        assert [row for row in stack.rows() if "pending" in row] == []
         # One that comes all the same is kept for a person.
         assert call_back(stack, placed["call_id"]).status == 200
         assert len(stack.objects("quarantine/baidu_vms/")) == 1
@@ -219,4 +219,4 @@ def test_its_lane_and_its_obligation_are_on_the_status_page(stack: Deployment) -
     status = stack.http("query_status", load_event("query_status", "status")).json
 
     assert status["providers"]["baidu_vms"]["in_flight_limit"] == 5
-    assert status["oldest_obligation_due_at"] is not None
+    assert status["oldest_pending_deadline"] is not None

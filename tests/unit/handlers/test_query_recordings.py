@@ -21,7 +21,7 @@ def finish(stack: Deployment, **spec: Any) -> Call:
     query = (("ID", call.call_id), ("TEL", call.tel), ("DATE", call.processed))
     event = with_query(load_event("biztel_call_action_webhook", "get_query"), *query)
     assert stack.http("biztel_call_action_webhook", event).status == 200
-    entry = load_event("fetch_recording", "put_back")["Records"][0]
+    entry = load_event("fetch_recording", "requeued")["Records"][0]
     body = entry["body"].replace("21061600000268000060", call.call_id)
     assert stack.invoke("fetch_recording", {"Records": [{**entry, "body": body}]}) == {"batchItemFailures": []}
     return call

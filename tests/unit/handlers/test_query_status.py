@@ -23,12 +23,12 @@ def status(stack: Deployment) -> Any:
 
 
 def test_what_was_accepted_is_an_obligation_and_its_lane_is_closed(stack: Deployment) -> None:
-    assert status(stack)["oldest_obligation_due_at"] is None
+    assert status(stack)["oldest_pending_deadline"] is None
     send(stack)
 
     shown = status(stack)
 
-    assert shown["oldest_obligation_due_at"] > shown["at"]
+    assert shown["oldest_pending_deadline"] > shown["at"]
     mediasms = shown["providers"]["mediasms"]
     assert (mediasms["circuit"], mediasms["in_flight"], mediasms["in_flight_limit"]) == ("closed", 1, 7)
     assert mediasms["requests_per_s"] == 80
@@ -78,7 +78,7 @@ def test_the_month_of_a_new_stack_is_unused(stack: Deployment) -> None:
 @pytest.mark.parametrize(
     ("table", "missing"),
     [
-        ("StateTable", ["oldest_obligation"]),
+        ("StateTable", ["oldest_pending_deadline"]),
         ("LimitsTable", ["providers.mediasms", "providers.baidu_vms", "providers.biztel", "month_quotas.biztel"]),
     ],
 )

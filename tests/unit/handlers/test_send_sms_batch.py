@@ -58,7 +58,7 @@ def test_the_slow_lanes_worker_takes_no_more_places_in_flight_than_its_share(
     stack.invoke("send_queued_sms", {"Records": records})
 
     assert len(stack.simulator.messages) == 10
-    [lane] = [row for row in stack.rows("LimitsTable") if row["pk"]["S"].startswith("LANE#")]
+    [lane] = [row for row in stack.rows("LimitsTable") if row["pk"]["S"].startswith("PROVIDER_LIMIT#")]
     assert len(lane["permits"]["M"]) == places
 
 

@@ -24,7 +24,7 @@ def send(stack: Deployment, *, key: str, client: str = "ours", **members: Any) -
 def forget_counts(stack: Deployment) -> None:
     """As when the windows have ended."""
     for row in stack.rows("LimitsTable"):
-        if not row["pk"]["S"].startswith("LANE#"):
+        if not row["pk"]["S"].startswith("PROVIDER_LIMIT#"):
             aws.dynamodb().delete_item(TableName=stack.references["LimitsTable"], Key={"pk": row["pk"]})
     stack.cold_start()
 

@@ -64,7 +64,7 @@ def test_a_call_in_verifies_the_number(stack: Deployment, mode: str, with_id: bo
     assert (answer.status, answer.body) == (200, "OK")
     seen = look(stack, started)
     assert (seen["state"], seen["final"]) == ("verified", True)
-    assert metric_names(stack)["CallsMatched"] == 1
+    assert metric_names(stack)["IvrCallsMatched"] == 1
 
 
 def test_the_provider_is_asked_as_its_document_says(stack: Deployment) -> None:
@@ -103,7 +103,7 @@ def test_what_calls_do_not_fit_is_kept_apart_and_counted(stack: Deployment) -> N
     assert look(stack, started)["state"] == "pending"
     reasons = Counter(each["reason"] for each in stack.objects("quarantine/mediasms_ivr/"))
     assert reasons == {"no_candidate": 3, "foreign": 2}
-    assert metric_names(stack)["CallsUnmatched"] == len(strangers)
+    assert metric_names(stack)["IvrCallsUnmatched"] == len(strangers)
     assert TOKEN not in json.dumps(stack.objects())
 
 
@@ -113,7 +113,7 @@ def test_a_late_call_is_recorded_and_changes_nothing(stack: Deployment) -> None:
     seen = look(stack, started)
     assert (seen["state"], seen["verified_at"]) == ("expired", None)
     assert seen["late_call_at"] is not None
-    assert metric_names(stack)["CallsLate"] == 1
+    assert metric_names(stack)["IvrCallsLate"] == 1
 
 
 def test_a_call_for_which_the_table_does_not_answer_is_held_and_released_by_the_sweep(stack: Deployment) -> None:
@@ -123,13 +123,13 @@ def test_a_call_for_which_the_table_does_not_answer_is_held_and_released_by_the_
     answer = call(stack, mobilenumber="09000000001", ipphone=started["call"], method="4")
     call(stack, mobilenumber="09000000009", ipphone=started["call"], method="4")
     assert (answer.status, answer.body) == (200, "OK")
-    assert metric_names(stack)["CallsHeld"] == 2
+    assert metric_names(stack)["IvrCallsSpooled"] == 2
 
     stack.restore_table(rows)
-    assert stack.invoke("sweep_overdue", load_event("sweep_overdue", "schedule"))["report_released"] == 2
+    assert stack.invoke("sweep_overdue", load_event("sweep_overdue", "schedule"))["event_replayed"] == 2
 
     assert look(stack, started)["state"] == "verified"
-    assert stack.objects("held/") == []
+    assert stack.objects("spool/") == []
     assert [each["reason"] for each in stack.objects("quarantine/")] == ["no_candidate"]
 
 
@@ -194,7 +194,7 @@ def test_what_was_read_out_lies_nowhere(stack: Deployment) -> None:
     notify(stack, started, authcode=CODE)
     everything = json.dumps([rows, stack.objects(), stack.logged(), look_at(rows, started)])
     assert CODE not in everything
-    assert len(stack.objects("held/")) == 1
+    assert len(stack.objects("spool/")) == 1
 
 
 def look_at(rows: list[dict[str, Any]], started: dict[str, Any]) -> dict[str, Any]:

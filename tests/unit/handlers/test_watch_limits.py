@@ -33,7 +33,7 @@ def test_a_closed_circuit_and_an_unused_month_are_recorded_as_zero(stack: Deploy
 
     assert recorded["mediasms", "CircuitOpen"] == 0
     assert recorded["mediasms", "SlotsAheadSeconds"] == 0
-    assert recorded["biztel", "MonthQuotaUsedPercent"] == 0
+    assert recorded["biztel", "MonthlyQuotaUsedPercent"] == 0
 
 
 def test_an_open_circuit_is_recorded(stack: Deployment) -> None:
@@ -55,7 +55,7 @@ def test_a_table_that_does_not_answer_leaves_the_others_recorded_and_fails_nothi
 
 def test_every_alarm_on_a_gauge_looks_for_one_that_is_recorded(stack: Deployment) -> None:
     recorded = {(provider, name) for provider, name in gauges(stack)}
-    watched = {"CircuitOpen", "SlotsAheadSeconds", "MonthQuotaUsedPercent"}
+    watched = {"CircuitOpen", "SlotsAheadSeconds", "MonthlyQuotaUsedPercent"}
 
     alarms = [each for each in resources_of("AWS::CloudWatch::Alarm").values() if each["MetricName"] in watched]
 

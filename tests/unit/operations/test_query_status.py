@@ -9,21 +9,21 @@ from typing import Any
 
 import pytest
 
-from switchboard.domain.rate_limits import LaneState
+from switchboard.domain.rate_limits import ProviderLimitState
 from switchboard.edge.api.status import status_json
-from switchboard.guard.usage.monthly_quota import TalliedMonthQuota
+from switchboard.guard.usage.monthly_quota import CounterMonthlyQuota
 from switchboard.ports.status import QueueDepth
-from switchboard.usecases.operations.query_status import ProviderStatus, QueryStatus, WatchedLane
+from switchboard.usecases.operations.query_status import ProviderStatus, QueryStatus, WatchedProvider
 from tests.builders import DEADLINES, a_message
 from tests.fakes import (
     START,
     FixedClock,
     FixedQueueReader,
-    InMemoryLaneReader,
-    InMemoryLaneStore,
+    InMemoryCounterStore,
+    InMemoryDeadlineReader,
     InMemoryMessageStore,
-    InMemoryObligationReader,
-    InMemoryTallyStore,
+    InMemoryProviderLimitReader,
+    InMemoryProviderLimitStore,
     down,
 )
 
@@ -33,25 +33,25 @@ LANE = "mediasms#shared"
 TIME_BUDGET = timedelta(seconds=15)
 
 
-def watched(provider: str = "mediasms") -> WatchedLane:
-    return WatchedLane(
+def watched(provider: str = "mediasms") -> WatchedProvider:
+    return WatchedProvider(
         provider=provider,
-        lane=f"{provider}#shared",
-        pace_of=lambda lane, _: 80 * 100 / lane.slow_pct,
+        key=f"{provider}#shared",
+        pace_of=lambda state, _: 80 * 100 / state.backoff_percent,
         in_flight_limit=7,
-        streak_limit=3,
+        open_after_401s=3,
     )
 
 
 def a_query(**parts: Any) -> QueryStatus:
     """Over empty stores, but for the parts given."""
-    tallies = InMemoryTallyStore()
+    counters = InMemoryCounterStore()
     return QueryStatus(
         **{
-            "lanes": [watched()],
-            "lane_reader": InMemoryLaneReader(InMemoryLaneStore()),
-            "quotas": {"biztel": TalliedMonthQuota(tallies=tallies, provider="biztel", limit=100, reserve=5)},
-            "obligations": InMemoryObligationReader(InMemoryMessageStore()),
+            "providers": [watched()],
+            "limit_reader": InMemoryProviderLimitReader(InMemoryProviderLimitStore()),
+            "quotas": {"biztel": CounterMonthlyQuota(counters=counters, provider="biztel", limit=100, reserve=5)},
+            "obligations": InMemoryDeadlineReader(InMemoryMessageStore()),
             "queues": {"outbox": FixedQueueReader(waiting=3, delayed=2, under_way=1)},
             "clock": FixedClock(),
             "time_budget": TIME_BUDGET,
@@ -60,10 +60,10 @@ def a_query(**parts: Any) -> QueryStatus:
     )
 
 
-def provider_of(lane: LaneState) -> ProviderStatus:
-    store = InMemoryLaneStore()
-    store.lanes[LANE] = lane
-    status = a_query(lane_reader=InMemoryLaneReader(store))()
+def provider_of(state: ProviderLimitState) -> ProviderStatus:
+    store = InMemoryProviderLimitStore()
+    store.states[LANE] = state
+    status = a_query(limit_reader=InMemoryProviderLimitReader(store))()
     found = status.providers["mediasms"]
     assert found is not None
     return found
@@ -92,71 +92,75 @@ def test_a_new_stack_is_closed_idle_and_owes_nothing() -> None:
                 "limit": 100,
                 "reserve": 5,
                 "used_percent": 0.0,
-                "runs_out_on": None,
+                "exhausted_on": None,
             }
         },
-        "oldest_obligation_due_at": None,
+        "oldest_pending_deadline": None,
         "queues": {"outbox": {"waiting": 3, "delayed": 2, "under_way": 1}},
         "unavailable": [],
     }
 
 
 @pytest.mark.parametrize(
-    ("lane", "circuit", "because"),
+    ("state", "circuit", "because"),
     [
-        (LaneState(streak=2, refusals=9), "closed", None),
-        (LaneState(streak=3, refusals=3), "open", "authentication"),
-        (LaneState(blocked_by="557"), "open", "557"),
-        (LaneState(streak=8, blocked_by="555"), "open", "555"),
+        (ProviderLimitState(consecutive_401s=2, total_401s=9), "closed", None),
+        (ProviderLimitState(consecutive_401s=3, total_401s=3), "open", "authentication"),
+        (ProviderLimitState(blocked_by="557"), "open", "557"),
+        (ProviderLimitState(consecutive_401s=8, blocked_by="555"), "open", "555"),
     ],
 )
 def test_a_circuit_is_open_from_the_limit_on_or_where_something_blocks_the_address(
-    lane: LaneState, circuit: str, because: str | None
+    state: ProviderLimitState, circuit: str, because: str | None
 ) -> None:
-    store = InMemoryLaneStore()
-    store.lanes[LANE] = lane
+    store = InMemoryProviderLimitStore()
+    store.states[LANE] = state
 
-    shown = status_json(a_query(lane_reader=InMemoryLaneReader(store))())["providers"]["mediasms"]
+    shown = status_json(a_query(limit_reader=InMemoryProviderLimitReader(store))())["providers"]["mediasms"]
 
-    assert (shown["circuit"], shown["open_because"], shown["consecutive_401s"]) == (circuit, because, lane.streak)
+    assert (shown["circuit"], shown["open_because"], shown["consecutive_401s"]) == (
+        circuit,
+        because,
+        state.consecutive_401s,
+    )
 
 
 def test_permits_that_ran_out_are_not_in_flight() -> None:
     permits = {"over": NOW_US - 1, "just": NOW_US, "long": NOW_US + 30 * SECOND_US}
 
-    assert provider_of(LaneState(permits=permits)).in_flight == 2
+    assert provider_of(ProviderLimitState(permits=permits)).in_flight == 2
 
 
-@pytest.mark.parametrize(("cursor_us", "ahead_s"), [(NOW_US + 1_500_000, 1.5), (NOW_US - SECOND_US, 0.0), (0, 0.0)])
-def test_slots_are_given_out_as_far_ahead_as_the_cursor_is(cursor_us: int, ahead_s: float) -> None:
-    assert provider_of(LaneState(cursor_us=cursor_us)).slots_ahead_s == ahead_s
+@pytest.mark.parametrize(("next_slot_us", "ahead_s"), [(NOW_US + 1_500_000, 1.5), (NOW_US - SECOND_US, 0.0), (0, 0.0)])
+def test_slots_are_given_out_as_far_ahead_as_the_cursor_is(next_slot_us: int, ahead_s: float) -> None:
+    assert provider_of(ProviderLimitState(next_slot_us=next_slot_us)).slots_ahead_s == ahead_s
 
 
 def test_the_month_is_shown_with_its_forecast() -> None:
-    quota = TalliedMonthQuota(tallies=InMemoryTallyStore(), provider="biztel", limit=6, reserve=1)
+    quota = CounterMonthlyQuota(counters=InMemoryCounterStore(), provider="biztel", limit=6, reserve=1)
     for _ in range(5):
         quota.take(START, urgent=True)
 
     shown = status_json(a_query(quotas={"biztel": quota})())["month_quotas"]["biztel"]
 
-    assert (shown["used"], shown["used_percent"], shown["runs_out_on"]) == (5, 83.3, "2026-11-26")
+    assert (shown["used"], shown["used_percent"], shown["exhausted_on"]) == (5, 83.3, "2026-11-26")
 
 
 def test_the_oldest_obligation_is_shown() -> None:
     messages = InMemoryMessageStore(deadlines=DEADLINES)
     messages.create(a_message())
 
-    shown = status_json(a_query(obligations=InMemoryObligationReader(messages))())
+    shown = status_json(a_query(obligations=InMemoryDeadlineReader(messages))())
 
     due = START + DEADLINES.submission_after_claim
-    assert shown["oldest_obligation_due_at"] == due.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    assert shown["oldest_pending_deadline"] == due.isoformat(timespec="milliseconds").replace("+00:00", "Z")
     assert shown["unavailable"] == []
 
 
 DOWN: Mapping[str, tuple[dict[str, Any], list[str]]] = {
-    "lanes": ({"lane_reader": down(InMemoryLaneReader)}, ["providers.mediasms"]),
-    "month": ({"quotas": {"biztel": down(TalliedMonthQuota)}}, ["month_quotas.biztel"]),
-    "obligations": ({"obligations": down(InMemoryObligationReader)}, ["oldest_obligation"]),
+    "providers": ({"limit_reader": down(InMemoryProviderLimitReader)}, ["providers.mediasms"]),
+    "month": ({"quotas": {"biztel": down(CounterMonthlyQuota)}}, ["month_quotas.biztel"]),
+    "obligations": ({"obligations": down(InMemoryDeadlineReader)}, ["oldest_pending_deadline"]),
     "queue": ({"queues": {"outbox": down(FixedQueueReader)}}, ["queues.outbox"]),
 }
 
@@ -167,9 +171,9 @@ def test_a_part_that_cannot_be_asked_is_null_and_named_and_takes_nothing_else_wi
 ) -> None:
     messages = InMemoryMessageStore(deadlines=DEADLINES)
     messages.create(a_message())
-    whole = status_json(a_query(obligations=InMemoryObligationReader(messages))())
+    whole = status_json(a_query(obligations=InMemoryDeadlineReader(messages))())
 
-    shown = status_json(a_query(**{"obligations": InMemoryObligationReader(messages), **parts})())
+    shown = status_json(a_query(**{"obligations": InMemoryDeadlineReader(messages), **parts})())
 
     assert shown["unavailable"] == missing
     [name] = missing
@@ -177,7 +181,7 @@ def test_a_part_that_cannot_be_asked_is_null_and_named_and_takes_nothing_else_wi
     if member:
         whole[part][member] = None
     else:
-        whole["oldest_obligation_due_at"] = None
+        whole["oldest_pending_deadline"] = None
     assert shown == {**whole, "unavailable": missing}
 
 
@@ -206,10 +210,10 @@ def test_stores_that_take_long_leave_time_for_an_answer() -> None:
 
 
 def test_each_provider_is_read_from_its_own_lane() -> None:
-    store = InMemoryLaneStore()
-    store.lanes["baidu_vms#shared"] = LaneState(streak=1)
+    store = InMemoryProviderLimitStore()
+    store.states["baidu_vms#shared"] = ProviderLimitState(consecutive_401s=1)
 
-    status = a_query(lanes=[watched(), watched("baidu_vms")], lane_reader=InMemoryLaneReader(store))()
+    status = a_query(providers=[watched(), watched("baidu_vms")], limit_reader=InMemoryProviderLimitReader(store))()
 
     streaks = {name: each.consecutive_401s for name, each in status.providers.items() if each is not None}
     assert streaks == {"mediasms": 0, "baidu_vms": 1}

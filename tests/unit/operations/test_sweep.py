@@ -11,22 +11,22 @@ import pytest
 from switchboard.domain.errors import LockedOutError, NoSlotError, StoreUnavailableError
 from switchboard.domain.orders import OutcomeKind
 from switchboard.domain.sms.messages import Message, SmsState
-from switchboard.ports.callbacks import HeldReport
+from switchboard.ports.callbacks import SpooledEvent
 from switchboard.usecases.operations.reconcile_overdue import SweepAction
 from tests.builders import CLIENT, DEADLINES, MINUTE, a_claim, a_message, a_report, an_outcome
 from tests.fakes import (
     START,
     Answer,
     FixedClock,
-    InMemoryCallbackVault,
+    InMemoryCallbackArchive,
     InMemoryMessageStore,
     InMemoryOutbox,
-    OpenGate,
+    OpenGuard,
     ScriptedProvider,
     down,
     flaky,
 )
-from tests.systems import PUT_BACK_DELAY_S, System, assembled
+from tests.systems import REQUEUE_DELAY_S, System, assembled
 
 
 class _Setting:
@@ -36,14 +36,14 @@ class _Setting:
         self.clock = FixedClock()
         self.messages = messages or InMemoryMessageStore()
         self.outbox = InMemoryOutbox()
-        self.vault = InMemoryCallbackVault()
+        self.archive = InMemoryCallbackArchive()
         self.provider = ScriptedProvider()
         self.system = self.over(self.messages)
         self.messages.create(a_message())
 
     def over(self, messages: InMemoryMessageStore) -> System:
         return assembled(
-            messages=messages, outbox=self.outbox, vault=self.vault, provider=self.provider, clock=self.clock
+            messages=messages, outbox=self.outbox, archive=self.archive, provider=self.provider, clock=self.clock
         )
 
     def ended(self, kind: OutcomeKind, *, queue: bool = False) -> None:
@@ -67,7 +67,7 @@ class _Setting:
 
     @property
     def state(self) -> SmsState:
-        return self.system.query.one("sms1", client=CLIENT).standing.state
+        return self.system.query.one("sms1", client=CLIENT).status.state
 
 
 @pytest.fixture
@@ -145,7 +145,7 @@ def test_what_is_overdue_otherwise_does_not_wait_for_a_queue_that_does_not_answe
 
     lost = setting.messages.get("sms2")
     assert lost is not None
-    assert lost.silences
+    assert lost.timeouts
     assert setting.system.sweep() == Counter({SweepAction.REQUEUED: 1})
 
 
@@ -158,14 +158,14 @@ def test_what_waited_in_the_queue_too_long_is_expired_and_never_sent(setting: _S
     assert not setting.provider.submissions
 
 
-class _ClosedGate(OpenGate):
+class _ClosedGate(OpenGuard):
     """No slot for anybody."""
 
     def __init__(self, clock: FixedClock, error: LockedOutError | NoSlotError) -> None:
         super().__init__(clock)
         self._error = error
 
-    def reserve(self, *, latest: datetime) -> datetime:
+    def acquire(self, *, latest: datetime) -> datetime:
         raise self._error
 
 
@@ -176,12 +176,12 @@ def test_entries_do_not_multiply_while_the_gate_is_closed(
     setting.ended(OutcomeKind.NOT_SENT, queue=True)
     setting.outbox.put(setting.message)
     closed = assembled(
-        messages=setting.messages, outbox=setting.outbox, clock=setting.clock, gate=_ClosedGate(setting.clock, error)
+        messages=setting.messages, outbox=setting.outbox, clock=setting.clock, guard=_ClosedGate(setting.clock, error)
     )
     for round_number in range(24 * 60):
         for _ in range(len(setting.outbox.entries)):
             closed.send_queued(setting.outbox.entries.popleft())
-        setting.clock.advance(timedelta(seconds=PUT_BACK_DELAY_S))
+        setting.clock.advance(timedelta(seconds=REQUEUE_DELAY_S))
         if round_number % 4 == 0:
             closed.sweep()
         assert len(setting.outbox.entries) <= 1
@@ -223,7 +223,7 @@ def test_an_index_that_is_behind_changes_nothing(kind: OutcomeKind | None, queue
     setting.system.sweep()
     assert (setting.state, setting.due) == (before, due)
     assert not setting.outbox.entries
-    assert setting.message.silences == {}
+    assert setting.message.timeouts == {}
 
 
 def test_one_round_takes_no_more_than_a_batch_and_the_longest_overdue_first() -> None:
@@ -232,7 +232,7 @@ def test_one_round_takes_no_more_than_a_batch_and_the_longest_overdue_first() ->
         setting.messages.create(a_message(f"other{number:03d}", at=START + timedelta(seconds=1 + number)))
     first = setting.after(timedelta(hours=1))
     assert first == Counter({SweepAction.SUBMISSION_LOST: 200})
-    assert setting.message.silences
+    assert setting.message.timeouts
     assert setting.system.sweep() == Counter({SweepAction.SUBMISSION_LOST: 51})
 
 
@@ -251,7 +251,7 @@ def test_a_part_that_fails_is_not_tried_again_while_the_others_go_on() -> None:
     for number in range(250):
         setting.messages.create(a_message(f"other{number:03d}", at=START + timedelta(seconds=1 + number)))
     setting.clock.advance(timedelta(hours=1))
-    sweep = assembled(messages=setting.messages, vault=down(InMemoryCallbackVault), clock=setting.clock).sweep
+    sweep = assembled(messages=setting.messages, archive=down(InMemoryCallbackArchive), clock=setting.clock).sweep
     with pytest.raises(StoreUnavailableError):
         sweep(enough=lambda: False)
     assert not setting.system.sweep()
@@ -263,33 +263,33 @@ def test_what_was_done_before_the_store_stopped_answering_stays_done() -> None:
     setting.clock.advance(timedelta(hours=1))
     answers = [Answer.GIVEN, *[Answer.NOT_APPLIED] * 5]
     with pytest.raises(StoreUnavailableError):
-        setting.over(flaky(setting.messages, record_silence=answers)).sweep()
-    assert setting.message.silences
+        setting.over(flaky(setting.messages, record_timeout=answers)).sweep()
+    assert setting.message.timeouts
     assert setting.system.sweep() == Counter({SweepAction.SUBMISSION_LOST: 1})
 
 
 def test_what_is_overdue_does_not_wait_for_a_vault_that_does_not_answer(setting: _Setting) -> None:
     setting.clock.advance(DEADLINES.submission_after_claim)
-    broken = assembled(messages=setting.messages, vault=down(InMemoryCallbackVault), clock=setting.clock)
+    broken = assembled(messages=setting.messages, archive=down(InMemoryCallbackArchive), clock=setting.clock)
     with pytest.raises(StoreUnavailableError):
         broken.sweep()
     assert setting.state is SmsState.UNKNOWN
-    assert setting.message.silences
+    assert setting.message.timeouts
 
 
 @pytest.mark.parametrize("answer", [Answer.LOST, Answer.NOT_APPLIED])
 def test_a_write_without_an_answer_is_made_again(setting: _Setting, answer: Answer) -> None:
     setting.clock.advance(DEADLINES.submission_after_claim)
-    done = setting.over(flaky(setting.messages, record_silence=[answer])).sweep()
+    done = setting.over(flaky(setting.messages, record_timeout=[answer])).sweep()
     assert done == Counter({SweepAction.SUBMISSION_LOST: 1})
-    assert setting.message.silences == {"first": setting.clock.now()}
+    assert setting.message.timeouts == {"first": setting.clock.now()}
 
 
 def test_held_reports_are_released_before_anything_is_judged(setting: _Setting) -> None:
     setting.ended(OutcomeKind.ACCEPTED)
-    setting.vault.hold(HeldReport(a_report("1"), START + MINUTE))
+    setting.archive.spool(SpooledEvent(a_report("1"), START + MINUTE))
     done = setting.after(DEADLINES.delivery_after_claim)
-    assert done == Counter({SweepAction.REPORT_RELEASED: 1, SweepAction.CLOSED: 1})
+    assert done == Counter({SweepAction.EVENT_REPLAYED: 1, SweepAction.CLOSED: 1})
     assert setting.state is SmsState.DELIVERED
 
 

@@ -1,4 +1,4 @@
-"""What is announced is stored once, whole, or given up with a reason: over every crash, lost answer and redelivery.
+"""What is announced is stored once, whole, or given up with a reason: over every crash, lost answer and retry_delay.
 
 (I12, I22, I24, I25)
 """
@@ -19,17 +19,17 @@ from switchboard.domain.errors import (
     ForbiddenError,
     LockedOutError,
     NoSlotError,
-    NotFoundError,
     NotSentError,
     ProviderError,
+    ProviderNotFoundError,
     RateLimitedError,
     StoreUnavailableError,
 )
-from switchboard.domain.recording.facts import Channel, RecordingNotice
+from switchboard.domain.recording.facts import Channel, RecordingReady
 from switchboard.domain.recording.policy import RecordingPolicy
 from switchboard.domain.recording.status import ChannelState, RecordingState
-from switchboard.usecases.recording.fetch import Fetched, FetchRecording
-from switchboard.usecases.recording.requeue_overdue import SettleRecordings
+from switchboard.usecases.recording.fetch import FetchRecording, FetchResult
+from switchboard.usecases.recording.requeue_overdue import RequeueOverdueRecordings
 from tests.fakes import (
     START,
     CountingIds,
@@ -39,8 +39,8 @@ from tests.fakes import (
     InMemoryRecordingFiles,
     InMemoryRecordingQueue,
     InMemoryRecordingStore,
-    OpenGate,
-    ScriptedGate,
+    OpenGuard,
+    ScriptedGuard,
     ScriptedSource,
     WholeDownload,
 )
@@ -116,7 +116,7 @@ class World:
         *,
         source: ScriptedSource | None = None,
         clock: FixedClock | None = None,
-        gate: OpenGate | None = None,
+        guard: OpenGuard | None = None,
         quota: CountingQuota | None = None,
         channels: frozenset[Channel] = BOTH,
         monaural_instead: bool = True,
@@ -128,7 +128,7 @@ class World:
         self.files = InMemoryRecordingFiles()
         self.queue = InMemoryRecordingQueue()
         self.source = source or ScriptedSource()
-        self.gate = gate or OpenGate(self.clock)
+        self.guard = guard or OpenGuard(self.clock)
         self.quota = quota or CountingQuota()
         self.policy = RecordingPolicy(channels=channels, monaural_instead=monaural_instead)
         self.closed = 0
@@ -140,18 +140,18 @@ class World:
             files=stepped(self.files, "files"),
             queue=stepped(self.queue, "queue"),
             source=self.source,
-            gate=self.gate,
+            guard=self.guard,
             quota=stepped(self.quota, "quota"),
             policy=self.policy,
             clock=self.clock,
             new_id=CountingIds(),
         )
-        self.sweep = SettleRecordings(
+        self.sweep = RequeueOverdueRecordings(
             recordings=self.recordings, queue=self.queue, clock=self.clock, look_again_after=timedelta(minutes=15)
         )
-        self.jobs.put(RecordingNotice(recording_id=ID, tel="anonymous", called_at=START), at=START)
+        self.jobs.put(RecordingReady(recording_id=ID, tel="anonymous", called_at=START), at=START)
 
-    def deliver(self, *, seconds_left: float = 900) -> Fetched | None:
+    def deliver(self, *, seconds_left: float = 900) -> FetchResult | None:
         """One delivery of an entry; None where its container died, or it is to come again."""
         try:
             done = self.fetch(ID, seconds_left=lambda: seconds_left)
@@ -160,7 +160,7 @@ class World:
         self.closed += done.closed
         return done
 
-    def settle(self, *, days: float = 40) -> None:
+    def reconcile(self, *, days: float = 40) -> None:
         """Delivers whatever is in the queue and sweeps, until nothing is awaited."""
         if ID not in self.recordings.rows and not self.queue.entries:
             self.queue.entries.append((ID, 0))
@@ -177,8 +177,8 @@ class World:
         raise AssertionError("it never ends")
 
     def states(self) -> dict[Channel, ChannelState]:
-        standing = self.policy.standing(self.recordings.rows[ID], now=self.clock.now())
-        return {channel: each.state for channel, each in standing.channels.items()}
+        status = self.policy.status(self.recordings.rows[ID], now=self.clock.now())
+        return {channel: each.state for channel, each in status.channels.items()}
 
 
 def test_an_announced_recording_is_stored_with_a_request_a_channel() -> None:
@@ -187,7 +187,7 @@ def test_an_announced_recording_is_stored_with_a_request_a_channel() -> None:
     done = world.deliver()
 
     assert done is not None
-    assert (done.standing and done.standing.state, done.closed) == (RecordingState.STORED, True)
+    assert (done.status and done.status.state, done.closed) == (RecordingState.STORED, True)
     assert world.source.asked == [(ID, Channel.LEFT), (ID, Channel.RIGHT)]
     assert world.quota.used == 2
     assert world.queue.entries == []
@@ -205,7 +205,7 @@ def test_an_entry_that_comes_again_asks_for_nothing_and_ends_only_once() -> None
 def test_an_id_that_was_never_announced_is_let_go() -> None:
     done = World().fetch("never", seconds_left=lambda: 900)
 
-    assert (done.standing, done.ends, done.put_back) == (None, {}, None)
+    assert (done.status, done.ends, done.requeue_reason) == (None, {}, None)
 
 
 @pytest.mark.parametrize("kind", [DownloadFailedError, RateLimitedError])
@@ -269,7 +269,7 @@ def test_what_never_succeeds_is_lost_shortly_before_the_seventh_day_and_the_mona
                 yield download
 
     world = World(source=Broken())
-    world.settle()
+    world.reconcile()
 
     assert world.states() == {
         Channel.LEFT: ChannelState.LOST,
@@ -284,7 +284,7 @@ def test_what_never_succeeds_is_lost_shortly_before_the_seventh_day_and_the_mona
 def test_a_monaural_file_that_fails_as_well_is_looked_at_only_when_it_is_due() -> None:
     """Left and right are over by then: their moment has passed, and is nobody's reason to look at once."""
     world = World(source=ScriptedSource(*[failure(DownloadFailedError)] * 1_000))
-    world.settle()
+    world.reconcile()
 
     assert set(world.states().values()) == {ChannelState.LOST}
     assert timedelta(days=29) < world.clock.now() - START < timedelta(days=31)
@@ -293,15 +293,15 @@ def test_a_monaural_file_that_fails_as_well_is_looked_at_only_when_it_is_due() -
 
 def test_without_the_policy_what_is_lost_stays_lost() -> None:
     world = World(source=ScriptedSource(*[failure(ForbiddenError)] * 2), monaural_instead=False)
-    world.settle()
+    world.reconcile()
 
     assert set(world.states().values()) == {ChannelState.FORBIDDEN}
     assert len(world.source.asked) == 2
 
 
 def test_a_missing_file_is_asked_for_until_it_can_only_be_lost() -> None:
-    world = World(source=ScriptedSource(*[failure(NotFoundError)] * 100), monaural_instead=False)
-    world.settle()
+    world = World(source=ScriptedSource(*[failure(ProviderNotFoundError)] * 100), monaural_instead=False)
+    world.reconcile()
 
     assert set(world.states().values()) == {ChannelState.LOST}
     assert timedelta(hours=1) <= world.clock.now() - START < timedelta(hours=6)
@@ -310,16 +310,16 @@ def test_a_missing_file_is_asked_for_until_it_can_only_be_lost() -> None:
 @pytest.mark.parametrize("error", [NoSlotError("full"), LockedOutError("open", reason="authentication")])
 def test_without_a_slot_nothing_is_asked_counted_or_lost(error: NoSlotError | LockedOutError) -> None:
     world = World()
-    world.gate = ScriptedGate(world.clock, error)
-    world.fetch._gate = world.gate
+    world.guard = ScriptedGuard(world.clock, error)
+    world.fetch._guard = world.guard
 
     done = world.deliver()
 
     assert done is not None
-    assert done.put_back is not None
+    assert done.requeue_reason is not None
     assert (world.source.asked, world.quota.used) == ([], 0)
     assert world.recordings.rows[ID].attempts == frozenset()
-    world.settle()
+    world.reconcile()
     assert set(world.states().values()) == {ChannelState.STORED}
 
 
@@ -343,7 +343,7 @@ def test_a_place_that_was_waited_for_finds_a_connection_that_is_new() -> None:
                 yield download
 
     crowd = [NoSlotError("crowded", crowded=True) for _ in range(20)]
-    World(source=Ageing(), clock=clock, gate=ScriptedGate(clock, *crowd)).deliver()
+    World(source=Ageing(), clock=clock, guard=ScriptedGuard(clock, *crowd)).deliver()
 
     assert clock.now() - START == timedelta(seconds=2)
     assert ages == [timedelta(), timedelta()]
@@ -357,12 +357,12 @@ def test_a_place_that_was_waited_for_is_lost_where_the_provider_cannot_be_reache
             if clock.now() > START:
                 raise failure(NotSentError)
 
-    gate = ScriptedGate(clock, NoSlotError("crowded", crowded=True))
-    world = World(source=Unreachable(), clock=clock, gate=gate)
+    guard = ScriptedGuard(clock, NoSlotError("crowded", crowded=True))
+    world = World(source=Unreachable(), clock=clock, guard=guard)
     done = world.deliver()
 
     assert done is not None
-    assert done.put_back == "not_reached"
+    assert done.requeue_reason == "not_reached"
     assert (world.source.asked, world.quota.used) == ([], 0)
     assert world.recordings.rows[ID].attempts == frozenset()
 
@@ -372,8 +372,8 @@ def test_a_refused_token_is_told_to_the_gate_and_ends_the_look() -> None:
     done = world.deliver()
 
     assert done is not None
-    assert done.refused_us
-    assert [type(each) for each in world.gate.heard_errors] == [AuthenticationFailedError]
+    assert done.account_rejected
+    assert [type(each) for each in world.guard.heard_errors] == [AuthenticationFailedError]
     assert len(world.source.asked) == 1
 
 
@@ -382,8 +382,8 @@ def test_an_invocation_without_time_for_a_download_begins_none() -> None:
     done = world.deliver(seconds_left=30)
 
     assert done is not None
-    assert (done.put_back, world.source.asked) == ("time", [])
-    world.settle()
+    assert (done.requeue_reason, world.source.asked) == ("time", [])
+    world.reconcile()
     assert set(world.states().values()) == {ChannelState.STORED}
 
 
@@ -393,7 +393,7 @@ def test_a_month_that_ends_in_time_is_waited_for() -> None:
     world.deliver()
     assert len(world.source.asked) == 1
     quota.limit = 10
-    world.settle()
+    world.reconcile()
 
     assert set(world.states().values()) == {ChannelState.STORED}
     assert DAY <= world.clock.now() - START < 2 * DAY
@@ -406,7 +406,7 @@ def test_a_month_that_ends_too_late_leaves_the_monaural_file_for_the_next_one() 
     assert (world.states()[Channel.LEFT], world.source.asked) == (ChannelState.LOST, [])
     world.clock.advance(20 * DAY)
     quota.limit = 10
-    world.settle()
+    world.reconcile()
 
     assert world.states()[Channel.MONAURAL] is ChannelState.STORED
     assert world.source.asked == [(ID, Channel.MONAURAL)]
@@ -414,7 +414,7 @@ def test_a_month_that_ends_too_late_leaves_the_monaural_file_for_the_next_one() 
 
 def test_without_the_policy_the_months_reserve_is_for_what_would_be_gone() -> None:
     world = World(quota=CountingQuota(limit=2, reserve=2, ends=START + 20 * DAY), monaural_instead=False)
-    world.settle()
+    world.reconcile()
 
     assert set(world.states().values()) == {ChannelState.STORED}
     assert world.quota.used == 2
@@ -422,7 +422,7 @@ def test_without_the_policy_the_months_reserve_is_for_what_would_be_gone() -> No
 
 def _steps() -> int:
     breaker = Breaker()
-    World(source=SteppedSource(breaker), breaker=breaker).settle()
+    World(source=SteppedSource(breaker), breaker=breaker).reconcile()
     World.deliver(World(breaker=breaker))
     return len(breaker.steps)
 
@@ -438,7 +438,7 @@ def test_a_break_at_any_step_stores_nothing_twice_and_loses_nothing(how: str, en
             if world.deliver() is None:
                 # SQS delivers again what nobody was done with, once it is visible again.
                 world.queue.entries.append((ID, 900))
-        world.settle()
+        world.reconcile()
 
         told = (at, breaker.steps[at] if at < len(breaker.steps) else None)
         assert world.states() == dict.fromkeys(BOTH, ChannelState.STORED), told
@@ -467,7 +467,7 @@ def test_two_workers_at_the_same_recording_ask_once_for_each_channel() -> None:
 
     cast("Any", world.source).download = meanwhile
     world.deliver()
-    world.settle()
+    world.reconcile()
 
     asked = world.source.asked + other.source.asked
     assert sorted(asked) == [(ID, Channel.LEFT), (ID, Channel.RIGHT)]

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from switchboard.domain.recording.facts import (
     SPLIT,
-    Announcement,
     Channel,
     FetchAttempt,
     FetchEnd,
     FetchOutcome,
+    ReadyFact,
     Recording,
     RecordingFact,
     Role,
@@ -31,9 +31,9 @@ from switchboard.domain.recording.status import (
     ChannelState,
     RecordingDeadlines,
     RecordingState,
-    channel_standing,
+    channel_status,
     fetch_deadline,
-    standing_of,
+    status_of,
 )
 
 START = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)
@@ -46,8 +46,8 @@ LEFT, RIGHT, MONAURAL = Channel.LEFT, Channel.RIGHT, Channel.MONAURAL
 FILE = StoredFile(key="k", bytes=9, sha256="0" * 64, content_type="audio/mpeg", file_name="a.mp3", seconds=1.5)
 
 
-def announced(at: datetime = START, *, called_at: datetime | None = CALLED, tel: str = "anonymous") -> Announcement:
-    return Announcement(tel=tel, date="as it came", called_at=called_at, at=at)
+def announced(at: datetime = START, *, called_at: datetime | None = CALLED, tel: str = "anonymous") -> ReadyFact:
+    return ReadyFact(tel=tel, date="as it came", called_at=called_at, at=at)
 
 
 def ended(
@@ -60,17 +60,17 @@ def begun(*, at: datetime = START, channel: Channel = LEFT, attempt: str = "firs
     return FetchAttempt(id=attempt, channel=channel, at=at)
 
 
-def recording(*facts: RecordingFact, announcement: Announcement | None = None) -> Recording:
-    first = Recording(recording_id="a1", announcements=frozenset({announcement or announced()}))
+def recording(*facts: RecordingFact, ready_fact: ReadyFact | None = None) -> Recording:
+    first = Recording(recording_id="a1", ready_facts=frozenset({ready_fact or announced()}))
     return reduce(Recording.with_fact, facts, first)
 
 
 def state(facts: Recording, now: datetime, wanted: Iterable[Channel] = SPLIT) -> RecordingState:
-    return standing_of(facts, wanted=frozenset(wanted), deadlines=DEADLINES, now=now).state
+    return status_of(facts, wanted=frozenset(wanted), deadlines=DEADLINES, now=now).state
 
 
 def left(facts: Recording, now: datetime) -> ChannelState:
-    return channel_standing(facts, LEFT, deadlines=DEADLINES, now=now).state
+    return channel_status(facts, LEFT, deadlines=DEADLINES, now=now).state
 
 
 @pytest.mark.parametrize(
@@ -104,8 +104,8 @@ def test_a_channel_stands_where_its_attempts_and_the_time_have_left_it(
 def test_what_is_stored_stays_stored_whatever_else_happened(other: FetchEnd) -> None:
     for at in (START, START + 2 * HOUR, DEADLINE + DAY):
         facts = recording(ended(FetchEnd.STORED), ended(other, at=at, attempt="second"))
-        standing = channel_standing(facts, LEFT, deadlines=DEADLINES, now=DEADLINE + 2 * DAY)
-        assert (standing.state, standing.file, standing.problem) == (ChannelState.STORED, FILE, None)
+        status = channel_status(facts, LEFT, deadlines=DEADLINES, now=DEADLINE + 2 * DAY)
+        assert (status.state, status.file, status.problem) == (ChannelState.STORED, FILE, None)
 
 
 @pytest.mark.parametrize(
@@ -137,13 +137,13 @@ def test_one_forbidden_channel_does_not_keep_the_others_from_being_stored() -> N
 
 def test_a_channel_that_was_stored_is_shown_though_nobody_wants_it_any_more() -> None:
     facts = recording(ended(FetchEnd.STORED, channel=MONAURAL))
-    standing = standing_of(facts, wanted={LEFT}, deadlines=DEADLINES, now=START)
-    assert set(standing.channels) == {LEFT, MONAURAL}
+    status = status_of(facts, wanted={LEFT}, deadlines=DEADLINES, now=START)
+    assert set(status.channels) == {LEFT, MONAURAL}
 
 
 def test_a_problem_is_named_where_there_is_one() -> None:
     def problem(facts: Recording, now: datetime) -> str | None:
-        return channel_standing(facts, LEFT, deadlines=DEADLINES, now=now).problem
+        return channel_status(facts, LEFT, deadlines=DEADLINES, now=now).problem
 
     assert problem(recording(), START) is None
     assert problem(recording(), DEADLINE) == "not_fetched"
@@ -158,17 +158,17 @@ def test_split_channels_are_fetched_until_shortly_before_the_seventh_day_after_t
 
 
 def test_without_a_readable_time_of_the_call_the_announcement_counts() -> None:
-    facts = recording(announcement=announced(called_at=None))
+    facts = recording(ready_fact=announced(called_at=None))
     assert fetch_deadline(facts, LEFT, deadlines=DEADLINES) == START + 7 * DAY - HOUR
 
 
 def test_a_call_after_its_own_announcement_is_not_believed() -> None:
-    facts = recording(announcement=announced(called_at=START + 400 * DAY))
+    facts = recording(ready_fact=announced(called_at=START + 400 * DAY))
     assert fetch_deadline(facts, LEFT, deadlines=DEADLINES) == START + 7 * DAY - HOUR
 
 
 def test_what_is_announced_late_still_gets_its_hour() -> None:
-    facts = recording(announcement=announced(called_at=START - 400 * DAY))
+    facts = recording(ready_fact=announced(called_at=START - 400 * DAY))
     assert fetch_deadline(facts, LEFT, deadlines=DEADLINES) == START + HOUR
     assert left(facts, START + HOUR - INSTANT) is ChannelState.ANNOUNCED
 
@@ -193,11 +193,11 @@ def test_the_same_announcement_again_is_the_same_job() -> None:
     once = recording()
     again = once.with_fact(announced(START + HOUR))
     assert again == once
-    assert recording(announced(START), announcement=announced(START + HOUR)) == once
+    assert recording(announced(START), ready_fact=announced(START + HOUR)) == once
 
 
 def test_the_first_announcement_that_says_something_counts() -> None:
-    facts = recording(announcement=announced(tel="", called_at=None))
+    facts = recording(ready_fact=announced(tel="", called_at=None))
     facts = facts.with_fact(announced(START + MINUTE, tel="034530XXXX", called_at=CALLED))
     facts = facts.with_fact(announced(START + HOUR, tel="2001", called_at=CALLED - DAY))
     assert (facts.announced_at, facts.tel, facts.called_at) == (START, "034530XXXX", CALLED)
@@ -244,7 +244,7 @@ def test_neither_order_nor_repetition_of_the_facts_changes_anything(
     shuffled = data.draw(st.permutations(facts + repeated))
     one, other = recording(*facts), recording(*shuffled)
     assert one == other
-    assert standing_of(one, wanted=SPLIT, deadlines=DEADLINES, now=now) == standing_of(
+    assert status_of(one, wanted=SPLIT, deadlines=DEADLINES, now=now) == status_of(
         other, wanted=SPLIT, deadlines=DEADLINES, now=now
     )
     assert (one.tel, one.called_at, one.updated_at) == (other.tel, other.called_at, other.updated_at)
@@ -255,8 +255,8 @@ def test_neither_order_nor_repetition_of_the_facts_changes_anything(
 def test_no_further_fact_takes_back_what_was_stored(
     facts: list[RecordingFact], more: RecordingFact, now: datetime
 ) -> None:
-    before = standing_of(recording(*facts), wanted=tuple(Channel), deadlines=DEADLINES, now=now)
-    after = standing_of(recording(*facts).with_fact(more), wanted=tuple(Channel), deadlines=DEADLINES, now=now)
+    before = status_of(recording(*facts), wanted=tuple(Channel), deadlines=DEADLINES, now=now)
+    after = status_of(recording(*facts).with_fact(more), wanted=tuple(Channel), deadlines=DEADLINES, now=now)
     for channel in Channel:
         if before.channels[channel].state is ChannelState.STORED:
             assert after.channels[channel].state is ChannelState.STORED
@@ -267,10 +267,10 @@ def test_no_further_fact_takes_back_what_was_stored(
 def test_every_recording_is_decided_in_the_end_and_looked_at_until_then(facts: list[RecordingFact]) -> None:
     given_ = recording(*facts)
     end = max(fetch_deadline(given_, each, deadlines=DEADLINES) for each in Channel) + 40 * DAY
-    assert standing_of(given_, wanted=tuple(Channel), deadlines=DEADLINES, now=end).final
+    assert status_of(given_, wanted=tuple(Channel), deadlines=DEADLINES, now=end).final
     due = next_due(given_, wanted=tuple(Channel), deadlines=DEADLINES)
     if due is None:
-        assert standing_of(given_, wanted=tuple(Channel), deadlines=DEADLINES, now=START).final
+        assert status_of(given_, wanted=tuple(Channel), deadlines=DEADLINES, now=START).final
     assert next_due(replace(given_, closed_at=START), wanted=tuple(Channel), deadlines=DEADLINES) is None
 
 

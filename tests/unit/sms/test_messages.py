@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from switchboard.domain.orders import Claim, Outcome, OutcomeKind
 from switchboard.domain.sms.delivery import ReportFact
-from switchboard.domain.sms.messages import Message, SmsStanding, SmsState, is_smsid, next_due, standing_of
+from switchboard.domain.sms.messages import Message, SmsState, SmsStatus, is_smsid, next_due, status_of
 from switchboard.providers.mediasms.response_codes import DELIVERY_STATUSES
 from tests.builders import DEADLINES, MINUTE, OTHER_RECIPIENT, RECIPIENT, a_message, an_outcome
 from tests.fakes import START
@@ -33,8 +33,8 @@ def _reported(*statuses: str, recipient: str | None = RECIPIENT, message: Messag
     return replace(message or _ended(OutcomeKind.ACCEPTED), reports=reports)
 
 
-def _standing(message: Message, now: datetime = START) -> SmsStanding:
-    return standing_of(message, statuses=DELIVERY_STATUSES, deadlines=DEADLINES, now=now)
+def _standing(message: Message, now: datetime = START) -> SmsStatus:
+    return status_of(message, statuses=DELIVERY_STATUSES, deadlines=DEADLINES, now=now)
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def _standing(message: Message, now: datetime = START) -> SmsStanding:
         (a_message(), START, SmsState.SUBMITTING, False),
         (a_message(), SUBMISSION_END - INSTANT, SmsState.SUBMITTING, False),
         (a_message(), SUBMISSION_END, SmsState.UNKNOWN, False),
-        (a_message(silences={"first": START}), START, SmsState.UNKNOWN, False),
+        (a_message(timeouts={"first": START}), START, SmsState.UNKNOWN, False),
         (a_message(), DELIVERY_END, SmsState.UNKNOWN, True),
         (_ended(OutcomeKind.UNKNOWN), START, SmsState.UNKNOWN, False),
         (_ended(OutcomeKind.UNKNOWN), DELIVERY_END, SmsState.UNKNOWN, True),
@@ -61,7 +61,7 @@ def _standing(message: Message, now: datetime = START) -> SmsStanding:
 def test_without_a_report_the_submission_and_the_time_decide(
     message: Message, now: datetime, state: SmsState, final: bool
 ) -> None:
-    assert _standing(message, now) == SmsStanding(state=state, final=final)
+    assert _standing(message, now) == SmsStatus(state=state, final=final)
 
 
 @pytest.mark.parametrize(
@@ -80,8 +80,8 @@ def test_what_was_reported_may_still_change_until_the_delivery_window_closes(
     statuses: list[str], open_state: SmsState, closed_state: SmsState
 ) -> None:
     message = _reported(*statuses)
-    assert _standing(message, DELIVERY_END - INSTANT) == SmsStanding(state=open_state, final=False)
-    assert _standing(message, DELIVERY_END) == SmsStanding(state=closed_state, final=True)
+    assert _standing(message, DELIVERY_END - INSTANT) == SmsStatus(state=open_state, final=False)
+    assert _standing(message, DELIVERY_END) == SmsStatus(state=closed_state, final=True)
 
 
 @pytest.mark.parametrize("kind", OutcomeKind)
@@ -90,14 +90,14 @@ def test_what_was_reported_may_still_change_until_the_delivery_window_closes(
 def test_delivered_overrides_everything_and_is_final_and_billable(
     kind: OutcomeKind, before: list[str], now: datetime
 ) -> None:
-    standing = _standing(_reported(*before, "1", message=_ended(kind)), now)
-    assert standing == SmsStanding(state=SmsState.DELIVERED, final=True)
-    assert standing.billable
+    status = _standing(_reported(*before, "1", message=_ended(kind)), now)
+    assert status == SmsStatus(state=SmsState.DELIVERED, final=True)
+    assert status.billable
 
 
 @pytest.mark.parametrize("state", [state for state in SmsState if state is not SmsState.DELIVERED])
 def test_nothing_but_delivered_is_billable(state: SmsState) -> None:
-    assert not SmsStanding(state=state, final=True).billable
+    assert not SmsStatus(state=state, final=True).billable
 
 
 def test_a_report_that_names_another_number_changes_nothing() -> None:
@@ -178,7 +178,7 @@ def test_whatever_was_looked_at_when_it_was_due_is_final_in_the_end(message: Mes
     ("message", "due"),
     [
         (a_message(), SUBMISSION_END),
-        (a_message(silences={"first": START}), DELIVERY_END),
+        (a_message(timeouts={"first": START}), DELIVERY_END),
         (_ended(OutcomeKind.ACCEPTED), DELIVERY_END),
         (_ended(OutcomeKind.UNKNOWN), DELIVERY_END),
         (_ended(OutcomeKind.REJECTED), None),
@@ -204,7 +204,7 @@ def test_a_message_was_updated_when_its_last_fact_came() -> None:
     assert a_message().updated_at == START
     later: list[dict[str, Any]] = [
         {"outcomes": {"first": an_outcome(OutcomeKind.ACCEPTED, at=START + MINUTE)}},
-        {"silences": {"first": START + MINUTE}},
+        {"timeouts": {"first": START + MINUTE}},
         {"queued_at": START + MINUTE},
         {"closed_at": START + MINUTE},
         {"reports": (ReportFact("1", None, START + MINUTE),)},

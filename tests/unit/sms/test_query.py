@@ -6,14 +6,14 @@ from datetime import timedelta
 
 import pytest
 
-from switchboard.domain.errors import InvalidRequestError, NotFoundHereError
-from switchboard.domain.sms.messages import Message, SmsStanding, SmsState
+from switchboard.domain.errors import InvalidRequestError, ResourceNotFoundError
+from switchboard.domain.sms.messages import Message, SmsState, SmsStatus
 from switchboard.usecases.query import OrderFilter, QueryOrders
 from tests.builders import CLIENT, DEADLINES, MINUTE, OTHER_RECIPIENT, RECIPIENT, a_message, a_report
 from tests.fakes import START, FixedClock, InMemoryMessageStore
 from tests.systems import assembled
 
-SmsQuery = QueryOrders[Message, SmsStanding]
+SmsQuery = QueryOrders[Message, SmsStatus]
 
 
 @pytest.fixture
@@ -39,14 +39,14 @@ def query(messages: InMemoryMessageStore, clock: FixedClock) -> SmsQuery:
 
 
 def test_one_message_is_seen_as_it_stands_now(query: SmsQuery, clock: FixedClock) -> None:
-    assert query.one("sms01", client=CLIENT).standing.state is SmsState.SUBMITTING
+    assert query.one("sms01", client=CLIENT).status.state is SmsState.SUBMITTING
     clock.advance(MINUTE + DEADLINES.submission_after_claim)
-    assert query.one("sms01", client=CLIENT).standing.state is SmsState.UNKNOWN
+    assert query.one("sms01", client=CLIENT).status.state is SmsState.UNKNOWN
 
 
 @pytest.mark.parametrize(("smsid", "client"), [("sms99", CLIENT), ("sms01", "client2"), ("sms01", "")])
 def test_what_is_not_there_and_what_is_anothers_look_alike(query: SmsQuery, smsid: str, client: str) -> None:
-    with pytest.raises(NotFoundHereError, match=r"^nothing here has this id$"):
+    with pytest.raises(ResourceNotFoundError, match=r"^nothing here has this id$"):
         query.one(smsid, client=client)
 
 

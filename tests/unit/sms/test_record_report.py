@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from switchboard.domain.errors import StoreUnavailableError
 from switchboard.domain.sms.delivery import DeliveryReport
 from switchboard.domain.sms.messages import SmsState
-from switchboard.ports.callbacks import HeldReport, RawCallback
+from switchboard.ports.callbacks import RawCallback, SpooledEvent
 from switchboard.ports.orders import MessageStore
 from switchboard.usecases.operations.reconcile_overdue import SweepAction
 from switchboard.usecases.sms.record_report import QuarantineCallback, ReportOutcome
 from tests.builders import CLIENT, MINUTE, OTHER_RECIPIENT, RECIPIENT, a_message, a_report
-from tests.fakes import START, Answer, FixedClock, InMemoryCallbackVault, InMemoryMessageStore, down, flaky
+from tests.fakes import START, Answer, FixedClock, InMemoryCallbackArchive, InMemoryMessageStore, down, flaky
 from tests.systems import assembled
 
 
@@ -51,15 +51,15 @@ def test_a_report_for_an_id_that_is_not_ours_is_kept_apart(messages: InMemoryMes
 
 
 def test_a_report_that_the_store_cannot_take_is_held_and_recorded_by_the_sweep(messages: InMemoryMessageStore) -> None:
-    clock, vault = FixedClock(), InMemoryCallbackVault()
-    broken = assembled(messages=down(InMemoryMessageStore), vault=vault, clock=clock)
-    assert broken.record(a_report("1")) is ReportOutcome.HELD
+    clock, archive = FixedClock(), InMemoryCallbackArchive()
+    broken = assembled(messages=down(InMemoryMessageStore), archive=archive, clock=clock)
+    assert broken.record(a_report("1")) is ReportOutcome.SPOOLED
     assert _statuses(messages) == []
     clock.advance(MINUTE)
-    mended = assembled(messages=messages, vault=vault, clock=clock)
-    assert mended.sweep()[SweepAction.REPORT_RELEASED] == 1
+    mended = assembled(messages=messages, archive=archive, clock=clock)
+    assert mended.sweep()[SweepAction.EVENT_REPLAYED] == 1
     assert _statuses(messages) == ["1"]
-    assert not vault.kept
+    assert not archive.kept
     message = messages.get("sms1")
     assert message is not None
     assert message.reports[0].first_seen_at == START
@@ -69,36 +69,36 @@ def test_a_report_that_the_store_cannot_take_is_held_and_recorded_by_the_sweep(m
 def test_a_report_whose_writing_got_no_answer_is_there_in_the_end(
     messages: InMemoryMessageStore, answer: Answer
 ) -> None:
-    vault = InMemoryCallbackVault()
-    system = assembled(messages=flaky(messages, record_report=[answer] * 3), vault=vault)
-    assert system.record(a_report("1")) is ReportOutcome.HELD
-    assembled(messages=messages, vault=vault).sweep()
+    archive = InMemoryCallbackArchive()
+    system = assembled(messages=flaky(messages, record_report=[answer] * 3), archive=archive)
+    assert system.record(a_report("1")) is ReportOutcome.SPOOLED
+    assembled(messages=messages, archive=archive).sweep()
     assert _statuses(messages) == ["1"]
 
 
 def test_a_report_that_can_be_kept_nowhere_is_not_acknowledged() -> None:
-    broken = assembled(messages=down(InMemoryMessageStore), vault=down(InMemoryCallbackVault))
+    broken = assembled(messages=down(InMemoryMessageStore), archive=down(InMemoryCallbackArchive))
     with pytest.raises(StoreUnavailableError):
         broken.record(a_report("1"))
 
 
 def test_a_held_report_stays_held_while_the_store_does_not_answer(messages: InMemoryMessageStore) -> None:
-    vault = InMemoryCallbackVault()
-    vault.hold(HeldReport(a_report("1"), START))
-    system = assembled(messages=flaky(messages, record_report=[Answer.NOT_APPLIED] * 9), vault=vault)
+    archive = InMemoryCallbackArchive()
+    archive.spool(SpooledEvent(a_report("1"), START))
+    system = assembled(messages=flaky(messages, record_report=[Answer.NOT_APPLIED] * 9), archive=archive)
     with pytest.raises(StoreUnavailableError):
         system.sweep()
-    assert len(vault.kept) == 1
+    assert len(archive.kept) == 1
 
 
 def test_a_held_report_that_could_not_be_let_go_of_does_no_harm(messages: InMemoryMessageStore) -> None:
-    vault = InMemoryCallbackVault()
-    vault.hold(HeldReport(a_report("1"), START))
+    archive = InMemoryCallbackArchive()
+    archive.spool(SpooledEvent(a_report("1"), START))
     with pytest.raises(StoreUnavailableError):
-        assembled(messages=messages, vault=flaky(vault, release=[Answer.NOT_APPLIED])).sweep()
-    assembled(messages=messages, vault=vault).sweep()
+        assembled(messages=messages, archive=flaky(archive, remove=[Answer.NOT_APPLIED])).sweep()
+    assembled(messages=messages, archive=archive).sweep()
     assert _statuses(messages) == ["1"]
-    assert not vault.kept
+    assert not archive.kept
 
 
 REPORTS = st.lists(
@@ -119,7 +119,7 @@ def _seen(reports: Sequence[DeliveryReport]) -> tuple[SmsState, bool, frozenset[
         system.record(report)
     view = system.query.one("sms1", client=CLIENT)
     facts = frozenset((report.status, report.recipient) for report in view.order.reports)
-    return view.standing.state, view.standing.final, facts
+    return view.status.state, view.status.final, facts
 
 
 @given(reports=REPORTS, repeated=st.data())
@@ -134,13 +134,13 @@ def test_all_orders_and_repetitions_of_any_reports_give_one_view(
 
 
 def test_what_nobody_can_read_is_kept_as_it_came() -> None:
-    vault = InMemoryCallbackVault()
+    archive = InMemoryCallbackArchive()
     callback = RawCallback("mediasms/delivery", "POST", "", "text/plain", b"\xff")
-    QuarantineCallback(vault=vault, clock=FixedClock())(callback, reason="no smsid")
-    assert vault.quarantined == [(callback, "no smsid", START)]
+    QuarantineCallback(archive=archive, clock=FixedClock())(callback, reason="no smsid")
+    assert archive.quarantined == [(callback, "no smsid", START)]
 
 
 def test_what_cannot_be_quarantined_is_not_acknowledged() -> None:
     callback = RawCallback("mediasms/delivery", "POST", "", "text/plain", b"\xff")
     with pytest.raises(StoreUnavailableError):
-        QuarantineCallback(vault=down(InMemoryCallbackVault), clock=FixedClock())(callback, reason="no smsid")
+        QuarantineCallback(archive=down(InMemoryCallbackArchive), clock=FixedClock())(callback, reason="no smsid")

@@ -24,10 +24,10 @@ from switchboard.domain.errors import (
 )
 from switchboard.domain.orders import OutcomeKind
 from switchboard.domain.sms.messages import Message, SmsContent, SmsState, SmsSubmission
-from switchboard.ports.provider_limits import SendGate
+from switchboard.ports.provider_limits import ProviderGuard
 from switchboard.ports.providers import Receipt
 from switchboard.usecases.sms.send import SendSmsCommand, fingerprint_of
-from switchboard.usecases.submission.submit_once import Placed, derived_id
+from switchboard.usecases.submission.submit_once import SubmissionResult, derived_id
 from tests.builders import CLIENT, CONTENT, DEADLINES, MINUTE, OTHER_RECIPIENT, RECIPIENT, a_command
 from tests.fakes import (
     START,
@@ -37,7 +37,7 @@ from tests.fakes import (
     FixedClock,
     InMemoryMessageStore,
     InMemoryOutbox,
-    ScriptedGate,
+    ScriptedGuard,
     ScriptedProvider,
     down,
     flaky,
@@ -55,27 +55,27 @@ class _Setting:
         self.messages = InMemoryMessageStore()
         self.outbox = InMemoryOutbox()
         self.provider = ScriptedProvider(*endings)
-        self.gate = ScriptedGate(self.clock, *gate_raises)
+        self.guard = ScriptedGuard(self.clock, *gate_raises)
         self.ids = CountingIds()
 
-    def system(self, messages: InMemoryMessageStore | None = None, gate: SendGate | None = None) -> System:
+    def system(self, messages: InMemoryMessageStore | None = None, guard: ProviderGuard | None = None) -> System:
         return assembled(
             messages=messages or self.messages,
             outbox=self.outbox,
             provider=self.provider,
             clock=self.clock,
-            gate=gate or self.gate,
+            guard=guard or self.guard,
             ids=self.ids,
         )
 
-    def send(self, command: SendSmsCommand | None = None) -> Placed[Message]:
+    def send(self, command: SendSmsCommand | None = None) -> SubmissionResult[Message]:
         return self.system().send(command or a_command())
 
     def state(self, smsid: str = SMSID) -> SmsState:
-        return self.system().query.one(smsid, client=CLIENT).standing.state
+        return self.system().query.one(smsid, client=CLIENT).status.state
 
 
-class _SlotsLater(ScriptedGate):
+class _SlotsLater(ScriptedGuard):
     """Each slot is `by` later than now."""
 
     def __init__(self, clock: FixedClock, by: timedelta) -> None:
@@ -83,9 +83,9 @@ class _SlotsLater(ScriptedGate):
         self._by = by
         self.latest: list[datetime] = []
 
-    def reserve(self, *, latest: datetime) -> datetime:
+    def acquire(self, *, latest: datetime) -> datetime:
         self.latest.append(latest)
-        return super().reserve(latest=latest) + self._by
+        return super().acquire(latest=latest) + self._by
 
 
 def test_an_accepted_message_is_submitted_as_it_was_asked_for() -> None:
@@ -169,16 +169,16 @@ def test_a_chosen_id_of_another_client_is_refused() -> None:
 def test_while_the_first_request_is_under_way_the_second_learns_of_it_and_after_that_of_its_end() -> None:
     setting = _Setting()
 
-    class SecondCaller(ScriptedGate):
+    class SecondCaller(ScriptedGuard):
         """Just before the first is submitted, the same request comes again."""
 
-        def reserve(self, *, latest: datetime) -> datetime:
+        def acquire(self, *, latest: datetime) -> datetime:
             with pytest.raises(RequestInProgressError) as raised:
                 setting.send()
             assert raised.value.names == {"smsid": SMSID}
-            return super().reserve(latest=latest)
+            return super().acquire(latest=latest)
 
-    setting.system(gate=SecondCaller(setting.clock)).send(a_command())
+    setting.system(guard=SecondCaller(setting.clock)).send(a_command())
     assert setting.send().replayed
     assert len(setting.provider.submissions) == 1
 
@@ -254,11 +254,11 @@ def test_a_caller_who_asks_every_few_seconds_for_a_day_leaves_room_and_is_sent_i
 def test_a_provider_that_cannot_be_reached_costs_no_slot() -> None:
     setting = _Setting()
     setting.provider.reachable = False
-    gate = _SlotsLater(setting.clock, timedelta(seconds=1))
+    guard = _SlotsLater(setting.clock, timedelta(seconds=1))
     with pytest.raises(SubmissionFailedError) as raised:
-        setting.system(gate=gate).send(a_command())
+        setting.system(guard=guard).send(a_command())
     assert isinstance(raised.value.cause, NotSentError)
-    assert gate.latest == []
+    assert guard.latest == []
 
 
 @pytest.mark.parametrize(
@@ -286,7 +286,7 @@ def test_a_queue_that_does_not_answer_leaves_the_message_to_the_sweep() -> None:
         outbox=down(InMemoryOutbox),
         provider=setting.provider,
         clock=setting.clock,
-        gate=setting.gate,
+        guard=setting.guard,
     )
     assert system.send(a_command()).order.queued_at is not None
     setting.clock.advance(DEADLINES.requeue_after_queued)
@@ -377,19 +377,19 @@ def test_what_was_not_sent_in_time_is_not_tried_again() -> None:
 
 def test_a_send_waits_for_its_slot_and_no_longer_than_its_budget() -> None:
     setting = _Setting()
-    gate = _SlotsLater(setting.clock, timedelta(seconds=1))
-    setting.system(gate=gate).send(a_command())
-    assert gate.latest == [START + WAIT_BUDGET]
+    guard = _SlotsLater(setting.clock, timedelta(seconds=1))
+    setting.system(guard=guard).send(a_command())
+    assert guard.latest == [START + WAIT_BUDGET]
     assert setting.clock.now() == START + timedelta(seconds=1)
     assert len(setting.provider.taken) == 1
 
 
 def test_a_slot_after_not_after_is_not_used() -> None:
     setting = _Setting()
-    gate = _SlotsLater(setting.clock, timedelta(seconds=1))
+    guard = _SlotsLater(setting.clock, timedelta(seconds=1))
     not_after = START + timedelta(milliseconds=500)
-    sent = setting.system(gate=gate).send(a_command(not_after=not_after))
-    assert gate.latest == [not_after]
+    sent = setting.system(guard=guard).send(a_command(not_after=not_after))
+    assert guard.latest == [not_after]
     assert sent.order.queued_at is not None
     assert not setting.provider.submissions
 
@@ -434,7 +434,7 @@ def test_a_slot_that_is_far_away_finds_a_connection_that_is_new(ahead_ms: int) -
     setting = _Setting()
     setting.provider = provider = _AgeingProvider(setting.clock)
     ahead = timedelta(milliseconds=ahead_ms)
-    setting.system(gate=_SlotsLater(setting.clock, ahead)).send(a_command())
+    setting.system(guard=_SlotsLater(setting.clock, ahead)).send(a_command())
     assert setting.clock.now() - START == ahead
     assert [age <= timedelta(milliseconds=400) for age in provider.ages] == [True]
 
@@ -446,7 +446,7 @@ def test_a_crowd_that_stays_hands_the_message_to_the_queue() -> None:
     assert setting.clock.now() - START == WAIT_BUDGET
 
 
-class _StaleOnce(ScriptedGate):
+class _StaleOnce(ScriptedGuard):
     """The first slot is missed."""
 
     def __init__(self, clock: FixedClock) -> None:
@@ -459,9 +459,9 @@ class _StaleOnce(ScriptedGate):
 
 def test_a_slot_that_was_missed_is_dropped_for_another() -> None:
     setting = _Setting()
-    gate = _StaleOnce(setting.clock)
-    setting.system(gate=gate).send(a_command())
-    assert gate.answers == []
+    guard = _StaleOnce(setting.clock)
+    setting.system(guard=guard).send(a_command())
+    assert guard.answers == []
     assert len(setting.provider.taken) == 1
 
 
@@ -471,14 +471,14 @@ def test_the_gate_hears_what_the_provider_said(ending: Ending) -> None:
     try:
         setting.send()
     except SubmissionFailedError as error:
-        assert setting.gate.heard_errors == [error.cause]
-    assert len(setting.gate.heard_errors) == 1
-    assert (setting.gate.heard_errors[0] is None) is (ending is Ending.ACCEPTED)
+        assert setting.guard.heard_errors == [error.cause]
+    assert len(setting.guard.heard_errors) == 1
+    assert (setting.guard.heard_errors[0] is None) is (ending is Ending.ACCEPTED)
 
 
 def test_a_gate_that_cannot_be_told_changes_no_outcome() -> None:
     setting = _Setting()
-    setting.system(gate=flaky(setting.gate, heard=[Answer.NOT_APPLIED] * 9)).send(a_command())
+    setting.system(guard=flaky(setting.guard, record_result=[Answer.NOT_APPLIED] * 9)).send(a_command())
     assert setting.state() is SmsState.ACCEPTED
 
 

@@ -17,16 +17,16 @@ from switchboard.domain.errors import (
     SwitchboardError,
 )
 from switchboard.domain.sms.messages import SmsContent, SmsState
-from switchboard.guard.usage.usage_limits import LimitRules, TalliedLimits
+from switchboard.guard.usage.usage_limits import CounterUsageLimits, UsageLimitRules
 from switchboard.usecases.sms.send import SendSmsCommand
-from switchboard.usecases.sms.send_batch import Taken
+from switchboard.usecases.sms.send_batch import BatchItem
 from tests.builders import CLIENT, OTHER_RECIPIENT, a_command
 from tests.fakes import (
     Answer,
     FixedClock,
+    InMemoryCounterStore,
     InMemoryMessageStore,
     InMemoryOutbox,
-    InMemoryTallyStore,
     ScriptedProvider,
     flaky,
 )
@@ -46,8 +46,8 @@ class Setting:
     store: InMemoryMessageStore = field(default_factory=InMemoryMessageStore)
     outbox: InMemoryOutbox = field(default_factory=InMemoryOutbox)
     provider: ScriptedProvider = field(default_factory=ScriptedProvider)
-    rules: LimitRules = field(default_factory=LimitRules)
-    tallies: InMemoryTallyStore = field(default_factory=InMemoryTallyStore)
+    rules: UsageLimitRules = field(default_factory=UsageLimitRules)
+    counters: InMemoryCounterStore = field(default_factory=InMemoryCounterStore)
     faults: dict[str, list[Answer]] = field(default_factory=dict)
 
     def system(self) -> System:
@@ -56,7 +56,7 @@ class Setting:
             outbox=self.outbox,
             provider=self.provider,
             clock=self.clock,
-            limits=TalliedLimits(tallies=self.tallies, rules=self.rules),
+            limits=CounterUsageLimits(counters=self.counters, rules=self.rules),
         )
 
     def send(self, *commands: SendSmsCommand | InvalidRequestError, key: str | None = "batch-1") -> list[object]:
@@ -69,7 +69,7 @@ class Setting:
 
 
 def ids(items: Sequence[object]) -> list[str]:
-    return [item.message.smsid for item in items if isinstance(item, Taken)]
+    return [item.message.smsid for item in items if isinstance(item, BatchItem)]
 
 
 def test_what_is_taken_is_queued_in_the_slow_lane_and_sent_from_there() -> None:
@@ -77,7 +77,7 @@ def test_what_is_taken_is_queued_in_the_slow_lane_and_sent_from_there() -> None:
     items = setting.send(ordered(1), WRONG, ordered(2, recipient=OTHER_RECIPIENT))
 
     assert items[1] is WRONG
-    assert [item.state for item in items if isinstance(item, Taken)] == [SmsState.QUEUED] * 2
+    assert [item.state for item in items if isinstance(item, BatchItem)] == [SmsState.QUEUED] * 2
     assert list(setting.outbox.entries) == ids(items)
     assert not setting.provider.submissions
     assert all(row.order is not None and row.order.bulk for row in setting.store.rows.values())
@@ -94,8 +94,8 @@ def test_the_same_batch_again_is_the_same_messages_and_sends_nothing() -> None:
 
     assert ids(first) == ids(again)
     assert len(set(ids(first))) == 3
-    assert [item.state for item in again if isinstance(item, Taken)] == [SmsState.ACCEPTED] * 3
-    assert all(isinstance(item, Taken) and item.replayed for item in again)
+    assert [item.state for item in again if isinstance(item, BatchItem)] == [SmsState.ACCEPTED] * 3
+    assert all(isinstance(item, BatchItem) and item.replayed for item in again)
     assert not setting.outbox.entries
 
 
@@ -130,24 +130,24 @@ def test_without_a_key_the_same_batch_again_is_another() -> None:
 def test_an_id_that_another_message_has_stops_only_the_message_that_wants_it() -> None:
     setting = Setting()
     items = setting.send(ordered(1, smsid="a1"), ordered(2, smsid="a1"), ordered(3, smsid="a3"))
-    assert [type(item) for item in items] == [Taken, IdempotencyKeyReusedError, Taken]
+    assert [type(item) for item in items] == [BatchItem, IdempotencyKeyReusedError, BatchItem]
 
 
 def test_a_batch_counts_towards_the_limits_and_only_what_is_over_them_is_refused() -> None:
-    setting = Setting(rules=LimitRules(recipient_per_minute=2))
+    setting = Setting(rules=UsageLimitRules(recipient_per_minute=2))
     items = setting.send(ordered(1), ordered(2), ordered(3), ordered(4, recipient=OTHER_RECIPIENT))
-    assert [type(item) for item in items] == [Taken, Taken, RecipientLimitError, Taken]
+    assert [type(item) for item in items] == [BatchItem, BatchItem, RecipientLimitError, BatchItem]
     assert len(setting.store.rows) == 3
 
 
 def test_a_repetition_is_told_again_though_the_limit_is_reached_and_is_not_counted() -> None:
-    setting = Setting(rules=LimitRules(recipient_per_minute=3))
+    setting = Setting(rules=UsageLimitRules(recipient_per_minute=3))
     setting.send(ordered(1), ordered(2))
     for _ in range(3):
-        assert all(isinstance(item, Taken) for item in setting.send(ordered(1), ordered(2)))
-    assert isinstance(setting.send(ordered(3), key="batch-2")[0], Taken)
+        assert all(isinstance(item, BatchItem) for item in setting.send(ordered(1), ordered(2)))
+    assert isinstance(setting.send(ordered(3), key="batch-2")[0], BatchItem)
     assert isinstance(setting.send(ordered(4), key="batch-3")[0], RecipientLimitError)
-    assert all(isinstance(item, Taken) for item in setting.send(ordered(1), ordered(2)))
+    assert all(isinstance(item, BatchItem) for item in setting.send(ordered(1), ordered(2)))
 
 
 def test_one_that_may_not_be_sent_any_more_is_refused() -> None:
@@ -170,9 +170,9 @@ def test_a_write_without_an_answer_is_made_again_and_the_message_is_sent_once(an
 
 
 def test_what_was_written_without_an_answer_is_new_counted_and_queued_at_once() -> None:
-    setting = Setting(faults={"create": [Answer.LOST]}, rules=LimitRules(recipient_per_minute=1))
+    setting = Setting(faults={"create": [Answer.LOST]}, rules=UsageLimitRules(recipient_per_minute=1))
     [item, over] = setting.send(ordered(1), ordered(2))
-    assert isinstance(item, Taken)
+    assert isinstance(item, BatchItem)
     assert not item.replayed
     assert [*setting.outbox.entries] == [item.message.smsid]
     assert isinstance(over, RecipientLimitError)
@@ -184,7 +184,7 @@ def test_a_repetition_whose_first_try_had_no_answer_is_still_a_repetition() -> N
     setting.clock.advance(timedelta(seconds=1))
     setting.faults["create"] = [Answer.NOT_APPLIED]
     [item] = setting.send(ordered(1))
-    assert isinstance(item, Taken)
+    assert isinstance(item, BatchItem)
     assert item.replayed
 
 
@@ -199,20 +199,20 @@ def test_a_store_that_does_not_answer_refuses_the_message_and_nothing_is_sent() 
 def test_what_is_not_looked_at_in_time_is_refused_and_taken_the_next_time() -> None:
     setting = Setting()
 
-    class SlowLimits(TalliedLimits):
-        def admit(self, **asked: object) -> None:
+    class SlowLimits(CounterUsageLimits):
+        def reserve(self, **asked: object) -> None:
             setting.clock.advance(TIME_BUDGET / 2 + timedelta(milliseconds=1))
 
     slow = assembled(
         messages=setting.store,
         outbox=setting.outbox,
         clock=setting.clock,
-        limits=SlowLimits(tallies=setting.tallies, rules=setting.rules),
+        limits=SlowLimits(counters=setting.counters, rules=setting.rules),
     ).send_batch
     commands = [ordered(1), ordered(2), ordered(3)]
-    first: list[Taken | SwitchboardError] = slow(commands, client=CLIENT, key="batch-1")
-    assert [type(item) for item in first] == [Taken, Taken, StoreUnavailableError]
-    assert [type(item) for item in setting.send(*commands)] == [Taken, Taken, Taken]
+    first: list[BatchItem | SwitchboardError] = slow(commands, client=CLIENT, key="batch-1")
+    assert [type(item) for item in first] == [BatchItem, BatchItem, StoreUnavailableError]
+    assert [type(item) for item in setting.send(*commands)] == [BatchItem, BatchItem, BatchItem]
     setting.work_off()
     assert len(setting.provider.taken) == 3
 

@@ -18,18 +18,18 @@ from switchboard.domain.errors import (
 )
 from switchboard.domain.orders import OutcomeKind
 from switchboard.domain.sms.messages import SmsState
-from switchboard.guard.usage.usage_limits import LimitRules, TalliedLimits
-from switchboard.ports.usage_limits import TallyStore
+from switchboard.guard.usage.usage_limits import CounterUsageLimits, UsageLimitRules
+from switchboard.ports.usage_limits import CounterStore
 from switchboard.usecases.sms.send_queued import QueuedOutcome
 from tests.builders import CLIENT, OTHER_RECIPIENT, a_command
 from tests.fakes import (
     Answer,
     Ending,
     FixedClock,
+    InMemoryCounterStore,
     InMemoryMessageStore,
     InMemoryOutbox,
-    InMemoryTallyStore,
-    ScriptedGate,
+    ScriptedGuard,
     ScriptedProvider,
     down,
     flaky,
@@ -42,13 +42,13 @@ MINUTE = timedelta(minutes=1)
 class _Limited:
     """A system over fakes in which a number gets one message a minute."""
 
-    def __init__(self, *endings: Ending, tallies: TallyStore | None = None, full: int = 0) -> None:
+    def __init__(self, *endings: Ending, counters: CounterStore | None = None, full: int = 0) -> None:
         self.clock = FixedClock()
         self.provider = ScriptedProvider(*endings)
         self.messages = InMemoryMessageStore()
         self.outbox = InMemoryOutbox()
-        self.gate = ScriptedGate(self.clock, *[NoSlotError("full")] * full)
-        self.tallies = tallies or InMemoryTallyStore()
+        self.guard = ScriptedGuard(self.clock, *[NoSlotError("full")] * full)
+        self.counters = counters or InMemoryCounterStore()
 
     def system(self, messages: InMemoryMessageStore | None = None) -> System:
         return assembled(
@@ -56,13 +56,13 @@ class _Limited:
             outbox=self.outbox,
             provider=self.provider,
             clock=self.clock,
-            gate=self.gate,
-            limits=TalliedLimits(tallies=self.tallies, rules=LimitRules(recipient_per_minute=1)),
+            guard=self.guard,
+            limits=CounterUsageLimits(counters=self.counters, rules=UsageLimitRules(recipient_per_minute=1)),
         )
 
     def send(self, key: str = "order-1", **asked: object) -> SmsState:
         sent = self.system().send(a_command(idempotency_key=key, **asked))
-        return self.system().query.one(sent.order.smsid, client=CLIENT).standing.state
+        return self.system().query.one(sent.order.smsid, client=CLIENT).status.state
 
     def is_refused(self, key: str) -> bool:
         try:
@@ -155,22 +155,22 @@ def test_a_queued_message_counts_when_it_is_accepted_and_not_again_when_it_is_se
 
 
 def test_without_tallies_nothing_is_sent_and_the_same_key_may_try_again() -> None:
-    limited = _Limited(tallies=down(InMemoryTallyStore))
+    limited = _Limited(counters=down(InMemoryCounterStore))
     with pytest.raises(SubmissionFailedError) as refused:
         limited.send("one")
     assert isinstance(refused.value.cause, StoreUnavailableError)
     assert not limited.provider.submissions
-    limited.tallies = InMemoryTallyStore()
+    limited.counters = InMemoryCounterStore()
     assert limited.send("one") is SmsState.ACCEPTED
 
 
 def test_one_answer_that_is_not_given_is_asked_for_again() -> None:
-    limited = _Limited(tallies=flaky(InMemoryTallyStore(), count=[Answer.NOT_APPLIED]))
+    limited = _Limited(counters=flaky(InMemoryCounterStore(), increment=[Answer.NOT_APPLIED]))
     assert limited.send("one") is SmsState.ACCEPTED
 
 
 def test_what_cannot_be_given_back_stays_counted_and_changes_no_answer() -> None:
-    limited = _Limited(tallies=flaky(InMemoryTallyStore(), uncount=[Answer.NOT_APPLIED]))
+    limited = _Limited(counters=flaky(InMemoryCounterStore(), decrement=[Answer.NOT_APPLIED]))
     limited.provider.reachable = False
     with pytest.raises(SubmissionFailedError) as refused:
         limited.send("one")

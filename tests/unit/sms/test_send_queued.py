@@ -8,7 +8,7 @@ from switchboard.domain.errors import LockedOutError, NoSlotError, StoreUnavaila
 from switchboard.domain.sms.messages import SmsState
 from switchboard.usecases.sms.send_queued import QueuedOutcome
 from tests.builders import CLIENT, CONTENT, DEADLINES, RECIPIENT, a_report
-from tests.fakes import Answer, Ending, InMemoryMessageStore, InMemoryOutbox, ScriptedGate, down, flaky
+from tests.fakes import Answer, Ending, InMemoryMessageStore, InMemoryOutbox, ScriptedGuard, down, flaky
 from tests.harness.scenarios import queued_world
 from tests.harness.world import SMSID, World
 from tests.systems import Parts, System, assembled
@@ -27,7 +27,7 @@ def _system(world: World, *endings: Ending, gate_raises: tuple[SwitchboardError,
         outbox=world.outbox,
         provider=world.provider,
         clock=world.clock,
-        gate=ScriptedGate(world.clock, *gate_raises),
+        guard=ScriptedGuard(world.clock, *gate_raises),
     )
 
 
@@ -35,7 +35,7 @@ def test_a_queued_message_is_submitted_as_it_was_asked_for(world: World) -> None
     assert _system(world).send_queued(SMSID) is QueuedOutcome.ACCEPTED
     [submission] = world.provider.taken
     assert (submission.recipient, submission.content) == (RECIPIENT, CONTENT)
-    assert world.standing().state is SmsState.ACCEPTED
+    assert world.status().state is SmsState.ACCEPTED
     assert not world.outbox.entries
 
 
@@ -52,7 +52,7 @@ def test_what_may_have_been_sent_leaves_the_queue(
     world: World, ending: Ending, outcome: QueuedOutcome, state: SmsState
 ) -> None:
     assert _system(world, ending).send_queued(SMSID) is outcome
-    assert world.standing().state is state
+    assert world.status().state is state
     assert not world.outbox.entries
     assert _system(world).send_queued(SMSID) is QueuedOutcome.NOTHING_TO_DO
     assert len(world.provider.submissions) == 1
@@ -61,17 +61,17 @@ def test_what_may_have_been_sent_leaves_the_queue(
 @pytest.mark.parametrize(
     ("ending", "outcome"),
     [
-        (Ending.RATE_LIMITED, QueuedOutcome.PUT_BACK),
-        (Ending.NOT_SENT, QueuedOutcome.PUT_BACK),
-        (Ending.UNAUTHENTICATED, QueuedOutcome.REFUSED_US),
-        (Ending.BLOCKED, QueuedOutcome.REFUSED_US),
+        (Ending.RATE_LIMITED, QueuedOutcome.REQUEUED),
+        (Ending.NOT_SENT, QueuedOutcome.REQUEUED),
+        (Ending.UNAUTHENTICATED, QueuedOutcome.ACCOUNT_REJECTED),
+        (Ending.BLOCKED, QueuedOutcome.ACCOUNT_REJECTED),
     ],
 )
 def test_what_was_not_accepted_stays_queued_and_is_sent_in_the_end(
     world: World, ending: Ending, outcome: QueuedOutcome
 ) -> None:
     assert _system(world, ending).send_queued(SMSID) is outcome
-    assert world.standing().state is SmsState.QUEUED
+    assert world.status().state is SmsState.QUEUED
     assert list(world.outbox.entries) == [SMSID]
     assert _system(world).send_queued(SMSID) is QueuedOutcome.ACCEPTED
     assert len(world.provider.taken) == 1
@@ -81,8 +81,8 @@ def test_what_was_not_accepted_stays_queued_and_is_sent_in_the_end(
     "error", [NoSlotError("full"), LockedOutError("open", reason="555"), StoreUnavailableError("limits")]
 )
 def test_while_the_gate_is_closed_messages_stay_queued(world: World, error: SwitchboardError) -> None:
-    assert _system(world, gate_raises=(error,)).send_queued(SMSID) is QueuedOutcome.PUT_BACK
-    assert world.standing().state is SmsState.QUEUED
+    assert _system(world, gate_raises=(error,)).send_queued(SMSID) is QueuedOutcome.REQUEUED
+    assert world.status().state is SmsState.QUEUED
     assert not world.provider.submissions
 
 
@@ -97,7 +97,7 @@ def test_a_message_that_waited_too_long_is_not_sent(world: World) -> None:
     world.clock.advance(DEADLINES.submission_after_request)
     assert _system(world).send_queued(SMSID) is QueuedOutcome.NOTHING_TO_DO
     assert not world.provider.submissions
-    assert world.standing().state is SmsState.EXPIRED
+    assert world.status().state is SmsState.EXPIRED
 
 
 def test_a_store_that_does_not_answer_leaves_the_delivery_to_come_again(world: World) -> None:
@@ -122,5 +122,5 @@ def test_a_claim_that_stays_without_an_answer_is_unknown_and_never_sent_twice(wo
         lost.send_queued(SMSID)
     assert _system(world).send_queued(SMSID) is QueuedOutcome.NOTHING_TO_DO
     world.clock.advance(DEADLINES.submission_after_claim)
-    assert _system(world).query.one(SMSID, client=CLIENT).standing.state is SmsState.UNKNOWN
+    assert _system(world).query.one(SMSID, client=CLIENT).status.state is SmsState.UNKNOWN
     assert not world.provider.submissions

@@ -8,13 +8,13 @@ import pytest
 
 from switchboard.domain.errors import NoSlotError
 from switchboard.usecases.submission.wait_for_slot import wait_for_slot
-from tests.fakes import START, FixedClock, OpenGate
+from tests.fakes import START, FixedClock, OpenGuard
 
 LATEST = START + timedelta(seconds=2)
 STEP = timedelta(milliseconds=500)
 
 
-class _StaleSlots(OpenGate):
+class _StaleSlots(OpenGuard):
     """Each slot a step ahead; so many of the first are over when they are looked at."""
 
     def __init__(self, clock: FixedClock, stale: int) -> None:
@@ -22,7 +22,7 @@ class _StaleSlots(OpenGate):
         self.clock = clock
         self.stale = stale
 
-    def reserve(self, *, latest: datetime) -> datetime:
+    def acquire(self, *, latest: datetime) -> datetime:
         return self.clock.now() + STEP
 
     def is_stale(self, slot: datetime) -> bool:
@@ -38,16 +38,16 @@ def test_a_slot_that_was_missed_is_followed_by_another_and_the_wish_asked_for_on
         asked.append(clock.now())
         return True
 
-    gate = _StaleSlots(clock, stale)
-    assert wait_for_slot(gate, clock, connect=lambda: None, latest=LATEST, still_wanted=wanted)
+    guard = _StaleSlots(clock, stale)
+    assert wait_for_slot(guard, clock, connect=lambda: None, latest=LATEST, still_wanted=wanted)
     assert asked == [START]
     assert clock.now() == START + (stale + 1) * STEP
 
 
 def test_what_is_not_wanted_any_more_is_not_waited_for() -> None:
     clock = FixedClock()
-    gate = _StaleSlots(clock, 0)
-    assert not wait_for_slot(gate, clock, connect=lambda: None, latest=LATEST, still_wanted=lambda: False)
+    guard = _StaleSlots(clock, 0)
+    assert not wait_for_slot(guard, clock, connect=lambda: None, latest=LATEST, still_wanted=lambda: False)
     assert clock.now() == START
 
 

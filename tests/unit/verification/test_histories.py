@@ -15,7 +15,7 @@ from switchboard.domain.errors import SubmissionFailedError
 from switchboard.domain.orders import Claim, Outcome
 from switchboard.domain.verification.verifications import (
     MAX_ATTEMPTS,
-    IvrNotice,
+    IvrCallEvent,
     Verification,
     VerificationMode,
     VerificationState,
@@ -32,8 +32,8 @@ from tests.harness.world import StuckError
 
 Scenario = Callable[[type[InMemoryVerificationStore]], VerificationWorld]
 
-IN_TIME_OUTCOMES = {NoticeOutcome.MATCHED, NoticeOutcome.DUPLICATE, NoticeOutcome.HELD}
-LATE_OUTCOMES = {NoticeOutcome.LATE, NoticeOutcome.DUPLICATE, NoticeOutcome.HELD}
+IN_TIME_OUTCOMES = {NoticeOutcome.MATCHED, NoticeOutcome.DUPLICATE, NoticeOutcome.SPOOLED}
+LATE_OUTCOMES = {NoticeOutcome.LATE, NoticeOutcome.DUPLICATE, NoticeOutcome.SPOOLED}
 
 
 def hold_against_the_promises(world: VerificationWorld, history: History) -> None:
@@ -48,11 +48,11 @@ def hold_against_the_promises(world: VerificationWorld, history: History) -> Non
     for call in world.calls:
         allowed = IN_TIME_OUTCOMES if call.in_time else LATE_OUTCOMES
         demand(call.outcome is None or call.outcome in allowed, "I8", f"{call} of one that was taken")
-    _settle(world)
-    _check_settled(world)
+    _reconcile(world)
+    _check_reconciled(world)
 
 
-def _check_settled(world: VerificationWorld) -> None:
+def _check_reconciled(world: VerificationWorld) -> None:
     for verification_id in (FIRST, SECOND):
         verification = world.store.get(verification_id)
         if verification is None:
@@ -73,9 +73,9 @@ def _check_settled(world: VerificationWorld) -> None:
         demand(world.state_of(FIRST) is VerificationState.VERIFIED, "I2", "told it is verified, and it is not")
 
 
-def _settle(world: VerificationWorld) -> None:
+def _reconcile(world: VerificationWorld) -> None:
     try:
-        world.settle()
+        world.reconcile()
     except StuckError as stuck:
         demand(False, "I2", str(stuck))
 
@@ -139,7 +139,7 @@ class CountsLateCalls(InMemoryVerificationStore):
 class DropsEarlyCalls(InMemoryVerificationStore):
     """A call that overtakes the start's own answer is forgotten."""
 
-    def record_call(self, verification_id: str, notice: IvrNotice, *, seen_at: datetime) -> CallFit:
+    def record_call(self, verification_id: str, notice: IvrCallEvent, *, seen_at: datetime) -> CallFit:
         row = self.rows.get(verification_id)
         if row is not None and row.order is not None and row.order.last_outcome is None:
             return CallFit.RECORDED

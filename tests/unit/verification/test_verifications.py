@@ -8,21 +8,21 @@ from typing import Any
 
 import pytest
 
-from switchboard.domain.errors import InvalidRequestError, NotFoundHereError, StoreUnavailableError, WrongCodeError
+from switchboard.domain.errors import InvalidRequestError, ResourceNotFoundError, StoreUnavailableError, WrongCodeError
 from switchboard.domain.orders import OutcomeKind
-from switchboard.domain.verification.one_time_codes import hashed, matches
+from switchboard.domain.verification.one_time_codes import hash_code, matches_code
 from switchboard.domain.verification.requests import VerificationRequest, VerificationRules, compose
 from switchboard.domain.verification.verifications import (
-    ReadOutCode,
+    CodeHash,
     Verification,
     VerificationLines,
     VerificationMode,
     VerificationState,
     next_due,
-    standing_of,
+    status_of,
 )
 from switchboard.usecases.verification import check as check_verification
-from switchboard.usecases.verification.record_ivr_call import NoticeOutcome, RecordIvrNotice
+from switchboard.usecases.verification.record_ivr_call import NoticeOutcome, RecordIvrCall
 from tests.builders import (
     CLIENT,
     DEADLINES,
@@ -37,7 +37,7 @@ from tests.builders import (
     a_verification,
     an_outcome,
 )
-from tests.fakes import START, Answer, FixedClock, InMemoryCallbackVault, InMemoryVerificationStore, down, flaky
+from tests.fakes import START, Answer, FixedClock, InMemoryCallbackArchive, InMemoryVerificationStore, down, flaky
 from tests.verification_systems import assembled_for_verification
 
 DEADLINE = START + 10 * MINUTE
@@ -46,8 +46,8 @@ S = VerificationState
 
 
 def state(verification: Verification, *, at: Any = START + MINUTE) -> tuple[VerificationState, bool]:
-    standing = standing_of(verification, deadlines=DEADLINES, now=at)
-    return standing.state, standing.final
+    status = status_of(verification, deadlines=DEADLINES, now=at)
+    return status.state, status.final
 
 
 def ended(kind: OutcomeKind, **facts: Any) -> Verification:
@@ -77,7 +77,7 @@ def test_the_state_up_to_the_deadline_and_from_it_on(
 def test_nothing_makes_a_verified_one_anything_else() -> None:
     facts: list[dict[str, Any]] = [
         {"outcomes": {"first": an_outcome(OutcomeKind.REJECTED)}},
-        {"silences": {"first": START + MINUTE}},
+        {"timeouts": {"first": START + MINUTE}},
         {"closed_at": DEADLINE},
         {"late_call_at": DEADLINE},
         {"attempts_used": 5},
@@ -102,18 +102,18 @@ def test_it_is_looked_at_until_its_deadline_and_not_after_it_is_closed() -> None
 
 
 def test_a_code_matches_itself_only_and_salts_make_equal_codes_differ() -> None:
-    kept = hashed("0042", salt=b"a" * 16, at=START, recipient=None)
-    assert matches("0042", kept)
-    assert not any(matches(code, kept) for code in ("42", "00420", "", "0043", "\ud800"))
-    assert not matches("0042", None)
-    assert kept.digest != hashed("0042", salt=b"b" * 16, at=START, recipient=None).digest
+    kept = hash_code("0042", salt=b"a" * 16, at=START, recipient=None)
+    assert matches_code("0042", kept)
+    assert not any(matches_code(code, kept) for code in ("42", "00420", "", "0043", "\ud800"))
+    assert not matches_code("0042", None)
+    assert kept.digest != hash_code("0042", salt=b"b" * 16, at=START, recipient=None).digest
     assert "0042" not in repr(kept)
 
 
 def test_the_earliest_code_for_the_number_or_for_none_is_the_one() -> None:
-    foreign = ReadOutCode(b"s", b"1", START, OTHER_RECIPIENT)
-    late = ReadOutCode(b"s", b"2", START + MINUTE, RECIPIENT)
-    early = ReadOutCode(b"s", b"3", START, None)
+    foreign = CodeHash(b"s", b"1", START, OTHER_RECIPIENT)
+    late = CodeHash(b"s", b"2", START + MINUTE, RECIPIENT)
+    early = CodeHash(b"s", b"3", START, None)
     for codes in permutations((foreign, late, early)):
         assert a_verification(codes=codes).code == early
     assert a_verification(codes=(foreign,)).code is None
@@ -161,13 +161,13 @@ def test_what_is_not_said_is_the_deployments_usual() -> None:
 
 
 def test_a_notice_is_held_where_the_table_does_not_answer_and_an_error_where_nothing_does() -> None:
-    vault = InMemoryCallbackVault()
-    record = RecordIvrNotice(calls=down(InMemoryVerificationStore), vault=vault, clock=FixedClock(), grace=GRACE)
-    assert record(a_notice()) is NoticeOutcome.HELD
-    [held] = vault.held(limit=9)
-    assert (held.report, held.seen_at) == (a_notice(), START)
-    nowhere = RecordIvrNotice(
-        calls=down(InMemoryVerificationStore), vault=down(InMemoryCallbackVault), clock=FixedClock(), grace=GRACE
+    archive = InMemoryCallbackArchive()
+    record = RecordIvrCall(calls=down(InMemoryVerificationStore), archive=archive, clock=FixedClock(), grace=GRACE)
+    assert record(a_notice()) is NoticeOutcome.SPOOLED
+    [held] = archive.spooled(limit=9)
+    assert (held.event, held.seen_at) == (a_notice(), START)
+    nowhere = RecordIvrCall(
+        calls=down(InMemoryVerificationStore), archive=down(InMemoryCallbackArchive), clock=FixedClock(), grace=GRACE
     )
     with pytest.raises(StoreUnavailableError):
         nowhere(a_notice())
@@ -180,7 +180,7 @@ def test_a_held_notice_is_matched_with_who_had_the_line_when_it_came() -> None:
     clock.advance(16 * MINUTE)
     later = system.start(a_start(key="second", candidates=(LINE,))).order
     assert system.call.record(a_notice(), seen_at=START + MINUTE) is NoticeOutcome.NO_CANDIDATE
-    assert system.query.one(later.id, client=CLIENT).standing.state is S.PENDING
+    assert system.query.one(later.id, client=CLIENT).status.state is S.PENDING
 
 
 def test_a_verified_number_has_its_line_again_after_the_grace() -> None:
@@ -200,7 +200,7 @@ def test_a_lease_that_cannot_be_shortened_does_not_undo_the_call() -> None:
     system = assembled_for_verification(store=store, calls=flaky(store, shorten_lease=[Answer.NOT_APPLIED]))
     started = system.start(a_start()).order
     assert system.call(a_notice()) is NoticeOutcome.MATCHED
-    assert system.query.one(started.id, client=CLIENT).standing.state is S.VERIFIED
+    assert system.query.one(started.id, client=CLIENT).status.state is S.VERIFIED
 
 
 def test_a_missing_one_is_looked_for_as_long_as_a_wrong_code_is_compared(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -214,21 +214,21 @@ def test_a_missing_one_is_looked_for_as_long_as_a_wrong_code_is_compared(monkeyp
 
     hashes = []
 
-    def watched(code: str, kept: ReadOutCode | None) -> bool:
+    def watched(code: str, kept: CodeHash | None) -> bool:
         hashes.append(code)
-        return matches(code, kept)
+        return matches_code(code, kept)
 
-    monkeypatch.setattr(check_verification, "matches", watched)
+    monkeypatch.setattr(check_verification, "matches_code", watched)
     system = assembled_for_verification(store=Watched())
     started = system.start(a_start(mode=VerificationMode.CALL_OUT, repeat_calls=1)).order
-    store.record_code(started.id, hashed("1234", salt=b"s" * 16, at=START, recipient=None))
+    store.record_code(started.id, hash_code("1234", salt=b"s" * 16, at=START, recipient=None))
     asked.clear()
     with pytest.raises(WrongCodeError):
         system.check(started.id, "1", client=CLIENT)
     wrong = asked.copy()
     asked.clear()
     for verification_id, client in (("nothing", CLIENT), ("-", CLIENT), (started.id, "another")):
-        with pytest.raises(NotFoundHereError):
+        with pytest.raises(ResourceNotFoundError):
             system.check(verification_id, "1", client=client)
     assert asked == wrong * 3
     assert hashes == ["1"] * 4

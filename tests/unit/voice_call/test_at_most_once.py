@@ -88,7 +88,7 @@ class AcknowledgesWhatItLost(RecordCallResult):
         try:
             self._calls.record_result(result, seen_at=self._clock.now())
         except StoreUnavailableError:
-            return ResultOutcome.HELD
+            return ResultOutcome.SPOOLED
         return ResultOutcome.RECORDED
 
 
@@ -228,4 +228,4 @@ def _placed_through(proxy: FaultProxy, *, relies: bool, key: str) -> str:
         placed = world.place(a_call_command(idempotency_key=key))
     finally:
         client.close()
-    return world.query.view(placed.order).standing.state.value
+    return world.query.view(placed.order).status.state.value

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from switchboard.domain.chinese_numbers import chinese_national_form, parse_called_number
+from switchboard.domain.chinese_numbers import chinese_national_form, parse_chinese_number
 from switchboard.domain.errors import InvalidRequestError
 from switchboard.domain.phone_numbers import PhoneNumber
 from tests.strategies import any_text
@@ -28,7 +28,7 @@ from tests.strategies import any_text
     ],
 )
 def test_usual_spellings_of_a_mobile_number_are_read(written: str) -> None:
-    assert parse_called_number(written).e164 == "+8613000000001"
+    assert parse_chinese_number(written).e164 == "+8613000000001"
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_usual_spellings_of_a_mobile_number_are_read(written: str) -> None:
     ],
 )
 def test_a_land_line_is_read_with_its_area_code(written: str, e164: str) -> None:
-    assert parse_called_number(written).e164 == e164
+    assert parse_chinese_number(written).e164 == e164
 
 
 @pytest.mark.parametrize(
@@ -52,10 +52,10 @@ def test_a_land_line_is_read_with_its_area_code(written: str, e164: str) -> None
     [("+1 200 000 0001", "+12000000001"), ("+81 90 0000 0001", "+819000000001"), ("+999 0000 0001", "+99900000001")],
 )
 def test_any_other_country_is_read_after_a_plus_sign_only(written: str, e164: str) -> None:
-    assert parse_called_number(written).e164 == e164
+    assert parse_chinese_number(written).e164 == e164
     for other in (written.replace("+", "00", 1), written.removeprefix("+")):
         with pytest.raises(InvalidRequestError):
-            parse_called_number(other)
+            parse_chinese_number(other)
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_any_other_country_is_read_after_a_plus_sign_only(written: str, e164: st
 )
 def test_what_is_no_number_is_refused_and_not_repeated(written: str) -> None:
     with pytest.raises(InvalidRequestError) as refused:
-        parse_called_number(written, field="number")
+        parse_chinese_number(written, field="number")
     assert [problem.field for problem in refused.value.problems] == ["number"]
     assert len(written) < 7 or written not in str(refused.value)
 
@@ -117,18 +117,18 @@ def test_a_number_that_is_not_chinese_has_no_such_form(e164: str) -> None:
 @given(st.from_regex(r"\A(1[3-9][0-9]{9}|010[0-9]{8}|0[2-9][0-9]{8,10})\Z"))
 def test_the_national_form_reads_back_as_the_same_number(national: str) -> None:
     try:
-        number = parse_called_number(national)
+        number = parse_chinese_number(national)
     except InvalidRequestError:
         assert national[:4] in {"0400", "0800"}
         return
     assert chinese_national_form(number) == national
-    assert parse_called_number(number.e164) == number
+    assert parse_chinese_number(number.e164) == number
 
 
 @given(any_text(max_size=40))
 def test_anything_is_either_a_number_or_refused(written: str) -> None:
     try:
-        number = parse_called_number(written)
+        number = parse_chinese_number(written)
     except InvalidRequestError:
         return
     assert number.e164.startswith("+")

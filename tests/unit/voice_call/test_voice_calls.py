@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from switchboard.domain.orders import Claim, Outcome, OutcomeKind
-from switchboard.domain.voice_calls import CallResultFact, CallState, VoiceCall, next_due, standing_of
+from switchboard.domain.voice_calls import CallResultFact, VoiceCall, VoiceCallState, next_due, status_of
 from tests.builders import DEADLINES, MINUTE, a_call
 from tests.fakes import START
 
@@ -23,25 +23,25 @@ def ended(kind: OutcomeKind | None, **facts: Any) -> VoiceCall:
 @pytest.mark.parametrize(
     ("kind", "callback", "after", "state", "final"),
     [
-        (None, False, timedelta(0), CallState.SUBMITTING, False),
-        (None, True, LOST, CallState.UNKNOWN, False),
-        (None, False, LOST, CallState.UNKNOWN, True),
-        (OutcomeKind.ACCEPTED, False, timedelta(0), CallState.ACCEPTED, True),
-        (OutcomeKind.ACCEPTED, True, timedelta(0), CallState.ACCEPTED, False),
-        (OutcomeKind.ACCEPTED, True, WINDOW, CallState.ACCEPTED, True),
-        (OutcomeKind.UNKNOWN, True, timedelta(0), CallState.UNKNOWN, True),
-        (OutcomeKind.REJECTED, True, timedelta(0), CallState.REJECTED, True),
-        (OutcomeKind.NOT_SENT, True, timedelta(hours=23) - MINUTE, CallState.FAILED, False),
-        (OutcomeKind.NOT_SENT, True, timedelta(hours=23), CallState.FAILED, True),
+        (None, False, timedelta(0), VoiceCallState.SUBMITTING, False),
+        (None, True, LOST, VoiceCallState.UNKNOWN, False),
+        (None, False, LOST, VoiceCallState.UNKNOWN, True),
+        (OutcomeKind.ACCEPTED, False, timedelta(0), VoiceCallState.ACCEPTED, True),
+        (OutcomeKind.ACCEPTED, True, timedelta(0), VoiceCallState.ACCEPTED, False),
+        (OutcomeKind.ACCEPTED, True, WINDOW, VoiceCallState.ACCEPTED, True),
+        (OutcomeKind.UNKNOWN, True, timedelta(0), VoiceCallState.UNKNOWN, True),
+        (OutcomeKind.REJECTED, True, timedelta(0), VoiceCallState.REJECTED, True),
+        (OutcomeKind.NOT_SENT, True, timedelta(hours=23) - MINUTE, VoiceCallState.FAILED, False),
+        (OutcomeKind.NOT_SENT, True, timedelta(hours=23), VoiceCallState.FAILED, True),
     ],
 )
 def test_a_call_stands_where_its_submission_ended_and_is_final_when_nothing_more_can_be_heard(
-    kind: OutcomeKind | None, callback: bool, after: timedelta, state: CallState, final: bool
+    kind: OutcomeKind | None, callback: bool, after: timedelta, state: VoiceCallState, final: bool
 ) -> None:
     for reports in ((), (CallResultFact("answered", START), CallResultFact("failed", START))):
         call = ended(kind, callback_expected=callback, reports=reports)
-        standing = standing_of(call, deadlines=DEADLINES, now=START + after)
-        assert (standing.state, standing.final) == (state, final)
+        status = status_of(call, deadlines=DEADLINES, now=START + after)
+        assert (status.state, status.final) == (state, final)
 
 
 @pytest.mark.parametrize(

@@ -103,7 +103,7 @@ class SenderSettings(MediaSmsSettings, OutboxSettings):
     """Whoever submits messages."""
 
 
-class AbuseLimitSettings(Settings):
+class UsageLimitSettings(Settings):
     """Whoever submits for a caller."""
 
     limits_table: str
@@ -115,7 +115,7 @@ class AbuseLimitSettings(Settings):
     daily_limit: int
 
 
-class SendSmsSettings(SenderSettings, AbuseLimitSettings):
+class SendSmsSettings(SenderSettings, UsageLimitSettings):
     """`functions/send_sms`."""
 
     overseas_prefixes: tuple[str, ...]
@@ -128,7 +128,7 @@ class SendSmsBatchSettings(SendSmsSettings):
 class SendQueuedSmsSettings(SenderSettings):
     """`functions/send_queued_sms`."""
 
-    put_back_delay_s: int
+    requeue_delay_s: int
     queue_threads: int
 
 
@@ -240,7 +240,7 @@ class CallbackNameSettings(Settings):
     baidu_vms_result_names: tuple[str, ...]
 
 
-class PlaceCallSettings(StateSettings, AbuseLimitSettings, CallbackNameSettings):
+class PlaceCallSettings(StateSettings, UsageLimitSettings, CallbackNameSettings):
     """`functions/place_call`."""
 
     egress_address: str
@@ -265,7 +265,7 @@ class BaiduVmsWebhookSettings(StateSettings, CallbackNameSettings):
     baidu_vms_callback_answer: str
 
 
-class StartVerificationSettings(MediaSmsSettings, AbuseLimitSettings):
+class StartVerificationSettings(MediaSmsSettings, UsageLimitSettings):
     """`functions/start_verification`. `verification_methods` are `mode=method`."""
 
     verification_lines: tuple[str, ...]

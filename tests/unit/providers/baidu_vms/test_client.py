@@ -29,7 +29,7 @@ from switchboard.domain.errors import (
     RefusedError,
     UnexpectedAnswerError,
 )
-from switchboard.domain.voice_calls import CallContent, CallSubmission
+from switchboard.domain.voice_calls import VoiceCallContent, VoiceCallSubmission
 from switchboard.ports.providers import Submitter
 from switchboard.providers.baidu_vms.client import BaiduVmsClient
 from switchboard.providers.baidu_vms.signer import Credentials
@@ -40,7 +40,7 @@ from tests.fault_proxy import Ending, Fault, FaultProxy, ScriptedServer
 KEY_ID, SECRET, SESSION = "canary-id", "canary-secret", "canary/session="
 KEY = Credentials(access_key_id=KEY_ID, secret_access_key=SECRET)
 RECIPIENT = "+8613000000001"
-CONTENT = CallContent(template_id="123", variables={"name": "canary-值"}, tag="test")
+CONTENT = VoiceCallContent(template_id="123", variables={"name": "canary-值"}, tag="test")
 TOKEN = "be31b98c/a+b~1"
 AHEAD = timedelta(minutes=40)
 
@@ -106,8 +106,8 @@ def answering(server: ScriptedServer, *answers: bytes) -> Callable[[], Credentia
     return credentials
 
 
-def submission(client: BaiduVmsClient, content: CallContent = CONTENT) -> CallSubmission:
-    return CallSubmission(token=TOKEN, body=client.compose(RECIPIENT, content))
+def submission(client: BaiduVmsClient, content: VoiceCallContent = CONTENT) -> VoiceCallSubmission:
+    return VoiceCallSubmission(token=TOKEN, body=client.compose(RECIPIENT, content))
 
 
 def submit_once(port: int, **options: object) -> object:
@@ -136,7 +136,7 @@ def sent(request: bytes) -> Sent:
 
 def test_a_call_is_posted_as_json_under_its_token(server: ScriptedServer) -> None:
     client = client_for(server.port)
-    submitter: Submitter[CallSubmission] = client
+    submitter: Submitter[VoiceCallSubmission] = client
     submitter.open()
     receipt = submitter.submit(submission(client))
     assert receipt.provider_code is None
@@ -191,7 +191,7 @@ def test_the_token_can_be_turned_off(server: ScriptedServer) -> None:
 def test_a_composed_body_is_sent_as_it_was_kept(server: ScriptedServer) -> None:
     client = client_for(server.port)
     body = client.compose(RECIPIENT, CONTENT).replace(",", ", ")
-    client.submit(CallSubmission(token="a1", body=body))
+    client.submit(VoiceCallSubmission(token="a1", body=body))
     assert sent(server.requests[0]).body == body.encode()
 
 

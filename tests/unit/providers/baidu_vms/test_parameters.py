@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from switchboard.domain.errors import ConfigurationError, InvalidRequestError
-from switchboard.domain.voice_calls import CallContent
+from switchboard.domain.voice_calls import VoiceCallContent
 from switchboard.providers.baidu_vms.parameters import (
     MAX_VARIABLES_LENGTH,
     CallRules,
@@ -30,8 +30,8 @@ ASKED = {name: row for name, row in ROWS.items() if row["field"]}
 TYPES = {"String": str, "Int": int}
 
 RECIPIENT = "+8613000000001"
-CONTENT = CallContent(template_id="123", variables={"name": "test", "number": "1"})
-FULL = CallContent(
+CONTENT = VoiceCallContent(template_id="123", variables={"name": "test", "number": "1"})
+FULL = VoiceCallContent(
     template_id="123",
     variables={"name": "test", "number": "1"},
     play_times=1,
@@ -41,7 +41,7 @@ FULL = CallContent(
 )
 
 
-def composed(recipient: str = RECIPIENT, content: CallContent = CONTENT, **rules: Any) -> dict[str, Any]:
+def composed(recipient: str = RECIPIENT, content: VoiceCallContent = CONTENT, **rules: Any) -> dict[str, Any]:
     body = compose_body(recipient, content, rules=CallRules(**rules))
     assert is_call_body(body)
     parameters = json.loads(body)
@@ -49,13 +49,13 @@ def composed(recipient: str = RECIPIENT, content: CallContent = CONTENT, **rules
     return parameters
 
 
-def refusals(recipient: str = RECIPIENT, content: CallContent = CONTENT, **rules: Any) -> dict[str, str]:
+def refusals(recipient: str = RECIPIENT, content: VoiceCallContent = CONTENT, **rules: Any) -> dict[str, str]:
     with pytest.raises(InvalidRequestError) as refused:
         compose_body(recipient, content, rules=CallRules(**rules))
     return {problem.field: problem.code for problem in refused.value.problems}
 
 
-def with_value(row: Mapping[str, str], value: Any) -> tuple[str, CallContent]:
+def with_value(row: Mapping[str, str], value: Any) -> tuple[str, VoiceCallContent]:
     if row["field"] == "to":
         return value, CONTENT
     return RECIPIENT, replace(CONTENT, **{row["field"]: value})
@@ -97,7 +97,7 @@ def test_what_it_does_not_allow_is_refused_in_our_own_name(row: dict[str, str]) 
 
 
 def test_everything_that_is_wrong_is_named_at_once_and_nothing_repeated() -> None:
-    wrong = CallContent(
+    wrong = VoiceCallContent(
         template_id="canary template",
         variables={"first": "canary&1", "canary = name": "1"},
         play_times=9,

@@ -22,9 +22,9 @@ from switchboard.domain.errors import (
     DownloadFailedError,
     ForbiddenError,
     NotAudioError,
-    NotFoundError,
     NotSentError,
     ProviderError,
+    ProviderNotFoundError,
     RateLimitedError,
     RefusedError,
 )
@@ -226,7 +226,7 @@ def test_an_error_that_drips_ends_by_the_deadline_and_is_what_its_status_says(
     body = b" " * 500
     server.answer = answer(404, body)
     proxy.fault = Fault(response_bytes=len(server.answer) - 400, ending="stall")
-    with pytest.raises(NotFoundError):
+    with pytest.raises(ProviderNotFoundError):
         fetch(proxy.port, silence_s=0.1)
 
 
@@ -288,7 +288,7 @@ def spec(name: str) -> list[dict[str, str]]:
 CLASSES: dict[str, type[ProviderError]] = {
     "authentication_failed": AuthenticationFailedError,
     "forbidden": ForbiddenError,
-    "not_found": NotFoundError,
+    "not_found": ProviderNotFoundError,
     "rate_limited": RateLimitedError,
     "refused": RefusedError,
     "download_failed": DownloadFailedError,
@@ -320,7 +320,7 @@ def test_the_pause_asked_for_is_told(server: ScriptedServer) -> None:
 
 def test_of_an_error_only_so_much_is_read(server: ScriptedServer) -> None:
     server.answer = b"HTTP/1.1 404 X\r\nContent-Length: 1000000000\r\n\r\n" + b" " * 20_000
-    with pytest.raises(NotFoundError):
+    with pytest.raises(ProviderNotFoundError):
         fetch(server.port)
 
 

@@ -15,8 +15,8 @@ from switchboard.domain.errors import (
     DownloadFailedError,
     ForbiddenError,
     NotAudioError,
-    NotFoundError,
     ProviderError,
+    ProviderNotFoundError,
     RateLimitedError,
     RefusedError,
 )
@@ -27,7 +27,7 @@ SPECS = Path(__file__).parents[3] / "specs"
 CLASSES: dict[str, type[ProviderError]] = {
     "authentication_failed": AuthenticationFailedError,
     "forbidden": ForbiddenError,
-    "not_found": NotFoundError,
+    "not_found": ProviderNotFoundError,
     "rate_limited": RateLimitedError,
     "refused": RefusedError,
     "download_failed": DownloadFailedError,

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import switchboard
 from switchboard.domain.errors import WebhookUnreadableError
-from switchboard.domain.recording.facts import RecordingNotice, is_recording_id
+from switchboard.domain.recording.facts import RecordingReady, is_recording_id
 from switchboard.edge.http import InboundRequest
 from switchboard.edge.webhooks import read_params
 from switchboard.providers.biztel.webhooks import parse_call_action, parse_date
@@ -30,7 +30,7 @@ def code_of(params: dict[str, str]) -> str:
 
 
 def test_the_documents_example_is_read() -> None:
-    assert parse_call_action(NOTICE) == RecordingNotice(
+    assert parse_call_action(NOTICE) == RecordingReady(
         recording_id="21061600000268000060", tel="034530XXXX", date="2021-06-16 20:03:33", called_at=CALLED
     )
 
@@ -46,7 +46,7 @@ def test_request_ids_and_unique_ids_are_ids(recording_id: str) -> None:
 
 
 def test_an_id_is_all_that_a_notice_needs() -> None:
-    assert parse_call_action({"id": "a1"}) == RecordingNotice(recording_id="a1")
+    assert parse_call_action({"id": "a1"}) == RecordingReady(recording_id="a1")
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from sandbox.simulators.mediasms import MediaSmsSimulator, SimulatorConfig
 from switchboard.domain.errors import InvalidRequestError, NotSentError, ProviderError, RefusedError
 from switchboard.domain.sms.messages import SmsContent
 from switchboard.domain.verification.verifications import (
-    IvrNotice,
+    IvrCallEvent,
     VerificationLines,
     VerificationMode,
     VerificationSubmission,
@@ -21,7 +21,7 @@ from switchboard.domain.verification.verifications import (
 from switchboard.ports.providers import Submitter
 from switchboard.providers.mediasms.client import Credentials, MediaSmsClient
 from switchboard.providers.mediasms.verifications import METHODS, MediaSmsVerifications
-from switchboard.providers.mediasms.webhooks import parse_delivery_notification, parse_ivr_notice
+from switchboard.providers.mediasms.webhooks import parse_delivery_callback, parse_ivr_call
 from switchboard.providers.transport import Connection
 from tests.customer import Receiver
 from tests.fault_proxy import ScriptedServer
@@ -213,8 +213,8 @@ def test_nothing_was_sent_where_nobody_listens() -> None:
 
 
 def test_neither_a_number_nor_a_text_nor_a_code_is_printed() -> None:
-    notification = parse_delivery_notification({"smsid": "v1", "status": "1", "authcode": "314159"})
-    notice = parse_ivr_notice({"mobilenumber": "09000000001", "ipphone": LINE, "method": "4"})
+    notification = parse_delivery_callback({"smsid": "v1", "status": "1", "authcode": "314159"})
+    notice = parse_ivr_call({"mobilenumber": "09000000001", "ipphone": LINE, "method": "4"})
     shown = repr(SMS_AND_CALL_IN) + repr(notification) + repr(notice)
     assert notification.authcode == "314159"
     assert not any(canary in shown for canary in ("9000000001", "canary", "314159"))
@@ -258,8 +258,8 @@ def test_a_call_in_is_told_in_any_form_for_the_number_that_was_to_be_verified(
     start(simulator, submission)
     simulator.provider.exchange.dial("0" + submission.recipient.removeprefix("+81"), LINE)
     simulator.deliver_due()
-    notices = [parse_ivr_notice(fields) for fields in webhooks.fields("/ivr")]
-    assert notices == [IvrNotice(recipient=submission.recipient, line=LINE, mode=submission.mode, smsid=smsid)]
+    notices = [parse_ivr_call(fields) for fields in webhooks.fields("/ivr")]
+    assert notices == [IvrCallEvent(recipient=submission.recipient, line=LINE, mode=submission.mode, smsid=smsid)]
 
 
 def test_the_code_read_out_comes_with_the_report_that_the_call_was_answered(
@@ -270,7 +270,7 @@ def test_the_code_read_out_comes_with_the_report_that_the_call_was_answered(
     simulator.deliver_due()
     (request,) = simulator.provider.exchange.requests
     assert request.read_out is not None
-    notifications = [parse_delivery_notification(fields) for fields in webhooks.fields("/delivery")]
+    notifications = [parse_delivery_callback(fields) for fields in webhooks.fields("/delivery")]
     assert [(each.report.smsid, each.report.status, each.authcode) for each in notifications] == [
         ("v1", "14", None),
         ("v1", "1", request.read_out),

@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 import switchboard
 from switchboard.domain.errors import WebhookUnreadableError
 from switchboard.domain.sms.delivery import DeliveryReport
-from switchboard.domain.verification.verifications import DeliveryNotification, IvrNotice, VerificationMode
+from switchboard.domain.verification.verifications import IvrCallEvent, ParsedDeliveryReport, VerificationMode
 from switchboard.providers.mediasms.webhooks import (
     MAX_AUTHCODE_DIGITS,
-    parse_delivery_notification,
+    parse_delivery_callback,
     parse_delivery_report,
-    parse_ivr_notice,
+    parse_ivr_call,
 )
 from tests.strategies import mobile_numbers, written_forms
 
@@ -140,14 +140,14 @@ def test_any_parameters_are_either_read_or_unreadable(params: dict[str, str]) ->
     [("0042", "0042"), (" 123456\r\n", "123456"), ("１２３４", "1234"), ("7", "7"), ("0" * MAX_AUTHCODE_DIGITS,) * 2],
 )
 def test_the_code_that_was_read_out_comes_with_the_report(name: str, written: str, authcode: str) -> None:
-    notification = parse_delivery_notification(REPORT | {name: written})
-    assert notification == DeliveryNotification(report=parse_delivery_report(REPORT), authcode=authcode)
+    notification = parse_delivery_callback(REPORT | {name: written})
+    assert notification == ParsedDeliveryReport(report=parse_delivery_report(REPORT), authcode=authcode)
 
 
 @pytest.mark.parametrize("given", [{}, {"authcode": ""}, {"authcode": " \u3000"}, {"authcode": "", "AUTHCODE": " "}])
 def test_a_report_may_carry_no_code(given: dict[str, str]) -> None:
-    notification = parse_delivery_notification(REPORT | given)
-    assert notification == DeliveryNotification(report=parse_delivery_report(REPORT))
+    notification = parse_delivery_callback(REPORT | given)
+    assert notification == ParsedDeliveryReport(report=parse_delivery_report(REPORT))
 
 
 @pytest.mark.parametrize(
@@ -165,18 +165,18 @@ def test_a_report_may_carry_no_code(given: dict[str, str]) -> None:
     ],
 )
 def test_a_code_that_is_none_is_dropped_and_said_to_be_unreadable_and_the_report_counts(given: dict[str, str]) -> None:
-    notification = parse_delivery_notification(REPORT | given)
+    notification = parse_delivery_callback(REPORT | given)
     assert notification.report == parse_delivery_report(REPORT)
     assert (notification.authcode, notification.authcode_unreadable) == (None, True)
 
 
 def test_the_same_code_in_two_widths_is_no_contradiction() -> None:
-    assert parse_delivery_notification(REPORT | {"authcode": "12", "AuthCode": "１２"}).authcode == "12"
+    assert parse_delivery_callback(REPORT | {"authcode": "12", "AuthCode": "１２"}).authcode == "12"
 
 
 @given(st.text(max_size=40))
 def test_a_code_is_never_printed_and_is_digits_if_anything(written: str) -> None:
-    notification = parse_delivery_notification(REPORT | {"authcode": "42" + written})
+    notification = parse_delivery_callback(REPORT | {"authcode": "42" + written})
     authcode = notification.authcode
     assert authcode is None or (authcode.isascii() and authcode.isdigit() and len(authcode) <= MAX_AUTHCODE_DIGITS)
     assert repr(notification) == repr(replace(notification, authcode=None))
@@ -185,17 +185,17 @@ def test_a_code_is_never_printed_and_is_digits_if_anything(written: str) -> None
 
 def test_a_notification_that_is_no_report_is_unreadable_and_its_code_not_repeated() -> None:
     with pytest.raises(WebhookUnreadableError) as unreadable:
-        parse_delivery_notification({"smsid": "a1", "authcode": "314159"})
+        parse_delivery_report({"smsid": "a1", "authcode": "314159"})
     assert "314159" not in str(unreadable.value)
 
 
 @pytest.mark.parametrize(("method", "mode"), [("2", VerificationMode.SMS_AND_CALL_IN), ("4", VerificationMode.CALL_IN)])
 def test_a_success_is_read(method: str, mode: VerificationMode) -> None:
     everything = SUCCESS | {"method": method, "mobilecareer": "b", "smstext": "text", "holdingtime": "10"}
-    notice = IvrNotice(recipient="+819000000001", line="05000000002", mode=mode, smsid=None)
-    assert parse_ivr_notice(everything) == notice
-    assert parse_ivr_notice(everything | {"smsid": ""}) == notice
-    assert parse_ivr_notice(everything | {"SmsId": " v1 "}) == replace(notice, smsid="v1")
+    notice = IvrCallEvent(recipient="+819000000001", line="05000000002", mode=mode, smsid=None)
+    assert parse_ivr_call(everything) == notice
+    assert parse_ivr_call(everything | {"smsid": ""}) == notice
+    assert parse_ivr_call(everything | {"SmsId": " v1 "}) == replace(notice, smsid="v1")
 
 
 @given(st.data(), mobile_numbers(), LINES)
@@ -207,13 +207,13 @@ def test_a_success_is_the_same_in_every_form_its_numbers_are_written_in(
         "IPPHONE": data.draw(written_forms(line)),
         "method": "4",
     }
-    notice = parse_ivr_notice(params)
+    notice = parse_ivr_call(params)
     assert (notice.recipient, notice.line) == (f"+81{number[1:]}", line)
 
 
 @pytest.mark.parametrize(("written", "recipient"), [("03-0000-0001", "+81300000001"), ("090****0001", "0900001")])
 def test_the_number_that_called_is_read_like_a_reports(written: str, recipient: str) -> None:
-    assert parse_ivr_notice(SUCCESS | {"mobilenumber": written}).recipient == recipient
+    assert parse_ivr_call(SUCCESS | {"mobilenumber": written}).recipient == recipient
 
 
 @pytest.mark.parametrize(
@@ -240,7 +240,7 @@ def test_the_number_that_called_is_read_like_a_reports(written: str, recipient: 
 )
 def test_a_success_that_is_not_as_described_is_unreadable_and_not_repeated(changed: dict[str, str]) -> None:
     with pytest.raises(WebhookUnreadableError) as unreadable:
-        parse_ivr_notice(SUCCESS | changed)
+        parse_ivr_call(SUCCESS | changed)
     shown = "".join(traceback.format_exception(unreadable.value))
     for value in (*SUCCESS.values(), *changed.values()):
         assert len(value) < 3 or value not in str(unreadable.value)
@@ -250,7 +250,7 @@ def test_a_success_that_is_not_as_described_is_unreadable_and_not_repeated(chang
 @pytest.mark.parametrize("missing", SUCCESS)
 def test_a_success_needs_number_line_and_method(missing: str) -> None:
     with pytest.raises(WebhookUnreadableError):
-        parse_ivr_notice({name: value for name, value in SUCCESS.items() if name != missing})
+        parse_ivr_call({name: value for name, value in SUCCESS.items() if name != missing})
 
 
 @given(
@@ -260,7 +260,7 @@ def test_a_success_needs_number_line_and_method(missing: str) -> None:
 )
 def test_any_parameters_are_either_a_success_or_unreadable(params: dict[str, str]) -> None:
     try:
-        notice = parse_ivr_notice(params)
+        notice = parse_ivr_call(params)
     except WebhookUnreadableError:
         return
     assert notice.line.startswith("050")

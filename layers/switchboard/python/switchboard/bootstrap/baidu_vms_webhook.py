@@ -10,11 +10,11 @@ from switchboard.bootstrap.components.shared import CLOCK, secret
 from switchboard.config import BaiduVmsWebhookSettings
 from switchboard.domain.errors import WebhookUnreadableError
 from switchboard.edge.http import InboundRequest
-from switchboard.edge.webhooks import as_it_came, authenticate, read_params
+from switchboard.edge.webhooks import authenticate, raw_callback, read_params
 from switchboard.providers.baidu_vms.webhooks import parse_call_result
 from switchboard.storage import aws
-from switchboard.storage.callbacks import S3CallbackVault
-from switchboard.storage.voice_call.store import DynamoDbCallReportStore
+from switchboard.storage.callbacks import S3CallbackArchive
+from switchboard.storage.voice_call.store import DynamoDbCallResultStore
 from switchboard.usecases.voice_call.record_result import RecordCallResult
 
 
@@ -43,7 +43,7 @@ class CallWebhookApplication:
     def receive(self, request: InboundRequest) -> ReceivedResult:
         """What came, and where it went. Raises StoreUnavailableError if it could not be kept anywhere, or not as it
         came: then its result is stored all the same, if the table takes it."""
-        raw = as_it_came(request, route="baidu_vms")
+        raw = raw_callback(request, route="baidu_vms")
         try:
             result = parse_call_result(
                 read_params(request), call_id_name=self.call_id_names, result_name=self.result_names
@@ -63,15 +63,15 @@ def application() -> CallWebhookApplication:
     """Built once a container. Raises ConfigurationError."""
     settings = BaiduVmsWebhookSettings.load()
     tokens = secret(settings.webhook_tokens_secret_name)
-    reports = DynamoDbCallReportStore(
+    reports = DynamoDbCallResultStore(
         client=aws.dynamodb(timeout_s=settings.store_timeout_s),
         table=settings.state_table,
         retention=settings.retention,
     )
-    vault = S3CallbackVault(client=aws.s3, bucket=settings.quarantine_bucket)
+    archive = S3CallbackArchive(client=aws.s3, bucket=settings.quarantine_bucket)
     return CallWebhookApplication(
         live_tokens=lambda: tokens().values.get("tokens"),
-        record=RecordCallResult(calls=reports, vault=vault, clock=CLOCK),
+        record=RecordCallResult(calls=reports, archive=archive, clock=CLOCK),
         call_id_names=settings.baidu_vms_call_id_names,
         result_names=settings.baidu_vms_result_names,
         answer=settings.baidu_vms_callback_answer,

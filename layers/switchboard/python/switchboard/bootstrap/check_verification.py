@@ -9,7 +9,7 @@ from switchboard.bootstrap.components.shared import CLOCK
 from switchboard.bootstrap.components.sms import deadlines
 from switchboard.bootstrap.components.verifications import query_verifications, verification_store
 from switchboard.config import CheckVerificationSettings
-from switchboard.domain.orders import Standing
+from switchboard.domain.orders import Status
 from switchboard.domain.verification.verifications import Verification, VerificationState
 from switchboard.usecases.query import QueryOrders
 from switchboard.usecases.verification.check import CheckVerification
@@ -20,7 +20,7 @@ class CheckVerificationApplication:
     """What the handler calls."""
 
     check: CheckVerification
-    query: QueryOrders[Verification, Standing[VerificationState]]
+    query: QueryOrders[Verification, Status[VerificationState]]
 
 
 @cache

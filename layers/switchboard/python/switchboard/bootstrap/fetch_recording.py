@@ -9,19 +9,19 @@ from functools import cache
 from typing import Any
 from uuid import uuid4
 
-from switchboard.bootstrap.components.provider_guards import biztel_limits, paced_gates
+from switchboard.bootstrap.components.provider_guards import biztel_guard_settings, provider_guards
 from switchboard.bootstrap.components.recordings import policy, recording_files, recording_store
 from switchboard.bootstrap.components.shared import CLOCK, secret
 from switchboard.config import FetchRecordingSettings
 from switchboard.domain.errors import ConfigurationError
 from switchboard.edge.recording_queue_entries import RecordingEntry, parse_entry
-from switchboard.guard.usage.monthly_quota import TalliedMonthQuota
-from switchboard.ports.orders import Redelivery
+from switchboard.guard.usage.monthly_quota import CounterMonthlyQuota
+from switchboard.ports.orders import RetryDelay
 from switchboard.providers.biztel.client import ApiToken, BiztelClient
 from switchboard.providers.biztel.file_names import parse_file_name
 from switchboard.storage import aws
-from switchboard.storage.limits.counters import DynamoDbTallyStore
-from switchboard.storage.queues import SqsRecordingQueue, SqsRedelivery
+from switchboard.storage.limits.counters import DynamoDbCounterStore
+from switchboard.storage.queues import SqsRecordingQueue, SqsRetryDelay
 from switchboard.storage.recording.bulk_files import S3BulkFiles
 from switchboard.storage.recording.jobs import S3JobStore
 from switchboard.usecases.recording.fetch import FetchPace, FetchRecording
@@ -60,9 +60,9 @@ def application() -> FetchApplication:
     )
 
 
-def redelivery() -> Redelivery:
+def retry_delay() -> RetryDelay:
     """Of the recordings' queue. Raises ConfigurationError."""
-    return SqsRedelivery(client=aws.sqs, queue_urls=(FetchRecordingSettings.load().recording_queue_url,))
+    return SqsRetryDelay(client=aws.sqs, queue_urls=(FetchRecordingSettings.load().recording_queue_url,))
 
 
 def _fetch(settings: FetchRecordingSettings) -> FetchRecording:
@@ -88,20 +88,20 @@ def _fetch(settings: FetchRecordingSettings) -> FetchRecording:
             require_length=settings.biztel_require_length,
             allow_plain_http=settings.allow_plain_http,
         ),
-        gate=paced_gates(
+        guard=provider_guards(
             provider="biztel",
             egress_address=settings.egress_address,
             limits_table=settings.limits_table,
-            limits=biztel_limits(
+            settings=biztel_guard_settings(
                 requests_per_s=settings.biztel_requests_per_s,
                 jitter=timedelta(milliseconds=settings.biztel_jitter_milliseconds),
                 in_flight=settings.biztel_in_flight_limit,
             ),
             account=account,
             store_timeout_s=settings.store_timeout_s,
-        ).seats[0],
-        quota=TalliedMonthQuota(
-            tallies=DynamoDbTallyStore(client=dynamodb, table=settings.limits_table),
+        ).workers[0],
+        quota=CounterMonthlyQuota(
+            counters=DynamoDbCounterStore(client=dynamodb, table=settings.limits_table),
             provider="biztel",
             limit=settings.biztel_requests_per_month,
             reserve=settings.biztel_month_reserve,

@@ -12,14 +12,14 @@ from switchboard.config import MediaSmsDeliveryWebhookSettings
 from switchboard.domain.errors import WebhookUnreadableError
 from switchboard.domain.verification.one_time_codes import SALT_BYTES
 from switchboard.edge.http import InboundRequest
-from switchboard.edge.webhooks import as_it_came, authenticate, read_params
+from switchboard.edge.webhooks import authenticate, raw_callback, read_params
 from switchboard.providers.mediasms.response_codes import DELIVERY_STATUSES
-from switchboard.providers.mediasms.webhooks import parse_delivery_notification
+from switchboard.providers.mediasms.webhooks import parse_delivery_callback
 from switchboard.storage import aws
-from switchboard.storage.callbacks import S3CallbackVault
+from switchboard.storage.callbacks import S3CallbackArchive
 from switchboard.storage.sms.reports import DynamoDbReportStore
 from switchboard.storage.verification.ivr_calls import DynamoDbCodeStore
-from switchboard.usecases.sms.record_report import QuarantineCallback, RecordDeliveryNotification, RecordDeliveryReport
+from switchboard.usecases.sms.record_report import QuarantineCallback, RecordDeliveryReport, RecordDeliveryReportAndCode
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class DeliveryWebhookApplication:
     """What the handler calls."""
 
     live_tokens: Callable[[], object]
-    record: RecordDeliveryNotification
+    record: RecordDeliveryReportAndCode
     quarantine: QuarantineCallback
 
     def authenticate(self, request: InboundRequest) -> None:
@@ -47,9 +47,9 @@ class DeliveryWebhookApplication:
     def receive(self, request: InboundRequest) -> ReceivedReport:
         """What came, and where it went. Raises StoreUnavailableError if it could not be kept anywhere."""
         try:
-            notification = parse_delivery_notification(read_params(request))
+            notification = parse_delivery_callback(read_params(request))
         except WebhookUnreadableError as error:
-            self.quarantine(as_it_came(request, route="mediasms_delivery"), reason=str(error))
+            self.quarantine(raw_callback(request, route="mediasms_delivery"), reason=str(error))
             return ReceivedReport(outcome="quarantined")
         outcome = self.record(notification)
         report = notification.report
@@ -66,18 +66,18 @@ def application() -> DeliveryWebhookApplication:
     """Built once a container. Raises ConfigurationError."""
     settings = MediaSmsDeliveryWebhookSettings.load()
     tokens = secret(settings.webhook_tokens_secret_name)
-    vault = S3CallbackVault(client=aws.s3, bucket=settings.quarantine_bucket)
+    archive = S3CallbackArchive(client=aws.s3, bucket=settings.quarantine_bucket)
     dynamodb = aws.dynamodb(timeout_s=settings.store_timeout_s)
     reports = DynamoDbReportStore(client=dynamodb, table=settings.state_table, retention=settings.retention)
     codes = DynamoDbCodeStore(client=dynamodb, table=settings.state_table, retention=settings.retention)
     return DeliveryWebhookApplication(
         live_tokens=lambda: tokens().values.get("tokens"),
-        record=RecordDeliveryNotification(
-            record=RecordDeliveryReport(messages=reports, vault=vault, clock=CLOCK),
+        record=RecordDeliveryReportAndCode(
+            record=RecordDeliveryReport(messages=reports, archive=archive, clock=CLOCK),
             codes=codes,
-            vault=vault,
+            archive=archive,
             clock=CLOCK,
             new_salt=lambda: secrets.token_bytes(SALT_BYTES),
         ),
-        quarantine=QuarantineCallback(vault=vault, clock=CLOCK),
+        quarantine=QuarantineCallback(archive=archive, clock=CLOCK),
     )

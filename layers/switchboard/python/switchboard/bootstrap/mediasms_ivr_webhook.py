@@ -11,19 +11,19 @@ from switchboard.bootstrap.components.shared import CLOCK, secret
 from switchboard.config import MediaSmsIvrWebhookSettings
 from switchboard.domain.errors import WebhookUnreadableError
 from switchboard.edge.http import InboundRequest
-from switchboard.edge.webhooks import as_it_came, authenticate, read_params
-from switchboard.providers.mediasms.webhooks import parse_ivr_notice
+from switchboard.edge.webhooks import authenticate, raw_callback, read_params
+from switchboard.providers.mediasms.webhooks import parse_ivr_call
 from switchboard.storage import aws
-from switchboard.storage.callbacks import S3CallbackVault
-from switchboard.storage.verification.ivr_calls import DynamoDbCallStore
+from switchboard.storage.callbacks import S3CallbackArchive
+from switchboard.storage.verification.ivr_calls import DynamoDbIvrCallStore
 from switchboard.usecases.sms.record_report import QuarantineCallback
-from switchboard.usecases.verification.record_ivr_call import UNMATCHED, RecordIvrNotice
+from switchboard.usecases.verification.record_ivr_call import UNMATCHED, RecordIvrCall
 
 _ROUTE = "mediasms_ivr"
 
 
 @dataclass(frozen=True, slots=True)
-class ReceivedNotice:
+class ReceivedIvrCall:
     """One callback's fate, for the log line and the metric."""
 
     outcome: str
@@ -35,24 +35,24 @@ class IvrWebhookApplication:
     """What the handler calls."""
 
     live_tokens: Callable[[], object]
-    record: RecordIvrNotice
+    record: RecordIvrCall
     quarantine: QuarantineCallback
 
     def authenticate(self, request: InboundRequest) -> None:
         """Raises WebhookForbiddenError."""
         authenticate(request, live_tokens=self.live_tokens)
 
-    def receive(self, request: InboundRequest) -> ReceivedNotice:
+    def receive(self, request: InboundRequest) -> ReceivedIvrCall:
         """What came, and where it went. Raises StoreUnavailableError if it could not be kept anywhere."""
         try:
-            notice = parse_ivr_notice(read_params(request))
+            notice = parse_ivr_call(read_params(request))
         except WebhookUnreadableError as error:
-            self.quarantine(as_it_came(request, route=_ROUTE), reason=str(error))
-            return ReceivedNotice(outcome="quarantined")
+            self.quarantine(raw_callback(request, route=_ROUTE), reason=str(error))
+            return ReceivedIvrCall(outcome="quarantined")
         outcome = self.record(notice)
         if outcome in UNMATCHED:
-            self.quarantine(as_it_came(request, route=_ROUTE), reason=outcome.value)
-        return ReceivedNotice(outcome=outcome.value, smsid=notice.smsid)
+            self.quarantine(raw_callback(request, route=_ROUTE), reason=outcome.value)
+        return ReceivedIvrCall(outcome=outcome.value, smsid=notice.smsid)
 
 
 @cache
@@ -60,15 +60,15 @@ def application() -> IvrWebhookApplication:
     """Built once a container. Raises ConfigurationError."""
     settings = MediaSmsIvrWebhookSettings.load()
     tokens = secret(settings.webhook_tokens_secret_name)
-    vault = S3CallbackVault(client=aws.s3, bucket=settings.quarantine_bucket)
+    archive = S3CallbackArchive(client=aws.s3, bucket=settings.quarantine_bucket)
     dynamodb = aws.dynamodb(timeout_s=settings.store_timeout_s)
     return IvrWebhookApplication(
         live_tokens=lambda: tokens().values.get("tokens"),
-        record=RecordIvrNotice(
-            calls=DynamoDbCallStore(client=dynamodb, table=settings.state_table),
-            vault=vault,
+        record=RecordIvrCall(
+            calls=DynamoDbIvrCallStore(client=dynamodb, table=settings.state_table),
+            archive=archive,
             clock=CLOCK,
             grace=timedelta(minutes=settings.lease_grace_minutes),
         ),
-        quarantine=QuarantineCallback(vault=vault, clock=CLOCK),
+        quarantine=QuarantineCallback(archive=archive, clock=CLOCK),
     )

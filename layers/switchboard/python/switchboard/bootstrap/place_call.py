@@ -9,14 +9,14 @@ from functools import cache
 from typing import Final
 
 from switchboard.bootstrap.components.mediasms import new_id
-from switchboard.bootstrap.components.provider_guards import baidu_limits, paced_gates
+from switchboard.bootstrap.components.provider_guards import baidu_guard_settings, provider_guards
 from switchboard.bootstrap.components.shared import CLOCK, secret
-from switchboard.bootstrap.components.usage_limits import abuse_limits
-from switchboard.bootstrap.components.voice_calls import call_standing, call_store, query_calls
+from switchboard.bootstrap.components.usage_limits import usage_limits
+from switchboard.bootstrap.components.voice_calls import query_voice_calls, voice_call_status, voice_call_store
 from switchboard.config import PlaceCallSettings
 from switchboard.domain.errors import ConfigurationError
 from switchboard.domain.voice_calls import submission_of
-from switchboard.ports.provider_limits import SendGate
+from switchboard.ports.provider_limits import ProviderGuard
 from switchboard.providers.baidu_vms.client import BaiduVmsClient
 from switchboard.providers.baidu_vms.parameters import CallRules
 from switchboard.providers.baidu_vms.signer import Credentials
@@ -25,7 +25,7 @@ from switchboard.storage.secrets import CachedSecret
 from switchboard.usecases.submission.attempt import Submission
 from switchboard.usecases.submission.submit_once import SubmitOnce
 from switchboard.usecases.voice_call.place import PlaceCall
-from switchboard.usecases.voice_call.query import QueryCalls
+from switchboard.usecases.voice_call.query import QueryVoiceCalls
 
 # As for an SMS; the first request of a submission begins before it, and its repeats within the retry budget after that.
 _CLAIM_LIFETIME: Final = timedelta(seconds=20)
@@ -37,14 +37,14 @@ class PlaceCallApplication:
     """What the handler calls."""
 
     place: PlaceCall
-    query: QueryCalls
+    query: QueryVoiceCalls
 
 
 @cache
 def application() -> PlaceCallApplication:
     """Built once a container. Raises ConfigurationError."""
     settings = PlaceCallSettings.load()
-    account, calls = secret(settings.baidu_vms_secret_name), call_store(settings)
+    account, calls = secret(settings.baidu_vms_secret_name), voice_call_store(settings)
     client = _client(settings, account)
     submit_once = SubmitOnce(
         orders=calls,
@@ -52,16 +52,16 @@ def application() -> PlaceCallApplication:
             orders=calls,
             provider=client,
             submission_of=submission_of,
-            gate=_gate(settings, account),
+            guard=_guard(settings, account),
             clock=CLOCK,
             wait_budget=timedelta(seconds=settings.slot_wait_budget_s),
             claim_lifetime=_CLAIM_LIFETIME,
             queues=False,
         ),
-        limits=abuse_limits(settings),
+        limits=usage_limits(settings),
         clock=CLOCK,
         new_id=new_id,
-        standing_of=call_standing(settings),
+        status_of=voice_call_status(settings),
     )
     return PlaceCallApplication(
         place=PlaceCall(
@@ -71,20 +71,22 @@ def application() -> PlaceCallApplication:
             new_id=new_id,
             callback_expected=bool(settings.baidu_vms_call_id_names and settings.baidu_vms_result_names),
         ),
-        query=query_calls(settings),
+        query=query_voice_calls(settings),
     )
 
 
-def _gate(settings: PlaceCallSettings, account: CachedSecret) -> SendGate:
-    """The gate that all who place calls from this address share."""
-    return paced_gates(
+def _guard(settings: PlaceCallSettings, account: CachedSecret) -> ProviderGuard:
+    """The guard that all who place calls from this address share."""
+    return provider_guards(
         provider="baidu_vms",
         egress_address=settings.egress_address,
         limits_table=settings.limits_table,
-        limits=baidu_limits(in_flight=settings.baidu_vms_concurrency, requests_per_s=settings.baidu_vms_requests_per_s),
+        settings=baidu_guard_settings(
+            in_flight=settings.baidu_vms_concurrency, requests_per_s=settings.baidu_vms_requests_per_s
+        ),
         account=account,
         store_timeout_s=settings.store_timeout_s,
-    ).seats[0]
+    ).workers[0]
 
 
 def _client(settings: PlaceCallSettings, account: CachedSecret) -> BaiduVmsClient:

@@ -9,9 +9,9 @@ from typing import Any
 
 from switchboard.bootstrap.components.sms import message_store, query
 from switchboard.bootstrap.components.verifications import query_verifications
-from switchboard.bootstrap.components.voice_calls import query_calls
+from switchboard.bootstrap.components.voice_calls import query_voice_calls
 from switchboard.config import QuerySettings
-from switchboard.domain.errors import NotFoundHereError
+from switchboard.domain.errors import ResourceNotFoundError
 from switchboard.edge.api import sms as sms_api
 from switchboard.edge.api import verifications as verification_api
 from switchboard.edge.api import voice_calls as call_api
@@ -21,7 +21,7 @@ from switchboard.usecases.query import OrderFilter, OrderList, OrderView, QueryO
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Queried:
+class ResourceKind:
     """One kind of orders: how it is asked for and shown. `id_name` is its id's name in the path."""
 
     query: QueryOrders[Any, Any]
@@ -33,11 +33,11 @@ class Queried:
 
 
 @cache
-def application() -> Mapping[str, Queried]:
+def application() -> Mapping[str, ResourceKind]:
     """What can be asked for, by the first part of its route. Built once a container. Raises ConfigurationError."""
     settings = QuerySettings.load()
     return {
-        "sms": Queried(
+        "sms": ResourceKind(
             query=query(settings, message_store(settings)),
             id_name="smsid",
             metric="SmsQueried",
@@ -45,7 +45,7 @@ def application() -> Mapping[str, Queried]:
             one_json=partial(sms_api.view_json, statuses=DELIVERY_STATUSES),
             list_json=partial(sms_api.list_json, statuses=DELIVERY_STATUSES),
         ),
-        "verifications": Queried(
+        "verifications": ResourceKind(
             query=query_verifications(settings),
             id_name="verification_id",
             metric="VerificationsQueried",
@@ -53,10 +53,10 @@ def application() -> Mapping[str, Queried]:
             one_json=verification_api.verification_json,
             list_json=verification_api.verifications_json,
         ),
-        "calls": Queried(
-            query=query_calls(settings),
+        "calls": ResourceKind(
+            query=query_voice_calls(settings),
             id_name="call_id",
-            metric="CallsQueried",
+            metric="VoiceCallsQueried",
             parse_filter=call_api.parse_call_filter,
             one_json=call_api.call_json,
             list_json=call_api.calls_json,
@@ -64,9 +64,9 @@ def application() -> Mapping[str, Queried]:
     }
 
 
-def kind_of(route: str) -> Queried:
-    """The kind that the first part of the route names. Raises NotFoundHereError."""
+def kind_of(route: str) -> ResourceKind:
+    """The kind that the first part of the route names. Raises ResourceNotFoundError."""
     try:
         return application()[route.strip("/").partition("/")[0]]
     except KeyError:
-        raise NotFoundHereError("there is no such resource") from None
+        raise ResourceNotFoundError("there is no such resource") from None

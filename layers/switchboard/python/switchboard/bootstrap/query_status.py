@@ -7,17 +7,21 @@ from datetime import timedelta
 from functools import cache, partial
 from typing import Final
 
-from switchboard.bootstrap.components.provider_guards import baidu_limits, biztel_limits, mediasms_limits
+from switchboard.bootstrap.components.provider_guards import (
+    baidu_guard_settings,
+    biztel_guard_settings,
+    mediasms_guard_settings,
+)
 from switchboard.bootstrap.components.shared import CLOCK
 from switchboard.config import QueryStatusSettings, StatusSettings
-from switchboard.domain.rate_limits import LaneState
+from switchboard.domain.rate_limits import ProviderLimitState
 from switchboard.guard.provider.pace import Pace
-from switchboard.guard.provider.settings import GateLimits
-from switchboard.guard.usage.monthly_quota import TalliedMonthQuota
+from switchboard.guard.provider.settings import GuardSettings
+from switchboard.guard.usage.monthly_quota import CounterMonthlyQuota
 from switchboard.storage import aws
-from switchboard.storage.limits.counters import DynamoDbTallyStore
-from switchboard.storage.status import DynamoDbLaneReader, DynamoDbObligationReader, SqsQueueReader
-from switchboard.usecases.operations.query_status import QueryStatus, WatchedLane
+from switchboard.storage.limits.counters import DynamoDbCounterStore
+from switchboard.storage.status import DynamoDbDeadlineReader, DynamoDbProviderLimitReader, SqsQueueReader
+from switchboard.usecases.operations.query_status import QueryStatus, WatchedProvider
 
 # Every kind of order whose silence the sweep decides (storage/sms/messages.py and its like).
 _KINDS: Final = ("sms", "verification", "call", "recording")
@@ -34,7 +38,7 @@ def application() -> QueryStatus:
 def query_status(settings: StatusSettings) -> QueryStatus:
     """Everything that there is to be asked."""
     dynamodb = aws.dynamodb(timeout_s=settings.store_timeout_s)
-    tallies = DynamoDbTallyStore(client=dynamodb, table=settings.limits_table)
+    counters = DynamoDbCounterStore(client=dynamodb, table=settings.limits_table)
     queues = {
         "outbox": settings.outbox_queue_url,
         "bulk": settings.bulk_queue_url,
@@ -43,52 +47,52 @@ def query_status(settings: StatusSettings) -> QueryStatus:
         "recording_dead_letters": settings.recording_dead_letter_queue_url,
     }
     return QueryStatus(
-        lanes=_lanes(settings),
-        lane_reader=DynamoDbLaneReader(client=dynamodb, table=settings.limits_table),
+        providers=_watched_providers(settings),
+        limit_reader=DynamoDbProviderLimitReader(client=dynamodb, table=settings.limits_table),
         quotas={
-            "biztel": TalliedMonthQuota(
-                tallies=tallies,
+            "biztel": CounterMonthlyQuota(
+                counters=counters,
                 provider="biztel",
                 limit=settings.biztel_requests_per_month,
                 reserve=settings.biztel_month_reserve,
             ),
         },
-        obligations=DynamoDbObligationReader(client=dynamodb, table=settings.state_table, kinds=_KINDS),
+        obligations=DynamoDbDeadlineReader(client=dynamodb, table=settings.state_table, kinds=_KINDS),
         queues={name: SqsQueueReader(client=aws.sqs, queue_url=url) for name, url in queues.items()},
         clock=CLOCK,
         time_budget=_TIME_BUDGET,
     )
 
 
-def _lanes(settings: StatusSettings) -> Sequence[WatchedLane]:
-    """One line a provider that has a gate, with the limits of that gate."""
+def _watched_providers(settings: StatusSettings) -> Sequence[WatchedProvider]:
+    """One line a provider that has a guard, with the limits of that guard."""
     limits = {
-        "mediasms": mediasms_limits(
+        "mediasms": mediasms_guard_settings(
             requests_per_s=settings.mediasms_requests_per_s,
             jitter=timedelta(milliseconds=settings.mediasms_jitter_milliseconds),
             in_flight=settings.in_flight_limit,
             policy=settings.mediasms_lockout_policy,
         ),
-        "baidu_vms": baidu_limits(
+        "baidu_vms": baidu_guard_settings(
             in_flight=settings.baidu_vms_concurrency, requests_per_s=settings.baidu_vms_requests_per_s
         ),
-        "biztel": biztel_limits(
+        "biztel": biztel_guard_settings(
             requests_per_s=settings.biztel_requests_per_s, in_flight=settings.biztel_in_flight_limit
         ),
     }
     return [
-        WatchedLane(
+        WatchedProvider(
             provider=provider,
-            lane=f"{provider}#{settings.egress_address}",
+            key=f"{provider}#{settings.egress_address}",
             pace_of=partial(_pace_of, each),
             in_flight_limit=each.in_flight,
-            streak_limit=each.streak_limit,
+            open_after_401s=each.open_after_401s,
         )
         for provider, each in limits.items()
     ]
 
 
-def _pace_of(limits: GateLimits, lane: LaneState, now_us: int) -> float:
+def _pace_of(limits: GuardSettings, state: ProviderLimitState, now_us: int) -> float:
     pace = Pace(limits)
-    pace.saw(lane)
+    pace.observe(state)
     return pace.requests_per_s(now_us=now_us)

@@ -13,10 +13,10 @@ from switchboard.bootstrap.components.mediasms import Sender, new_id, senders
 from switchboard.bootstrap.components.shared import CLOCK
 from switchboard.bootstrap.components.sms import message_store, outbox
 from switchboard.config import SendQueuedSmsSettings
-from switchboard.guard.provider.rate_limiter import PacedGates
-from switchboard.ports.orders import Redelivery
+from switchboard.guard.provider.rate_limiter import ProviderGuards
+from switchboard.ports.orders import RetryDelay
 from switchboard.storage import aws
-from switchboard.storage.queues import SqsRedelivery
+from switchboard.storage.queues import SqsRetryDelay
 from switchboard.usecases.sms.send_queued import QueuedOutcome, SendQueuedSms
 
 # The template's MaximumConcurrency of the queues' event sources.
@@ -28,10 +28,10 @@ class QueuedSenders:
     one block follow each other faster than one thread could answer them."""
 
     def __init__(
-        self, *, gates: PacedGates, verbs: Sequence[SendQueuedSms], bulk_queue: str, bulk_threads: int
+        self, *, guards: ProviderGuards, verbs: Sequence[SendQueuedSms], bulk_queue: str, bulk_threads: int
     ) -> None:
         """`bulk_queue` is a queue's name: its batches have only so many threads."""
-        self._gates = gates
+        self._guards = guards
         self._verbs = verbs
         self._bulk_queue = bulk_queue
         self._bulk_threads = bulk_threads
@@ -53,7 +53,7 @@ class QueuedSenders:
         self._free = SimpleQueue()
         for verb in self._verbs[:threads]:
             self._free.put(verb)
-        with self._gates.batch(size, seats=threads):
+        with self._guards.batch(size, workers=threads):
             yield lambda task: self._pool.submit(task).result
 
 
@@ -72,23 +72,23 @@ def application() -> QueuedSenders:
             outbox=queue,
             clock=CLOCK,
             new_id=new_id,
-            put_back_delay_s=settings.put_back_delay_s,
+            requeue_delay_s=settings.requeue_delay_s,
         )
 
     threads = _threads(settings, places=settings.in_flight_limit - 1)
-    ready = senders(settings, messages, seats=threads, bulk_in_flight_limit=settings.bulk_in_flight_limit)
+    ready = senders(settings, messages, workers=threads, bulk_in_flight_limit=settings.bulk_in_flight_limit)
     return QueuedSenders(
-        gates=ready.gates,
+        guards=ready.guards,
         verbs=[verb(sender) for sender in ready.each],
         bulk_queue=settings.bulk_queue_url.rpartition("/")[2],
         bulk_threads=min(threads, _threads(settings, places=settings.bulk_in_flight_limit)),
     )
 
 
-def redelivery() -> Redelivery:
+def retry_delay() -> RetryDelay:
     """Of both queues. Raises ConfigurationError."""
     settings = SendQueuedSmsSettings.load()
-    return SqsRedelivery(client=aws.sqs, queue_urls=(settings.outbox_queue_url, settings.bulk_queue_url))
+    return SqsRetryDelay(client=aws.sqs, queue_urls=(settings.outbox_queue_url, settings.bulk_queue_url))
 
 
 def _threads(settings: SendQueuedSmsSettings, *, places: int) -> int:

@@ -7,11 +7,11 @@ from functools import cache
 
 from switchboard.bootstrap.components.mediasms import new_id, submission
 from switchboard.bootstrap.components.shared import CLOCK
-from switchboard.bootstrap.components.sms import deadlines, message_store, outbox, query, sms_standing
-from switchboard.bootstrap.components.usage_limits import abuse_limits, overseas_prefixes
+from switchboard.bootstrap.components.sms import deadlines, message_store, outbox, query, sms_status
+from switchboard.bootstrap.components.usage_limits import overseas_prefixes, usage_limits
 from switchboard.config import SendSmsSettings
 from switchboard.domain.sms.delivery import StatusTable
-from switchboard.domain.sms.messages import Message, SmsStanding
+from switchboard.domain.sms.messages import Message, SmsStatus
 from switchboard.domain.sms.requests import SmsRules
 from switchboard.providers.mediasms.response_codes import DELIVERY_STATUSES
 from switchboard.usecases.query import QueryOrders
@@ -25,7 +25,7 @@ class SendSmsApplication:
 
     rules: SmsRules
     send: SendSms
-    query: QueryOrders[Message, SmsStanding]
+    query: QueryOrders[Message, SmsStatus]
     statuses: StatusTable
 
 
@@ -40,10 +40,10 @@ def application() -> SendSmsApplication:
             submit_once=SubmitOnce(
                 orders=messages,
                 submission=submission(settings, messages),
-                limits=abuse_limits(settings),
+                limits=usage_limits(settings),
                 clock=CLOCK,
                 new_id=new_id,
-                standing_of=sms_standing(settings),
+                status_of=sms_status(settings),
                 outbox=outbox(settings),
             ),
             clock=CLOCK,

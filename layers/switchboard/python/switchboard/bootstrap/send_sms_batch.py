@@ -9,8 +9,8 @@ from typing import Final
 
 from switchboard.bootstrap.components.mediasms import new_id, submission
 from switchboard.bootstrap.components.shared import CLOCK
-from switchboard.bootstrap.components.sms import deadlines, message_store, outbox, sms_standing
-from switchboard.bootstrap.components.usage_limits import abuse_limits, overseas_prefixes
+from switchboard.bootstrap.components.sms import deadlines, message_store, outbox, sms_status
+from switchboard.bootstrap.components.usage_limits import overseas_prefixes, usage_limits
 from switchboard.config import SendSmsBatchSettings
 from switchboard.domain.sms.requests import SmsRules
 from switchboard.usecases.sms.send_batch import SendSmsBatch
@@ -37,12 +37,12 @@ def application() -> SendSmsBatchApplication:
         send=SendSmsBatch(
             messages=messages,
             check=submission(settings, messages).check,
-            limits=abuse_limits(settings),
+            limits=usage_limits(settings),
             outbox=outbox(settings),
             clock=CLOCK,
             new_id=new_id,
             deadlines=deadlines(settings),
-            standing_of=sms_standing(settings),
+            status_of=sms_status(settings),
             time_budget=_TIME_BUDGET,
         ),
     )

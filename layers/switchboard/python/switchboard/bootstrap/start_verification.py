@@ -6,21 +6,21 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
 
-from switchboard.bootstrap.components.mediasms import CLAIM_LIFETIME, mediasms_client, mediasms_gates, new_id
+from switchboard.bootstrap.components.mediasms import CLAIM_LIFETIME, mediasms_client, mediasms_guards, new_id
 from switchboard.bootstrap.components.shared import CLOCK, secret
 from switchboard.bootstrap.components.sms import deadlines
-from switchboard.bootstrap.components.usage_limits import abuse_limits
+from switchboard.bootstrap.components.usage_limits import usage_limits
 from switchboard.bootstrap.components.verifications import query_verifications, verification_store
 from switchboard.config import StartVerificationSettings
 from switchboard.domain.errors import ConfigurationError, InvalidRequestError
-from switchboard.domain.orders import Standing
+from switchboard.domain.orders import Status
 from switchboard.domain.verification.requests import VerificationRules, parse_line
 from switchboard.domain.verification.verifications import (
     Verification,
     VerificationMode,
     VerificationState,
-    starting_of,
     submission_of,
+    submission_status_of,
 )
 from switchboard.providers.mediasms.parameters import UNDOCUMENTED_METHODS
 from switchboard.providers.mediasms.verifications import METHODS, MediaSmsVerifications
@@ -36,7 +36,7 @@ class StartVerificationApplication:
 
     rules: VerificationRules
     start: StartVerification
-    query: QueryOrders[Verification, Standing[VerificationState]]
+    query: QueryOrders[Verification, Status[VerificationState]]
 
 
 @cache
@@ -57,16 +57,16 @@ def application() -> StartVerificationApplication:
             orders=verifications,
             provider=provider,
             submission_of=submission_of,
-            gate=mediasms_gates(settings, account).seats[0],
+            guard=mediasms_guards(settings, account).workers[0],
             clock=CLOCK,
             wait_budget=timedelta(seconds=settings.slot_wait_budget_s),
             claim_lifetime=CLAIM_LIFETIME,
             queues=False,
         ),
-        limits=abuse_limits(settings),
+        limits=usage_limits(settings),
         clock=CLOCK,
         new_id=new_id,
-        standing_of=lambda verification, now: starting_of(verification, deadlines=times, now=now),
+        status_of=lambda verification, now: submission_status_of(verification, deadlines=times, now=now),
     )
     return StartVerificationApplication(
         rules=VerificationRules(pool=lines(settings), holding_minutes=settings.verification_minutes),

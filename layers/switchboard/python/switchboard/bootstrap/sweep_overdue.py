@@ -6,21 +6,21 @@ from datetime import timedelta
 from functools import cache
 
 from switchboard.bootstrap.components.shared import CLOCK
-from switchboard.bootstrap.components.sms import deadlines, message_store, outbox, sms_standing
-from switchboard.bootstrap.components.verifications import verification_standing, verification_store
-from switchboard.bootstrap.components.voice_calls import call_store, settle_calls
+from switchboard.bootstrap.components.sms import deadlines, message_store, outbox, sms_status
+from switchboard.bootstrap.components.verifications import verification_status, verification_store
+from switchboard.bootstrap.components.voice_calls import reconcile_voice_calls, voice_call_store
 from switchboard.config import SweepOverdueSettings
 from switchboard.domain.sms.messages import next_due
 from switchboard.domain.verification import verifications
 from switchboard.storage import aws
-from switchboard.storage.callbacks import S3CallbackVault
+from switchboard.storage.callbacks import S3CallbackArchive
 from switchboard.storage.queues import SqsRecordingQueue
 from switchboard.storage.recording.store import DynamoDbRecordingStore
-from switchboard.storage.verification.ivr_calls import DynamoDbCallStore, DynamoDbCodeStore
-from switchboard.usecases.operations.reconcile_overdue import SettleOverdue
+from switchboard.storage.verification.ivr_calls import DynamoDbCodeStore, DynamoDbIvrCallStore
+from switchboard.usecases.operations.reconcile_overdue import ReconcileOverdue
 from switchboard.usecases.operations.sweep import SweepOverdue
-from switchboard.usecases.recording.requeue_overdue import SettleRecordings
-from switchboard.usecases.verification.record_ivr_call import RecordIvrNotice
+from switchboard.usecases.recording.requeue_overdue import RequeueOverdueRecordings
+from switchboard.usecases.verification.record_ivr_call import RecordIvrCall
 
 
 @cache
@@ -28,29 +28,29 @@ def application() -> SweepOverdue:
     """Built once a container. Raises ConfigurationError."""
     settings = SweepOverdueSettings.load()
     messages, times = message_store(settings), deadlines(settings)
-    vault = S3CallbackVault(client=aws.s3, bucket=settings.quarantine_bucket)
+    archive = S3CallbackArchive(client=aws.s3, bucket=settings.quarantine_bucket)
     dynamodb = aws.dynamodb(timeout_s=settings.store_timeout_s)
     return SweepOverdue(
         reports=messages,
-        vault=vault,
-        settle=[
-            SettleOverdue(
+        archive=archive,
+        reconcile=[
+            ReconcileOverdue(
                 orders=messages,
                 clock=CLOCK,
-                standing_of=sms_standing(settings),
+                status_of=sms_status(settings),
                 next_due=lambda message: next_due(message, deadlines=times),
                 look_again_after=times.requeue_after_queued,
                 outbox=outbox(settings),
             ),
-            SettleOverdue(
+            ReconcileOverdue(
                 orders=verification_store(settings),
                 clock=CLOCK,
-                standing_of=verification_standing(settings),
+                status_of=verification_status(settings),
                 next_due=lambda verification: verifications.next_due(verification, deadlines=times),
                 look_again_after=times.requeue_after_queued,
             ),
-            settle_calls(settings),
-            SettleRecordings(
+            reconcile_voice_calls(settings),
+            RequeueOverdueRecordings(
                 recordings=DynamoDbRecordingStore(
                     client=aws.dynamodb(timeout_s=settings.store_timeout_s),
                     table=settings.state_table,
@@ -62,11 +62,11 @@ def application() -> SweepOverdue:
             ),
         ],
         codes=DynamoDbCodeStore(client=dynamodb, table=settings.state_table, retention=settings.retention),
-        notices=RecordIvrNotice(
-            calls=DynamoDbCallStore(client=dynamodb, table=settings.state_table),
-            vault=vault,
+        notices=RecordIvrCall(
+            calls=DynamoDbIvrCallStore(client=dynamodb, table=settings.state_table),
+            archive=archive,
             clock=CLOCK,
             grace=timedelta(minutes=settings.lease_grace_minutes),
         ),
-        results=call_store(settings),
+        results=voice_call_store(settings),
     )

@@ -19,7 +19,7 @@ _LAND_LINE: Final = re.compile(r"10[0-9]{8}|[2-9][0-9]{8,10}")
 _SERVICE: Final = re.compile(r"[48]00[0-9]{7}")
 
 
-def parse_called_number(raw: str, *, field: str = "to") -> PhoneNumber:
+def parse_chinese_number(raw: str, *, field: str = "to") -> PhoneNumber:
     """Read a Chinese number in national form or after `+86` or `0086`, or one with `+` and another country code.
 
     Spaces, hyphens and parentheses of the usual shapes and full-width digits are accepted; a trunk `0` before a

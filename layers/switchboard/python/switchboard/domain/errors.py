@@ -11,7 +11,7 @@
     │   ├── WrongCodeError             it is another code; so many may still be tried
     │   ├── VerificationExpiredError   no code counts any more
     │   └── TooManyAttemptsError       as many codes have been tried as may be
-    ├── NotFoundHereError              no such resource of this caller's
+    ├── ResourceNotFoundError              no such resource of this caller's
     ├── WebhookError
     │   ├── WebhookForbiddenError      no live token
     │   └── WebhookUnreadableError     authentic, but not understood: to be kept raw
@@ -25,7 +25,7 @@
     │   ├── RecipientLimitError        for this number
     │   ├── ClientLimitError           for this API key
     │   └── DailyLimitError            for everybody together
-    ├── MonthSpentError                we have used up a provider's month, as we count it
+    ├── MonthlyQuotaExhaustedError                we have used up a provider's month, as we count it
     └── ProviderError                  what a provider did, or did not, answer
         ├── NotSentError               nothing was written to the socket
         ├── OutcomeUnknownError        bytes left, and no readable answer came
@@ -35,7 +35,7 @@
         ├── AuthenticationFailedError  counts towards the provider's lock-out
         ├── AddressBlockedError        everything from this address must stop
         ├── QuotaExceededError         contract or month used up
-        ├── NotFoundError              what was asked for is not there, or not yet
+        ├── ProviderNotFoundError              what was asked for is not there, or not yet
         ├── ForbiddenError             this account may never have it
         ├── DownloadFailedError        a transfer that did not end whole: reading again does no harm
         │   └── NotAudioError          it ended, and is no recording
@@ -140,7 +140,7 @@ class TooManyAttemptsError(OrderError):
     """No further code may be tried for this verification."""
 
 
-class NotFoundHereError(SwitchboardError):
+class ResourceNotFoundError(SwitchboardError):
     """There is no such resource, or it is another caller's."""
 
 
@@ -223,7 +223,7 @@ class DailyLimitError(LimitExceededError):
     """As many messages have been sent today as may be by everybody together."""
 
 
-class MonthSpentError(SwitchboardError):
+class MonthlyQuotaExhaustedError(SwitchboardError):
     """As many requests are counted as a provider takes in a month; this one was not made.
 
     `retry_after` is when the next month begins, `retry_after_s` how many whole seconds that is from `at`.
@@ -319,7 +319,7 @@ class QuotaExceededError(ProviderError):
     """The contract or the month is used up."""
 
 
-class NotFoundError(ProviderError):
+class ProviderNotFoundError(ProviderError):
     """The provider does not have what was asked for. It may not have it yet: how long to go on asking is the
     use case's to know."""
 

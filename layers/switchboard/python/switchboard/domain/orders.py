@@ -77,7 +77,7 @@ class Order(Generic[C]):
     content: C | None = None
     claims: tuple[Claim, ...] = ()
     outcomes: Mapping[str, Outcome] = field(default_factory=dict)
-    silences: Mapping[str, datetime] = field(default_factory=dict)
+    timeouts: Mapping[str, datetime] = field(default_factory=dict)
     queued_at: datetime | None = None
     closed_at: datetime | None = None
 
@@ -105,7 +105,7 @@ class Order(Generic[C]):
     def submission_open(self) -> bool:
         """There is a claim whose outcome nobody has heard, and nobody has yet written that down."""
         claim = self.last_claim
-        return claim is not None and claim.id not in self.outcomes and claim.id not in self.silences
+        return claim is not None and claim.id not in self.outcomes and claim.id not in self.timeouts
 
     @property
     def updated_at(self) -> datetime:
@@ -115,13 +115,13 @@ class Order(Generic[C]):
         """When each of the facts came."""
         times = [self.created_at, *(claim.at for claim in self.claims)]
         times += [outcome.at for outcome in self.outcomes.values()]
-        times += self.silences.values()
+        times += self.timeouts.values()
         times += [at for at in (self.queued_at, self.closed_at) if at is not None]
         return times
 
 
 @dataclass(frozen=True, slots=True)
-class Standing(Generic[S_co]):
+class Status(Generic[S_co]):
     """Where an order stands at one moment."""
 
     state: S_co
@@ -136,7 +136,7 @@ def submission_state(order: Order[C], *, deadlines: Deadlines, now: datetime) ->
         return SubmissionState.QUEUED if order.queued_at else SubmissionState.FAILED
     claim, outcome = order.last_claim, order.last_outcome
     if outcome is None:
-        lost = claim is not None and (claim.id in order.silences or now >= claim.at + deadlines.submission_after_claim)
+        lost = claim is not None and (claim.id in order.timeouts or now >= claim.at + deadlines.submission_after_claim)
         return SubmissionState.UNKNOWN if lost else SubmissionState.SUBMITTING
     if outcome.kind is OutcomeKind.REJECTED:
         return SubmissionState.REJECTED

@@ -19,7 +19,7 @@ def from_rfc3339(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
-def parse_instant(text: str, *, field: str) -> datetime:
+def parse_timestamp(text: str, *, field: str) -> datetime:
     """A caller's RFC 3339 time, with any offset. Raises InvalidRequestError naming `field`."""
     try:
         if len(text) > _LONGEST or not text.isascii():

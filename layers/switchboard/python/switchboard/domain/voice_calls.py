@@ -9,11 +9,11 @@ from enum import StrEnum
 from typing import ClassVar, Final
 
 from switchboard.domain import orders
-from switchboard.domain.orders import Claim, Deadlines, Order, OutcomeKind, Standing, SubmissionState, submission_state
+from switchboard.domain.orders import Claim, Deadlines, Order, OutcomeKind, Status, SubmissionState, submission_state
 
 
 @dataclass(frozen=True, slots=True)
-class CallContent:
+class VoiceCallContent:
     """What is asked for. `volume` is the provider's scale; None leaves the choice to the provider."""
 
     template_id: str
@@ -25,7 +25,7 @@ class CallContent:
 
 
 @dataclass(frozen=True, slots=True)
-class CallSubmission:
+class VoiceCallSubmission:
     """One call as it is submitted. `token` is our own name for it, up to 64 ASCII characters; `body` is the request
     as it was composed once, so that submitting it again under the same token sends the same bytes. A provider
     forgets a token in time: nothing is sent under it from `not_after` on."""
@@ -47,7 +47,7 @@ TOKEN_USABLE_FOR: Final = timedelta(hours=23)
 """After its first use. The provider remembers a token for 24 hours and may place a second call after that."""
 
 
-class CallState(StrEnum):
+class VoiceCallState(StrEnum):
     """The contract's states. There is no `delivered`: what a provider reports is shown in its own words."""
 
     SUBMITTING = "submitting"
@@ -133,14 +133,14 @@ class VoiceCall(Order[PreparedCall]):
         return [*Order._times(self), *(report.first_seen_at for report in self.reports)]
 
 
-def submission_of(call: VoiceCall) -> CallSubmission:
+def submission_of(call: VoiceCall) -> VoiceCallSubmission:
     """What is to be handed to the provider, while its submission is undecided."""
     if call.content is None:
         raise AssertionError("content is kept until the submission is decided")
-    return CallSubmission(token=call.token, body=call.content.body, not_after=call.submit_before)
+    return VoiceCallSubmission(token=call.token, body=call.content.body, not_after=call.submit_before)
 
 
-def standing_of(call: VoiceCall, *, deadlines: Deadlines, now: datetime) -> Standing[CallState]:
+def status_of(call: VoiceCall, *, deadlines: Deadlines, now: datetime) -> Status[VoiceCallState]:
     """Where the call stands at `now`. Reports change no state: the document explains none of their results.
 
     `accepted` is final where nothing more can be heard: at once without a callback, otherwise when its window closes.
@@ -151,17 +151,17 @@ def standing_of(call: VoiceCall, *, deadlines: Deadlines, now: datetime) -> Stan
     closed = now >= _closes_at(call, deadlines=deadlines)
     if submission in {SubmissionState.QUEUED, SubmissionState.FAILED, SubmissionState.EXPIRED}:
         over = submission is SubmissionState.EXPIRED or call.closed_at is not None
-        return Standing(CallState.FAILED, final=over)
+        return Status(VoiceCallState.FAILED, final=over)
     if submission is SubmissionState.REJECTED:
-        return Standing(CallState.REJECTED, final=True)
+        return Status(VoiceCallState.REJECTED, final=True)
     if submission is SubmissionState.SUBMITTING:
-        return Standing(CallState.SUBMITTING, final=False)
-    return Standing(CallState(submission.value), final=closed or _is_settled(call))
+        return Status(VoiceCallState.SUBMITTING, final=False)
+    return Status(VoiceCallState(submission.value), final=closed or _is_decided(call))
 
 
 def next_due(call: VoiceCall, *, deadlines: Deadlines) -> datetime | None:
     """When the call must be looked at again if nothing is heard; None when nothing can be overdue any more."""
-    if _is_settled(call):
+    if _is_decided(call):
         return None
     return orders.next_due(call, deadlines=deadlines, closes_at=_closes_at(call, deadlines=deadlines))
 
@@ -171,7 +171,7 @@ def submit_before(now: datetime) -> datetime:
     return now + TOKEN_USABLE_FOR
 
 
-def _is_settled(call: VoiceCall) -> bool:
+def _is_decided(call: VoiceCall) -> bool:
     """How the submission ended is known, and nothing more is awaited."""
     outcome = call.last_outcome
     if outcome is None or outcome.kind is OutcomeKind.NOT_SENT:

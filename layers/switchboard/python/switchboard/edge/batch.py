@@ -12,9 +12,9 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from switchboard.domain.errors import SwitchboardError
-from switchboard.edge.endpoint import report_unexpected, told
+from switchboard.edge.endpoint import log_fields, report_unexpected
 from switchboard.edge.observability import logger, metrics
-from switchboard.ports.orders import Redelivery
+from switchboard.ports.orders import RetryDelay
 
 _LAST = "~"
 _FIRST_DELAY_S = 15
@@ -33,7 +33,7 @@ def one_by_one(_size: int, _queue: str) -> AbstractContextManager[Callable[[Task
 
 
 def batch_endpoint(
-    redelivery: Callable[[], Redelivery], *, runner: BatchRunner = one_by_one
+    retry_delay: Callable[[], RetryDelay], *, runner: BatchRunner = one_by_one
 ) -> Callable[[EntryHandler], BatchHandler]:
     """An entry that raises is delivered again, after a while that doubles each time, in the end to the dead-letter
     queue; the others are done. Those whose `submit_before` comes first are begun first.
@@ -55,13 +55,13 @@ def batch_endpoint(
                     try:
                         wait()
                     except SwitchboardError as error:
-                        logger.warning("entry failed", extra=told(error))
+                        logger.warning("entry failed", extra=log_fields(error))
                         failed.append(record)
                     except Exception as error:  # noqa: BLE001 - the edge: one poisonous entry must not fail the rest
                         report_unexpected(error)
                         failed.append(record)
             for record in failed:
-                _deliver_again(record, redelivery)
+                _deliver_again(record, retry_delay)
             metrics.add_metric(name="EntriesFailed", unit=MetricUnit.Count, value=len(failed))
             return {"batchItemFailures": [{"itemIdentifier": record["messageId"]} for record in failed]}
 
@@ -70,14 +70,14 @@ def batch_endpoint(
     return endpoint
 
 
-def _deliver_again(record: dict[str, Any], redelivery: Callable[[], Redelivery]) -> None:
+def _deliver_again(record: dict[str, Any], retry_delay: Callable[[], RetryDelay]) -> None:
     """The queue's own time-out has to outlast whole invocations: too long for a message that somebody waits for."""
     deliveries = int(record["attributes"]["ApproximateReceiveCount"])
     delay_s = min(_LONGEST_DELAY_S, _FIRST_DELAY_S * 2 ** (deliveries - 1))
     try:
-        redelivery().after(delay_s, queue=_queue_of([record]), receipt=record["receiptHandle"])
+        retry_delay().after(delay_s, queue=_queue_of([record]), receipt=record["receiptHandle"])
     except SwitchboardError as error:
-        logger.warning("entry left to the queue's time-out", extra=told(error))
+        logger.warning("entry left to the queue's time-out", extra=log_fields(error))
 
 
 def _queue_of(records: list[dict[str, Any]]) -> str:

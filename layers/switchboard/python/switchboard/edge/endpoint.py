@@ -43,7 +43,7 @@ def http_endpoint(endpoint: Endpoint) -> Handler:
             reply = endpoint(InboundRequest.from_event(event), context)
         except SwitchboardError as error:
             reply = reply_to(error)
-            logger.info("refused", status=int(reply.status), extra=told(error))
+            logger.info("refused", status=int(reply.status), extra=log_fields(error))
             metrics.add_metric(name="RequestsRefused", unit=MetricUnit.Count, value=1)
             count_limit(error)
         except Exception as error:  # noqa: BLE001 - the edge: whatever it is, the caller gets an answer
@@ -64,7 +64,7 @@ def count_limit(error: SwitchboardError) -> None:
         metrics.add_metric(name=limit, unit=MetricUnit.Count, value=1)
 
 
-def told(error: SwitchboardError) -> dict[str, str]:
+def log_fields(error: SwitchboardError) -> dict[str, str]:
     """What a log may say of an error: its class and, of a store's, the operation and AWS's own code."""
     cause = _cause(error)
     named = {"error": type(cause).__name__}

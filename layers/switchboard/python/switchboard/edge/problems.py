@@ -18,9 +18,8 @@ from switchboard.domain.errors import (
     InvalidRequestError,
     LimitExceededError,
     LockedOutError,
-    MonthSpentError,
+    MonthlyQuotaExhaustedError,
     NoSlotError,
-    NotFoundHereError,
     OrderError,
     OutcomeUnknownError,
     PayloadTooLargeError,
@@ -30,6 +29,7 @@ from switchboard.domain.errors import (
     RecipientLimitError,
     RefusedError,
     RequestInProgressError,
+    ResourceNotFoundError,
     StoreError,
     SubmissionFailedError,
     SwitchboardError,
@@ -83,7 +83,7 @@ PROBLEMS: dict[type[SwitchboardError], Problem] = {
     TooManyAttemptsError: Problem(
         HTTPStatus.TOO_MANY_REQUESTS, "too_many_attempts", "No further code may be tried for this verification"
     ),
-    NotFoundHereError: Problem(HTTPStatus.NOT_FOUND, "not_found", "There is no such resource"),
+    ResourceNotFoundError: Problem(HTTPStatus.NOT_FOUND, "not_found", "There is no such resource"),
     ClientUnknownError: Problem(HTTPStatus.FORBIDDEN, "forbidden", "An API key is needed"),
     WebhookForbiddenError: Problem(HTTPStatus.FORBIDDEN, "forbidden", "This address is not for you"),
     WebhookUnreadableError: Problem(HTTPStatus.BAD_REQUEST, "malformed_request", "The callback cannot be read"),
@@ -102,7 +102,7 @@ PROBLEMS: dict[type[SwitchboardError], Problem] = {
     ),
     DailyLimitError: Problem(HTTPStatus.TOO_MANY_REQUESTS, "daily_limit", "No more messages are sent today", _WINDOW_S),
     # No use case lets it out today; the contract has no code of its own for it.
-    MonthSpentError: Problem(
+    MonthlyQuotaExhaustedError: Problem(
         HTTPStatus.SERVICE_UNAVAILABLE, "provider_unavailable", "The provider's month is used up", _WINDOW_S
     ),
     ProviderError: Problem(
@@ -148,7 +148,7 @@ def reply_to(error: SwitchboardError) -> Reply:
     problem = problem_of(error)
     if isinstance(error, WrongCodeError):
         named["attempts_left"] = error.attempts_left
-    if isinstance(error, LimitExceededError | MonthSpentError | VerificationOpenError):
+    if isinstance(error, LimitExceededError | MonthlyQuotaExhaustedError | VerificationOpenError):
         problem = replace(problem, retry_after_s=error.retry_after_s)
     return problem_reply(problem, headers=headers, named=named, detail=_detail(error))
 

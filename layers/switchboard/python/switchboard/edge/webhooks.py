@@ -50,8 +50,8 @@ def read_params(request: InboundRequest) -> Mapping[str, str]:
     return params
 
 
-def as_it_came(request: InboundRequest, *, route: str) -> RawCallback:
-    """The callback for the vault: without its path, which holds the token, and without the value of an authcode."""
+def raw_callback(request: InboundRequest, *, route: str) -> RawCallback:
+    """The callback for the archive: without its path, which holds the token, and without the value of an authcode."""
     query = {
         name: ("***",) * len(values) if _AUTHCODE in name.casefold() else values
         for name, values in request.query.items()

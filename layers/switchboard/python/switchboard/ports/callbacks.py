@@ -8,10 +8,10 @@ from datetime import datetime
 from typing import Protocol, TypeAlias
 
 from switchboard.domain.sms.delivery import DeliveryReport
-from switchboard.domain.verification.verifications import IvrNotice, ReadOutCode
+from switchboard.domain.verification.verifications import CodeHash, IvrCallEvent
 from switchboard.domain.voice_calls import CallResult
 
-News: TypeAlias = DeliveryReport | IvrNotice | CallResult
+CallbackEvent: TypeAlias = DeliveryReport | IvrCallEvent | CallResult
 """What a provider tells once, and may never repeat."""
 
 
@@ -35,33 +35,33 @@ class RawCallback:
 
 
 @dataclass(frozen=True, slots=True)
-class HeldReport:
-    """News that could not be stored where it belongs, held until it can; with a report perhaps a code's hash.
+class SpooledEvent:
+    """CallbackEvent that could not be stored where it belongs, held until it can; with a report perhaps a code's hash.
 
     What was held and can no longer be read is a RawCallback, whose `query` says where it lay.
     """
 
-    report: News | RawCallback
+    event: CallbackEvent | RawCallback
     seen_at: datetime
     handle: str = ""
-    code: ReadOutCode | None = None
+    code: CodeHash | None = None
 
 
-class CallbackVault(Protocol):
+class CallbackArchive(Protocol):
     """Where callbacks are kept that cannot be acted on now. Every method may raise StoreUnavailableError."""
 
     def quarantine(self, callback: RawCallback, *, reason: str, at: datetime) -> None:
         """Keeps what nobody could read."""
         ...
 
-    def hold(self, held: HeldReport) -> None:
+    def spool(self, spooled: SpooledEvent) -> None:
         """Keeps news of any kind while the state table does not answer."""
         ...
 
-    def held(self, *, limit: int) -> Iterable[HeldReport]:
+    def spooled(self, *, limit: int) -> Iterable[SpooledEvent]:
         """What is being held, oldest first."""
         ...
 
-    def release(self, held: HeldReport) -> None:
+    def remove(self, spooled: SpooledEvent) -> None:
         """Lets go of news that is now stored."""
         ...

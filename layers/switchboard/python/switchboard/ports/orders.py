@@ -60,7 +60,7 @@ class OrderStore(Protocol[R]):
         kind keeps it while nothing was sent."""
         ...
 
-    def record_silence(self, order: R, *, at: datetime) -> None:
+    def record_timeout(self, order: R, *, at: datetime) -> None:
         """Adds that the last claim's outcome was not heard in time; void if it has been by now."""
         ...
 
@@ -105,7 +105,7 @@ class MessageStore(OrderStore[Message], ReportStore, Protocol):
     """The facts about messages, and what is reported of them."""
 
 
-class Redelivery(Protocol):
+class RetryDelay(Protocol):
     """Decides when a queue delivers an entry again that failed, instead of the queue's own, long time-out."""
 
     def after(self, delay_s: int, *, queue: str, receipt: str) -> None:

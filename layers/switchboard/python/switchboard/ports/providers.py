@@ -23,7 +23,7 @@ class Receipt:
 
 
 class Submitter(Protocol[S_contra]):
-    """Submits to one provider. `S` is what is submitted: an SmsSubmission, a CallSubmission ..."""
+    """Submits to one provider. `S` is what is submitted: an SmsSubmission, a VoiceCallSubmission ..."""
 
     def check(self, submission: S_contra) -> None:
         """Raises InvalidRequestError where the provider's document does not take it. No I/O."""

@@ -9,12 +9,12 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from switchboard.domain.recording.facts import (
-    Announcement,
     Channel,
     FetchAttempt,
     FetchOutcome,
+    ReadyFact,
     Recording,
-    RecordingNotice,
+    RecordingReady,
     RoleCorrection,
     StoredFile,
 )
@@ -24,11 +24,11 @@ class JobStore(Protocol):
     """One job a recording: what was announced, durable before the provider hears that we have it. Every method may
     raise StoreUnavailableError."""
 
-    def put(self, notice: RecordingNotice, *, at: datetime) -> bool:
+    def put(self, notice: RecordingReady, *, at: datetime) -> bool:
         """Keeps it; False where this id is a job already, which stays as it is."""
         ...
 
-    def get(self, recording_id: str) -> Announcement | None:
+    def get(self, recording_id: str) -> ReadyFact | None:
         """What was announced under this id, or None where nothing was, or is kept no longer."""
         ...
 
@@ -45,8 +45,8 @@ class RecordingStore(Protocol):
     """The facts about recordings. Every method may raise StoreUnavailableError: then it may or may not have been
     applied, and the same call may be made again: each is harmless when repeated with the same arguments."""
 
-    def announce(self, recording_id: str, announcement: Announcement, *, due: datetime) -> Recording:
-        """Adds the announcement, to a new recording if there is none under this id: that one is looked at by `due`."""
+    def announce(self, recording_id: str, ready_fact: ReadyFact, *, due: datetime) -> Recording:
+        """Adds the ready_fact, to a new recording if there is none under this id: that one is looked at by `due`."""
         ...
 
     def get(self, recording_id: str) -> Recording | None: ...

@@ -1,4 +1,4 @@
-"""What a status page reads: lanes, the oldest obligation and how full the queues are. Nothing here changes anything."""
+"""What a status page reads: lanes, the oldest pending and how full the queues are. Nothing here changes anything."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from switchboard.domain.rate_limits import LaneState
+from switchboard.domain.rate_limits import ProviderLimitState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,18 +18,18 @@ class QueueDepth:
     under_way: int
 
 
-class LaneReader(Protocol):
-    """Reads the lanes that gates move."""
+class ProviderLimitReader(Protocol):
+    """Reads the lanes that guards move."""
 
-    def read(self, lane: str) -> LaneState:
-        """The lane as it stands; one that was never used is as new. Raises StoreUnavailableError."""
+    def read(self, key: str) -> ProviderLimitState:
+        """The state as it stands; one that was never used is as new. Raises StoreUnavailableError."""
         ...
 
 
-class ObligationReader(Protocol):
+class DeadlineReader(Protocol):
     """Reads what is still awaited."""
 
-    def oldest_obligation(self) -> datetime | None:
+    def oldest_pending_deadline(self) -> datetime | None:
         """By when the most pressing open item must have been heard of; None where nothing is open. An instant well in
         the past means that the sweep does not get round. Raises StoreUnavailableError."""
         ...

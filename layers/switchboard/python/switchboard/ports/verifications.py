@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
-from switchboard.domain.verification.verifications import IvrNotice, ReadOutCode, Verification
+from switchboard.domain.verification.verifications import CodeHash, IvrCallEvent, Verification
 from switchboard.ports.orders import OrderStore
 
 
@@ -57,14 +57,14 @@ class VerificationStore(OrderStore[Verification], Protocol):
         ...
 
 
-class CallStore(Protocol):
+class IvrCallStore(Protocol):
     """Keeps what is heard of calls. Every method may raise StoreUnavailableError and is harmless when repeated."""
 
     def lease(self, *, recipient: str, line: str) -> Lease | None:
         """The last lease on this number (E.164) and line."""
         ...
 
-    def record_call(self, verification_id: str, notice: IvrNotice, *, seen_at: datetime) -> CallFit:
+    def record_call(self, verification_id: str, notice: IvrCallEvent, *, seen_at: datetime) -> CallFit:
         """Adds that the number called, if this verification is for that number, line and mode."""
         ...
 
@@ -76,6 +76,6 @@ class CallStore(Protocol):
 class CodeStore(Protocol):
     """Keeps the hashes of codes that were read out."""
 
-    def record_code(self, verification_id: str, code: ReadOutCode) -> None:
+    def record_code(self, verification_id: str, code: CodeHash) -> None:
         """Adds a code's hash: one unconditional write, no read; the first for a number stays."""
         ...

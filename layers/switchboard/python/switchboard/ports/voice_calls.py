@@ -9,7 +9,7 @@ from switchboard.domain.voice_calls import CallResult, VoiceCall
 from switchboard.ports.orders import OrderStore
 
 
-class CallReportStore(Protocol):
+class CallResultStore(Protocol):
     """Keeps what a provider reports of calls. Every method may raise StoreUnavailableError."""
 
     def record_result(self, result: CallResult, *, seen_at: datetime) -> bool:
@@ -19,7 +19,7 @@ class CallReportStore(Protocol):
         ...
 
 
-class VoiceCallStore(OrderStore[VoiceCall], CallReportStore, Protocol):
+class VoiceCallStore(OrderStore[VoiceCall], CallResultStore, Protocol):
     """The facts about calls, and what is reported of them.
 
     An accepted outcome makes the call findable by its `call_id` before it is written down itself.

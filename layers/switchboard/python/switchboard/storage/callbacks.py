@@ -12,21 +12,21 @@ from typing import TYPE_CHECKING, Any, Final
 
 from switchboard.domain.sms.delivery import DeliveryReport
 from switchboard.domain.timestamps import from_rfc3339, to_rfc3339
-from switchboard.domain.verification.verifications import IvrNotice, ReadOutCode, VerificationMode
+from switchboard.domain.verification.verifications import CodeHash, IvrCallEvent, VerificationMode
 from switchboard.domain.voice_calls import CallResult
-from switchboard.ports.callbacks import HeldReport, News, RawCallback
+from switchboard.ports.callbacks import CallbackEvent, RawCallback, SpooledEvent
 from switchboard.storage.aws import store_errors
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-_HELD = "held/"
+_SPOOLED = "spool/"
 _QUARANTINE = "quarantine/"
-_KINDS: Final[Mapping[type[object], str]] = {DeliveryReport: "delivery", IvrNotice: "ivr", CallResult: "call_result"}
+_KINDS: Final[Mapping[type[object], str]] = {DeliveryReport: "delivery", IvrCallEvent: "ivr", CallResult: "call_result"}
 
 
-class S3CallbackVault:
-    """A CallbackVault over one bucket. `client` is called when first used: most callbacks never need it."""
+class S3CallbackArchive:
+    """A CallbackArchive over one bucket. `client` is called when first used: most callbacks never need it."""
 
     def __init__(self, *, client: Callable[[], S3Client], bucket: str) -> None:
         self._client = client
@@ -44,28 +44,28 @@ class S3CallbackVault:
         }
         self._put(f"{_QUARANTINE}{callback.route}/{at:%Y/%m/%d}/{to_rfc3339(at)}", content)
 
-    def hold(self, held: HeldReport) -> None:
+    def spool(self, spooled: SpooledEvent) -> None:
         content = {
-            "kind": _KINDS[type(held.report)],
-            "report": asdict(held.report),
-            "seen_at": to_rfc3339(held.seen_at),
+            "kind": _KINDS[type(spooled.event)],
+            "event": asdict(spooled.event),
+            "seen_at": to_rfc3339(spooled.seen_at),
         }
-        if held.code is not None:
-            content["code"] = {"salt": held.code.salt.hex(), "digest": held.code.digest.hex()}
-        self._put(f"{_HELD}{to_rfc3339(held.seen_at)}", content)
+        if spooled.code is not None:
+            content["code"] = {"salt": spooled.code.salt.hex(), "digest": spooled.code.digest.hex()}
+        self._put(f"{_SPOOLED}{to_rfc3339(spooled.seen_at)}", content)
 
-    def held(self, *, limit: int) -> Iterator[HeldReport]:
+    def spooled(self, *, limit: int) -> Iterator[SpooledEvent]:
         with store_errors("list held reports"):
-            listing = self._client().list_objects_v2(Bucket=self._bucket, Prefix=_HELD, MaxKeys=limit)
+            listing = self._client().list_objects_v2(Bucket=self._bucket, Prefix=_SPOOLED, MaxKeys=limit)
         for entry in listing.get("Contents", []):
             key = entry["Key"]
             with store_errors("read held report"):
                 body = self._client().get_object(Bucket=self._bucket, Key=key)["Body"].read()
-            yield _held(body, handle=key) or _unreadable(body, handle=key, since=entry["LastModified"])
+            yield _read_spooled(body, handle=key) or _unreadable(body, handle=key, since=entry["LastModified"])
 
-    def release(self, held: HeldReport) -> None:
+    def remove(self, spooled: SpooledEvent) -> None:
         with store_errors("release held report"):
-            self._client().delete_object(Bucket=self._bucket, Key=held.handle)
+            self._client().delete_object(Bucket=self._bucket, Key=spooled.handle)
 
     def _put(self, stem: str, content: Mapping[str, object]) -> None:
         body = json.dumps(content, sort_keys=True).encode()
@@ -74,18 +74,18 @@ class S3CallbackVault:
             self._client().put_object(Bucket=self._bucket, Key=key, Body=body, ContentType="application/json")
 
 
-def _notice(*, mode: str, **told: Any) -> IvrNotice:
-    return IvrNotice(mode=VerificationMode(mode), **told)
+def _notice(*, mode: str, **told: Any) -> IvrCallEvent:
+    return IvrCallEvent(mode=VerificationMode(mode), **told)
 
 
-_READERS: Final[Mapping[str, Callable[..., News]]] = {
+_READERS: Final[Mapping[str, Callable[..., CallbackEvent]]] = {
     "delivery": DeliveryReport,
     "ivr": _notice,
     "call_result": CallResult,
 }
 
 
-def _held(body: bytes, *, handle: str) -> HeldReport | None:
+def _read_spooled(body: bytes, *, handle: str) -> SpooledEvent | None:
     """None where nothing that this version writes looks so, as after going back to it from a later one."""
     try:
         return _read(json.loads(body), handle=handle)
@@ -93,17 +93,17 @@ def _held(body: bytes, *, handle: str) -> HeldReport | None:
         return None
 
 
-def _unreadable(body: bytes, *, handle: str, since: datetime) -> HeldReport:
-    raw = RawCallback("held", method="", query=handle, content_type="application/json", body=body)
-    return HeldReport(report=raw, seen_at=since, handle=handle)
+def _unreadable(body: bytes, *, handle: str, since: datetime) -> SpooledEvent:
+    raw = RawCallback("spool", method="", query=handle, content_type="application/json", body=body)
+    return SpooledEvent(event=raw, seen_at=since, handle=handle)
 
 
-def _read(content: Mapping[str, Any], *, handle: str) -> HeldReport:
+def _read(content: Mapping[str, Any], *, handle: str) -> SpooledEvent:
     seen_at, code = from_rfc3339(content["seen_at"]), content.get("code")
     # What was held before there was another kind names none.
-    report = _READERS[content.get("kind", "delivery")](**content["report"])
+    report = _READERS[content.get("kind", "delivery")](**content["event"])
     if code is None or not isinstance(report, DeliveryReport):
-        return HeldReport(report=report, seen_at=seen_at, handle=handle)
+        return SpooledEvent(event=report, seen_at=seen_at, handle=handle)
     salt, digest = bytes.fromhex(code["salt"]), bytes.fromhex(code["digest"])
-    kept = ReadOutCode(salt=salt, digest=digest, at=seen_at, recipient=report.recipient)
-    return HeldReport(report=report, seen_at=seen_at, handle=handle, code=kept)
+    kept = CodeHash(salt=salt, digest=digest, at=seen_at, recipient=report.recipient)
+    return SpooledEvent(event=report, seen_at=seen_at, handle=handle, code=kept)

@@ -52,8 +52,8 @@ class SqsRecordingQueue:
             )
 
 
-class SqsRedelivery:
-    """A Redelivery over the queues with these addresses. `client` is called when first used."""
+class SqsRetryDelay:
+    """A RetryDelay over the queues with these addresses. `client` is called when first used."""
 
     def __init__(self, *, client: Callable[[], SQSClient], queue_urls: tuple[str, ...]) -> None:
         self._client = client

@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from switchboard.domain.rate_limits import LaneState
+from switchboard.domain.rate_limits import ProviderLimitState
 from switchboard.domain.timestamps import from_rfc3339
 from switchboard.ports.status import QueueDepth
 from switchboard.storage.aws import store_errors
 from switchboard.storage.items import to_attributes
-from switchboard.storage.limits.provider_limits import _lane_from
-from switchboard.storage.orders.items import open_partition
+from switchboard.storage.limits.provider_limits import limit_state_from
+from switchboard.storage.orders.items import pending_partition
 from switchboard.storage.orders.store import BY_DUE
 
 if TYPE_CHECKING:
@@ -24,23 +24,23 @@ _DELAYED: Final = "ApproximateNumberOfMessagesDelayed"
 _UNDER_WAY: Final = "ApproximateNumberOfMessagesNotVisible"
 
 
-class DynamoDbLaneReader:
-    """A LaneReader over the limits table."""
+class DynamoDbProviderLimitReader:
+    """A ProviderLimitReader over the limits table."""
 
     def __init__(self, *, client: DynamoDBClient, table: str) -> None:
         self._client = client
         self._table = table
 
-    def read(self, lane: str) -> LaneState:
-        with store_errors("read lane"):
+    def read(self, key: str) -> ProviderLimitState:
+        with store_errors("read state"):
             answer = self._client.get_item(
-                TableName=self._table, Key=to_attributes({"pk": f"LANE#{lane}"}), ConsistentRead=True
+                TableName=self._table, Key=to_attributes({"pk": f"PROVIDER_LIMIT#{key}"}), ConsistentRead=True
             )
-        return _lane_from(answer.get("Item", {}))
+        return limit_state_from(answer.get("Item", {}))
 
 
-class DynamoDbObligationReader:
-    """An ObligationReader over the state table's index of what is due, which holds open items only.
+class DynamoDbDeadlineReader:
+    """An DeadlineReader over the state table's index of what is due, which holds open items only.
 
     One query for each kind of order, since each has a partition of its own.
     """
@@ -50,16 +50,16 @@ class DynamoDbObligationReader:
         self._table = table
         self._kinds = kinds
 
-    def oldest_obligation(self) -> datetime | None:
+    def oldest_pending_deadline(self) -> datetime | None:
         return min((due for kind in self._kinds for due in self._first_due(kind)), default=None)
 
     def _first_due(self, kind: str) -> Sequence[datetime]:
-        with store_errors("find oldest obligation"):
+        with store_errors("find oldest pending"):
             answer = self._client.query(
                 TableName=self._table,
                 IndexName=BY_DUE,
-                KeyConditionExpression="obligation = :open",
-                ExpressionAttributeValues=to_attributes({":open": open_partition(kind)}),
+                KeyConditionExpression="pending = :pending",
+                ExpressionAttributeValues=to_attributes({":pending": pending_partition(kind)}),
                 Limit=1,
             )
         return [from_rfc3339(entry["due"]["S"]) for entry in answer["Items"]]

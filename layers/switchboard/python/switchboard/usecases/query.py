@@ -8,13 +8,13 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Generic, TypeVar
 
-from switchboard.domain.errors import NotFoundHereError
-from switchboard.domain.orders import Standing
+from switchboard.domain.errors import ResourceNotFoundError
+from switchboard.domain.orders import Status
 from switchboard.ports.clock import Clock
 from switchboard.ports.orders import OrderStore, R
 from switchboard.usecases.insistence import insist
 
-T = TypeVar("T", bound=Standing[StrEnum])
+T = TypeVar("T", bound=Status[StrEnum])
 
 # A filter by state reads facts until a page is full; this bounds what one request may read.
 _PAGES_READ_AT_MOST = 8
@@ -25,7 +25,7 @@ class OrderView(Generic[R, T]):
     """An order and where it stood when it was looked at."""
 
     order: R
-    standing: T
+    status: T
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,22 +54,22 @@ class QueryOrders(Generic[R, T]):
         *,
         orders: OrderStore[R],
         clock: Clock,
-        standing_of: Callable[[R, datetime], T],
+        status_of: Callable[[R, datetime], T],
         is_id: Callable[[str], bool],
     ) -> None:
         self._orders = orders
         self._clock = clock
-        self._standing_of = standing_of
+        self._standing_of = status_of
         self._is_id = is_id
 
     def view(self, order: R) -> OrderView[R, T]:
-        return OrderView(order=order, standing=self._standing_of(order, self._clock.now()))
+        return OrderView(order=order, status=self._standing_of(order, self._clock.now()))
 
     def one(self, order_id: str, *, client: str) -> OrderView[R, T]:
-        """Raises NotFoundHereError, StoreUnavailableError."""
+        """Raises ResourceNotFoundError, StoreUnavailableError."""
         order = insist(lambda: self._orders.get(order_id)) if self._is_id(order_id) else None
         if order is None or order.client != client:
-            raise NotFoundHereError("nothing here has this id")
+            raise ResourceNotFoundError("nothing here has this id")
         return self.view(order)
 
     def many(self, wanted: OrderFilter, *, client: str, limit: int, position: str | None) -> OrderList[R, T]:
@@ -88,7 +88,7 @@ class QueryOrders(Generic[R, T]):
                 position=position,
             )
             views = map(self.view, page.orders)
-            found += [view for view in views if wanted.state in (None, view.standing.state)]
+            found += [view for view in views if wanted.state in (None, view.status.state)]
             position = page.next_position
             if position is None or len(found) >= limit:
                 break

@@ -8,14 +8,14 @@ from datetime import timedelta
 from typing import Final
 from uuid import uuid4
 
-from switchboard.bootstrap.components.provider_guards import mediasms_limits, paced_gates
+from switchboard.bootstrap.components.provider_guards import mediasms_guard_settings, provider_guards
 from switchboard.bootstrap.components.shared import CLOCK, secret
 from switchboard.config import MediaSmsSettings, SenderSettings
 from switchboard.domain.errors import ConfigurationError
 from switchboard.domain.sms.messages import Message, SmsSubmission, submission_of
-from switchboard.guard.provider.rate_limiter import PacedGates
+from switchboard.guard.provider.rate_limiter import ProviderGuards
 from switchboard.ports.orders import MessageStore
-from switchboard.ports.provider_limits import SendGate
+from switchboard.ports.provider_limits import ProviderGuard
 from switchboard.providers.mediasms.client import Credentials, MediaSmsClient
 from switchboard.providers.transport import Connection, split_endpoint
 from switchboard.storage.secrets import CachedSecret
@@ -42,9 +42,9 @@ class Sender:
 
 @dataclass(frozen=True, slots=True)
 class Senders:
-    """A container's senders, and the gates that they share."""
+    """A container's senders, and the guards that they share."""
 
-    gates: PacedGates
+    guards: ProviderGuards
     each: Sequence[Sender]
 
 
@@ -54,41 +54,41 @@ def submission(settings: SenderSettings, messages: MessageStore) -> Submission[M
 
 
 def senders(
-    settings: SenderSettings, messages: MessageStore, *, seats: int = 1, bulk_in_flight_limit: int | None = None
+    settings: SenderSettings, messages: MessageStore, *, workers: int = 1, bulk_in_flight_limit: int | None = None
 ) -> Senders:
     """As many senders as threads are to use them."""
     account = secret(settings.mediasms_secret_name)
-    gates = mediasms_gates(settings, account, seats=seats)
+    guards = mediasms_guards(settings, account, workers=workers)
 
-    def over(client: MediaSmsClient, gate: SendGate) -> Submission[Message, SmsSubmission]:
+    def over(client: MediaSmsClient, guard: ProviderGuard) -> Submission[Message, SmsSubmission]:
         return Submission(
             orders=messages,
             provider=client,
             submission_of=submission_of,
-            gate=gate,
+            guard=guard,
             clock=CLOCK,
             wait_budget=timedelta(seconds=settings.slot_wait_budget_s),
             claim_lifetime=CLAIM_LIFETIME,
         )
 
-    clients = [mediasms_client(settings, account) for _ in range(seats)]
-    limited = gates.narrowed(bulk_in_flight_limit) if bulk_in_flight_limit else gates.seats
+    clients = [mediasms_client(settings, account) for _ in range(workers)]
+    limited = guards.with_concurrency_limit(bulk_in_flight_limit) if bulk_in_flight_limit else guards.workers
     return Senders(
-        gates=gates,
+        guards=guards,
         each=[
-            Sender(submission=over(client, gate), bulk=over(client, bulk))
-            for client, gate, bulk in zip(clients, gates.seats, limited, strict=True)
+            Sender(submission=over(client, guard), bulk=over(client, bulk))
+            for client, guard, bulk in zip(clients, guards.workers, limited, strict=True)
         ],
     )
 
 
-def mediasms_gates(settings: MediaSmsSettings, account: CachedSecret, *, seats: int = 1) -> PacedGates:
-    """The gates that all who submit to MediaSMS from this address share."""
-    return paced_gates(
+def mediasms_guards(settings: MediaSmsSettings, account: CachedSecret, *, workers: int = 1) -> ProviderGuards:
+    """The guards that all who submit to MediaSMS from this address share."""
+    return provider_guards(
         provider="mediasms",
         egress_address=settings.egress_address,
         limits_table=settings.limits_table,
-        limits=mediasms_limits(
+        settings=mediasms_guard_settings(
             requests_per_s=settings.mediasms_requests_per_s,
             jitter=timedelta(milliseconds=settings.mediasms_jitter_milliseconds),
             in_flight=settings.in_flight_limit,
@@ -97,7 +97,7 @@ def mediasms_gates(settings: MediaSmsSettings, account: CachedSecret, *, seats: 
         ),
         account=account,
         store_timeout_s=settings.store_timeout_s,
-        seats=seats,
+        workers=workers,
     )
 
 

@@ -1,4 +1,4 @@
-"""The gate of each provider: what it takes from one egress address, by its document and by configuration."""
+"""The guard of each provider: what it takes from one egress address, by its document and by configuration."""
 
 from __future__ import annotations
 
@@ -8,81 +8,81 @@ from typing import Final, Literal
 from uuid import uuid4
 
 from switchboard.bootstrap.components.shared import CLOCK
-from switchboard.guard.provider.rate_limiter import GateLimits, PacedGates
+from switchboard.guard.provider.rate_limiter import GuardSettings, ProviderGuards
 from switchboard.storage import aws
-from switchboard.storage.limits.provider_limits import DynamoDbLaneStore
+from switchboard.storage.limits.provider_limits import DynamoDbProviderLimitStore
 from switchboard.storage.secrets import CachedSecret
 
 LockoutPolicy = Literal["lockout_safe", "full_rate"]
 
 # Neither Baidu nor BIZTEL documents a lock-out. Credentials that were refused twice will be refused again: three more
 # versions get their try before a person has to look.
-_STREAK_LIMIT: Final = 2
-_STREAK_CEILING: Final = 5
+_OPEN_AFTER_401S: Final = 2
+_MAX_CONSECUTIVE_401S: Final = 5
 # Baidu limits how many calls are asked for at once, and not how often; this only keeps a burst from being one.
 _BAIDU_REQUESTS_PER_S: Final = 50
 
 
-def mediasms_limits(
+def mediasms_guard_settings(
     *, requests_per_s: int, jitter: timedelta, in_flight: int, policy: LockoutPolicy, bulk_in_flight: int | None = None
-) -> GateLimits:
+) -> GuardSettings:
     """80 a second, and ten 401s in a row block the address (document, section 2). `full_rate` lets any number of
     requests be in flight, so that more than ten 401s may be under way when the circuit opens. Messages of a batch take
     no place while `bulk_in_flight` are taken: idle containers keep one less at most, or none would ever be sent."""
-    return GateLimits(
+    return GuardSettings(
         requests_per_s=requests_per_s,
         jitter=jitter,
         in_flight=in_flight if policy == "lockout_safe" else None,
-        kept_idle=None if bulk_in_flight is None else min(in_flight // 2, bulk_in_flight - 1),
+        idle_permits=None if bulk_in_flight is None else min(in_flight // 2, bulk_in_flight - 1),
     )
 
 
-def biztel_limits(
+def biztel_guard_settings(
     *, requests_per_s: int, in_flight: int = 4, jitter: timedelta = timedelta(milliseconds=100)
-) -> GateLimits:
+) -> GuardSettings:
     """10 requests a second, 1 before version 3.6.0. A whole answer may take as long as a download's first bytes."""
-    return GateLimits(
+    return GuardSettings(
         requests_per_s=requests_per_s,
         jitter=jitter,
         in_flight=in_flight,
-        streak_limit=_STREAK_LIMIT,
-        streak_ceiling=_STREAK_CEILING,
+        open_after_401s=_OPEN_AFTER_401S,
+        max_consecutive_401s=_MAX_CONSECUTIVE_401S,
     )
 
 
-def baidu_limits(*, in_flight: int, requests_per_s: int = _BAIDU_REQUESTS_PER_S) -> GateLimits:
+def baidu_guard_settings(*, in_flight: int, requests_per_s: int = _BAIDU_REQUESTS_PER_S) -> GuardSettings:
     """As many at once as the contract says. QueueFull is a RateLimitedError: it halves the pace that there is left."""
-    return GateLimits(
+    return GuardSettings(
         requests_per_s=requests_per_s,
         in_flight=in_flight,
-        streak_limit=min(_STREAK_LIMIT, in_flight),
-        streak_ceiling=_STREAK_CEILING,
-        slowing_pct=200,
-        slowest_pct=5_000,
-        recovery=timedelta(seconds=60),
+        open_after_401s=min(_OPEN_AFTER_401S, in_flight),
+        max_consecutive_401s=_MAX_CONSECUTIVE_401S,
+        backoff_step_percent=200,
+        max_backoff_percent=5_000,
+        backoff_recovery=timedelta(seconds=60),
     )
 
 
-def paced_gates(
+def provider_guards(
     *,
     provider: str,
     egress_address: str,
     limits_table: str,
-    limits: GateLimits,
+    settings: GuardSettings,
     account: CachedSecret,
     store_timeout_s: float = 2.0,
-    seats: int = 1,
+    workers: int = 1,
     new_id: Callable[[], str] = lambda: uuid4().hex,
-) -> PacedGates:
-    """One container's gates over the lane that all functions behind this address share; `seats[0]` is the gate of
+) -> ProviderGuards:
+    """One container's guards over the lane that all functions behind this address share; `workers[0]` is the guard of
     whoever sends one request at a time. `account` is the provider's secret: its version names the credentials."""
-    return PacedGates(
-        lanes=DynamoDbLaneStore(client=aws.dynamodb(timeout_s=store_timeout_s), table=limits_table),
-        lane=f"{provider}#{egress_address}",
-        worker=new_id(),
-        limits=limits,
+    return ProviderGuards(
+        store=DynamoDbProviderLimitStore(client=aws.dynamodb(timeout_s=store_timeout_s), table=limits_table),
+        key=f"{provider}#{egress_address}",
+        container_id=new_id(),
+        settings=settings,
         clock=CLOCK,
         version=lambda: account().version,
         forget_credentials=account.forget,
-        seats=seats,
+        workers=workers,
     )

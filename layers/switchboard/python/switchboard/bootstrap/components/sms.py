@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from switchboard.bootstrap.components.shared import CLOCK
 from switchboard.config import OutboxSettings, StateSettings
 from switchboard.domain.orders import Deadlines
-from switchboard.domain.sms.messages import Message, SmsStanding, is_smsid, standing_of
+from switchboard.domain.sms.messages import Message, SmsStatus, is_smsid, status_of
 from switchboard.providers.mediasms.response_codes import DELIVERY_STATUSES
 from switchboard.storage import aws
 from switchboard.storage.queues import SqsOutbox
@@ -35,15 +35,15 @@ def message_store(settings: StateSettings) -> DynamoDbMessageStore:
     )
 
 
-def sms_standing(settings: StateSettings) -> Callable[[Message, datetime], SmsStanding]:
+def sms_status(settings: StateSettings) -> Callable[[Message, datetime], SmsStatus]:
     """Where a message stands, by MediaSMS' status table."""
     times = deadlines(settings)
-    return lambda message, now: standing_of(message, statuses=DELIVERY_STATUSES, deadlines=times, now=now)
+    return lambda message, now: status_of(message, statuses=DELIVERY_STATUSES, deadlines=times, now=now)
 
 
-def query(settings: StateSettings, messages: DynamoDbMessageStore) -> QueryOrders[Message, SmsStanding]:
+def query(settings: StateSettings, messages: DynamoDbMessageStore) -> QueryOrders[Message, SmsStatus]:
     """Where messages stand."""
-    return QueryOrders(orders=messages, clock=CLOCK, standing_of=sms_standing(settings), is_id=is_smsid)
+    return QueryOrders(orders=messages, clock=CLOCK, status_of=sms_status(settings), is_id=is_smsid)
 
 
 def outbox(settings: OutboxSettings) -> SqsOutbox:

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import re
 
-from switchboard.config import AbuseLimitSettings, SendSmsSettings
+from switchboard.config import SendSmsSettings, UsageLimitSettings
 from switchboard.domain.errors import ConfigurationError, InvalidRequestError
 from switchboard.domain.phone_numbers import parse_phone_number
-from switchboard.guard.usage.usage_limits import LimitRules, TalliedLimits
+from switchboard.guard.usage.usage_limits import CounterUsageLimits, UsageLimitRules
 from switchboard.storage import aws
-from switchboard.storage.limits.counters import DynamoDbTallyStore
+from switchboard.storage.limits.counters import DynamoDbCounterStore
 
 _PREFIX = re.compile(r"\+[1-9][0-9]{0,6}")
 
 
-def abuse_limits(settings: AbuseLimitSettings) -> TalliedLimits:
+def usage_limits(settings: UsageLimitSettings) -> CounterUsageLimits:
     """The limits, counted in the limits table. Raises ConfigurationError for an exempt number that is none."""
     try:
         exempt = frozenset(parse_phone_number(each).e164 for each in settings.exempt_numbers)
     except InvalidRequestError:
         raise ConfigurationError("EXEMPT_NUMBERS: not all of them are telephone numbers") from None
-    return TalliedLimits(
-        tallies=DynamoDbTallyStore(client=aws.dynamodb(), table=settings.limits_table),
-        rules=LimitRules(
+    return CounterUsageLimits(
+        counters=DynamoDbCounterStore(client=aws.dynamodb(), table=settings.limits_table),
+        rules=UsageLimitRules(
             recipient_per_minute=settings.recipient_limit_per_minute,
             recipient_per_hour=settings.recipient_limit_per_hour,
             recipient_per_day=settings.recipient_limit_per_day,

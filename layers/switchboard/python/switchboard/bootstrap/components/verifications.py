@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 from switchboard.bootstrap.components.shared import CLOCK
 from switchboard.bootstrap.components.sms import deadlines
 from switchboard.config import StateSettings
-from switchboard.domain.orders import Standing
+from switchboard.domain.orders import Status
 from switchboard.domain.sms.messages import is_smsid
-from switchboard.domain.verification.verifications import Verification, VerificationState, standing_of
+from switchboard.domain.verification.verifications import Verification, VerificationState, status_of
 from switchboard.storage import aws
 from switchboard.storage.verification.store import DynamoDbVerificationStore
 from switchboard.usecases.query import QueryOrders
@@ -27,14 +27,14 @@ def verification_store(settings: StateSettings) -> DynamoDbVerificationStore:
     )
 
 
-def verification_standing(settings: StateSettings) -> Callable[[Verification, datetime], Standing[VerificationState]]:
+def verification_status(settings: StateSettings) -> Callable[[Verification, datetime], Status[VerificationState]]:
     """Where a verification stands."""
     times = deadlines(settings)
-    return lambda verification, now: standing_of(verification, deadlines=times, now=now)
+    return lambda verification, now: status_of(verification, deadlines=times, now=now)
 
 
-def query_verifications(settings: StateSettings) -> QueryOrders[Verification, Standing[VerificationState]]:
+def query_verifications(settings: StateSettings) -> QueryOrders[Verification, Status[VerificationState]]:
     """Where verifications stand."""
     return QueryOrders(
-        orders=verification_store(settings), clock=CLOCK, standing_of=verification_standing(settings), is_id=is_smsid
+        orders=verification_store(settings), clock=CLOCK, status_of=verification_status(settings), is_id=is_smsid
     )

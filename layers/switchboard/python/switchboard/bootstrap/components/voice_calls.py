@@ -8,15 +8,15 @@ from datetime import datetime
 from switchboard.bootstrap.components.shared import CLOCK
 from switchboard.bootstrap.components.sms import deadlines
 from switchboard.config import StateSettings
-from switchboard.domain.orders import Standing
-from switchboard.domain.voice_calls import CallState, VoiceCall, next_due, standing_of
+from switchboard.domain.orders import Status
+from switchboard.domain.voice_calls import VoiceCall, VoiceCallState, next_due, status_of
 from switchboard.storage import aws
 from switchboard.storage.voice_call.store import DynamoDbVoiceCallStore
-from switchboard.usecases.operations.reconcile_overdue import SettleOverdue
-from switchboard.usecases.voice_call.query import QueryCalls
+from switchboard.usecases.operations.reconcile_overdue import ReconcileOverdue
+from switchboard.usecases.voice_call.query import QueryVoiceCalls
 
 
-def call_store(settings: StateSettings) -> DynamoDbVoiceCallStore:
+def voice_call_store(settings: StateSettings) -> DynamoDbVoiceCallStore:
     """The state table's calls."""
     return DynamoDbVoiceCallStore(
         client=aws.dynamodb(timeout_s=settings.store_timeout_s),
@@ -26,24 +26,24 @@ def call_store(settings: StateSettings) -> DynamoDbVoiceCallStore:
     )
 
 
-def call_standing(settings: StateSettings) -> Callable[[VoiceCall, datetime], Standing[CallState]]:
+def voice_call_status(settings: StateSettings) -> Callable[[VoiceCall, datetime], Status[VoiceCallState]]:
     """Where a call stands."""
     times = deadlines(settings)
-    return lambda call, now: standing_of(call, deadlines=times, now=now)
+    return lambda call, now: status_of(call, deadlines=times, now=now)
 
 
-def query_calls(settings: StateSettings) -> QueryCalls:
+def query_voice_calls(settings: StateSettings) -> QueryVoiceCalls:
     """Where calls stand."""
-    return QueryCalls(calls=call_store(settings), clock=CLOCK, standing_of=call_standing(settings))
+    return QueryVoiceCalls(calls=voice_call_store(settings), clock=CLOCK, status_of=voice_call_status(settings))
 
 
-def settle_calls(settings: StateSettings) -> SettleOverdue[VoiceCall]:
+def reconcile_voice_calls(settings: StateSettings) -> ReconcileOverdue[VoiceCall]:
     """What the silence about a call means. None is ever queued."""
     times = deadlines(settings)
-    return SettleOverdue(
-        orders=call_store(settings),
+    return ReconcileOverdue(
+        orders=voice_call_store(settings),
         clock=CLOCK,
-        standing_of=call_standing(settings),
+        status_of=voice_call_status(settings),
         next_due=lambda call: next_due(call, deadlines=times),
         look_again_after=times.requeue_after_queued,
     )

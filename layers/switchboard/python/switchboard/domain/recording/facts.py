@@ -1,7 +1,7 @@
 """A recording is the facts about it; what a caller sees is a function of them, of what is wanted and of the time.
 
-Facts are only ever added, as members of sets: an announcement that comes twice, an outcome that overtakes the start
-of its attempt, two workers that fetch the same channel - no order and no repetition leads to another standing.
+Facts are only ever added, as members of sets: an ready_fact that comes twice, an outcome that overtakes the start
+of its attempt, two workers that fetch the same channel - no order and no repetition leads to another status.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def too_many_corrections() -> InvalidRequestError:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RecordingNotice:
+class RecordingReady:
     """A provider's news that the recording of a call can be fetched.
 
     `tel` is the other party as the provider writes it: digits, masked digits, `anonymous`, or empty. `date` is its
@@ -114,12 +114,12 @@ class FetchEnd(StrEnum):
     FORBIDDEN = "forbidden"
     REFUSED = "refused"
     FAILED = "failed"
-    MONTH_SPENT = "month_spent"
+    QUOTA_EXHAUSTED = "quota_exhausted"
     """It was not asked for: the provider's month will not do, and the channel will be gone before the next one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Announcement:
+class ReadyFact:
     """That such a notice came, and when it came first. With `by_file` no notice came but a file itself, so that there
     is nothing to be asked for."""
 
@@ -164,7 +164,7 @@ class RoleCorrection:
     right: Role
 
 
-RecordingFact = Announcement | FetchAttempt | FetchOutcome | RoleCorrection
+RecordingFact = ReadyFact | FetchAttempt | FetchOutcome | RoleCorrection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,34 +172,34 @@ class Recording:
     """The facts about one recording, in no order. `closed_at` is when somebody wrote down that its time is up."""
 
     recording_id: str
-    announcements: frozenset[Announcement]
+    ready_facts: frozenset[ReadyFact]
     attempts: frozenset[FetchAttempt] = frozenset()
     outcomes: frozenset[FetchOutcome] = frozenset()
     corrections: frozenset[RoleCorrection] = frozenset()
     closed_at: datetime | None = None
 
     def __post_init__(self) -> None:
-        if not self.announcements:
+        if not self.ready_facts:
             raise ValueError("a recording has been announced")
 
     @property
     def announced_at(self) -> datetime:
-        return min(each.at for each in self.announcements)
+        return min(each.at for each in self.ready_facts)
 
     @property
     def called_at(self) -> datetime | None:
-        """As first announced, or None where no announcement gives a readable time."""
-        given = [(each.at, each.called_at) for each in self.announcements if each.called_at]
+        """As first announced, or None where no ready_fact gives a readable time."""
+        given = [(each.at, each.called_at) for each in self.ready_facts if each.called_at]
         return min(given)[1] if given else None
 
     @property
     def tel(self) -> str:
-        """As first announced; an announcement that names somebody goes before one that doesn't."""
-        return min(self.announcements, key=lambda each: (not each.tel, each.at, each.tel)).tel
+        """As first announced; an ready_fact that names somebody goes before one that doesn't."""
+        return min(self.ready_facts, key=lambda each: (not each.tel, each.at, each.tel)).tel
 
     @property
     def updated_at(self) -> datetime:
-        facts: frozenset[RecordingFact] = self.announcements | self.attempts | self.outcomes | self.corrections
+        facts: frozenset[RecordingFact] = self.ready_facts | self.attempts | self.outcomes | self.corrections
         return max(each.at for each in facts)
 
     def role_of(self, channel: Channel) -> Role:
@@ -210,12 +210,12 @@ class Recording:
         return latest.left if channel is Channel.LEFT else latest.right
 
     def with_fact(self, fact: RecordingFact) -> Recording:
-        """The recording with one fact more. The same fact again changes nothing; the same announcement at another
+        """The recording with one fact more. The same fact again changes nothing; the same ready_fact at another
         time counts as it first came."""
-        if isinstance(fact, Announcement):
-            same = {each for each in self.announcements if replace(each, at=fact.at) == fact}
+        if isinstance(fact, ReadyFact):
+            same = {each for each in self.ready_facts if replace(each, at=fact.at) == fact}
             first = min(same | {fact}, key=lambda each: each.at)
-            return replace(self, announcements=(self.announcements - same) | {first})
+            return replace(self, ready_facts=(self.ready_facts - same) | {first})
         if isinstance(fact, FetchAttempt):
             return replace(self, attempts=self.attempts | {fact})
         if isinstance(fact, FetchOutcome):

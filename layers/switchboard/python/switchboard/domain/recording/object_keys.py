@@ -28,7 +28,7 @@ def recording_id_of_job(key: str) -> str | None:
 
 
 def recording_key(recording_id: str, channel: Channel, *, at: datetime) -> str:
-    """`recordings/yyyy/mm/dd/<id>/<channel>.mp3`. `at`, aware, is the time of the call, or of the announcement where
+    """`recordings/yyyy/mm/dd/<id>/<channel>.mp3`. `at`, aware, is the time of the call, or of the ready_fact where
     that is unknown; its day is the one in UTC. Raises ValueError for what is no recording's id."""
     return f"{RECORDINGS}{at.astimezone(UTC):%Y/%m/%d}/{_checked(recording_id)}/{channel.value}.mp3"
 

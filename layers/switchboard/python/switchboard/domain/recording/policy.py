@@ -11,9 +11,9 @@ from switchboard.domain.recording.retry_schedule import next_due
 from switchboard.domain.recording.status import (
     ChannelState,
     RecordingDeadlines,
-    RecordingStanding,
-    channel_standing,
-    standing_of,
+    RecordingStatus,
+    channel_status,
+    status_of,
 )
 
 
@@ -28,31 +28,31 @@ class RecordingPolicy:
 
     def wanted(self, recording: Recording, *, now: datetime) -> frozenset[Channel]:
         """Nothing is asked for where only files came."""
-        if all(each.by_file for each in recording.announcements):
+        if all(each.by_file for each in recording.ready_facts):
             return frozenset()
         gone = {ChannelState.LOST, ChannelState.FORBIDDEN}
         missing = any(
-            channel_standing(recording, channel, deadlines=self.deadlines, now=now).state in gone
+            channel_status(recording, channel, deadlines=self.deadlines, now=now).state in gone
             for channel in self.channels & SPLIT
         )
         return self.channels | {Channel.MONAURAL} if missing and self.monaural_instead else self.channels
 
-    def standing(self, recording: Recording, *, now: datetime) -> RecordingStanding:
+    def status(self, recording: Recording, *, now: datetime) -> RecordingStatus:
         """Where it stands, as callers see it."""
-        return standing_of(recording, wanted=self.wanted(recording, now=now), deadlines=self.deadlines, now=now)
+        return status_of(recording, wanted=self.wanted(recording, now=now), deadlines=self.deadlines, now=now)
 
     def due(self, recording: Recording, *, now: datetime) -> datetime | None:
         """When it is to be looked at again, apart from what was put back; None where nothing is awaited."""
         wanted = self.wanted(recording, now=now)
         # What is lost by the time is due no more: its own moment has passed, and the others' are still to come.
-        standings = standing_of(recording, wanted=wanted, deadlines=self.deadlines, now=now).channels
-        return self._due(recording, frozenset(channel for channel in wanted if not standings[channel].state.final))
+        statuses = status_of(recording, wanted=wanted, deadlines=self.deadlines, now=now).channels
+        return self._due(recording, frozenset(channel for channel in wanted if not statuses[channel].state.final))
 
     def may_try(self, recording: Recording, channel: Channel, *, now: datetime) -> bool:
         """Whether an attempt at the channel may begin: none is under way, and the pause after the last is over."""
         if channel not in self.wanted(recording, now=now):
             return False
-        if channel_standing(recording, channel, deadlines=self.deadlines, now=now).state.final:
+        if channel_status(recording, channel, deadlines=self.deadlines, now=now).state.final:
             return False
         begun = any(each.channel is channel for each in recording.attempts | recording.outcomes)
         due = self._due(recording, frozenset({channel}))

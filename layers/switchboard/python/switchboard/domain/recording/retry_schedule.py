@@ -10,7 +10,7 @@ from switchboard.domain.recording.facts import Channel, Recording
 from switchboard.domain.recording.status import (
     RecordingDeadlines,
     attempts_on_channel,
-    channel_standing,
+    channel_status,
     fetch_deadline,
     unfinished_attempts,
 )
@@ -28,8 +28,7 @@ def next_due(
     times = [
         _channel_due(recording, channel, deadlines=deadlines, jitter=jitter)
         for channel in Channel
-        if channel in wanted
-        and not channel_standing(recording, channel, deadlines=deadlines, now=_EARLIEST).state.final
+        if channel in wanted and not channel_status(recording, channel, deadlines=deadlines, now=_EARLIEST).state.final
     ]
     return min(times, default=None)
 

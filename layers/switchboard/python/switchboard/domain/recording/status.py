@@ -15,8 +15,8 @@ class RecordingDeadlines:
     """How long a recording may be fetched, and how long to wait for what.
 
     The split channels are kept `split_kept` from the call; they are fetched until `margin` before that, and for at
-    least `least` after the announcement. `monaural_kept` is our own patience, counted from the announcement.
-    `not_found_for` after the announcement a missing file counts as lost. An attempt that has not ended after
+    least `least` after the ready_fact. `monaural_kept` is our own patience, counted from the ready_fact.
+    `not_found_for` after the ready_fact a missing file counts as lost. An attempt that has not ended after
     `attempt_lasts` never will; a recording that nobody has begun to fetch by then is looked at again.
     """
 
@@ -54,7 +54,7 @@ class RecordingState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ChannelStanding:
+class ChannelStatus:
     """Where one channel stands at one moment. `problem` is how the last attempt ended, or `not_fetched` where none
     ended in time; None where the channel is stored, or where there is nothing to say yet."""
 
@@ -68,11 +68,11 @@ class ChannelStanding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RecordingStanding:
+class RecordingStatus:
     """Where a recording stands at one moment, and each channel that is wanted."""
 
     state: RecordingState
-    channels: Mapping[Channel, ChannelStanding] = field(default_factory=dict)
+    channels: Mapping[Channel, ChannelStatus] = field(default_factory=dict)
 
     @property
     def final(self) -> bool:
@@ -88,7 +88,7 @@ class RecordingStanding:
 def fetch_deadline(recording: Recording, channel: Channel, *, deadlines: RecordingDeadlines) -> datetime:
     """Until when fetching the channel makes sense.
 
-    A call cannot be later than its announcement: a time that says so is not believed.
+    A call cannot be later than its ready_fact: a time that says so is not believed.
     """
     announced_at = recording.announced_at
     if channel not in SPLIT:
@@ -97,17 +97,17 @@ def fetch_deadline(recording: Recording, channel: Channel, *, deadlines: Recordi
     return max(called_at + deadlines.split_kept - deadlines.margin, announced_at + deadlines.least)
 
 
-def standing_of(
+def status_of(
     recording: Recording, *, wanted: Collection[Channel], deadlines: RecordingDeadlines, now: datetime
-) -> RecordingStanding:
+) -> RecordingStatus:
     """Where the recording stands at `now`, of the `wanted` channels and of every other that was stored."""
     stored = {each.channel for each in recording.outcomes if each.end is FetchEnd.STORED}
     channels = {
-        channel: channel_standing(recording, channel, deadlines=deadlines, now=now)
+        channel: channel_status(recording, channel, deadlines=deadlines, now=now)
         for channel in Channel
         if channel in wanted or channel in stored
     }
-    return RecordingStanding(state=_state_of({each.state for each in channels.values()}), channels=channels)
+    return RecordingStatus(state=_state_of({each.state for each in channels.values()}), channels=channels)
 
 
 def _state_of(states: set[ChannelState]) -> RecordingState:
@@ -124,9 +124,9 @@ def _state_of(states: set[ChannelState]) -> RecordingState:
     return RecordingState.LOST
 
 
-def channel_standing(
+def channel_status(
     recording: Recording, channel: Channel, *, deadlines: RecordingDeadlines, now: datetime
-) -> ChannelStanding:
+) -> ChannelStatus:
     """Where one channel stands at `now`. What was stored stays stored; what is forbidden is so for good; the rest is
     decided by the last attempt and by the time."""
     begun, ended = attempts_on_channel(recording, channel)
@@ -146,7 +146,7 @@ def channel_standing(
         state = ChannelState.LOST
     else:
         state = ChannelState.FETCHING if begun else ChannelState.ANNOUNCED
-    return ChannelStanding(
+    return ChannelStatus(
         channel=channel,
         role=recording.role_of(channel),
         state=state,
@@ -184,7 +184,7 @@ def unfinished_attempts(begun: Mapping[str, datetime], ended: Collection[FetchOu
 
 def _given_up(ended: Collection[FetchOutcome], *, not_found_until: datetime) -> bool:
     return any(
-        each.end in (FetchEnd.REFUSED, FetchEnd.MONTH_SPENT)
+        each.end in (FetchEnd.REFUSED, FetchEnd.QUOTA_EXHAUSTED)
         or (each.end is FetchEnd.NOT_FOUND and each.at >= not_found_until)
         for each in ended
     )

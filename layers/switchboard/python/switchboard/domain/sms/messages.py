@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import ClassVar
 
 from switchboard.domain import orders
-from switchboard.domain.orders import Deadlines, Order, Standing, submission_state
+from switchboard.domain.orders import Deadlines, Order, Status, submission_state
 from switchboard.domain.sms.delivery import DeliveryMeaning, ReportFact, StatusTable
 
 
@@ -77,12 +77,12 @@ class Message(Order[SmsContent]):
         return self.id
 
     @property
-    def own_reports(self) -> tuple[ReportFact, ...]:
+    def recipient_reports(self) -> tuple[ReportFact, ...]:
         """The reports that name this recipient, or none. One that names another number says nothing about us."""
         return tuple(report for report in self.reports if report.recipient in (None, self.recipient))
 
     def _times(self) -> list[datetime]:
-        return [*Order._times(self), *(report.first_seen_at for report in self.own_reports)]
+        return [*Order._times(self), *(report.first_seen_at for report in self.recipient_reports)]
 
 
 def submission_of(message: Message) -> SmsSubmission:
@@ -93,7 +93,7 @@ def submission_of(message: Message) -> SmsSubmission:
 
 
 @dataclass(frozen=True, slots=True)
-class SmsStanding(Standing[SmsState]):
+class SmsStatus(Status[SmsState]):
     """Where a message stands at one moment."""
 
     @property
@@ -101,33 +101,33 @@ class SmsStanding(Standing[SmsState]):
         return self.state is SmsState.DELIVERED
 
 
-def standing_of(message: Message, *, statuses: StatusTable, deadlines: Deadlines, now: datetime) -> SmsStanding:
+def status_of(message: Message, *, statuses: StatusTable, deadlines: Deadlines, now: datetime) -> SmsStatus:
     """Where the message stands at `now`. Reports are read as a set: neither order nor repetition can matter.
 
     The provider's own word comes first, the best of it before the rest; without any, how the submission ended
     decides; without that, the time that has passed.
     """
-    meanings = {statuses[report.status].meaning for report in message.own_reports}
+    meanings = {statuses[report.status].meaning for report in message.recipient_reports}
     closed = _delivery_window_closed(message, deadlines=deadlines, now=now)
     if DeliveryMeaning.DELIVERED in meanings:
-        return SmsStanding(state=SmsState.DELIVERED, final=True)
+        return SmsStatus(state=SmsState.DELIVERED, final=True)
     if DeliveryMeaning.FAILED in meanings:
-        return SmsStanding(state=SmsState.FAILED, final=closed)
+        return SmsStatus(state=SmsState.FAILED, final=closed)
     if DeliveryMeaning.UNDELIVERED in meanings:
-        return SmsStanding(state=SmsState.UNDELIVERED, final=closed)
+        return SmsStatus(state=SmsState.UNDELIVERED, final=closed)
     if DeliveryMeaning.IN_PROGRESS in meanings:
-        return SmsStanding(state=SmsState.EXPIRED if closed else SmsState.IN_PROGRESS, final=closed)
+        return SmsStatus(state=SmsState.EXPIRED if closed else SmsState.IN_PROGRESS, final=closed)
     return _unreported_standing(message, deadlines=deadlines, now=now, closed=closed)
 
 
-def _unreported_standing(message: Message, *, deadlines: Deadlines, now: datetime, closed: bool) -> SmsStanding:
+def _unreported_standing(message: Message, *, deadlines: Deadlines, now: datetime, closed: bool) -> SmsStatus:
     state = SmsState(submission_state(message, deadlines=deadlines, now=now).value)
     if state in {SmsState.EXPIRED, SmsState.REJECTED}:
-        return SmsStanding(state=state, final=True)
+        return SmsStatus(state=state, final=True)
     if state in {SmsState.ACCEPTED, SmsState.UNKNOWN}:
         ended = SmsState.EXPIRED if closed and state is SmsState.ACCEPTED else state
-        return SmsStanding(state=ended, final=closed)
-    return SmsStanding(state=state, final=False)
+        return SmsStatus(state=ended, final=closed)
+    return SmsStatus(state=state, final=False)
 
 
 def _delivery_window_closed(message: Message, *, deadlines: Deadlines, now: datetime) -> bool:

@@ -7,7 +7,7 @@ import hmac
 from datetime import datetime
 from typing import Final
 
-from switchboard.domain.verification.verifications import ReadOutCode
+from switchboard.domain.verification.verifications import CodeHash
 
 SALT_BYTES: Final = 16
 
@@ -17,12 +17,12 @@ _N: Final = 2**12
 _R: Final = 8
 
 
-def hashed(code: str, *, salt: bytes, at: datetime, recipient: str | None) -> ReadOutCode:
+def hash_code(code: str, *, salt: bytes, at: datetime, recipient: str | None) -> CodeHash:
     """What may be kept of a code. `salt` is SALT_BYTES of chance."""
-    return ReadOutCode(salt=salt, digest=_digest(code, salt), at=at, recipient=recipient)
+    return CodeHash(salt=salt, digest=_digest(code, salt), at=at, recipient=recipient)
 
 
-def matches(code: str, kept: ReadOutCode | None) -> bool:
+def matches_code(code: str, kept: CodeHash | None) -> bool:
     """Whether it is this code. Takes as long where there is none."""
     digest = _digest(code, kept.salt if kept else bytes(SALT_BYTES))
     return hmac.compare_digest(digest, kept.digest if kept else bytes(len(digest))) and kept is not None

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import ClassVar, Final
 
 from switchboard.domain import orders
-from switchboard.domain.orders import Claim, Deadlines, Order, Standing, SubmissionState, submission_state
+from switchboard.domain.orders import Claim, Deadlines, Order, Status, SubmissionState, submission_state
 from switchboard.domain.sms.delivery import DeliveryReport
 from switchboard.domain.sms.messages import SmsContent
 
@@ -58,7 +58,7 @@ class VerificationSubmission:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class IvrNotice:
+class IvrCallEvent:
     """A provider's word that a number has called a line in time.
 
     `recipient` is that number in E.164, or its bare digits where it is in no known form. `line` is in national form,
@@ -72,7 +72,7 @@ class IvrNotice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DeliveryNotification:
+class ParsedDeliveryReport:
     """A delivery report, and the code that was read out to the number, where it carries one.
 
     `authcode` is a secret: digits, or None. `authcode_unreadable` says that there was one which is no such thing, so
@@ -85,7 +85,7 @@ class DeliveryNotification:
 
 
 @dataclass(frozen=True, slots=True)
-class ReadOutCode:
+class CodeHash:
     """The hash of a code that was read out, and when it was first heard of. `recipient` is the number that its report
     names, or None. The code itself is kept nowhere."""
 
@@ -113,7 +113,7 @@ class Verification(Order[SmsContent]):
     repeat_calls: int | None = None
     called_at: datetime | None = None
     late_call_at: datetime | None = None
-    codes: tuple[ReadOutCode, ...] = ()
+    codes: tuple[CodeHash, ...] = ()
     attempts_used: int = 0
     checked_at: datetime | None = None
 
@@ -128,7 +128,7 @@ class Verification(Order[SmsContent]):
         return self.called_at or self.checked_at
 
     @property
-    def code(self) -> ReadOutCode | None:
+    def code(self) -> CodeHash | None:
         """The code to be told, if it has come. A report that names another number brings none."""
         own = [code for code in self.codes if code.recipient in (None, self.recipient)]
         return min(own, key=lambda code: code.at) if own else None
@@ -186,26 +186,26 @@ _STATES: Final = {
 }
 
 
-def standing_of(verification: Verification, *, deadlines: Deadlines, now: datetime) -> Standing[VerificationState]:
+def status_of(verification: Verification, *, deadlines: Deadlines, now: datetime) -> Status[VerificationState]:
     """Where the verification stands at `now`. Facts are read as a set: neither order nor repetition can matter.
 
     That the number has called, or the right code was told, in time comes first and never changes; then how the
     submission ended; then the time: the provider says nothing of failures.
     """
     if verification.verified_at is not None:
-        return Standing(VerificationState.VERIFIED, final=True)
+        return Status(VerificationState.VERIFIED, final=True)
     submission = submission_state(verification, deadlines=deadlines, now=now)
     state = _STATES[submission]
     if state in {VerificationState.PENDING, VerificationState.UNKNOWN} and now >= verification.expires_at:
         state = VerificationState.EXPIRED
     final = state is VerificationState.EXPIRED or submission is SubmissionState.REJECTED
-    return Standing(state, final=final)
+    return Status(state, final=final)
 
 
-def starting_of(verification: Verification, *, deadlines: Deadlines, now: datetime) -> Standing[SubmissionState]:
+def submission_status_of(verification: Verification, *, deadlines: Deadlines, now: datetime) -> Status[SubmissionState]:
     """Where its submission stands, whatever came of it."""
     state = submission_state(verification, deadlines=deadlines, now=now)
-    return Standing(state, final=state in {SubmissionState.REJECTED, SubmissionState.EXPIRED})
+    return Status(state, final=state in {SubmissionState.REJECTED, SubmissionState.EXPIRED})
 
 
 def next_due(verification: Verification, *, deadlines: Deadlines) -> datetime | None:

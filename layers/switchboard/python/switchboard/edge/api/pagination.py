@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from switchboard.domain.errors import FieldProblem, InvalidRequestError
 from switchboard.domain.phone_numbers import PhoneNumber, parse_phone_number
-from switchboard.domain.timestamps import parse_instant
+from switchboard.domain.timestamps import parse_timestamp
 from switchboard.edge.http import InboundRequest
 from switchboard.usecases.query import OrderFilter
 
@@ -25,8 +25,8 @@ def parse_listing(
     wanted = OrderFilter(
         recipient=parse_number(given["to"]).e164 if "to" in given else None,
         state=states(state) if state is not None else None,
-        since=parse_instant(given["since"], field="since") if "since" in given else None,
-        until=parse_instant(given["until"], field="until") if "until" in given else None,
+        since=parse_timestamp(given["since"], field="since") if "since" in given else None,
+        until=parse_timestamp(given["until"], field="until") if "until" in given else None,
     )
     return wanted, limit_in(given.get("limit")), position_in(given.get("cursor"))
 

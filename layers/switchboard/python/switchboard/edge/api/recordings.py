@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from switchboard.domain.errors import FieldProblem, InvalidRequestError
 from switchboard.domain.recording.facts import SPLIT, Channel, Role
-from switchboard.domain.recording.status import ChannelStanding, RecordingState
-from switchboard.domain.timestamps import parse_instant, to_rfc3339
+from switchboard.domain.recording.status import ChannelStatus, RecordingState
+from switchboard.domain.timestamps import parse_timestamp, to_rfc3339
 from switchboard.edge.api.pagination import cursor_of, limit_in, position_in, single_values
 from switchboard.edge.http import ClientUnknownError, InboundRequest
 from switchboard.usecases.recording.query import RecordingFilter, RecordingList, RecordingView
@@ -37,8 +37,8 @@ def parse_filter(request: InboundRequest) -> tuple[RecordingFilter, int, str | N
     wanted = RecordingFilter(
         tel=tel,
         state=RecordingState(state) if state is not None else None,
-        since=parse_instant(given["from"], field="from") if "from" in given else None,
-        until=parse_instant(given["to"], field="to") if "to" in given else None,
+        since=parse_timestamp(given["from"], field="from") if "from" in given else None,
+        until=parse_timestamp(given["to"], field="to") if "to" in given else None,
     )
     return wanted, limit_in(given.get("limit")), position_in(given.get("cursor"))
 
@@ -65,26 +65,26 @@ def parse_roles(request: InboundRequest) -> tuple[Role, Role]:
 
 def recording_json(view: RecordingView, *, shown_tel: Callable[[str], str]) -> dict[str, Any]:
     """One recording as the contract shows it."""
-    recording, standing = view.recording, view.standing
+    recording, status = view.recording, view.status
     return {
         "recording_id": recording.recording_id,
-        "state": standing.state.value,
+        "state": status.state.value,
         "tel": shown_tel(recording.tel),
         "called_at": to_rfc3339(recording.called_at) if recording.called_at else None,
-        "fetch_deadline": to_rfc3339(standing.fetch_deadline) if standing.fetch_deadline else None,
-        "channels": {channel.value: _channel_json(view, each) for channel, each in standing.channels.items()},
+        "fetch_deadline": to_rfc3339(status.fetch_deadline) if status.fetch_deadline else None,
+        "channels": {channel.value: _channel_json(view, each) for channel, each in status.channels.items()},
         "transcript": {"state": "none"},
     }
 
 
-def _channel_json(view: RecordingView, standing: ChannelStanding) -> dict[str, Any]:
-    file, channel = standing.file, standing.channel
+def _channel_json(view: RecordingView, status: ChannelStatus) -> dict[str, Any]:
+    file, channel = status.file, status.channel
     side = view.sides.get(channel)
     shown: dict[str, Any] = {
-        "role": standing.role.value,
+        "role": status.role.value,
         "role_from": _provenance(view, channel),
         "side": side.value if side else None,
-        "state": standing.state.value,
+        "state": status.state.value,
         "bytes": file.bytes if file else None,
         "sha256": file.sha256 if file else None,
         "seconds": file.seconds if file else None,
@@ -93,7 +93,7 @@ def _channel_json(view: RecordingView, standing: ChannelStanding) -> dict[str, A
         "url": view.urls.get(channel),
         "url_expires_at": to_rfc3339(view.urls_expire_at) if file else None,
     }
-    return shown if standing.problem is None else {**shown, "problem": standing.problem}
+    return shown if status.problem is None else {**shown, "problem": status.problem}
 
 
 def _provenance(view: RecordingView, channel: Channel) -> str:

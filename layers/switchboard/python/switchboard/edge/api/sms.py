@@ -17,16 +17,16 @@ from switchboard.domain.errors import (
 )
 from switchboard.domain.sms.carriers import Carrier
 from switchboard.domain.sms.delivery import StatusTable
-from switchboard.domain.sms.messages import Message, SmsStanding, SmsState
+from switchboard.domain.sms.messages import Message, SmsState, SmsStatus
 from switchboard.domain.sms.requests import ComposedSms, SmsRequest, SmsRules, compose
-from switchboard.domain.timestamps import parse_instant, to_rfc3339
+from switchboard.domain.timestamps import parse_timestamp, to_rfc3339
 from switchboard.edge.api.pagination import cursor_of, parse_listing
 from switchboard.edge.api.request_bodies import BODY_LIMIT_BYTES, validated
 from switchboard.edge.http import InboundRequest, Reply
 from switchboard.edge.problems import problem_of, problems_json
 from switchboard.usecases.query import OrderFilter, OrderList, OrderView
 from switchboard.usecases.sms.send import SendSmsCommand
-from switchboard.usecases.sms.send_batch import Taken
+from switchboard.usecases.sms.send_batch import BatchItem
 
 BATCH_LIMIT_BYTES = 1_048_576
 _TEXT_LIMIT = 10_000
@@ -110,7 +110,7 @@ def send_command(
         measure=composed.measure,
         smsid=body.smsid,
         idempotency_key=idempotency_key,
-        not_after=None if body.not_after is None else parse_instant(body.not_after, field="not_after"),
+        not_after=None if body.not_after is None else parse_timestamp(body.not_after, field="not_after"),
     )
 
 
@@ -119,17 +119,17 @@ def parse_filter(request: InboundRequest) -> tuple[OrderFilter, int, str | None]
     return parse_listing(request, states=SmsState)
 
 
-def view_json(view: OrderView[Message, SmsStanding], *, statuses: StatusTable) -> dict[str, Any]:
+def view_json(view: OrderView[Message, SmsStatus], *, statuses: StatusTable) -> dict[str, Any]:
     """One message as the contract shows it."""
-    message, standing = view.order, view.standing
+    message, status = view.order, view.status
     outcome = message.last_outcome
     measure = message.measure
     return {
         "smsid": message.smsid,
         "to": message.recipient,
-        "state": standing.state.value,
-        "final": standing.final,
-        "billable": standing.billable,
+        "state": status.state.value,
+        "final": status.final,
+        "billable": status.billable,
         "provider": "mediasms",
         "provider_code": outcome.provider_code if outcome else None,
         "reports": [
@@ -139,7 +139,7 @@ def view_json(view: OrderView[Message, SmsStanding], *, statuses: StatusTable) -
                 "meaning": status.meaning.value,
                 "at": to_rfc3339(report.first_seen_at),
             }
-            for report in message.own_reports
+            for report in message.recipient_reports
             for status in [statuses[report.status]]
         ],
         "text": None
@@ -160,9 +160,9 @@ def preflight_json(composed: ComposedSms) -> dict[str, Any]:
     return {**unknown, "carriers": {}, "problems": []}
 
 
-def sent_reply(view: OrderView[Message, SmsStanding], *, statuses: StatusTable, replayed: bool) -> Reply:
+def sent_reply(view: OrderView[Message, SmsStatus], *, statuses: StatusTable, replayed: bool) -> Reply:
     """`201` once the provider has taken it, `202` while it waits or nobody can know."""
-    waiting = view.standing.state in {SmsState.QUEUED, SmsState.UNKNOWN, SmsState.EXPIRED}
+    waiting = view.status.state in {SmsState.QUEUED, SmsState.UNKNOWN, SmsState.EXPIRED}
     headers = {"Location": f"/v1/sms/{view.order.smsid}"}
     if replayed:
         headers["Idempotent-Replayed"] = "true"
@@ -173,16 +173,16 @@ def sent_reply(view: OrderView[Message, SmsStanding], *, statuses: StatusTable, 
 _FIELD_OF: Final[dict[type[SwitchboardError], str]] = {RecipientLimitError: "to", IdempotencyKeyReusedError: "smsid"}
 
 
-def batch_reply(items: Sequence[Taken | SwitchboardError]) -> Reply:
+def batch_reply(items: Sequence[BatchItem | SwitchboardError]) -> Reply:
     """What became of each message, in the batch's order: its id and state, or what was wrong."""
-    taken = [item for item in items if isinstance(item, Taken)]
+    taken = [item for item in items if isinstance(item, BatchItem)]
     replayed = bool(taken) and all(item.replayed for item in taken)
     headers = {"Idempotent-Replayed": "true"} if replayed else {}
     return Reply(HTTPStatus.ACCEPTED, {"items": [_item_json(item) for item in items]}, headers)
 
 
-def _item_json(item: Taken | SwitchboardError) -> dict[str, Any]:
-    if isinstance(item, Taken):
+def _item_json(item: BatchItem | SwitchboardError) -> dict[str, Any]:
+    if isinstance(item, BatchItem):
         return {"smsid": item.message.smsid, "state": item.state.value}
     if isinstance(item, InvalidRequestError):
         return {"errors": problems_json(item)}
@@ -190,7 +190,7 @@ def _item_json(item: Taken | SwitchboardError) -> dict[str, Any]:
     return {"errors": [{"field": _FIELD_OF.get(type(item), ""), "message": problem.title, "code": problem.code}]}
 
 
-def list_json(page: OrderList[Message, SmsStanding], *, statuses: StatusTable) -> dict[str, Any]:
+def list_json(page: OrderList[Message, SmsStatus], *, statuses: StatusTable) -> dict[str, Any]:
     return {
         "items": [view_json(view, statuses=statuses) for view in page.items],
         "next": cursor_of(page.next_position),

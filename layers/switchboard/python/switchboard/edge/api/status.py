@@ -9,7 +9,7 @@ from switchboard.domain.timestamps import to_rfc3339
 from switchboard.edge.http import ClientUnknownError, InboundRequest
 from switchboard.ports.status import QueueDepth
 from switchboard.ports.usage_limits import QuotaUsage
-from switchboard.usecases.operations.query_status import ProviderStatus, Status
+from switchboard.usecases.operations.query_status import ProviderStatus, SystemStatus
 
 
 def check_status_request(request: InboundRequest) -> None:
@@ -23,13 +23,15 @@ def check_status_request(request: InboundRequest) -> None:
         raise InvalidRequestError(*unknown)
 
 
-def status_json(status: Status) -> dict[str, Any]:
+def status_json(status: SystemStatus) -> dict[str, Any]:
     """The whole answer. A part that could not be asked is null, and named in `unavailable`."""
     return {
         "at": to_rfc3339(status.at),
         "providers": {name: provider and _provider_json(provider) for name, provider in status.providers.items()},
         "month_quotas": {name: usage and _usage_json(usage) for name, usage in status.month_quotas.items()},
-        "oldest_obligation_due_at": to_rfc3339(status.oldest_obligation) if status.oldest_obligation else None,
+        "oldest_pending_deadline": to_rfc3339(status.oldest_pending_deadline)
+        if status.oldest_pending_deadline
+        else None,
         "queues": {name: depth and _depth_json(depth) for name, depth in status.queues.items()},
         "unavailable": list(status.unavailable),
     }
@@ -54,7 +56,7 @@ def _usage_json(usage: QuotaUsage) -> dict[str, Any]:
         "limit": usage.limit,
         "reserve": usage.reserve,
         "used_percent": round(usage.used_percent, 1),
-        "runs_out_on": usage.runs_out.isoformat() if usage.runs_out else None,
+        "exhausted_on": usage.exhausted_on.isoformat() if usage.exhausted_on else None,
     }
 
 

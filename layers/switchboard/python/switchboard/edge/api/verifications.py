@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from switchboard.domain.errors import FieldProblem, InvalidRequestError
-from switchboard.domain.orders import Standing
+from switchboard.domain.orders import Status
 from switchboard.domain.timestamps import to_rfc3339
 from switchboard.domain.verification.requests import VerificationRequest
 from switchboard.domain.verification.verifications import (
@@ -24,7 +24,7 @@ from switchboard.edge.api.request_bodies import BODY_LIMIT_BYTES, validated
 from switchboard.edge.http import InboundRequest, Reply
 from switchboard.usecases.query import OrderFilter, OrderList, OrderView
 
-View = OrderView[Verification, Standing[VerificationState]]
+View = OrderView[Verification, Status[VerificationState]]
 
 _MAX_CODE_LENGTH = 64
 
@@ -90,8 +90,8 @@ def verification_json(view: View) -> dict[str, Any]:
     return {
         "verification_id": verification.id,
         "to": verification.recipient,
-        "state": view.standing.state.value,
-        "final": view.standing.final,
+        "state": view.status.state.value,
+        "final": view.status.final,
         "mode": verification.mode.value,
         "lines": verification.lines.value,
         "call": verification.line,
@@ -109,12 +109,12 @@ def verification_json(view: View) -> dict[str, Any]:
 
 def started_reply(view: View, *, replayed: bool) -> Reply:
     """`202` where nobody can know whether the provider has taken it, otherwise `201`."""
-    unknown = view.standing.state is VerificationState.UNKNOWN
+    unknown = view.status.state is VerificationState.UNKNOWN
     headers = {"Location": f"/v1/verifications/{view.order.id}"}
     if replayed:
         headers["Idempotent-Replayed"] = "true"
     return Reply(HTTPStatus.ACCEPTED if unknown else HTTPStatus.CREATED, verification_json(view), headers)
 
 
-def verifications_json(page: OrderList[Verification, Standing[VerificationState]]) -> dict[str, Any]:
+def verifications_json(page: OrderList[Verification, Status[VerificationState]]) -> dict[str, Any]:
     return {"items": [verification_json(view) for view in page.items], "next": cursor_of(page.next_position)}

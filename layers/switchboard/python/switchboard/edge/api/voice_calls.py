@@ -7,17 +7,17 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from switchboard.domain.chinese_numbers import parse_called_number
-from switchboard.domain.orders import Standing
+from switchboard.domain.chinese_numbers import parse_chinese_number
+from switchboard.domain.orders import Status
 from switchboard.domain.timestamps import to_rfc3339
-from switchboard.domain.voice_calls import CallContent, CallState, VoiceCall
+from switchboard.domain.voice_calls import VoiceCall, VoiceCallContent, VoiceCallState
 from switchboard.edge.api.pagination import cursor_of, parse_listing
 from switchboard.edge.api.request_bodies import BODY_LIMIT_BYTES, validated
 from switchboard.edge.http import InboundRequest, Reply
 from switchboard.usecases.query import OrderFilter, OrderList, OrderView
 from switchboard.usecases.voice_call.place import PlaceCallCommand
 
-View = OrderView[VoiceCall, Standing[CallState]]
+View = OrderView[VoiceCall, Status[VoiceCallState]]
 
 
 class PlaceCallBody(BaseModel):
@@ -37,8 +37,8 @@ class PlaceCallBody(BaseModel):
         """What is asked for. Raises InvalidRequestError where `to` is no number."""
         return PlaceCallCommand(
             client=client,
-            recipient=parse_called_number(self.to).e164,
-            content=CallContent(
+            recipient=parse_chinese_number(self.to).e164,
+            content=VoiceCallContent(
                 template_id=self.template_id,
                 variables=self.variables,
                 play_times=self.play_times,
@@ -57,7 +57,7 @@ def parse_call_body(request: InboundRequest) -> PlaceCallBody:
 
 def parse_call_filter(request: InboundRequest) -> tuple[OrderFilter, int, str | None]:
     """`?to=&state=&since=&until=&limit=&cursor=` as filter, limit and position. Raises InvalidRequestError."""
-    return parse_listing(request, states=CallState, parse_number=parse_called_number)
+    return parse_listing(request, states=VoiceCallState, parse_number=parse_chinese_number)
 
 
 def call_json(view: View) -> dict[str, Any]:
@@ -67,8 +67,8 @@ def call_json(view: View) -> dict[str, Any]:
         "call_id": call.call_id,
         "token": call.token,
         "to": call.recipient,
-        "state": view.standing.state.value,
-        "final": view.standing.final,
+        "state": view.status.state.value,
+        "final": view.status.final,
         "callback_expected": call.callback_expected,
         "template_id": call.template_id,
         "play_times": call.play_times,
@@ -91,9 +91,9 @@ def placed_reply(view: View, *, replayed: bool) -> Reply:
     headers = {"Location": f"/v1/calls/{view.order.token}"}
     if replayed:
         headers["Idempotent-Replayed"] = "true"
-    status = HTTPStatus.CREATED if view.standing.state is CallState.ACCEPTED else HTTPStatus.ACCEPTED
+    status = HTTPStatus.CREATED if view.status.state is VoiceCallState.ACCEPTED else HTTPStatus.ACCEPTED
     return Reply(status, call_json(view), headers)
 
 
-def calls_json(page: OrderList[VoiceCall, Standing[CallState]]) -> dict[str, Any]:
+def calls_json(page: OrderList[VoiceCall, Status[VoiceCallState]]) -> dict[str, Any]:
     return {"items": [call_json(view) for view in page.items], "next": cursor_of(page.next_position)}

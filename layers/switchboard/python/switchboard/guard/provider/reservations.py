@@ -1,4 +1,4 @@
-"""One container's part in a lane: what it last saw of it, the slots it has reserved, and what it must still write."""
+"""One container's part in a state: what it last saw of it, the slots it has reserved, and what it must still write."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from threading import RLock
 from typing import Final
 
 from switchboard.domain.errors import LockedOutError, NoSlotError
-from switchboard.domain.rate_limits import CircuitRule, LaneMove, LaneState, Permit, SlotRequest
+from switchboard.domain.rate_limits import CircuitRule, LimitUpdate, Permit, ProviderLimitState, SlotRequest
 from switchboard.guard.provider.pace import Pace
-from switchboard.guard.provider.settings import GateLimits, in_us
-from switchboard.ports.provider_limits import LaneStore
+from switchboard.guard.provider.settings import GuardSettings, in_us
+from switchboard.ports.provider_limits import ProviderLimitStore
 
 _SECOND_US: Final = 1_000_000
 # A refused reservation is worth another look at what was in its way, as long as others only got there first.
@@ -26,17 +26,18 @@ _VERSIONS_KEPT: Final = 16
 @dataclass(frozen=True, slots=True)
 class Slot:
     """When one request may be sent, in Unix microseconds, with which credentials, and, where its answer would end a
-    streak, how many 401s there had been in all. `tried`: so many versions got a slot since the last streak."""
+    consecutive_401s, how many 401s there had been in all. `probed_count`: so many versions got a slot since the last
+    consecutive_401s."""
 
     at_us: int
     version: str
-    ends_streak: int
-    refused: frozenset[str]
-    tried: int = 0
+    resets_401s_at: int
+    rejected_versions: frozenset[str]
+    probed_count: int = 0
 
 
-class LaneHolder:
-    """Reserves slots for the seats of one container, each of which has at most one request under way.
+class SlotReservations:
+    """Reserves slots for the workers of one container, each of which has at most one request under way.
 
     Seats may belong to threads: all methods may be called at once. The clock is told in Unix microseconds.
     """
@@ -44,41 +45,41 @@ class LaneHolder:
     def __init__(
         self,
         *,
-        lanes: LaneStore,
-        lane: str,
-        seats: tuple[str, ...],
-        limits: GateLimits,
+        store: ProviderLimitStore,
+        key: str,
+        workers: tuple[str, ...],
+        settings: GuardSettings,
         now_us: Callable[[], int],
         version: Callable[[], str],
         forget_credentials: Callable[[], None],
     ) -> None:
-        self._lanes = lanes
-        self._lane = lane
-        self._all_seats = seats
-        self._seats = seats
-        self._limits = limits
+        self._store = store
+        self._key = key
+        self._all_workers = workers
+        self._workers = workers
+        self._settings = settings
         self._now_us = now_us
         self._version = version
         self._forget_credentials = forget_credentials
-        self._jitter_us = in_us(limits.jitter)
-        self._pace = Pace(limits)
+        self._jitter_us = in_us(settings.jitter)
+        self._pace = Pace(settings)
         self._lock = RLock()
         self._block: deque[Slot] = deque()
         self._expected = 0
         self._in_batch = False
         self._held: set[str] = set()
-        self._crowded = False
-        self._last_cursor_us = 0
+        self._concurrency_exhausted = False
+        self._seen_next_slot_us = 0
         self._lead_us = 0
-        self._reread = 0
+        self._read_after = 0
         self._unwritten: dict[str, Callable[[], object]] = {}
 
     @contextmanager
-    def batch(self, size: int, *, seats: int) -> Iterator[None]:
-        """While so many requests are to be sent from the first `seats`, one write reserves for several of them."""
+    def batch(self, size: int, *, workers: int) -> Iterator[None]:
+        """While so many requests are to be sent from the first `workers`, one write reserves for several of them."""
         with self._lock:
             self._block.clear()
-            self._seats = self._all_seats[:seats]
+            self._workers = self._all_workers[:workers]
             self._expected, self._in_batch = size, True
         try:
             yield
@@ -87,199 +88,203 @@ class LaneHolder:
                 self._block.clear()
                 self._expected, self._in_batch = 0, False
                 # A full batch is followed by others: what it holds will be wanted again.
-                if size < self._limits.block:
-                    self._make_room()
+                if size < self._settings.block:
+                    self._return_permits()
 
-    def take(self, seat: str, *, latest_us: int, in_flight: int | None) -> Slot:
+    def reserve(self, worker: str, *, latest_us: int, in_flight: int | None) -> Slot:
         """The next slot of the block, or a new one, while at most `in_flight` have requests under way.
 
         Raises NoSlotError, LockedOutError, StoreUnavailableError."""
         with self._lock:
-            self._write_down()
+            self._flush_unwritten()
             version, now_us = self._version(), self._now_us()
             if now_us >= latest_us:
                 raise NoSlotError("the waiting budget is spent")
-            slot = self._from_block(seat, version, now_us=now_us, latest_us=latest_us)
-            slot = slot or self._reserve(seat, version, now_us=now_us, latest_us=latest_us, in_flight=in_flight)
+            slot = self._from_block(worker, version, now_us=now_us, latest_us=latest_us)
+            slot = slot or self._reserve(worker, version, now_us=now_us, latest_us=latest_us, in_flight=in_flight)
             self._expected -= 1
             return slot
 
-    def refused(self, seat: str, slot: Slot) -> None:
+    def record_401(self, worker: str, slot: Slot) -> None:
         """A 401: this container stops where it is, and reads the credentials anew before it goes on."""
         with self._lock:
             self._block.clear()
             self._forget_credentials()
-            self._unwritten[seat] = lambda: self._count_refusal(seat, slot.version)
-            self._write_down()
+            self._unwritten[worker] = lambda: self._count_401(worker, slot.version)
+            self._flush_unwritten()
 
-    def blocked(self, seat: str, *, code: str) -> None:
+    def record_block(self, worker: str, *, code: str) -> None:
         """Nothing may be sent from this address any more."""
         with self._lock:
             self._block.clear()
-            self._unwritten[seat] = lambda: self._lanes.block(self._lane, code=code)
-            self._write_down()
+            self._unwritten[worker] = lambda: self._store.block(self._key, code=code)
+            self._flush_unwritten()
 
-    def too_fast(self, slot: Slot) -> None:
-        """The provider refused a request for speed: the lane slows down, unless it has since that slot."""
+    def record_rate_limited(self, slot: Slot) -> None:
+        """The provider refused a request for speed: the state slows down, unless it has since that slot."""
         with self._lock:
             self._block.clear()
             now_us = self._now_us()
-            pct = self._pace.slower(now_us=now_us)
-            self._lanes.slow(self._lane, pct=pct, now_us=now_us, slot_us=slot.at_us)
+            pct = self._pace.next_backoff_percent(now_us=now_us)
+            self._store.back_off(self._key, pct=pct, now_us=now_us, slot_us=slot.at_us)
             # If somebody else had slowed it, the next reservation is refused once and says so.
-            self._pace.slowed(pct=pct, at_us=now_us)
+            self._pace.record_backoff(pct=pct, at_us=now_us)
 
-    def accepted_credentials(self, slot: Slot) -> None:
+    def record_accepted_credentials(self, slot: Slot) -> None:
         """Any answer but a 401."""
-        if slot.ends_streak:
-            full = len(slot.refused) > _VERSIONS_KEPT
-            versions = {slot.version, *(slot.refused if full else ())}
-            self._lanes.end_streak(self._lane, seen=slot.ends_streak, versions=versions)
-        elif slot.tried > _VERSIONS_KEPT:
-            self._lanes.forget_tried(self._lane, but=slot.version)
+        if slot.resets_401s_at:
+            full = len(slot.rejected_versions) > _VERSIONS_KEPT
+            versions = {slot.version, *(slot.rejected_versions if full else ())}
+            self._store.reset_401s(self._key, seen=slot.resets_401s_at, versions=versions)
+        elif slot.probed_count > _VERSIONS_KEPT:
+            self._store.forget_probed(self._key, but=slot.version)
 
-    def settle(self, seat: str, *, ended: bool) -> None:
+    def record_end(self, worker: str, *, ended: bool) -> None:
         """The request is over (`ended`), or may still be under way: its place is then kept until its lease ends."""
         with self._lock:
-            self._write_down()
+            self._flush_unwritten()
             if not ended:
-                self._held.discard(seat)
+                self._held.discard(worker)
             elif not self._in_batch:
-                self._make_room()
+                self._return_permits()
 
-    def _make_room(self) -> None:
-        if self._crowded and self._held:
-            self._lanes.give_back(self._lane, workers=tuple(sorted(self._held)))
+    def _return_permits(self) -> None:
+        if self._concurrency_exhausted and self._held:
+            self._store.return_permits(self._key, workers=tuple(sorted(self._held)))
             self._held.clear()
-            self._crowded = False
+            self._concurrency_exhausted = False
 
-    def _count_refusal(self, seat: str, version: str) -> None:
+    def _count_401(self, worker: str, version: str) -> None:
         # The credentials were forgotten before: whatever is used next is read after this 401.
-        self._reread = self._lanes.add_refusal(self._lane, worker=seat, version=version).refusals
-        self._held.discard(seat)
+        self._read_after = self._store.record_401(self._key, worker=worker, version=version).total_401s
+        self._held.discard(worker)
 
-    def _write_down(self) -> None:
+    def _flush_unwritten(self) -> None:
         """What could not be written is written before the next slot: a lost refusal would let one more through."""
-        for seat in tuple(self._unwritten):
-            self._unwritten[seat]()
-            del self._unwritten[seat]
+        for worker in tuple(self._unwritten):
+            self._unwritten[worker]()
+            del self._unwritten[worker]
 
-    def _from_block(self, seat: str, version: str, *, now_us: int, latest_us: int) -> Slot | None:
+    def _from_block(self, worker: str, version: str, *, now_us: int, latest_us: int) -> Slot | None:
         while self._block and self._block[0].at_us + self._jitter_us < now_us:
             self._block.popleft()
         if not self._block or self._block[0].version != version:
             self._block.clear()
             return None
-        permitted = self._limits.in_flight is None or seat in self._held
+        permitted = self._settings.in_flight is None or worker in self._held
         return self._block.popleft() if permitted and self._block[0].at_us <= latest_us else None
 
-    def _reserve(self, seat: str, version: str, *, now_us: int, latest_us: int, in_flight: int | None) -> Slot:
-        count = max(1, min(self._expected, self._limits.block))
-        lane = LaneState()
+    def _reserve(self, worker: str, version: str, *, now_us: int, latest_us: int, in_flight: int | None) -> Slot:
+        count = max(1, min(self._expected, self._settings.block))
+        state = ProviderLimitState()
         for _ in range(_TRIES):
-            seats = self._seats if count > 1 else (seat,)
+            workers = self._workers if count > 1 else (worker,)
             slots = self._pace.request(now_us=now_us, latest_us=latest_us, count=count)
-            rule = self._rule(version, in_flight)
-            move = self._timed_move(slots, rule, self._permit(seats, lane, rule, now_us=now_us))
-            lane = move.lane
-            self._pace.saw(lane)
-            self._last_cursor_us = lane.cursor_us
-            if move.moved:
-                return self._first_of(slots, lane, version, seats)
-            if rule.is_outdated(lane):
-                version, self._reread = self._read_again(), lane.refusals
-            elif rule.room(lane):
-                taken = lane.cursor_us > latest_us or not self._fits(seats, lane, rule, now_us=now_us)
+            rule = self._circuit_rule(version, in_flight)
+            update = self._reserve_ahead(slots, rule, self._permit(workers, state, rule, now_us=now_us))
+            state = update.state
+            self._pace.observe(state)
+            self._seen_next_slot_us = state.next_slot_us
+            if update.granted:
+                return self._first_of(slots, state, version, workers)
+            if rule.is_outdated(state):
+                version, self._read_after = self._read_again(), state.total_401s
+            elif rule.max_permits(state):
+                taken = state.next_slot_us > latest_us or not self._fits(workers, state, rule, now_us=now_us)
                 if taken and count == 1:
                     break
-                # There may be room for one where there is none for a block.
-                count = 1 if taken or lane.cursor_us > slots.latest_start_us else count
+                # There may be max_permits for one where there is none for a block.
+                count = 1 if taken or state.next_slot_us > slots.latest_start_us else count
             else:
                 # While the circuit is open, new credentials are what everybody waits for.
                 tried, version = version, self._read_again()
                 if version == tried:
                     break
-        raise self._refusal(lane, self._rule(version, in_flight), seat, now_us=now_us, latest_us=latest_us)
+        raise self._refusal(state, self._circuit_rule(version, in_flight), worker, now_us=now_us, latest_us=latest_us)
 
     def _read_again(self) -> str:
         self._forget_credentials()
         return self._version()
 
-    def _first_of(self, slots: SlotRequest, lane: LaneState, version: str, seats: tuple[str, ...]) -> Slot:
-        ends = lane.refusals if lane.streak or version in lane.refused else 0
-        start_us = lane.cursor_us - slots.length_us
+    def _first_of(self, slots: SlotRequest, state: ProviderLimitState, version: str, workers: tuple[str, ...]) -> Slot:
+        ends = state.total_401s if state.consecutive_401s or version in state.rejected_versions else 0
+        start_us = state.next_slot_us - slots.length_us
         self._block = deque(
             Slot(
-                at_us=start_us + number * slots.step_us,
+                at_us=start_us + number * slots.interval_us,
                 version=version,
-                ends_streak=ends,
-                refused=lane.refused,
-                tried=len(lane.tried),
+                resets_401s_at=ends,
+                rejected_versions=state.rejected_versions,
+                probed_count=len(state.probed_versions),
             )
             for number in range(slots.count)
         )
-        self._held.update(seats)
-        self._crowded = self._limits.is_crowded(len(lane.permits))
+        self._held.update(workers)
+        self._concurrency_exhausted = self._settings.is_concurrency_exhausted(len(state.permits))
         return self._block.popleft()
 
-    def _timed_move(self, slots: SlotRequest, rule: CircuitRule, permit: Permit | None) -> LaneMove:
+    def _reserve_ahead(self, slots: SlotRequest, rule: CircuitRule, permit: Permit | None) -> LimitUpdate:
         """Asks for a slot as far ahead as the last answer took to come: an earlier one would be stale on arrival."""
         asked_us = self._now_us()
         ahead_us = min(slots.now_us + self._lead_us, slots.latest_us)
-        move = self._move(replace(slots, now_us=ahead_us), rule, permit)
+        update = self._try_reserve(replace(slots, now_us=ahead_us), rule, permit)
         self._lead_us = max(0, self._now_us() - asked_us)
-        return move
+        return update
 
-    def _move(self, slots: SlotRequest, rule: CircuitRule, permit: Permit | None) -> LaneMove:
-        """Tries first the branch that the last sight of the cursor makes likely: one write in the usual case.
+    def _try_reserve(self, slots: SlotRequest, rule: CircuitRule, permit: Permit | None) -> LimitUpdate:
+        """Tries first the branch that the last sight of the next_slot makes likely: one write in the usual case.
 
-        Only a restart sets the cursor by this machine's clock: it comes second where that was never compared.
+        Only a restart sets the next_slot by this machine's clock: it comes second where that was never compared.
         """
-        append_first = self._last_cursor_us >= slots.now_us or self._lanes.clock_ahead_s() is None
-        move = LaneMove(moved=False, lane=LaneState())
-        for branch in ("append", "restart") if append_first else ("restart", "append"):
+        next_first = self._seen_next_slot_us >= slots.now_us or self._store.clock_ahead_s() is None
+        update = LimitUpdate(granted=False, state=ProviderLimitState())
+        for branch in ("next", "now") if next_first else ("now", "next"):
             self._check_clock()
-            if branch == "append":
-                move = self._lanes.append(self._lane, slots, rule=rule, permit=permit)
+            if branch == "next":
+                update = self._store.reserve_next(self._key, slots, rule=rule, permit=permit)
             else:
-                move = self._lanes.restart(self._lane, slots, rule=rule, permit=permit)
-            lane = move.lane
-            in_the_way = not rule.admits(lane, permit) or not slots.knows_the_pace(lane)
-            if move.moved or in_the_way or lane.cursor_us > slots.latest_start_us:
+                update = self._store.reserve_now(self._key, slots, rule=rule, permit=permit)
+            state = update.state
+            in_the_way = not rule.admits(state, permit) or not slots.knows_backoff(state)
+            if update.granted or in_the_way or state.next_slot_us > slots.latest_start_us:
                 break
-        return move
+        return update
 
     def _check_clock(self) -> None:
-        ahead_s = self._lanes.clock_ahead_s() or 0.0
-        if abs(ahead_s) > self._limits.clock_tolerance.total_seconds():
+        ahead_s = self._store.clock_ahead_s() or 0.0
+        if abs(ahead_s) > self._settings.max_clock_drift.total_seconds():
             raise NoSlotError(f"this machine's clock is off by {ahead_s:.0f} s", retry_after_s=1.0)
 
-    def _permit(self, seats: tuple[str, ...], lane: LaneState, rule: CircuitRule, *, now_us: int) -> Permit | None:
-        """Ours; where there is no room for it, in the place of those that ran out."""
-        if self._limits.in_flight is None:
+    def _permit(
+        self, workers: tuple[str, ...], state: ProviderLimitState, rule: CircuitRule, *, now_us: int
+    ) -> Permit | None:
+        """Ours; where there is no max_permits for it, in the place of those that ran out."""
+        if self._settings.in_flight is None:
             return None
-        permit = Permit(workers=seats, until_us=now_us + in_us(self._limits.lease))
-        if permit.fits(lane, room=rule.room(lane)):
+        permit = Permit(workers=workers, until_us=now_us + in_us(self._settings.lease))
+        if permit.fits(state, max_permits=rule.max_permits(state)):
             return permit
-        others = {worker: until for worker, until in lane.permits.items() if worker not in seats}
+        others = {worker: until for worker, until in state.permits.items() if worker not in workers}
         return replace(permit, expired={worker: until for worker, until in others.items() if until < now_us})
 
-    def _fits(self, seats: tuple[str, ...], lane: LaneState, rule: CircuitRule, *, now_us: int) -> bool:
-        permit = self._permit(seats, lane, rule, now_us=now_us)
-        return permit is None or permit.fits(lane, room=rule.room(lane))
+    def _fits(self, workers: tuple[str, ...], state: ProviderLimitState, rule: CircuitRule, *, now_us: int) -> bool:
+        permit = self._permit(workers, state, rule, now_us=now_us)
+        return permit is None or permit.fits(state, max_permits=rule.max_permits(state))
 
     def _refusal(
-        self, lane: LaneState, rule: CircuitRule, seat: str, *, now_us: int, latest_us: int
+        self, state: ProviderLimitState, rule: CircuitRule, worker: str, *, now_us: int, latest_us: int
     ) -> LockedOutError | NoSlotError:
-        if not rule.room(lane):
+        if not rule.max_permits(state):
             return LockedOutError(
                 "the circuit of this egress address is open",
-                reason=lane.blocked_by or "authentication",
+                reason=state.blocked_by or "authentication",
             )
-        if lane.cursor_us > now_us + in_us(self._limits.believable):
-            return LockedOutError("the lane's cursor is further ahead than anybody may move it", reason="cursor")
-        if not self._fits((seat,), lane, rule, now_us=now_us):
-            first = min(until for worker, until in lane.permits.items() if worker != seat)
+        if state.next_slot_us > now_us + in_us(self._settings.max_lead):
+            return LockedOutError(
+                "the state's next_slot is further ahead than anybody may update it", reason="next_slot"
+            )
+        if not self._fits((worker,), state, rule, now_us=now_us):
+            first = min(until for holder, until in state.permits.items() if holder != worker)
             return NoSlotError(
                 "as many requests are in flight as may be",
                 retry_after_s=max(0.0, (first - now_us) / _SECOND_US),
@@ -287,14 +292,14 @@ class LaneHolder:
             )
         return NoSlotError(
             "no slot within the waiting budget",
-            retry_after_s=max(0.0, (lane.cursor_us - latest_us) / _SECOND_US),
+            retry_after_s=max(0.0, (state.next_slot_us - latest_us) / _SECOND_US),
         )
 
-    def _rule(self, version: str, in_flight: int | None) -> CircuitRule:
+    def _circuit_rule(self, version: str, in_flight: int | None) -> CircuitRule:
         return CircuitRule(
             version=version,
-            limit=self._limits.streak_limit,
-            ceiling=self._limits.streak_ceiling,
+            open_after_401s=self._settings.open_after_401s,
+            max_consecutive_401s=self._settings.max_consecutive_401s,
             in_flight=in_flight,
-            reread=self._reread,
+            read_after=self._read_after,
         )

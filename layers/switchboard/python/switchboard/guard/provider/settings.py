@@ -1,4 +1,4 @@
-"""What a provider takes from one egress address: how many requests a second, how many at once, how many refusals."""
+"""What a provider takes from one egress address: how many requests a second, how many at once, how many total_401s."""
 
 from __future__ import annotations
 
@@ -7,18 +7,19 @@ from datetime import timedelta
 
 
 @dataclass(frozen=True, slots=True)
-class GateLimits:
-    """A provider's rate and what is tolerated of its refusals.
+class GuardSettings:
+    """A provider's rate and what is tolerated of its total_401s.
 
     `requests_per_s` is the documented limit; slots are spread over `1 s + jitter`, so that requests which reach the
     provider up to `jitter` after their slot still keep the limit in any window of one second. Where the provider
-    answers that we are too fast all the same, they are spread `slowing_pct` per cent as wide, by every such answer
-    to a request that was not reserved before the last one, up to `slowest_pct`; that wears off within `recovery`. One
+    answers that we are too fast all the same, they are spread `backoff_step_percent` per cent as wide, by every such
+    answer to a request that was not reserved before the last one, up to `max_backoff_percent`; that wears off within
+    `backoff_recovery`. One
     such answer is most often one late request: it costs less than three seconds' worth of requests. A pace that is
     still too fast is answered so again, and each time slots get wider by another fifth.
 
-    `streak_limit` 401s in a row open the circuit. Other credentials get one try each up to `streak_ceiling` in a row;
-    beyond that a person has to look, since MediaSMS itself blocks the address at ten.
+    `open_after_401s` 401s in a row open the circuit. Other credentials get one try each up to `max_consecutive_401s`
+    in a row; beyond that a person has to look, since MediaSMS itself blocks the address at ten.
 
     `in_flight` workers may have a request under way at once (`lockout_safe`): when the third 401 is written down, its
     own worker has nothing in flight, and each of the six others may still get one. 3 + 6 = 9, so that with eight in
@@ -26,35 +27,36 @@ class GateLimits:
     (`full_rate`): any number, and so may the 401s be that are under way when the circuit opens.
     A worker holds its place for `lease` after each reservation, which outlasts a request: 5 s of waiting for the slot
     and 10 s for the provider at most, and a margin for writing down the answer and for clocks that disagree.
-    Idle workers keep up to `kept_idle` places, or half of them; whoever takes one beyond that gives it back, for one
-    write more. Where some leave places to others (`PacedGates.narrowed`), it has to be less than what they may take.
+    Idle workers keep up to `idle_permits` places, or half of them; whoever takes one beyond that gives it back, for one
+    write more. Where some leave places to others (`ProviderGuards.narrowed`), it has to be less than what they may
+    take.
 
-    `block` slots at most are reserved by one write, for a batch. A clock that is off by more than `clock_tolerance`
-    gets no slot, and a cursor further ahead than `believable` is taken for what such a clock once left behind.
+    `block` slots at most are reserved by one write, for a batch. A clock that is off by more than `max_clock_drift`
+    gets no slot, and a next_slot further ahead than `max_lead` is taken for what such a clock once left behind.
     """
 
     requests_per_s: int
     jitter: timedelta = timedelta(milliseconds=75)
-    streak_limit: int = 3
-    streak_ceiling: int = 8
+    open_after_401s: int = 3
+    max_consecutive_401s: int = 8
     in_flight: int | None = 7
-    kept_idle: int | None = None
+    idle_permits: int | None = None
     lease: timedelta = timedelta(seconds=30)
     block: int = 10
-    slowing_pct: int = 120
-    slowest_pct: int = 800
-    recovery: timedelta = timedelta(seconds=30)
-    clock_tolerance: timedelta = timedelta(seconds=2)
-    believable: timedelta = timedelta(seconds=60)
+    backoff_step_percent: int = 120
+    max_backoff_percent: int = 800
+    backoff_recovery: timedelta = timedelta(seconds=30)
+    max_clock_drift: timedelta = timedelta(seconds=2)
+    max_lead: timedelta = timedelta(seconds=60)
 
-    def is_crowded(self, taken: int) -> bool:
+    def is_concurrency_exhausted(self, taken: int) -> bool:
         """So many places are taken that whoever is idle gives its own back."""
         if self.in_flight is None:
             return False
-        return taken > (self.in_flight // 2 if self.kept_idle is None else self.kept_idle)
+        return taken > (self.in_flight // 2 if self.idle_permits is None else self.idle_permits)
 
     @property
-    def step_us(self) -> int:
+    def interval_us(self) -> int:
         """From one slot to the next, at full pace."""
         return -(-(1_000_000 + in_us(self.jitter)) // self.requests_per_s)
 

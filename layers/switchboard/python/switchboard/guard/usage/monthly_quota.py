@@ -1,4 +1,4 @@
-"""A provider's month: requests counted in the shared tally before each is made, never more than the limit.
+"""A provider's month: requests counted in the shared counter before each is made, never more than the limit.
 
 BIZTEL's terms: 100,000 requests a calendar month of Japan, failures included.
 """
@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Final
 
-from switchboard.domain.errors import ConfigurationError, MonthSpentError
+from switchboard.domain.errors import ConfigurationError, MonthlyQuotaExhaustedError
 from switchboard.guard.usage.windows import JAPAN
-from switchboard.ports.usage_limits import MonthQuota, QuotaUsage, TallyStore
+from switchboard.ports.usage_limits import CounterStore, MonthlyQuota, QuotaUsage
 
 _COUNTER: Final = "requests"
 # So long after its end a month may still be compared with the provider's bill.
@@ -44,7 +44,7 @@ class Month:
         return f"{self.starts:%Y-%m}"
 
 
-def runs_out(*, used: int, limit: int, at: datetime) -> date | None:
+def exhausted_on(*, used: int, limit: int, at: datetime) -> date | None:
     """The day in Japan on which `limit` is reached if the month goes on as it went until `at`; None if it is not.
 
     Linear: the used share over the elapsed part of the month, of which the first hour counts as a whole one.
@@ -62,8 +62,8 @@ def runs_out(*, used: int, limit: int, at: datetime) -> date | None:
     return (month.starts + until_spent * _MICROSECOND).date()
 
 
-class TalliedMonthQuota(MonthQuota):
-    """A MonthQuota in one tally a month: one conditional write a request, and no read.
+class CounterMonthlyQuota(MonthlyQuota):
+    """A MonthlyQuota in one counter a month: one conditional write a request, and no read.
 
     A request may reach the provider up to `underway` after it was counted. In the last moments of a month it may
     therefore be one of the next month's at the provider: it is counted in both, for a second write.
@@ -72,7 +72,7 @@ class TalliedMonthQuota(MonthQuota):
     def __init__(
         self,
         *,
-        tallies: TallyStore,
+        counters: CounterStore,
         provider: str,
         limit: int,
         reserve: int = 0,
@@ -80,7 +80,7 @@ class TalliedMonthQuota(MonthQuota):
     ) -> None:
         if not 0 <= reserve <= limit:
             raise ConfigurationError(f"{provider}: the month's reserve is not between 0 and its limit")
-        self._tallies = tallies
+        self._counters = counters
         self._provider = provider
         self._limit = limit
         self._reserve = reserve
@@ -95,27 +95,27 @@ class TalliedMonthQuota(MonthQuota):
 
     def usage(self, at: datetime) -> QuotaUsage:
         month = Month.of(at)
-        used = self._tallies.read(self._tally(month)).get(_COUNTER, 0)
+        used = self._counters.read(self._key(month)).get(_COUNTER, 0)
         return QuotaUsage(
             month=month.name,
             used=used,
             limit=self._limit,
             reserve=self._reserve,
-            runs_out=runs_out(used=used, limit=self._limit, at=at),
+            exhausted_on=exhausted_on(used=used, limit=self._limit, at=at),
         )
 
     def _count(self, month: Month, at: datetime, *, urgent: bool) -> None:
         room = self._limit if urgent else self._limit - self._reserve
         # A counter that is not there yet counts as below any limit, one of nothing too.
-        spent = not room or self._tallies.count(self._tally(month), {_COUNTER: room}, expires_at=month.ends + _KEPT)
+        spent = not room or self._counters.increment(self._key(month), {_COUNTER: room}, expires_at=month.ends + _KEPT)
         if spent:
             left = "all but the reserve" if self._reserve and not urgent else "all"
-            raise MonthSpentError(
+            raise MonthlyQuotaExhaustedError(
                 f"{left} of {self._provider}'s requests of {month.name} are used",
                 provider=self._provider,
                 retry_after=month.ends,
                 at=at,
             )
 
-    def _tally(self, month: Month) -> str:
+    def _key(self, month: Month) -> str:
         return f"QUOTA#{self._provider}#{month.name}"

@@ -1,18 +1,18 @@
-"""One container's share of a limit that all containers have together."""
+"""One container's block of a limit that all containers have together."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 
 from switchboard.guard.usage.windows import Span, Window
-from switchboard.ports.usage_limits import TallyStore
+from switchboard.ports.usage_limits import CounterStore
 
 _BLOCKS_A_LIMIT = 1000
 _KEPT = timedelta(days=1)
 
 
-class Allowance:
-    """A limit in each window of one span, taken from the shared tally in blocks and used up here without any call.
+class QuotaBlock:
+    """A limit in each window of one span, granted from the shared counter in blocks and used up here without any call.
 
     A block is as large as what this container has used in the window so far, from one up to a thousandth of the limit
     (at least one). So a call is rare where much is sent, and what is lost with a container, or lies idle in it, is
@@ -20,9 +20,9 @@ class Allowance:
     reached a little early, and never exceeded. For one thread.
     """
 
-    def __init__(self, *, tallies: TallyStore, tally: str, span: Span, limit: int) -> None:
-        self._tallies = tallies
-        self._tally = tally
+    def __init__(self, *, counters: CounterStore, key: str, span: Span, limit: int) -> None:
+        self._counters = counters
+        self._key = key
         self._span = span
         self._limit = limit
         self._window: Window | None = None
@@ -37,13 +37,13 @@ class Allowance:
             self._window, self._left, self._used, self._exhausted = window, 0, 0, False
         if not self._left and not self._exhausted:
             block = max(1, min(self._used, self._limit // _BLOCKS_A_LIMIT))
-            self._left = self._tallies.take(
-                f"{self._tally}#{window.day}#{window.name}",
+            self._left = self._counters.take_block(
+                f"{self._key}#{window.day}#{window.name}",
                 block=block,
                 limit=self._limit,
                 expires_at=window.ends + _KEPT,
             )
-            # What has been granted never comes back to the tally: there is no point in asking again.
+            # What has been granted never comes back to the counter: there is no point in asking again.
             self._exhausted = not self._left
         return None if self._left else window
 
@@ -52,7 +52,7 @@ class Allowance:
         self._left -= 1
         self._used += 1
 
-    def give_back(self, at: datetime) -> None:
+    def refund(self, at: datetime) -> None:
         """One more, where it was used in a window that still lasts here."""
         if self._used and Window.of(self._span, at) == self._window:
             self._left += 1

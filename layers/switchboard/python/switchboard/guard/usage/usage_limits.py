@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from switchboard.domain.errors import ClientLimitError, DailyLimitError, RecipientLimitError
-from switchboard.guard.usage.quota_block import Allowance
+from switchboard.guard.usage.quota_block import QuotaBlock
 from switchboard.guard.usage.windows import Span, Window
-from switchboard.ports.usage_limits import TallyStore
+from switchboard.ports.usage_limits import CounterStore
 
 _KEPT = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
-class LimitRules:
+class UsageLimitRules:
     """How many submissions in one window; 0 means no such limit.
 
     `exempt` are recipients (E.164) without limits of their own; they count for their client and for the day.
@@ -29,18 +29,18 @@ class LimitRules:
     exempt: frozenset[str] = frozenset()
 
 
-class TalliedLimits:
-    """AbuseLimits over shared tallies. One a container, for one thread.
+class CounterUsageLimits:
+    """UsageLimits over shared counters. One a container, for one thread.
 
-    What costs nothing is asked first: client and day, of which the container has a share at hand. One write for the
-    recipient comes last, and only when that was made is anything used up of the shares.
+    What costs nothing is asked first: client and day, of which the container has a block at hand. One write for the
+    recipient comes last, and only when that was made is anything used up of the blocks.
     """
 
-    def __init__(self, *, tallies: TallyStore, rules: LimitRules) -> None:
-        self._tallies = tallies
+    def __init__(self, *, counters: CounterStore, rules: UsageLimitRules) -> None:
+        self._counters = counters
         self._rules = rules
-        self._clients: dict[str, Allowance] = {}
-        self._day = Allowance(tallies=tallies, tally="ALL", span=Span.DAY, limit=rules.per_day)
+        self._clients: dict[str, QuotaBlock] = {}
+        self._day = QuotaBlock(counters=counters, key="ALL", span=Span.DAY, limit=rules.per_day)
         spans = {
             Span.MINUTE: rules.recipient_per_minute,
             Span.HOUR: rules.recipient_per_hour,
@@ -48,37 +48,37 @@ class TalliedLimits:
         }
         self._recipient_spans = {span: limit for span, limit in spans.items() if limit}
 
-    def admit(self, *, recipient: str, client: str, at: datetime) -> None:
+    def reserve(self, *, recipient: str, client: str, at: datetime) -> None:
         """Raises RecipientLimitError, ClientLimitError, DailyLimitError, StoreUnavailableError."""
-        shares = []
+        blocks = []
         if self._rules.client_per_hour:
-            shares.append(self._client(client))
+            blocks.append(self._client(client))
             if full := self._client(client).full(at):
                 raise ClientLimitError(
                     "this API key has sent what it may in one hour", retry_after_s=full.seconds_left(at)
                 )
         if self._rules.per_day:
-            shares.append(self._day)
+            blocks.append(self._day)
             if full := self._day.full(at):
                 raise DailyLimitError("what may be sent in one day has been sent", retry_after_s=full.seconds_left(at))
         self._count(recipient, at)
-        for share in shares:
-            share.use()
+        for block in blocks:
+            block.use()
 
-    def give_back(self, *, recipient: str, client: str, at: datetime) -> None:
+    def refund(self, *, recipient: str, client: str, at: datetime) -> None:
         """Raises StoreUnavailableError: then the recipient's count is one too high."""
-        self._client(client).give_back(at)
-        self._day.give_back(at)
+        self._client(client).refund(at)
+        self._day.refund(at)
         windows = self._windows(recipient, at)
         if windows:
-            self._tallies.uncount(recipient_tally(recipient, at), list(windows))
+            self._counters.decrement(recipient_key(recipient, at), list(windows))
 
     def _count(self, recipient: str, at: datetime) -> None:
         windows = self._windows(recipient, at)
         if not windows:
             return
-        full = self._tallies.count(
-            recipient_tally(recipient, at),
+        full = self._counters.increment(
+            recipient_key(recipient, at),
             {name: self._recipient_spans[window.span] for name, window in windows.items()},
             expires_at=Window.of(Span.DAY, at).ends + _KEPT,
         )
@@ -94,15 +94,15 @@ class TalliedLimits:
         windows = (Window.of(span, at) for span in self._recipient_spans)
         return {window.name: window for window in windows}
 
-    def _client(self, client: str) -> Allowance:
+    def _client(self, client: str) -> QuotaBlock:
         if client not in self._clients:
-            self._clients[client] = Allowance(
-                tallies=self._tallies, tally=f"CLIENT#{client}", span=Span.HOUR, limit=self._rules.client_per_hour
+            self._clients[client] = QuotaBlock(
+                counters=self._counters, key=f"CLIENT#{client}", span=Span.HOUR, limit=self._rules.client_per_hour
             )
         return self._clients[client]
 
 
-def recipient_tally(recipient: str, at: datetime) -> str:
+def recipient_key(recipient: str, at: datetime) -> str:
     """One a recipient and day in Japan. A hash, so that nobody reads numbers while looking at limits; who has it and
     the time can find the number by trying all there are."""
     digest = hashlib.sha256(recipient.encode()).hexdigest()

@@ -17,7 +17,7 @@ from switchboard.domain.errors import (
     ProviderError,
     RateLimitedError,
 )
-from switchboard.domain.voice_calls import CallContent, CallSubmission
+from switchboard.domain.voice_calls import VoiceCallContent, VoiceCallSubmission
 from switchboard.ports.clock import Clock
 from switchboard.ports.providers import Receipt
 from switchboard.providers.baidu_vms.answers import PROVIDER, is_expired, receipt_for
@@ -40,7 +40,7 @@ _WORTH_ASKING_AGAIN: Final = frozenset({None, 500, 502, 503, 504})
 
 
 class BaiduVmsClient:
-    """Implements ports.Submitter[CallSubmission].
+    """Implements ports.Submitter[VoiceCallSubmission].
 
     `base_url` is an origin. `connection` is a Connection to it, made with the time-outs wanted; without one, a
     Connection with the usual ones is made. `credentials` is asked before each request. `signature_lifetime_s` is for
@@ -84,12 +84,12 @@ class BaiduVmsClient:
         self._signature_lifetime_s = signature_lifetime_s
         self._clock_offset = timedelta(0)
 
-    def compose(self, recipient_e164: str, content: CallContent) -> str:
-        """The body of a CallSubmission: to be made once, and kept. Raises InvalidRequestError in our field names
+    def compose(self, recipient_e164: str, content: VoiceCallContent) -> str:
+        """The body of a VoiceCallSubmission: to be made once, and kept. Raises InvalidRequestError in our field names
         (`to`, `template_id`, `variables`, `play_times`, `volume`, `tag`, `show_number`). No I/O."""
         return compose_body(recipient_e164, content, rules=self._rules)
 
-    def check(self, submission: CallSubmission) -> None:
+    def check(self, submission: VoiceCallSubmission) -> None:
         """Raises InvalidRequestError where this is no token, or no body that `compose` writes. No I/O."""
         if not _TOKEN.fullmatch(submission.token):
             raise InvalidRequestError(FieldProblem("token", "must be 1 to 64 visible ASCII characters"))
@@ -101,7 +101,7 @@ class BaiduVmsClient:
         self._credentials()
         self._connection.open()
 
-    def submit(self, submission: CallSubmission) -> Receipt:
+    def submit(self, submission: VoiceCallSubmission) -> Receipt:
         """Submits one call. Raises InvalidRequestError like `check`, before anything is sent; NotSentError from the
         submission's `not_after` on; and the ProviderError tree (see `answers.receipt_for`).
 
@@ -136,7 +136,7 @@ class BaiduVmsClient:
         lost = isinstance(error, OutcomeUnknownError) and error.http_status in _WORTH_ASKING_AGAIN
         return lost or isinstance(error, RateLimitedError)
 
-    def _submit_once(self, submission: CallSubmission) -> Receipt:
+    def _submit_once(self, submission: VoiceCallSubmission) -> Receipt:
         """Signs anew, once, where the first signature is refused for its age: by the document nothing was accepted."""
         answer = self._exchange(submission)
         if is_expired(answer):
@@ -144,7 +144,7 @@ class BaiduVmsClient:
             answer = self._exchange(submission)
         return receipt_for(answer, operation=_OPERATION)
 
-    def _exchange(self, submission: CallSubmission) -> Answer:
+    def _exchange(self, submission: VoiceCallSubmission) -> Answer:
         parameters = {"clientToken": submission.token} if self._send_client_token else {}
         query = canonical_query(parameters)
         headers = signed_headers(

@@ -11,7 +11,7 @@ from typing import Any, Final
 from switchboard.domain.chinese_numbers import CHINA, chinese_national_form
 from switchboard.domain.errors import ConfigurationError, FieldProblem, InvalidRequestError
 from switchboard.domain.phone_numbers import PhoneNumber
-from switchboard.domain.voice_calls import CallContent
+from switchboard.domain.voice_calls import VoiceCallContent
 
 TEMPLATE_TEXT: Final = 0
 """The document's only `type`."""
@@ -47,7 +47,7 @@ class CallRules:
             raise ConfigurationError("a call is played at least once, and a tag has at least one character")
 
 
-def compose_body(recipient_e164: str, content: CallContent, *, rules: CallRules) -> str:
+def compose_body(recipient_e164: str, content: VoiceCallContent, *, rules: CallRules) -> str:
     """The request's JSON text (section 语音通知发起接口, 请求参数): the same for the same call, whatever the order in
     which its variables are given.
 
@@ -104,7 +104,7 @@ def is_call_body(body: str) -> bool:
     return all(_FORMS[name](value) for name, value in parameters.items())
 
 
-def _content_problems(content: CallContent, *, rules: CallRules) -> Iterator[FieldProblem]:
+def _content_problems(content: VoiceCallContent, *, rules: CallRules) -> Iterator[FieldProblem]:
     if not _TEMPLATE_ID.fullmatch(content.template_id):
         yield FieldProblem("template_id", "must be 1 to 128 visible ASCII characters")
     if content.play_times is not None and not (

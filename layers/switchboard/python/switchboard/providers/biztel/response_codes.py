@@ -11,8 +11,8 @@ from switchboard.domain.errors import (
     AuthenticationFailedError,
     DownloadFailedError,
     ForbiddenError,
-    NotFoundError,
     ProviderError,
+    ProviderNotFoundError,
     RateLimitedError,
     RefusedError,
 )
@@ -27,7 +27,7 @@ ERROR_TYPES: Final[Mapping[str, type[ProviderError]]] = MappingProxyType(
     {
         "UNAUTHENTICATED": AuthenticationFailedError,
         "FORBIDDEN": ForbiddenError,
-        "NOT_FOUND": NotFoundError,
+        "NOT_FOUND": ProviderNotFoundError,
         "REQUEST_BURST_LIMIT_EXCEEDED": RateLimitedError,
         "VALIDATE_ERROR": RefusedError,
     }
@@ -39,7 +39,7 @@ ERROR_STATUSES: Final[Mapping[int, type[ProviderError]]] = MappingProxyType(
     {
         401: AuthenticationFailedError,
         403: ForbiddenError,
-        404: NotFoundError,
+        404: ProviderNotFoundError,
         429: RateLimitedError,
         500: DownloadFailedError,
     }

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Final
 
 from switchboard.domain.errors import WebhookUnreadableError
-from switchboard.domain.recording.facts import RecordingNotice, is_recording_id
+from switchboard.domain.recording.facts import RecordingReady, is_recording_id
 from switchboard.providers.biztel.response_codes import JAPAN
 
 ID_MISSING: Final = "id_missing"
@@ -24,7 +24,7 @@ _DATE: Final = re.compile(
 )
 
 
-def parse_call_action(params: Mapping[str, str]) -> RecordingNotice:
+def parse_call_action(params: Mapping[str, str]) -> RecordingReady:
     """The notice in one call action's parameters `ID`, `TEL` and `DATE` (section 2.1), names in any case.
 
     The names are whatever the customer typed into the setting; these are the document's, and others are not looked
@@ -41,7 +41,7 @@ def parse_call_action(params: Mapping[str, str]) -> RecordingNotice:
     if not is_recording_id(recording_id):
         raise WebhookUnreadableError(ID_UNUSABLE)
     date = _shown(_values(params, "date"), MAX_DATE_LENGTH)
-    return RecordingNotice(
+    return RecordingReady(
         recording_id=recording_id,
         tel=_shown(_values(params, "tel"), MAX_TEL_LENGTH),
         date=date,

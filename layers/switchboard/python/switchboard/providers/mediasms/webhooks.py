@@ -10,7 +10,7 @@ from typing import Final
 from switchboard.domain.errors import InvalidRequestError, WebhookUnreadableError
 from switchboard.domain.phone_numbers import MAX_WRITTEN_LENGTH, NumberKind, parse_phone_number
 from switchboard.domain.sms.delivery import DeliveryReport
-from switchboard.domain.verification.verifications import DeliveryNotification, IvrNotice, VerificationMode
+from switchboard.domain.verification.verifications import IvrCallEvent, ParsedDeliveryReport, VerificationMode
 from switchboard.providers.mediasms.response_codes import MAX_STATUS_LENGTH, SMSID, status_code_of
 
 MAX_AUTHCODE_DIGITS: Final = 16
@@ -43,7 +43,7 @@ def parse_delivery_report(params: Mapping[str, str]) -> DeliveryReport:
     return DeliveryReport(smsid=smsid, status=status_code_of(status), recipient=recipient)
 
 
-def parse_delivery_notification(params: Mapping[str, str]) -> DeliveryNotification:
+def parse_delivery_callback(params: Mapping[str, str]) -> ParsedDeliveryReport:
     """The report, and the `authcode` that comes with a call's (section パラメータ群, method 5).
 
     An `authcode` that is not 1 to MAX_AUTHCODE_DIGITS digits, or is given twice and differently, is dropped and said
@@ -52,14 +52,14 @@ def parse_delivery_notification(params: Mapping[str, str]) -> DeliveryNotificati
     report = parse_delivery_report(params)
     given = {value.translate(_FULL_WIDTH) for value in _values(params, "authcode")} - {""}
     if not given:
-        return DeliveryNotification(report=report)
+        return ParsedDeliveryReport(report=report)
     authcode = given.pop()
     if given or not _AUTHCODE.fullmatch(authcode):
-        return DeliveryNotification(report=report, authcode_unreadable=True)
-    return DeliveryNotification(report=report, authcode=authcode)
+        return ParsedDeliveryReport(report=report, authcode_unreadable=True)
+    return ParsedDeliveryReport(report=report, authcode=authcode)
 
 
-def parse_ivr_notice(params: Mapping[str, str]) -> IvrNotice:
+def parse_ivr_call(params: Mapping[str, str]) -> IvrCallEvent:
     """The success in one callback (section IVRAPI), parameter names in any case.
 
     `method` (2 or 4), `mobilenumber` and `ipphone` are what it needs. `smsid` is in no list of the document's: it is
@@ -74,7 +74,7 @@ def parse_ivr_notice(params: Mapping[str, str]) -> IvrNotice:
     smsid = _value(params, "smsid", of=_IVR)
     if smsid and not SMSID.fullmatch(smsid):
         raise WebhookUnreadableError("an IVR callback's smsid is not 1 to 50 letters and digits")
-    return IvrNotice(
+    return IvrCallEvent(
         recipient=recipient, line=_line(_value(params, "ipphone", of=_IVR)), mode=mode, smsid=smsid or None
     )
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 _ASKED_AT: Final = "switchboard_asked_at"
 
 
-class StoreTime:
+class StoreClock:
     """Watches all answers that one client gets, also those to other askers than its own.
 
     `Date` has whole seconds, and an answer took a while to come: what is certain is an interval, and of that the part

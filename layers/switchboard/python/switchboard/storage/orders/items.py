@@ -30,7 +30,7 @@ class OrderCodec(Protocol[R]):
     def key(self, order_id: str) -> str:
         return f"{self.key_prefix}#{order_id}"
 
-    def own_values(self, order: R) -> Mapping[str, Any]:
+    def kind_values(self, order: R) -> Mapping[str, Any]:
         """The facts that only this kind has, as plain values; None is left out."""
         ...
 
@@ -39,9 +39,9 @@ class OrderCodec(Protocol[R]):
         ...
 
 
-def open_partition(kind: str) -> str:
+def pending_partition(kind: str) -> str:
     """Where the sweep finds what is awaited of this kind."""
-    return f"open#{kind}"
+    return f"pending#{kind}"
 
 
 def list_partition(kind: str, client: str) -> str:
@@ -95,12 +95,12 @@ def order_item(order: R, *, codec: OrderCodec[R], due: datetime | None, expires_
             "attempts": len(order.claims),
             "not_sent": 0,
             "outcomes": {},
-            "silences": {},
+            "timeouts": {},
             "queued_at": to_rfc3339(order.queued_at) if order.queued_at else None,
-            "obligation": open_partition(codec.kind) if due else None,
+            "pending": pending_partition(codec.kind) if due else None,
             "due": to_rfc3339(due) if due else None,
             "expires_at": expires_at,
-            **codec.own_values(order),
+            **codec.kind_values(order),
         }
     )
 
@@ -122,7 +122,7 @@ def order_from(item: Item | None, *, codec: OrderCodec[R]) -> R | None:
             "submit_before": from_rfc3339(values["submit_before"]),
             "claims": tuple(Claim(id=claim["id"], at=from_rfc3339(claim["at"])) for claim in values["claims"]),
             "outcomes": {claim_id: _outcome(value) for claim_id, value in values["outcomes"].items()},
-            "silences": {claim_id: from_rfc3339(at) for claim_id, at in values["silences"].items()},
+            "timeouts": {claim_id: from_rfc3339(at) for claim_id, at in values["timeouts"].items()},
             "queued_at": instant(values.get("queued_at")),
             "closed_at": instant(values.get("closed_at")),
         },

@@ -21,10 +21,10 @@ from switchboard.storage.orders.items import (
     claim_value,
     content_value,
     list_partition,
-    open_partition,
     order_from,
     order_item,
     outcome_value,
+    pending_partition,
     recipient_partition,
 )
 
@@ -58,7 +58,7 @@ class DynamoDbOrderStore(Generic[R]):
         self._deadlines = deadlines
         self._next_due = next_due
         self._retention = retention
-        self._open = open_partition(codec.kind)
+        self._pending = pending_partition(codec.kind)
 
     def create(self, order: R) -> ClaimAnswer[R]:
         with store_errors("create order"):
@@ -113,10 +113,10 @@ class DynamoDbOrderStore(Generic[R]):
         else:
             removes.append("content")
         if due is None:
-            removes += ["due", "obligation"]
+            removes += ["due", "pending"]
         else:
-            sets += ["due = :due", "obligation = :open"]
-            values |= {":due": to_rfc3339(due), ":open": self._open}
+            sets += ["due = :due", "pending = :pending"]
+            values |= {":due": to_rfc3339(due), ":pending": self._pending}
         answer = self._change(
             order.id,
             update="SET " + ", ".join(sets) + (" REMOVE " + ", ".join(removes) if removes else ""),
@@ -126,14 +126,14 @@ class DynamoDbOrderStore(Generic[R]):
         )
         return answer.order or settled
 
-    def record_silence(self, order: R, *, at: datetime) -> None:
+    def record_timeout(self, order: R, *, at: datetime) -> None:
         claim = order.last_claim
         if claim is None:
             return
-        due = self._next_due(replace(order, silences={**order.silences, claim.id: at})) or at
+        due = self._next_due(replace(order, timeouts={**order.timeouts, claim.id: at})) or at
         self._change(
             order.id,
-            update="SET silences.#claim = if_not_exists(silences.#claim, :at), due = :due REMOVE content",
+            update="SET timeouts.#claim = if_not_exists(timeouts.#claim, :at), due = :due REMOVE content",
             condition="attempts = :attempts AND attribute_not_exists(outcomes.#claim)",
             names={"#claim": claim.id},
             values={":at": to_rfc3339(at), ":due": to_rfc3339(due), ":attempts": len(order.claims)},
@@ -142,7 +142,7 @@ class DynamoDbOrderStore(Generic[R]):
     def record_closed(self, order: R, *, at: datetime) -> None:
         self._change(
             order.id,
-            update="SET closed_at = if_not_exists(closed_at, :at) REMOVE content, due, obligation",
+            update="SET closed_at = if_not_exists(closed_at, :at) REMOVE content, due, pending",
             condition="attempts = :attempts",
             values={":at": to_rfc3339(at), ":attempts": len(order.claims)},
         )
@@ -151,11 +151,11 @@ class DynamoDbOrderStore(Generic[R]):
         self._change(
             order.id,
             update="SET due = :due",
-            condition="attempts = :attempts AND obligation = :open",
+            condition="attempts = :attempts AND pending = :pending",
             values={
                 ":due": to_rfc3339(until),
                 ":attempts": len(order.claims),
-                ":open": self._open,
+                ":pending": self._pending,
             },
         )
 
@@ -214,8 +214,8 @@ class DynamoDbOrderStore(Generic[R]):
             answer = self._client.query(
                 TableName=self._table,
                 IndexName=BY_DUE,
-                KeyConditionExpression="obligation = :open AND due <= :now",
-                ExpressionAttributeValues=to_attributes({":open": self._open, ":now": to_rfc3339(now)}),
+                KeyConditionExpression="pending = :pending AND due <= :now",
+                ExpressionAttributeValues=to_attributes({":pending": self._pending, ":now": to_rfc3339(now)}),
                 Limit=limit,
             )
         return self._fetch(answer["Items"])

@@ -12,11 +12,11 @@ from boto3.dynamodb.types import TypeDeserializer
 
 from switchboard.domain.phone_numbers import canonical_tel
 from switchboard.domain.recording.facts import (
-    Announcement,
     Channel,
     FetchAttempt,
     FetchEnd,
     FetchOutcome,
+    ReadyFact,
     Recording,
     Role,
     RoleCorrection,
@@ -25,7 +25,7 @@ from switchboard.domain.recording.facts import (
 from switchboard.domain.timestamps import from_rfc3339, to_rfc3339
 
 KIND: Final = "recording"
-ANNOUNCEMENT, ATTEMPT, OUTCOME, CORRECTION = "announcement|", "attempt|", "outcome|", "correction|"
+READY, ATTEMPT, OUTCOME, CORRECTION = "ready_fact|", "attempt|", "outcome|", "correction|"
 LIST_PARTITION: Final = KIND
 
 _deserialize = TypeDeserializer().deserialize
@@ -40,17 +40,17 @@ def tel_partition(tel: str) -> str:
     return f"{KIND}#{canonical_tel(tel)}"
 
 
-def announcement_attribute(announcement: Announcement) -> str:
+def ready_attribute(ready_fact: ReadyFact) -> str:
     """One for each that says something else: the same again finds its own place."""
-    said = repr((announcement.tel, announcement.date, announcement.called_at, announcement.by_file))
-    return f"{ANNOUNCEMENT}{hashlib.sha256(said.encode()).hexdigest()[:16]}"
+    said = repr((ready_fact.tel, ready_fact.date, ready_fact.called_at, ready_fact.by_file))
+    return f"{READY}{hashlib.sha256(said.encode()).hexdigest()[:16]}"
 
 
-def announcement_value(announcement: Announcement) -> dict[str, Any]:
-    value: dict[str, Any] = {"tel": announcement.tel, "date": announcement.date, "at": to_rfc3339(announcement.at)}
-    if announcement.called_at is not None:
-        value["called_at"] = to_rfc3339(announcement.called_at)
-    return value | {"by_file": True} if announcement.by_file else value
+def ready_value(ready_fact: ReadyFact) -> dict[str, Any]:
+    value: dict[str, Any] = {"tel": ready_fact.tel, "date": ready_fact.date, "at": to_rfc3339(ready_fact.at)}
+    if ready_fact.called_at is not None:
+        value["called_at"] = to_rfc3339(ready_fact.called_at)
+    return value | {"by_file": True} if ready_fact.by_file else value
 
 
 def attempt_value(attempt: FetchAttempt) -> dict[str, Any]:
@@ -89,11 +89,11 @@ def recording_from(item: Mapping[str, Any] | None) -> Recording | None:
     values = {name: _deserialize(value) for name, value in item.items()}
     facts = {
         prefix: [(name.removeprefix(prefix), value) for name, value in values.items() if name.startswith(prefix)]
-        for prefix in (ANNOUNCEMENT, ATTEMPT, OUTCOME, CORRECTION)
+        for prefix in (READY, ATTEMPT, OUTCOME, CORRECTION)
     }
     return Recording(
         recording_id=values["id"],
-        announcements=frozenset(_announcement(value) for _, value in facts[ANNOUNCEMENT]),
+        ready_facts=frozenset(_announcement(value) for _, value in facts[READY]),
         attempts=frozenset(
             FetchAttempt(id=id_, channel=Channel(value["channel"]), at=from_rfc3339(value["at"]))
             for id_, value in facts[ATTEMPT]
@@ -107,8 +107,8 @@ def recording_from(item: Mapping[str, Any] | None) -> Recording | None:
     )
 
 
-def _announcement(value: Mapping[str, Any]) -> Announcement:
-    return Announcement(
+def _announcement(value: Mapping[str, Any]) -> ReadyFact:
+    return ReadyFact(
         tel=value["tel"],
         date=value["date"],
         called_at=_instant(value.get("called_at")),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from botocore.exceptions import ClientError
 
 from switchboard.domain.errors import StoreUnavailableError
-from switchboard.domain.recording.facts import Announcement, RecordingNotice
+from switchboard.domain.recording.facts import ReadyFact, RecordingReady
 from switchboard.domain.recording.object_keys import job_key
 from switchboard.domain.timestamps import from_rfc3339, to_rfc3339
 from switchboard.storage.aws import store_errors
@@ -30,7 +30,7 @@ class S3JobStore:
         self._client = client
         self._bucket = bucket
 
-    def put(self, notice: RecordingNotice, *, at: datetime) -> bool:
+    def put(self, notice: RecordingReady, *, at: datetime) -> bool:
         content = {
             "recording_id": notice.recording_id,
             "tel": notice.tel,
@@ -60,7 +60,7 @@ class S3JobStore:
             return True
         raise StoreUnavailableError(f"put job: {_BEING_WRITTEN}")
 
-    def get(self, recording_id: str) -> Announcement | None:
+    def get(self, recording_id: str) -> ReadyFact | None:
         with store_errors("get job"):
             try:
                 answer = self._client().get_object(Bucket=self._bucket, Key=job_key(recording_id))
@@ -68,7 +68,7 @@ class S3JobStore:
                 return None
             content = json.loads(answer["Body"].read())
         called_at = content["called_at"]
-        return Announcement(
+        return ReadyFact(
             tel=content["tel"],
             date=content["date"],
             called_at=from_rfc3339(called_at) if called_at else None,

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, Final
 from switchboard.domain.errors import StoreUnavailableError
 from switchboard.domain.recording.facts import (
     MAX_CORRECTIONS,
-    Announcement,
     Channel,
     FetchAttempt,
     FetchEnd,
     FetchOutcome,
+    ReadyFact,
     Recording,
     RoleCorrection,
     is_recording_id,
@@ -24,7 +24,7 @@ from switchboard.ports.recordings import RecordingPage
 from switchboard.storage.aws import conditional_update, store_errors
 from switchboard.storage.items import expiry, to_attributes
 from switchboard.storage.orders.indexes import check_position, id_in, items_behind
-from switchboard.storage.orders.items import open_partition
+from switchboard.storage.orders.items import pending_partition
 from switchboard.storage.orders.store import BY_CLIENT, BY_DUE, BY_RECIPIENT
 from switchboard.storage.recording.items import (
     ATTEMPT,
@@ -32,11 +32,11 @@ from switchboard.storage.recording.items import (
     KIND,
     LIST_PARTITION,
     OUTCOME,
-    announcement_attribute,
-    announcement_value,
     attempt_value,
     correction_value,
     outcome_value,
+    ready_attribute,
+    ready_value,
     recording_from,
     recording_pk,
     tel_partition,
@@ -45,33 +45,33 @@ from switchboard.storage.recording.items import (
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-_OPEN: Final = open_partition(KIND)
+_PENDING: Final = pending_partition(KIND)
 
 
 class DynamoDbRecordingStore:
-    """A RecordingStore over one table. `retention` is how long an item is kept after its announcement."""
+    """A RecordingStore over one table. `retention` is how long an item is kept after its ready_fact."""
 
     def __init__(self, *, client: DynamoDBClient, table: str, retention: timedelta) -> None:
         self._client = client
         self._table = table
         self._retention = retention
 
-    def announce(self, recording_id: str, announcement: Announcement, *, due: datetime) -> Recording:
-        position = f"{to_rfc3339(announcement.called_at or announcement.at)}#{recording_id}"
+    def announce(self, recording_id: str, ready_fact: ReadyFact, *, due: datetime) -> Recording:
+        position = f"{to_rfc3339(ready_fact.called_at or ready_fact.at)}#{recording_id}"
         first = {
             "kind": KIND,
             "id": recording_id,
             "list_partition": LIST_PARTITION,
             "list_position": position,
-            "recipient_partition": tel_partition(announcement.tel) if announcement.tel else None,
-            "expires_at": expiry(announcement.at, self._retention),
+            "recipient_partition": tel_partition(ready_fact.tel) if ready_fact.tel else None,
+            "expires_at": expiry(ready_fact.at, self._retention),
             # Of one that is known already the end of its last look decides.
-            "obligation": _OPEN,
+            "pending": _PENDING,
             "due": to_rfc3339(due),
-            announcement_attribute(announcement): announcement_value(announcement),
+            ready_attribute(ready_fact): ready_value(ready_fact),
         }
         known = {name: value for name, value in first.items() if value is not None}
-        new = ("obligation", "due")
+        new = ("pending", "due")
         names = {f"#n{index}": name for index, name in enumerate(known)}
         sets = {name: f"{alias} = if_not_exists({alias}, :v{alias[2:]})" for alias, name in names.items()}
         values = {f":v{alias[2:]}": known[name] for alias, name in names.items()}
@@ -107,7 +107,7 @@ class DynamoDbRecordingStore:
         return self._update(
             "begin attempt",
             recording.recording_id,
-            update=f"SET #attempt = :attempt, {count} = :next, obligation = :open, due = :due",
+            update=f"SET #attempt = :attempt, {count} = :next, pending = :pending, due = :due",
             condition=f"attribute_exists(kind) AND attribute_not_exists(stored_{attempt.channel.value})"
             f" AND ({unchanged} OR attribute_exists(#attempt))",
             names={"#attempt": f"{ATTEMPT}{attempt.id}"},
@@ -115,7 +115,7 @@ class DynamoDbRecordingStore:
                 ":attempt": attempt_value(attempt),
                 ":begun": begun,
                 ":next": begun + 1,
-                ":open": _OPEN,
+                ":pending": _PENDING,
                 ":due": to_rfc3339(due),
             },
         )
@@ -173,11 +173,11 @@ class DynamoDbRecordingStore:
             conditions.append(f"({absent}{name} = {value})")
             values[value] = begun
         if due is None:
-            update = "SET closed_at = if_not_exists(closed_at, :at) REMOVE due, obligation"
+            update = "SET closed_at = if_not_exists(closed_at, :at) REMOVE due, pending"
             values[":at"] = to_rfc3339(at)
         else:
-            update = "SET due = :due, obligation = :open REMOVE closed_at"
-            values |= {":due": to_rfc3339(due), ":open": _OPEN}
+            update = "SET due = :due, pending = :pending REMOVE closed_at"
+            values |= {":due": to_rfc3339(due), ":pending": _PENDING}
         self._update(
             "schedule recording",
             recording.recording_id,
@@ -224,8 +224,8 @@ class DynamoDbRecordingStore:
             answer = self._client.query(
                 TableName=self._table,
                 IndexName=BY_DUE,
-                KeyConditionExpression="obligation = :open AND due <= :now",
-                ExpressionAttributeValues=to_attributes({":open": _OPEN, ":now": to_rfc3339(now)}),
+                KeyConditionExpression="pending = :pending AND due <= :now",
+                ExpressionAttributeValues=to_attributes({":pending": _PENDING, ":now": to_rfc3339(now)}),
                 Limit=limit,
             )
         return self._fetch(answer["Items"])

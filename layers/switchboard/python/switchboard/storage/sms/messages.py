@@ -26,7 +26,7 @@ class MessageCodec(OrderCodec[Message]):
     kind = "sms"
     key_prefix = SMSID_PREFIX
 
-    def own_values(self, order: Message) -> Mapping[str, Any]:
+    def kind_values(self, order: Message) -> Mapping[str, Any]:
         return {
             "not_after": to_rfc3339(order.not_after) if order.not_after else None,
             "measure": asdict(order.measure) if order.measure else None,

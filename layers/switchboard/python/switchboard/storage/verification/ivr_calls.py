@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from switchboard.domain.timestamps import from_rfc3339, to_rfc3339
-from switchboard.domain.verification.verifications import IvrNotice, ReadOutCode
+from switchboard.domain.verification.verifications import CodeHash, IvrCallEvent
 from switchboard.ports.verifications import CallFit, Lease
 from switchboard.storage.aws import conditional_update, store_errors
 from switchboard.storage.items import VERIFICATION, code_attribute, expiry, lease_key, message_key, to_attributes
@@ -19,8 +19,8 @@ _FITS = "#kind = :kind AND #recipient = :recipient AND #line = :line AND #mode =
 _NAMES = {"#kind": "kind", "#recipient": "recipient", "#line": "line", "#mode": "mode"}
 
 
-class DynamoDbCallStore:
-    """A CallStore over one table."""
+class DynamoDbIvrCallStore:
+    """A IvrCallStore over one table."""
 
     def __init__(self, *, client: DynamoDBClient, table: str) -> None:
         self._client = client
@@ -33,15 +33,15 @@ class DynamoDbCallStore:
             )
         return lease_in(answer.get("Item"))
 
-    def record_call(self, verification_id: str, notice: IvrNotice, *, seen_at: datetime) -> CallFit:
-        standing = self._write(verification_id, notice, "called_at", "deadline > :seen", seen_at)
-        if standing is None:
+    def record_call(self, verification_id: str, notice: IvrCallEvent, *, seen_at: datetime) -> CallFit:
+        status = self._write(verification_id, notice, "called_at", "deadline > :seen", seen_at)
+        if status is None:
             return CallFit.RECORDED
-        if not standing or standing.get("kind", {}).get("S") != VERIFICATION:
+        if not status or status.get("kind", {}).get("S") != VERIFICATION:
             return CallFit.ABSENT
-        if any(standing.get(name, {}).get("S") != value for name, value in _wanted(notice).items()):
+        if any(status.get(name, {}).get("S") != value for name, value in _wanted(notice).items()):
             return CallFit.FOREIGN
-        if "called_at" in standing or "late_call_at" in standing:
+        if "called_at" in status or "late_call_at" in status:
             return CallFit.DUPLICATE
         again = self._write(verification_id, notice, "late_call_at", "deadline <= :seen", seen_at)
         return CallFit.LATE if again is None else CallFit.DUPLICATE
@@ -50,7 +50,7 @@ class DynamoDbCallStore:
         shorten_lease(self._client, self._table, claim_id=lease.claim_id, recipient=recipient, line=line, until=until)
 
     def _write(
-        self, verification_id: str, notice: IvrNotice, name: str, condition: str, seen_at: datetime
+        self, verification_id: str, notice: IvrCallEvent, name: str, condition: str, seen_at: datetime
     ) -> Mapping[str, Any] | None:
         """None where it was written; otherwise the item as it stands, perhaps empty. The first time stays."""
         wanted = {f":{each}": value for each, value in _wanted(notice).items()}
@@ -75,7 +75,7 @@ class DynamoDbCodeStore:
         self._table = table
         self._retention = retention
 
-    def record_code(self, verification_id: str, code: ReadOutCode) -> None:
+    def record_code(self, verification_id: str, code: CodeHash) -> None:
         with store_errors("record code"):
             self._client.update_item(
                 TableName=self._table,
@@ -121,5 +121,5 @@ def shorten_lease(
     )
 
 
-def _wanted(notice: IvrNotice) -> dict[str, str]:
+def _wanted(notice: IvrCallEvent) -> dict[str, str]:
     return {"recipient": notice.recipient, "line": notice.line, "mode": notice.mode.value}

@@ -17,7 +17,7 @@ from switchboard.domain.sms.messages import SmsContent
 from switchboard.domain.timestamps import from_rfc3339, to_rfc3339
 from switchboard.domain.verification.verifications import (
     MAX_ATTEMPTS,
-    ReadOutCode,
+    CodeHash,
     Verification,
     VerificationLines,
     VerificationMode,
@@ -47,7 +47,7 @@ class VerificationCodec(OrderCodec[Verification]):
     kind = VERIFICATION
     key_prefix = SMSID_PREFIX
 
-    def own_values(self, order: Verification) -> Mapping[str, Any]:
+    def kind_values(self, order: Verification) -> Mapping[str, Any]:
         return {
             "mode": order.mode.value,
             "line": order.line,
@@ -222,8 +222,8 @@ def _conflicts(error: ClientError) -> bool:
     return codes == {"TransactionConflict"}
 
 
-def _code(name: str, value: Mapping[str, str]) -> ReadOutCode:
-    return ReadOutCode(
+def _code(name: str, value: Mapping[str, str]) -> CodeHash:
+    return CodeHash(
         salt=bytes.fromhex(value["salt"]),
         digest=bytes.fromhex(value["digest"]),
         at=from_rfc3339(value["at"]),

@@ -31,7 +31,7 @@ class VoiceCallCodec(OrderCodec[VoiceCall]):
     key_prefix = "CALL"
     keeps_unsent_content = True
 
-    def own_values(self, order: VoiceCall) -> Mapping[str, Any]:
+    def kind_values(self, order: VoiceCall) -> Mapping[str, Any]:
         return {
             "template_id": order.template_id,
             "play_times": order.play_times,
@@ -55,8 +55,8 @@ class VoiceCallCodec(OrderCodec[VoiceCall]):
         )
 
 
-class DynamoDbCallReportStore:
-    """A CallReportStore over one table. `retention` is how long an item is kept after its first write.
+class DynamoDbCallResultStore:
+    """A CallResultStore over one table. `retention` is how long an item is kept after its first write.
 
     A provider names a call by its own id, and may do so before its answer has reached us: hence an item of its own,
     which holds the results, and the token once that is known.
@@ -83,7 +83,7 @@ class DynamoDbCallReportStore:
         return _BOUND_TO in item
 
 
-class DynamoDbVoiceCallStore(DynamoDbOrderStore[VoiceCall], DynamoDbCallReportStore):
+class DynamoDbVoiceCallStore(DynamoDbOrderStore[VoiceCall], DynamoDbCallResultStore):
     """A VoiceCallStore over one table. `retention` is how long an item is kept after its creation."""
 
     def __init__(self, *, client: DynamoDBClient, table: str, deadlines: Deadlines, retention: timedelta) -> None:

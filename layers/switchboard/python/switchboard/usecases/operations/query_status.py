@@ -9,10 +9,10 @@ from functools import partial
 from typing import Final, TypeVar
 
 from switchboard.domain.errors import StoreUnavailableError
-from switchboard.domain.rate_limits import LaneState
+from switchboard.domain.rate_limits import ProviderLimitState
 from switchboard.ports.clock import Clock
-from switchboard.ports.status import LaneReader, ObligationReader, QueueDepth, QueueReader
-from switchboard.ports.usage_limits import MonthQuota, QuotaUsage
+from switchboard.ports.status import DeadlineReader, ProviderLimitReader, QueueDepth, QueueReader
+from switchboard.ports.usage_limits import MonthlyQuota, QuotaUsage
 
 T = TypeVar("T")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -20,15 +20,16 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WatchedLane:
-    """A provider's lane, and the limits that its gate keeps (guard/provider/settings.py: GateLimits). `pace_of` tells the requests
-    a second from the lane and the time (Unix microseconds)."""
+class WatchedProvider:
+    """A provider's state, and the limits that its guard keeps (guard/provider/settings.py: GuardSettings). `pace_of`
+    tells the requests
+    a second from the state and the time (Unix microseconds)."""
 
     provider: str
-    lane: str
-    pace_of: Callable[[LaneState, int], float]
+    key: str
+    pace_of: Callable[[ProviderLimitState, int], float]
     in_flight_limit: int | None
-    streak_limit: int
+    open_after_401s: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,13 +46,13 @@ class ProviderStatus:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Status:
+class SystemStatus:
     """Everything at one instant. What is None and named in `unavailable` could not be asked."""
 
     at: datetime
     providers: Mapping[str, ProviderStatus | None]
     month_quotas: Mapping[str, QuotaUsage | None]
-    oldest_obligation: datetime | None
+    oldest_pending_deadline: datetime | None
     queues: Mapping[str, QueueDepth | None]
     unavailable: Sequence[str]
 
@@ -66,23 +67,23 @@ class QueryStatus:
     def __init__(
         self,
         *,
-        lanes: Sequence[WatchedLane],
-        lane_reader: LaneReader,
-        quotas: Mapping[str, MonthQuota],
-        obligations: ObligationReader,
+        providers: Sequence[WatchedProvider],
+        limit_reader: ProviderLimitReader,
+        quotas: Mapping[str, MonthlyQuota],
+        obligations: DeadlineReader,
         queues: Mapping[str, QueueReader],
         clock: Clock,
         time_budget: timedelta,
     ) -> None:
-        self._lanes = lanes
-        self._lane_reader = lane_reader
+        self._watched_providers = providers
+        self._limit_reader = limit_reader
         self._quotas = quotas
         self._obligations = obligations
         self._queues = queues
         self._clock = clock
         self._time_budget = time_budget
 
-    def __call__(self) -> Status:
+    def __call__(self) -> SystemStatus:
         """Raises nothing for a store that does not answer."""
         now = self._clock.now()
         missing: list[str] = []
@@ -97,34 +98,34 @@ class QueryStatus:
             missing.append(name)
             return None
 
-        return Status(
+        return SystemStatus(
             at=now,
             providers={
                 watched.provider: ask(f"providers.{watched.provider}", partial(self._provider, watched, now))
-                for watched in self._lanes
+                for watched in self._watched_providers
             },
             month_quotas={
                 name: ask(f"month_quotas.{name}", partial(quota.usage, now)) for name, quota in self._quotas.items()
             },
-            oldest_obligation=ask("oldest_obligation", self._obligations.oldest_obligation),
+            oldest_pending_deadline=ask("oldest_pending_deadline", self._obligations.oldest_pending_deadline),
             queues={name: ask(f"queues.{name}", queue.depth) for name, queue in self._queues.items()},
             unavailable=missing,
         )
 
-    def _provider(self, watched: WatchedLane, now: datetime) -> ProviderStatus:
-        lane = self._lane_reader.read(watched.lane)
+    def _provider(self, watched: WatchedProvider, now: datetime) -> ProviderStatus:
+        state = self._limit_reader.read(watched.key)
         now_us = (now - _EPOCH) // _MICROSECOND
         return ProviderStatus(
-            open_because=_open_because(lane, streak_limit=watched.streak_limit),
-            consecutive_401s=lane.streak,
-            requests_per_s=round(watched.pace_of(lane, now_us), 1),
-            slots_ahead_s=max(0, lane.cursor_us - now_us) / 1_000_000,
+            open_because=_open_because(state, open_after_401s=watched.open_after_401s),
+            consecutive_401s=state.consecutive_401s,
+            requests_per_s=round(watched.pace_of(state, now_us), 1),
+            slots_ahead_s=max(0, state.next_slot_us - now_us) / 1_000_000,
             # A permit that ran out is dropped by whoever needs its place.
-            in_flight=sum(until_us >= now_us for until_us in lane.permits.values()),
+            in_flight=sum(until_us >= now_us for until_us in state.permits.values()),
             in_flight_limit=watched.in_flight_limit,
         )
 
 
-def _open_because(lane: LaneState, *, streak_limit: int) -> str | None:
-    """Open from the limit on, as for the gate: that other credentials get one try then does not close it."""
-    return lane.blocked_by or ("authentication" if lane.streak >= streak_limit else None)
+def _open_because(state: ProviderLimitState, *, open_after_401s: int) -> str | None:
+    """Open from the limit on, as for the guard: that other credentials get one try then does not close it."""
+    return state.blocked_by or ("authentication" if state.consecutive_401s >= open_after_401s else None)

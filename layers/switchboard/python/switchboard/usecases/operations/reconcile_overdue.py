@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Generic
 
 from switchboard.domain.errors import StoreUnavailableError
-from switchboard.domain.orders import Standing, SubmissionState
+from switchboard.domain.orders import Status, SubmissionState
 from switchboard.ports.clock import Clock
 from switchboard.ports.orders import OrderStore, Outbox, R
 from switchboard.usecases.insistence import insist
@@ -22,8 +22,8 @@ class SweepAction(StrEnum):
     CLOSED = "closed"
     REQUEUED = "requeued"
     POSTPONED = "postponed"
-    REPORT_RELEASED = "report_released"
-    REPORT_QUARANTINED = "report_quarantined"
+    EVENT_REPLAYED = "event_replayed"
+    EVENT_QUARANTINED = "event_quarantined"
     """It was held, and can no longer be read."""
 
 
@@ -35,7 +35,7 @@ class _QueueDownError(Exception):
         self.cause = cause
 
 
-class SettleOverdue(Generic[R]):
+class ReconcileOverdue(Generic[R]):
     """For one kind of orders. It never submits anything: it only writes facts, and puts ids back into the queue."""
 
     def __init__(
@@ -43,14 +43,14 @@ class SettleOverdue(Generic[R]):
         *,
         orders: OrderStore[R],
         clock: Clock,
-        standing_of: Callable[[R, datetime], Standing[StrEnum]],
+        status_of: Callable[[R, datetime], Status[StrEnum]],
         next_due: Callable[[R], datetime | None],
         look_again_after: timedelta,
         outbox: Outbox[R] | None = None,
     ) -> None:
         self._orders = orders
         self._clock = clock
-        self._standing_of = standing_of
+        self._standing_of = status_of
         self._next_due = next_due
         self._look_again_after = look_again_after
         self._outbox = outbox
@@ -64,35 +64,35 @@ class SettleOverdue(Generic[R]):
         queue_down: StoreUnavailableError | None = None
         for order in self._orders.overdue(now=self._clock.now(), limit=limit):
             now = self._clock.now()
-            if queue_down is not None and self._waits_in_vain(order, now=now):
+            if queue_down is not None and self._queue_message_may_be_lost(order, now=now):
                 continue
             try:
-                done[self._settle(order, now=now)] += 1
+                done[self._reconcile(order, now=now)] += 1
             except _QueueDownError as error:
                 queue_down = error.cause
         if queue_down is not None:
             raise queue_down
         return done
 
-    def _waits_in_vain(self, order: R, *, now: datetime) -> bool:
+    def _queue_message_may_be_lost(self, order: R, *, now: datetime) -> bool:
         """It is the queue's, and has not been heard of for so long that its entry may be lost."""
         due = self._next_due(order)
         return due is not None and due <= now and self._standing_of(order, now).state == SubmissionState.QUEUED
 
-    def _settle(self, order: R, *, now: datetime) -> SweepAction:
+    def _reconcile(self, order: R, *, now: datetime) -> SweepAction:
         """What is due is decided by the facts as they are now: the index that led here may be behind them."""
         due = self._next_due(order)
-        standing = self._standing_of(order, now)
-        if standing.final:
+        status = self._standing_of(order, now)
+        if status.final:
             insist(lambda: self._orders.record_closed(order, at=now))
             return SweepAction.CLOSED
         overdue = due is not None and due <= now
-        if overdue and standing.state == SubmissionState.QUEUED and self._outbox is not None:
+        if overdue and status.state == SubmissionState.QUEUED and self._outbox is not None:
             self._put(order, self._outbox)
             insist(lambda: self._orders.postpone(order, until=now + self._look_again_after))
             return SweepAction.REQUEUED
         if overdue and order.submission_open:
-            insist(lambda: self._orders.record_silence(order, at=now))
+            insist(lambda: self._orders.record_timeout(order, at=now))
             return SweepAction.SUBMISSION_LOST
         again = due if due is not None and not overdue else now + self._look_again_after
         insist(lambda: self._orders.postpone(order, until=again))

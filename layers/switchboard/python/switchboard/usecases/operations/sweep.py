@@ -11,17 +11,17 @@ from typing import Protocol, TypeVar
 
 from switchboard.domain.errors import StoreUnavailableError
 from switchboard.domain.sms.delivery import DeliveryReport
-from switchboard.domain.verification.verifications import IvrNotice
+from switchboard.domain.verification.verifications import IvrCallEvent
 from switchboard.domain.voice_calls import CallResult
-from switchboard.ports.callbacks import CallbackVault, HeldReport, RawCallback, ReportStore
+from switchboard.ports.callbacks import CallbackArchive, RawCallback, ReportStore, SpooledEvent
 from switchboard.ports.verifications import CodeStore
-from switchboard.ports.voice_calls import CallReportStore
+from switchboard.ports.voice_calls import CallResultStore
 from switchboard.usecases.insistence import insist
 from switchboard.usecases.operations.reconcile_overdue import SweepAction
-from switchboard.usecases.verification.record_ivr_call import UNMATCHED, RecordIvrNotice
+from switchboard.usecases.verification.record_ivr_call import UNMATCHED, RecordIvrCall
 
 
-class Settle(Protocol):
+class Reconcile(Protocol):
     """One round for one kind of what may be overdue."""
 
     def __call__(self, *, limit: int) -> Counter[SweepAction]:
@@ -40,16 +40,16 @@ class SweepOverdue:
         self,
         *,
         reports: ReportStore,
-        vault: CallbackVault,
-        settle: Sequence[Settle],
+        archive: CallbackArchive,
+        reconcile: Sequence[Reconcile],
         batch: int = 200,
         codes: CodeStore | None = None,
-        notices: RecordIvrNotice | None = None,
-        results: CallReportStore | None = None,
+        notices: RecordIvrCall | None = None,
+        results: CallResultStore | None = None,
     ) -> None:
         self._reports = reports
-        self._vault = vault
-        self._settle = settle
+        self._archive = archive
+        self._reconcile = reconcile
         self._batch = batch
         self._codes = codes
         self._notices = notices
@@ -63,18 +63,18 @@ class SweepOverdue:
         """
         done: Counter[SweepAction] = Counter()
         failed: StoreUnavailableError | None = None
-        parts: list[Callable[[], Counter[SweepAction]]] = [self._release_held_reports]
-        parts += [partial(settle, limit=self._batch) for settle in self._settle]
+        parts: list[Callable[[], Counter[SweepAction]]] = [self._replay_spooled_events]
+        parts += [partial(reconcile, limit=self._batch) for reconcile in self._reconcile]
         while parts:
             for part in tuple(parts):
                 try:
-                    settled = part()
+                    reconciled = part()
                 except StoreUnavailableError as error:
                     failed = failed or error
                     parts.remove(part)
                     continue
-                done += settled
-                if settled.total() < self._batch:
+                done += reconciled
+                if reconciled.total() < self._batch:
                     parts.remove(part)
             if enough():
                 break
@@ -82,43 +82,43 @@ class SweepOverdue:
             raise failed
         return done
 
-    def _release_held_reports(self) -> Counter[SweepAction]:
+    def _replay_spooled_events(self) -> Counter[SweepAction]:
         done: Counter[SweepAction] = Counter()
-        for held in self._vault.held(limit=self._batch):
-            done[self._release(held)] += 1
+        for spooled in self._archive.spooled(limit=self._batch):
+            done[self._replay(spooled)] += 1
         return done
 
-    def _release(self, held: HeldReport) -> SweepAction:
-        action = SweepAction.REPORT_RELEASED
-        match held.report:
+    def _replay(self, spooled: SpooledEvent) -> SweepAction:
+        action = SweepAction.EVENT_REPLAYED
+        match spooled.event:
             case DeliveryReport() as report:
-                self._release_report(report, held)
-            case IvrNotice() as notice:
-                self._release_notice(notice, held)
+                self._replay_report(report, spooled)
+            case IvrCallEvent() as notice:
+                self._replay_ivr_call(notice, spooled)
             case CallResult() as result:
                 results = _needed(self._results)
-                insist(lambda: results.record_result(result, seen_at=held.seen_at))
+                insist(lambda: results.record_result(result, seen_at=spooled.seen_at))
             case RawCallback() as raw:
                 # It must not stand in the way of what is held behind it, nor of anything that is overdue.
-                self._vault.quarantine(raw, reason="held and unreadable", at=held.seen_at)
-                action = SweepAction.REPORT_QUARANTINED
-        self._vault.release(held)
+                self._archive.quarantine(raw, reason="spooled and unreadable", at=spooled.seen_at)
+                action = SweepAction.EVENT_QUARANTINED
+        self._archive.remove(spooled)
         return action
 
-    def _release_report(self, report: DeliveryReport, held: HeldReport) -> None:
-        code = held.code
-        insist(lambda: self._reports.record_report(report, seen_at=held.seen_at))
+    def _replay_report(self, report: DeliveryReport, spooled: SpooledEvent) -> None:
+        code = spooled.code
+        insist(lambda: self._reports.record_report(report, seen_at=spooled.seen_at))
         if code is not None:
             codes = _needed(self._codes)
             insist(lambda: codes.record_code(report.smsid, code))
 
-    def _release_notice(self, notice: IvrNotice, held: HeldReport) -> None:
+    def _replay_ivr_call(self, notice: IvrCallEvent, spooled: SpooledEvent) -> None:
         """What belongs to nothing is kept apart, as it is when it comes."""
-        outcome = _needed(self._notices).record(notice, seen_at=held.seen_at)
+        outcome = _needed(self._notices).record(notice, seen_at=spooled.seen_at)
         if outcome in UNMATCHED:
             told = json.dumps(asdict(notice)).encode()
             callback = RawCallback("mediasms_ivr", method="", query="", content_type="application/json", body=told)
-            self._vault.quarantine(callback, reason=outcome.value, at=held.seen_at)
+            self._archive.quarantine(callback, reason=outcome.value, at=spooled.seen_at)
 
 
 def _needed(part: P | None) -> P:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from switchboard.domain.recording.facts import RecordingNotice
+from switchboard.domain.recording.facts import RecordingReady
 from switchboard.ports.clock import Clock
 from switchboard.ports.recordings import JobStore
 
@@ -14,7 +14,7 @@ class AcceptRecording:
         self._jobs = jobs
         self._clock = clock
 
-    def __call__(self, notice: RecordingNotice) -> bool:
+    def __call__(self, notice: RecordingReady) -> bool:
         """Returns once the job is durable: True if it is new, False if this id was one already. Raises
         StoreUnavailableError: it may or may not be, and may be told again."""
         return self._jobs.put(notice, at=self._clock.now())

@@ -13,11 +13,11 @@ from switchboard.domain.errors import (
     ConfigurationError,
     ForbiddenError,
     LockedOutError,
-    MonthSpentError,
+    MonthlyQuotaExhaustedError,
     NoSlotError,
-    NotFoundError,
     NotSentError,
     ProviderError,
+    ProviderNotFoundError,
     RateLimitedError,
     RefusedError,
     StoreUnavailableError,
@@ -34,11 +34,11 @@ from switchboard.domain.recording.facts import (
 )
 from switchboard.domain.recording.object_keys import recording_key
 from switchboard.domain.recording.policy import RecordingPolicy
-from switchboard.domain.recording.status import RecordingStanding, fetch_deadline
+from switchboard.domain.recording.status import RecordingStatus, fetch_deadline
 from switchboard.ports.clock import ClaimIds, Clock
-from switchboard.ports.provider_limits import SendGate
+from switchboard.ports.provider_limits import ProviderGuard
 from switchboard.ports.recordings import JobStore, RecordingFiles, RecordingQueue, RecordingSource, RecordingStore
-from switchboard.ports.usage_limits import MonthQuota
+from switchboard.ports.usage_limits import MonthlyQuota
 from switchboard.usecases.insistence import insist
 from switchboard.usecases.submission.wait_for_slot import wait_for_slot
 
@@ -58,7 +58,7 @@ class FetchPace:
     `longest_s` at most, and `margin_s` is kept for writing down how it ended."""
 
     wait_budget: timedelta = timedelta(seconds=3)
-    put_back: timedelta = timedelta(seconds=10)
+    requeue_delay: timedelta = timedelta(seconds=10)
     closed_for: timedelta = timedelta(minutes=10)
     longest_s: float = 400.0
     least_s: float = 60.0
@@ -66,16 +66,16 @@ class FetchPace:
 
 
 @dataclass(slots=True, kw_only=True)
-class Fetched:
+class FetchResult:
     """What one look came to. `ends` are the attempts made now; `closed` says that this look was the last one;
-    `put_back` names why it ended before its time."""
+    `requeue_reason` names why it ended before its time."""
 
     recording_id: str
-    standing: RecordingStanding | None = None
+    status: RecordingStatus | None = None
     ends: Mapping[Channel, FetchEnd] = field(default_factory=dict)
     closed: bool = False
-    put_back: str | None = None
-    refused_us: bool = False
+    requeue_reason: str | None = None
+    account_rejected: bool = False
 
 
 class FetchRecording:
@@ -90,8 +90,8 @@ class FetchRecording:
         files: RecordingFiles,
         queue: RecordingQueue,
         source: RecordingSource,
-        gate: SendGate,
-        quota: MonthQuota,
+        guard: ProviderGuard,
+        quota: MonthlyQuota,
         policy: RecordingPolicy,
         clock: Clock,
         new_id: ClaimIds,
@@ -102,42 +102,42 @@ class FetchRecording:
         self._files = files
         self._queue = queue
         self._source = source
-        self._gate = gate
+        self._guard = guard
         self._quota = quota
         self._policy = policy
         self._clock = clock
         self._new_id = new_id
         self._pace = pace or FetchPace()
 
-    def __call__(self, recording_id: str, *, seconds_left: Callable[[], float]) -> Fetched:
+    def __call__(self, recording_id: str, *, seconds_left: Callable[[], float]) -> FetchResult:
         """Returns once its effect, or an entry that comes later, is durable. Raises StoreUnavailableError where
         neither is: deliver it again.
 
         Whatever has to wait goes back as a new entry, so that waiting never uses up the deliveries after which an
         entry counts as poison. `seconds_left` is what this invocation has.
         """
-        done = Fetched(recording_id=recording_id)
+        done = FetchResult(recording_id=recording_id)
         try:
             recording = insist(lambda: self._recordings.get(recording_id))
-            if recording is None or all(each.by_file for each in recording.announcements):
-                recording = self._announced(recording_id) or recording
+            if recording is None or all(each.by_file for each in recording.ready_facts):
+                recording = self._load_job(recording_id) or recording
             if recording is not None:
-                self._look(recording, done, seconds_left)
+                self._process(recording, done, seconds_left)
         except StoreUnavailableError:
-            self._queue.put(recording_id, delay_s=_whole_seconds(self._pace.put_back))
-            done.put_back = "store"
+            self._queue.put(recording_id, delay_s=_whole_seconds(self._pace.requeue_delay))
+            done.requeue_reason = "store"
         return done
 
-    def _announced(self, recording_id: str) -> Recording | None:
-        announcement = self._jobs.get(recording_id)
-        if announcement is None:
+    def _load_job(self, recording_id: str) -> Recording | None:
+        ready_fact = self._jobs.get(recording_id)
+        if ready_fact is None:
             return None
         due = self._clock.now() + self._policy.deadlines.attempt_lasts
-        return insist(lambda: self._recordings.announce(recording_id, announcement, due=due))
+        return insist(lambda: self._recordings.announce(recording_id, ready_fact, due=due))
 
-    def _look(self, recording: Recording, done: Fetched, seconds_left: Callable[[], float]) -> None:
-        if recording.closed_at is not None and self._policy.standing(recording, now=self._clock.now()).final:
-            done.standing = self._policy.standing(recording, now=self._clock.now())
+    def _process(self, recording: Recording, done: FetchResult, seconds_left: Callable[[], float]) -> None:
+        if recording.closed_at is not None and self._policy.status(recording, now=self._clock.now()).final:
+            done.status = self._policy.status(recording, now=self._clock.now())
             return
         pause: timedelta | None = None
         at_least = timedelta()
@@ -147,46 +147,48 @@ class FetchRecording:
             if not self._policy.may_try(recording, channel, now=self._clock.now()):
                 continue
             if seconds_left() < self._pace.least_s:
-                pause, done.put_back = timedelta(), "time"
+                pause, done.requeue_reason = timedelta(), "time"
                 break
             try:
                 recording, outcome, wait = self._fetch(recording, channel, seconds_left)
-            except (NoSlotError, LockedOutError, MonthSpentError, NotSentError) as error:
-                pause, done.put_back = self._pause_after(error), _REASONS[type(error)]
-                recording = self._as_it_is_now(recording)
+            except (NoSlotError, LockedOutError, MonthlyQuotaExhaustedError, NotSentError) as error:
+                pause, done.requeue_reason = self._pause_after(error), _REASONS[type(error)]
+                recording = self._reload(recording)
                 break
             at_least = max(at_least, wait)
             if outcome is None:
                 continue
             ends[channel] = outcome.end
-            if outcome.provider_code == _REFUSED_US:
-                pause, done.put_back, done.refused_us = self._pace.closed_for, "refused_us", True
+            if outcome.provider_code == _ACCOUNT_REJECTED:
+                pause, done.requeue_reason, done.account_rejected = self._pace.closed_for, "account_rejected", True
                 break
         done.ends = ends
-        self._settle(recording, done, pause=pause, at_least=at_least)
+        self._schedule_next(recording, done, pause=pause, at_least=at_least)
 
-    def _as_it_is_now(self, recording: Recording) -> Recording:
+    def _reload(self, recording: Recording) -> Recording:
         return insist(lambda: self._recordings.get(recording.recording_id)) or recording
 
     def _pause_after(self, error: Exception) -> timedelta:
         if isinstance(error, NoSlotError):
-            return max(self._pace.put_back, timedelta(seconds=min(error.retry_after_s, LONGEST_DELAY_S)))
-        if isinstance(error, MonthSpentError):
+            return max(self._pace.requeue_delay, timedelta(seconds=min(error.retry_after_s, LONGEST_DELAY_S)))
+        if isinstance(error, MonthlyQuotaExhaustedError):
             return timedelta(seconds=error.retry_after_s)
-        return self._pace.closed_for if isinstance(error, LockedOutError) else self._pace.put_back
+        return self._pace.closed_for if isinstance(error, LockedOutError) else self._pace.requeue_delay
 
-    def _settle(self, recording: Recording, done: Fetched, *, pause: timedelta | None, at_least: timedelta) -> None:
+    def _schedule_next(
+        self, recording: Recording, done: FetchResult, *, pause: timedelta | None, at_least: timedelta
+    ) -> None:
         """Writes down when to look again, and puts an entry into the queue where that is soon."""
         now = self._clock.now()
-        done.standing = standing = self._policy.standing(recording, now=now)
-        if standing.final:
+        done.status = status = self._policy.status(recording, now=now)
+        if status.final:
             insist(lambda: self._recordings.schedule(recording, due=None, at=now))
             done.closed = recording.closed_at is None
             return
         due = self._policy.due(recording, now=now) or now
         if pause is not None:
             # Not past the moment at which something about it is decided, whatever it is waiting for.
-            open_until = [each.fetch_deadline for each in standing.channels.values() if not each.state.final]
+            open_until = [each.fetch_deadline for each in status.channels.values() if not each.state.final]
             due = min(now + pause, *open_until)
         due = max(due, now + at_least, now + _SOON)
         delay_s = _whole_seconds(due - now)
@@ -208,7 +210,7 @@ class FetchRecording:
         due = now + self._policy.deadlines.attempt_lasts
         claimed = insist(lambda: self._recordings.begin(recording, attempt, due=due))
         if claimed is None:
-            return self._as_it_is_now(recording), None, timedelta()
+            return self._reload(recording), None, timedelta()
         key = recording_key(recording.recording_id, channel, at=recording.called_at or recording.announced_at)
         try:
             # A worker that died may have stored it and not have said so.
@@ -231,21 +233,22 @@ class FetchRecording:
     def _admit(self, recording: Recording, channel: Channel) -> FetchEnd | None:
         """Waits for a slot and counts the request; None where it may be made now. An end where it never may."""
         admitted = wait_for_slot(
-            self._gate,
+            self._guard,
             self._clock,
             connect=self._source.open,
             latest=self._clock.now() + self._pace.wait_budget,
             still_wanted=lambda: self._count(recording, channel),
         )
-        return None if admitted else FetchEnd.MONTH_SPENT
+        return None if admitted else FetchEnd.QUOTA_EXHAUSTED
 
     def _count(self, recording: Recording, channel: Channel) -> bool:
         """Counts one request in the month. False where the month will not do and the policy has another file to
-        fetch. Raises MonthSpentError where it is worth waiting for the next month, or nothing else can be done."""
+        fetch. Raises MonthlyQuotaExhaustedError where it is worth waiting for the next month, or nothing else can be
+        done."""
         now = self._clock.now()
         try:
             self._quota.take(now, urgent=False)
-        except MonthSpentError as spent:
+        except MonthlyQuotaExhaustedError as spent:
             deadline = fetch_deadline(recording, channel, deadlines=self._policy.deadlines)
             if channel not in SPLIT or spent.retry_after < deadline:
                 raise
@@ -260,36 +263,36 @@ class FetchRecording:
         told = False
         try:
             with self._source.download(recording_id, channel, deadline_s=limit_s) as download:
-                self._tell_gate(None)
+                self._record_result(None)
                 told = True
                 return self._files.store(key, download), FetchEnd.STORED, None, timedelta()
         except ProviderError as error:
             if not told:
-                self._tell_gate(error)
+                self._record_result(error)
             return None, _end_of(error), _code_of(error), _pause_asked_for(error)
         except StoreUnavailableError:
             return None, FetchEnd.FAILED, "store", timedelta()
 
-    def _tell_gate(self, error: ProviderError | None) -> None:
+    def _record_result(self, error: ProviderError | None) -> None:
         try:
-            insist(lambda: self._gate.heard(error))
+            insist(lambda: self._guard.record_result(error))
         except StoreUnavailableError:
             # The file matters more than the circuit's count, and the next reservation fails closed anyway.
             return
 
 
-_REFUSED_US: Final = "refused_us"
+_ACCOUNT_REJECTED: Final = "account_rejected"
 """A type that stands in a success's body decides nothing, so this is none of them."""
 _REASONS: Final[Mapping[type[Exception], str]] = {
     NoSlotError: "no_slot",
     LockedOutError: "locked_out",
-    MonthSpentError: "month_spent",
+    MonthlyQuotaExhaustedError: "quota_exhausted",
     NotSentError: "not_reached",
 }
 
 
 def _end_of(error: ProviderError) -> FetchEnd:
-    if isinstance(error, NotFoundError):
+    if isinstance(error, ProviderNotFoundError):
         return FetchEnd.NOT_FOUND
     if isinstance(error, ForbiddenError):
         return FetchEnd.FORBIDDEN
@@ -297,7 +300,7 @@ def _end_of(error: ProviderError) -> FetchEnd:
 
 
 def _code_of(error: ProviderError) -> str | None:
-    return _REFUSED_US if isinstance(error, AuthenticationFailedError) else error.provider_code
+    return _ACCOUNT_REJECTED if isinstance(error, AuthenticationFailedError) else error.provider_code
 
 
 def _pause_asked_for(error: ProviderError) -> timedelta:

@@ -8,10 +8,10 @@ from typing import Final
 
 from switchboard.domain.errors import NotAudioError, UnreadableFileNameError
 from switchboard.domain.recording.facts import (
-    Announcement,
     Channel,
     FetchEnd,
     FetchOutcome,
+    ReadyFact,
     Recording,
     RecordingFileName,
     StoredFile,
@@ -80,12 +80,12 @@ class KeepBulkFile:
 
     def _write_down(self, name: RecordingFileName, file: StoredFile) -> None:
         now = self._clock.now()
-        announcement = Announcement(tel=_tel(name), date="", called_at=name.started_at, at=now, by_file=True)
+        ready_fact = ReadyFact(tel=_tel(name), date="", called_at=name.started_at, at=now, by_file=True)
         outcome = FetchOutcome(id=self._new_id(), channel=name.channel, at=now, end=FetchEnd.STORED, file=file)
-        insist(lambda: self._recordings.announce(name.recording_id, announcement, due=now))
+        insist(lambda: self._recordings.announce(name.recording_id, ready_fact, due=now))
         recording = insist(lambda: self._recordings.record_outcome(name.recording_id, outcome))
         # Where it was announced as well, the worker decides what is still missing; else nothing is awaited.
-        if all(each.by_file for each in recording.announcements):
+        if all(each.by_file for each in recording.ready_facts):
             insist(lambda: self._recordings.schedule(recording, due=None, at=now))
 
 

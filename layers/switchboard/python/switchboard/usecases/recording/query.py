@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from switchboard.domain.errors import NotFoundHereError
+from switchboard.domain.errors import ResourceNotFoundError
 from switchboard.domain.recording.facts import (
     Channel,
     Recording,
@@ -17,7 +17,7 @@ from switchboard.domain.recording.facts import (
     is_recording_id,
 )
 from switchboard.domain.recording.policy import RecordingPolicy
-from switchboard.domain.recording.status import RecordingStanding, RecordingState
+from switchboard.domain.recording.status import RecordingState, RecordingStatus
 from switchboard.ports.clock import Clock
 from switchboard.ports.recordings import RecordingFiles, RecordingStore
 from switchboard.usecases.insistence import insist
@@ -32,7 +32,7 @@ class RecordingView:
     the files' names say, where they follow the naming rule."""
 
     recording: Recording
-    standing: RecordingStanding
+    status: RecordingStatus
     urls: Mapping[Channel, str]
     urls_expire_at: datetime
     sides: Mapping[Channel, Side]
@@ -77,10 +77,10 @@ class QueryRecordings:
         self._side_of = side_of
 
     def one(self, recording_id: str) -> RecordingView:
-        """Raises NotFoundHereError, StoreUnavailableError."""
+        """Raises ResourceNotFoundError, StoreUnavailableError."""
         recording = insist(lambda: self._recordings.get(recording_id)) if is_recording_id(recording_id) else None
         if recording is None:
-            raise NotFoundHereError("nothing here has this id")
+            raise ResourceNotFoundError("nothing here has this id")
         return self.view(recording)
 
     def many(self, wanted: RecordingFilter, *, limit: int, position: str | None) -> RecordingList:
@@ -99,7 +99,7 @@ class QueryRecordings:
             )
             now = self._clock.now()
             found += [
-                each for each in page.recordings if wanted.state in (None, self._policy.standing(each, now=now).state)
+                each for each in page.recordings if wanted.state in (None, self._policy.status(each, now=now).state)
             ]
             position = page.next_position
             if position is None or len(found) >= limit:
@@ -107,25 +107,25 @@ class QueryRecordings:
         return RecordingList(items=[self.view(each) for each in found], next_position=position)
 
     def correct_roles(self, recording_id: str, *, left: Role, right: Role) -> RecordingView:
-        """Writes down who is who, beside what was known. Raises NotFoundHereError, StoreUnavailableError, and
+        """Writes down who is who, beside what was known. Raises ResourceNotFoundError, StoreUnavailableError, and
         InvalidRequestError where that has been done too often."""
         correction = RoleCorrection(at=self._clock.now(), left=left, right=right)
         known = is_recording_id(recording_id)
         recording = insist(lambda: self._recordings.correct(recording_id, correction)) if known else None
         if recording is None:
-            raise NotFoundHereError("nothing here has this id")
+            raise ResourceNotFoundError("nothing here has this id")
         return self.view(recording)
 
     def view(self, recording: Recording) -> RecordingView:
         now = self._clock.now()
-        standing = self._policy.standing(recording, now=now)
+        status = self._policy.status(recording, now=now)
         stored: dict[Channel, StoredFile] = {
-            channel: each.file for channel, each in standing.channels.items() if each.file is not None
+            channel: each.file for channel, each in status.channels.items() if each.file is not None
         }
         sides = {channel: self._side_of(file.file_name) for channel, file in stored.items()}
         return RecordingView(
             recording=recording,
-            standing=standing,
+            status=status,
             urls={channel: self._files.url(file, expires_in=self._url_lasts) for channel, file in stored.items()},
             urls_expire_at=now + self._url_lasts,
             sides={channel: side for channel, side in sides.items() if side is not None},

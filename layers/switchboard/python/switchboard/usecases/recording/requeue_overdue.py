@@ -12,7 +12,7 @@ from switchboard.usecases.insistence import insist
 from switchboard.usecases.operations.reconcile_overdue import SweepAction
 
 
-class SettleRecordings:
+class RequeueOverdueRecordings:
     """The sweep's part in recordings. It decides nothing: the worker does, who looks at the facts as they are then."""
 
     def __init__(

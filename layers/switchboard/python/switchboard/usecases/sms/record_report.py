@@ -7,14 +7,14 @@ from enum import StrEnum
 
 from switchboard.domain.errors import StoreUnavailableError
 from switchboard.domain.sms.delivery import DeliveryReport
-from switchboard.domain.verification.one_time_codes import hashed
-from switchboard.domain.verification.verifications import DeliveryNotification
-from switchboard.ports.callbacks import CallbackVault, HeldReport, RawCallback, ReportStore
+from switchboard.domain.verification.one_time_codes import hash_code
+from switchboard.domain.verification.verifications import ParsedDeliveryReport
+from switchboard.ports.callbacks import CallbackArchive, RawCallback, ReportStore, SpooledEvent
 from switchboard.ports.clock import Clock
 from switchboard.ports.verifications import CodeStore
 
 
-class RecordDeliveryNotification:
+class RecordDeliveryReportAndCode:
     """The code comes first: a report may come again with its next status, a code may not. `new_salt` gives
     `codes.SALT_BYTES` of chance."""
 
@@ -23,30 +23,30 @@ class RecordDeliveryNotification:
         *,
         record: RecordDeliveryReport,
         codes: CodeStore,
-        vault: CallbackVault,
+        archive: CallbackArchive,
         clock: Clock,
         new_salt: Callable[[], bytes],
     ) -> None:
         self._record = record
         self._codes = codes
-        self._vault = vault
+        self._archive = archive
         self._clock = clock
         self._new_salt = new_salt
 
-    def __call__(self, notification: DeliveryNotification) -> ReportOutcome:
+    def __call__(self, notification: ParsedDeliveryReport) -> ReportOutcome:
         """Returns once both are durable. Raises StoreUnavailableError if either could not be kept anywhere."""
         if notification.authcode is not None and not self._keep_code(notification, notification.authcode):
-            return ReportOutcome.HELD
+            return ReportOutcome.SPOOLED
         return self._record(notification.report)
 
-    def _keep_code(self, notification: DeliveryNotification, authcode: str) -> bool:
+    def _keep_code(self, notification: ParsedDeliveryReport, authcode: str) -> bool:
         """False where report and code are held."""
         report, now = notification.report, self._clock.now()
-        code = hashed(authcode, salt=self._new_salt(), at=now, recipient=report.recipient)
+        code = hash_code(authcode, salt=self._new_salt(), at=now, recipient=report.recipient)
         try:
             self._codes.record_code(report.smsid, code)
         except StoreUnavailableError:
-            self._vault.hold(HeldReport(report=report, seen_at=now, code=code))
+            self._archive.spool(SpooledEvent(event=report, seen_at=now, code=code))
             return False
         return True
 
@@ -56,15 +56,15 @@ class ReportOutcome(StrEnum):
 
     RECORDED = "recorded"
     ORPHAN = "orphan"
-    HELD = "held"
+    SPOOLED = "spooled"
 
 
 class RecordDeliveryReport:
-    """A provider may never repeat a report, so one that the state table cannot take now is held in the vault."""
+    """A provider may never repeat a report, so one that the state table cannot take now is held in the archive."""
 
-    def __init__(self, *, messages: ReportStore, vault: CallbackVault, clock: Clock) -> None:
+    def __init__(self, *, messages: ReportStore, archive: CallbackArchive, clock: Clock) -> None:
         self._messages = messages
-        self._vault = vault
+        self._archive = archive
         self._clock = clock
 
     def __call__(self, report: DeliveryReport) -> ReportOutcome:
@@ -73,18 +73,18 @@ class RecordDeliveryReport:
         try:
             ours = self._messages.record_report(report, seen_at=now)
         except StoreUnavailableError:
-            self._vault.hold(HeldReport(report=report, seen_at=now))
-            return ReportOutcome.HELD
+            self._archive.spool(SpooledEvent(event=report, seen_at=now))
+            return ReportOutcome.SPOOLED
         return ReportOutcome.RECORDED if ours else ReportOutcome.ORPHAN
 
 
 class QuarantineCallback:
     """Keeps an authentic callback that nobody could read, exactly as it came."""
 
-    def __init__(self, *, vault: CallbackVault, clock: Clock) -> None:
-        self._vault = vault
+    def __init__(self, *, archive: CallbackArchive, clock: Clock) -> None:
+        self._archive = archive
         self._clock = clock
 
     def __call__(self, callback: RawCallback, *, reason: str) -> None:
         """Raises StoreUnavailableError if it could not be kept."""
-        self._vault.quarantine(callback, reason=reason, at=self._clock.now())
+        self._archive.quarantine(callback, reason=reason, at=self._clock.now())

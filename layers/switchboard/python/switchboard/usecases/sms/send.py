@@ -10,7 +10,7 @@ from switchboard.domain.orders import Claim, Deadlines
 from switchboard.domain.sms.messages import Message, SmsContent, TextMeasure
 from switchboard.domain.timestamps import to_rfc3339
 from switchboard.ports.clock import ClaimIds, Clock
-from switchboard.usecases.submission.submit_once import Placed, SubmitOnce, derived_id, fingerprint
+from switchboard.usecases.submission.submit_once import SubmissionResult, SubmitOnce, derived_id, fingerprint
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class SendSms:
         self._new_id = new_id
         self._deadlines = deadlines
 
-    def __call__(self, command: SendSmsCommand) -> Placed[Message]:
+    def __call__(self, command: SendSmsCommand) -> SubmissionResult[Message]:
         """Raises what SubmitOnce does; InvalidRequestError also where `not_after` has passed."""
         now = self._clock.now()
         message = self._new_message(command, now=now)

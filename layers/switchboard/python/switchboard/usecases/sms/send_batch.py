@@ -14,18 +14,18 @@ from switchboard.domain.errors import (
     SwitchboardError,
 )
 from switchboard.domain.orders import Deadlines
-from switchboard.domain.sms.messages import Message, SmsStanding, SmsState
+from switchboard.domain.sms.messages import Message, SmsState, SmsStatus
 from switchboard.domain.timestamps import to_rfc3339
 from switchboard.ports.clock import ClaimIds, Clock
 from switchboard.ports.orders import ClaimAnswer, MessageStore, Outbox
-from switchboard.ports.usage_limits import AbuseLimits
+from switchboard.ports.usage_limits import UsageLimits
 from switchboard.usecases.insistence import insist
 from switchboard.usecases.sms.send import SendSmsCommand, fingerprint_of, message_of, too_late
 from switchboard.usecases.submission.submit_once import derived_id, fingerprint
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class BatchItem:
     """A message of the batch and where it stands now. `replayed`: an earlier request had placed it."""
 
     message: Message
@@ -46,12 +46,12 @@ class SendSmsBatch:
         *,
         messages: MessageStore,
         check: Callable[[Message], None],
-        limits: AbuseLimits,
+        limits: UsageLimits,
         outbox: Outbox[Message],
         clock: Clock,
         new_id: ClaimIds,
         deadlines: Deadlines,
-        standing_of: Callable[[Message, datetime], SmsStanding],
+        status_of: Callable[[Message, datetime], SmsStatus],
         time_budget: timedelta,
     ) -> None:
         self._messages = messages
@@ -61,12 +61,12 @@ class SendSmsBatch:
         self._clock = clock
         self._new_id = new_id
         self._deadlines = deadlines
-        self._standing_of = standing_of
+        self._standing_of = status_of
         self._time_budget = time_budget
 
     def __call__(
         self, commands: Sequence[SendSmsCommand | InvalidRequestError], *, client: str, key: str | None
-    ) -> list[Taken | SwitchboardError]:
+    ) -> list[BatchItem | SwitchboardError]:
         """For each command, in their order, the message or why there is none; an error among them is handed through.
 
         Raises IdempotencyKeyReusedError where the key came with another batch, StoreUnavailableError where nobody can
@@ -75,7 +75,7 @@ class SendSmsBatch:
         now = self._clock.now()
         if key is not None:
             self._bind(commands, client=client, key=key, at=now)
-        items: list[Taken | SwitchboardError] = []
+        items: list[BatchItem | SwitchboardError] = []
         for place, command in enumerate(commands):
             if isinstance(command, InvalidRequestError):
                 items.append(command)
@@ -83,7 +83,7 @@ class SendSmsBatch:
                 items.append(StoreUnavailableError("the time for one request is over"))
             else:
                 items.append(self._take(replace(command, idempotency_key=key), place=place, now=now))
-        self._hand_to_queue([item.message for item in items if isinstance(item, Taken) and not item.replayed])
+        self._hand_to_queue([item.message for item in items if isinstance(item, BatchItem) and not item.replayed])
         return items
 
     def _bind(
@@ -94,7 +94,7 @@ class SendSmsBatch:
         if not insist(lambda: self._messages.bind_key(derived_id(client=client, key=key), batch, at=at)):
             raise IdempotencyKeyReusedError("this key belongs to another request", {})
 
-    def _take(self, command: SendSmsCommand, *, place: int, now: datetime) -> Taken | SwitchboardError:
+    def _take(self, command: SendSmsCommand, *, place: int, now: datetime) -> BatchItem | SwitchboardError:
         message = replace(
             message_of(command, smsid=self._identity(command, place=place), now=now, deadlines=self._deadlines),
             bulk=True,
@@ -108,10 +108,10 @@ class SendSmsBatch:
         except SwitchboardError as error:
             return error
 
-    def _place(self, message: Message) -> Taken:
+    def _place(self, message: Message) -> BatchItem:
         """Counted before it is written down: what is in the table is sent, whatever happens next."""
         try:
-            insist(lambda: self._admit(message))
+            insist(lambda: self._reserve_usage(message))
         except LimitExceededError:
             earlier = insist(lambda: self._messages.get(message.smsid))
             if earlier is None:
@@ -120,7 +120,7 @@ class SendSmsBatch:
         answer = self._create(message)
         if answer.granted:
             return self._taken(message, replayed=False)
-        self._give_back(message)
+        self._refund_usage(message)
         return self._replay(answer.order, message)
 
     def _create(self, message: Message) -> ClaimAnswer[Message]:
@@ -132,23 +132,23 @@ class SendSmsBatch:
             answer = self._messages.create(message)
         return replace(answer, granted=answer.granted or _is(answer.order, message))
 
-    def _admit(self, message: Message) -> None:
-        self._limits.admit(recipient=message.recipient, client=message.client, at=message.created_at)
+    def _reserve_usage(self, message: Message) -> None:
+        self._limits.reserve(recipient=message.recipient, client=message.client, at=message.created_at)
 
-    def _give_back(self, message: Message) -> None:
+    def _refund_usage(self, message: Message) -> None:
         try:
-            self._limits.give_back(recipient=message.recipient, client=message.client, at=message.created_at)
+            self._limits.refund(recipient=message.recipient, client=message.client, at=message.created_at)
         except StoreUnavailableError:
             # One too many is counted, which is the side to err on.
             return
 
-    def _replay(self, earlier: Message | None, asked: Message) -> Taken:
+    def _replay(self, earlier: Message | None, asked: Message) -> BatchItem:
         if earlier is None or earlier.fingerprint != asked.fingerprint:
             raise IdempotencyKeyReusedError("this id belongs to another request", asked.names)
         return self._taken(earlier, replayed=True)
 
-    def _taken(self, message: Message, *, replayed: bool) -> Taken:
-        return Taken(message, self._standing_of(message, self._clock.now()).state, replayed)
+    def _taken(self, message: Message, *, replayed: bool) -> BatchItem:
+        return BatchItem(message, self._standing_of(message, self._clock.now()).state, replayed)
 
     def _hand_to_queue(self, messages: Sequence[Message]) -> None:
         try:

@@ -23,8 +23,8 @@ class QueuedOutcome(StrEnum):
     ACCEPTED = "accepted"
     REJECTED = "rejected"
     UNKNOWN = "unknown"
-    PUT_BACK = "put_back"
-    REFUSED_US = "refused_us"
+    REQUEUED = "requeued"
+    ACCOUNT_REJECTED = "account_rejected"
     """Put back as well, but because of our credentials, our address or our contract: somebody has to act."""
     NOTHING_TO_DO = "nothing_to_do"
 
@@ -32,7 +32,7 @@ class QueuedOutcome(StrEnum):
 class SendQueuedSms:
     """The queues' verb. A delivery may come twice: the claim lets one of them submit.
 
-    `bulk_submission` has a gate that leaves room for those whom somebody waits for.
+    `bulk_submission` has a guard that leaves room for those whom somebody waits for.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class SendQueuedSms:
         outbox: Outbox[Message],
         clock: Clock,
         new_id: ClaimIds,
-        put_back_delay_s: int,
+        requeue_delay_s: int,
     ) -> None:
         self._messages = messages
         self._submission = submission
@@ -52,7 +52,7 @@ class SendQueuedSms:
         self._outbox = outbox
         self._clock = clock
         self._new_id = new_id
-        self._put_back_delay_s = put_back_delay_s
+        self._requeue_delay_s = requeue_delay_s
 
     def __call__(self, smsid: str) -> QueuedOutcome:
         """Returns once the effect is durable. Raises StoreUnavailableError: deliver it again later.
@@ -69,9 +69,9 @@ class SendQueuedSms:
         if submitted.outcome.kind is OutcomeKind.NOT_SENT:
             self._outbox.put(submitted.order, delay_s=self._delay_s(submitted.order))
             ours = isinstance(submitted.error, AuthenticationFailedError | AddressBlockedError | QuotaExceededError)
-            return QueuedOutcome.REFUSED_US if ours else QueuedOutcome.PUT_BACK
+            return QueuedOutcome.ACCOUNT_REJECTED if ours else QueuedOutcome.REQUEUED
         return QueuedOutcome(submitted.outcome.kind.value)
 
     def _delay_s(self, message: Message) -> int:
         """Longer after each attempt: what failed often will not succeed at once, and each attempt is a fact to keep."""
-        return min(LONGEST_DELAY_S, self._put_back_delay_s * len(message.claims))
+        return min(LONGEST_DELAY_S, self._requeue_delay_s * len(message.claims))

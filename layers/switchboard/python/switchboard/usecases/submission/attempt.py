@@ -21,7 +21,7 @@ from switchboard.domain.errors import (
 from switchboard.domain.orders import Claim, Outcome, OutcomeKind
 from switchboard.ports.clock import Clock
 from switchboard.ports.orders import OrderStore, R
-from switchboard.ports.provider_limits import SendGate
+from switchboard.ports.provider_limits import ProviderGuard
 from switchboard.ports.providers import Submitter
 from switchboard.usecases.insistence import insist
 from switchboard.usecases.submission.wait_for_slot import wait_for_slot
@@ -30,7 +30,7 @@ S = TypeVar("S")
 
 
 @dataclass(frozen=True, slots=True)
-class Submitted(Generic[R]):
+class AttemptResult(Generic[R]):
     """How it ended: the order with its outcome written down, and the error that was its cause, if one was."""
 
     order: R
@@ -51,7 +51,7 @@ class Submission(Generic[R, S]):
         orders: OrderStore[R],
         provider: Submitter[S],
         submission_of: Callable[[R], S],
-        gate: SendGate,
+        guard: ProviderGuard,
         clock: Clock,
         wait_budget: timedelta,
         claim_lifetime: timedelta,
@@ -60,7 +60,7 @@ class Submission(Generic[R, S]):
         self._orders = orders
         self._submission_of = submission_of
         self._provider = provider
-        self._gate = gate
+        self._guard = guard
         self._clock = clock
         self._wait_budget = wait_budget
         self._claim_lifetime = claim_lifetime
@@ -70,13 +70,14 @@ class Submission(Generic[R, S]):
         """Raises InvalidRequestError where the provider's document does not take such an order."""
         self._provider.check(self._submission_of(order))
 
-    def run(self, order: R, claim: Claim, *, admit: Callable[[], None] = lambda: None) -> Submitted[R]:
-        """`claim` must have been granted to this very invocation. What `admit` raises ends it before it has begun.
+    def run(self, order: R, claim: Claim, *, reserve_usage: Callable[[], None] = lambda: None) -> AttemptResult[R]:
+        """`claim` must have been granted to this very invocation. What `reserve_usage` raises ends it before it has
+        begun.
 
         Where the outcome cannot be written down, the table says nothing of how it ended: so the answer is `unknown`.
         """
         try:
-            outcome, error = self._attempt(order, claim, admit)
+            outcome, error = self._attempt(order, claim, reserve_usage)
         except ConfigurationError:
             # Found before anything was sent: nobody's order is to become unknown for a mistake of ours.
             unsent = Outcome(OutcomeKind.NOT_SENT, self._clock.now())
@@ -84,7 +85,7 @@ class Submission(Generic[R, S]):
             raise
         return self._write(order, claim, outcome, error=error)
 
-    def _write(self, order: R, claim: Claim, outcome: Outcome, *, error: SwitchboardError | None) -> Submitted[R]:
+    def _write(self, order: R, claim: Claim, outcome: Outcome, *, error: SwitchboardError | None) -> AttemptResult[R]:
         unsent = outcome.kind is OutcomeKind.NOT_SENT
         no_room = isinstance(error, NoSlotError | RateLimitedError)
         queue = unsent and self._queues and (order.queued_at is not None or no_room)
@@ -93,12 +94,14 @@ class Submission(Generic[R, S]):
         except StoreUnavailableError as unwritten:
             lost = Outcome(kind=OutcomeKind.UNKNOWN, at=outcome.at)
             unsure = replace(order, outcomes={**order.outcomes, claim.id: lost})
-            return Submitted(order=unsure, outcome=lost, error=unwritten)
-        return Submitted(order=written, outcome=outcome, error=error)
+            return AttemptResult(order=unsure, outcome=lost, error=unwritten)
+        return AttemptResult(order=written, outcome=outcome, error=error)
 
-    def _attempt(self, order: R, claim: Claim, admit: Callable[[], None]) -> tuple[Outcome, SwitchboardError | None]:
+    def _attempt(
+        self, order: R, claim: Claim, reserve_usage: Callable[[], None]
+    ) -> tuple[Outcome, SwitchboardError | None]:
         try:
-            admit()
+            reserve_usage()
             self._wait_for_slot(order, claim)
         except SwitchboardError as error:
             return self._outcome(OutcomeKind.NOT_SENT, error), error
@@ -106,7 +109,7 @@ class Submission(Generic[R, S]):
 
     def _wait_for_slot(self, order: R, claim: Claim) -> None:
         latest = min(self._clock.now() + self._wait_budget, claim.at + self._claim_lifetime, order.submit_before)
-        wait_for_slot(self._gate, self._clock, connect=self._provider.open, latest=latest)
+        wait_for_slot(self._guard, self._clock, connect=self._provider.open, latest=latest)
 
     def _submit(self, order: R) -> tuple[Outcome, SwitchboardError | None]:
         error: ProviderError | None = None
@@ -120,14 +123,14 @@ class Submission(Generic[R, S]):
         except StoreUnavailableError as raised:
             # The credentials could not be read, which comes before the first byte.
             return self._outcome(OutcomeKind.NOT_SENT, raised), raised
-        self._tell_gate(error)
+        self._record_result(error)
         if error is None:
             return Outcome(OutcomeKind.ACCEPTED, self._clock.now(), receipt.provider_code, receipt.facts), None
         return self._outcome(_kind_of(error), error), error
 
-    def _tell_gate(self, error: ProviderError | None) -> None:
+    def _record_result(self, error: ProviderError | None) -> None:
         try:
-            insist(lambda: self._gate.heard(error))
+            insist(lambda: self._guard.record_result(error))
         except StoreUnavailableError:
             # The outcome matters more than the circuit's count, and the next reservation fails closed anyway.
             return

@@ -18,13 +18,13 @@ from switchboard.domain.errors import (
     StoreUnavailableError,
     SubmissionFailedError,
 )
-from switchboard.domain.orders import Claim, OutcomeKind, Standing, SubmissionState
+from switchboard.domain.orders import Claim, OutcomeKind, Status, SubmissionState
 from switchboard.ports.clock import ClaimIds, Clock
 from switchboard.ports.orders import OrderStore, Outbox, R
-from switchboard.ports.usage_limits import AbuseLimits
+from switchboard.ports.usage_limits import UsageLimits
 from switchboard.usecases.insistence import insist
 from switchboard.usecases.submission.attempt import Submission
-from switchboard.usecases.submission.usage_reservation import Admission
+from switchboard.usecases.submission.usage_reservation import UsageReservation
 
 _TRIED_AT_ONCE: Final = 10
 """So often what was not sent is tried again whenever its caller asks; from then on a second later each time, which are
@@ -32,7 +32,7 @@ some four hundred times in a day."""
 
 
 @dataclass(frozen=True, slots=True)
-class Placed(Generic[R]):
+class SubmissionResult(Generic[R]):
     """The order as it stands now, and whether an earlier request had already placed it."""
 
     order: R
@@ -42,7 +42,7 @@ class Placed(Generic[R]):
 class SubmitOnce(Generic[R]):
     """The order's id is its identity: chosen by the caller, derived from its key, or minted.
 
-    `standing_of` tells where an order stands: its `submitting` and `rejected` have to mean what SubmissionState means
+    `status_of` tells where an order stands: its `submitting` and `rejected` have to mean what SubmissionState means
     by them. Without an outbox nothing is queued: see Submission.
     """
 
@@ -51,10 +51,10 @@ class SubmitOnce(Generic[R]):
         *,
         orders: OrderStore[R],
         submission: Submission[R, Any],
-        limits: AbuseLimits,
+        limits: UsageLimits,
         clock: Clock,
         new_id: ClaimIds,
-        standing_of: Callable[[R, datetime], Standing[StrEnum]],
+        status_of: Callable[[R, datetime], Status[StrEnum]],
         outbox: Outbox[R] | None = None,
     ) -> None:
         self._orders = orders
@@ -62,14 +62,14 @@ class SubmitOnce(Generic[R]):
         self._limits = limits
         self._clock = clock
         self._new_id = new_id
-        self._standing_of = standing_of
+        self._standing_of = status_of
         self._outbox = outbox
 
     def check(self, order: R) -> None:
         """Raises InvalidRequestError where the provider's document does not take such an order. No I/O."""
         self._submission.check(order)
 
-    def __call__(self, order: R, *, key_id: str | None = None) -> Placed[R]:
+    def __call__(self, order: R, *, key_id: str | None = None) -> SubmissionResult[R]:
         """`order` is new, with its first claim. `key_id` is given where the caller sent an idempotency key and chose
         the id as well: the id that the key alone would have given.
 
@@ -92,7 +92,7 @@ class SubmitOnce(Generic[R]):
         granted = answer.order or order
         return self._submit(replace(granted, content=granted.content or order.content), claim)
 
-    def replay_of_old(self, order: R) -> Placed[R] | None:
+    def replay_of_old(self, order: R) -> SubmissionResult[R] | None:
         """For an order that came too late to be submitted: only one that was placed in time can be told again.
 
         None where there is none. Raises as calling it does.
@@ -107,16 +107,16 @@ class SubmitOnce(Generic[R]):
         if not insist(lambda: self._orders.bind_key(key_id, order.id, at=order.created_at)):
             raise IdempotencyKeyReusedError("this key belongs to another request", order.names)
 
-    def _submit(self, order: R, claim: Claim) -> Placed[R]:
-        admission = Admission(self._limits, order, claim)
-        submitted = self._submission.run(order, claim, admit=admission.take)
+    def _submit(self, order: R, claim: Claim) -> SubmissionResult[R]:
+        reservation = UsageReservation(self._limits, order, claim)
+        submitted = self._submission.run(order, claim, reserve_usage=reservation.commit)
         if submitted.order.queued_at is not None:
             self._hand_to_queue(submitted.order)
         elif submitted.error is not None and submitted.outcome.kind is not OutcomeKind.UNKNOWN:
             if submitted.outcome.kind is OutcomeKind.NOT_SENT:
-                admission.give_back()
+                reservation.refund()
             raise SubmissionFailedError(submitted.error, order.names) from submitted.error
-        return Placed(order=submitted.order, replayed=False)
+        return SubmissionResult(order=submitted.order, replayed=False)
 
     def _hand_to_queue(self, order: R) -> None:
         if self._outbox is None:
@@ -127,7 +127,7 @@ class SubmitOnce(Generic[R]):
             # It is written down as queued, and the sweep puts it into the queue when it is found waiting.
             return
 
-    def _replay(self, earlier: R) -> Placed[R]:
+    def _replay(self, earlier: R) -> SubmissionResult[R]:
         state = self._standing_of(earlier, self._clock.now()).state
         if state == SubmissionState.SUBMITTING:
             raise RequestInProgressError("the first request under this id is under way", earlier.names)
@@ -141,7 +141,7 @@ class SubmitOnce(Generic[R]):
                 request_id=outcome.facts.get("request_id"),
             )
             raise SubmissionFailedError(refused, earlier.names, replayed=True)
-        return Placed(order=earlier, replayed=True)
+        return SubmissionResult(order=earlier, replayed=True)
 
     def _may_try_again(self, earlier: R) -> bool:
         """It was never sent, is not the queue's, and may still be: the caller asks again, so it is tried again."""

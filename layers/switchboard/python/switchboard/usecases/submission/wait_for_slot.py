@@ -8,7 +8,7 @@ from typing import Final
 
 from switchboard.domain.errors import NoSlotError
 from switchboard.ports.clock import Clock
-from switchboard.ports.provider_limits import SendGate
+from switchboard.ports.provider_limits import ProviderGuard
 
 _LOOK_AGAIN_AFTER: Final = timedelta(milliseconds=100)
 # Time enough to connect, and less than a connection stays usable.
@@ -16,7 +16,7 @@ _CONNECTED_AHEAD: Final = timedelta(milliseconds=400)
 
 
 def wait_for_slot(
-    gate: SendGate,
+    guard: ProviderGuard,
     clock: Clock,
     *,
     connect: Callable[[], None],
@@ -34,7 +34,7 @@ def wait_for_slot(
         # Whoever waited for a place may find the connection too old, and connecting must not come after the slot.
         connect()
         try:
-            slot = gate.reserve(latest=latest)
+            slot = guard.acquire(latest=latest)
         except NoSlotError as full:
             if not full.crowded:
                 raise
@@ -49,6 +49,6 @@ def wait_for_slot(
             clock.sleep_until(slot - _CONNECTED_AHEAD)
             connect()
         clock.sleep_until(slot)
-        if not gate.is_stale(slot) and clock.now() <= latest:
+        if not guard.is_stale(slot) and clock.now() <= latest:
             return True
     raise NoSlotError("the time for this request has passed")

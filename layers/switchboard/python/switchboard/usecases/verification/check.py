@@ -9,15 +9,15 @@ from switchboard.domain.errors import (
     CodeNotReadyError,
     FieldProblem,
     InvalidRequestError,
-    NotFoundHereError,
+    ResourceNotFoundError,
     TooManyAttemptsError,
     VerificationExpiredError,
     WrongCodeError,
 )
 from switchboard.domain.orders import Deadlines
 from switchboard.domain.sms.messages import is_smsid
-from switchboard.domain.verification.one_time_codes import matches
-from switchboard.domain.verification.verifications import Verification, VerificationMode, VerificationState, standing_of
+from switchboard.domain.verification.one_time_codes import matches_code
+from switchboard.domain.verification.verifications import Verification, VerificationMode, VerificationState, status_of
 from switchboard.ports.clock import Clock
 from switchboard.ports.verifications import VerificationStore
 from switchboard.usecases.insistence import insist
@@ -38,7 +38,7 @@ class CheckVerification:
     def __call__(self, verification_id: str, code: str, *, client: str) -> Verification:
         """The verification, verified. `code` is digits.
 
-        Raises NotFoundHereError, InvalidRequestError (it is not of mode call_out), CodeNotReadyError,
+        Raises ResourceNotFoundError, InvalidRequestError (it is not of mode call_out), CodeNotReadyError,
         VerificationExpiredError: all of them uncounted; TooManyAttemptsError, WrongCodeError, StoreUnavailableError.
         """
         now = self._clock.now()
@@ -46,9 +46,9 @@ class CheckVerification:
         if own is not None:
             self._require_open(own, now=now)
         counted = self._verifications.count_attempt(NOBODY if own is None else own.id)
-        right = matches(code, counted.code if counted else None)
+        right = matches_code(code, counted.code if counted else None)
         if own is None:
-            raise NotFoundHereError("nothing here has this id")
+            raise ResourceNotFoundError("nothing here has this id")
         if counted is None:
             raise TooManyAttemptsError("as many codes have been tried as may be", own.names)
         if not right:
@@ -69,7 +69,7 @@ class CheckVerification:
         if own.mode is not VerificationMode.CALL_OUT:
             problem = FieldProblem("verification_id", "is of a verification without a code", "conflict")
             raise InvalidRequestError(problem)
-        state = standing_of(own, deadlines=self._deadlines, now=now).state
+        state = status_of(own, deadlines=self._deadlines, now=now).state
         if state in {VerificationState.EXPIRED, VerificationState.REJECTED}:
             raise VerificationExpiredError("the verification is over", own.names)
         if own.code is None:

@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from switchboard.domain.errors import StoreUnavailableError
-from switchboard.domain.verification.verifications import IvrNotice
-from switchboard.ports.callbacks import CallbackVault, HeldReport
+from switchboard.domain.verification.verifications import IvrCallEvent
+from switchboard.ports.callbacks import CallbackArchive, SpooledEvent
 from switchboard.ports.clock import Clock
-from switchboard.ports.verifications import CallFit, CallStore
+from switchboard.ports.verifications import CallFit, IvrCallStore
 from switchboard.usecases.insistence import insist
 
 
@@ -24,7 +24,7 @@ class NoticeOutcome(StrEnum):
     """It names a verification, or its number and line lead to one, that is for something else."""
     NO_CANDIDATE = "no_candidate"
     """No verification has this id; or nobody has this number and line at that time."""
-    HELD = "held"
+    SPOOLED = "spooled"
 
 
 UNMATCHED = frozenset({NoticeOutcome.FOREIGN, NoticeOutcome.NO_CANDIDATE})
@@ -39,17 +39,17 @@ _OUTCOMES = {
 }
 
 
-class RecordIvrNotice:
+class RecordIvrCall:
     """By its id where the notice names one; otherwise by the lease on number and line, of which there is one at most,
     which outlives its verification by `grace`."""
 
-    def __init__(self, *, calls: CallStore, vault: CallbackVault, clock: Clock, grace: timedelta) -> None:
+    def __init__(self, *, calls: IvrCallStore, archive: CallbackArchive, clock: Clock, grace: timedelta) -> None:
         self._calls = calls
-        self._vault = vault
+        self._archive = archive
         self._clock = clock
         self._grace = grace
 
-    def __call__(self, notice: IvrNotice) -> NoticeOutcome:
+    def __call__(self, notice: IvrCallEvent) -> NoticeOutcome:
         """Returns once the notice is durable, or known to belong to nothing.
 
         Raises StoreUnavailableError if it could not be kept anywhere.
@@ -58,10 +58,10 @@ class RecordIvrNotice:
         try:
             return self.record(notice, seen_at=now)
         except StoreUnavailableError:
-            self._vault.hold(HeldReport(report=notice, seen_at=now))
-            return NoticeOutcome.HELD
+            self._archive.spool(SpooledEvent(event=notice, seen_at=now))
+            return NoticeOutcome.SPOOLED
 
-    def record(self, notice: IvrNotice, *, seen_at: datetime) -> NoticeOutcome:
+    def record(self, notice: IvrCallEvent, *, seen_at: datetime) -> NoticeOutcome:
         """For a notice that came at `seen_at`. Raises StoreUnavailableError."""
         lease = None
         verification_id = notice.smsid
@@ -76,7 +76,7 @@ class RecordIvrNotice:
             self._free_line(found, notice, ends=seen_at + self._grace)
         return _OUTCOMES[fit]
 
-    def _free_line(self, verification_id: str, notice: IvrNotice, *, ends: datetime) -> None:
+    def _free_line(self, verification_id: str, notice: IvrCallEvent, *, ends: datetime) -> None:
         """What is verified needs its line no longer but for callbacks that come twice. A lease that cannot be
         shortened now ends by itself."""
         with suppress(StoreUnavailableError):

@@ -9,7 +9,7 @@ from switchboard.domain.orders import Claim
 from switchboard.domain.verification.requests import ComposedVerification
 from switchboard.domain.verification.verifications import START_WITHIN, Verification, VerificationMode
 from switchboard.ports.clock import ClaimIds, Clock
-from switchboard.usecases.submission.submit_once import Placed, SubmitOnce, derived_id, fingerprint
+from switchboard.usecases.submission.submit_once import SubmissionResult, SubmitOnce, derived_id, fingerprint
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,7 @@ class StartVerificationCommand:
     """A valid request. `client` names the API key."""
 
     client: str
-    asked: ComposedVerification
+    request: ComposedVerification
     idempotency_key: str | None = None
 
 
@@ -29,7 +29,7 @@ class StartVerification:
         self._clock = clock
         self._new_id = new_id
 
-    def __call__(self, command: StartVerificationCommand) -> Placed[Verification]:
+    def __call__(self, command: StartVerificationCommand) -> SubmissionResult[Verification]:
         """Raises what SubmitOnce does, and VerificationOpenError where none of the lines is free for this number.
 
         One that was placed before keeps the line it has, also when it is tried again.
@@ -37,7 +37,7 @@ class StartVerification:
         key = command.idempotency_key
         verification_id = self._new_id() if key is None else derived_id(client=command.client, key=key)
         taken = []
-        for line in command.asked.candidates:
+        for line in command.request.candidates:
             try:
                 return self._submit_once(self._new_verification(command, verification_id, line))
             except VerificationOpenError as error:
@@ -45,7 +45,7 @@ class StartVerification:
         raise min(taken, key=lambda error: error.retry_after_s)
 
     def _new_verification(self, command: StartVerificationCommand, verification_id: str, line: str) -> Verification:
-        now, asked = self._clock.now(), command.asked
+        now, asked = self._clock.now(), command.request
         return Verification(
             id=verification_id,
             client=command.client,
@@ -65,7 +65,7 @@ class StartVerification:
 
 def fingerprint_of(command: StartVerificationCommand) -> str:
     """Equal for two requests that ask for the same verification, and for no others."""
-    asked = command.asked
+    asked = command.request
     return fingerprint(
         {
             "client": command.client,

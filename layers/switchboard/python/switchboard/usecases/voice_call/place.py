@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 from switchboard.domain.orders import Claim
-from switchboard.domain.voice_calls import CallContent, PreparedCall, VoiceCall, submit_before
+from switchboard.domain.voice_calls import PreparedCall, VoiceCall, VoiceCallContent, submit_before
 from switchboard.ports.clock import ClaimIds, Clock
-from switchboard.usecases.submission.submit_once import Placed, SubmitOnce, derived_id, fingerprint
+from switchboard.usecases.submission.submit_once import SubmissionResult, SubmitOnce, derived_id, fingerprint
 
-Compose = Callable[[str, CallContent], str]
+Compose = Callable[[str, VoiceCallContent], str]
 """From a recipient in E.164 and what is to be said, the request's body. Raises InvalidRequestError. No I/O."""
 
 
@@ -20,7 +20,7 @@ class PlaceCallCommand:
 
     client: str
     recipient: str
-    content: CallContent
+    content: VoiceCallContent
     idempotency_key: str | None = None
 
 
@@ -42,7 +42,7 @@ class PlaceCall:
         self._new_id = new_id
         self._callback_expected = callback_expected
 
-    def __call__(self, command: PlaceCallCommand) -> Placed[VoiceCall]:
+    def __call__(self, command: PlaceCallCommand) -> SubmissionResult[VoiceCall]:
         """Raises what SubmitOnce does; InvalidRequestError also where the provider takes no such call."""
         now, key, content = self._clock.now(), command.idempotency_key, command.content
         call = VoiceCall(

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-from switchboard.domain.errors import NotFoundHereError
-from switchboard.domain.orders import Standing
-from switchboard.domain.voice_calls import CallState, VoiceCall, is_call_id, is_token
+from switchboard.domain.errors import ResourceNotFoundError
+from switchboard.domain.orders import Status
+from switchboard.domain.voice_calls import VoiceCall, VoiceCallState, is_call_id, is_token
 from switchboard.ports.clock import Clock
 from switchboard.ports.voice_calls import VoiceCallStore
 from switchboard.usecases.insistence import insist
 from switchboard.usecases.query import OrderView, QueryOrders
 
-CallView = OrderView[VoiceCall, Standing[CallState]]
+VoiceCallView = OrderView[VoiceCall, Status[VoiceCallState]]
 
 
-class QueryCalls(QueryOrders[VoiceCall, Standing[CallState]]):
+class QueryVoiceCalls(QueryOrders[VoiceCall, Status[VoiceCallState]]):
     """A caller sees the calls placed with its own API key, and nothing else exists for it."""
 
     def __init__(
@@ -24,16 +24,16 @@ class QueryCalls(QueryOrders[VoiceCall, Standing[CallState]]):
         *,
         calls: VoiceCallStore,
         clock: Clock,
-        standing_of: Callable[[VoiceCall, datetime], Standing[CallState]],
+        status_of: Callable[[VoiceCall, datetime], Status[VoiceCallState]],
     ) -> None:
-        super().__init__(orders=calls, clock=clock, standing_of=standing_of, is_id=is_token)
+        super().__init__(orders=calls, clock=clock, status_of=status_of, is_id=is_token)
         self._calls = calls
 
-    def one(self, order_id: str, *, client: str) -> CallView:
-        """By token or by the provider's id. Raises NotFoundHereError, StoreUnavailableError."""
+    def one(self, order_id: str, *, client: str) -> VoiceCallView:
+        """By token or by the provider's id. Raises ResourceNotFoundError, StoreUnavailableError."""
         try:
             return super().one(order_id, client=client)
-        except NotFoundHereError:
+        except ResourceNotFoundError:
             token = insist(lambda: self._calls.token_of(order_id)) if is_call_id(order_id) else None
             if token is None:
                 raise

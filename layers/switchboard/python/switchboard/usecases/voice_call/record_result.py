@@ -6,9 +6,9 @@ from enum import StrEnum
 
 from switchboard.domain.errors import StoreUnavailableError
 from switchboard.domain.voice_calls import CallResult
-from switchboard.ports.callbacks import CallbackVault, HeldReport, RawCallback
+from switchboard.ports.callbacks import CallbackArchive, RawCallback, SpooledEvent
 from switchboard.ports.clock import Clock
-from switchboard.ports.voice_calls import CallReportStore
+from switchboard.ports.voice_calls import CallResultStore
 from switchboard.usecases.insistence import insist
 
 
@@ -17,21 +17,21 @@ class ResultOutcome(StrEnum):
 
     RECORDED = "recorded"
     UNMATCHED = "unmatched"
-    HELD = "held"
+    SPOOLED = "spooled"
 
 
 class RecordCallResult:
     """The form of these callbacks is not published, so that each is also kept raw. Nobody knows whether they are
-    repeated, so that a result which the state table cannot take now is held in the vault."""
+    repeated, so that a result which the state table cannot take now is held in the archive."""
 
-    def __init__(self, *, calls: CallReportStore, vault: CallbackVault, clock: Clock) -> None:
+    def __init__(self, *, calls: CallResultStore, archive: CallbackArchive, clock: Clock) -> None:
         self._calls = calls
-        self._vault = vault
+        self._archive = archive
         self._clock = clock
 
     def keep(self, callback: RawCallback, *, reason: str) -> None:
         """Raises StoreUnavailableError if it could not be kept."""
-        insist(lambda: self._vault.quarantine(callback, reason=reason, at=self._clock.now()))
+        insist(lambda: self._archive.quarantine(callback, reason=reason, at=self._clock.now()))
 
     def __call__(self, result: CallResult) -> ResultOutcome:
         """Returns once the result is durable. Raises StoreUnavailableError if it could not be kept anywhere."""
@@ -39,6 +39,6 @@ class RecordCallResult:
         try:
             ours = insist(lambda: self._calls.record_result(result, seen_at=now))
         except StoreUnavailableError:
-            self._vault.hold(HeldReport(report=result, seen_at=now))
-            return ResultOutcome.HELD
+            self._archive.spool(SpooledEvent(event=result, seen_at=now))
+            return ResultOutcome.SPOOLED
         return ResultOutcome.RECORDED if ours else ResultOutcome.UNMATCHED
