@@ -22,7 +22,7 @@ from sandbox.simulators.mediasms.config import SimulatorConfig
 from sandbox.simulators.mediasms.simulator import MediaSmsSimulator
 from switchboard.bootstrap.components.provider_guards import biztel_guard_settings, mediasms_guard_settings
 from switchboard.clock import SystemClock
-from switchboard.domain.errors import NoSlotError, ProviderError, RateLimitedError
+from switchboard.domain.errors import ProviderError, RateLimitedError, SlotUnavailableError
 from switchboard.domain.sms.messages import SmsContent, SmsSubmission
 from switchboard.guard.provider.rate_limiter import GuardSettings, ProviderGuards
 from switchboard.ports.provider_limits import ProviderGuard
@@ -198,7 +198,7 @@ class _Thread:
             self._client.open()
             try:
                 slot = self._guard.acquire(latest=self._clock.now() + timedelta(seconds=2))
-            except NoSlotError as full:
+            except SlotUnavailableError as full:
                 self._clock.sleep_until(self._clock.now() + timedelta(seconds=min(0.1, full.retry_after_s)))
                 continue
             self._clock.sleep_until(slot)

@@ -20,7 +20,7 @@ from switchboard.domain.verification.verifications import (
     VerificationLines,
     VerificationMode,
 )
-from switchboard.ports.verifications import CallFit
+from switchboard.ports.verifications import IvrCallMatch
 from switchboard.storage.verification.store import DynamoDbVerificationStore
 from tests.builders import (
     GRACE,
@@ -144,7 +144,7 @@ def test_a_further_claim_takes_the_line_again_and_moves_the_deadline(kept: Verif
     assert answer.order == stored(kept)
     assert stored(kept).expires_at == DEADLINE + 5 * MINUTE
     assert kept.store.claim("v1", second).granted
-    assert kept.calls.record_call("v1", a_notice(), seen_at=DEADLINE + MINUTE) is CallFit.RECORDED
+    assert kept.calls.record_call("v1", a_notice(), seen_at=DEADLINE + MINUTE) is IvrCallMatch.MATCHED
 
 
 def test_a_further_claim_is_refused_while_another_has_the_line(kept: Verifications) -> None:
@@ -178,17 +178,17 @@ def test_the_first_call_in_time_is_recorded_and_repeats_are_harmless(kept: Verif
         kept.calls.record_call("v1", a_notice(), seen_at=at)
         for at in (START + MINUTE, START + 2 * MINUTE, DEADLINE + MINUTE)
     ]
-    assert fits == [CallFit.RECORDED, CallFit.DUPLICATE, CallFit.DUPLICATE]
+    assert fits == [IvrCallMatch.MATCHED, IvrCallMatch.DUPLICATE, IvrCallMatch.DUPLICATE]
     assert (stored(kept).called_at, stored(kept).late_call_at) == (START + MINUTE, None)
 
 
 def test_a_call_counts_up_to_the_deadline_and_is_late_from_it_on(kept: Verifications) -> None:
     kept.store.create(a_verification())
     kept.store.create(a_verification("v2", line=OTHER_LINE))
-    assert kept.calls.record_call("v1", a_notice(), seen_at=DEADLINE - INSTANT) is CallFit.RECORDED
+    assert kept.calls.record_call("v1", a_notice(), seen_at=DEADLINE - INSTANT) is IvrCallMatch.MATCHED
     other = a_notice(line=OTHER_LINE)
-    assert kept.calls.record_call("v2", other, seen_at=DEADLINE) is CallFit.LATE
-    assert kept.calls.record_call("v2", other, seen_at=DEADLINE + MINUTE) is CallFit.DUPLICATE
+    assert kept.calls.record_call("v2", other, seen_at=DEADLINE) is IvrCallMatch.LATE
+    assert kept.calls.record_call("v2", other, seen_at=DEADLINE + MINUTE) is IvrCallMatch.DUPLICATE
     late = stored(kept, "v2")
     assert (late.called_at, late.late_call_at) == (None, DEADLINE)
 
@@ -196,7 +196,7 @@ def test_a_call_counts_up_to_the_deadline_and_is_late_from_it_on(kept: Verificat
 def test_a_call_in_time_that_was_held_counts_though_a_late_one_was_recorded_before(kept: Verifications) -> None:
     kept.store.create(a_verification())
     kept.calls.record_call("v1", a_notice(), seen_at=DEADLINE + MINUTE)
-    assert kept.calls.record_call("v1", a_notice(), seen_at=START + MINUTE) is CallFit.RECORDED
+    assert kept.calls.record_call("v1", a_notice(), seen_at=START + MINUTE) is IvrCallMatch.MATCHED
     assert stored(kept).verified_at == START + MINUTE
 
 
@@ -205,12 +205,12 @@ def test_a_call_in_time_that_was_held_counts_though_a_late_one_was_recorded_befo
 )
 def test_a_call_for_something_else_changes_nothing(kept: Verifications, other: dict[str, Any]) -> None:
     kept.store.create(a_verification())
-    assert kept.calls.record_call("v1", a_notice(**other), seen_at=START) is CallFit.FOREIGN
+    assert kept.calls.record_call("v1", a_notice(**other), seen_at=START) is IvrCallMatch.FOREIGN
     assert kept.store.get("v1") == a_verification()
 
 
 def test_a_call_for_nothing_makes_nothing(kept: Verifications) -> None:
-    assert kept.calls.record_call("v1", a_notice(), seen_at=START) is CallFit.ABSENT
+    assert kept.calls.record_call("v1", a_notice(), seen_at=START) is IvrCallMatch.NO_CANDIDATE
     assert kept.store.create(a_verification()).granted
 
 

@@ -17,7 +17,7 @@ from switchboard.domain.verification.verifications import (
     next_due,
 )
 from switchboard.ports.orders import ClaimAnswer
-from switchboard.ports.verifications import CallFit, CodeStore, IvrCallStore, Lease, VerificationStore
+from switchboard.ports.verifications import CodeStore, IvrCallMatch, IvrCallStore, Lease, VerificationStore
 from tests.fakes.sms import InMemoryOrderStore, StoredOrder
 
 
@@ -67,20 +67,20 @@ class InMemoryVerificationStore(InMemoryOrderStore[Verification], VerificationSt
     def lease(self, *, recipient: str, line: str) -> Lease | None:
         return self.leases.get((recipient, line))
 
-    def record_call(self, verification_id: str, notice: IvrCallEvent, *, seen_at: datetime) -> CallFit:
+    def record_call(self, verification_id: str, notice: IvrCallEvent, *, seen_at: datetime) -> IvrCallMatch:
         row = self.rows.get(verification_id)
         if row is None or row.order is None:
-            return CallFit.ABSENT
+            return IvrCallMatch.NO_CANDIDATE
         order = row.order
         if (order.recipient, order.line, order.mode) != (notice.recipient, notice.line, notice.mode):
-            return CallFit.FOREIGN
+            return IvrCallMatch.FOREIGN
         if self._in_time(order, seen_at) and order.called_at is None:
             row.order = replace(order, called_at=seen_at)
-            return CallFit.RECORDED
+            return IvrCallMatch.MATCHED
         if order.called_at is not None or order.late_call_at is not None:
-            return CallFit.DUPLICATE
+            return IvrCallMatch.DUPLICATE
         row.order = replace(order, late_call_at=seen_at)
-        return CallFit.LATE
+        return IvrCallMatch.LATE
 
     def shorten_lease(self, lease: Lease, *, recipient: str, line: str, until: datetime) -> None:
         now = self.leases.get((recipient, line))

@@ -12,7 +12,7 @@ from itertools import count
 from random import Random
 from typing import Final
 
-from switchboard.domain.errors import LockedOutError, NoSlotError
+from switchboard.domain.errors import LockedOutError, SlotUnavailableError
 from switchboard.guard.provider.rate_limiter import GuardSettings, ProviderGuards
 from switchboard.ports.provider_limits import ProviderGuard, ProviderLimitStore
 from tests.fakes import START, Ending, FixedClock, InMemoryProviderLimitStore, provider_error
@@ -167,7 +167,7 @@ class History:
         worker.clock.sleep_until(_instant(now) + worker.skew)
         try:
             slot = guard.acquire(latest=worker.clock.now() + _BUDGET)
-        except (LockedOutError, NoSlotError):
+        except (LockedOutError, SlotUnavailableError):
             # The queue delivers it again, to this container or to another.
             again = now + self.put_back_s * self.random.uniform(0.8, 1.2)
             if self.random.random() < 0.5:

@@ -11,7 +11,7 @@ from itertools import count
 from random import Random
 from typing import Final
 
-from switchboard.domain.errors import NoSlotError
+from switchboard.domain.errors import ConcurrencyLimitError, SlotUnavailableError
 from switchboard.guard.provider.rate_limiter import GuardSettings, ProviderGuards
 from tests.fakes import START, FixedClock, InMemoryProviderLimitStore
 
@@ -142,8 +142,8 @@ class _Sender:
         self._tell(now)
         try:
             self._slot = self._guard.acquire(latest=self._clock.now() + _BUDGET)
-        except NoSlotError as full:
-            wait_s = min(full.retry_after_s, 0.1) if full.crowded else full.retry_after_s
+        except SlotUnavailableError as full:
+            wait_s = min(full.retry_after_s, 0.1) if isinstance(full, ConcurrencyLimitError) else full.retry_after_s
             self._at(now + wait_s + self._pace.drawn((0.01, 0.1)), self._reserve)
             return
         told = now + self._pace.drawn(_STORE_S)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from switchboard.domain.errors import NoSlotError
+from switchboard.domain.errors import RateLimitTimeoutError
 from switchboard.domain.sms.messages import Message
 from tests.fakes import FixedClock, InMemoryMessageStore, ScriptedGuard, StoredOrder
 from tests.harness.world import COMMAND, SMSID, World
@@ -13,7 +13,7 @@ from tests.systems import Parts, assembled
 
 def _queued_message() -> StoredOrder[Message]:
     store, clock = InMemoryMessageStore(), FixedClock()
-    guard = ScriptedGuard(clock, NoSlotError("full"))
+    guard = ScriptedGuard(clock, RateLimitTimeoutError("full"))
     assembled(messages=store, clock=clock, guard=guard).send(COMMAND)
     return store.rows[SMSID]
 

@@ -10,7 +10,12 @@ from typing import Any, TypeVar, cast
 
 from greenlet import getcurrent, greenlet
 
-from switchboard.domain.errors import LockedOutError, NoSlotError, ProviderError, StoreUnavailableError
+from switchboard.domain.errors import (
+    LockedOutError,
+    ProviderError,
+    RateLimitTimeoutError,
+    StoreUnavailableError,
+)
 from switchboard.domain.sms.messages import SmsSubmission
 from switchboard.ports.provider_limits import ProviderGuard
 from switchboard.ports.providers import Receipt, SmsProvider
@@ -129,7 +134,7 @@ class SteppedGuard(ProviderGuard):
         if fault in CRASHES:
             raise Crashed
         if fault is Fault.NO_SLOT:
-            raise NoSlotError("scripted")
+            raise RateLimitTimeoutError("scripted")
         if fault is Fault.LOCKED_OUT:
             raise LockedOutError("scripted", reason="authentication")
         if fault is not None:

@@ -23,7 +23,7 @@ from switchboard.domain.verification.verifications import (
     VerificationMode,
     VerificationState,
 )
-from switchboard.usecases.verification.record_ivr_call import NoticeOutcome
+from switchboard.ports.verifications import IvrCallMatch
 from tests.builders import LINE, MINUTE, OTHER_LINE, a_notice, a_start
 from tests.fakes import FixedClock, InMemoryVerificationStore
 from tests.verification_systems import assembled_for_verification
@@ -45,10 +45,10 @@ class Truth(StrEnum):
 
 
 EXPLAINED = {
-    Truth.IN_TIME: {NoticeOutcome.MATCHED},
-    Truth.LATE: {NoticeOutcome.LATE},
-    Truth.REPEATED: {NoticeOutcome.DUPLICATE},
-    Truth.FOREIGN: {NoticeOutcome.FOREIGN, NoticeOutcome.NO_CANDIDATE},
+    Truth.IN_TIME: {IvrCallMatch.MATCHED},
+    Truth.LATE: {IvrCallMatch.LATE},
+    Truth.REPEATED: {IvrCallMatch.DUPLICATE},
+    Truth.FOREIGN: {IvrCallMatch.FOREIGN, IvrCallMatch.NO_CANDIDATE},
 }
 """What the system may make of each."""
 
@@ -60,7 +60,7 @@ class Ledger:
     started: list[str] = field(default_factory=list)
     called_in_time: set[str] = field(default_factory=set)
     called_late: set[str] = field(default_factory=set)
-    outcomes: Counter[tuple[Truth, NoticeOutcome]] = field(default_factory=Counter)
+    outcomes: Counter[tuple[Truth, IvrCallMatch]] = field(default_factory=Counter)
     overdue: list[str] = field(default_factory=list)
     refused: int = 0
 

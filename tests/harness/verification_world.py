@@ -11,8 +11,8 @@ from switchboard.domain.verification.verifications import (
     VerificationMode,
     VerificationState,
 )
+from switchboard.ports.verifications import IvrCallMatch
 from switchboard.usecases.submission.submit_once import SubmissionResult, derived_id
-from switchboard.usecases.verification.record_ivr_call import NoticeOutcome
 from tests.builders import CLIENT, DEADLINES, GRACE, HOLDING_MINUTES, LINE, MINUTE, a_notice, a_report, a_start
 from tests.fakes import FixedClock, InMemoryCallbackArchive, InMemoryVerificationStore, OpenGuard, ScriptedProvider
 from tests.harness.stepping import Actor, Crashed, SteppedGuard, SteppedProvider, step, stepped
@@ -31,7 +31,7 @@ class Called:
     """One callback: what was made of it (None if the invocation died or answered with an error), and whether it was
     handed in before the deadline."""
 
-    outcome: NoticeOutcome | None
+    outcome: IvrCallMatch | None
     in_time: bool
 
 

@@ -12,8 +12,8 @@ import pytest
 
 from switchboard.domain.errors import (
     LockedOutError,
-    NoSlotError,
     ProviderError,
+    SlotUnavailableError,
     StoreUnavailableError,
     SubmissionFailedError,
 )
@@ -127,7 +127,7 @@ def test_a_full_lane_says_when_to_come_again(store: InMemoryProviderLimitStore) 
     while True:
         try:
             assert worker.reserve() <= START + BUDGET
-        except NoSlotError as full:
+        except SlotUnavailableError as full:
             assert 0 < full.retry_after_s <= STEP.total_seconds()
             break
     worker.clock.advance(STEP)
@@ -137,7 +137,7 @@ def test_a_full_lane_says_when_to_come_again(store: InMemoryProviderLimitStore) 
 def test_a_budget_that_has_run_out_costs_no_call() -> None:
     worker = _Worker(down(InMemoryProviderLimitStore))
     for within in (timedelta(0), timedelta(seconds=-1)):
-        with pytest.raises(NoSlotError):
+        with pytest.raises(SlotUnavailableError):
             worker.reserve(within=within)
 
 
@@ -283,7 +283,7 @@ def _seven_in_flight(store: ProviderLimitStore) -> list[_Worker]:
 
 def test_no_more_workers_get_slots_than_may_be_in_flight(store: InMemoryProviderLimitStore) -> None:
     workers = _seven_in_flight(store)
-    with pytest.raises(NoSlotError) as full:
+    with pytest.raises(SlotUnavailableError) as full:
         _Worker(store).reserve()
     assert full.value.retry_after_s == LIMITS.lease.total_seconds()
     for worker in workers:
@@ -295,13 +295,13 @@ def test_the_place_of_a_worker_that_is_gone_is_free_after_its_lease(store: InMem
     stays.clock.advance(LIMITS.lease)
     stays.reserve()
     late = FixedClock(START + LIMITS.lease)
-    with pytest.raises(NoSlotError):
+    with pytest.raises(SlotUnavailableError):
         _Worker(store, clock=late).reserve()
     late.advance(timedelta(microseconds=1))
     newcomers = [_Worker(store, clock=late) for _ in range(IN_FLIGHT - 1)]
     for worker in newcomers:
         worker.reserve()
-    with pytest.raises(NoSlotError):
+    with pytest.raises(SlotUnavailableError):
         _Worker(store, clock=late).reserve()
     assert set(store.states[KEY].permits) == {stays.name, *(worker.name for worker in newcomers)}
 
@@ -318,7 +318,7 @@ def test_idle_workers_keep_three_places_and_leave_the_others_free(
 def test_a_worker_whose_request_may_still_be_under_way_keeps_its_place(store: InMemoryProviderLimitStore) -> None:
     for _ in range(IN_FLIGHT):
         _Worker(store).sends(provider_error(Ending.LOST_BUT_TAKEN))
-    with pytest.raises(NoSlotError):
+    with pytest.raises(SlotUnavailableError):
         _Worker(store).reserve()
 
 
@@ -326,7 +326,7 @@ def test_a_worker_that_was_refused_gives_its_place_back(store: InMemoryProviderL
     refused, *_ = _seven_in_flight(store)
     refused.guard.record_result(UNAUTHENTICATED)
     _Worker(store).reserve()
-    with pytest.raises(NoSlotError):
+    with pytest.raises(SlotUnavailableError):
         refused.reserve()
 
 
@@ -335,13 +335,13 @@ def test_other_credentials_are_tried_alone(store: InMemoryProviderLimitStore) ->
     workers = _seven_in_flight(store)
     for worker in workers[:3]:
         worker.guard.record_result(UNAUTHENTICATED)
-    with pytest.raises(NoSlotError):
+    with pytest.raises(SlotUnavailableError):
         _Worker(store, version="v2").reserve()
     for worker in workers[3:]:
         worker.guard.record_result(provider_error(Ending.LOST_BUT_TAKEN))
     late = FixedClock(START + LIMITS.lease + STEP)
     _Worker(store, clock=late, version="v2").reserve()
-    with pytest.raises(NoSlotError):
+    with pytest.raises(SlotUnavailableError):
         _Worker(store, clock=late, version="v3").reserve()
 
 
@@ -390,7 +390,7 @@ def _play(
         for _ in range(each):
             try:
                 slots.append(worker.reserve())
-            except (NoSlotError, LockedOutError, StoreUnavailableError):
+            except (SlotUnavailableError, LockedOutError, StoreUnavailableError):
                 worker.clock.advance(3 * STEP)
             except Crashed:
                 return
@@ -466,7 +466,7 @@ def test_wrong_credentials_reach_the_provider_fewer_times_than_lock_the_address_
                     refused.append(1)
                     step("the request is under way")
                     worker.guard.record_result(UNAUTHENTICATED)
-            except (LockedOutError, NoSlotError):
+            except (LockedOutError, SlotUnavailableError):
                 return
 
         play([Actor(version, partial(works, version)) for version in versions], schedule, History(), faults=0)

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from switchboard.domain.errors import LockedOutError, NoSlotError, StoreUnavailableError
+from switchboard.domain.errors import LockedOutError, RateLimitTimeoutError, SlotUnavailableError, StoreUnavailableError
 from switchboard.domain.orders import OutcomeKind
 from switchboard.domain.sms.messages import Message, SmsState
 from switchboard.ports.callbacks import SpooledEvent
@@ -161,7 +161,7 @@ def test_what_waited_in_the_queue_too_long_is_expired_and_never_sent(setting: _S
 class _ClosedGate(OpenGuard):
     """No slot for anybody."""
 
-    def __init__(self, clock: FixedClock, error: LockedOutError | NoSlotError) -> None:
+    def __init__(self, clock: FixedClock, error: LockedOutError | SlotUnavailableError) -> None:
         super().__init__(clock)
         self._error = error
 
@@ -169,9 +169,9 @@ class _ClosedGate(OpenGuard):
         raise self._error
 
 
-@pytest.mark.parametrize("error", [LockedOutError("open", reason="authentication"), NoSlotError("full")])
+@pytest.mark.parametrize("error", [LockedOutError("open", reason="authentication"), RateLimitTimeoutError("full")])
 def test_entries_do_not_multiply_while_the_gate_is_closed(
-    setting: _Setting, error: LockedOutError | NoSlotError
+    setting: _Setting, error: LockedOutError | SlotUnavailableError
 ) -> None:
     setting.ended(OutcomeKind.NOT_SENT, queue=True)
     setting.outbox.put(setting.message)

@@ -15,14 +15,16 @@ import pytest
 
 from switchboard.domain.errors import (
     AuthenticationFailedError,
+    ConcurrencyLimitError,
     DownloadFailedError,
     ForbiddenError,
     LockedOutError,
-    NoSlotError,
     NotSentError,
     ProviderError,
     ProviderNotFoundError,
     RateLimitedError,
+    RateLimitTimeoutError,
+    SlotUnavailableError,
     StoreUnavailableError,
 )
 from switchboard.domain.recording.facts import Channel, RecordingReady
@@ -307,8 +309,8 @@ def test_a_missing_file_is_asked_for_until_it_can_only_be_lost() -> None:
     assert timedelta(hours=1) <= world.clock.now() - START < timedelta(hours=6)
 
 
-@pytest.mark.parametrize("error", [NoSlotError("full"), LockedOutError("open", reason="authentication")])
-def test_without_a_slot_nothing_is_asked_counted_or_lost(error: NoSlotError | LockedOutError) -> None:
+@pytest.mark.parametrize("error", [RateLimitTimeoutError("full"), LockedOutError("open", reason="authentication")])
+def test_without_a_slot_nothing_is_asked_counted_or_lost(error: SlotUnavailableError | LockedOutError) -> None:
     world = World()
     world.guard = ScriptedGuard(world.clock, error)
     world.fetch._guard = world.guard
@@ -342,7 +344,7 @@ def test_a_place_that_was_waited_for_finds_a_connection_that_is_new() -> None:
             with super().download(recording_id, channel, deadline_s=deadline_s) as download:
                 yield download
 
-    crowd = [NoSlotError("crowded", crowded=True) for _ in range(20)]
+    crowd = [ConcurrencyLimitError("crowded") for _ in range(20)]
     World(source=Ageing(), clock=clock, guard=ScriptedGuard(clock, *crowd)).deliver()
 
     assert clock.now() - START == timedelta(seconds=2)
@@ -357,7 +359,7 @@ def test_a_place_that_was_waited_for_is_lost_where_the_provider_cannot_be_reache
             if clock.now() > START:
                 raise failure(NotSentError)
 
-    guard = ScriptedGuard(clock, NoSlotError("crowded", crowded=True))
+    guard = ScriptedGuard(clock, ConcurrencyLimitError("crowded"))
     world = World(source=Unreachable(), clock=clock, guard=guard)
     done = world.deliver()
 

@@ -10,14 +10,16 @@ import pytest
 from switchboard.domain.errors import (
     AddressBlockedError,
     AuthenticationFailedError,
+    ConcurrencyLimitError,
     FieldProblem,
     IdempotencyKeyReusedError,
     InvalidRequestError,
     LockedOutError,
-    NoSlotError,
     NotSentError,
+    RateLimitTimeoutError,
     RefusedError,
     RequestInProgressError,
+    SlotUnavailableError,
     StoreUnavailableError,
     SubmissionFailedError,
     SwitchboardError,
@@ -236,7 +238,7 @@ def test_a_caller_who_asks_every_few_seconds_for_a_day_leaves_room_and_is_sent_i
     while setting.clock.now() < START + DEADLINES.submission_after_request - 10 * MINUTE:
         with pytest.raises(SubmissionFailedError) as raised:
             setting.send()
-        refused += isinstance(raised.value.cause, NoSlotError)
+        refused += isinstance(raised.value.cause, SlotUnavailableError)
         setting.clock.advance(timedelta(seconds=5))
     message = setting.messages.get(SMSID)
     assert message is not None
@@ -263,7 +265,7 @@ def test_a_provider_that_cannot_be_reached_costs_no_slot() -> None:
 
 @pytest.mark.parametrize(
     ("gate_raises", "endings"),
-    [((NoSlotError("full"),), ()), ((), (Ending.RATE_LIMITED,))],
+    [((RateLimitTimeoutError("full"),), ()), ((), (Ending.RATE_LIMITED,))],
     ids=["no slot", "rate limited"],
 )
 def test_where_there_is_no_room_the_message_goes_to_the_queue(
@@ -280,7 +282,7 @@ def test_where_there_is_no_room_the_message_goes_to_the_queue(
 
 
 def test_a_queue_that_does_not_answer_leaves_the_message_to_the_sweep() -> None:
-    setting = _Setting(gate_raises=(NoSlotError("full"),))
+    setting = _Setting(gate_raises=(RateLimitTimeoutError("full"),))
     system = assembled(
         messages=setting.messages,
         outbox=down(InMemoryOutbox),
@@ -395,7 +397,7 @@ def test_a_slot_after_not_after_is_not_used() -> None:
 
 
 def test_a_crowd_at_the_gate_is_waited_for_within_the_budget() -> None:
-    setting = _Setting(gate_raises=(NoSlotError("crowded", crowded=True),) * 3)
+    setting = _Setting(gate_raises=(ConcurrencyLimitError("crowded"),) * 3)
     sent = setting.send(a_command())
     assert sent.order.queued_at is None
     assert setting.clock.now() - START == timedelta(milliseconds=300)
@@ -421,7 +423,7 @@ class _AgeingProvider(ScriptedProvider):
 
 def test_a_place_that_was_waited_for_finds_a_connection_that_is_new() -> None:
     """The provider counts a request when it arrives: connecting after the slot would make it late."""
-    setting = _Setting(gate_raises=(NoSlotError("crowded", crowded=True),) * 3)
+    setting = _Setting(gate_raises=(ConcurrencyLimitError("crowded"),) * 3)
     setting.provider = provider = _AgeingProvider(setting.clock)
     setting.send(a_command())
     assert setting.clock.now() - START == timedelta(milliseconds=300)
@@ -440,7 +442,7 @@ def test_a_slot_that_is_far_away_finds_a_connection_that_is_new(ahead_ms: int) -
 
 
 def test_a_crowd_that_stays_hands_the_message_to_the_queue() -> None:
-    setting = _Setting(gate_raises=(NoSlotError("crowded", crowded=True),) * 1000)
+    setting = _Setting(gate_raises=(ConcurrencyLimitError("crowded"),) * 1000)
     sent = setting.send(a_command())
     assert sent.order.queued_at is not None
     assert setting.clock.now() - START == WAIT_BUDGET

@@ -10,8 +10,8 @@ from switchboard.domain.errors import (
     FieldProblem,
     IdempotencyKeyReusedError,
     InvalidRequestError,
-    NoSlotError,
     NotSentError,
+    RateLimitTimeoutError,
     RecipientLimitError,
     StoreUnavailableError,
     SubmissionFailedError,
@@ -47,7 +47,7 @@ class _Limited:
         self.provider = ScriptedProvider(*endings)
         self.messages = InMemoryMessageStore()
         self.outbox = InMemoryOutbox()
-        self.guard = ScriptedGuard(self.clock, *[NoSlotError("full")] * full)
+        self.guard = ScriptedGuard(self.clock, *[RateLimitTimeoutError("full")] * full)
         self.counters = counters or InMemoryCounterStore()
 
     def system(self, messages: InMemoryMessageStore | None = None) -> System:

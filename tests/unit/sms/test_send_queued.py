@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from switchboard.domain.errors import LockedOutError, NoSlotError, StoreUnavailableError, SwitchboardError
+from switchboard.domain.errors import (
+    LockedOutError,
+    RateLimitTimeoutError,
+    StoreUnavailableError,
+    SwitchboardError,
+)
 from switchboard.domain.sms.messages import SmsState
 from switchboard.usecases.sms.send_queued import QueuedOutcome
 from tests.builders import CLIENT, CONTENT, DEADLINES, RECIPIENT, a_report
@@ -78,7 +83,7 @@ def test_what_was_not_accepted_stays_queued_and_is_sent_in_the_end(
 
 
 @pytest.mark.parametrize(
-    "error", [NoSlotError("full"), LockedOutError("open", reason="555"), StoreUnavailableError("limits")]
+    "error", [RateLimitTimeoutError("full"), LockedOutError("open", reason="555"), StoreUnavailableError("limits")]
 )
 def test_while_the_gate_is_closed_messages_stay_queued(world: World, error: SwitchboardError) -> None:
     assert _system(world, gate_raises=(error,)).send_queued(SMSID) is QueuedOutcome.REQUEUED

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from switchboard.domain.errors import NoSlotError
+from switchboard.domain.errors import SlotUnavailableError
 from switchboard.usecases.submission.wait_for_slot import wait_for_slot
 from tests.fakes import START, FixedClock, OpenGuard
 
@@ -53,6 +53,6 @@ def test_what_is_not_wanted_any_more_is_not_waited_for() -> None:
 
 def test_slots_that_are_all_missed_end_with_the_time_there_is() -> None:
     clock = FixedClock()
-    with pytest.raises(NoSlotError):
+    with pytest.raises(SlotUnavailableError):
         wait_for_slot(_StaleSlots(clock, 100), clock, connect=lambda: None, latest=LATEST)
     assert clock.now() == LATEST

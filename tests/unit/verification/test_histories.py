@@ -21,8 +21,7 @@ from switchboard.domain.verification.verifications import (
     VerificationState,
 )
 from switchboard.ports.orders import ClaimAnswer
-from switchboard.ports.verifications import CallFit, Lease
-from switchboard.usecases.verification.record_ivr_call import NoticeOutcome
+from switchboard.ports.verifications import IvrCallMatch, Lease
 from tests.fakes import InMemoryVerificationStore
 from tests.harness.explorer import demand, explore_worlds
 from tests.harness.schedules import RandomSchedule, every_schedule, random_schedules
@@ -32,8 +31,8 @@ from tests.harness.world import StuckError
 
 Scenario = Callable[[type[InMemoryVerificationStore]], VerificationWorld]
 
-IN_TIME_OUTCOMES = {NoticeOutcome.MATCHED, NoticeOutcome.DUPLICATE, NoticeOutcome.SPOOLED}
-LATE_OUTCOMES = {NoticeOutcome.LATE, NoticeOutcome.DUPLICATE, NoticeOutcome.SPOOLED}
+IN_TIME_OUTCOMES = {IvrCallMatch.MATCHED, IvrCallMatch.DUPLICATE, IvrCallMatch.SPOOLED}
+LATE_OUTCOMES = {IvrCallMatch.LATE, IvrCallMatch.DUPLICATE, IvrCallMatch.SPOOLED}
 
 
 def hold_against_the_promises(world: VerificationWorld, history: History) -> None:
@@ -139,10 +138,10 @@ class CountsLateCalls(InMemoryVerificationStore):
 class DropsEarlyCalls(InMemoryVerificationStore):
     """A call that overtakes the start's own answer is forgotten."""
 
-    def record_call(self, verification_id: str, notice: IvrCallEvent, *, seen_at: datetime) -> CallFit:
+    def record_call(self, verification_id: str, notice: IvrCallEvent, *, seen_at: datetime) -> IvrCallMatch:
         row = self.rows.get(verification_id)
         if row is not None and row.order is not None and row.order.last_outcome is None:
-            return CallFit.RECORDED
+            return IvrCallMatch.MATCHED
         return super().record_call(verification_id, notice, seen_at=seen_at)
 
 

@@ -21,8 +21,9 @@ from switchboard.domain.verification.verifications import (
     next_due,
     status_of,
 )
+from switchboard.ports.verifications import IvrCallMatch
 from switchboard.usecases.verification import check as check_verification
-from switchboard.usecases.verification.record_ivr_call import NoticeOutcome, RecordIvrCall
+from switchboard.usecases.verification.record_ivr_call import RecordIvrCall
 from tests.builders import (
     CLIENT,
     DEADLINES,
@@ -163,7 +164,7 @@ def test_what_is_not_said_is_the_deployments_usual() -> None:
 def test_a_notice_is_held_where_the_table_does_not_answer_and_an_error_where_nothing_does() -> None:
     archive = InMemoryCallbackArchive()
     record = RecordIvrCall(calls=down(InMemoryVerificationStore), archive=archive, clock=FixedClock(), grace=GRACE)
-    assert record(a_notice()) is NoticeOutcome.SPOOLED
+    assert record(a_notice()) is IvrCallMatch.SPOOLED
     [held] = archive.spooled(limit=9)
     assert (held.event, held.seen_at) == (a_notice(), START)
     nowhere = RecordIvrCall(
@@ -179,7 +180,7 @@ def test_a_held_notice_is_matched_with_who_had_the_line_when_it_came() -> None:
     system.start(a_start(key="first", candidates=(LINE,)))
     clock.advance(16 * MINUTE)
     later = system.start(a_start(key="second", candidates=(LINE,))).order
-    assert system.call.record(a_notice(), seen_at=START + MINUTE) is NoticeOutcome.NO_CANDIDATE
+    assert system.call.record(a_notice(), seen_at=START + MINUTE) is IvrCallMatch.NO_CANDIDATE
     assert system.query.one(later.id, client=CLIENT).status.state is S.PENDING
 
 
@@ -190,7 +191,7 @@ def test_a_verified_number_has_its_line_again_after_the_grace() -> None:
     system.call(a_notice(smsid=first.id))
     assert store.leases[RECIPIENT, LINE].until == START + GRACE
     clock.advance(GRACE - timedelta(milliseconds=1))
-    assert system.call(a_notice()) is NoticeOutcome.DUPLICATE
+    assert system.call(a_notice()) is IvrCallMatch.DUPLICATE
     clock.advance(timedelta(milliseconds=1))
     assert not system.start(a_start(key="second", candidates=(LINE,))).replayed
 
@@ -199,7 +200,7 @@ def test_a_lease_that_cannot_be_shortened_does_not_undo_the_call() -> None:
     store = InMemoryVerificationStore(grace=GRACE)
     system = assembled_for_verification(store=store, calls=flaky(store, shorten_lease=[Answer.NOT_APPLIED]))
     started = system.start(a_start()).order
-    assert system.call(a_notice()) is NoticeOutcome.MATCHED
+    assert system.call(a_notice()) is IvrCallMatch.MATCHED
     assert system.query.one(started.id, client=CLIENT).status.state is S.VERIFIED
 
 

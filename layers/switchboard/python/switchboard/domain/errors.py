@@ -19,7 +19,9 @@
     ├── UnreadableFileNameError        a recording file whose name does not follow the naming rule
     ├── StoreError
     │   └── StoreUnavailableError      it may or may not have been written
-    ├── NoSlotError                    no place in the provider's rate within the waiting budget
+    ├── SlotUnavailableError           no slot within the waiting budget
+    │   ├── RateLimitTimeoutError      the next free slot is later than that
+    │   └── ConcurrencyLimitError      every permit is taken
     ├── LockedOutError                 the circuit of this egress address is open
     ├── LimitExceededError             more than an abuse limit allows, until its window ends
     │   ├── RecipientLimitError        for this number
@@ -179,16 +181,22 @@ class StoreUnavailableError(StoreError):
     outcome_known = False
 
 
-class NoSlotError(SwitchboardError):
-    """No slot within the waiting budget. `retry_after_s` is when one is likely at the latest; with `crowded` there is
-    room in the rate, and only too many have a request under way at this moment."""
+class SlotUnavailableError(SwitchboardError):
+    """No slot for this request at this moment. `retry_after_s` says when one is likely at the latest."""
 
     retryable = True
 
-    def __init__(self, message: str, *, retry_after_s: float = 1.0, crowded: bool = False) -> None:
+    def __init__(self, message: str, *, retry_after_s: float = 1.0) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
-        self.crowded = crowded
+
+
+class RateLimitTimeoutError(SlotUnavailableError):
+    """The next free slot of the rate limiter is later than the waiting budget allows."""
+
+
+class ConcurrencyLimitError(SlotUnavailableError):
+    """The rate has a free slot, but every permit for a request in flight is taken."""
 
 
 class LockedOutError(SwitchboardError):

@@ -19,7 +19,6 @@ from switchboard.domain.errors import (
     LimitExceededError,
     LockedOutError,
     MonthlyQuotaExhaustedError,
-    NoSlotError,
     OrderError,
     OutcomeUnknownError,
     PayloadTooLargeError,
@@ -30,6 +29,7 @@ from switchboard.domain.errors import (
     RefusedError,
     RequestInProgressError,
     ResourceNotFoundError,
+    SlotUnavailableError,
     StoreError,
     SubmissionFailedError,
     SwitchboardError,
@@ -90,7 +90,9 @@ PROBLEMS: dict[type[SwitchboardError], Problem] = {
     StoreError: Problem(
         HTTPStatus.SERVICE_UNAVAILABLE, "service_unavailable", "Our own storage does not answer; nothing was sent", 5
     ),
-    NoSlotError: Problem(HTTPStatus.SERVICE_UNAVAILABLE, "provider_unavailable", "The provider has no room now", 2),
+    SlotUnavailableError: Problem(
+        HTTPStatus.SERVICE_UNAVAILABLE, "provider_unavailable", "The provider has no room now", 2
+    ),
     LockedOutError: Problem(
         HTTPStatus.SERVICE_UNAVAILABLE, "provider_locked_out", "Nothing is sent from this address for now", 60
     ),

@@ -14,7 +14,11 @@ class ProviderGuard(Protocol):
     """Keeps every sender behind one egress address inside a provider's rate and away from its lock-out."""
 
     def acquire(self, *, latest: datetime) -> datetime:
-        """A slot of our own, not later than `latest`. Raises NoSlotError, LockedOutError, StoreUnavailableError."""
+        """Reserve a slot that is not later than `latest` and return its time.
+
+        Raises:
+            SlotUnavailableError, LockedOutError, StoreUnavailableError: nothing may be sent.
+        """
         ...
 
     def is_stale(self, slot: datetime) -> bool:

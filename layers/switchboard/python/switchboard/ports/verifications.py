@@ -11,18 +11,20 @@ from switchboard.domain.verification.verifications import CodeHash, IvrCallEvent
 from switchboard.ports.orders import OrderStore
 
 
-class CallFit(StrEnum):
-    """How a call that somebody reports goes with the verification that it is looked at with."""
+class IvrCallMatch(StrEnum):
+    """The result of matching a call to one of our lines with a verification."""
 
-    RECORDED = "recorded"
+    MATCHED = "matched"
     DUPLICATE = "duplicate"
-    """One had been recorded before: nothing changes."""
+    """A call was recorded before: nothing changes."""
     LATE = "late"
-    """It is this verification's, and came after the deadline: recorded as late."""
+    """The call belongs to the verification and came after its deadline: it is recorded as late."""
     FOREIGN = "foreign"
     """The verification is for another number, line or mode."""
-    ABSENT = "absent"
-    """There is no verification with this id."""
+    NO_CANDIDATE = "no_candidate"
+    """No verification has this id, or none has this number and line at that time."""
+    SPOOLED = "spooled"
+    """The state table did not answer: the sweep replays the call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,7 @@ class IvrCallStore(Protocol):
         """The last lease on this number (E.164) and line."""
         ...
 
-    def record_call(self, verification_id: str, notice: IvrCallEvent, *, seen_at: datetime) -> CallFit:
+    def record_call(self, verification_id: str, notice: IvrCallEvent, *, seen_at: datetime) -> IvrCallMatch:
         """Adds that the number called, if this verification is for that number, line and mode."""
         ...
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from threading import RLock
 from typing import Final
 
-from switchboard.domain.errors import LockedOutError, NoSlotError
+from switchboard.domain.errors import ConcurrencyLimitError, LockedOutError, RateLimitTimeoutError, SlotUnavailableError
 from switchboard.domain.rate_limits import CircuitRule, LimitUpdate, Permit, ProviderLimitState, SlotRequest
 from switchboard.guard.provider.pace import Pace
 from switchboard.guard.provider.settings import GuardSettings, in_us
@@ -94,12 +94,12 @@ class SlotReservations:
     def reserve(self, worker: str, *, latest_us: int, in_flight: int | None) -> Slot:
         """The next slot of the block, or a new one, while at most `in_flight` have requests under way.
 
-        Raises NoSlotError, LockedOutError, StoreUnavailableError."""
+        Raises SlotUnavailableError, LockedOutError, StoreUnavailableError."""
         with self._lock:
             self._flush_unwritten()
             version, now_us = self._version(), self._now_us()
             if now_us >= latest_us:
-                raise NoSlotError("the waiting budget is spent")
+                raise RateLimitTimeoutError("the waiting budget is spent")
             slot = self._from_block(worker, version, now_us=now_us, latest_us=latest_us)
             slot = slot or self._reserve(worker, version, now_us=now_us, latest_us=latest_us, in_flight=in_flight)
             self._expected -= 1
@@ -253,7 +253,7 @@ class SlotReservations:
     def _check_clock(self) -> None:
         ahead_s = self._store.clock_ahead_s() or 0.0
         if abs(ahead_s) > self._settings.max_clock_drift.total_seconds():
-            raise NoSlotError(f"this machine's clock is off by {ahead_s:.0f} s", retry_after_s=1.0)
+            raise SlotUnavailableError(f"this machine's clock is off by {ahead_s:.0f} s", retry_after_s=1.0)
 
     def _permit(
         self, workers: tuple[str, ...], state: ProviderLimitState, rule: CircuitRule, *, now_us: int
@@ -273,7 +273,7 @@ class SlotReservations:
 
     def _refusal(
         self, state: ProviderLimitState, rule: CircuitRule, worker: str, *, now_us: int, latest_us: int
-    ) -> LockedOutError | NoSlotError:
+    ) -> LockedOutError | SlotUnavailableError:
         if not rule.max_permits(state):
             return LockedOutError(
                 "the circuit of this egress address is open",
@@ -285,12 +285,11 @@ class SlotReservations:
             )
         if not self._fits((worker,), state, rule, now_us=now_us):
             first = min(until for holder, until in state.permits.items() if holder != worker)
-            return NoSlotError(
+            return ConcurrencyLimitError(
                 "as many requests are in flight as may be",
                 retry_after_s=max(0.0, (first - now_us) / _SECOND_US),
-                crowded=True,
             )
-        return NoSlotError(
+        return RateLimitTimeoutError(
             "no slot within the waiting budget",
             retry_after_s=max(0.0, (state.next_slot_us - latest_us) / _SECOND_US),
         )

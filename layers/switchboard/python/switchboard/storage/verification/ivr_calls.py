@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from switchboard.domain.timestamps import from_rfc3339, to_rfc3339
 from switchboard.domain.verification.verifications import CodeHash, IvrCallEvent
-from switchboard.ports.verifications import CallFit, Lease
+from switchboard.ports.verifications import IvrCallMatch, Lease
 from switchboard.storage.aws import conditional_update, store_errors
 from switchboard.storage.items import VERIFICATION, code_attribute, expiry, lease_key, message_key, to_attributes
 
@@ -33,18 +33,18 @@ class DynamoDbIvrCallStore:
             )
         return lease_in(answer.get("Item"))
 
-    def record_call(self, verification_id: str, notice: IvrCallEvent, *, seen_at: datetime) -> CallFit:
+    def record_call(self, verification_id: str, notice: IvrCallEvent, *, seen_at: datetime) -> IvrCallMatch:
         status = self._write(verification_id, notice, "called_at", "deadline > :seen", seen_at)
         if status is None:
-            return CallFit.RECORDED
+            return IvrCallMatch.MATCHED
         if not status or status.get("kind", {}).get("S") != VERIFICATION:
-            return CallFit.ABSENT
+            return IvrCallMatch.NO_CANDIDATE
         if any(status.get(name, {}).get("S") != value for name, value in _wanted(notice).items()):
-            return CallFit.FOREIGN
+            return IvrCallMatch.FOREIGN
         if "called_at" in status or "late_call_at" in status:
-            return CallFit.DUPLICATE
+            return IvrCallMatch.DUPLICATE
         again = self._write(verification_id, notice, "late_call_at", "deadline <= :seen", seen_at)
-        return CallFit.LATE if again is None else CallFit.DUPLICATE
+        return IvrCallMatch.LATE if again is None else IvrCallMatch.DUPLICATE
 
     def shorten_lease(self, lease: Lease, *, recipient: str, line: str, until: datetime) -> None:
         shorten_lease(self._client, self._table, claim_id=lease.claim_id, recipient=recipient, line=line, until=until)

@@ -14,12 +14,12 @@ from switchboard.domain.errors import (
     ForbiddenError,
     LockedOutError,
     MonthlyQuotaExhaustedError,
-    NoSlotError,
     NotSentError,
     ProviderError,
     ProviderNotFoundError,
     RateLimitedError,
     RefusedError,
+    SlotUnavailableError,
     StoreUnavailableError,
     SwitchboardError,
 )
@@ -151,8 +151,8 @@ class FetchRecording:
                 break
             try:
                 recording, outcome, wait = self._fetch(recording, channel, seconds_left)
-            except (NoSlotError, LockedOutError, MonthlyQuotaExhaustedError, NotSentError) as error:
-                pause, done.requeue_reason = self._pause_after(error), _REASONS[type(error)]
+            except (SlotUnavailableError, LockedOutError, MonthlyQuotaExhaustedError, NotSentError) as error:
+                pause, done.requeue_reason = self._pause_after(error), _requeue_reason(error)
                 recording = self._reload(recording)
                 break
             at_least = max(at_least, wait)
@@ -169,7 +169,7 @@ class FetchRecording:
         return insist(lambda: self._recordings.get(recording.recording_id)) or recording
 
     def _pause_after(self, error: Exception) -> timedelta:
-        if isinstance(error, NoSlotError):
+        if isinstance(error, SlotUnavailableError):
             return max(self._pace.requeue_delay, timedelta(seconds=min(error.retry_after_s, LONGEST_DELAY_S)))
         if isinstance(error, MonthlyQuotaExhaustedError):
             return timedelta(seconds=error.retry_after_s)
@@ -283,12 +283,16 @@ class FetchRecording:
 
 _ACCOUNT_REJECTED: Final = "account_rejected"
 """A type that stands in a success's body decides nothing, so this is none of them."""
-_REASONS: Final[Mapping[type[Exception], str]] = {
-    NoSlotError: "no_slot",
+_REQUEUE_REASONS: Final[Mapping[type[Exception], str]] = {
+    SlotUnavailableError: "no_slot",
     LockedOutError: "locked_out",
     MonthlyQuotaExhaustedError: "quota_exhausted",
     NotSentError: "not_reached",
 }
+
+
+def _requeue_reason(error: Exception) -> str:
+    return next(reason for kind, reason in _REQUEUE_REASONS.items() if isinstance(error, kind))
 
 
 def _end_of(error: ProviderError) -> FetchEnd:

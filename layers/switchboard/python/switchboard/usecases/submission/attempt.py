@@ -10,11 +10,11 @@ from typing import Generic, TypeVar
 from switchboard.domain.errors import (
     ConfigurationError,
     InvalidRequestError,
-    NoSlotError,
     OutcomeUnknownError,
     ProviderError,
     RateLimitedError,
     RefusedError,
+    SlotUnavailableError,
     StoreUnavailableError,
     SwitchboardError,
 )
@@ -87,7 +87,7 @@ class Submission(Generic[R, S]):
 
     def _write(self, order: R, claim: Claim, outcome: Outcome, *, error: SwitchboardError | None) -> AttemptResult[R]:
         unsent = outcome.kind is OutcomeKind.NOT_SENT
-        no_room = isinstance(error, NoSlotError | RateLimitedError)
+        no_room = isinstance(error, SlotUnavailableError | RateLimitedError)
         queue = unsent and self._queues and (order.queued_at is not None or no_room)
         try:
             written = insist(lambda: self._orders.record_outcome(order, claim, outcome, queue=queue))

@@ -12,9 +12,9 @@ from typing import Any, Final, Generic
 
 from switchboard.domain.errors import (
     IdempotencyKeyReusedError,
-    NoSlotError,
     RefusedError,
     RequestInProgressError,
+    SlotUnavailableError,
     StoreUnavailableError,
     SubmissionFailedError,
 )
@@ -153,7 +153,7 @@ class SubmitOnce(Generic[R]):
         be no room for those of somebody who asks again every few seconds through the hours of an outage."""
         last, rest = earlier.last_outcome, timedelta(seconds=len(earlier.claims) - _TRIED_AT_ONCE)
         if last is not None and self._clock.now() < last.at + rest:
-            full = NoSlotError("it has been tried a moment ago, and often before")
+            full = SlotUnavailableError("it has been tried a moment ago, and often before")
             raise SubmissionFailedError(full, earlier.names)
 
     def _same_request(self, earlier: R | None, asked: R) -> R:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final
 
-from switchboard.domain.errors import NoSlotError
+from switchboard.domain.errors import ConcurrencyLimitError, RateLimitTimeoutError
 from switchboard.ports.clock import Clock
 from switchboard.ports.provider_limits import ProviderGuard
 
@@ -26,7 +26,7 @@ def wait_for_slot(
     """Returns at the moment at which one request may be sent. False where it was not `still_wanted`, which is asked
     once: when the first slot is ours, and before it is waited for.
 
-    Nothing is written to the provider meanwhile, so that whatever this raises means not sent: NoSlotError,
+    Nothing is written to the provider meanwhile, so that whatever this raises means not sent: SlotUnavailableError,
     LockedOutError, StoreUnavailableError, and what `connect` and `still_wanted` raise.
     """
     asked = False
@@ -35,9 +35,7 @@ def wait_for_slot(
         connect()
         try:
             slot = guard.acquire(latest=latest)
-        except NoSlotError as full:
-            if not full.crowded:
-                raise
+        except ConcurrencyLimitError:
             # Somebody's request will end soon, and nobody can say when: this is looked at again, not waited for.
             clock.sleep_until(min(latest, clock.now() + _LOOK_AGAIN_AFTER))
             continue
@@ -51,4 +49,4 @@ def wait_for_slot(
         clock.sleep_until(slot)
         if not guard.is_stale(slot) and clock.now() <= latest:
             return True
-    raise NoSlotError("the time for this request has passed")
+    raise RateLimitTimeoutError("the time for this request has passed")

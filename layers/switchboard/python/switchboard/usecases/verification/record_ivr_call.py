@@ -4,39 +4,16 @@ from __future__ import annotations
 
 from contextlib import suppress
 from datetime import datetime, timedelta
-from enum import StrEnum
 
 from switchboard.domain.errors import StoreUnavailableError
 from switchboard.domain.verification.verifications import IvrCallEvent
 from switchboard.ports.callbacks import CallbackArchive, SpooledEvent
 from switchboard.ports.clock import Clock
-from switchboard.ports.verifications import CallFit, IvrCallStore
+from switchboard.ports.verifications import IvrCallMatch, IvrCallStore
 from switchboard.usecases.insistence import insist
 
-
-class NoticeOutcome(StrEnum):
-    """Where a notice went."""
-
-    MATCHED = "matched"
-    DUPLICATE = "duplicate"
-    LATE = "late"
-    FOREIGN = "foreign"
-    """It names a verification, or its number and line lead to one, that is for something else."""
-    NO_CANDIDATE = "no_candidate"
-    """No verification has this id; or nobody has this number and line at that time."""
-    SPOOLED = "spooled"
-
-
-UNMATCHED = frozenset({NoticeOutcome.FOREIGN, NoticeOutcome.NO_CANDIDATE})
+UNMATCHED = frozenset({IvrCallMatch.FOREIGN, IvrCallMatch.NO_CANDIDATE})
 """What is kept apart, for a person to look at."""
-
-_OUTCOMES = {
-    CallFit.RECORDED: NoticeOutcome.MATCHED,
-    CallFit.DUPLICATE: NoticeOutcome.DUPLICATE,
-    CallFit.LATE: NoticeOutcome.LATE,
-    CallFit.FOREIGN: NoticeOutcome.FOREIGN,
-    CallFit.ABSENT: NoticeOutcome.NO_CANDIDATE,
-}
 
 
 class RecordIvrCall:
@@ -49,7 +26,7 @@ class RecordIvrCall:
         self._clock = clock
         self._grace = grace
 
-    def __call__(self, notice: IvrCallEvent) -> NoticeOutcome:
+    def __call__(self, notice: IvrCallEvent) -> IvrCallMatch:
         """Returns once the notice is durable, or known to belong to nothing.
 
         Raises StoreUnavailableError if it could not be kept anywhere.
@@ -59,22 +36,22 @@ class RecordIvrCall:
             return self.record(notice, seen_at=now)
         except StoreUnavailableError:
             self._archive.spool(SpooledEvent(event=notice, seen_at=now))
-            return NoticeOutcome.SPOOLED
+            return IvrCallMatch.SPOOLED
 
-    def record(self, notice: IvrCallEvent, *, seen_at: datetime) -> NoticeOutcome:
+    def record(self, notice: IvrCallEvent, *, seen_at: datetime) -> IvrCallMatch:
         """For a notice that came at `seen_at`. Raises StoreUnavailableError."""
         lease = None
         verification_id = notice.smsid
         if verification_id is None:
             lease = insist(lambda: self._calls.lease(recipient=notice.recipient, line=notice.line))
             if lease is None or not lease.held_at(seen_at):
-                return NoticeOutcome.NO_CANDIDATE
+                return IvrCallMatch.NO_CANDIDATE
             verification_id = lease.verification_id
         found = verification_id
-        fit = insist(lambda: self._calls.record_call(found, notice, seen_at=seen_at))
-        if fit is CallFit.RECORDED:
+        match = insist(lambda: self._calls.record_call(found, notice, seen_at=seen_at))
+        if match is IvrCallMatch.MATCHED:
             self._free_line(found, notice, ends=seen_at + self._grace)
-        return _OUTCOMES[fit]
+        return match
 
     def _free_line(self, verification_id: str, notice: IvrCallEvent, *, ends: datetime) -> None:
         """What is verified needs its line no longer but for callbacks that come twice. A lease that cannot be
