@@ -13,6 +13,7 @@ from switchboard.ports.provider_limits import ProviderGuard
 from switchboard.ports.providers import SmsProvider
 from switchboard.ports.usage_limits import UsageLimits
 from switchboard.providers.mediasms.response_codes import DELIVERY_STATUSES
+from switchboard.storage.retrying import BATCH, GUARD, RECONCILIATION, REPLAYED_REPORTS, SUBMISSION, USAGE, retrying
 from switchboard.usecases.operations.reconcile_overdue import ReconcileOverdue
 from switchboard.usecases.operations.sweep import SweepOverdue
 from switchboard.usecases.query import QueryOrders
@@ -83,11 +84,13 @@ def assembled(
     outbox, archive = outbox or InMemoryOutbox(), archive or InMemoryCallbackArchive()
     clock, ids, parts = clock or FixedClock(), ids or CountingIds(), parts or Parts()
     messages = messages or parts.store(deadlines=DEADLINES)
+    submitted = retrying(messages, *SUBMISSION)
+    limits = retrying(limits or NoLimits(), *USAGE)
     submission = Submission(
-        orders=messages,
+        orders=submitted,
         provider=provider or ScriptedProvider(),
         submission_of=submission_of,
-        guard=guard or OpenGuard(clock),
+        guard=retrying(guard or OpenGuard(clock), *GUARD),
         clock=clock,
         wait_budget=WAIT_BUDGET,
         claim_lifetime=CLAIM_LIFETIME,
@@ -95,9 +98,9 @@ def assembled(
     return System(
         send=SendSms(
             submit_once=SubmitOnce(
-                orders=messages,
+                orders=submitted,
                 submission=submission,
-                limits=limits or NoLimits(),
+                limits=limits,
                 clock=clock,
                 new_id=ids,
                 status_of=sms_status,
@@ -108,7 +111,7 @@ def assembled(
             deadlines=DEADLINES,
         ),
         send_queued=SendQueuedSms(
-            messages=messages,
+            messages=submitted,
             submission=submission,
             bulk_submission=submission,
             outbox=outbox,
@@ -117,11 +120,11 @@ def assembled(
             requeue_delay_s=REQUEUE_DELAY_S,
         ),
         sweep=SweepOverdue(
-            reports=messages,
+            reports=retrying(messages, *REPLAYED_REPORTS),
             archive=archive,
             reconcile=[
                 parts.reconcile(
-                    orders=messages,
+                    orders=retrying(messages, *RECONCILIATION),
                     clock=clock,
                     status_of=sms_status,
                     next_due=lambda message: next_due(message, deadlines=DEADLINES),
@@ -132,9 +135,9 @@ def assembled(
         ),
         record=parts.record(messages=messages, archive=archive, clock=clock),
         send_batch=SendSmsBatch(
-            messages=messages,
+            messages=retrying(messages, *BATCH),
             check=submission.check,
-            limits=limits or NoLimits(),
+            limits=limits,
             outbox=outbox,
             clock=clock,
             new_id=ids,

@@ -23,6 +23,17 @@ from switchboard.ports.provider_limits import ProviderGuard
 from switchboard.ports.providers import SmsProvider, Submitter
 from switchboard.ports.usage_limits import UsageLimits
 from switchboard.ports.verifications import CodeStore, IvrCallStore, VerificationStore
+from switchboard.storage.retrying import (
+    CODE_CHECK,
+    GUARD,
+    IVR_CALLS,
+    RECONCILIATION,
+    REPLAYED_CODES,
+    REPLAYED_REPORTS,
+    SUBMISSION,
+    USAGE,
+    retrying,
+)
 from switchboard.usecases.operations.reconcile_overdue import ReconcileOverdue
 from switchboard.usecases.operations.sweep import SweepOverdue
 from switchboard.usecases.query import QueryOrders
@@ -85,23 +96,24 @@ def assembled_for_verification(
     reports = reports or InMemoryMessageStore()
     # It looks at no submission, so that it takes any.
     submitter = cast("Submitter[VerificationSubmission]", provider or ScriptedProvider())
+    submitted = retrying(store, *SUBMISSION)
     submission = Submission(
-        orders=store,
+        orders=submitted,
         provider=submitter,
         submission_of=submission_of,
-        guard=guard or OpenGuard(clock),
+        guard=retrying(guard or OpenGuard(clock), *GUARD),
         clock=clock,
         wait_budget=WAIT_BUDGET,
         claim_lifetime=CLAIM_LIFETIME,
         queues=False,
     )
-    notices = RecordIvrCall(calls=calls, archive=archive, clock=clock, grace=grace)
+    notices = RecordIvrCall(calls=retrying(calls, *IVR_CALLS), leases=calls, archive=archive, clock=clock, grace=grace)
     return VerificationSystem(
         start=StartVerification(
             submit_once=SubmitOnce(
-                orders=store,
+                orders=submitted,
                 submission=submission,
-                limits=limits or NoLimits(),
+                limits=retrying(limits or NoLimits(), *USAGE),
                 clock=clock,
                 new_id=ids,
                 status_of=lambda verification, now: submission_status_of(verification, deadlines=DEADLINES, now=now),
@@ -109,7 +121,7 @@ def assembled_for_verification(
             clock=clock,
             new_id=ids,
         ),
-        check=CheckVerification(verifications=store, clock=clock, deadlines=DEADLINES),
+        check=CheckVerification(verifications=retrying(store, *CODE_CHECK), clock=clock, deadlines=DEADLINES),
         call=notices,
         notify=RecordDeliveryReportAndCode(
             record=RecordDeliveryReport(messages=reports, archive=archive, clock=clock),
@@ -119,18 +131,18 @@ def assembled_for_verification(
             new_salt=lambda: SALT,
         ),
         sweep=SweepOverdue(
-            reports=reports,
+            reports=retrying(reports, *REPLAYED_REPORTS),
             archive=archive,
             reconcile=[
                 ReconcileOverdue(
-                    orders=store,
+                    orders=retrying(store, *RECONCILIATION),
                     clock=clock,
                     status_of=verification_status,
                     next_due=lambda verification: next_due(verification, deadlines=DEADLINES),
                     look_again_after=DEADLINES.requeue_after_queued,
                 )
             ],
-            codes=codes,
+            codes=retrying(codes, *REPLAYED_CODES),
             notices=notices,
         ),
         query=QueryOrders(orders=store, clock=clock, status_of=verification_status, is_id=is_smsid),

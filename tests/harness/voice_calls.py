@@ -30,6 +30,15 @@ from switchboard.domain.voice_calls import (
 from switchboard.providers.baidu_vms.client import BaiduVmsClient
 from switchboard.providers.baidu_vms.signer import Credentials
 from switchboard.providers.transport import Answer, Connection, split_endpoint
+from switchboard.storage.retrying import (
+    CALL_IDS,
+    CALL_RESULTS,
+    GUARD,
+    RAW_CALLBACKS,
+    RECONCILIATION,
+    SUBMISSION,
+    retrying,
+)
 from switchboard.usecases.operations.reconcile_overdue import ReconcileOverdue
 from switchboard.usecases.operations.sweep import SweepOverdue
 from switchboard.usecases.submission.attempt import Submission
@@ -167,6 +176,8 @@ class CallWorld:
             allow_plain_http=True,
         )
         calls = stepped(self.store, "calls")
+        orders = retrying(calls, *SUBMISSION)
+        results = retrying(calls, *CALL_RESULTS)
         # No two compositions are alike, as if each request met another version of the code.
         versions = itertools.count()
 
@@ -175,12 +186,12 @@ class CallWorld:
 
         ids = CountingIds()
         submit_once = SubmitOnce(
-            orders=calls,
+            orders=orders,
             submission=Submission(
-                orders=calls,
+                orders=orders,
                 provider=client,
                 submission_of=submission_of,
-                guard=SteppedGuard(OpenGuard(self.clock)),
+                guard=retrying(SteppedGuard(OpenGuard(self.clock)), *GUARD),
                 clock=self.clock,
                 wait_budget=timedelta(seconds=2),
                 claim_lifetime=timedelta(seconds=20),
@@ -199,16 +210,18 @@ class CallWorld:
             callback_expected=parts.callback_expected,
         )
         archive = stepped(self.archive, "archive")
-        self.record = parts.record(calls=calls, archive=archive, clock=self.clock)
-        self.query = QueryVoiceCalls(calls=self.store, clock=self.clock, status_of=_standing)
+        self.record = parts.record(calls=results, archive=retrying(archive, *RAW_CALLBACKS), clock=self.clock)
+        self.query = QueryVoiceCalls(calls=retrying(self.store, *CALL_IDS), clock=self.clock, status_of=_standing)
         reconcile = ReconcileOverdue(
-            orders=calls,
+            orders=retrying(calls, *RECONCILIATION),
             clock=self.clock,
             status_of=_standing,
             next_due=lambda call: next_due(call, deadlines=DEADLINES),
             look_again_after=DEADLINES.requeue_after_queued,
         )
-        self.sweep = SweepOverdue(reports=InMemoryMessageStore(), archive=archive, reconcile=[reconcile], results=calls)
+        self.sweep = SweepOverdue(
+            reports=InMemoryMessageStore(), archive=archive, reconcile=[reconcile], results=results
+        )
 
     def post(self, name: str, *, after: timedelta = timedelta(0)) -> None:
         """A caller's request, and what the caller is told."""

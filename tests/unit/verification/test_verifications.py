@@ -163,12 +163,13 @@ def test_what_is_not_said_is_the_deployments_usual() -> None:
 
 def test_a_notice_is_held_where_the_table_does_not_answer_and_an_error_where_nothing_does() -> None:
     archive = InMemoryCallbackArchive()
-    record = RecordIvrCall(calls=down(InMemoryVerificationStore), archive=archive, clock=FixedClock(), grace=GRACE)
+    calls = down(InMemoryVerificationStore)
+    record = RecordIvrCall(calls=calls, leases=calls, archive=archive, clock=FixedClock(), grace=GRACE)
     assert record(a_notice()) is IvrCallMatch.SPOOLED
     [held] = archive.spooled(limit=9)
     assert (held.event, held.seen_at) == (a_notice(), START)
     nowhere = RecordIvrCall(
-        calls=down(InMemoryVerificationStore), archive=down(InMemoryCallbackArchive), clock=FixedClock(), grace=GRACE
+        calls=calls, leases=calls, archive=down(InMemoryCallbackArchive), clock=FixedClock(), grace=GRACE
     )
     with pytest.raises(StoreUnavailableError):
         nowhere(a_notice())
@@ -210,8 +211,11 @@ def test_a_missing_one_is_looked_for_as_long_as_a_wrong_code_is_compared(monkeyp
 
     class Watched:
         def __getattr__(self, name: str) -> Any:
-            asked.append(name)
-            return getattr(store, name)
+            def call(*args: Any, **kwargs: Any) -> Any:
+                asked.append(name)
+                return getattr(store, name)(*args, **kwargs)
+
+            return call
 
     hashes = []
 

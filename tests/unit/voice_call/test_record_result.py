@@ -9,6 +9,7 @@ from switchboard.domain.orders import Outcome, OutcomeKind
 from switchboard.domain.voice_calls import CallResult, CallResultFact
 from switchboard.ports.callbacks import CallbackArchive, RawCallback, SpooledEvent
 from switchboard.ports.voice_calls import CallResultStore
+from switchboard.storage.retrying import CALL_RESULTS, RAW_CALLBACKS, retrying
 from switchboard.usecases.operations.reconcile_overdue import SweepAction
 from switchboard.usecases.operations.sweep import SweepOverdue
 from switchboard.usecases.voice_call.record_result import RecordCallResult, ResultOutcome
@@ -37,11 +38,20 @@ def calls() -> InMemoryVoiceCallStore:
 
 
 def recorder(calls: CallResultStore, archive: CallbackArchive, clock: FixedClock | None = None) -> RecordCallResult:
-    return RecordCallResult(calls=calls, archive=archive, clock=clock or FixedClock())
+    return RecordCallResult(
+        calls=retrying(calls, *CALL_RESULTS),
+        archive=retrying(archive, *RAW_CALLBACKS),
+        clock=clock or FixedClock(),
+    )
 
 
 def sweep(calls: CallResultStore, archive: CallbackArchive) -> SweepOverdue:
-    return SweepOverdue(reports=down(InMemoryMessageStore), archive=archive, reconcile=[], results=calls)
+    return SweepOverdue(
+        reports=down(InMemoryMessageStore),
+        archive=archive,
+        reconcile=[],
+        results=retrying(calls, *CALL_RESULTS),
+    )
 
 
 def shown(calls: InMemoryVoiceCallStore) -> tuple[CallResultFact, ...]:

@@ -14,6 +14,7 @@ from switchboard.edge.webhooks import authenticate, raw_callback, read_params
 from switchboard.providers.baidu_vms.webhooks import parse_call_result
 from switchboard.storage import aws
 from switchboard.storage.callbacks import S3CallbackArchive
+from switchboard.storage.retrying import CALL_RESULTS, RAW_CALLBACKS, retrying
 from switchboard.storage.voice_call.store import DynamoDbCallResultStore
 from switchboard.usecases.voice_call.record_result import RecordCallResult
 
@@ -71,7 +72,9 @@ def application() -> CallWebhookApplication:
     archive = S3CallbackArchive(client=aws.s3, bucket=settings.quarantine_bucket)
     return CallWebhookApplication(
         live_tokens=lambda: tokens().values.get("tokens"),
-        record=RecordCallResult(calls=reports, archive=archive, clock=CLOCK),
+        record=RecordCallResult(
+            calls=retrying(reports, *CALL_RESULTS), archive=retrying(archive, *RAW_CALLBACKS), clock=CLOCK
+        ),
         call_id_names=settings.baidu_vms_call_id_names,
         result_names=settings.baidu_vms_result_names,
         answer=settings.baidu_vms_callback_answer,

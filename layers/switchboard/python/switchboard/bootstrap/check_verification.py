@@ -11,6 +11,7 @@ from switchboard.bootstrap.components.verifications import query_verifications, 
 from switchboard.config import CheckVerificationSettings
 from switchboard.domain.orders import Status
 from switchboard.domain.verification.verifications import Verification, VerificationState
+from switchboard.storage.retrying import CODE_CHECK, retrying
 from switchboard.usecases.query import QueryOrders
 from switchboard.usecases.verification.check import CheckVerification
 
@@ -28,6 +29,10 @@ def application() -> CheckVerificationApplication:
     """Built once a container. Raises ConfigurationError."""
     settings = CheckVerificationSettings.load()
     return CheckVerificationApplication(
-        check=CheckVerification(verifications=verification_store(settings), clock=CLOCK, deadlines=deadlines(settings)),
+        check=CheckVerification(
+            verifications=retrying(verification_store(settings), *CODE_CHECK),
+            clock=CLOCK,
+            deadlines=deadlines(settings),
+        ),
         query=query_verifications(settings),
     )

@@ -15,6 +15,7 @@ from switchboard.edge.webhooks import authenticate, raw_callback, read_params
 from switchboard.providers.mediasms.webhooks import parse_ivr_call
 from switchboard.storage import aws
 from switchboard.storage.callbacks import S3CallbackArchive
+from switchboard.storage.retrying import IVR_CALLS, retrying
 from switchboard.storage.verification.ivr_calls import DynamoDbIvrCallStore
 from switchboard.usecases.sms.record_report import QuarantineCallback
 from switchboard.usecases.verification.record_ivr_call import UNMATCHED, RecordIvrCall
@@ -61,11 +62,12 @@ def application() -> IvrWebhookApplication:
     settings = MediaSmsIvrWebhookSettings.load()
     tokens = secret(settings.webhook_tokens_secret_name)
     archive = S3CallbackArchive(client=aws.s3, bucket=settings.quarantine_bucket)
-    dynamodb = aws.dynamodb(timeout_s=settings.store_timeout_s)
+    calls = DynamoDbIvrCallStore(client=aws.dynamodb(timeout_s=settings.store_timeout_s), table=settings.state_table)
     return IvrWebhookApplication(
         live_tokens=lambda: tokens().values.get("tokens"),
         record=RecordIvrCall(
-            calls=DynamoDbIvrCallStore(client=dynamodb, table=settings.state_table),
+            calls=retrying(calls, *IVR_CALLS),
+            leases=calls,
             archive=archive,
             clock=CLOCK,
             grace=timedelta(minutes=settings.lease_grace_minutes),

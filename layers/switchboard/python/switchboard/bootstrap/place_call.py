@@ -21,6 +21,7 @@ from switchboard.providers.baidu_vms.client import BaiduVmsClient
 from switchboard.providers.baidu_vms.parameters import CallRules
 from switchboard.providers.baidu_vms.signer import Credentials
 from switchboard.providers.transport import Connection, split_endpoint
+from switchboard.storage.retrying import GUARD, SUBMISSION, retrying
 from switchboard.storage.secrets import CachedSecret
 from switchboard.usecases.submission.attempt import Submission
 from switchboard.usecases.submission.submit_once import SubmitOnce
@@ -44,7 +45,8 @@ class PlaceCallApplication:
 def application() -> PlaceCallApplication:
     """Built once a container. Raises ConfigurationError."""
     settings = PlaceCallSettings.load()
-    account, calls = secret(settings.baidu_vms_secret_name), voice_call_store(settings)
+    account = secret(settings.baidu_vms_secret_name)
+    calls = retrying(voice_call_store(settings), *SUBMISSION)
     client = _client(settings, account)
     submit_once = SubmitOnce(
         orders=calls,
@@ -52,7 +54,7 @@ def application() -> PlaceCallApplication:
             orders=calls,
             provider=client,
             submission_of=submission_of,
-            guard=_guard(settings, account),
+            guard=retrying(_guard(settings, account), *GUARD),
             clock=CLOCK,
             wait_budget=timedelta(seconds=settings.slot_wait_budget_s),
             claim_lifetime=_CLAIM_LIFETIME,

@@ -17,6 +17,7 @@ from switchboard.guard.provider.rate_limiter import ProviderGuards
 from switchboard.ports.orders import RetryDelay
 from switchboard.storage import aws
 from switchboard.storage.queues import SqsRetryDelay
+from switchboard.storage.retrying import SUBMISSION, retrying
 from switchboard.usecases.sms.send_queued import QueuedOutcome, SendQueuedSms
 
 # The template's MaximumConcurrency of the queues' event sources.
@@ -61,7 +62,7 @@ class QueuedSenders:
 def application() -> QueuedSenders:
     """Built once a container. Raises ConfigurationError."""
     settings = SendQueuedSmsSettings.load()
-    messages = message_store(settings)
+    messages = retrying(message_store(settings), *SUBMISSION)
     queue = outbox(settings)
 
     def verb(sender: Sender) -> SendQueuedSms:

@@ -14,6 +14,7 @@ from switchboard.domain.sms.delivery import StatusTable
 from switchboard.domain.sms.messages import Message, SmsStatus
 from switchboard.domain.sms.requests import SmsRules
 from switchboard.providers.mediasms.response_codes import DELIVERY_STATUSES
+from switchboard.storage.retrying import SUBMISSION, retrying
 from switchboard.usecases.query import QueryOrders
 from switchboard.usecases.sms.send import SendSms
 from switchboard.usecases.submission.submit_once import SubmitOnce
@@ -33,7 +34,8 @@ class SendSmsApplication:
 def application() -> SendSmsApplication:
     """Built once a container. Raises ConfigurationError."""
     settings = SendSmsSettings.load()
-    messages = message_store(settings)
+    store = message_store(settings)
+    messages = retrying(store, *SUBMISSION)
     return SendSmsApplication(
         rules=SmsRules(long_sms=settings.long_sms, overseas_prefixes=overseas_prefixes(settings)),
         send=SendSms(
@@ -50,6 +52,6 @@ def application() -> SendSmsApplication:
             new_id=new_id,
             deadlines=deadlines(settings),
         ),
-        query=query(settings, messages),
+        query=query(settings, store),
         statuses=DELIVERY_STATUSES,
     )

@@ -13,6 +13,7 @@ from switchboard.bootstrap.components.sms import deadlines, message_store, outbo
 from switchboard.bootstrap.components.usage_limits import overseas_prefixes, usage_limits
 from switchboard.config import SendSmsBatchSettings
 from switchboard.domain.sms.requests import SmsRules
+from switchboard.storage.retrying import BATCH, retrying
 from switchboard.usecases.sms.send_batch import SendSmsBatch
 
 # One message may outlast it by as long as the store may take over it; API Gateway answers in our place after 29 s.
@@ -35,7 +36,7 @@ def application() -> SendSmsBatchApplication:
     return SendSmsBatchApplication(
         rules=SmsRules(long_sms=settings.long_sms, overseas_prefixes=overseas_prefixes(settings)),
         send=SendSmsBatch(
-            messages=messages,
+            messages=retrying(messages, *BATCH),
             check=submission(settings, messages).check,
             limits=usage_limits(settings),
             outbox=outbox(settings),

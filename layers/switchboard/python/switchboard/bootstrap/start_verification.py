@@ -24,6 +24,7 @@ from switchboard.domain.verification.verifications import (
 )
 from switchboard.providers.mediasms.parameters import UNDOCUMENTED_METHODS
 from switchboard.providers.mediasms.verifications import METHODS, MediaSmsVerifications
+from switchboard.storage.retrying import GUARD, SUBMISSION, retrying
 from switchboard.usecases.query import QueryOrders
 from switchboard.usecases.submission.attempt import Submission
 from switchboard.usecases.submission.submit_once import SubmitOnce
@@ -44,7 +45,7 @@ def application() -> StartVerificationApplication:
     """Built once a container. Raises ConfigurationError."""
     settings = StartVerificationSettings.load()
     account, times = secret(settings.mediasms_secret_name), deadlines(settings)
-    verifications = verification_store(settings)
+    verifications = retrying(verification_store(settings), *SUBMISSION)
     provider = MediaSmsVerifications(
         client=mediasms_client(settings, account),
         long_text=settings.long_sms,
@@ -57,7 +58,7 @@ def application() -> StartVerificationApplication:
             orders=verifications,
             provider=provider,
             submission_of=submission_of,
-            guard=mediasms_guards(settings, account).workers[0],
+            guard=retrying(mediasms_guards(settings, account).workers[0], *GUARD),
             clock=CLOCK,
             wait_budget=timedelta(seconds=settings.slot_wait_budget_s),
             claim_lifetime=CLAIM_LIFETIME,

@@ -16,6 +16,14 @@ from switchboard.storage import aws
 from switchboard.storage.callbacks import S3CallbackArchive
 from switchboard.storage.queues import SqsRecordingQueue
 from switchboard.storage.recording.store import DynamoDbRecordingStore
+from switchboard.storage.retrying import (
+    CALL_RESULTS,
+    IVR_CALLS,
+    RECONCILIATION,
+    REPLAYED_CODES,
+    REPLAYED_REPORTS,
+    retrying,
+)
 from switchboard.storage.verification.ivr_calls import DynamoDbCodeStore, DynamoDbIvrCallStore
 from switchboard.usecases.operations.reconcile_overdue import ReconcileOverdue
 from switchboard.usecases.operations.sweep import SweepOverdue
@@ -30,12 +38,14 @@ def application() -> SweepOverdue:
     messages, times = message_store(settings), deadlines(settings)
     archive = S3CallbackArchive(client=aws.s3, bucket=settings.quarantine_bucket)
     dynamodb = aws.dynamodb(timeout_s=settings.store_timeout_s)
+    ivr_calls = DynamoDbIvrCallStore(client=dynamodb, table=settings.state_table)
+    codes = DynamoDbCodeStore(client=dynamodb, table=settings.state_table, retention=settings.retention)
     return SweepOverdue(
-        reports=messages,
+        reports=retrying(messages, *REPLAYED_REPORTS),
         archive=archive,
         reconcile=[
             ReconcileOverdue(
-                orders=messages,
+                orders=retrying(messages, *RECONCILIATION),
                 clock=CLOCK,
                 status_of=sms_status(settings),
                 next_due=lambda message: next_due(message, deadlines=times),
@@ -43,7 +53,7 @@ def application() -> SweepOverdue:
                 outbox=outbox(settings),
             ),
             ReconcileOverdue(
-                orders=verification_store(settings),
+                orders=retrying(verification_store(settings), *RECONCILIATION),
                 clock=CLOCK,
                 status_of=verification_status(settings),
                 next_due=lambda verification: verifications.next_due(verification, deadlines=times),
@@ -61,12 +71,13 @@ def application() -> SweepOverdue:
                 look_again_after=times.requeue_after_queued,
             ),
         ],
-        codes=DynamoDbCodeStore(client=dynamodb, table=settings.state_table, retention=settings.retention),
+        codes=retrying(codes, *REPLAYED_CODES),
         notices=RecordIvrCall(
-            calls=DynamoDbIvrCallStore(client=dynamodb, table=settings.state_table),
+            calls=retrying(ivr_calls, *IVR_CALLS),
+            leases=ivr_calls,
             archive=archive,
             clock=CLOCK,
             grace=timedelta(minutes=settings.lease_grace_minutes),
         ),
-        results=voice_call_store(settings),
+        results=retrying(voice_call_store(settings), *CALL_RESULTS),
     )

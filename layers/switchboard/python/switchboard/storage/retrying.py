@@ -4,11 +4,48 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 from switchboard.domain.errors import StoreUnavailableError
 
 S = TypeVar("S")
+
+SUBMISSION: Final = ("bind_key", "create", "claim", "get", "record_outcome")
+"""The methods of an order store that a caller's request and the queue retry."""
+
+BATCH: Final = ("bind_key", "get")
+"""The methods of an order store that a batch retries. SendSmsBatch repeats `create` itself: a message without a claim
+is recognised by its time."""
+
+RECONCILIATION: Final = ("record_timeout", "record_closed", "postpone")
+"""The methods of an order store that the sweep retries."""
+
+CODE_CHECK: Final = ("get", "record_checked")
+"""The methods of a verification store that the check of a code retries. A repeated `count_attempt` may count twice."""
+
+IVR_CALLS: Final = ("lease", "record_call")
+"""The methods of a store of IVR calls that matching a call with its verification retries."""
+
+CALL_IDS: Final = ("token_of",)
+"""The method of a voice call store that finds a call by the provider's id."""
+
+CALL_RESULTS: Final = ("record_result",)
+"""The method of a store of call results that the webhook and the sweep retry."""
+
+REPLAYED_REPORTS: Final = ("record_report",)
+"""The method of a report store that the sweep retries. The webhook spools its report after one failure."""
+
+REPLAYED_CODES: Final = ("record_code",)
+"""The method of a code store that the sweep retries. The webhook spools its code after one failure."""
+
+RAW_CALLBACKS: Final = ("quarantine",)
+"""The method of a callback archive that keeps every raw callback of Baidu VMS."""
+
+USAGE: Final = ("reserve",)
+"""The method of usage limits that is retried. A repeated `refund` may refund twice."""
+
+GUARD: Final = ("record_result",)
+"""The method of a provider guard that is retried."""
 
 
 class _RetryingStore:

@@ -18,6 +18,7 @@ from switchboard.ports.orders import MessageStore
 from switchboard.ports.provider_limits import ProviderGuard
 from switchboard.providers.mediasms.client import Credentials, MediaSmsClient
 from switchboard.providers.transport import Connection, split_endpoint
+from switchboard.storage.retrying import GUARD, retrying
 from switchboard.storage.secrets import CachedSecret
 from switchboard.usecases.submission.attempt import Submission
 
@@ -65,7 +66,7 @@ def senders(
             orders=messages,
             provider=client,
             submission_of=submission_of,
-            guard=guard,
+            guard=retrying(guard, *GUARD),
             clock=CLOCK,
             wait_budget=timedelta(seconds=settings.slot_wait_budget_s),
             claim_lifetime=CLAIM_LIFETIME,

@@ -10,6 +10,7 @@ from switchboard.domain.phone_numbers import parse_phone_number
 from switchboard.guard.usage.usage_limits import CounterUsageLimits, UsageLimitRules
 from switchboard.storage import aws
 from switchboard.storage.limits.counters import DynamoDbCounterStore
+from switchboard.storage.retrying import USAGE, retrying
 
 _PREFIX = re.compile(r"\+[1-9][0-9]{0,6}")
 
@@ -20,7 +21,7 @@ def usage_limits(settings: UsageLimitSettings) -> CounterUsageLimits:
         exempt = frozenset(parse_phone_number(each).e164 for each in settings.exempt_numbers)
     except InvalidRequestError:
         raise ConfigurationError("EXEMPT_NUMBERS: not all of them are telephone numbers") from None
-    return CounterUsageLimits(
+    limits = CounterUsageLimits(
         counters=DynamoDbCounterStore(client=aws.dynamodb(), table=settings.limits_table),
         rules=UsageLimitRules(
             recipient_per_minute=settings.recipient_limit_per_minute,
@@ -31,6 +32,7 @@ def usage_limits(settings: UsageLimitSettings) -> CounterUsageLimits:
             exempt=exempt,
         ),
     )
+    return retrying(limits, *USAGE)
 
 
 def overseas_prefixes(settings: SendSmsSettings) -> tuple[str, ...]:

@@ -12,7 +12,6 @@ from switchboard.domain.errors import StoreUnavailableError
 from switchboard.domain.orders import Status, SubmissionState
 from switchboard.ports.clock import Clock
 from switchboard.ports.orders import OrderStore, Outbox, R
-from switchboard.usecases.insistence import insist
 
 
 class SweepAction(StrEnum):
@@ -84,18 +83,18 @@ class ReconcileOverdue(Generic[R]):
         due = self._next_due(order)
         status = self._standing_of(order, now)
         if status.final:
-            insist(lambda: self._orders.record_closed(order, at=now))
+            self._orders.record_closed(order, at=now)
             return SweepAction.CLOSED
         overdue = due is not None and due <= now
         if overdue and status.state == SubmissionState.QUEUED and self._outbox is not None:
             self._put(order, self._outbox)
-            insist(lambda: self._orders.postpone(order, until=now + self._look_again_after))
+            self._orders.postpone(order, until=now + self._look_again_after)
             return SweepAction.REQUEUED
         if overdue and order.submission_open:
-            insist(lambda: self._orders.record_timeout(order, at=now))
+            self._orders.record_timeout(order, at=now)
             return SweepAction.SUBMISSION_LOST
         again = due if due is not None and not overdue else now + self._look_again_after
-        insist(lambda: self._orders.postpone(order, until=again))
+        self._orders.postpone(order, until=again)
         return SweepAction.POSTPONED
 
     def _put(self, order: R, outbox: Outbox[R]) -> None:

@@ -16,7 +16,6 @@ from switchboard.domain.voice_calls import CallResult
 from switchboard.ports.callbacks import CallbackArchive, RawCallback, ReportStore, SpooledEvent
 from switchboard.ports.verifications import CodeStore
 from switchboard.ports.voice_calls import CallResultStore
-from switchboard.usecases.insistence import insist
 from switchboard.usecases.operations.reconcile_overdue import SweepAction
 from switchboard.usecases.verification.record_ivr_call import UNMATCHED, RecordIvrCall
 
@@ -96,8 +95,7 @@ class SweepOverdue:
             case IvrCallEvent() as notice:
                 self._replay_ivr_call(notice, spooled)
             case CallResult() as result:
-                results = _needed(self._results)
-                insist(lambda: results.record_result(result, seen_at=spooled.seen_at))
+                _needed(self._results).record_result(result, seen_at=spooled.seen_at)
             case RawCallback() as raw:
                 # It must not stand in the way of what is held behind it, nor of anything that is overdue.
                 self._archive.quarantine(raw, reason="spooled and unreadable", at=spooled.seen_at)
@@ -106,11 +104,9 @@ class SweepOverdue:
         return action
 
     def _replay_report(self, report: DeliveryReport, spooled: SpooledEvent) -> None:
-        code = spooled.code
-        insist(lambda: self._reports.record_report(report, seen_at=spooled.seen_at))
-        if code is not None:
-            codes = _needed(self._codes)
-            insist(lambda: codes.record_code(report.smsid, code))
+        self._reports.record_report(report, seen_at=spooled.seen_at)
+        if spooled.code is not None:
+            _needed(self._codes).record_code(report.smsid, spooled.code)
 
     def _replay_ivr_call(self, notice: IvrCallEvent, spooled: SpooledEvent) -> None:
         """What belongs to nothing is kept apart, as it is when it comes."""

@@ -19,7 +19,6 @@ from switchboard.domain.timestamps import to_rfc3339
 from switchboard.ports.clock import ClaimIds, Clock
 from switchboard.ports.orders import ClaimAnswer, MessageStore, Outbox
 from switchboard.ports.usage_limits import UsageLimits
-from switchboard.usecases.insistence import insist
 from switchboard.usecases.sms.send import SendSmsCommand, fingerprint_of, message_of, too_late
 from switchboard.usecases.submission.submit_once import derived_id, fingerprint
 
@@ -91,7 +90,7 @@ class SendSmsBatch:
     ) -> None:
         asked = [None if isinstance(each, InvalidRequestError) else _asked(each) for each in commands]
         batch = fingerprint({"batch": asked})
-        if not insist(lambda: self._messages.bind_key(derived_id(client=client, key=key), batch, at=at)):
+        if not self._messages.bind_key(derived_id(client=client, key=key), batch, at=at):
             raise IdempotencyKeyReusedError("this key belongs to another request", {})
 
     def _take(self, command: SendSmsCommand, *, place: int, now: datetime) -> BatchItem | SwitchboardError:
@@ -111,9 +110,9 @@ class SendSmsBatch:
     def _place(self, message: Message) -> BatchItem:
         """Counted before it is written down: what is in the table is sent, whatever happens next."""
         try:
-            insist(lambda: self._reserve_usage(message))
+            self._reserve_usage(message)
         except LimitExceededError:
-            earlier = insist(lambda: self._messages.get(message.smsid))
+            earlier = self._messages.get(message.smsid)
             if earlier is None:
                 raise
             return self._replay(earlier, message)

@@ -10,7 +10,6 @@ from switchboard.domain.orders import Claim, OutcomeKind
 from switchboard.domain.sms.messages import Message
 from switchboard.ports.clock import ClaimIds, Clock
 from switchboard.ports.orders import MessageStore, Outbox
-from switchboard.usecases.insistence import insist
 from switchboard.usecases.submission.attempt import Submission
 
 # Below SQS's own limit of 900 s, and below the time after which the sweep puts a silent message into the queue again.
@@ -61,7 +60,7 @@ class SendQueuedSms:
         provider never uses up the deliveries after which an entry counts as poison.
         """
         claim = Claim(id=self._new_id(), at=self._clock.now())
-        answer = insist(lambda: self._messages.claim(smsid, claim))
+        answer = self._messages.claim(smsid, claim)
         if not answer.granted or answer.order is None:
             return QueuedOutcome.NOTHING_TO_DO
         submission = self._bulk_submission if answer.order.bulk else self._submission

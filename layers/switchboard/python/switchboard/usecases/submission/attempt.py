@@ -23,7 +23,6 @@ from switchboard.ports.clock import Clock
 from switchboard.ports.orders import OrderStore, R
 from switchboard.ports.provider_limits import ProviderGuard
 from switchboard.ports.providers import Submitter
-from switchboard.usecases.insistence import insist
 from switchboard.usecases.submission.wait_for_slot import wait_for_slot
 
 S = TypeVar("S")
@@ -90,7 +89,7 @@ class Submission(Generic[R, S]):
         no_room = isinstance(error, SlotUnavailableError | RateLimitedError)
         queue = unsent and self._queues and (order.queued_at is not None or no_room)
         try:
-            written = insist(lambda: self._orders.record_outcome(order, claim, outcome, queue=queue))
+            written = self._orders.record_outcome(order, claim, outcome, queue=queue)
         except StoreUnavailableError as unwritten:
             lost = Outcome(kind=OutcomeKind.UNKNOWN, at=outcome.at)
             unsure = replace(order, outcomes={**order.outcomes, claim.id: lost})
@@ -130,7 +129,7 @@ class Submission(Generic[R, S]):
 
     def _record_result(self, error: ProviderError | None) -> None:
         try:
-            insist(lambda: self._guard.record_result(error))
+            self._guard.record_result(error)
         except StoreUnavailableError:
             # The outcome matters more than the circuit's count, and the next reservation fails closed anyway.
             return

@@ -22,7 +22,6 @@ from switchboard.domain.orders import Claim, OutcomeKind, Status, SubmissionStat
 from switchboard.ports.clock import ClaimIds, Clock
 from switchboard.ports.orders import OrderStore, Outbox, R
 from switchboard.ports.usage_limits import UsageLimits
-from switchboard.usecases.insistence import insist
 from switchboard.usecases.submission.attempt import Submission
 from switchboard.usecases.submission.usage_reservation import UsageReservation
 
@@ -79,14 +78,14 @@ class SubmitOnce(Generic[R]):
         self._submission.check(order)
         self.bind_key(order, key_id)
         claim = order.claims[0]
-        answer = insist(lambda: self._orders.create(order))
+        answer = self._orders.create(order)
         if not answer.granted:
             earlier = self._same_request(answer.order, order)
             if not self._may_try_again(earlier):
                 return self._replay(earlier)
             self._require_rest(earlier)
             claim = Claim(id=self._new_id(), at=self._clock.now())
-            answer = insist(lambda: self._orders.claim(order.id, claim))
+            answer = self._orders.claim(order.id, claim)
             if not answer.granted:
                 return self._replay(self._same_request(answer.order, order))
         granted = answer.order or order
@@ -97,14 +96,14 @@ class SubmitOnce(Generic[R]):
 
         None where there is none. Raises as calling it does.
         """
-        earlier = insist(lambda: self._orders.get(order.id))
+        earlier = self._orders.get(order.id)
         return None if earlier is None else self._replay(self._same_request(earlier, order))
 
     def bind_key(self, order: R, key_id: str | None) -> None:
         """Raises IdempotencyKeyReusedError where the key belongs to another id."""
         if key_id is None:
             return
-        if not insist(lambda: self._orders.bind_key(key_id, order.id, at=order.created_at)):
+        if not self._orders.bind_key(key_id, order.id, at=order.created_at):
             raise IdempotencyKeyReusedError("this key belongs to another request", order.names)
 
     def _submit(self, order: R, claim: Claim) -> SubmissionResult[R]:

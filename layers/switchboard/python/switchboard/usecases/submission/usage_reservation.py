@@ -7,7 +7,6 @@ from typing import Any
 from switchboard.domain.errors import StoreUnavailableError
 from switchboard.domain.orders import Claim, Order
 from switchboard.ports.usage_limits import UsageLimits
-from switchboard.usecases.insistence import insist
 
 
 class UsageReservation:
@@ -22,7 +21,7 @@ class UsageReservation:
     def commit(self) -> None:
         """Raises RecipientLimitError, ClientLimitError, DailyLimitError, StoreUnavailableError."""
         order, at = self._order, self._claim.at
-        insist(lambda: self._limits.reserve(recipient=order.recipient, client=order.client, at=at))
+        self._limits.reserve(recipient=order.recipient, client=order.client, at=at)
         self._counted = True
 
     def refund(self) -> None:

@@ -20,7 +20,6 @@ from switchboard.domain.verification.one_time_codes import matches_code
 from switchboard.domain.verification.verifications import Verification, VerificationMode, VerificationState, status_of
 from switchboard.ports.clock import Clock
 from switchboard.ports.verifications import VerificationStore
-from switchboard.usecases.insistence import insist
 
 NOBODY: Final = "-"
 """No verification's id."""
@@ -55,14 +54,14 @@ class CheckVerification:
             raise WrongCodeError("it is another code", own.names, attempts_left=counted.attempts_left or 0)
         if counted.verified_at is not None:
             return counted
-        verified = insist(lambda: self._verifications.record_checked(own.id, at=now))
+        verified = self._verifications.record_checked(own.id, at=now)
         if verified is None:
             raise VerificationExpiredError("the time for this verification has passed", own.names)
         return verified
 
     def _own(self, verification_id: str, *, client: str) -> Verification | None:
         asked = verification_id if is_smsid(verification_id) else NOBODY
-        found = insist(lambda: self._verifications.get(asked))
+        found = self._verifications.get(asked)
         return found if found is not None and found.client == client else None
 
     def _require_open(self, own: Verification, *, now: datetime) -> None:

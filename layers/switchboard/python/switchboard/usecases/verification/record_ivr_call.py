@@ -10,7 +10,6 @@ from switchboard.domain.verification.verifications import IvrCallEvent
 from switchboard.ports.callbacks import CallbackArchive, SpooledEvent
 from switchboard.ports.clock import Clock
 from switchboard.ports.verifications import IvrCallMatch, IvrCallStore
-from switchboard.usecases.insistence import insist
 
 UNMATCHED = frozenset({IvrCallMatch.FOREIGN, IvrCallMatch.NO_CANDIDATE})
 """What is kept apart, for a person to look at."""
@@ -20,8 +19,17 @@ class RecordIvrCall:
     """By its id where the notice names one; otherwise by the lease on number and line, of which there is one at most,
     which outlives its verification by `grace`."""
 
-    def __init__(self, *, calls: IvrCallStore, archive: CallbackArchive, clock: Clock, grace: timedelta) -> None:
+    def __init__(
+        self,
+        *,
+        calls: IvrCallStore,
+        leases: IvrCallStore,
+        archive: CallbackArchive,
+        clock: Clock,
+        grace: timedelta,
+    ) -> None:
         self._calls = calls
+        self._leases = leases
         self._archive = archive
         self._clock = clock
         self._grace = grace
@@ -43,20 +51,19 @@ class RecordIvrCall:
         lease = None
         verification_id = notice.smsid
         if verification_id is None:
-            lease = insist(lambda: self._calls.lease(recipient=notice.recipient, line=notice.line))
+            lease = self._leases.lease(recipient=notice.recipient, line=notice.line)
             if lease is None or not lease.held_at(seen_at):
                 return IvrCallMatch.NO_CANDIDATE
             verification_id = lease.verification_id
-        found = verification_id
-        match = insist(lambda: self._calls.record_call(found, notice, seen_at=seen_at))
+        match = self._calls.record_call(verification_id, notice, seen_at=seen_at)
         if match is IvrCallMatch.MATCHED:
-            self._free_line(found, notice, ends=seen_at + self._grace)
+            self._free_line(verification_id, notice, ends=seen_at + self._grace)
         return match
 
     def _free_line(self, verification_id: str, notice: IvrCallEvent, *, ends: datetime) -> None:
         """What is verified needs its line no longer but for callbacks that come twice. A lease that cannot be
         shortened now ends by itself."""
         with suppress(StoreUnavailableError):
-            lease = self._calls.lease(recipient=notice.recipient, line=notice.line)
+            lease = self._leases.lease(recipient=notice.recipient, line=notice.line)
             if lease is not None and lease.verification_id == verification_id:
-                self._calls.shorten_lease(lease, recipient=notice.recipient, line=notice.line, until=ends)
+                self._leases.shorten_lease(lease, recipient=notice.recipient, line=notice.line, until=ends)

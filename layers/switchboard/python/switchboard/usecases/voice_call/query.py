@@ -10,7 +10,6 @@ from switchboard.domain.orders import Status
 from switchboard.domain.voice_calls import VoiceCall, VoiceCallState, is_call_id, is_token
 from switchboard.ports.clock import Clock
 from switchboard.ports.voice_calls import VoiceCallStore
-from switchboard.usecases.insistence import insist
 from switchboard.usecases.query import OrderView, QueryOrders
 
 VoiceCallView = OrderView[VoiceCall, Status[VoiceCallState]]
@@ -34,7 +33,7 @@ class QueryVoiceCalls(QueryOrders[VoiceCall, Status[VoiceCallState]]):
         try:
             return super().one(order_id, client=client)
         except ResourceNotFoundError:
-            token = insist(lambda: self._calls.token_of(order_id)) if is_call_id(order_id) else None
+            token = self._calls.token_of(order_id) if is_call_id(order_id) else None
             if token is None:
                 raise
         return super().one(token, client=client)

@@ -9,7 +9,6 @@ from switchboard.domain.voice_calls import CallResult
 from switchboard.ports.callbacks import CallbackArchive, RawCallback, SpooledEvent
 from switchboard.ports.clock import Clock
 from switchboard.ports.voice_calls import CallResultStore
-from switchboard.usecases.insistence import insist
 
 
 class ResultOutcome(StrEnum):
@@ -31,13 +30,13 @@ class RecordCallResult:
 
     def keep(self, callback: RawCallback, *, reason: str) -> None:
         """Raises StoreUnavailableError if it could not be kept."""
-        insist(lambda: self._archive.quarantine(callback, reason=reason, at=self._clock.now()))
+        self._archive.quarantine(callback, reason=reason, at=self._clock.now())
 
     def __call__(self, result: CallResult) -> ResultOutcome:
         """Returns once the result is durable. Raises StoreUnavailableError if it could not be kept anywhere."""
         now = self._clock.now()
         try:
-            ours = insist(lambda: self._calls.record_result(result, seen_at=now))
+            ours = self._calls.record_result(result, seen_at=now)
         except StoreUnavailableError:
             self._archive.spool(SpooledEvent(event=result, seen_at=now))
             return ResultOutcome.SPOOLED
