@@ -210,8 +210,15 @@ def deployed(**parameters: str) -> Iterator[Deployment]:
         gc.unfreeze()
 
 
+def forget_aws_clients() -> None:
+    """Forget the AWS clients, to which the applications of earlier tests may have added hooks."""
+    for member in vars(aws).values():
+        if hasattr(member, "cache_clear"):
+            member.cache_clear()
+
+
 def cold_start() -> None:
-    """Forgets the applications that a container keeps. Its AWS clients know nothing, and take long to make."""
+    """Forget the applications that a container keeps, but not its AWS clients, which take long to build."""
     with warnings.catch_warnings():
         # A container that ends says goodbye to nobody either.
         warnings.simplefilter("ignore", ResourceWarning)

@@ -1,24 +1,25 @@
-"""`POST /v1/verifications/{verification_id}/check`: is this the code that was read out?"""
+"""`POST /v1/verifications/{verification_id}/check`: compare a code with the one that was read out."""
 
 from http import HTTPStatus
 
-from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from switchboard.bootstrap.check_verification import application
-from switchboard.edge.api.verifications import parse_code, verification_json
+from switchboard.edge.api.verifications import parse_check_body, to_json
 from switchboard.edge.endpoint import http_endpoint
 from switchboard.edge.http import InboundRequest, Reply
-from switchboard.edge.observability import logger, metrics
+from switchboard.edge.metrics import Metric
+from switchboard.edge.observability import count, logger, metrics
 
 
 @logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics(default_dimensions={"provider": "mediasms"})
 @http_endpoint
 def lambda_handler(request: InboundRequest, context: LambdaContext) -> Reply:
+    """Answer with the verified verification."""
     app = application()
-    client, code = request.client, parse_code(request)
+    client, code = request.client, parse_check_body(request)
     verified = app.check(request.path_params.get("verification_id", ""), code, client=client)
     logger.info("verification checked", verification_id=verified.id)
-    metrics.add_metric(name="VerificationsChecked", unit=MetricUnit.Count, value=1)
-    return Reply(HTTPStatus.OK, verification_json(app.query.view(verified)))
+    count(Metric.VERIFICATIONS_CHECKED)
+    return Reply(HTTPStatus.OK, to_json(app.query.view(verified)))

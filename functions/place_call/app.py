@@ -1,29 +1,30 @@
-"""`POST /v1/calls`: place one voice notice."""
+"""`POST /v1/calls`: place one voice call."""
 
-from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from switchboard.bootstrap.place_call import application
 from switchboard.domain.voice_calls import VoiceCallState
 from switchboard.edge.api.request_bodies import parse_idempotency_key
-from switchboard.edge.api.voice_calls import parse_call_body, placed_reply
+from switchboard.edge.api.voice_calls import parse_body, to_reply
 from switchboard.edge.endpoint import http_endpoint
 from switchboard.edge.http import InboundRequest, Reply
-from switchboard.edge.observability import logger, metrics
+from switchboard.edge.metrics import Metric
+from switchboard.edge.observability import count, logger, metrics
 
-METRICS = {VoiceCallState.ACCEPTED: "VoiceCallAccepted"}
+STATE_METRICS = {VoiceCallState.ACCEPTED: Metric.VOICE_CALL_ACCEPTED}
 
 
 @logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics(default_dimensions={"provider": "baidu_vms"})
 @http_endpoint
 def lambda_handler(request: InboundRequest, context: LambdaContext) -> Reply:
+    """Answer with the new call, or with the stored one if the request is a repeat."""
     app = application()
     client, key = request.client, parse_idempotency_key(request)
-    placed = app.place(parse_call_body(request).command(client=client, idempotency_key=key))
-    view = app.query.view(placed.order)
-    call_id, token = view.order.call_id, view.order.token
-    logger.info("call", call_id=call_id, token=token, state=view.status.state, replayed=placed.replayed)
-    name = "VoiceCallReplayed" if placed.replayed else METRICS.get(view.status.state, "VoiceCallUnknown")
-    metrics.add_metric(name=name, unit=MetricUnit.Count, value=1)
-    return placed_reply(view, replayed=placed.replayed)
+    result = app.place(parse_body(request).command(client=client, idempotency_key=key))
+    view = app.query.view(result.order)
+    call_id, token, state = view.order.call_id, view.order.token, view.status.state
+    logger.info("call", call_id=call_id, token=token, state=state, replayed=result.replayed)
+    state_metric = STATE_METRICS.get(state, Metric.VOICE_CALL_UNKNOWN)
+    count(Metric.VOICE_CALL_REPLAYED if result.replayed else state_metric)
+    return to_reply(view, replayed=result.replayed)

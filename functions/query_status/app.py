@@ -1,24 +1,26 @@
-"""`GET /v1/status`: how the providers' limits, the month, the obligations and the queues stand."""
+"""`GET /v1/status`: read the providers' limits, the monthly quota, the pending deadlines and the queues."""
 
 from http import HTTPStatus
 
-from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from switchboard.bootstrap.query_status import application
-from switchboard.edge.api.status import check_status_request, status_json
+from switchboard.edge.api.status import parse_filter, to_json
 from switchboard.edge.endpoint import http_endpoint
 from switchboard.edge.http import InboundRequest, Reply
-from switchboard.edge.observability import logger, metrics
+from switchboard.edge.metrics import Metric
+from switchboard.edge.observability import count, logger, metrics
 
 
 @logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics
 @http_endpoint
 def lambda_handler(request: InboundRequest, context: LambdaContext) -> Reply:
+    """Answer with the whole status."""
     app = application()
-    check_status_request(request)
+    request.require_client()
+    parse_filter(request)
     status = app()
     logger.info("status queried", unavailable=status.unavailable)
-    metrics.add_metric(name="StatusQueried", unit=MetricUnit.Count, value=1)
-    return Reply(HTTPStatus.OK, status_json(status))
+    count(Metric.STATUS_QUERIED)
+    return Reply(HTTPStatus.OK, to_json(status))

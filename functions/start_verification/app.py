@@ -1,32 +1,32 @@
-"""`POST /v1/verifications`: let a telephone show that somebody has it."""
+"""`POST /v1/verifications`: start to verify that a user holds a telephone number."""
 
-from http import HTTPStatus
-
-from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from switchboard.bootstrap.start_verification import application
 from switchboard.domain.verification.requests import compose
+from switchboard.domain.verification.verifications import VerificationState
 from switchboard.edge.api.request_bodies import parse_idempotency_key
-from switchboard.edge.api.verifications import parse_start_body, started_reply
+from switchboard.edge.api.verifications import parse_body, to_reply
 from switchboard.edge.endpoint import http_endpoint
 from switchboard.edge.http import InboundRequest, Reply
-from switchboard.edge.observability import logger, metrics
+from switchboard.edge.metrics import Metric
+from switchboard.edge.observability import count, logger, metrics
 from switchboard.usecases.verification.start import StartVerificationCommand
+
+STATE_METRICS = {VerificationState.UNKNOWN: Metric.VERIFICATION_UNKNOWN}
 
 
 @logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics(default_dimensions={"provider": "mediasms"})
 @http_endpoint
 def lambda_handler(request: InboundRequest, context: LambdaContext) -> Reply:
+    """Answer with the new verification, or with the stored one if the request is a repeat."""
     app = application()
     client, key = request.client, parse_idempotency_key(request)
-    composed = compose(parse_start_body(request).request(), rules=app.rules)
-    started = app.start(StartVerificationCommand(client=client, request=composed, idempotency_key=key))
-    view = app.query.view(started.order)
-    reply = started_reply(view, replayed=started.replayed)
-    unknown = reply.status is HTTPStatus.ACCEPTED
-    logger.info("verification", verification_id=view.order.id, state=view.status.state, replayed=started.replayed)
-    name = "VerificationReplayed" if started.replayed else "VerificationUnknown" if unknown else "VerificationStarted"
-    metrics.add_metric(name=name, unit=MetricUnit.Count, value=1)
-    return reply
+    composed = compose(parse_body(request).request(), rules=app.rules)
+    result = app.start(StartVerificationCommand(client=client, request=composed, idempotency_key=key))
+    view = app.query.view(result.order)
+    logger.info("verification", verification_id=view.order.id, state=view.status.state, replayed=result.replayed)
+    state_metric = STATE_METRICS.get(view.status.state, Metric.VERIFICATION_STARTED)
+    count(Metric.VERIFICATION_REPLAYED if result.replayed else state_metric)
+    return to_reply(view, replayed=result.replayed)

@@ -1,15 +1,17 @@
-"""Every minute: how the providers' limits stand, as metrics for the alarms to look at."""
+"""Schedule: every minute write the state of the providers' limits as metrics for the alarms."""
 
 from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from switchboard.bootstrap.watch_limits import application
+from switchboard.edge.metrics import Metric
 from switchboard.edge.observability import logger, record_gauges
 
 
 @logger.inject_lambda_context(clear_state=True)
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> None:
+    """Write the gauges of every provider whose state can be read."""
     status = application()()
     logger.info("limits watched", unavailable=status.unavailable)
     for provider, state in status.providers.items():
@@ -17,12 +19,12 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> None:
             record_gauges(
                 provider,
                 {
-                    "CircuitOpen": int(state.open_because is not None),
-                    "Consecutive401s": state.consecutive_401s,
-                    "SlotsAheadSeconds": state.slots_ahead_s,
-                    "RequestsInFlight": state.in_flight,
+                    Metric.CIRCUIT_OPEN: int(state.open_because is not None),
+                    Metric.CONSECUTIVE_401S: state.consecutive_401s,
+                    Metric.SLOTS_AHEAD_SECONDS: state.slots_ahead_s,
+                    Metric.REQUESTS_IN_FLIGHT: state.in_flight,
                 },
             )
-    for provider, month in status.month_quotas.items():
-        if month is not None:
-            record_gauges(provider, {"MonthlyQuotaUsedPercent": month.used_percent})
+    for provider, usage in status.month_quotas.items():
+        if usage is not None:
+            record_gauges(provider, {Metric.MONTHLY_QUOTA_USED_PERCENT: usage.used_percent})

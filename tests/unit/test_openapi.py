@@ -32,16 +32,13 @@ from switchboard.domain.sms.requests import SmsRequest, SmsRules, compose
 from switchboard.domain.sms.shift_jis import RefusalCode
 from switchboard.domain.verification.verifications import VerificationLines, VerificationMode, VerificationState
 from switchboard.domain.voice_calls import CallResultFact, VoiceCallState
-from switchboard.edge.api.sms import SendSmsBody, list_json, parse_filter, preflight_json, sent_reply, view_json
-from switchboard.edge.api.status import status_json
-from switchboard.edge.api.verifications import (
-    CheckVerificationBody,
-    StartVerificationBody,
-    started_reply,
-    verification_json,
-    verifications_json,
-)
-from switchboard.edge.api.voice_calls import PlaceCallBody, call_json
+from switchboard.edge.api import sms as sms_api
+from switchboard.edge.api import status as status_api
+from switchboard.edge.api import verifications as verification_api
+from switchboard.edge.api import voice_calls as voice_call_api
+from switchboard.edge.api.sms import SendSmsBody
+from switchboard.edge.api.verifications import CheckVerificationBody, StartVerificationBody
+from switchboard.edge.api.voice_calls import PlaceCallBody
 from switchboard.edge.http import Reply
 from switchboard.edge.problems import PROBLEMS, UNEXPECTED, reply_to
 from switchboard.ports.status import QueueDepth
@@ -278,11 +275,11 @@ def test_verifications_are_asked_for_in_exactly_the_documented_fields(name: str,
 )
 def test_a_verification_is_shown_in_exactly_the_documented_fields(facts: dict[str, Any]) -> None:
     view = OrderView(order=a_verification(**facts), status=Status(VerificationState.PENDING, final=False))
-    shown = verification_json(view)
+    shown = verification_api.to_json(view)
 
     assert_valid(shown, schema("Verification"))
     assert set(shown) == set(schema("Verification")["properties"]) == set(schema("Verification")["required"])
-    listed = verifications_json(OrderList(items=[view], next_position="position"))
+    listed = verification_api.page_to_json(OrderList(items=[view], next_position="position"))
     assert_valid(listed, schema("VerificationList"))
     assert set(listed) == set(schema("VerificationList")["properties"])
 
@@ -291,12 +288,12 @@ def test_a_verification_is_shown_in_exactly_the_documented_fields(facts: dict[st
 def test_the_answer_to_a_start_has_a_documented_status_and_documented_headers(state: VerificationState) -> None:
     view = OrderView(order=a_verification(), status=Status(state, final=False))
 
-    assert_documented(started_reply(view, replayed=True), operations()["/v1/verifications", "post"])
+    assert_documented(verification_api.to_reply(view, replayed=True), operations()["/v1/verifications", "post"])
 
 
 @pytest.mark.parametrize("message", [full_message(), a_message(measure=None)], ids=["full", "bare"])
 def test_a_message_is_shown_in_exactly_the_documented_fields(message: Message) -> None:
-    shown = view_json(
+    shown = sms_api.to_json(
         OrderView(order=message, status=SmsStatus(SmsState.DELIVERED, final=True)), statuses=DELIVERY_STATUSES
     )
 
@@ -309,7 +306,7 @@ def test_a_message_is_shown_in_exactly_the_documented_fields(message: Message) -
 
 
 def test_a_list_is_shown_in_exactly_the_documented_fields() -> None:
-    shown = list_json(OrderList(items=[a_view()], next_position="position"), statuses=DELIVERY_STATUSES)
+    shown = sms_api.page_to_json(OrderList(items=[a_view()], next_position="position"), statuses=DELIVERY_STATUSES)
 
     assert_valid(shown, schema("SmsList"))
     assert set(shown) == set(schema("SmsList")["properties"])
@@ -320,7 +317,7 @@ def test_a_list_is_shown_in_exactly_the_documented_fields() -> None:
     [SmsRequest(to="09000000001", text="①" * 30, text_au="x"), SmsRequest(to="09000000001", template_id="1")],
 )
 def test_a_preflight_is_shown_in_exactly_the_documented_fields(request_: SmsRequest) -> None:
-    shown = preflight_json(compose(request_, rules=SmsRules()))
+    shown = sms_api.preflight_to_json(compose(request_, rules=SmsRules()))
 
     assert_valid(shown, schema("Preflight"))
     assert set(shown) == set(schema("Preflight")["properties"])
@@ -340,7 +337,7 @@ def test_the_status_is_shown_in_exactly_the_documented_fields() -> None:
     )
     usage = QuotaUsage(month="2026-11", used=1, limit=2, reserve=0, exhausted_on=date(2026, 11, 30))
     depth = QueueDepth(waiting=1, delayed=2, under_way=3)
-    shown = status_json(
+    shown = status_api.to_json(
         SystemStatus(
             at=START,
             providers={"mediasms": provider, "biztel": None},
@@ -374,7 +371,7 @@ def _parameters_that_lists_take(event: dict[str, Any]) -> Iterator[str]:
     for name in ("to", "state", "since", "until", "limit", "cursor", "smsid", "page", "offset", "client", "from"):
         query = {"multiValueQueryStringParameters": {name: ["?"]}}
         try:
-            parse_filter(InboundRequest.from_event(event | query))
+            sms_api.parse_filter(InboundRequest.from_event(event | query))
         except InvalidRequestError as error:
             if error.problems[0].code != "unknown_parameter":
                 yield name
@@ -443,7 +440,7 @@ def test_retry_after_is_documented_for_exactly_the_statuses_that_carry_it() -> N
 
 @pytest.mark.parametrize("state", SmsState)
 def test_the_answer_to_a_send_has_a_documented_status_and_documented_headers(state: SmsState) -> None:
-    reply = sent_reply(a_view(state), statuses=DELIVERY_STATUSES, replayed=True)
+    reply = sms_api.to_reply(a_view(state), statuses=DELIVERY_STATUSES, replayed=True)
 
     assert_documented(reply, operations()["/v1/sms", "post"])
 
@@ -485,7 +482,7 @@ def test_every_sample_event_is_answered_as_documented(stack: Deployment, functio
 
 def test_a_call_is_shown_with_exactly_the_documented_members() -> None:
     call = a_call(outcomes={"first": an_outcome(OutcomeKind.ACCEPTED)}, reports=(CallResultFact("answered", START),))
-    shown = call_json(OrderView(order=call, status=Status(VoiceCallState.ACCEPTED, final=False)))
+    shown = voice_call_api.to_json(OrderView(order=call, status=Status(VoiceCallState.ACCEPTED, final=False)))
 
     assert_valid(shown, schema("Call"))
     assert set(shown) == set(schema("Call")["properties"]) == set(schema("Call")["required"])

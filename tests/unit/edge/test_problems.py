@@ -1,4 +1,4 @@
-"""One table from error class to answer: complete, as the contract has it, and telling nothing that it should not."""
+"""Every error has one answer, which is the contract's and holds nothing that it should not."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ CASES: Final[dict[type[SwitchboardError], tuple[SwitchboardError, int, str]]] = 
 }
 """Every error that can reach a caller, and the contract's status and code for it."""
 
-NEVER_LEAVES: Final = {
+NEVER_ANSWERED: Final = {
     errors.LimitExceededError,
     errors.OrderError,
     errors.WebhookError,
@@ -94,9 +94,9 @@ NEVER_LEAVES: Final = {
     errors.NotAudioError,
     SubmissionFailedError,
 }
-"""Groups, a wrapper, and what a use case turns into a state before anybody sees it."""
+"""Base classes, a wrapper, and errors that a use case turns into a state before a caller sees them."""
 
-TRYING_AGAIN_HELPS: Final = {
+WORTH_REPEATING: Final = {
     errors.VerificationOpenError,
     errors.CodeNotReadyError,
     errors.RequestInProgressError,
@@ -117,10 +117,10 @@ TRYING_AGAIN_HELPS: Final = {
 
 
 def descendants(kind: type[SwitchboardError]) -> Iterator[type[SwitchboardError]]:
-    for each in kind.__subclasses__():
-        if each.__module__.startswith("switchboard."):
-            yield each
-            yield from descendants(each)
+    for subclass in kind.__subclasses__():
+        if subclass.__module__.startswith("switchboard."):
+            yield subclass
+            yield from descendants(subclass)
 
 
 def body_of(reply: Reply) -> dict[str, Any]:
@@ -131,11 +131,11 @@ def body_of(reply: Reply) -> dict[str, Any]:
 
 
 def test_every_error_is_listed_in_this_file() -> None:
-    assert set(descendants(SwitchboardError)) == set(CASES) | NEVER_LEAVES
+    assert set(descendants(SwitchboardError)) == set(CASES) | NEVER_ANSWERED
 
 
 @pytest.mark.parametrize("kind", CASES, ids=lambda kind: kind.__name__)
-def test_each_error_has_the_contracts_status_and_code(kind: type[SwitchboardError]) -> None:
+def test_an_error_has_the_contracts_status_and_code(kind: type[SwitchboardError]) -> None:
     error, status, code = CASES[kind]
 
     reply = reply_to(error)
@@ -144,56 +144,68 @@ def test_each_error_has_the_contracts_status_and_code(kind: type[SwitchboardErro
     assert (reply.status, body["status"], body["code"]) == (status, status, code)
     assert body["type"] == f"urn:switchboard:problem:{code}"
     assert body["title"]
-    assert body["detail"]
+    assert body["detail"].endswith(".")
 
 
 @pytest.mark.parametrize("kind", CASES, ids=lambda kind: kind.__name__)
-def test_retry_after_stands_where_trying_again_helps_and_nowhere_else(kind: type[SwitchboardError]) -> None:
+def test_only_errors_worth_repeating_have_a_retry_after(kind: type[SwitchboardError]) -> None:
     headers = reply_to(CASES[kind][0]).headers
 
-    assert ("Retry-After" in headers) == (kind in TRYING_AGAIN_HELPS)
+    assert ("Retry-After" in headers) == (kind in WORTH_REPEATING)
     assert all(value.isdigit() and int(value) > 0 for name, value in headers.items() if name == "Retry-After")
 
 
-def test_a_wrong_code_says_how_many_may_still_be_tried() -> None:
+def test_a_wrong_code_names_the_attempts_left() -> None:
     body = body_of(reply_to(errors.WrongCodeError("another", NAMES, attempts_left=2)))
 
     assert (body["verification_id"], body["attempts_left"]) == ("v1", 2)
 
 
-@pytest.mark.parametrize("kind", [errors.RecipientLimitError, errors.ClientLimitError, errors.DailyLimitError])
-def test_a_limit_says_when_its_window_ends(kind: type[errors.LimitExceededError]) -> None:
+@pytest.mark.parametrize("message", ["4 attempts left", "4 attempts left."], ids=["without a full stop", "with one"])
+def test_a_detail_ends_with_one_full_stop(message: str) -> None:
+    assert body_of(reply_to(errors.ResourceNotFoundError(message)))["detail"] == "4 attempts left."
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [errors.RecipientLimitError, errors.ClientLimitError, errors.DailyLimitError],
+    ids=lambda kind: kind.__name__,
+)
+def test_a_usage_limit_says_when_its_window_ends(kind: type[errors.LimitExceededError]) -> None:
     error = kind("enough", retry_after_s=12345)
 
     assert reply_to(error).headers["Retry-After"] == "12345"
     assert reply_to(SubmissionFailedError(error, {"smsid": "a1"})).headers["Retry-After"] == "12345"
 
 
-def test_a_spent_month_says_when_the_next_one_begins() -> None:
+def test_an_exhausted_monthly_quota_says_when_the_next_month_begins() -> None:
     assert reply_to(CASES[errors.MonthlyQuotaExhaustedError][0]).headers["Retry-After"] == str(9 * 24 * 3600)
 
 
-@pytest.mark.parametrize("kind", sorted(NEVER_LEAVES | {SwitchboardError}, key=str), ids=lambda kind: kind.__name__)
-def test_what_no_use_case_should_let_out_still_has_an_answer(kind: type[SwitchboardError]) -> None:
+@pytest.mark.parametrize("kind", sorted(NEVER_ANSWERED | {SwitchboardError}, key=str), ids=lambda kind: kind.__name__)
+def test_an_error_that_should_not_reach_a_caller_has_an_answer(kind: type[SwitchboardError]) -> None:
     assert problem_of(kind.__new__(kind)).status >= 400
 
 
-@pytest.mark.parametrize("kind", [errors.OutcomeUnknownError, errors.UnexpectedAnswerError])
-def test_nothing_that_may_have_been_sent_is_said_to_be_unsent(kind: type[ProviderError]) -> None:
+@pytest.mark.parametrize(
+    "kind", [errors.OutcomeUnknownError, errors.UnexpectedAnswerError], ids=lambda kind: kind.__name__
+)
+def test_an_unknown_outcome_is_never_called_unsent(kind: type[ProviderError]) -> None:
     reply = reply_to(provider_error(kind))
+    body = body_of(reply)
 
-    assert "nothing was sent" not in body_of(reply)["title"]
+    assert "nothing was sent" not in f"{body['title']} {body['detail']}".lower()
     assert "Retry-After" not in reply.headers
 
 
-def test_a_new_kind_of_error_is_answered_like_its_nearest_ancestor() -> None:
+def test_an_unlisted_error_is_answered_like_its_nearest_ancestor() -> None:
     class NewRefusalError(errors.RefusedError):
         """A refusal that the table does not know."""
 
     assert problem_of(provider_error(NewRefusalError)) is PROBLEMS[errors.RefusedError]
 
 
-def test_one_code_has_one_title_and_one_status_for_each_remedy() -> None:
+def test_a_code_has_one_status() -> None:
     by_code: dict[str, set[int]] = {}
     for problem in PROBLEMS.values():
         by_code.setdefault(problem.code, set()).add(problem.status)
@@ -202,13 +214,19 @@ def test_one_code_has_one_title_and_one_status_for_each_remedy() -> None:
 
 
 @pytest.mark.parametrize("kind", CASES, ids=lambda kind: kind.__name__)
-def test_a_providers_or_a_stores_own_words_are_not_passed_on(kind: type[SwitchboardError]) -> None:
+def test_the_message_of_a_provider_or_a_store_is_not_answered(kind: type[SwitchboardError]) -> None:
     answer = json.dumps(reply_to(CASES[kind][0]).to_event(), ensure_ascii=False)
 
     assert not any(word in answer for word in CANARY.split())
 
 
-@pytest.mark.parametrize("wrap", [lambda error: error, lambda error: SubmissionFailedError(error, {"smsid": "a1"})])
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        pytest.param(lambda error: error, id="alone"),
+        pytest.param(lambda error: SubmissionFailedError(error, {"smsid": "a1"}), id="as a submission's cause"),
+    ],
+)
 def test_a_providers_code_and_request_id_are_named(wrap: Callable[[ProviderError], SwitchboardError]) -> None:
     body = body_of(reply_to(wrap(provider_error(errors.RefusedError))))
 
@@ -224,17 +242,19 @@ def test_a_provider_error_without_codes_names_none() -> None:
 @pytest.mark.parametrize(
     "error",
     [
-        errors.RequestInProgressError("busy", {"smsid": "a1"}),
-        errors.IdempotencyKeyReusedError("taken", {"smsid": "a1"}),
-        SubmissionFailedError(provider_error(errors.RefusedError), {"smsid": "a1"}),
-        SubmissionFailedError(errors.LockedOutError("open", reason="557"), {"smsid": "a1"}),
+        pytest.param(errors.RequestInProgressError("busy", {"smsid": "a1"}), id="request in progress"),
+        pytest.param(errors.IdempotencyKeyReusedError("taken", {"smsid": "a1"}), id="key reused"),
+        pytest.param(SubmissionFailedError(provider_error(errors.RefusedError), {"smsid": "a1"}), id="refused"),
+        pytest.param(
+            SubmissionFailedError(errors.LockedOutError("open", reason="557"), {"smsid": "a1"}), id="locked out"
+        ),
     ],
 )
-def test_the_message_that_it_is_about_is_named(error: SwitchboardError) -> None:
+def test_an_error_about_a_message_names_the_message(error: SwitchboardError) -> None:
     assert body_of(reply_to(error))["smsid"] == "a1"
 
 
-def test_an_error_told_again_says_that_it_is_a_replay() -> None:
+def test_a_repeated_error_is_marked_as_a_replay() -> None:
     cause = provider_error(errors.RefusedError)
 
     assert (
@@ -243,7 +263,7 @@ def test_an_error_told_again_says_that_it_is_a_replay() -> None:
     assert "Idempotent-Replayed" not in reply_to(SubmissionFailedError(cause, {"smsid": "a1"})).headers
 
 
-def test_everything_wrong_with_a_request_is_listed() -> None:
+def test_an_invalid_request_lists_every_problem() -> None:
     problems = [FieldProblem("to", "is odd", "invalid_phone_number"), FieldProblem("text", "is long", "too_long")]
 
     body = body_of(reply_to(errors.InvalidRequestError(*problems)))

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from switchboard.domain.rate_limits import ProviderLimitState
-from switchboard.edge.api.status import status_json
+from switchboard.edge.api.status import to_json
 from switchboard.guard.usage.monthly_quota import CounterMonthlyQuota
 from switchboard.ports.status import QueueDepth
 from switchboard.usecases.operations.query_status import ProviderStatus, QueryStatus, WatchedProvider
@@ -70,7 +70,7 @@ def provider_of(state: ProviderLimitState) -> ProviderStatus:
 
 
 def test_a_new_stack_is_closed_idle_and_owes_nothing() -> None:
-    shown = status_json(a_query()())
+    shown = to_json(a_query()())
 
     assert shown == {
         "at": "2026-11-22T03:04:05.678Z",
@@ -116,7 +116,7 @@ def test_a_circuit_is_open_from_the_limit_on_or_where_something_blocks_the_addre
     store = InMemoryProviderLimitStore()
     store.states[LANE] = state
 
-    shown = status_json(a_query(limit_reader=InMemoryProviderLimitReader(store))())["providers"]["mediasms"]
+    shown = to_json(a_query(limit_reader=InMemoryProviderLimitReader(store))())["providers"]["mediasms"]
 
     assert (shown["circuit"], shown["open_because"], shown["consecutive_401s"]) == (
         circuit,
@@ -141,7 +141,7 @@ def test_the_month_is_shown_with_its_forecast() -> None:
     for _ in range(5):
         quota.take(START, urgent=True)
 
-    shown = status_json(a_query(quotas={"biztel": quota})())["month_quotas"]["biztel"]
+    shown = to_json(a_query(quotas={"biztel": quota})())["month_quotas"]["biztel"]
 
     assert (shown["used"], shown["used_percent"], shown["exhausted_on"]) == (5, 83.3, "2026-11-26")
 
@@ -150,7 +150,7 @@ def test_the_oldest_obligation_is_shown() -> None:
     messages = InMemoryMessageStore(deadlines=DEADLINES)
     messages.create(a_message())
 
-    shown = status_json(a_query(obligations=InMemoryDeadlineReader(messages))())
+    shown = to_json(a_query(obligations=InMemoryDeadlineReader(messages))())
 
     due = START + DEADLINES.submission_after_claim
     assert shown["oldest_pending_deadline"] == due.isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -171,9 +171,9 @@ def test_a_part_that_cannot_be_asked_is_null_and_named_and_takes_nothing_else_wi
 ) -> None:
     messages = InMemoryMessageStore(deadlines=DEADLINES)
     messages.create(a_message())
-    whole = status_json(a_query(obligations=InMemoryDeadlineReader(messages))())
+    whole = to_json(a_query(obligations=InMemoryDeadlineReader(messages))())
 
-    shown = status_json(a_query(**{"obligations": InMemoryDeadlineReader(messages), **parts})())
+    shown = to_json(a_query(**{"obligations": InMemoryDeadlineReader(messages), **parts})())
 
     assert shown["unavailable"] == missing
     [name] = missing
@@ -191,7 +191,7 @@ def test_with_nothing_to_ask_there_is_still_an_answer() -> None:
     status = a_query(**parts)()
 
     assert status.unavailable == [name for _, missing in DOWN.values() for name in missing]
-    assert json.dumps(status_json(status))
+    assert json.dumps(to_json(status))
 
 
 def test_stores_that_take_long_leave_time_for_an_answer() -> None:

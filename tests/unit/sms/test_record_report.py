@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from switchboard.domain.errors import StoreUnavailableError
 from switchboard.domain.sms.delivery import DeliveryReport
 from switchboard.domain.sms.messages import SmsState
-from switchboard.ports.callbacks import RawCallback, SpooledEvent
+from switchboard.ports.callbacks import SpooledEvent
 from switchboard.ports.orders import MessageStore
 from switchboard.usecases.operations.reconcile_overdue import SweepAction
-from switchboard.usecases.sms.record_report import QuarantineCallback, ReportOutcome
+from switchboard.usecases.sms.record_report import ReportOutcome
 from tests.builders import CLIENT, MINUTE, OTHER_RECIPIENT, RECIPIENT, a_message, a_report
 from tests.fakes import START, Answer, FixedClock, InMemoryCallbackArchive, InMemoryMessageStore, down, flaky
 from tests.systems import assembled
@@ -131,16 +131,3 @@ def test_all_orders_and_repetitions_of_any_reports_give_one_view(
     views.add(_seen([*reports, *again]))
     views.add(_seen([*again, *reports]))
     assert len(views) == 1
-
-
-def test_what_nobody_can_read_is_kept_as_it_came() -> None:
-    archive = InMemoryCallbackArchive()
-    callback = RawCallback("mediasms/delivery", "POST", "", "text/plain", b"\xff")
-    QuarantineCallback(archive=archive, clock=FixedClock())(callback, reason="no smsid")
-    assert archive.quarantined == [(callback, "no smsid", START)]
-
-
-def test_what_cannot_be_quarantined_is_not_acknowledged() -> None:
-    callback = RawCallback("mediasms/delivery", "POST", "", "text/plain", b"\xff")
-    with pytest.raises(StoreUnavailableError):
-        QuarantineCallback(archive=down(InMemoryCallbackArchive), clock=FixedClock())(callback, reason="no smsid")

@@ -1,4 +1,4 @@
-"""What each function is told by its environment: one settings class a function, every missing name said at once."""
+"""Reads each function's settings from its environment: one class a function, and one error for all missing names."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, Literal, Self, dataclass_transform, get_args, get_origin
 from switchboard.domain.errors import ConfigurationError
 
 
-def _boolean(text: str) -> bool:
+def _read_boolean(text: str) -> bool:
     if text not in {"true", "false"}:
         raise ValueError
     return text == "true"
@@ -19,7 +19,7 @@ def _boolean(text: str) -> bool:
 
 def _read(kind: Any, text: str) -> Any:
     if kind is bool:
-        return _boolean(text)
+        return _read_boolean(text)
     if get_origin(kind) is Literal:
         if text not in get_args(kind):
             raise ValueError
@@ -31,32 +31,39 @@ def _read(kind: Any, text: str) -> Any:
 
 @dataclass_transform(kw_only_default=True, frozen_default=True)
 class Settings(SimpleNamespace):
-    """A member `state_table: str` is the variable `STATE_TABLE`; all are required, and none has a default here: what
-    a deployment is made of stands in the template alone. A `tuple` is a list with commas."""
+    """Settings from environment variables: a member `state_table: str` is the variable `STATE_TABLE`.
+
+    All variables are required and none has a default here: the template alone says what a deployment is made of. A
+    `tuple` is a list with commas.
+    """
 
     @classmethod
     def load(cls, environ: Mapping[str, str] | None = None) -> Self:
-        """Raises ConfigurationError naming every variable that is missing or unreadable."""
+        """Read the settings from `environ`, by default the environment of the process.
+
+        Raises:
+            ConfigurationError: variables are missing or unreadable; the message names all of them.
+        """
         environ = os.environ if environ is None else environ
         values: dict[str, Any] = {}
-        wrong = []
+        unreadable = []
         for name, kind in get_type_hints(cls).items():
             try:
                 values[name] = _read(kind, environ[name.upper()])
             except (KeyError, ValueError):
-                wrong.append(name.upper())
-        if wrong:
-            raise ConfigurationError(f"{cls.__name__}: missing or unreadable: {', '.join(wrong)}")
+                unreadable.append(name.upper())
+        if unreadable:
+            raise ConfigurationError(f"{cls.__name__}: missing or unreadable: {', '.join(unreadable)}")
         return cls(**values)
 
     @classmethod
     def variables(cls) -> frozenset[str]:
-        """The environment variables that a function with these settings needs."""
+        """Return the environment variables that a function with these settings needs."""
         return frozenset(name.upper() for name in get_type_hints(cls))
 
 
 class StateSettings(Settings):
-    """Whoever reads or writes messages: the table, and how long to wait for what."""
+    """The settings of functions that read or write the state table: the table, and the deadlines of orders."""
 
     state_table: str
     store_timeout_s: float
@@ -68,18 +75,19 @@ class StateSettings(Settings):
 
     @property
     def retention(self) -> timedelta:
+        """The time for which an order is kept."""
         return timedelta(days=self.retention_days)
 
 
 class OutboxSettings(Settings):
-    """Whoever puts messages into the queues."""
+    """The settings of functions that put messages into the queues."""
 
     outbox_queue_url: str
     bulk_queue_url: str
 
 
 class MediaSmsSettings(StateSettings):
-    """Whoever submits to MediaSMS."""
+    """The settings of functions that submit to MediaSMS."""
 
     limits_table: str
     egress_address: str
@@ -100,11 +108,11 @@ class MediaSmsSettings(StateSettings):
 
 
 class SenderSettings(MediaSmsSettings, OutboxSettings):
-    """Whoever submits messages."""
+    """The settings of functions that submit messages."""
 
 
 class UsageLimitSettings(Settings):
-    """Whoever submits for a caller."""
+    """The settings of functions that submit for a caller."""
 
     limits_table: str
     exempt_numbers: tuple[str, ...]
@@ -116,35 +124,35 @@ class UsageLimitSettings(Settings):
 
 
 class SendSmsSettings(SenderSettings, UsageLimitSettings):
-    """`functions/send_sms`."""
+    """The settings of `functions/send_sms`."""
 
     overseas_prefixes: tuple[str, ...]
 
 
 class SendSmsBatchSettings(SendSmsSettings):
-    """`functions/send_sms_batch`."""
+    """The settings of `functions/send_sms_batch`."""
 
 
 class SendQueuedSmsSettings(SenderSettings):
-    """`functions/send_queued_sms`."""
+    """The settings of `functions/send_queued_sms`."""
 
     requeue_delay_s: int
     queue_threads: int
 
 
 class MediaSmsDeliveryWebhookSettings(StateSettings):
-    """`functions/mediasms_delivery_webhook`."""
+    """The settings of `functions/mediasms_delivery_webhook`."""
 
     quarantine_bucket: str
     webhook_tokens_secret_name: str
 
 
 class QuerySettings(StateSettings):
-    """`functions/query`."""
+    """The settings of `functions/query`."""
 
 
 class StatusSettings(StateSettings, OutboxSettings):
-    """Whoever looks at how the whole stands."""
+    """The settings of functions that read the status of the whole system."""
 
     limits_table: str
     outbox_dead_letter_queue_url: str
@@ -164,15 +172,15 @@ class StatusSettings(StateSettings, OutboxSettings):
 
 
 class QueryStatusSettings(StatusSettings):
-    """`functions/query_status`."""
+    """The settings of `functions/query_status`."""
 
 
 class WatchLimitsSettings(StatusSettings):
-    """`functions/watch_limits`."""
+    """The settings of `functions/watch_limits`."""
 
 
 class SweepOverdueSettings(StateSettings, OutboxSettings):
-    """`functions/sweep_overdue`."""
+    """The settings of `functions/sweep_overdue`."""
 
     quarantine_bucket: str
     recording_queue_url: str
@@ -180,7 +188,7 @@ class SweepOverdueSettings(StateSettings, OutboxSettings):
 
 
 class RecordingSettings(StateSettings):
-    """Whoever reads or writes recordings: where they are, what is wanted of them, and how long to wait for it."""
+    """The settings of functions that read or write recordings: where, which channels, and until when."""
 
     recordings_bucket: str
     recording_retention_days: int
@@ -192,18 +200,19 @@ class RecordingSettings(StateSettings):
 
     @property
     def recording_retention(self) -> timedelta:
+        """The time for which a recording is kept."""
         return timedelta(days=self.recording_retention_days)
 
 
 class BiztelCallActionWebhookSettings(StateSettings):
-    """`functions/biztel_call_action_webhook`."""
+    """The settings of `functions/biztel_call_action_webhook`."""
 
     jobs_bucket: str
     webhook_tokens_secret_name: str
 
 
 class FetchRecordingSettings(RecordingSettings):
-    """`functions/fetch_recording`."""
+    """The settings of `functions/fetch_recording`."""
 
     jobs_bucket: str
     quarantine_bucket: str
@@ -224,24 +233,27 @@ class FetchRecordingSettings(RecordingSettings):
 
 
 class QueryRecordingsSettings(RecordingSettings):
-    """`functions/query_recordings`."""
+    """The settings of `functions/query_recordings`."""
 
     recording_url_minutes: float
 
 
 class CorrectRecordingRolesSettings(QueryRecordingsSettings):
-    """`functions/correct_recording_roles`."""
+    """The settings of `functions/correct_recording_roles`."""
 
 
 class CallbackNameSettings(Settings):
-    """Whoever needs to know whether, and under which names, Baidu VMS reports results. Without names it does not."""
+    """The settings of functions that depend on the parameter names of Baidu VMS's callbacks.
+
+    Without names no callback is expected.
+    """
 
     baidu_vms_call_id_names: tuple[str, ...]
     baidu_vms_result_names: tuple[str, ...]
 
 
 class PlaceCallSettings(StateSettings, UsageLimitSettings, CallbackNameSettings):
-    """`functions/place_call`."""
+    """The settings of `functions/place_call`."""
 
     egress_address: str
     slot_wait_budget_s: float
@@ -258,7 +270,7 @@ class PlaceCallSettings(StateSettings, UsageLimitSettings, CallbackNameSettings)
 
 
 class BaiduVmsWebhookSettings(StateSettings, CallbackNameSettings):
-    """`functions/baidu_vms_webhook`."""
+    """The settings of `functions/baidu_vms_webhook`."""
 
     quarantine_bucket: str
     webhook_tokens_secret_name: str
@@ -266,7 +278,7 @@ class BaiduVmsWebhookSettings(StateSettings, CallbackNameSettings):
 
 
 class StartVerificationSettings(MediaSmsSettings, UsageLimitSettings):
-    """`functions/start_verification`. `verification_methods` are `mode=method`."""
+    """The settings of `functions/start_verification`. `verification_methods` are `mode=method`."""
 
     verification_lines: tuple[str, ...]
     verification_minutes: int
@@ -275,11 +287,11 @@ class StartVerificationSettings(MediaSmsSettings, UsageLimitSettings):
 
 
 class CheckVerificationSettings(StateSettings):
-    """`functions/check_verification`."""
+    """The settings of `functions/check_verification`."""
 
 
 class MediaSmsIvrWebhookSettings(StateSettings):
-    """`functions/mediasms_ivr_webhook`."""
+    """The settings of `functions/mediasms_ivr_webhook`."""
 
     quarantine_bucket: str
     webhook_tokens_secret_name: str

@@ -15,7 +15,7 @@ import switchboard
 from switchboard.domain.errors import WebhookUnreadableError
 from switchboard.domain.recording.facts import RecordingReady, is_recording_id
 from switchboard.edge.http import InboundRequest
-from switchboard.edge.webhooks import read_params
+from switchboard.edge.webhook_endpoint import read_params
 from switchboard.providers.biztel.webhooks import parse_call_action, parse_date
 from tests.strategies import any_text
 

@@ -1,4 +1,4 @@
-"""The application of `functions/check_verification`."""
+"""Builds the application of `functions/check_verification`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from switchboard.usecases.verification.check import CheckVerification
 
 @dataclass(frozen=True, slots=True)
 class CheckVerificationApplication:
-    """What the handler calls."""
+    """The use cases and rules that the handler needs."""
 
     check: CheckVerification
     query: QueryOrders[Verification, Status[VerificationState]]
@@ -26,7 +26,11 @@ class CheckVerificationApplication:
 
 @cache
 def application() -> CheckVerificationApplication:
-    """Built once a container. Raises ConfigurationError."""
+    """Build the application once a container.
+
+    Raises:
+        ConfigurationError: a variable of the environment is missing or unreadable.
+    """
     settings = CheckVerificationSettings.load()
     return CheckVerificationApplication(
         check=CheckVerification(

@@ -1,20 +1,16 @@
-"""The application of `functions/fetch_recording`."""
+"""Builds the application of `functions/fetch_recording`."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
-from typing import Any
-from uuid import uuid4
 
 from switchboard.bootstrap.components.provider_guards import biztel_guard_settings, provider_guards
 from switchboard.bootstrap.components.recordings import policy, recording_files, recording_store
-from switchboard.bootstrap.components.shared import CLOCK, secret
+from switchboard.bootstrap.components.shared import CLOCK, new_id
 from switchboard.config import FetchRecordingSettings
 from switchboard.domain.errors import ConfigurationError
-from switchboard.edge.recording_queue_entries import RecordingEntry, parse_entry
 from switchboard.guard.usage.monthly_quota import CounterMonthlyQuota
 from switchboard.ports.orders import RetryDelay
 from switchboard.providers.biztel.client import ApiToken, BiztelClient
@@ -24,49 +20,53 @@ from switchboard.storage.limits.counters import DynamoDbCounterStore
 from switchboard.storage.queues import SqsRecordingQueue, SqsRetryDelay
 from switchboard.storage.recording.bulk_files import S3BulkFiles
 from switchboard.storage.recording.jobs import S3JobStore
+from switchboard.storage.secrets import CachedSecret
 from switchboard.usecases.recording.fetch import FetchPace, FetchRecording
 from switchboard.usecases.recording.keep_bulk_file import KeepBulkFile
 
 
 @dataclass(frozen=True, slots=True)
 class FetchApplication:
-    """What the handler calls."""
+    """The use cases that the handler needs."""
 
     fetch: FetchRecording
     keep_bulk_file: KeepBulkFile
 
-    def entries(self, entry: Mapping[str, Any]) -> list[RecordingEntry]:
-        """What one entry of the queue asks for. Raises MalformedRequestError."""
-        return list(parse_entry(entry))
-
 
 @cache
 def application() -> FetchApplication:
-    """Built once a container. Raises ConfigurationError."""
+    """Build the application once a container.
+
+    Raises:
+        ConfigurationError: a variable of the environment is missing or unreadable.
+    """
     settings = FetchRecordingSettings.load()
-    recordings, files = recording_store(settings), recording_files(settings)
     return FetchApplication(
-        fetch=_fetch(settings),
+        fetch=_build_fetch(settings),
         keep_bulk_file=KeepBulkFile(
             bulk=S3BulkFiles(
                 client=aws.s3_files, bucket=settings.jobs_bucket, quarantine_bucket=settings.quarantine_bucket
             ),
-            recordings=recordings,
-            files=files,
+            recordings=recording_store(settings),
+            files=recording_files(settings),
             parse_name=parse_file_name,
             clock=CLOCK,
-            new_id=_new_id,
+            new_id=new_id,
         ),
     )
 
 
 def retry_delay() -> RetryDelay:
-    """Of the recordings' queue. Raises ConfigurationError."""
+    """Build the retry delay of the recordings' queue.
+
+    Raises:
+        ConfigurationError: a variable of the environment is missing or unreadable.
+    """
     return SqsRetryDelay(client=aws.sqs, queue_urls=(FetchRecordingSettings.load().recording_queue_url,))
 
 
-def _fetch(settings: FetchRecordingSettings) -> FetchRecording:
-    account = secret(settings.biztel_secret_name)
+def _build_fetch(settings: FetchRecordingSettings) -> FetchRecording:
+    account = CachedSecret(name=settings.biztel_secret_name)
     dynamodb = aws.dynamodb(timeout_s=settings.store_timeout_s)
 
     def token() -> ApiToken:
@@ -108,10 +108,6 @@ def _fetch(settings: FetchRecordingSettings) -> FetchRecording:
         ),
         policy=policy(settings),
         clock=CLOCK,
-        new_id=_new_id,
+        new_id=new_id,
         pace=FetchPace(longest_s=settings.biztel_download_s),
     )
-
-
-def _new_id() -> str:
-    return uuid4().hex

@@ -1,83 +1,58 @@
-"""The application of `functions/mediasms_delivery_webhook`."""
+"""Builds the application of `functions/mediasms_delivery_webhook`."""
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
+from http import HTTPStatus
 
-from switchboard.bootstrap.components.shared import CLOCK, secret
+from switchboard.bootstrap.components.shared import CLOCK
 from switchboard.config import MediaSmsDeliveryWebhookSettings
-from switchboard.domain.errors import WebhookUnreadableError
 from switchboard.domain.verification.one_time_codes import SALT_BYTES
-from switchboard.edge.http import InboundRequest
-from switchboard.edge.webhooks import authenticate, raw_callback, read_params
+from switchboard.domain.verification.verifications import ParsedDeliveryReport
+from switchboard.edge.http import Reply
+from switchboard.edge.metrics import DELIVERY_REPORT_OUTCOMES
+from switchboard.edge.webhook_endpoint import Quarantine, WebhookEndpoint
 from switchboard.providers.mediasms.response_codes import DELIVERY_STATUSES
 from switchboard.providers.mediasms.webhooks import parse_delivery_callback
 from switchboard.storage import aws
 from switchboard.storage.callbacks import S3CallbackArchive
+from switchboard.storage.secrets import CachedSecret
 from switchboard.storage.sms.reports import DynamoDbReportStore
 from switchboard.storage.verification.ivr_calls import DynamoDbCodeStore
-from switchboard.usecases.sms.record_report import QuarantineCallback, RecordDeliveryReport, RecordDeliveryReportAndCode
-
-
-@dataclass(frozen=True, slots=True)
-class ReceivedReport:
-    """One callback's fate, for the log line and the metric."""
-
-    outcome: str
-    smsid: str | None = None
-    meaning: str | None = None
-    authcode_unreadable: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class DeliveryWebhookApplication:
-    """What the handler calls."""
-
-    live_tokens: Callable[[], object]
-    record: RecordDeliveryReportAndCode
-    quarantine: QuarantineCallback
-
-    def authenticate(self, request: InboundRequest) -> None:
-        """Raises WebhookForbiddenError."""
-        authenticate(request, live_tokens=self.live_tokens)
-
-    def receive(self, request: InboundRequest) -> ReceivedReport:
-        """What came, and where it went. Raises StoreUnavailableError if it could not be kept anywhere."""
-        try:
-            notification = parse_delivery_callback(read_params(request))
-        except WebhookUnreadableError as error:
-            self.quarantine(raw_callback(request, route="mediasms_delivery"), reason=str(error))
-            return ReceivedReport(outcome="quarantined")
-        outcome = self.record(notification)
-        report = notification.report
-        return ReceivedReport(
-            outcome=outcome.value,
-            smsid=report.smsid,
-            meaning=DELIVERY_STATUSES[report.status].meaning,
-            authcode_unreadable=notification.authcode_unreadable,
-        )
+from switchboard.usecases.sms.record_report import RecordDeliveryReport, RecordDeliveryReportAndCode
 
 
 @cache
-def application() -> DeliveryWebhookApplication:
-    """Built once a container. Raises ConfigurationError."""
+def application() -> WebhookEndpoint[ParsedDeliveryReport]:
+    """Build the webhook once a container.
+
+    Raises:
+        ConfigurationError: a variable of the environment is missing or unreadable.
+    """
     settings = MediaSmsDeliveryWebhookSettings.load()
-    tokens = secret(settings.webhook_tokens_secret_name)
+    retention = settings.retention
     archive = S3CallbackArchive(client=aws.s3, bucket=settings.quarantine_bucket)
     dynamodb = aws.dynamodb(timeout_s=settings.store_timeout_s)
-    reports = DynamoDbReportStore(client=dynamodb, table=settings.state_table, retention=settings.retention)
-    codes = DynamoDbCodeStore(client=dynamodb, table=settings.state_table, retention=settings.retention)
-    return DeliveryWebhookApplication(
-        live_tokens=lambda: tokens().values.get("tokens"),
+    reports = DynamoDbReportStore(client=dynamodb, table=settings.state_table, retention=retention)
+    return WebhookEndpoint(
+        subject="delivery report",
+        secret=CachedSecret(name=settings.webhook_tokens_secret_name),
+        parse=parse_delivery_callback,
         record=RecordDeliveryReportAndCode(
             record=RecordDeliveryReport(messages=reports, archive=archive, clock=CLOCK),
-            codes=codes,
+            codes=DynamoDbCodeStore(client=dynamodb, table=settings.state_table, retention=retention),
             archive=archive,
             clock=CLOCK,
-            new_salt=lambda: secrets.token_bytes(SALT_BYTES),
+            new_salt=partial(secrets.token_bytes, SALT_BYTES),
         ),
-        quarantine=QuarantineCallback(archive=archive, clock=CLOCK),
+        log_fields=_log_fields,
+        outcome_metrics=DELIVERY_REPORT_OUTCOMES,
+        quarantine=Quarantine(archive=archive, clock=CLOCK, route="mediasms_delivery"),
+        reply=Reply(HTTPStatus.OK, "OK"),
     )
+
+
+def _log_fields(callback: ParsedDeliveryReport) -> dict[str, object]:
+    report = callback.report
+    return {"smsid": report.smsid, "meaning": DELIVERY_STATUSES[report.status].meaning}

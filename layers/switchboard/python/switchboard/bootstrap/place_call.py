@@ -1,4 +1,4 @@
-"""The application of `functions/place_call`."""
+"""Builds the application of `functions/place_call`."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from datetime import timedelta
 from functools import cache
 from typing import Final
 
-from switchboard.bootstrap.components.mediasms import new_id
 from switchboard.bootstrap.components.provider_guards import baidu_guard_settings, provider_guards
-from switchboard.bootstrap.components.shared import CLOCK, secret
+from switchboard.bootstrap.components.shared import CLOCK, new_id
 from switchboard.bootstrap.components.usage_limits import usage_limits
 from switchboard.bootstrap.components.voice_calls import query_voice_calls, voice_call_status, voice_call_store
 from switchboard.config import PlaceCallSettings
@@ -28,14 +27,14 @@ from switchboard.usecases.submission.submit_once import SubmitOnce
 from switchboard.usecases.voice_call.place import PlaceCall
 from switchboard.usecases.voice_call.query import QueryVoiceCalls
 
-# As for an SMS; the first request of a submission begins before it, and its repeats within the retry budget after that.
+# As for an SMS. A submission begins its first request within this time, and repeats within the retry budget after it.
 _CLAIM_LIFETIME: Final = timedelta(seconds=20)
 _CONNECT_TIMEOUT_S: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class PlaceCallApplication:
-    """What the handler calls."""
+    """The use cases and rules that the handler needs."""
 
     place: PlaceCall
     query: QueryVoiceCalls
@@ -43,18 +42,22 @@ class PlaceCallApplication:
 
 @cache
 def application() -> PlaceCallApplication:
-    """Built once a container. Raises ConfigurationError."""
+    """Build the application once a container.
+
+    Raises:
+        ConfigurationError: a variable of the environment is missing or unreadable.
+    """
     settings = PlaceCallSettings.load()
-    account = secret(settings.baidu_vms_secret_name)
+    account = CachedSecret(name=settings.baidu_vms_secret_name)
     calls = retrying(voice_call_store(settings), *SUBMISSION)
-    client = _client(settings, account)
+    client = _build_client(settings, account)
     submit_once = SubmitOnce(
         orders=calls,
         submission=Submission(
             orders=calls,
             provider=client,
             submission_of=submission_of,
-            guard=retrying(_guard(settings, account), *GUARD),
+            guard=retrying(_build_guard(settings, account), *GUARD),
             clock=CLOCK,
             wait_budget=timedelta(seconds=settings.slot_wait_budget_s),
             claim_lifetime=_CLAIM_LIFETIME,
@@ -77,8 +80,8 @@ def application() -> PlaceCallApplication:
     )
 
 
-def _guard(settings: PlaceCallSettings, account: CachedSecret) -> ProviderGuard:
-    """The guard that all who place calls from this address share."""
+def _build_guard(settings: PlaceCallSettings, account: CachedSecret) -> ProviderGuard:
+    """Build the guard that every container behind this address shares."""
     return provider_guards(
         provider="baidu_vms",
         egress_address=settings.egress_address,
@@ -91,11 +94,11 @@ def _guard(settings: PlaceCallSettings, account: CachedSecret) -> ProviderGuard:
     ).workers[0]
 
 
-def _client(settings: PlaceCallSettings, account: CachedSecret) -> BaiduVmsClient:
+def _build_client(settings: PlaceCallSettings, account: CachedSecret) -> BaiduVmsClient:
     origin, _ = split_endpoint(settings.baidu_vms_base_url, allow_plain_http=settings.allow_plain_http)
     return BaiduVmsClient(
         base_url=settings.baidu_vms_base_url,
-        credentials=_credentials(settings, account),
+        credentials=_read_credentials(settings, account),
         clock=CLOCK,
         connection=Connection(
             origin=origin,
@@ -112,12 +115,16 @@ def _client(settings: PlaceCallSettings, account: CachedSecret) -> BaiduVmsClien
     )
 
 
-def _credentials(settings: PlaceCallSettings, account: CachedSecret) -> Callable[[], Credentials]:
+def _read_credentials(settings: PlaceCallSettings, account: CachedSecret) -> Callable[[], Credentials]:
     def credentials() -> Credentials:
         values = account().values
-        ak, sk, session_token = (values.get(name) for name in ("ak", "sk", "session_token"))
-        if not isinstance(ak, str) or not isinstance(sk, str) or not isinstance(session_token, str | None):
+        access_key, secret_key, session_token = (values.get(name) for name in ("ak", "sk", "session_token"))
+        if (
+            not isinstance(access_key, str)
+            or not isinstance(secret_key, str)
+            or not isinstance(session_token, str | None)
+        ):
             raise ConfigurationError(f"the secret {settings.baidu_vms_secret_name} needs the texts ak and sk")
-        return Credentials(access_key_id=ak, secret_access_key=sk, session_token=session_token)
+        return Credentials(access_key_id=access_key, secret_access_key=secret_key, session_token=session_token)
 
     return credentials

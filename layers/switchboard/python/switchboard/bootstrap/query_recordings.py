@@ -1,35 +1,19 @@
-"""The application of `functions/query_recordings` and of `functions/correct_recording_roles`."""
+"""Builds the application of `functions/query_recordings`."""
 
 from __future__ import annotations
 
-from datetime import timedelta
 from functools import cache
 
-from switchboard.bootstrap.components.recordings import policy, recording_files, recording_store
-from switchboard.bootstrap.components.shared import CLOCK
+from switchboard.bootstrap.components.recordings import query_recordings
 from switchboard.config import QueryRecordingsSettings
-from switchboard.domain.errors import UnreadableFileNameError
-from switchboard.domain.recording.facts import Side
-from switchboard.providers.biztel.file_names import parse_file_name
 from switchboard.usecases.recording.query import QueryRecordings
 
 
 @cache
 def application() -> QueryRecordings:
-    """Built once a container. Raises ConfigurationError."""
-    settings = QueryRecordingsSettings.load()
-    return QueryRecordings(
-        recordings=recording_store(settings),
-        files=recording_files(settings),
-        policy=policy(settings),
-        clock=CLOCK,
-        url_lasts=timedelta(minutes=settings.recording_url_minutes),
-        side_of=_side_of,
-    )
+    """Build the use case once a container.
 
-
-def _side_of(file_name: str) -> Side | None:
-    try:
-        return parse_file_name(file_name).side
-    except UnreadableFileNameError:
-        return None
+    Raises:
+        ConfigurationError: a variable of the environment is missing or unreadable.
+    """
+    return query_recordings(QueryRecordingsSettings.load())

@@ -1,98 +1,19 @@
-"""The application of `functions/query_status`."""
+"""Builds the application of `functions/query_status`."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import timedelta
-from functools import cache, partial
-from typing import Final
+from functools import cache
 
-from switchboard.bootstrap.components.provider_guards import (
-    baidu_guard_settings,
-    biztel_guard_settings,
-    mediasms_guard_settings,
-)
-from switchboard.bootstrap.components.shared import CLOCK
-from switchboard.config import QueryStatusSettings, StatusSettings
-from switchboard.domain.rate_limits import ProviderLimitState
-from switchboard.guard.provider.pace import Pace
-from switchboard.guard.provider.settings import GuardSettings
-from switchboard.guard.usage.monthly_quota import CounterMonthlyQuota
-from switchboard.storage import aws
-from switchboard.storage.limits.counters import DynamoDbCounterStore
-from switchboard.storage.status import DynamoDbDeadlineReader, DynamoDbProviderLimitReader, SqsQueueReader
-from switchboard.usecases.operations.query_status import QueryStatus, WatchedProvider
-
-# Every kind of order whose silence the sweep decides (storage/sms/messages.py and its like).
-_KINDS: Final = ("sms", "verification", "call", "recording")
-# The longest part, a query for each kind, may outlast it by 12 s; API Gateway answers in our place after 29 s.
-_TIME_BUDGET: Final = timedelta(seconds=15)
+from switchboard.bootstrap.components.status import query_status
+from switchboard.config import QueryStatusSettings
+from switchboard.usecases.operations.query_status import QueryStatus
 
 
 @cache
 def application() -> QueryStatus:
-    """Built once a container. Raises ConfigurationError."""
+    """Build the use case once a container.
+
+    Raises:
+        ConfigurationError: a variable of the environment is missing or unreadable.
+    """
     return query_status(QueryStatusSettings.load())
-
-
-def query_status(settings: StatusSettings) -> QueryStatus:
-    """Everything that there is to be asked."""
-    dynamodb = aws.dynamodb(timeout_s=settings.store_timeout_s)
-    counters = DynamoDbCounterStore(client=dynamodb, table=settings.limits_table)
-    queues = {
-        "outbox": settings.outbox_queue_url,
-        "bulk": settings.bulk_queue_url,
-        "outbox_dead_letters": settings.outbox_dead_letter_queue_url,
-        "recordings": settings.recording_queue_url,
-        "recording_dead_letters": settings.recording_dead_letter_queue_url,
-    }
-    return QueryStatus(
-        providers=_watched_providers(settings),
-        limit_reader=DynamoDbProviderLimitReader(client=dynamodb, table=settings.limits_table),
-        quotas={
-            "biztel": CounterMonthlyQuota(
-                counters=counters,
-                provider="biztel",
-                limit=settings.biztel_requests_per_month,
-                reserve=settings.biztel_month_reserve,
-            ),
-        },
-        obligations=DynamoDbDeadlineReader(client=dynamodb, table=settings.state_table, kinds=_KINDS),
-        queues={name: SqsQueueReader(client=aws.sqs, queue_url=url) for name, url in queues.items()},
-        clock=CLOCK,
-        time_budget=_TIME_BUDGET,
-    )
-
-
-def _watched_providers(settings: StatusSettings) -> Sequence[WatchedProvider]:
-    """One line a provider that has a guard, with the limits of that guard."""
-    limits = {
-        "mediasms": mediasms_guard_settings(
-            requests_per_s=settings.mediasms_requests_per_s,
-            jitter=timedelta(milliseconds=settings.mediasms_jitter_milliseconds),
-            in_flight=settings.in_flight_limit,
-            policy=settings.mediasms_lockout_policy,
-        ),
-        "baidu_vms": baidu_guard_settings(
-            in_flight=settings.baidu_vms_concurrency, requests_per_s=settings.baidu_vms_requests_per_s
-        ),
-        "biztel": biztel_guard_settings(
-            requests_per_s=settings.biztel_requests_per_s, in_flight=settings.biztel_in_flight_limit
-        ),
-    }
-    return [
-        WatchedProvider(
-            provider=provider,
-            key=f"{provider}#{settings.egress_address}",
-            pace_of=partial(_pace_of, each),
-            in_flight_limit=each.in_flight,
-            open_after_401s=each.open_after_401s,
-        )
-        for provider, each in limits.items()
-    ]
-
-
-def _pace_of(limits: GuardSettings, state: ProviderLimitState, now_us: int) -> float:
-    pace = Pace(limits)
-    pace.observe(state)
-    return pace.requests_per_s(now_us=now_us)

@@ -1,12 +1,12 @@
-"""The application of `functions/send_sms`."""
+"""Builds the application of `functions/send_sms`."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
 
-from switchboard.bootstrap.components.mediasms import new_id, submission
-from switchboard.bootstrap.components.shared import CLOCK
+from switchboard.bootstrap.components.mediasms import submission
+from switchboard.bootstrap.components.shared import CLOCK, new_id
 from switchboard.bootstrap.components.sms import deadlines, message_store, outbox, query, sms_status
 from switchboard.bootstrap.components.usage_limits import overseas_prefixes, usage_limits
 from switchboard.config import SendSmsSettings
@@ -22,7 +22,7 @@ from switchboard.usecases.submission.submit_once import SubmitOnce
 
 @dataclass(frozen=True, slots=True)
 class SendSmsApplication:
-    """What the handler calls."""
+    """The use cases and rules that the handler needs."""
 
     rules: SmsRules
     send: SendSms
@@ -32,7 +32,11 @@ class SendSmsApplication:
 
 @cache
 def application() -> SendSmsApplication:
-    """Built once a container. Raises ConfigurationError."""
+    """Build the application once a container.
+
+    Raises:
+        ConfigurationError: a variable of the environment is missing or unreadable.
+    """
     settings = SendSmsSettings.load()
     store = message_store(settings)
     messages = retrying(store, *SUBMISSION)

@@ -1,4 +1,4 @@
-"""The application of `functions/send_sms_batch`."""
+"""Builds the application of `functions/send_sms_batch`."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from datetime import timedelta
 from functools import cache
 from typing import Final
 
-from switchboard.bootstrap.components.mediasms import new_id, submission
-from switchboard.bootstrap.components.shared import CLOCK
+from switchboard.bootstrap.components.mediasms import submission
+from switchboard.bootstrap.components.shared import CLOCK, new_id
 from switchboard.bootstrap.components.sms import deadlines, message_store, outbox, sms_status
 from switchboard.bootstrap.components.usage_limits import overseas_prefixes, usage_limits
 from switchboard.config import SendSmsBatchSettings
@@ -16,13 +16,13 @@ from switchboard.domain.sms.requests import SmsRules
 from switchboard.storage.retrying import BATCH, retrying
 from switchboard.usecases.sms.send_batch import SendSmsBatch
 
-# One message may outlast it by as long as the store may take over it; API Gateway answers in our place after 29 s.
+# The last message may end later, by the time that the store takes for it. API Gateway answers by itself after 29 s.
 _TIME_BUDGET: Final = timedelta(seconds=12)
 
 
 @dataclass(frozen=True, slots=True)
 class SendSmsBatchApplication:
-    """What the handler calls."""
+    """The use cases and rules that the handler needs."""
 
     rules: SmsRules
     send: SendSmsBatch
@@ -30,7 +30,11 @@ class SendSmsBatchApplication:
 
 @cache
 def application() -> SendSmsBatchApplication:
-    """Built once a container. Raises ConfigurationError."""
+    """Build the application once a container.
+
+    Raises:
+        ConfigurationError: a variable of the environment is missing or unreadable.
+    """
     settings = SendSmsBatchSettings.load()
     messages = message_store(settings)
     return SendSmsBatchApplication(

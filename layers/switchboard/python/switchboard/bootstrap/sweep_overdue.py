@@ -1,10 +1,11 @@
-"""The application of `functions/sweep_overdue`."""
+"""Builds the application of `functions/sweep_overdue`."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 from functools import cache
 
+from switchboard.bootstrap.components.ivr_calls import record_ivr_call
 from switchboard.bootstrap.components.shared import CLOCK
 from switchboard.bootstrap.components.sms import deadlines, message_store, outbox, sms_status
 from switchboard.bootstrap.components.verifications import verification_status, verification_store
@@ -16,29 +17,24 @@ from switchboard.storage import aws
 from switchboard.storage.callbacks import S3CallbackArchive
 from switchboard.storage.queues import SqsRecordingQueue
 from switchboard.storage.recording.store import DynamoDbRecordingStore
-from switchboard.storage.retrying import (
-    CALL_RESULTS,
-    IVR_CALLS,
-    RECONCILIATION,
-    REPLAYED_CODES,
-    REPLAYED_REPORTS,
-    retrying,
-)
-from switchboard.storage.verification.ivr_calls import DynamoDbCodeStore, DynamoDbIvrCallStore
+from switchboard.storage.retrying import CALL_RESULTS, RECONCILIATION, REPLAYED_CODES, REPLAYED_REPORTS, retrying
+from switchboard.storage.verification.ivr_calls import DynamoDbCodeStore
 from switchboard.usecases.operations.reconcile_overdue import ReconcileOverdue
 from switchboard.usecases.operations.sweep import SweepOverdue
 from switchboard.usecases.recording.requeue_overdue import RequeueOverdueRecordings
-from switchboard.usecases.verification.record_ivr_call import RecordIvrCall
 
 
 @cache
 def application() -> SweepOverdue:
-    """Built once a container. Raises ConfigurationError."""
+    """Build the use case once a container.
+
+    Raises:
+        ConfigurationError: a variable of the environment is missing or unreadable.
+    """
     settings = SweepOverdueSettings.load()
     messages, times = message_store(settings), deadlines(settings)
     archive = S3CallbackArchive(client=aws.s3, bucket=settings.quarantine_bucket)
     dynamodb = aws.dynamodb(timeout_s=settings.store_timeout_s)
-    ivr_calls = DynamoDbIvrCallStore(client=dynamodb, table=settings.state_table)
     codes = DynamoDbCodeStore(client=dynamodb, table=settings.state_table, retention=settings.retention)
     return SweepOverdue(
         reports=retrying(messages, *REPLAYED_REPORTS),
@@ -62,7 +58,7 @@ def application() -> SweepOverdue:
             reconcile_voice_calls(settings),
             RequeueOverdueRecordings(
                 recordings=DynamoDbRecordingStore(
-                    client=aws.dynamodb(timeout_s=settings.store_timeout_s),
+                    client=dynamodb,
                     table=settings.state_table,
                     retention=timedelta(days=settings.recording_retention_days),
                 ),
@@ -72,12 +68,6 @@ def application() -> SweepOverdue:
             ),
         ],
         codes=retrying(codes, *REPLAYED_CODES),
-        notices=RecordIvrCall(
-            calls=retrying(ivr_calls, *IVR_CALLS),
-            leases=ivr_calls,
-            archive=archive,
-            clock=CLOCK,
-            grace=timedelta(minutes=settings.lease_grace_minutes),
-        ),
+        notices=record_ivr_call(settings, archive),
         results=retrying(voice_call_store(settings), *CALL_RESULTS),
     )

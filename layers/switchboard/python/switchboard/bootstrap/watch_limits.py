@@ -1,15 +1,19 @@
-"""The application of `functions/watch_limits`."""
+"""Builds the application of `functions/watch_limits`."""
 
 from __future__ import annotations
 
 from functools import cache
 
-from switchboard.bootstrap.query_status import query_status
+from switchboard.bootstrap.components.status import query_status
 from switchboard.config import WatchLimitsSettings
 from switchboard.usecases.operations.query_status import QueryStatus
 
 
 @cache
 def application() -> QueryStatus:
-    """Built once a container. Raises ConfigurationError."""
+    """Build the use case once a container.
+
+    Raises:
+        ConfigurationError: a variable of the environment is missing or unreadable.
+    """
     return query_status(WatchLimitsSettings.load())

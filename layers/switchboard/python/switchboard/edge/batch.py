@@ -1,4 +1,4 @@
-"""Makes a function of one queue entry into a handler of SQS batches that reports exactly the entries that failed."""
+"""Makes handlers of SQS batches from functions of one queue entry. A handler reports the entries that failed."""
 
 from __future__ import annotations
 
@@ -6,43 +6,45 @@ import functools
 import json
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import Any, Final
 
-from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from switchboard.domain.errors import SwitchboardError
-from switchboard.edge.endpoint import log_fields, report_unexpected
-from switchboard.edge.observability import logger, metrics
+from switchboard.edge.endpoint import log_fields, log_unexpected
+from switchboard.edge.metrics import Metric
+from switchboard.edge.observability import count, logger
 from switchboard.ports.orders import RetryDelay
 
-_LAST = "~"
-_FIRST_DELAY_S = 15
-_LONGEST_DELAY_S = 900
+_LAST: Final = "~"
+_FIRST_DELAY_S: Final = 15
+_MAX_DELAY_S: Final = 900
 
 EntryHandler = Callable[[dict[str, Any], LambdaContext], None]
 BatchHandler = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]
 Task = Callable[[], None]
-# For a batch of so many entries of the queue of that name: what starts one, and gives back what waits for its end.
-BatchRunner = Callable[[int, str], AbstractContextManager[Callable[[Task], Task]]]
+StartTask = Callable[[Task], Task]
+"""Starts a task and returns a function that waits for its end and raises what it raised."""
+BatchRunner = Callable[[int, str], AbstractContextManager[StartTask]]
+"""Runs a batch, for its number of entries and its queue's name."""
 
 
-def one_by_one(_size: int, _queue: str) -> AbstractContextManager[Callable[[Task], Task]]:
-    """Each entry once it is waited for."""
+def run_in_turn(_size: int, _queue: str) -> AbstractContextManager[StartTask]:
+    """Run each task when its result is awaited."""
     return nullcontext(lambda task: task)
 
 
 def batch_endpoint(
-    retry_delay: Callable[[], RetryDelay], *, runner: BatchRunner = one_by_one
+    retry_delay: Callable[[], RetryDelay], *, runner: BatchRunner = run_in_turn
 ) -> Callable[[EntryHandler], BatchHandler]:
-    """An entry that raises is delivered again, after a while that doubles each time, in the end to the dead-letter
-    queue; the others are done. Those whose `submit_before` comes first are begun first.
+    """Make a handler of batches. It starts the entries with the earliest `submit_before` first.
 
-    A runner with threads needs a handler that is made for that.
+    An entry that raises is delivered again, after a delay that doubles each time, and ends in the dead-letter queue.
+    All other entries are done. A `runner` with threads needs a handler that threads may share.
     """
 
     def endpoint(handle: EntryHandler) -> BatchHandler:
-        def task_of(record: dict[str, Any], context: LambdaContext) -> Task:
+        def make_task(record: dict[str, Any], context: LambdaContext) -> Task:
             return lambda: handle(json.loads(record["body"]), context)
 
         @functools.wraps(handle)
@@ -50,19 +52,19 @@ def batch_endpoint(
             failed = []
             records = sorted(event["Records"], key=_submit_before)
             with runner(len(records), _queue_of(records)) as start:
-                entries = [(record, start(task_of(record, context))) for record in records]
+                entries = [(record, start(make_task(record, context))) for record in records]
                 for record, wait in entries:
                     try:
                         wait()
                     except SwitchboardError as error:
                         logger.warning("entry failed", extra=log_fields(error))
                         failed.append(record)
-                    except Exception as error:  # noqa: BLE001 - the edge: one poisonous entry must not fail the rest
-                        report_unexpected(error)
+                    except Exception as error:  # noqa: BLE001 - the edge: a poison message must not fail the rest
+                        log_unexpected(error)
                         failed.append(record)
             for record in failed:
-                _deliver_again(record, retry_delay)
-            metrics.add_metric(name="EntriesFailed", unit=MetricUnit.Count, value=len(failed))
+                _delay_retry(record, retry_delay)
+            count(Metric.ENTRIES_FAILED, len(failed))
             return {"batchItemFailures": [{"itemIdentifier": record["messageId"]} for record in failed]}
 
         return handler
@@ -70,10 +72,13 @@ def batch_endpoint(
     return endpoint
 
 
-def _deliver_again(record: dict[str, Any], retry_delay: Callable[[], RetryDelay]) -> None:
-    """The queue's own time-out has to outlast whole invocations: too long for a message that somebody waits for."""
+def _delay_retry(record: dict[str, Any], retry_delay: Callable[[], RetryDelay]) -> None:
+    """Shorten the wait for the next delivery.
+
+    The queue's own visibility time-out has to outlast whole invocations: too long for a message that a caller awaits.
+    """
     deliveries = int(record["attributes"]["ApproximateReceiveCount"])
-    delay_s = min(_LONGEST_DELAY_S, _FIRST_DELAY_S * 2 ** (deliveries - 1))
+    delay_s = min(_MAX_DELAY_S, _FIRST_DELAY_S * 2 ** (deliveries - 1))
     try:
         retry_delay().after(delay_s, queue=_queue_of([record]), receipt=record["receiptHandle"])
     except SwitchboardError as error:
@@ -81,12 +86,12 @@ def _deliver_again(record: dict[str, Any], retry_delay: Callable[[], RetryDelay]
 
 
 def _queue_of(records: list[dict[str, Any]]) -> str:
-    """All entries of one batch are from one queue."""
+    """Return the name of the one queue of a batch."""
     return str(records[0]["eventSourceARN"]).rpartition(":")[2] if records else ""
 
 
 def _submit_before(record: dict[str, Any]) -> str:
-    """How long the entry is worth being handled; one that does not tell comes last."""
+    """Return until when the entry is worth handling. An entry without such a time comes last."""
     try:
         entry = json.loads(record["body"])
     except (ValueError, RecursionError):

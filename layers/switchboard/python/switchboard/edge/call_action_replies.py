@@ -1,7 +1,7 @@
-"""How a call action is answered: briefly, and so that a pattern over the answer tells success from failure.
+"""Answers call actions briefly, and so that a pattern over the answer tells success from failure.
 
-BIZTEL judges an answer by patterns that its customer writes; whether a status other than 2xx is an error by itself,
-its document does not say. So every answer says which it is, and always in the same bytes: `"result":"error"`.
+BIZTEL judges an answer by patterns that its customer writes. Its document does not say whether a status other than 2xx
+is an error by itself. Therefore every answer that reports a failure has `"result":"error"`, always in the same bytes.
 """
 
 from __future__ import annotations
@@ -14,25 +14,38 @@ from typing import Any, Final
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from switchboard.domain.errors import WebhookUnreadableError
 from switchboard.edge.endpoint import Endpoint, Handler, http_endpoint
-from switchboard.edge.http import Reply
+from switchboard.edge.http import InboundRequest, Reply
+from switchboard.edge.metrics import Metric
+from switchboard.edge.observability import count, logger
 
 _JSON: Final = {"Content-Type": "application/json"}
 
 
 def accepted_reply() -> Reply:
-    """The job is durable, now or since an earlier call action."""
+    """Answer a call action whose job is durable, now or since an earlier call action."""
     return Reply(HTTPStatus.OK, _compact({"result": "accepted"}), _JSON)
 
 
 def refused_reply(code: str) -> Reply:
-    """There is nothing that could be fetched. `code` says why: stable snake_case."""
+    """Answer a call action that names nothing to fetch. `code` says why, in stable snake_case."""
     return Reply(HTTPStatus.BAD_REQUEST, _compact({"result": "error", "code": code}), _JSON)
 
 
 def call_action_endpoint(endpoint: Endpoint) -> Handler:
-    """As `http_endpoint`, with a `result` in its problems too."""
-    handle = http_endpoint(endpoint)
+    """Make a handler like `http_endpoint`, which refuses an unreadable call action and adds a `result` to problems."""
+
+    @functools.wraps(endpoint)
+    def refuse_unreadable(request: InboundRequest, context: LambdaContext) -> Reply:
+        try:
+            return endpoint(request, context)
+        except WebhookUnreadableError as error:
+            logger.warning("call action refused", problem=str(error))
+            count(Metric.CALL_ACTIONS_REFUSED)
+            return refused_reply(str(error))
+
+    handle = http_endpoint(refuse_unreadable)
 
     @functools.wraps(endpoint)
     def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:

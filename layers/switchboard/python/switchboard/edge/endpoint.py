@@ -1,4 +1,4 @@
-"""Makes a function of a request into a Lambda handler: reads the event, turns errors into problems, never fails."""
+"""Makes Lambda handlers of functions from request to reply: reads the event and answers every error with a problem."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ import functools
 import traceback
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
-from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from switchboard.domain.errors import (
@@ -21,21 +20,22 @@ from switchboard.domain.errors import (
     SwitchboardError,
 )
 from switchboard.edge.http import InboundRequest, Reply
-from switchboard.edge.observability import logger, metrics
+from switchboard.edge.metrics import Metric
+from switchboard.edge.observability import count, logger
 from switchboard.edge.problems import UNEXPECTED, problem_reply, reply_to
 
 Endpoint = Callable[[InboundRequest, LambdaContext], Reply]
 Handler = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]
 
-_LIMIT_METRICS: dict[type[SwitchboardError], str] = {
-    RecipientLimitError: "RecipientLimitReached",
-    ClientLimitError: "ClientLimitReached",
-    DailyLimitError: "DailyLimitReached",
+_LIMIT_METRICS: Final[dict[type[SwitchboardError], Metric]] = {
+    RecipientLimitError: Metric.RECIPIENT_LIMIT_REACHED,
+    ClientLimitError: Metric.CLIENT_LIMIT_REACHED,
+    DailyLimitError: Metric.DAILY_LIMIT_REACHED,
 }
 
 
 def http_endpoint(endpoint: Endpoint) -> Handler:
-    """The edge: below it errors are raised, above it there are only replies."""
+    """Make a handler that answers every error: below it errors are raised, above it there are only replies."""
 
     @functools.wraps(endpoint)
     def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
@@ -44,39 +44,39 @@ def http_endpoint(endpoint: Endpoint) -> Handler:
         except SwitchboardError as error:
             reply = reply_to(error)
             logger.info("refused", status=int(reply.status), extra=log_fields(error))
-            metrics.add_metric(name="RequestsRefused", unit=MetricUnit.Count, value=1)
+            count(Metric.REQUESTS_REFUSED)
             count_limit(error)
-        except Exception as error:  # noqa: BLE001 - the edge: whatever it is, the caller gets an answer
-            reply = problem_reply(UNEXPECTED, headers={}, named={}, detail="It has been logged.")
-            report_unexpected(error)
+        except Exception as error:  # noqa: BLE001 - the edge: the caller gets an answer to every error
+            reply = problem_reply(UNEXPECTED, headers={}, members={})
+            log_unexpected(error)
         if reply.status == HTTPStatus.BAD_GATEWAY:
-            metrics.add_metric(name="ProviderConfigurationRefused", unit=MetricUnit.Count, value=1)
+            count(Metric.PROVIDER_CONFIGURATION_REFUSED)
         elif reply.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            metrics.add_metric(name="RequestsFailed", unit=MetricUnit.Count, value=1)
+            count(Metric.REQUESTS_FAILED)
         return reply.to_event()
 
     return handler
 
 
 def count_limit(error: SwitchboardError) -> None:
-    """An abuse limit that was reached has a metric of its own, also where only a part of the request was refused."""
-    if limit := _LIMIT_METRICS.get(type(_cause(error))):
-        metrics.add_metric(name=limit, unit=MetricUnit.Count, value=1)
+    """Count a usage limit that was reached, even if only a part of the request was refused."""
+    if metric := _LIMIT_METRICS.get(type(_cause_of(error))):
+        count(metric)
 
 
 def log_fields(error: SwitchboardError) -> dict[str, str]:
-    """What a log may say of an error: its class and, of a store's, the operation and AWS's own code."""
-    cause = _cause(error)
-    named = {"error": type(cause).__name__}
-    return named | {"reason": str(cause)} if isinstance(cause, StoreError | LockedOutError) else named
+    """Return what a log may hold of an error: its class and, of a store's error, the operation and AWS's own code."""
+    cause = _cause_of(error)
+    fields = {"error": type(cause).__name__}
+    return fields | {"reason": str(cause)} if isinstance(cause, StoreError | LockedOutError) else fields
 
 
-def _cause(error: SwitchboardError) -> SwitchboardError:
-    return error.cause if isinstance(error, SubmissionFailedError) else error
-
-
-def report_unexpected(error: Exception) -> None:
-    """Logs what kind of error it was and where, not its text: that may hold what a caller sent."""
+def log_unexpected(error: Exception) -> None:
+    """Log the kind and the place of an error, not its text: that may hold what a caller sent."""
     frames = traceback.extract_tb(error.__traceback__)[-6:]
     where = [f"{frame.name}:{frame.lineno}" for frame in frames]
     logger.error("unexpected error", error=type(error).__name__, where=where)
+
+
+def _cause_of(error: SwitchboardError) -> SwitchboardError:
+    return error.cause if isinstance(error, SubmissionFailedError) else error

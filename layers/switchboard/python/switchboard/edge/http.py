@@ -1,4 +1,4 @@
-"""API Gateway's REST events (payload v1.0) as requests, and our replies as what it expects back."""
+"""Reads API Gateway's REST events (payload v1.0) as requests, and writes replies in the form that it expects."""
 
 from __future__ import annotations
 
@@ -15,17 +15,19 @@ from switchboard.domain.errors import PayloadTooLargeError, SwitchboardError
 
 
 class MalformedRequestError(SwitchboardError):
-    """The body is not what its route reads at all."""
+    """The body, or a queue entry, is not in a form that its reader knows."""
 
 
 class ClientUnknownError(SwitchboardError):
-    """A client's route was reached without an API key."""
+    """A request reached a client's route without an API key."""
 
 
 @dataclass(frozen=True, slots=True)
 class InboundRequest:
-    """One HTTP request. Header names are lower-case; a parameter given twice has two values. Of a header given twice
-    the last counts; those in `ambiguous` came with different values."""
+    """One HTTP request. Header names are in lower case. A parameter that is given twice has two values.
+
+    The last value of a header counts. `ambiguous` names the headers with several different values.
+    """
 
     method: str
     route: str
@@ -38,59 +40,80 @@ class InboundRequest:
 
     @classmethod
     def from_event(cls, event: Mapping[str, Any]) -> InboundRequest:
-        """Reads any event of that shape, however empty; never raises for what a sender put into it."""
-        headers = {name.lower(): value for name, value in _texts(event.get("headers")).items()}
+        """Read any event of that form, however empty. Nothing that a sender puts into it raises an error."""
+        headers = {name.lower(): value for name, value in _drop_nulls(event.get("headers")).items()}
         identity = (event.get("requestContext") or {}).get("identity") or {}
         return cls(
             method=event.get("httpMethod") or "",
             route=event.get("resource") or "",
-            path_params=_texts(event.get("pathParameters")),
+            path_params=_drop_nulls(event.get("pathParameters")),
             query={
                 name: tuple(values or ())
                 for name, values in (event.get("multiValueQueryStringParameters") or {}).items()
             },
             headers=headers,
-            body=_body_bytes(event),
-            api_key_id=identity.get("apiKeyId") or _hashed_key(headers.get("x-api-key")),
-            ambiguous=_ambiguous(event.get("multiValueHeaders")),
+            body=_decode_body(event),
+            api_key_id=identity.get("apiKeyId") or _hash_key(headers.get("x-api-key")),
+            ambiguous=_find_ambiguous(event.get("multiValueHeaders")),
         )
 
     @property
     def client(self) -> str:
-        """Whom the API key stands for. Raises ClientUnknownError where API Gateway let none through."""
+        """The id of the API key.
+
+        Raises:
+            ClientUnknownError: the request has no API key.
+        """
         if not self.api_key_id:
-            raise ClientUnknownError("no API key")
+            raise ClientUnknownError("Send a valid key in x-api-key.")
         return self.api_key_id
 
     @property
     def content_type(self) -> str:
+        """The `Content-Type` header, empty if there is none."""
         return self.headers.get("content-type", "")
 
+    def require_client(self) -> str:
+        """Return the id of the API key, for a route that treats all clients alike.
+
+        Raises:
+            ClientUnknownError: the request has no API key.
+        """
+        return self.client
+
     def json_object(self, *, limit_bytes: int) -> dict[str, Any]:
-        """The body as a JSON object. Raises PayloadTooLargeError, MalformedRequestError."""
+        """Read the body as a JSON object.
+
+        Raises:
+            PayloadTooLargeError: the body is larger than `limit_bytes`.
+            MalformedRequestError: the body is no JSON object in UTF-8, or gives a name twice.
+        """
         if len(self.body) > limit_bytes:
-            raise PayloadTooLargeError(f"the body is larger than {limit_bytes} bytes")
+            raise PayloadTooLargeError(f"The body is larger than {limit_bytes} bytes.")
         try:
             text = self.body.decode("utf-8")
-            parsed = json.loads(text, object_pairs_hook=_without_duplicates, parse_constant=_no_constant)
-            # A lone surrogate can be written in JSON and cannot be stored or sent: it has no UTF-8.
+            parsed = json.loads(text, object_pairs_hook=_reject_duplicates, parse_constant=_reject_constant)
+            # JSON can spell a lone surrogate, which can be neither stored nor sent: it has no UTF-8.
             json.dumps(parsed, ensure_ascii=False).encode()
         except (ValueError, RecursionError):
-            raise MalformedRequestError("the body is not well-formed JSON in UTF-8, each name given once") from None
+            raise MalformedRequestError(
+                "The body is not well-formed JSON in UTF-8 with each name given once."
+            ) from None
         if not isinstance(parsed, dict):
-            raise MalformedRequestError("the body is not a JSON object")
+            raise MalformedRequestError("The body is not a JSON object.")
         return parsed
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What goes back. A mapping is sent as JSON, a text as text/plain; `headers` win over that."""
+    """An answer to a request. A mapping becomes JSON and a text becomes text/plain, unless `headers` say otherwise."""
 
     status: HTTPStatus
     body: Mapping[str, Any] | str
     headers: Mapping[str, str] = field(default_factory=dict)
 
     def to_event(self) -> dict[str, Any]:
+        """Write the reply in the form that API Gateway expects."""
         if isinstance(self.body, str):
             content_type, text = "text/plain; charset=utf-8", self.body
         else:
@@ -98,26 +121,26 @@ class Reply:
         return {
             "statusCode": int(self.status),
             "headers": {"Content-Type": content_type, "Cache-Control": "no-store", **self.headers},
-            # A name may be told again that no UTF-8 has: half of a surrogate pair, from JSON.
+            # A problem may repeat a name from JSON that has no UTF-8: half of a surrogate pair.
             "body": text.encode("utf-8", "replace").decode(),
             "isBase64Encoded": False,
         }
 
 
-def _texts(members: Mapping[str, str | None] | None) -> dict[str, str]:
-    """What is there of a mapping that may be null, and whose values may be."""
+def _drop_nulls(members: Mapping[str, str | None] | None) -> dict[str, str]:
+    """Drop the null values of a mapping that may be null itself."""
     return {name: value for name, value in (members or {}).items() if value is not None}
 
 
-def _ambiguous(headers: Mapping[str, Sequence[str] | None] | None) -> frozenset[str]:
-    """The headers with different values, whichever way each of them spells the name."""
-    values: dict[str, set[str]] = {}
-    for name, given in (headers or {}).items():
-        values.setdefault(name.lower(), set()).update(given or ())
-    return frozenset(name for name, given in values.items() if len(given) > 1)
+def _find_ambiguous(headers: Mapping[str, Sequence[str] | None] | None) -> frozenset[str]:
+    """Find the headers with different values, however each of them spells the name."""
+    values_by_name: dict[str, set[str]] = {}
+    for name, values in (headers or {}).items():
+        values_by_name.setdefault(name.lower(), set()).update(values or ())
+    return frozenset(name for name, values in values_by_name.items() if len(values) > 1)
 
 
-def _body_bytes(event: Mapping[str, Any]) -> bytes:
+def _decode_body(event: Mapping[str, Any]) -> bytes:
     body = event.get("body") or ""
     if event.get("isBase64Encoded"):
         try:
@@ -127,17 +150,17 @@ def _body_bytes(event: Mapping[str, Any]) -> bytes:
     return str(body).encode("utf-8", "surrogatepass")
 
 
-def _hashed_key(key: str | None) -> str | None:
-    """Some gateways do not pass the key's id on; the key itself is a secret and is not kept."""
+def _hash_key(key: str | None) -> str | None:
+    """Derive an id for gateways that do not pass the key's id on. The key itself is a secret and is not kept."""
     return f"key-{hashlib.sha256(key.encode('utf-8', 'surrogatepass')).hexdigest()[:20]}" if key else None
 
 
-def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
+def _reject_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
         raise ValueError("a name is given twice")
-    return found
+    return members
 
 
-def _no_constant(name: str) -> None:
+def _reject_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")

@@ -1,4 +1,4 @@
-"""The one logger and the one metrics collector of a function, named by its environment."""
+"""Holds the one logger and the one metrics collector of a function, which its environment names."""
 
 from __future__ import annotations
 
@@ -6,25 +6,27 @@ from collections.abc import Mapping
 from threading import Lock
 
 from aws_lambda_powertools import Logger, Metrics
-from aws_lambda_powertools.metrics import MetricUnit, single_metric
+from aws_lambda_powertools.metrics import single_metric
+
+from switchboard.edge.metrics import Metric
 
 logger = Logger()
 metrics = Metrics()
-_one_at_a_time = Lock()
+_collector_lock = Lock()
 
 
-def count(name: str) -> None:
-    """One more of it, from whatever thread: the collector itself is not made for several."""
-    with _one_at_a_time:
-        metrics.add_metric(name=name, unit=MetricUnit.Count, value=1)
+def count(metric: Metric, value: int = 1) -> None:
+    """Add `value` to a metric. Threads may call this: the collector itself is not made for several."""
+    with _collector_lock:
+        metrics.add_metric(name=metric, unit=metric.unit, value=value)
 
 
-def record_gauges(provider: str, gauges: Mapping[str, float]) -> None:
-    """What stands at one moment, by the metric's name, with the dimensions that a provider's other metrics have."""
-    for name, value in gauges.items():
+def record_gauges(provider: str, gauges: Mapping[Metric, float]) -> None:
+    """Write the present value of each gauge, with the dimensions that a provider's other metrics have."""
+    for metric, value in gauges.items():
         with single_metric(
-            name=name,
-            unit=MetricUnit.NoUnit,
+            name=metric,
+            unit=metric.unit,
             value=value,
             namespace=metrics.namespace,
             default_dimensions={"service": metrics.service or "", "provider": provider},

@@ -1,4 +1,7 @@
-"""The one table from error class to HTTP answer (RFC 9457), looked up along the class's own ancestry."""
+"""Turns errors into HTTP answers (RFC 9457), by one table of all titles and details.
+
+An error is looked up along the ancestry of its class.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import json
 import math
 from dataclasses import dataclass, replace
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
 from switchboard.domain.errors import (
     AddressBlockedError,
@@ -45,141 +48,213 @@ from switchboard.edge.http import ClientUnknownError, MalformedRequestError, Rep
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One kind of answer. `title` never changes for a code; `retry_after_s` only where trying again makes sense."""
+    """One kind of answer.
+
+    `title` is the same for every error of a class. `detail` is None if the error's own message is written for callers.
+    The messages of a provider's and a store's errors are not. `retry_after_s` is given if a repeat makes sense.
+    """
 
     status: HTTPStatus
     code: str
     title: str
+    detail: str | None = None
     retry_after_s: int | None = None
 
 
-UNEXPECTED = Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", "Something went wrong on our side")
-
-# The error itself knows when its window, or the month, ends.
-_WINDOW_S = 60
-
-_CONFIGURATION = Problem(
-    HTTPStatus.BAD_GATEWAY, "provider_configuration", "The provider refuses this account or this address"
+UNEXPECTED: Final = Problem(
+    HTTPStatus.INTERNAL_SERVER_ERROR,
+    "internal_error",
+    "Unexpected error on our side",
+    "The error is logged. A repeat with the same idempotency key sends nothing twice.",
 )
 
-PROBLEMS: dict[type[SwitchboardError], Problem] = {
+# The error itself knows when its window, or the month, ends.
+_WINDOW_S: Final = 60
+
+_REPEAT: Final = "Repeat the request with the same idempotency key after the time in Retry-After."
+_CONFIGURATION: Final = Problem(
+    HTTPStatus.BAD_GATEWAY,
+    "provider_configuration",
+    "The provider refuses this account or this address",
+    "Nothing was sent. An operator has to correct the credentials, the contract or the address.",
+)
+
+PROBLEMS: Final[dict[type[SwitchboardError], Problem]] = {
     InvalidRequestError: Problem(
-        HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_request", "The request cannot be carried out as it is"
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        "invalid_request",
+        "The request has invalid fields",
+        "Nothing was done. `errors` names each field and what is wrong with it.",
     ),
     MalformedRequestError: Problem(HTTPStatus.BAD_REQUEST, "malformed_request", "The request cannot be read"),
     PayloadTooLargeError: Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "payload_too_large", "The body is too large"),
     IdempotencyKeyReusedError: Problem(
-        HTTPStatus.UNPROCESSABLE_ENTITY, "idempotency_key_reused", "This key or id belongs to another request"
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        "idempotency_key_reused",
+        "This idempotency key or id belongs to another request",
     ),
     RequestInProgressError: Problem(
-        HTTPStatus.CONFLICT, "request_in_progress", "The first request with this key is still under way", 2
+        HTTPStatus.CONFLICT,
+        "request_in_progress",
+        "The first request with this key or id is still in progress",
+        retry_after_s=2,
     ),
     VerificationOpenError: Problem(
-        HTTPStatus.CONFLICT, "verification_open", "This number is being verified on this line", _WINDOW_S
+        HTTPStatus.CONFLICT,
+        "verification_open",
+        "Another verification of this number on this line is open",
+        retry_after_s=_WINDOW_S,
     ),
-    CodeNotReadyError: Problem(HTTPStatus.CONFLICT, "code_not_ready", "The code has not been read out yet", 3),
-    WrongCodeError: Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "wrong_code", "It is another code"),
-    VerificationExpiredError: Problem(HTTPStatus.GONE, "verification_expired", "The verification is over"),
+    CodeNotReadyError: Problem(
+        HTTPStatus.CONFLICT, "code_not_ready", "The code has not been read out yet", retry_after_s=3
+    ),
+    WrongCodeError: Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "wrong_code", "Wrong verification code"),
+    VerificationExpiredError: Problem(HTTPStatus.GONE, "verification_expired", "The verification has ended"),
     TooManyAttemptsError: Problem(
-        HTTPStatus.TOO_MANY_REQUESTS, "too_many_attempts", "No further code may be tried for this verification"
+        HTTPStatus.TOO_MANY_REQUESTS, "too_many_attempts", "No attempts left for this verification"
     ),
-    ResourceNotFoundError: Problem(HTTPStatus.NOT_FOUND, "not_found", "There is no such resource"),
+    ResourceNotFoundError: Problem(
+        HTTPStatus.NOT_FOUND, "not_found", "No such resource, or it belongs to another API key"
+    ),
     ClientUnknownError: Problem(HTTPStatus.FORBIDDEN, "forbidden", "An API key is needed"),
-    WebhookForbiddenError: Problem(HTTPStatus.FORBIDDEN, "forbidden", "This address is not for you"),
-    WebhookUnreadableError: Problem(HTTPStatus.BAD_REQUEST, "malformed_request", "The callback cannot be read"),
+    WebhookForbiddenError: Problem(HTTPStatus.FORBIDDEN, "forbidden", "Forbidden: unknown webhook token"),
+    WebhookUnreadableError: Problem(
+        HTTPStatus.BAD_REQUEST,
+        "malformed_request",
+        "The callback cannot be read",
+        "The callback does not have the form that the provider documents.",
+    ),
     StoreError: Problem(
-        HTTPStatus.SERVICE_UNAVAILABLE, "service_unavailable", "Our own storage does not answer; nothing was sent", 5
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "service_unavailable",
+        "Our storage does not answer; nothing was sent",
+        _REPEAT,
+        retry_after_s=5,
     ),
     SlotUnavailableError: Problem(
-        HTTPStatus.SERVICE_UNAVAILABLE, "provider_unavailable", "The provider has no room now", 2
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "provider_unavailable",
+        "No free slot at the provider now; nothing was sent",
+        retry_after_s=2,
     ),
     LockedOutError: Problem(
-        HTTPStatus.SERVICE_UNAVAILABLE, "provider_locked_out", "Nothing is sent from this address for now", 60
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "provider_locked_out",
+        "Nothing is sent to the provider from this address now",
+        retry_after_s=60,
     ),
     RecipientLimitError: Problem(
-        HTTPStatus.TOO_MANY_REQUESTS, "recipient_limit", "This number gets no more messages for now", _WINDOW_S
+        HTTPStatus.TOO_MANY_REQUESTS,
+        "recipient_limit",
+        "Usage limit of this number reached; nothing was sent",
+        retry_after_s=_WINDOW_S,
     ),
     ClientLimitError: Problem(
-        HTTPStatus.TOO_MANY_REQUESTS, "client_limit", "This API key sends no more messages for now", _WINDOW_S
+        HTTPStatus.TOO_MANY_REQUESTS,
+        "client_limit",
+        "Usage limit of this API key reached; nothing was sent",
+        retry_after_s=_WINDOW_S,
     ),
-    DailyLimitError: Problem(HTTPStatus.TOO_MANY_REQUESTS, "daily_limit", "No more messages are sent today", _WINDOW_S),
-    # No use case lets it out today; the contract has no code of its own for it.
+    DailyLimitError: Problem(
+        HTTPStatus.TOO_MANY_REQUESTS,
+        "daily_limit",
+        "Daily limit of this deployment reached; nothing was sent",
+        retry_after_s=_WINDOW_S,
+    ),
+    # No use case raises it to a caller today; the contract has no code of its own for it.
     MonthlyQuotaExhaustedError: Problem(
-        HTTPStatus.SERVICE_UNAVAILABLE, "provider_unavailable", "The provider's month is used up", _WINDOW_S
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "provider_unavailable",
+        "Monthly quota of the provider used",
+        retry_after_s=_WINDOW_S,
     ),
     ProviderError: Problem(
-        HTTPStatus.SERVICE_UNAVAILABLE, "provider_unavailable", "The provider cannot be reached; nothing was sent", 5
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "provider_unavailable",
+        "The provider cannot be reached; nothing was sent",
+        _REPEAT,
+        retry_after_s=5,
     ),
     ProviderBusyError: Problem(
-        HTTPStatus.TOO_MANY_REQUESTS, "provider_busy", "The provider takes no more at this moment; nothing was sent", 5
+        HTTPStatus.TOO_MANY_REQUESTS,
+        "provider_busy",
+        "The provider accepts no more at this moment; nothing was sent",
+        _REPEAT,
+        retry_after_s=5,
     ),
     OutcomeUnknownError: Problem(
-        HTTPStatus.BAD_GATEWAY, "provider_outcome_unknown", "Nobody can know what the provider made of it"
+        HTTPStatus.BAD_GATEWAY,
+        "provider_outcome_unknown",
+        "It is unknown whether the provider accepted the request",
+        "Do not repeat the request. Ask for the resource: its state follows what the provider reports.",
     ),
     AuthenticationFailedError: _CONFIGURATION,
     AddressBlockedError: _CONFIGURATION,
     QuotaExceededError: _CONFIGURATION,
-    RefusedError: Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "provider_rejected", "The provider refused it"),
+    RefusedError: Problem(
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        "provider_rejected",
+        "The provider rejected the request",
+        "`provider_code` is the provider's reason. The same request will be rejected again.",
+    ),
     SwitchboardError: UNEXPECTED,
 }
 
 
 def problem_of(error: SwitchboardError) -> Problem:
-    """The entry of the nearest ancestor that has one."""
+    """Find the entry of the nearest ancestor that has one."""
     return next(PROBLEMS[ancestor] for ancestor in type(error).__mro__ if ancestor in PROBLEMS)
 
 
 def reply_to(error: SwitchboardError) -> Reply:
-    """The error as `application/problem+json`. Says nothing that the error's own fields don't."""
+    """Answer an error with `application/problem+json` that holds only the table's texts and the error's fields."""
     headers: dict[str, str] = {}
-    named: dict[str, Any] = {}
+    members: dict[str, Any] = {}
     if isinstance(error, OrderError):
-        named |= error.names
+        members |= error.names
     if isinstance(error, SubmissionFailedError):
         if error.replayed:
             headers["Idempotent-Replayed"] = "true"
         error = error.cause
     if isinstance(error, InvalidRequestError):
-        named["errors"] = problems_json(error)
+        members["errors"] = field_problems_to_json(error)
     if isinstance(error, ProviderError):
-        named |= {
+        members |= {
             name: value
             for name, value in (("provider_code", error.provider_code), ("provider_request_id", error.request_id))
             if value is not None
         }
     problem = problem_of(error)
     if isinstance(error, WrongCodeError):
-        named["attempts_left"] = error.attempts_left
+        members["attempts_left"] = error.attempts_left
     if isinstance(error, LimitExceededError | MonthlyQuotaExhaustedError | VerificationOpenError):
         problem = replace(problem, retry_after_s=error.retry_after_s)
-    return problem_reply(problem, headers=headers, named=named, detail=_detail(error))
+    if problem.detail is None:
+        problem = replace(problem, detail=_to_sentence(str(error)))
+    return problem_reply(problem, headers=headers, members=members)
 
 
-def problems_json(error: InvalidRequestError) -> list[dict[str, str]]:
-    """What was wrong with which field."""
-    return [{"field": each.field, "message": each.message, "code": each.code} for each in error.problems]
-
-
-def problem_reply(problem: Problem, *, headers: dict[str, str], named: dict[str, Any], detail: str) -> Reply:
-    """One problem as a reply; `named` are its further members."""
+def problem_reply(problem: Problem, *, headers: dict[str, str], members: dict[str, Any]) -> Reply:
+    """Write one problem as a reply with these further members."""
     if problem.retry_after_s is not None:
         headers["Retry-After"] = str(math.ceil(problem.retry_after_s))
     body = {
         "type": f"urn:switchboard:problem:{problem.code}",
         "title": problem.title,
         "status": int(problem.status),
-        "detail": detail,
+        "detail": problem.detail,
         "code": problem.code,
-        **named,
+        **members,
     }
     headers["Content-Type"] = "application/problem+json"
     return Reply(problem.status, json.dumps(body, ensure_ascii=False), headers)
 
 
-def _detail(error: SwitchboardError) -> str:
-    """Our own errors are written to be read; a provider's or a store's are summed up in the title."""
-    if isinstance(error, InvalidRequestError):
-        return f"{len(error.problems)} problem(s), each named in `errors`."
-    if isinstance(error, ProviderError | StoreError):
-        return f"{problem_of(error).title}."
-    return f"{error}."
+def field_problems_to_json(error: InvalidRequestError) -> list[dict[str, str]]:
+    """Write what is wrong with each field."""
+    return [{"field": problem.field, "message": problem.message, "code": problem.code} for problem in error.problems]
+
+
+def _to_sentence(message: str) -> str:
+    """End a message with a full stop."""
+    return message if message.endswith(".") else f"{message}."

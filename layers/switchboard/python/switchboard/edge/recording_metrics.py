@@ -1,36 +1,35 @@
-"""What is counted of recordings."""
+"""Counts the results of fetching recordings."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from aws_lambda_powertools.metrics import MetricUnit
-
 from switchboard.domain.recording.facts import FetchEnd
 from switchboard.domain.recording.status import ChannelState
-from switchboard.edge.observability import metrics
+from switchboard.edge.metrics import Metric
+from switchboard.edge.observability import count
 from switchboard.usecases.recording.fetch import FetchResult
 
-_ENDS: Final[dict[FetchEnd, str]] = {
-    FetchEnd.STORED: "ChannelsStored",
-    FetchEnd.NOT_FOUND: "ChannelsNotFound",
-    FetchEnd.FORBIDDEN: "ChannelsForbidden",
-    FetchEnd.REFUSED: "ChannelsRefused",
-    FetchEnd.FAILED: "ChannelsFailed",
-    FetchEnd.QUOTA_EXHAUSTED: "ChannelsQuotaExhausted",
+_END_METRICS: Final[dict[FetchEnd, Metric]] = {
+    FetchEnd.STORED: Metric.CHANNELS_STORED,
+    FetchEnd.NOT_FOUND: Metric.CHANNELS_NOT_FOUND,
+    FetchEnd.FORBIDDEN: Metric.CHANNELS_FORBIDDEN,
+    FetchEnd.REFUSED: Metric.CHANNELS_REFUSED,
+    FetchEnd.FAILED: Metric.CHANNELS_FAILED,
+    FetchEnd.QUOTA_EXHAUSTED: Metric.CHANNELS_QUOTA_EXHAUSTED,
 }
 
 
-def add_outcome(done: FetchResult) -> None:
-    """How each attempt ended, what was put back, and what is lost for good: that once, with the last look."""
-    for end in done.ends.values():
-        metrics.add_metric(name=_ENDS[end], unit=MetricUnit.Count, value=1)
-    if done.requeue_reason is not None:
-        metrics.add_metric(name="RecordingsRequeued", unit=MetricUnit.Count, value=1)
-    if done.account_rejected:
-        metrics.add_metric(name="ProviderConfigurationRefused", unit=MetricUnit.Count, value=1)
-    if done.closed and done.status is not None:
-        lost = sum(each.state is ChannelState.LOST for each in done.status.channels.values())
-        metrics.add_metric(name="RecordingsClosed", unit=MetricUnit.Count, value=1)
+def count_fetch(result: FetchResult) -> None:
+    """Count how each attempt ended, what was requeued and, once the recording closes, which channels are lost."""
+    for end in result.ends.values():
+        count(_END_METRICS[end])
+    if result.requeue_reason is not None:
+        count(Metric.RECORDINGS_REQUEUED)
+    if result.account_rejected:
+        count(Metric.PROVIDER_CONFIGURATION_REFUSED)
+    if result.closed and result.status is not None:
+        lost = sum(channel.state is ChannelState.LOST for channel in result.status.channels.values())
+        count(Metric.RECORDINGS_CLOSED)
         if lost:
-            metrics.add_metric(name="ChannelsLost", unit=MetricUnit.Count, value=lost)
+            count(Metric.CHANNELS_LOST, lost)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from switchboard.domain.errors import ConfigurationError, StoreUnavailableError
-from switchboard.storage.aws import store_errors
+from switchboard.storage.aws import secretsmanager, store_errors
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
@@ -29,9 +30,9 @@ class CachedSecret:
     def __init__(
         self,
         *,
-        client: Callable[[], SecretsManagerClient],
         name: str,
-        monotonic: Callable[[], float],
+        client: Callable[[], SecretsManagerClient] = secretsmanager,
+        monotonic: Callable[[], float] = time.monotonic,
         max_age_s: float = 300.0,
     ) -> None:
         self._client = client

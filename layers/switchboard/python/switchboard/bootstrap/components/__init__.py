@@ -1,0 +1,1 @@
+"""What several applications are built of, by topic."""

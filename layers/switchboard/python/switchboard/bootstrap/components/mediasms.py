@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
-from uuid import uuid4
 
 from switchboard.bootstrap.components.provider_guards import mediasms_guard_settings, provider_guards
-from switchboard.bootstrap.components.shared import CLOCK, secret
+from switchboard.bootstrap.components.shared import CLOCK
 from switchboard.config import MediaSmsSettings, SenderSettings
 from switchboard.domain.errors import ConfigurationError
 from switchboard.domain.sms.messages import Message, SmsSubmission, submission_of
@@ -26,11 +25,6 @@ from switchboard.usecases.submission.attempt import Submission
 # when others may conclude that nothing more will come of it.
 CLAIM_LIFETIME: Final = timedelta(seconds=20)
 _CONNECT_TIMEOUT_S: Final = 2.0
-
-
-def new_id() -> str:
-    """32 hexadecimal digits that nobody else mints."""
-    return uuid4().hex
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +52,7 @@ def senders(
     settings: SenderSettings, messages: MessageStore, *, workers: int = 1, bulk_in_flight_limit: int | None = None
 ) -> Senders:
     """As many senders as threads are to use them."""
-    account = secret(settings.mediasms_secret_name)
+    account = CachedSecret(name=settings.mediasms_secret_name)
     guards = mediasms_guards(settings, account, workers=workers)
 
     def over(client: MediaSmsClient, guard: ProviderGuard) -> Submission[Message, SmsSubmission]:

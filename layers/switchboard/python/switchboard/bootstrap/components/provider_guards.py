@@ -1,13 +1,11 @@
-"""The guard of each provider: what it takes from one egress address, by its document and by configuration."""
+"""Builds the guard of each provider, with what the provider accepts from one egress address."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Final, Literal
-from uuid import uuid4
 
-from switchboard.bootstrap.components.shared import CLOCK
+from switchboard.bootstrap.components.shared import CLOCK, new_id
 from switchboard.guard.provider.rate_limiter import GuardSettings, ProviderGuards
 from switchboard.storage import aws
 from switchboard.storage.limits.provider_limits import DynamoDbProviderLimitStore
@@ -15,20 +13,23 @@ from switchboard.storage.secrets import CachedSecret
 
 LockoutPolicy = Literal["lockout_safe", "full_rate"]
 
-# Neither Baidu nor BIZTEL documents a lock-out. Credentials that were refused twice will be refused again: three more
-# versions get their try before a person has to look.
+# Neither Baidu nor BIZTEL documents a lock-out. Credentials that were refused twice will be refused again. Three more
+# versions of the secret are tried before an operator has to act.
 _OPEN_AFTER_401S: Final = 2
 _MAX_CONSECUTIVE_401S: Final = 5
-# Baidu limits how many calls are asked for at once, and not how often; this only keeps a burst from being one.
+# Baidu limits how many calls are requested at the same time, not how often. This rate only spreads a burst.
 _BAIDU_REQUESTS_PER_S: Final = 50
 
 
 def mediasms_guard_settings(
     *, requests_per_s: int, jitter: timedelta, in_flight: int, policy: LockoutPolicy, bulk_in_flight: int | None = None
 ) -> GuardSettings:
-    """80 a second, and ten 401s in a row block the address (document, section 2). `full_rate` lets any number of
-    requests be in flight, so that more than ten 401s may be under way when the circuit opens. Messages of a batch take
-    no place while `bulk_in_flight` are taken: idle containers keep one less at most, or none would ever be sent."""
+    """Build the limits of MediaSMS: 80 requests a second; ten 401s in a row block the address (document, section 2).
+
+    `full_rate` does not limit the requests in flight, so that more than ten 401s may be under way when the circuit
+    opens. Messages of a batch get no permit while `bulk_in_flight` permits are in use. Idle containers keep one permit
+    less at the most: otherwise no message of a batch would ever be sent.
+    """
     return GuardSettings(
         requests_per_s=requests_per_s,
         jitter=jitter,
@@ -40,7 +41,10 @@ def mediasms_guard_settings(
 def biztel_guard_settings(
     *, requests_per_s: int, in_flight: int = 4, jitter: timedelta = timedelta(milliseconds=100)
 ) -> GuardSettings:
-    """10 requests a second, 1 before version 3.6.0. A whole answer may take as long as a download's first bytes."""
+    """Build the limits of BIZTEL: 10 requests a second, 1 before version 3.6.0.
+
+    A whole answer may take as long as the first bytes of a download.
+    """
     return GuardSettings(
         requests_per_s=requests_per_s,
         jitter=jitter,
@@ -51,7 +55,10 @@ def biztel_guard_settings(
 
 
 def baidu_guard_settings(*, in_flight: int, requests_per_s: int = _BAIDU_REQUESTS_PER_S) -> GuardSettings:
-    """As many at once as the contract says. QueueFull is a RateLimitedError: it halves the pace that there is left."""
+    """Build the limits of Baidu VMS: `in_flight` is the contract's number of calls at the same time.
+
+    QueueFull is a RateLimitedError and halves the present rate.
+    """
     return GuardSettings(
         requests_per_s=requests_per_s,
         in_flight=in_flight,
@@ -72,10 +79,12 @@ def provider_guards(
     account: CachedSecret,
     store_timeout_s: float = 2.0,
     workers: int = 1,
-    new_id: Callable[[], str] = lambda: uuid4().hex,
 ) -> ProviderGuards:
-    """One container's guards over the lane that all functions behind this address share; `workers[0]` is the guard of
-    whoever sends one request at a time. `account` is the provider's secret: its version names the credentials."""
+    """Build one container's guards over the limit state that all functions behind this address share.
+
+    `workers[0]` is the guard of a function that sends one request at a time. `account` is the provider's secret: its
+    version names the credentials.
+    """
     return ProviderGuards(
         store=DynamoDbProviderLimitStore(client=aws.dynamodb(timeout_s=store_timeout_s), table=limits_table),
         key=f"{provider}#{egress_address}",

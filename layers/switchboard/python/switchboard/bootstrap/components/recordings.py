@@ -1,27 +1,34 @@
-"""What the applications that read or write recordings are made of."""
+"""Builds what the applications that read or write recordings share."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 
-from switchboard.config import RecordingSettings
+from switchboard.bootstrap.components.shared import CLOCK
+from switchboard.config import QueryRecordingsSettings, RecordingSettings
 from switchboard.domain.errors import ConfigurationError
 from switchboard.domain.recording.facts import Channel
 from switchboard.domain.recording.policy import RecordingPolicy
 from switchboard.domain.recording.status import RecordingDeadlines
+from switchboard.providers.biztel.file_names import find_side
 from switchboard.storage import aws
 from switchboard.storage.recording.files import S3RecordingFiles
 from switchboard.storage.recording.store import DynamoDbRecordingStore
+from switchboard.usecases.recording.query import QueryRecordings
 
 
 def policy(settings: RecordingSettings) -> RecordingPolicy:
-    """What this deployment wants of a recording. Raises ConfigurationError for a channel that is none."""
+    """Build the policy: which channels this deployment fetches of a recording, and until when.
+
+    Raises:
+        ConfigurationError: a channel is unknown, or there is none.
+    """
     try:
-        channels = frozenset(Channel(each) for each in settings.biztel_channels)
+        channels = frozenset(Channel(channel) for channel in settings.biztel_channels)
     except ValueError:
         raise ConfigurationError("BIZTEL_CHANNELS: left, right and monaural are the channels") from None
     if not channels:
-        raise ConfigurationError("BIZTEL_CHANNELS: at least one channel is wanted")
+        raise ConfigurationError("BIZTEL_CHANNELS: at least one channel is needed")
     return RecordingPolicy(
         channels=channels,
         monaural_instead=settings.biztel_monaural_instead,
@@ -34,7 +41,7 @@ def policy(settings: RecordingSettings) -> RecordingPolicy:
 
 
 def recording_store(settings: RecordingSettings) -> DynamoDbRecordingStore:
-    """The state table's recordings."""
+    """Build the store of the state table's recordings."""
     return DynamoDbRecordingStore(
         client=aws.dynamodb(timeout_s=settings.store_timeout_s),
         table=settings.state_table,
@@ -43,5 +50,21 @@ def recording_store(settings: RecordingSettings) -> DynamoDbRecordingStore:
 
 
 def recording_files(settings: RecordingSettings) -> S3RecordingFiles:
-    """The recordings' bucket."""
+    """Build the store of the recordings' bucket."""
     return S3RecordingFiles(client=aws.s3_files, bucket=settings.recordings_bucket)
+
+
+def query_recordings(settings: QueryRecordingsSettings) -> QueryRecordings:
+    """Build the use case that reads recordings and corrects their roles.
+
+    Raises:
+        ConfigurationError: a channel is unknown, or there is none.
+    """
+    return QueryRecordings(
+        recordings=recording_store(settings),
+        files=recording_files(settings),
+        policy=policy(settings),
+        clock=CLOCK,
+        url_lasts=timedelta(minutes=settings.recording_url_minutes),
+        side_of=find_side,
+    )

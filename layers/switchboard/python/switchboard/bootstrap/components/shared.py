@@ -1,17 +1,15 @@
-"""What every application is made of."""
+"""Holds what every application needs: the clock and new ids."""
 
 from __future__ import annotations
 
-import time
+from collections.abc import Callable
+from functools import partial
+from secrets import token_hex
 from typing import Final
 
 from switchboard.clock import SystemClock
-from switchboard.storage import aws
-from switchboard.storage.secrets import CachedSecret
 
 CLOCK: Final = SystemClock()
 
-
-def secret(name: str) -> CachedSecret:
-    """A JSON secret of this deployment, read when it is first needed."""
-    return CachedSecret(client=aws.secretsmanager, name=name, monotonic=time.monotonic)
+new_id: Final[Callable[[], str]] = partial(token_hex, 16)
+"""Makes 32 random hexadecimal digits."""

@@ -1,4 +1,4 @@
-"""Whom this deployment may send to, and how often."""
+"""Builds the limits on how often and to which countries this deployment sends."""
 
 from __future__ import annotations
 
@@ -16,9 +16,13 @@ _PREFIX = re.compile(r"\+[1-9][0-9]{0,6}")
 
 
 def usage_limits(settings: UsageLimitSettings) -> CounterUsageLimits:
-    """The limits, counted in the limits table. Raises ConfigurationError for an exempt number that is none."""
+    """Build the usage limits, whose counters are in the limits table.
+
+    Raises:
+        ConfigurationError: an exempt number is no telephone number.
+    """
     try:
-        exempt = frozenset(parse_phone_number(each).e164 for each in settings.exempt_numbers)
+        exempt = frozenset(parse_phone_number(number).e164 for number in settings.exempt_numbers)
     except InvalidRequestError:
         raise ConfigurationError("EXEMPT_NUMBERS: not all of them are telephone numbers") from None
     limits = CounterUsageLimits(
@@ -36,7 +40,11 @@ def usage_limits(settings: UsageLimitSettings) -> CounterUsageLimits:
 
 
 def overseas_prefixes(settings: SendSmsSettings) -> tuple[str, ...]:
-    """The countries outside Japan. Raises ConfigurationError: a prefix without its + would let no number through."""
-    if not all(_PREFIX.fullmatch(each) for each in settings.overseas_prefixes):
+    """Read the prefixes of the countries outside Japan. A prefix without its + would allow no number.
+
+    Raises:
+        ConfigurationError: a prefix is not + and digits.
+    """
+    if not all(_PREFIX.fullmatch(prefix) for prefix in settings.overseas_prefixes):
         raise ConfigurationError("OVERSEAS_PREFIXES: each is + and the digits that numbers begin with")
     return settings.overseas_prefixes

@@ -1,4 +1,4 @@
-"""What all lists share: their query parameters, and the cursor."""
+"""Reads the query parameters of lists, and writes and reads their cursors."""
 
 from __future__ import annotations
 
@@ -13,53 +13,73 @@ from switchboard.domain.timestamps import parse_timestamp
 from switchboard.edge.http import InboundRequest
 from switchboard.usecases.query import OrderFilter
 
+_DEFAULT_LIMIT = 25
+
 
 def parse_listing(
     request: InboundRequest, *, states: type[StrEnum], parse_number: Callable[[str], PhoneNumber] = parse_phone_number
 ) -> tuple[OrderFilter, int, str | None]:
-    """`?to=&state=&since=&until=&limit=&cursor=` as filter, limit and position. Raises InvalidRequestError."""
-    given = single_values(request.query, known=("to", "state", "since", "until", "limit", "cursor"))
-    state = given.get("state")
+    """Read `?to=&state=&since=&until=&limit=&cursor=` as filter, limit and position.
+
+    Raises:
+        InvalidRequestError: with a problem for each parameter that is wrong.
+    """
+    values = parse_single_values(request.query, allowed=("to", "state", "since", "until", "limit", "cursor"))
+    state = values.get("state")
     if state is not None and state not in frozenset(states):
         raise InvalidRequestError(FieldProblem("state", "is not one of the states"))
-    wanted = OrderFilter(
-        recipient=parse_number(given["to"]).e164 if "to" in given else None,
+    order_filter = OrderFilter(
+        recipient=parse_number(values["to"]).e164 if "to" in values else None,
         state=states(state) if state is not None else None,
-        since=parse_timestamp(given["since"], field="since") if "since" in given else None,
-        until=parse_timestamp(given["until"], field="until") if "until" in given else None,
+        since=parse_timestamp(values["since"], field="since") if "since" in values else None,
+        until=parse_timestamp(values["until"], field="until") if "until" in values else None,
     )
-    return wanted, limit_in(given.get("limit")), position_in(given.get("cursor"))
+    return order_filter, parse_limit(values.get("limit")), parse_cursor(values.get("cursor"))
 
 
-def cursor_of(position: str | None) -> str | None:
-    """A list position as the opaque text callers hand back."""
+def to_cursor(position: str | None) -> str | None:
+    """Write a list position as the opaque text that callers send back."""
     return None if position is None else base64.urlsafe_b64encode(position.encode()).decode().rstrip("=")
 
 
-def position_in(cursor: str | None) -> str | None:
-    """The position in a cursor that was handed out. Raises InvalidRequestError."""
+def parse_cursor(cursor: str | None) -> str | None:
+    """Read the position in a cursor that `to_cursor` wrote.
+
+    Raises:
+        InvalidRequestError: the text is no such cursor.
+    """
     if cursor is None:
         return None
     try:
         return base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode("ascii")
     except (binascii.Error, ValueError):
-        raise InvalidRequestError(FieldProblem("cursor", "is not one that was handed out", "invalid_cursor")) from None
+        raise InvalidRequestError(
+            FieldProblem("cursor", "must be the `next` of an earlier page", "invalid_cursor")
+        ) from None
 
 
-def limit_in(text: str | None) -> int:
-    """1 to 100, and 25 where nobody says. Raises InvalidRequestError."""
+def parse_limit(text: str | None) -> int:
+    """Read a limit of 1 to 100; 25 if there is none.
+
+    Raises:
+        InvalidRequestError: the text is no such number.
+    """
     if text is None:
-        return 25
+        return _DEFAULT_LIMIT
     if not (text.isascii() and text.isdigit() and len(text) <= 3 and 1 <= int(text) <= 100):
         raise InvalidRequestError(FieldProblem("limit", "must be a whole number from 1 to 100"))
     return int(text)
 
 
-def single_values(query: Mapping[str, tuple[str, ...]], *, known: tuple[str, ...]) -> dict[str, str]:
-    """Each parameter given, once and by a known name. Raises InvalidRequestError with a problem each."""
+def parse_single_values(query: Mapping[str, tuple[str, ...]], *, allowed: tuple[str, ...]) -> dict[str, str]:
+    """Read each parameter's only value.
+
+    Raises:
+        InvalidRequestError: with a problem for each parameter that is not `allowed` or has several values.
+    """
     problems = []
     for name, values in query.items():
-        if name not in known:
+        if name not in allowed:
             problems.append(FieldProblem(name[:50], "is not a parameter of this route", "unknown_parameter"))
         elif len(values) != 1:
             problems.append(FieldProblem(name, "may be given once", "duplicate_parameter"))

@@ -1,4 +1,4 @@
-"""The recordings routes' JSON: what callers may ask, and what they read back (contract, "Recordings (BIZTEL)")."""
+"""Reads the requests to the recordings routes and writes their JSON (contract, "Recordings (BIZTEL)")."""
 
 from __future__ import annotations
 
@@ -9,43 +9,46 @@ from switchboard.domain.errors import FieldProblem, InvalidRequestError
 from switchboard.domain.recording.facts import SPLIT, Channel, Role
 from switchboard.domain.recording.status import ChannelStatus, RecordingState
 from switchboard.domain.timestamps import parse_timestamp, to_rfc3339
-from switchboard.edge.api.pagination import cursor_of, limit_in, position_in, single_values
-from switchboard.edge.http import ClientUnknownError, InboundRequest
+from switchboard.edge.api.pagination import parse_cursor, parse_limit, parse_single_values, to_cursor
+from switchboard.edge.http import InboundRequest
 from switchboard.usecases.recording.query import RecordingFilter, RecordingList, RecordingView
 
 BODY_LIMIT_BYTES: Final = 1024
-_LONGEST_TEL: Final = 128
+_MAX_TEL_LENGTH: Final = 128
 _SPACES: Final = str.maketrans("\u00a0\u3000", "  ")
 _CORRECTABLE: Final = {Role.CUSTOMER.value: Role.CUSTOMER, Role.OPERATOR.value: Role.OPERATOR}
 
 
-def check_client(request: InboundRequest) -> None:
-    """Raises ClientUnknownError where API Gateway let nobody's key through."""
-    if not request.api_key_id:
-        raise ClientUnknownError("no API key")
-
-
 def parse_filter(request: InboundRequest) -> tuple[RecordingFilter, int, str | None]:
-    """`?tel=&state=&from=&to=&limit=&cursor=` as filter, limit and position. Raises InvalidRequestError."""
-    given = single_values(request.query, known=("tel", "state", "from", "to", "limit", "cursor"))
-    state, tel = given.get("state"), given.get("tel")
+    """Read `?tel=&state=&from=&to=&limit=&cursor=` as filter, limit and position.
+
+    Raises:
+        InvalidRequestError: with a problem for each parameter that is wrong.
+    """
+    values = parse_single_values(request.query, allowed=("tel", "state", "from", "to", "limit", "cursor"))
+    state, tel = values.get("state"), values.get("tel")
     if state is not None and state not in frozenset(RecordingState):
         raise InvalidRequestError(FieldProblem("state", "is not one of the states"))
-    # The spaces that a number may be written with are not all printable to Python.
-    if tel is not None and not (0 < len(tel) <= _LONGEST_TEL and tel.translate(_SPACES).isprintable()):
+    # Python does not count every space that people write in numbers as printable.
+    if tel is not None and not (0 < len(tel) <= _MAX_TEL_LENGTH and tel.translate(_SPACES).isprintable()):
         raise InvalidRequestError(FieldProblem("tel", "must be 1 to 128 printable characters"))
-    wanted = RecordingFilter(
+    recording_filter = RecordingFilter(
         tel=tel,
         state=RecordingState(state) if state is not None else None,
-        since=parse_timestamp(given["from"], field="from") if "from" in given else None,
-        until=parse_timestamp(given["to"], field="to") if "to" in given else None,
+        since=parse_timestamp(values["from"], field="from") if "from" in values else None,
+        until=parse_timestamp(values["to"], field="to") if "to" in values else None,
     )
-    return wanted, limit_in(given.get("limit")), position_in(given.get("cursor"))
+    return recording_filter, parse_limit(values.get("limit")), parse_cursor(values.get("cursor"))
 
 
-def parse_roles(request: InboundRequest) -> tuple[Role, Role]:
-    """`{left, right}`: one of them the customer, the other the operator. Raises MalformedRequestError,
-    PayloadTooLargeError, InvalidRequestError with a problem a field."""
+def parse_body(request: InboundRequest) -> tuple[Role, Role]:
+    """Read `{left, right}`: one of them the customer, the other the operator.
+
+    Raises:
+        MalformedRequestError: the body is no JSON object.
+        PayloadTooLargeError: the body is larger than BODY_LIMIT_BYTES.
+        InvalidRequestError: with a problem for each field that is wrong.
+    """
     body = request.json_object(limit_bytes=BODY_LIMIT_BYTES)
     problems = [
         FieldProblem(name[:50], "is not a field of this request", "unknown_field")
@@ -63,26 +66,36 @@ def parse_roles(request: InboundRequest) -> tuple[Role, Role]:
     return _CORRECTABLE[body["left"]], _CORRECTABLE[body["right"]]
 
 
-def recording_json(view: RecordingView, *, shown_tel: Callable[[str], str]) -> dict[str, Any]:
-    """One recording as the contract shows it."""
+def to_json(view: RecordingView, *, format_tel: Callable[[str], str]) -> dict[str, Any]:
+    """Write one recording in the contract's form."""
     recording, status = view.recording, view.status
     return {
         "recording_id": recording.recording_id,
         "state": status.state.value,
-        "tel": shown_tel(recording.tel),
+        "tel": format_tel(recording.tel),
         "called_at": to_rfc3339(recording.called_at) if recording.called_at else None,
         "fetch_deadline": to_rfc3339(status.fetch_deadline) if status.fetch_deadline else None,
-        "channels": {channel.value: _channel_json(view, each) for channel, each in status.channels.items()},
+        "channels": {
+            channel.value: _channel_to_json(view, channel_status) for channel, channel_status in status.channels.items()
+        },
         "transcript": {"state": "none"},
     }
 
 
-def _channel_json(view: RecordingView, status: ChannelStatus) -> dict[str, Any]:
+def page_to_json(page: RecordingList, *, format_tel: Callable[[str], str]) -> dict[str, Any]:
+    """Write one page of recordings in the contract's form."""
+    return {
+        "items": [to_json(view, format_tel=format_tel) for view in page.items],
+        "next": to_cursor(page.next_position),
+    }
+
+
+def _channel_to_json(view: RecordingView, status: ChannelStatus) -> dict[str, Any]:
     file, channel = status.file, status.channel
     side = view.sides.get(channel)
-    shown: dict[str, Any] = {
+    members: dict[str, Any] = {
         "role": status.role.value,
-        "role_from": _provenance(view, channel),
+        "role_from": _role_source(view, channel),
         "side": side.value if side else None,
         "state": status.state.value,
         "bytes": file.bytes if file else None,
@@ -93,17 +106,9 @@ def _channel_json(view: RecordingView, status: ChannelStatus) -> dict[str, Any]:
         "url": view.urls.get(channel),
         "url_expires_at": to_rfc3339(view.urls_expire_at) if file else None,
     }
-    return shown if status.problem is None else {**shown, "problem": status.problem}
+    return members if status.problem is None else {**members, "problem": status.problem}
 
 
-def _provenance(view: RecordingView, channel: Channel) -> str:
-    """Who says so: the provider's rule, which transfers may turn round, or somebody who corrected it."""
+def _role_source(view: RecordingView, channel: Channel) -> str:
+    """Name the source of a role: the provider's rule, which a transfer may turn round, or a caller's correction."""
     return "correction" if channel in SPLIT and view.recording.corrections else "channel"
-
-
-def list_json(page: RecordingList, *, shown_tel: Callable[[str], str]) -> dict[str, Any]:
-    """A page as the contract shows it."""
-    return {
-        "items": [recording_json(view, shown_tel=shown_tel) for view in page.items],
-        "next": cursor_of(page.next_position),
-    }

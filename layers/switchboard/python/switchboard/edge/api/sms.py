@@ -1,4 +1,4 @@
-"""The SMS routes' JSON: what callers may write, and what they read back (contract, "SMS (MediaSMS)")."""
+"""Reads the requests to the SMS routes and writes their JSON (contract, "SMS (MediaSMS)")."""
 
 from __future__ import annotations
 
@@ -20,13 +20,15 @@ from switchboard.domain.sms.delivery import StatusTable
 from switchboard.domain.sms.messages import Message, SmsState, SmsStatus
 from switchboard.domain.sms.requests import ComposedSms, SmsRequest, SmsRules, compose
 from switchboard.domain.timestamps import parse_timestamp, to_rfc3339
-from switchboard.edge.api.pagination import cursor_of, parse_listing
-from switchboard.edge.api.request_bodies import BODY_LIMIT_BYTES, validated
+from switchboard.edge.api.pagination import parse_listing, to_cursor
+from switchboard.edge.api.request_bodies import parse_body_as, validate
 from switchboard.edge.http import InboundRequest, Reply
-from switchboard.edge.problems import problem_of, problems_json
+from switchboard.edge.problems import field_problems_to_json, problem_of
 from switchboard.usecases.query import OrderFilter, OrderList, OrderView
 from switchboard.usecases.sms.send import SendSmsCommand
 from switchboard.usecases.sms.send_batch import BatchItem
+
+View = OrderView[Message, SmsStatus]
 
 BATCH_LIMIT_BYTES = 1_048_576
 _TEXT_LIMIT = 10_000
@@ -35,7 +37,7 @@ _Text = Annotated[str, StringConstraints(max_length=_TEXT_LIMIT)]
 
 
 class SendSmsBody(BaseModel):
-    """`POST /v1/sms`."""
+    """The body of `POST /v1/sms`."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -52,7 +54,7 @@ class SendSmsBody(BaseModel):
     dry_run: bool = False
 
     def request(self) -> SmsRequest:
-        """What is asked for, apart from how and when it is to be sent."""
+        """Return what to send, without how and when."""
         return SmsRequest(
             to=self.to,
             text=self.text,
@@ -64,43 +66,48 @@ class SendSmsBody(BaseModel):
 
 
 class SendSmsBatchBody(BaseModel):
-    """`POST /v1/sms/batch`. Each message is read for itself, so that one that is wrong stops no other."""
+    """The body of `POST /v1/sms/batch`. Its messages are read one by one, so that a wrong one stops no other."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
     messages: Annotated[list[Any], Field(min_length=1, max_length=100)]
 
 
-def parse_send_body(request: InboundRequest) -> SendSmsBody:
-    """Raises MalformedRequestError, PayloadTooLargeError, or InvalidRequestError with a problem a field."""
-    return validated(SendSmsBody, request.json_object(limit_bytes=BODY_LIMIT_BYTES))
+def parse_body(request: InboundRequest) -> SendSmsBody:
+    """Read the body of `POST /v1/sms`. Raises like `parse_body_as`."""
+    return parse_body_as(SendSmsBody, request)
 
 
-def parse_batch(request: InboundRequest, *, rules: SmsRules) -> list[SendSmsCommand | InvalidRequestError]:
-    """What each message of a batch asks for, or what is wrong with it.
+def parse_batch_body(request: InboundRequest, *, rules: SmsRules) -> list[SendSmsCommand | InvalidRequestError]:
+    """Read the body of `POST /v1/sms/batch`: for each message its command, or what is wrong with it.
 
-    Raises MalformedRequestError, PayloadTooLargeError, or InvalidRequestError where it is no list of messages.
+    Raises:
+        MalformedRequestError: the body is no JSON object.
+        PayloadTooLargeError: the body is larger than BATCH_LIMIT_BYTES.
+        InvalidRequestError: the body is no list of messages.
     """
-    body = validated(SendSmsBatchBody, request.json_object(limit_bytes=BATCH_LIMIT_BYTES))
-    return [_batch_command(message, rules=rules, client=request.client) for message in body.messages]
+    body = parse_body_as(SendSmsBatchBody, request, limit_bytes=BATCH_LIMIT_BYTES)
+    return [_parse_batch_message(message, rules=rules, client=request.client) for message in body.messages]
 
 
-def _batch_command(message: Any, *, rules: SmsRules, client: str) -> SendSmsCommand | InvalidRequestError:
+def _parse_batch_message(message: Any, *, rules: SmsRules, client: str) -> SendSmsCommand | InvalidRequestError:
     try:
         if not isinstance(message, dict):
             raise InvalidRequestError(FieldProblem("", "must be an object", "not_an_object"))
-        body = validated(SendSmsBody, message)
+        body = validate(SendSmsBody, message)
         if body.dry_run:
             raise InvalidRequestError(FieldProblem("dry_run", "is not for batches", "not_in_batch"))
-        return send_command(body, compose(body.request(), rules=rules), client=client, idempotency_key=None)
+        return to_command(body, compose(body.request(), rules=rules), client=client, idempotency_key=None)
     except InvalidRequestError as error:
         return error
 
 
-def send_command(
-    body: SendSmsBody, composed: ComposedSms, *, client: str, idempotency_key: str | None
-) -> SendSmsCommand:
-    """The command for a request that may be carried out. Raises InvalidRequestError where its text may not be sent."""
+def to_command(body: SendSmsBody, composed: ComposedSms, *, client: str, idempotency_key: str | None) -> SendSmsCommand:
+    """Build the command for a request that may be carried out.
+
+    Raises:
+        InvalidRequestError: the text may not be sent.
+    """
     if composed.preflight is not None and not composed.fits:
         raise InvalidRequestError(*composed.preflight.field_problems())
     return SendSmsCommand(
@@ -115,12 +122,12 @@ def send_command(
 
 
 def parse_filter(request: InboundRequest) -> tuple[OrderFilter, int, str | None]:
-    """`?to=&state=&since=&until=&limit=&cursor=` as filter, limit and position. Raises InvalidRequestError."""
+    """Read `?to=&state=&since=&until=&limit=&cursor=` as filter, limit and position. Raises like `parse_listing`."""
     return parse_listing(request, states=SmsState)
 
 
-def view_json(view: OrderView[Message, SmsStatus], *, statuses: StatusTable) -> dict[str, Any]:
-    """One message as the contract shows it."""
+def to_json(view: View, *, statuses: StatusTable) -> dict[str, Any]:
+    """Write one message in the contract's form."""
     message, status = view.order, view.status
     outcome = message.last_outcome
     measure = message.measure
@@ -152,46 +159,50 @@ def view_json(view: OrderView[Message, SmsStatus], *, statuses: StatusTable) -> 
     }
 
 
-def preflight_json(composed: ComposedSms) -> dict[str, Any]:
-    """The answer to `dry_run`. Of a template's text nothing is known here."""
+def page_to_json(page: OrderList[Message, SmsStatus], *, statuses: StatusTable) -> dict[str, Any]:
+    """Write one page of messages in the contract's form."""
+    return {
+        "items": [to_json(view, statuses=statuses) for view in page.items],
+        "next": to_cursor(page.next_position),
+    }
+
+
+def to_reply(view: View, *, statuses: StatusTable, replayed: bool) -> Reply:
+    """Answer with `201` once the provider has accepted the message, and with `202` while it waits or is unknown."""
+    waiting = view.status.state in {SmsState.QUEUED, SmsState.UNKNOWN, SmsState.EXPIRED}
+    headers = {"Location": f"/v1/sms/{view.order.smsid}"}
+    if replayed:
+        headers["Idempotent-Replayed"] = "true"
+    status = HTTPStatus.ACCEPTED if waiting else HTTPStatus.CREATED
+    return Reply(status, to_json(view, statuses=statuses), headers)
+
+
+def preflight_to_json(composed: ComposedSms) -> dict[str, Any]:
+    """Write the answer to `dry_run`. The text of a template is unknown here."""
     if composed.preflight is not None:
         return composed.preflight.as_json()
     unknown = dict.fromkeys(("characters", "bytes_sjis", "parts", "limit", "fits"))
     return {**unknown, "carriers": {}, "problems": []}
 
 
-def sent_reply(view: OrderView[Message, SmsStatus], *, statuses: StatusTable, replayed: bool) -> Reply:
-    """`201` once the provider has taken it, `202` while it waits or nobody can know."""
-    waiting = view.status.state in {SmsState.QUEUED, SmsState.UNKNOWN, SmsState.EXPIRED}
-    headers = {"Location": f"/v1/sms/{view.order.smsid}"}
-    if replayed:
-        headers["Idempotent-Replayed"] = "true"
-    status = HTTPStatus.ACCEPTED if waiting else HTTPStatus.CREATED
-    return Reply(status, view_json(view, statuses=statuses), headers)
+_ERROR_FIELDS: Final[dict[type[SwitchboardError], str]] = {
+    RecipientLimitError: "to",
+    IdempotencyKeyReusedError: "smsid",
+}
 
 
-_FIELD_OF: Final[dict[type[SwitchboardError], str]] = {RecipientLimitError: "to", IdempotencyKeyReusedError: "smsid"}
-
-
-def batch_reply(items: Sequence[BatchItem | SwitchboardError]) -> Reply:
-    """What became of each message, in the batch's order: its id and state, or what was wrong."""
-    taken = [item for item in items if isinstance(item, BatchItem)]
-    replayed = bool(taken) and all(item.replayed for item in taken)
+def batch_to_reply(items: Sequence[BatchItem | SwitchboardError]) -> Reply:
+    """Answer with each message's id and state, or with what is wrong with it, in the batch's order."""
+    batch_items = [item for item in items if isinstance(item, BatchItem)]
+    replayed = bool(batch_items) and all(item.replayed for item in batch_items)
     headers = {"Idempotent-Replayed": "true"} if replayed else {}
-    return Reply(HTTPStatus.ACCEPTED, {"items": [_item_json(item) for item in items]}, headers)
+    return Reply(HTTPStatus.ACCEPTED, {"items": [_batch_item_to_json(item) for item in items]}, headers)
 
 
-def _item_json(item: BatchItem | SwitchboardError) -> dict[str, Any]:
+def _batch_item_to_json(item: BatchItem | SwitchboardError) -> dict[str, Any]:
     if isinstance(item, BatchItem):
         return {"smsid": item.message.smsid, "state": item.state.value}
     if isinstance(item, InvalidRequestError):
-        return {"errors": problems_json(item)}
+        return {"errors": field_problems_to_json(item)}
     problem = problem_of(item)
-    return {"errors": [{"field": _FIELD_OF.get(type(item), ""), "message": problem.title, "code": problem.code}]}
-
-
-def list_json(page: OrderList[Message, SmsStatus], *, statuses: StatusTable) -> dict[str, Any]:
-    return {
-        "items": [view_json(view, statuses=statuses) for view in page.items],
-        "next": cursor_of(page.next_position),
-    }
+    return {"errors": [{"field": _ERROR_FIELDS.get(type(item), ""), "message": problem.title, "code": problem.code}]}

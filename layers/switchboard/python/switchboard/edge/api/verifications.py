@@ -1,5 +1,4 @@
-"""The verification routes' JSON: what callers may write, and what they read back (contract, "Verification by
-telephone")."""
+"""Reads the requests to the verification routes and writes their JSON (contract, "Verification by telephone")."""
 
 from __future__ import annotations
 
@@ -19,8 +18,8 @@ from switchboard.domain.verification.verifications import (
     VerificationMode,
     VerificationState,
 )
-from switchboard.edge.api.pagination import cursor_of, parse_listing
-from switchboard.edge.api.request_bodies import BODY_LIMIT_BYTES, validated
+from switchboard.edge.api.pagination import parse_listing, to_cursor
+from switchboard.edge.api.request_bodies import parse_body_as
 from switchboard.edge.http import InboundRequest, Reply
 from switchboard.usecases.query import OrderFilter, OrderList, OrderView
 
@@ -30,7 +29,7 @@ _MAX_CODE_LENGTH = 64
 
 
 class StartVerificationBody(BaseModel):
-    """`POST /v1/verifications`."""
+    """The body of `POST /v1/verifications`."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -43,7 +42,7 @@ class StartVerificationBody(BaseModel):
     repeat_calls: Annotated[int, Field(ge=0, lt=100)] | None = None
 
     def request(self) -> VerificationRequest:
-        """What is asked for."""
+        """Return what to verify, and how."""
         return VerificationRequest(
             to=self.to,
             mode=self.mode,
@@ -56,35 +55,37 @@ class StartVerificationBody(BaseModel):
 
 
 class CheckVerificationBody(BaseModel):
-    """`POST /v1/verifications/{verification_id}/check`."""
+    """The body of `POST /v1/verifications/{verification_id}/check`."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
     code: Annotated[str, StringConstraints(min_length=1, max_length=_MAX_CODE_LENGTH)]
 
 
-def parse_start_body(request: InboundRequest) -> StartVerificationBody:
-    """Raises MalformedRequestError, PayloadTooLargeError, or InvalidRequestError with a problem a field."""
-    return validated(StartVerificationBody, request.json_object(limit_bytes=BODY_LIMIT_BYTES))
+def parse_body(request: InboundRequest) -> StartVerificationBody:
+    """Read the body of `POST /v1/verifications`. Raises like `parse_body_as`."""
+    return parse_body_as(StartVerificationBody, request)
 
 
-def parse_code(request: InboundRequest) -> str:
-    """The digits of the code, in whatever width and with whatever blanks they were typed. Raises like
-    `parse_start_body`; what is wrong is never repeated."""
-    body = validated(CheckVerificationBody, request.json_object(limit_bytes=BODY_LIMIT_BYTES))
+def parse_check_body(request: InboundRequest) -> str:
+    """Read the digits of the code, in any width and with any blanks between them.
+
+    Raises like `parse_body_as`; the problem never repeats the code.
+    """
+    body = parse_body_as(CheckVerificationBody, request)
     code = "".join(unicodedata.normalize("NFKC", body.code).split())
     if not (code.isascii() and code.isdigit()):
         raise InvalidRequestError(FieldProblem("code", "must be digits"))
     return code
 
 
-def parse_verification_filter(request: InboundRequest) -> tuple[OrderFilter, int, str | None]:
-    """`?to=&state=&since=&until=&limit=&cursor=` as filter, limit and position. Raises InvalidRequestError."""
+def parse_filter(request: InboundRequest) -> tuple[OrderFilter, int, str | None]:
+    """Read `?to=&state=&since=&until=&limit=&cursor=` as filter, limit and position. Raises like `parse_listing`."""
     return parse_listing(request, states=VerificationState)
 
 
-def verification_json(view: View) -> dict[str, Any]:
-    """One verification as the contract shows it."""
+def to_json(view: View) -> dict[str, Any]:
+    """Write one verification in the contract's form."""
     verification, outcome = view.order, view.order.last_outcome
     verified_at, late_call_at = verification.verified_at, verification.late_call_at
     return {
@@ -107,14 +108,15 @@ def verification_json(view: View) -> dict[str, Any]:
     }
 
 
-def started_reply(view: View, *, replayed: bool) -> Reply:
-    """`202` where nobody can know whether the provider has taken it, otherwise `201`."""
+def page_to_json(page: OrderList[Verification, Status[VerificationState]]) -> dict[str, Any]:
+    """Write one page of verifications in the contract's form."""
+    return {"items": [to_json(view) for view in page.items], "next": to_cursor(page.next_position)}
+
+
+def to_reply(view: View, *, replayed: bool) -> Reply:
+    """Answer with `202` if it is unknown whether the provider has accepted the verification, otherwise with `201`."""
     unknown = view.status.state is VerificationState.UNKNOWN
     headers = {"Location": f"/v1/verifications/{view.order.id}"}
     if replayed:
         headers["Idempotent-Replayed"] = "true"
-    return Reply(HTTPStatus.ACCEPTED if unknown else HTTPStatus.CREATED, verification_json(view), headers)
-
-
-def verifications_json(page: OrderList[Verification, Status[VerificationState]]) -> dict[str, Any]:
-    return {"items": [verification_json(view) for view in page.items], "next": cursor_of(page.next_position)}
+    return Reply(HTTPStatus.ACCEPTED if unknown else HTTPStatus.CREATED, to_json(view), headers)

@@ -1,4 +1,4 @@
-"""The call routes' JSON: what callers may write, and what they read back (contract, "Voice notices (Baidu VMS)")."""
+"""Reads the requests to the call routes and writes their JSON (contract, "Voice notices (Baidu VMS)")."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from switchboard.domain.chinese_numbers import parse_chinese_number
 from switchboard.domain.orders import Status
 from switchboard.domain.timestamps import to_rfc3339
 from switchboard.domain.voice_calls import VoiceCall, VoiceCallContent, VoiceCallState
-from switchboard.edge.api.pagination import cursor_of, parse_listing
-from switchboard.edge.api.request_bodies import BODY_LIMIT_BYTES, validated
+from switchboard.edge.api.pagination import parse_listing, to_cursor
+from switchboard.edge.api.request_bodies import parse_body_as
 from switchboard.edge.http import InboundRequest, Reply
 from switchboard.usecases.query import OrderFilter, OrderList, OrderView
 from switchboard.usecases.voice_call.place import PlaceCallCommand
@@ -21,7 +21,7 @@ View = OrderView[VoiceCall, Status[VoiceCallState]]
 
 
 class PlaceCallBody(BaseModel):
-    """`POST /v1/calls`. What the provider takes of it is for the provider's package to say."""
+    """The body of `POST /v1/calls`. The provider's package decides what the provider accepts of it."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -34,7 +34,11 @@ class PlaceCallBody(BaseModel):
     show_number: Annotated[str, StringConstraints(min_length=1, max_length=30)] | None = None
 
     def command(self, *, client: str, idempotency_key: str | None) -> PlaceCallCommand:
-        """What is asked for. Raises InvalidRequestError where `to` is no number."""
+        """Build the command.
+
+        Raises:
+            InvalidRequestError: `to` is no number.
+        """
         return PlaceCallCommand(
             client=client,
             recipient=parse_chinese_number(self.to).e164,
@@ -50,50 +54,54 @@ class PlaceCallBody(BaseModel):
         )
 
 
-def parse_call_body(request: InboundRequest) -> PlaceCallBody:
-    """Raises MalformedRequestError, PayloadTooLargeError, or InvalidRequestError with a problem a field."""
-    return validated(PlaceCallBody, request.json_object(limit_bytes=BODY_LIMIT_BYTES))
+def parse_body(request: InboundRequest) -> PlaceCallBody:
+    """Read the body of `POST /v1/calls`. Raises like `parse_body_as`."""
+    return parse_body_as(PlaceCallBody, request)
 
 
-def parse_call_filter(request: InboundRequest) -> tuple[OrderFilter, int, str | None]:
-    """`?to=&state=&since=&until=&limit=&cursor=` as filter, limit and position. Raises InvalidRequestError."""
+def parse_filter(request: InboundRequest) -> tuple[OrderFilter, int, str | None]:
+    """Read `?to=&state=&since=&until=&limit=&cursor=` as filter, limit and position. Raises like `parse_listing`."""
     return parse_listing(request, states=VoiceCallState, parse_number=parse_chinese_number)
 
 
-def call_json(view: View) -> dict[str, Any]:
-    """One call as the contract shows it."""
-    call, outcome = view.order, view.order.last_outcome
+def to_json(view: View) -> dict[str, Any]:
+    """Write one call in the contract's form."""
+    voice_call, outcome = view.order, view.order.last_outcome
     return {
-        "call_id": call.call_id,
-        "token": call.token,
-        "to": call.recipient,
+        "call_id": voice_call.call_id,
+        "token": voice_call.token,
+        "to": voice_call.recipient,
         "state": view.status.state.value,
         "final": view.status.final,
-        "callback_expected": call.callback_expected,
-        "template_id": call.template_id,
-        "play_times": call.play_times,
-        "volume": call.volume,
-        "tag": call.tag,
-        "show_number": call.shown_number,
+        "callback_expected": voice_call.callback_expected,
+        "template_id": voice_call.template_id,
+        "play_times": voice_call.play_times,
+        "volume": voice_call.volume,
+        "tag": voice_call.tag,
+        "show_number": voice_call.shown_number,
         "provider": "baidu_vms",
         "provider_code": outcome.provider_code if outcome else None,
-        "provider_request_id": call.request_id,
-        "reports": [{"result": report.result, "at": to_rfc3339(report.first_seen_at)} for report in call.reports],
-        "attempts": len(call.claims),
-        "placed_at": call.placed_at,
-        "created_at": to_rfc3339(call.created_at),
-        "updated_at": to_rfc3339(call.updated_at),
+        "provider_request_id": voice_call.request_id,
+        "reports": [{"result": report.result, "at": to_rfc3339(report.first_seen_at)} for report in voice_call.reports],
+        "attempts": len(voice_call.claims),
+        "placed_at": voice_call.placed_at,
+        "created_at": to_rfc3339(voice_call.created_at),
+        "updated_at": to_rfc3339(voice_call.updated_at),
     }
 
 
-def placed_reply(view: View, *, replayed: bool) -> Reply:
-    """`201` once the provider has taken it; `202` where nobody can know, or a repeat finds that nothing was sent."""
+def page_to_json(page: OrderList[VoiceCall, Status[VoiceCallState]]) -> dict[str, Any]:
+    """Write one page of calls in the contract's form."""
+    return {"items": [to_json(view) for view in page.items], "next": to_cursor(page.next_position)}
+
+
+def to_reply(view: View, *, replayed: bool) -> Reply:
+    """Answer with `201` once the provider has accepted the call.
+
+    Answer with `202` if that is unknown, or if the request is a repeat and nothing was sent.
+    """
     headers = {"Location": f"/v1/calls/{view.order.token}"}
     if replayed:
         headers["Idempotent-Replayed"] = "true"
     status = HTTPStatus.CREATED if view.status.state is VoiceCallState.ACCEPTED else HTTPStatus.ACCEPTED
-    return Reply(status, call_json(view), headers)
-
-
-def calls_json(page: OrderList[VoiceCall, Status[VoiceCallState]]) -> dict[str, Any]:
-    return {"items": [call_json(view) for view in page.items], "next": cursor_of(page.next_position)}
+    return Reply(status, to_json(view), headers)

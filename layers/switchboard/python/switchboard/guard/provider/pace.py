@@ -50,3 +50,10 @@ class Pace:
         return (
             100 + (self._backoff_percent - 100) * (self._backoff_recovery_us - passed_us) // self._backoff_recovery_us
         )
+
+
+def compute_requests_per_s(settings: GuardSettings, state: ProviderLimitState, now_us: int) -> float:
+    """Return the rate that a guard with these settings keeps in this state at `now_us` (Unix microseconds)."""
+    pace = Pace(settings)
+    pace.observe(state)
+    return pace.requests_per_s(now_us=now_us)

@@ -77,6 +77,14 @@ def parse_file_name(name: str) -> RecordingFileName:
     )
 
 
+def find_side(name: str) -> Side | None:
+    """Return the side that a file's name gives, None if the name does not follow the naming rule."""
+    try:
+        return parse_file_name(name).side
+    except UnreadableFileNameError:
+        return None
+
+
 def _started_at(digits: str) -> datetime:
     try:
         local = datetime.strptime(digits, "%Y%m%d%H%M%S").replace(tzinfo=JAPAN)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Final
 
-from switchboard.domain.errors import FieldProblem, InvalidRequestError
+from switchboard.domain.errors import ConfigurationError, FieldProblem, InvalidRequestError
 from switchboard.domain.phone_numbers import NumberKind, PhoneNumber
 from switchboard.domain.sms.messages import SmsContent
 from switchboard.domain.verification.verifications import VerificationLines, VerificationMode, VerificationSubmission
@@ -18,6 +18,7 @@ from switchboard.providers.mediasms.parameters import (
     CALL_OUT,
     FIXED_LINES,
     SMS_AND_CALL_IN,
+    UNDOCUMENTED_METHODS,
     MediaSmsRequest,
 )
 
@@ -136,3 +137,23 @@ def _conflicts(submission: VerificationSubmission, recipient: PhoneNumber, conte
     if content.carrier is not None:
         problems.append(FieldProblem("carrier", "cannot be chosen for a verification", "conflict"))
     return problems
+
+
+def parse_methods(entries: Iterable[str], *, allow_undocumented: bool) -> dict[VerificationMode, int]:
+    """Read entries `mode=method` as the `method` of each mode; a mode without an entry keeps the document's.
+
+    Raises:
+        ConfigurationError: an entry is something else, or names a method without a documented meaning although
+            `allow_undocumented` is False.
+    """
+    methods: dict[VerificationMode, int] = dict(METHODS)
+    for entry in entries:
+        mode, _, method = entry.partition("=")
+        try:
+            methods[VerificationMode(mode)] = int(method)
+        except ValueError:
+            raise ConfigurationError("VERIFICATION_METHODS: each is a mode, = and a method's number") from None
+    allowed = {*METHODS.values(), *(UNDOCUMENTED_METHODS if allow_undocumented else ())}
+    if not set(methods.values()) <= allowed:
+        raise ConfigurationError("VERIFICATION_METHODS: names a method that is none or is not allowed")
+    return methods

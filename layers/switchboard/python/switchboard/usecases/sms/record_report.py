@@ -9,7 +9,7 @@ from switchboard.domain.errors import StoreUnavailableError
 from switchboard.domain.sms.delivery import DeliveryReport
 from switchboard.domain.verification.one_time_codes import hash_code
 from switchboard.domain.verification.verifications import ParsedDeliveryReport
-from switchboard.ports.callbacks import CallbackArchive, RawCallback, ReportStore, SpooledEvent
+from switchboard.ports.callbacks import CallbackArchive, ReportStore, SpooledEvent
 from switchboard.ports.clock import Clock
 from switchboard.ports.verifications import CodeStore
 
@@ -76,15 +76,3 @@ class RecordDeliveryReport:
             self._archive.spool(SpooledEvent(event=report, seen_at=now))
             return ReportOutcome.SPOOLED
         return ReportOutcome.RECORDED if ours else ReportOutcome.ORPHAN
-
-
-class QuarantineCallback:
-    """Keeps an authentic callback that nobody could read, exactly as it came."""
-
-    def __init__(self, *, archive: CallbackArchive, clock: Clock) -> None:
-        self._archive = archive
-        self._clock = clock
-
-    def __call__(self, callback: RawCallback, *, reason: str) -> None:
-        """Raises StoreUnavailableError if it could not be kept."""
-        self._archive.quarantine(callback, reason=reason, at=self._clock.now())

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from switchboard.domain.errors import StoreUnavailableError
 from switchboard.domain.voice_calls import CallResult
-from switchboard.ports.callbacks import CallbackArchive, RawCallback, SpooledEvent
+from switchboard.ports.callbacks import CallbackArchive, SpooledEvent
 from switchboard.ports.clock import Clock
 from switchboard.ports.voice_calls import CallResultStore
 
@@ -20,17 +20,12 @@ class ResultOutcome(StrEnum):
 
 
 class RecordCallResult:
-    """The form of these callbacks is not published, so that each is also kept raw. Nobody knows whether they are
-    repeated, so that a result which the state table cannot take now is held in the archive."""
+    """The use case of the webhook. Baidu VMS may never repeat a result: what the state table cannot take is spooled."""
 
     def __init__(self, *, calls: CallResultStore, archive: CallbackArchive, clock: Clock) -> None:
         self._calls = calls
         self._archive = archive
         self._clock = clock
-
-    def keep(self, callback: RawCallback, *, reason: str) -> None:
-        """Raises StoreUnavailableError if it could not be kept."""
-        self._archive.quarantine(callback, reason=reason, at=self._clock.now())
 
     def __call__(self, result: CallResult) -> ResultOutcome:
         """Returns once the result is durable. Raises StoreUnavailableError if it could not be kept anywhere."""

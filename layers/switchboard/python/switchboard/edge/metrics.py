@@ -1,0 +1,178 @@
+"""The table of all metrics in the namespace `Switchboard`: name, what it counts, and if an alarm watches it.
+
+No other module spells a metric's name. tests/template/test_alarms.py compares the table with the template's alarms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final
+
+from aws_lambda_powertools.metrics import MetricUnit
+
+_ALARMED: Final = "alarmed"
+_GAUGE: Final = "gauge"
+
+
+class Metric(StrEnum):
+    """A metric by its name in CloudWatch. `counts` says what one unit of it is."""
+
+    counts: str
+    alarmed: bool
+    unit: MetricUnit
+
+    def __new__(cls, name: str, counts: str, *traits: str) -> Metric:
+        """Make one row of the table."""
+        metric = str.__new__(cls, name)
+        metric._value_ = name
+        metric.counts = counts
+        metric.alarmed = _ALARMED in traits
+        metric.unit = MetricUnit.NoUnit if _GAUGE in traits else MetricUnit.Count
+        return metric
+
+    # Requests of every route
+    REQUESTS_REFUSED = "RequestsRefused", "Requests answered with a problem that the code knows."
+    REQUESTS_FAILED = "RequestsFailed", "Requests answered with 500 or 503."
+    PROVIDER_CONFIGURATION_REFUSED = (
+        "ProviderConfigurationRefused",
+        "Submissions or downloads for which a provider refused our credentials, our address or our contract.",
+        _ALARMED,
+    )
+    RECIPIENT_LIMIT_REACHED = "RecipientLimitReached", "Submissions refused because of the number's usage limit."
+    CLIENT_LIMIT_REACHED = "ClientLimitReached", "Submissions refused because of the API key's hourly usage limit."
+    DAILY_LIMIT_REACHED = "DailyLimitReached", "Submissions refused because of the deployment's daily limit.", _ALARMED
+    STATUS_QUERIED = "StatusQueried", "Reads of the system's status."
+
+    # Queues and the sweep
+    ENTRIES_FAILED = "EntriesFailed", "Queue entries that failed and will be delivered again."
+    SWEEPS_STARTED = "SweepsStarted", "Runs of the sweep."
+    OVERDUE_RECONCILED = "OverdueReconciled", "Overdue orders, recordings and spooled events that the sweep handled."
+    SPOOLED_EVENTS_QUARANTINED = (
+        "SpooledEventsQuarantined",
+        "Spooled events that the sweep cannot read and moved to the quarantine.",
+        _ALARMED,
+    )
+
+    # Limits of the providers, measured every minute
+    CIRCUIT_OPEN = "CircuitOpen", "1 while the provider's circuit is open, otherwise 0.", _ALARMED, _GAUGE
+    CONSECUTIVE_401S = "Consecutive401s", "401s in a row from the provider.", _GAUGE
+    SLOTS_AHEAD_SECONDS = "SlotsAheadSeconds", "Seconds from now to the provider's next free slot.", _ALARMED, _GAUGE
+    REQUESTS_IN_FLIGHT = "RequestsInFlight", "Requests to the provider that have a permit.", _GAUGE
+    MONTHLY_QUOTA_USED_PERCENT = (
+        "MonthlyQuotaUsedPercent",
+        "Per cent of the provider's monthly quota that is used.",
+        _ALARMED,
+        _GAUGE,
+    )
+
+    # SMS
+    SMS_QUEUED = "SmsQueued", "SMS put into the outbox or the bulk queue."
+    SMS_ACCEPTED = "SmsAccepted", "SMS that MediaSMS accepted."
+    SMS_REJECTED = "SmsRejected", "Queued SMS that MediaSMS rejected."
+    SMS_UNKNOWN = "SmsUnknown", "SMS sent without a readable answer from MediaSMS.", _ALARMED
+    SMS_EXPIRED = "SmsExpired", "SMS whose `not_after` passed before they were submitted."
+    SMS_REQUEUED = "SmsRequeued", "Queued SMS that could not be submitted now and went back into the queue.", _ALARMED
+    SMS_ALREADY_DECIDED = "SmsAlreadyDecided", "Queue entries for SMS that had nothing left to submit."
+    SMS_REPLAYED = "SmsReplayed", "Repeated requests to send an SMS, answered from the stored message."
+    SMS_PREFLIGHTED = "SmsPreflighted", "Requests with `dry_run`."
+    SMS_QUERIED = "SmsQueried", "Reads of SMS, single or listed."
+
+    # Delivery reports
+    DELIVERY_REPORTS_RECORDED = "DeliveryReportsRecorded", "Delivery reports stored with one of our SMS."
+    DELIVERY_REPORTS_ORPHANED = "DeliveryReportsOrphaned", "Delivery reports stored for an `smsid` that is not ours."
+    DELIVERY_REPORTS_SPOOLED = (
+        "DeliveryReportsSpooled",
+        "Delivery reports kept in the archive because the state table gave no answer.",
+        _ALARMED,
+    )
+    DELIVERY_REPORTS_QUARANTINED = "DeliveryReportsQuarantined", "Delivery reports that cannot be read.", _ALARMED
+    AUTHCODES_UNREADABLE = "AuthcodesUnreadable", "Delivery reports whose `authcode` is not 1 to 16 digits.", _ALARMED
+
+    # Verifications
+    VERIFICATION_STARTED = "VerificationStarted", "Verifications that MediaSMS accepted."
+    VERIFICATION_UNKNOWN = "VerificationUnknown", "Verifications without a readable answer from MediaSMS.", _ALARMED
+    VERIFICATION_REPLAYED = (
+        "VerificationReplayed",
+        "Repeated requests to verify, answered from the stored verification.",
+    )
+    VERIFICATIONS_CHECKED = "VerificationsChecked", "Verification codes that matched."
+    VERIFICATIONS_QUERIED = "VerificationsQueried", "Reads of verifications, single or listed."
+    IVR_CALLS_MATCHED = "IvrCallsMatched", "IVR calls that belong to an open verification."
+    IVR_CALLS_REPEATED = "IvrCallsRepeated", "IVR calls that MediaSMS reported before."
+    IVR_CALLS_LATE = "IvrCallsLate", "IVR calls that came after their verification had ended."
+    IVR_CALLS_UNMATCHED = "IvrCallsUnmatched", "IVR calls that belong to no verification.", _ALARMED
+    IVR_CALLS_SPOOLED = (
+        "IvrCallsSpooled",
+        "IVR calls kept in the archive because the state table gave no answer.",
+        _ALARMED,
+    )
+    IVR_CALLS_QUARANTINED = "IvrCallsQuarantined", "IVR callbacks that cannot be read.", _ALARMED
+
+    # Voice calls
+    VOICE_CALL_ACCEPTED = "VoiceCallAccepted", "Voice calls that Baidu VMS accepted."
+    VOICE_CALL_UNKNOWN = "VoiceCallUnknown", "Voice calls without a readable answer from Baidu VMS.", _ALARMED
+    VOICE_CALL_REPLAYED = "VoiceCallReplayed", "Repeated requests to place a call, answered from the stored call."
+    VOICE_CALLS_QUERIED = "VoiceCallsQueried", "Reads of voice calls, single or listed."
+    CALL_RESULTS_RECORDED = "CallResultsRecorded", "Call results stored with one of our calls."
+    CALL_RESULTS_UNMATCHED = "CallResultsUnmatched", "Call results for a call that is not ours or not known yet."
+    CALL_RESULTS_SPOOLED = (
+        "CallResultsSpooled",
+        "Call results kept in the archive because the state table gave no answer.",
+        _ALARMED,
+    )
+    CALL_RESULTS_QUARANTINED = "CallResultsQuarantined", "Call results that cannot be read."
+
+    # Recordings
+    RECORDINGS_ANNOUNCED = "RecordingsAnnounced", "Call actions with a new recording."
+    CALL_ACTIONS_REPEATED = "CallActionsRepeated", "Call actions with a recording that was announced before."
+    CALL_ACTIONS_REFUSED = "CallActionsRefused", "Call actions without a usable id.", _ALARMED
+    CHANNELS_STORED = "ChannelsStored", "Attempts at a channel that stored its file."
+    CHANNELS_NOT_FOUND = "ChannelsNotFound", "Attempts at a channel that BIZTEL answered with 404."
+    CHANNELS_FORBIDDEN = "ChannelsForbidden", "Attempts at a channel that BIZTEL forbids to this account.", _ALARMED
+    CHANNELS_REFUSED = "ChannelsRefused", "Attempts at a channel that BIZTEL refused for another reason."
+    CHANNELS_FAILED = "ChannelsFailed", "Attempts at a channel that ended in an error and may be repeated."
+    CHANNELS_QUOTA_EXHAUSTED = (
+        "ChannelsQuotaExhausted",
+        "Attempts at a channel not made because the monthly quota is used.",
+    )
+    CHANNELS_LOST = (
+        "ChannelsLost",
+        "Channels that can no longer be fetched, counted when their recording closes.",
+        _ALARMED,
+    )
+    RECORDINGS_REQUEUED = "RecordingsRequeued", "Recordings put back into the queue before all channels were tried."
+    RECORDINGS_CLOSED = "RecordingsClosed", "Recordings of which nothing more is awaited."
+    RECORDINGS_QUERIED = "RecordingsQueried", "Reads of recordings, single or listed."
+    RECORDING_ROLES_CORRECTED = "RecordingRolesCorrected", "Corrections of the roles on a recording's channels."
+    BULK_FILES_STORED = "BulkFilesStored", "Files under `bulk/` that became a recording's channel."
+    BULK_FILES_REPEATED = "BulkFilesRepeated", "Files under `bulk/` whose channel was stored before."
+    BULK_FILES_QUARANTINED = "BulkFilesQuarantined", "Files under `bulk/` that cannot become a recording.", _ALARMED
+    BULK_FILES_GONE = "BulkFilesGone", "Files under `bulk/` that no longer exist."
+
+
+DELIVERY_REPORT_OUTCOMES: Final[Mapping[str, Metric]] = {
+    "recorded": Metric.DELIVERY_REPORTS_RECORDED,
+    "orphan": Metric.DELIVERY_REPORTS_ORPHANED,
+    "spooled": Metric.DELIVERY_REPORTS_SPOOLED,
+    "quarantined": Metric.DELIVERY_REPORTS_QUARANTINED,
+}
+IVR_CALL_OUTCOMES: Final[Mapping[str, Metric]] = {
+    "matched": Metric.IVR_CALLS_MATCHED,
+    "duplicate": Metric.IVR_CALLS_REPEATED,
+    "late": Metric.IVR_CALLS_LATE,
+    "foreign": Metric.IVR_CALLS_UNMATCHED,
+    "no_candidate": Metric.IVR_CALLS_UNMATCHED,
+    "spooled": Metric.IVR_CALLS_SPOOLED,
+    "quarantined": Metric.IVR_CALLS_QUARANTINED,
+}
+CALL_RESULT_OUTCOMES: Final[Mapping[str, Metric]] = {
+    "recorded": Metric.CALL_RESULTS_RECORDED,
+    "unmatched": Metric.CALL_RESULTS_UNMATCHED,
+    "spooled": Metric.CALL_RESULTS_SPOOLED,
+    "quarantined": Metric.CALL_RESULTS_QUARANTINED,
+}
+CALL_ACTION_OUTCOMES: Final[Mapping[str, Metric]] = {
+    "announced": Metric.RECORDINGS_ANNOUNCED,
+    "repeated": Metric.CALL_ACTIONS_REPEATED,
+}

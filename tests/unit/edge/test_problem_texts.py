@@ -1,0 +1,174 @@
+"""Every title and every detail that a caller may read, on one page, compared both ways with the code.
+
+`{...}` stands for a value. The details of our own errors are the messages with which the layer raises them; the others
+are in the table of edge/problems.py.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from typing import Final
+
+import pytest
+
+from switchboard.domain.errors import SwitchboardError
+from switchboard.edge.problems import PROBLEMS, UNEXPECTED, Problem, problem_of
+from tests.translated_template import ROOT
+from tests.unit.edge.test_problems import descendants
+
+LAYER: Final = ROOT / "layers" / "switchboard" / "python" / "switchboard"
+# The entries of a queue have no caller who could read an answer.
+WITHOUT_CALLER: Final = LAYER / "edge" / "recording_queue_entries.py"
+
+TITLES: Final = {
+    "InvalidRequestError": "The request has invalid fields",
+    "MalformedRequestError": "The request cannot be read",
+    "PayloadTooLargeError": "The body is too large",
+    "IdempotencyKeyReusedError": "This idempotency key or id belongs to another request",
+    "RequestInProgressError": "The first request with this key or id is still in progress",
+    "VerificationOpenError": "Another verification of this number on this line is open",
+    "CodeNotReadyError": "The code has not been read out yet",
+    "WrongCodeError": "Wrong verification code",
+    "VerificationExpiredError": "The verification has ended",
+    "TooManyAttemptsError": "No attempts left for this verification",
+    "ResourceNotFoundError": "No such resource, or it belongs to another API key",
+    "ClientUnknownError": "An API key is needed",
+    "WebhookForbiddenError": "Forbidden: unknown webhook token",
+    "WebhookUnreadableError": "The callback cannot be read",
+    "StoreError": "Our storage does not answer; nothing was sent",
+    "SlotUnavailableError": "No free slot at the provider now; nothing was sent",
+    "LockedOutError": "Nothing is sent to the provider from this address now",
+    "RecipientLimitError": "Usage limit of this number reached; nothing was sent",
+    "ClientLimitError": "Usage limit of this API key reached; nothing was sent",
+    "DailyLimitError": "Daily limit of this deployment reached; nothing was sent",
+    "MonthlyQuotaExhaustedError": "Monthly quota of the provider used",
+    "ProviderError": "The provider cannot be reached; nothing was sent",
+    "ProviderBusyError": "The provider accepts no more at this moment; nothing was sent",
+    "OutcomeUnknownError": "It is unknown whether the provider accepted the request",
+    "AuthenticationFailedError": "The provider refuses this account or this address",
+    "AddressBlockedError": "The provider refuses this account or this address",
+    "QuotaExceededError": "The provider refuses this account or this address",
+    "RefusedError": "The provider rejected the request",
+    "SwitchboardError": "Unexpected error on our side",
+}
+
+DETAILS: Final = {
+    "InvalidRequestError": {"Nothing was done. `errors` names each field and what is wrong with it."},
+    "MalformedRequestError": {
+        "The body is not a JSON object.",
+        "The body is not well-formed JSON in UTF-8 with each name given once.",
+    },
+    "PayloadTooLargeError": {"The body is larger than {limit_bytes} bytes."},
+    "IdempotencyKeyReusedError": {
+        "this id belongs to another request.",
+        "this key belongs to another request.",
+    },
+    "RequestInProgressError": {"the first request under this id is under way."},
+    "VerificationOpenError": {"another verification has this number and line."},
+    "CodeNotReadyError": {"the provider has not reported a code yet."},
+    "WrongCodeError": {"it is another code."},
+    "VerificationExpiredError": {
+        "the time for this verification has passed.",
+        "the verification is over.",
+    },
+    "TooManyAttemptsError": {"as many codes have been tried as may be."},
+    "ResourceNotFoundError": {
+        "No route has this path.",
+        "nothing here has this id.",
+    },
+    "ClientUnknownError": {"Send a valid key in x-api-key."},
+    "WebhookForbiddenError": {"The token in the path is not a live one."},
+    "WebhookUnreadableError": {"The callback does not have the form that the provider documents."},
+    "StoreError": {"Repeat the request with the same idempotency key after the time in Retry-After."},
+    "SlotUnavailableError": {
+        "it has been tried a moment ago, and often before.",
+        "this machine's clock is off by {ahead_s} s.",
+    },
+    "RateLimitTimeoutError": {
+        "no slot within the waiting budget.",
+        "the time for this request has passed.",
+        "the waiting budget is spent.",
+    },
+    "ConcurrencyLimitError": {"as many requests are in flight as may be."},
+    "LockedOutError": {
+        "the circuit of this egress address is open.",
+        "the state's next_slot is further ahead than anybody may update it.",
+    },
+    "RecipientLimitError": {"this number has been sent what it may in one {last.span}."},
+    "ClientLimitError": {"this API key has sent what it may in one hour."},
+    "DailyLimitError": {"what may be sent in one day has been sent."},
+    "MonthlyQuotaExhaustedError": {"{left} of {self._provider}'s requests of {month.name} are used."},
+    "ProviderError": {"Repeat the request with the same idempotency key after the time in Retry-After."},
+    "ProviderBusyError": {"Repeat the request with the same idempotency key after the time in Retry-After."},
+    "OutcomeUnknownError": {
+        "Do not repeat the request. Ask for the resource: its state follows what the provider reports."
+    },
+    "AuthenticationFailedError": {
+        "Nothing was sent. An operator has to correct the credentials, the contract or the address."
+    },
+    "AddressBlockedError": {
+        "Nothing was sent. An operator has to correct the credentials, the contract or the address."
+    },
+    "QuotaExceededError": {
+        "Nothing was sent. An operator has to correct the credentials, the contract or the address."
+    },
+    "RefusedError": {"`provider_code` is the provider's reason. The same request will be rejected again."},
+    "SwitchboardError": {"The error is logged. A repeat with the same idempotency key sends nothing twice."},
+}
+
+
+def details_in_the_table() -> Iterator[tuple[str, str]]:
+    for kind, problem in PROBLEMS.items():
+        if problem.detail is not None:
+            yield kind.__name__, problem.detail
+
+
+def details_in_messages() -> Iterator[tuple[str, str]]:
+    """Yield class and message for each place that builds an error whose message a caller reads."""
+    kinds = {kind.__name__ for kind in descendants(SwitchboardError) if problem_of(kind.__new__(kind)).detail is None}
+    for path in sorted(LAYER.rglob("*.py")):
+        if path == WITHOUT_CALLER:
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in kinds:
+                yield node.func.id, as_template(node.args[0])
+
+
+def as_template(message: ast.expr) -> str:
+    match message:
+        case ast.Constant(value=str(text)):
+            template = text
+        case ast.JoinedStr(values=parts):
+            template = "".join(
+                f"{{{ast.unparse(part.value)}}}" if isinstance(part, ast.FormattedValue) else ast.literal_eval(part)
+                for part in parts
+            )
+        case _:
+            pytest.fail(f"a caller reads this message, and it is no literal: {ast.unparse(message)}")
+    return template if template.endswith(".") else f"{template}."
+
+
+def test_every_title_is_on_this_page() -> None:
+    assert {kind.__name__: problem.title for kind, problem in PROBLEMS.items()} == TITLES
+
+
+def test_every_detail_is_on_this_page() -> None:
+    details: dict[str, set[str]] = {}
+    for kind, detail in [*details_in_the_table(), *details_in_messages()]:
+        details.setdefault(kind, set()).add(detail)
+
+    assert details == DETAILS
+
+
+@pytest.mark.parametrize("problem", [*PROBLEMS.values(), UNEXPECTED], ids=lambda problem: problem.title)
+def test_a_title_is_short_and_has_no_full_stop(problem: Problem) -> None:
+    assert problem.title[0].isupper()
+    assert not problem.title.endswith(".")
+    assert len(problem.title) <= 65
+
+
+@pytest.mark.parametrize("problem", [*PROBLEMS.values(), UNEXPECTED], ids=lambda problem: problem.title)
+def test_a_detail_of_the_table_is_made_of_sentences(problem: Problem) -> None:
+    assert problem.detail is None or (problem.detail[0].isupper() or problem.detail[0] == "`")
+    assert problem.detail is None or problem.detail.endswith(".")
