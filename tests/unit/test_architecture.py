@@ -1,4 +1,4 @@
-"""What import-linter cannot see: handlers, which are no package, and what loading one of them brings along."""
+"""The rules that import-linter cannot check: handlers, the composition root, and what loading a handler imports."""
 
 from __future__ import annotations
 
@@ -15,28 +15,36 @@ from tests.translated_template import ROOT
 
 LAYER: Final = ROOT / "layers" / "switchboard" / "python"
 HANDLERS: Final = sorted(ROOT.glob("functions/*/app.py"))
+BOOTSTRAP: Final = LAYER / "switchboard" / "bootstrap"
 DOMAIN: Final = sorted((LAYER / "switchboard" / "domain").rglob("*.py"))
 HANDLERS_MAY_IMPORT: Final = ("switchboard.bootstrap", "switchboard.domain", "switchboard.edge", "switchboard.usecases")
+API_FUNCTIONS: Final = {"parse_body", "parse_filter", "to_json", "page_to_json", "to_reply"}
 
 
 def imports_of(path: Path) -> Iterator[str]:
-    """Every module that a file imports, as `package.module` also where only a name is taken from the package."""
+    """Yield every module that a file imports, `switchboard.module` for a module taken from the package."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: imports are written out"
+            assert node.level == 0, f"{path}: imports are absolute"
             module = node.module or ""
             yield from (f"{module}.{alias.name}" for alias in node.names) if module == "switchboard" else (module,)
 
 
-def test_there_are_handlers_and_a_domain_to_look_at() -> None:
+def functions_in(path: Path) -> set[str]:
+    """Return the names of a module's public functions."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return {node.name for node in tree.body if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")}
+
+
+def test_there_are_handlers_and_domain_modules() -> None:
     assert len(HANDLERS) >= 5
     assert len(DOMAIN) >= 5
 
 
 @pytest.mark.parametrize("path", HANDLERS, ids=lambda path: path.parent.name)
-def test_a_handler_knows_neither_aws_nor_the_network_nor_the_environment(path: Path) -> None:
+def test_a_handler_imports_no_aws_network_or_environment(path: Path) -> None:
     for module in imports_of(path):
         ours = module.startswith(HANDLERS_MAY_IMPORT)
         assert ours or module in {"http", "typing"} or module.startswith("aws_lambda_powertools"), module
@@ -50,8 +58,52 @@ def test_a_handler_is_short_and_leaves_errors_to_the_edge(path: Path) -> None:
     assert not [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Try)]
 
 
+@pytest.mark.parametrize("path", HANDLERS, ids=lambda path: path.parent.name)
+def test_a_handler_has_its_own_bootstrap_module(path: Path) -> None:
+    roots = {module for module in imports_of(path) if module.startswith("switchboard.bootstrap")}
+
+    assert roots == {f"switchboard.bootstrap.{path.parent.name}"}
+
+
+def test_every_bootstrap_module_belongs_to_a_handler() -> None:
+    modules = {path.stem for path in BOOTSTRAP.glob("*.py")} - {"__init__"}
+
+    assert modules == {path.parent.name for path in HANDLERS}
+
+
+@pytest.mark.parametrize(
+    "path", sorted(BOOTSTRAP.rglob("*.py")), ids=lambda path: path.relative_to(BOOTSTRAP).as_posix()
+)
+def test_a_class_of_the_composition_root_has_no_methods(path: Path) -> None:
+    classes = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.ClassDef)]
+
+    assert not [
+        f"{class_.name}.{member.name}"
+        for class_ in classes
+        for member in class_.body
+        if isinstance(member, ast.FunctionDef)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("module", "functions"),
+    [
+        ("sms", API_FUNCTIONS),
+        ("verifications", API_FUNCTIONS),
+        ("voice_calls", API_FUNCTIONS),
+        ("recordings", API_FUNCTIONS - {"to_reply"}),
+        ("status", {"parse_filter", "to_json"}),
+    ],
+)
+def test_the_api_modules_have_equal_function_names(module: str, functions: set[str]) -> None:
+    names = functions_in(LAYER / "switchboard" / "edge" / "api" / f"{module}.py")
+
+    assert names & API_FUNCTIONS == functions
+    assert all(name.startswith("parse_") or "to_" in name for name in names)
+
+
 @pytest.mark.parametrize("path", DOMAIN, ids=lambda path: path.relative_to(LAYER).as_posix())
-def test_the_domain_needs_the_standard_library_and_itself(path: Path) -> None:
+def test_the_domain_imports_only_itself_and_the_standard_library(path: Path) -> None:
     for module in imports_of(path):
         assert module.startswith("switchboard.domain") or module.split(".")[0] in sys.stdlib_module_names, module
 
@@ -69,6 +121,7 @@ def test_the_domain_needs_the_standard_library_and_itself(path: Path) -> None:
                 "switchboard.storage.verification.store",
             },
         ),
+        ("baidu_vms_webhook", {"pydantic", "switchboard.providers.transport", "switchboard.edge.api.voice_calls"}),
         ("check_verification", {"switchboard.providers.transport", "switchboard.providers.mediasms.client"}),
         (
             "biztel_call_action_webhook",
@@ -80,14 +133,14 @@ def test_the_domain_needs_the_standard_library_and_itself(path: Path) -> None:
         ("sweep_overdue", {"pydantic", "switchboard.providers.transport", "switchboard.providers.mediasms.client"}),
     ],
 )
-def test_a_cold_start_does_not_pay_for_what_its_function_does_not_need(application: str, unwanted: set[str]) -> None:
-    """Loads the handler in an interpreter of its own, as Lambda does before the first request."""
+def test_a_cold_start_loads_only_what_its_function_needs(application: str, unwanted: set[str]) -> None:
+    """Load the handler in an interpreter of its own, as Lambda does before the first request."""
     code = (
         "import runpy, sys\n"
         f"sys.path.insert(0, {str(LAYER)!r})\n"
         f"runpy.run_path({str(ROOT / 'functions' / application / 'app.py')!r})\n"
         f"print(sorted({unwanted!r} & set(sys.modules)))\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    completed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
 
-    assert done.stdout.strip() == "[]"
+    assert completed.stdout.strip() == "[]"
