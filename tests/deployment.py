@@ -1,4 +1,4 @@
-"""All functions on moto, put together from the template: its tables, queues, secrets and environment variables."""
+"""Runs all functions on moto, with the tables, queues, secrets and environment variables of the template."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ TOKEN: Final = "a-webhook-token-that-opens-nothing-real"
 _USUAL: Final[Mapping[str, str]] = {
     "AllowPlainHttp": "true",
     "DefaultLines": "050-0000-0001,050-0000-0002",
-    # Most tests send to the same number over and over.
+    # Most tests send to the same number many times.
     "RecipientLimitPerMinute": "0",
     "RecipientLimitPerHour": "0",
     "RecipientLimitPerDay": "0",
@@ -59,7 +59,7 @@ _TABLE_PROPERTIES: Final = ("AttributeDefinitions", "KeySchema", "GlobalSecondar
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpAnswer:
-    """What a handler handed back to API Gateway."""
+    """The answer of a handler to API Gateway."""
 
     status: int
     headers: Mapping[str, str]
@@ -67,11 +67,12 @@ class HttpAnswer:
 
     @property
     def json(self) -> Any:
+        """The body, decoded."""
         return json.loads(self.body)
 
     @property
     def code(self) -> str | None:
-        """The problem's code, or None where it is no problem."""
+        """The problem's code, None if the answer is no problem."""
         return self.json["code"] if self.headers["Content-Type"] == "application/problem+json" else None
 
 
@@ -100,18 +101,18 @@ class Deployment:
     output: io.StringIO = field(default_factory=io.StringIO)
 
     def invoke(self, function: str, event: Event) -> Any:
-        """One invocation as Lambda makes it: in this function's environment and in nobody else's."""
+        """Invoke a function as Lambda does: in the environment of this function and no other."""
         [logical_id] = [name for name, folder in function_folders().items() if folder == function]
         environment = resolved(environment_of(logical_id), references=self.references)
         with pytest.MonkeyPatch.context() as patch, redirect_stdout(self.output):
             for name, value in environment.items():
                 patch.setenv(name, value)
-            _listen(self.output, namespace=environment["POWERTOOLS_METRICS_NAMESPACE"])
+            _capture_logs(self.output, namespace=environment["POWERTOOLS_METRICS_NAMESPACE"])
             observability.metrics.service = environment["POWERTOOLS_SERVICE_NAME"]
-            return _handler_of(function)(event, cast("LambdaContext", _Context(function)))
+            return _load_handler(function)(event, cast("LambdaContext", _Context(function)))
 
     def http(self, function: str, event: Event) -> HttpAnswer:
-        """One invocation through API Gateway, which takes no other answer than this one."""
+        """Invoke a function as API Gateway does, which accepts only an answer of this form."""
         reply = self.invoke(function, event)
         json.dumps(reply, ensure_ascii=False).encode()
         assert set(reply) == {"statusCode", "headers", "body", "isBase64Encoded"}
@@ -119,63 +120,63 @@ class Deployment:
         return HttpAnswer(status=reply["statusCode"], headers=reply["headers"], body=reply["body"])
 
     def cold_start(self) -> None:
-        """The next invocations run in new containers."""
+        """Run the next invocations in new containers."""
         cold_start()
 
     def rows(self, table: str = "StateTable") -> list[dict[str, Any]]:
-        """Everything in a table."""
+        """Return every item of a table."""
         return cast("list[dict[str, Any]]", aws.dynamodb().scan(TableName=self.references[table])["Items"])
 
     def objects(self, prefix: str = "", *, bucket: str = "QuarantineBucket") -> list[dict[str, Any]]:
-        """Everything in a bucket of JSON, decoded."""
+        """Return every JSON object of a bucket, decoded."""
         bucket = self.references[bucket]
-        found = aws.s3().list_objects_v2(Bucket=bucket, Prefix=prefix).get("Contents", [])
-        return [json.load(aws.s3().get_object(Bucket=bucket, Key=each["Key"])["Body"]) for each in found]
+        entries = aws.s3().list_objects_v2(Bucket=bucket, Prefix=prefix).get("Contents", [])
+        return [json.load(aws.s3().get_object(Bucket=bucket, Key=entry["Key"])["Body"]) for entry in entries]
 
     def queued(self, queue: str = "OutboxQueue") -> list[str]:
-        """The bodies of a queue's entries that may be taken now, up to ten."""
+        """Return the bodies of up to ten entries of a queue that may be received now."""
         queue = self.references[queue]
-        taken = aws.sqs().receive_message(QueueUrl=queue, MaxNumberOfMessages=10, VisibilityTimeout=0)
-        return [each["Body"] for each in taken.get("Messages", [])]
+        received = aws.sqs().receive_message(QueueUrl=queue, MaxNumberOfMessages=10, VisibilityTimeout=0)
+        return [message["Body"] for message in received.get("Messages", [])]
 
     def put_secret(self, logical_id: str, value: object) -> None:
-        """A new version of a secret; a text goes in as it is."""
+        """Put in a new version of a secret; a text stays as it is."""
         text = value if isinstance(value, str) else json.dumps(value)
         aws.secretsmanager().put_secret_value(SecretId=self.references[logical_id], SecretString=text)
 
     def lose_table(self, table: str = "StateTable") -> None:
-        """From now on the table does not answer."""
+        """Let a table give no answer from now on."""
         aws.dynamodb().delete_table(TableName=self.references[table])
 
     def restore_table(self, rows: Sequence[dict[str, Any]]) -> None:
-        """The state table is back with these rows in it."""
+        """Bring the state table back with these rows in it."""
         table = _create_table("StateTable", self.references["StateTable"])
         for row in rows:
             aws.dynamodb().put_item(TableName=table, Item=row)
 
     def lose_bucket(self, bucket: str = "QuarantineBucket") -> None:
-        """From now on the bucket does not answer. It has to be empty."""
+        """Let an empty bucket give no answer from now on."""
         aws.s3().delete_bucket(Bucket=self.references[bucket])
 
     def logged(self) -> list[dict[str, Any]]:
-        """The lines that went to CloudWatch Logs, metrics among them."""
+        """Return the lines for CloudWatch Logs, metrics among them."""
         return [json.loads(line) for line in self.output.getvalue().splitlines()]
 
     def metrics(self) -> list[tuple[str, frozenset[tuple[str, str]]]]:
-        """The metrics written, each with its dimensions."""
-        found = []
+        """Return the metrics that were written, each with its dimensions."""
+        metrics = []
         for line in self.logged():
             for directive in line.get("_aws", {}).get("CloudWatchMetrics", []):
                 assert directive["Namespace"] == "Switchboard"
                 for names in directive["Dimensions"]:
                     dimensions = frozenset((name, line[name]) for name in names)
-                    found += [(metric["Name"], dimensions) for metric in directive["Metrics"]]
-        return found
+                    metrics += [(metric["Name"], dimensions) for metric in directive["Metrics"]]
+        return metrics
 
 
 @contextmanager
 def deployed(**parameters: str) -> Iterator[Deployment]:
-    """The template's resources on moto with these parameters, torn down at the end."""
+    """Create the template's resources on moto with these parameters, and remove them at the end."""
     config = SimulatorConfig(user=USER, password=PASSWORD)
     keys = baidu_vms.SimulatorConfig(access_key=ACCESS_KEY, secret_key=SECRET_KEY)
     with (
@@ -192,10 +193,10 @@ def deployed(**parameters: str) -> Iterator[Deployment]:
         patch.setenv("AWS_ACCESS_KEY_ID", "testing")
         patch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
         patch.setenv("AWS_DEFAULT_REGION", REGION)
-        # What exists by now is not looked at when containers are thrown away: that makes it fast.
+        # Garbage collection then skips all objects that exist by now, which makes a cold start fast.
         gc.freeze()
         cold_start()
-        chosen = {
+        references = {
             **_USUAL,
             "MediaSmsBaseUrl": simulator.url,
             "BaiduVmsBaseUrl": baidu.url,
@@ -203,7 +204,7 @@ def deployed(**parameters: str) -> Iterator[Deployment]:
             **parameters,
         }
         deployment = Deployment(
-            references={**chosen, **_resources()}, simulator=simulator, baidu_vms=baidu, biztel=biztel
+            references={**references, **_create_resources()}, simulator=simulator, baidu_vms=baidu, biztel=biztel
         )
         yield deployment
         cold_start()
@@ -220,7 +221,7 @@ def forget_aws_clients() -> None:
 def cold_start() -> None:
     """Forget the applications that a container keeps, but not its AWS clients, which take long to build."""
     with warnings.catch_warnings():
-        # A container that ends says goodbye to nobody either.
+        # A container that ends closes nothing either.
         warnings.simplefilter("ignore", ResourceWarning)
         for name, module in sys.modules.items():
             if name.startswith("switchboard.bootstrap.") and hasattr(module, "application"):
@@ -228,8 +229,8 @@ def cold_start() -> None:
         gc.collect()
 
 
-def _resources() -> dict[str, str]:
-    """Creates what the functions' environments refer to; each resource's `Ref` by logical id."""
+def _create_resources() -> dict[str, str]:
+    """Create what the functions' environments refer to; return each resource's `Ref` by logical id."""
     references = {}
     for name in resources_of("AWS::DynamoDB::Table"):
         references[name] = _create_table(name, f"switchboard-{name}")
@@ -259,8 +260,8 @@ def _create_table(logical_id: str, name: str) -> str:
     return name
 
 
-def _handler_of(function: str) -> Any:
-    """The handler, its module run anew: decorators set what all metrics of a process share."""
+def _load_handler(function: str) -> Any:
+    """Run the handler's module anew: its decorators set what all metrics of a process share."""
     observability.metrics.clear_default_dimensions()
     observability.metrics.clear_metrics()
     path = ROOT / "functions" / function / "app.py"
@@ -272,8 +273,8 @@ def _handler_of(function: str) -> Any:
     return module.lambda_handler
 
 
-def _listen(output: io.StringIO, *, namespace: str) -> None:
-    """What Lambda would send to the log group: the logger's lines, the metrics, and other libraries' warnings."""
+def _capture_logs(output: io.StringIO, *, namespace: str) -> None:
+    """Write to `output` what Lambda sends to the log group: log lines, metrics and the warnings of libraries."""
     observability.metrics.namespace = namespace
     handler = observability.logger.registered_handler
     assert isinstance(handler, logging.StreamHandler)

@@ -1,4 +1,4 @@
-"""The sample events under `events/`, one file a case, as API Gateway, SQS and the scheduler send them."""
+"""Loads the sample events under `events/`: one file a case, as API Gateway, SQS and the scheduler send them."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ Event = dict[str, Any]
 
 
 def load_event(function: str, case: str, **changes: Any) -> Event:
-    """`events/<function>/<case>.json` with top-level members replaced.
+    """Load `events/<function>/<case>.json` with some top-level members replaced.
 
-    A `body` given as bytes is put in as API Gateway does it, in base64; given as a mapping, as JSON.
+    A `body` of bytes becomes base64, as API Gateway does it; a `body` that is a mapping becomes JSON first.
     """
     event: Event = json.loads((EVENTS / function / f"{case}.json").read_text(encoding="utf-8"))
     body = changes.pop("body", None)
@@ -30,12 +30,12 @@ def load_event(function: str, case: str, **changes: Any) -> Event:
 
 
 def cases_of(function: str) -> list[str]:
-    """The names of a function's sample events."""
+    """Return the names of a function's sample events."""
     return sorted(path.stem for path in (EVENTS / function).glob("*.json"))
 
 
 def with_headers(event: Event, headers: Mapping[str, str]) -> Event:
-    """The event with these headers added, in both of the places where a gateway puts them."""
+    """Add headers in both places in which API Gateway puts them."""
     return event | {
         "headers": {**(event["headers"] or {}), **headers},
         "multiValueHeaders": {
@@ -46,17 +46,17 @@ def with_headers(event: Event, headers: Mapping[str, str]) -> Event:
 
 
 def with_query(event: Event, *pairs: tuple[str, str]) -> Event:
-    """The event with exactly this query; of a name given twice the last value counts as the single one."""
-    values: dict[str, list[str]] = {}
+    """Replace the query. The last value of a name that is given twice counts as its single value."""
+    values_by_name: dict[str, list[str]] = {}
     for name, value in pairs:
-        values.setdefault(name, []).append(value)
+        values_by_name.setdefault(name, []).append(value)
     return event | {
-        "queryStringParameters": {name: given[-1] for name, given in values.items()} or None,
-        "multiValueQueryStringParameters": values or None,
+        "queryStringParameters": {name: values[-1] for name, values in values_by_name.items()} or None,
+        "multiValueQueryStringParameters": values_by_name or None,
     }
 
 
 def of_client(event: Event, key_id: str) -> Event:
-    """The event as another API key's."""
+    """Make the event a request of another API key."""
     context = event["requestContext"]
     return event | {"requestContext": {**context, "identity": {**context["identity"], "apiKeyId": key_id}}}

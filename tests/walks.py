@@ -1,4 +1,4 @@
-"""Count the files that one invocation of a handler runs through, and the jumps between them."""
+"""Counts the files that one invocation of a handler runs through, and the jumps between them."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ class Walk:
 
 
 def _is_ours(frame: FrameType) -> bool:
-    """Leave out what runs while a module is imported: a container does that once."""
+    """Return True for our own code, except while a module is imported: a container does that once."""
     code = frame.f_code
     return code.co_filename.startswith(_OURS) and code.co_name != "<module>"
 
 
 @contextmanager
 def walked() -> Iterator[Walk]:
-    """Record the walk of what runs in this thread inside the `with` block."""
+    """Record the walk of the code that this thread runs inside the `with` block."""
     walk = Walk()
     earlier = sys.getprofile()
     sys.setprofile(walk._record)

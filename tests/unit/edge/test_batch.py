@@ -1,4 +1,4 @@
-"""A batch is acknowledged entry by entry: poison fails alone, everything else is done."""
+"""A batch is acknowledged entry by entry: a poison message fails alone, all other entries are done."""
 
 from __future__ import annotations
 
@@ -49,26 +49,24 @@ def entries(kinds: Sequence[str], *, deliveries: int = 1) -> dict[str, Any]:
     }
 
 
-class Redeliveries:
-    """Of one queue; `down` takes no wish."""
+class RecordedDelays:
+    """The retry delays of one queue, which may be down."""
 
-    def __init__(self, *, down: bool = False) -> None:
-        self.down = down
+    def __init__(self, *, is_down: bool = False) -> None:
+        self.is_down = is_down
         self.after_s: dict[str, int] = {}
 
     def after(self, delay_s: int, *, queue: str, receipt: str) -> None:
         assert queue == "outbox"
-        if self.down:
+        if self.is_down:
             raise StoreUnavailableError("no answer")
         self.after_s[receipt] = delay_s
 
 
-def run(
-    kinds: Sequence[str], *, deliveries: int = 1, redeliveries: Redeliveries | None = None
-) -> tuple[list[str], int]:
-    """The ids said to have failed, and how many entries were done."""
+def run(kinds: Sequence[str], *, deliveries: int = 1, delays: RecordedDelays | None = None) -> tuple[list[str], int]:
+    """Run a batch; return the ids that it reports as failed, and how many entries were done."""
     done = 0
-    queue = redeliveries or Redeliveries()
+    queue = delays or RecordedDelays()
 
     def handle(entry: dict[str, Any], context: LambdaContext) -> None:
         nonlocal done
@@ -84,30 +82,30 @@ def run(
     answer = batch_endpoint(lambda: queue)(handle)(entries(kinds, deliveries=deliveries), CONTEXT)
     metrics.clear_metrics()
     assert set(answer) == {"batchItemFailures"}
-    return [each["itemIdentifier"] for each in answer["batchItemFailures"]], done
+    return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]], done
 
 
 @given(st.lists(st.sampled_from(sorted(BODIES)), max_size=10))
-def test_exactly_the_entries_without_their_effect_are_delivered_again(kinds: list[str]) -> None:
+def test_exactly_the_failed_entries_are_delivered_again(kinds: list[str]) -> None:
     failed, done = run(kinds)
 
     assert failed == [f"m{number}" for number, kind in enumerate(kinds) if kind != "good"]
     assert done == kinds.count("good")
 
 
-@pytest.mark.parametrize(("deliveries", "after_s"), [(1, 15), (2, 30), (3, 60), (6, 480), (7, 900), (10, 900)])
-def test_an_entry_that_failed_comes_again_soon_and_later_each_time(deliveries: int, after_s: int) -> None:
-    redeliveries = Redeliveries()
-    run(["good", "store down", "bug"], deliveries=deliveries, redeliveries=redeliveries)
+@pytest.mark.parametrize(("deliveries", "delay_s"), [(1, 15), (2, 30), (3, 60), (6, 480), (7, 900), (10, 900)])
+def test_the_delay_of_a_failed_entry_doubles_up_to_15_minutes(deliveries: int, delay_s: int) -> None:
+    delays = RecordedDelays()
+    run(["good", "store down", "bug"], deliveries=deliveries, delays=delays)
 
-    assert redeliveries.after_s == {"r1": after_s, "r2": after_s}
-
-
-def test_where_the_queue_cannot_be_told_its_own_time_out_stands() -> None:
-    assert run(["store down", "good"], redeliveries=Redeliveries(down=True)) == (["m0"], 1)
+    assert delays.after_s == {"r1": delay_s, "r2": delay_s}
 
 
-def test_an_entrys_text_is_not_logged() -> None:
+def test_an_entry_fails_although_its_delay_cannot_be_set() -> None:
+    assert run(["store down", "good"], delays=RecordedDelays(is_down=True)) == (["m0"], 1)
+
+
+def test_the_text_of_an_entry_is_not_logged() -> None:
     written = io.StringIO()
     handler = logger.registered_handler
     assert isinstance(handler, logging.StreamHandler)
@@ -118,7 +116,7 @@ def test_an_entrys_text_is_not_logged() -> None:
 
     event = entries(["good"])
     event["Records"][0]["body"] = '{"canary": 1}'
-    batch_endpoint(Redeliveries)(handle)(event, CONTEXT)
+    batch_endpoint(RecordedDelays)(handle)(event, CONTEXT)
 
     handler.setStream(before)
     metrics.clear_metrics()

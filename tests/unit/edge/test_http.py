@@ -1,4 +1,4 @@
-"""API Gateway's events as requests, replies as its answers."""
+"""API Gateway's events become requests, and replies become its answers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def request_with(body: bytes) -> InboundRequest:
     return InboundRequest.from_event(load_event("send_sms", "japanese_text", body=body))
 
 
-def test_a_request_is_read_with_its_parameters_and_its_bytes() -> None:
+def test_a_request_is_read_with_its_parameters_and_bytes() -> None:
     request = InboundRequest.from_event(load_event("mediasms_delivery_webhook", "post_form_raw_shift_jis"))
 
     assert (request.method, request.route) == ("POST", "/webhooks/mediasms/{token}/delivery")
@@ -35,9 +35,9 @@ def test_a_request_is_read_with_its_parameters_and_its_bytes() -> None:
 
 @given(st.text("Content-TypeX", min_size=1).map(lambda _: "Content-Type"), st.randoms(use_true_random=False))
 def test_header_names_are_read_in_any_case(name: str, random: Any) -> None:
-    spelled = "".join(random.choice([each.lower(), each.upper()]) for each in name)
+    spelling = "".join(random.choice([letter.lower(), letter.upper()]) for letter in name)
 
-    assert InboundRequest.from_event({"headers": {spelled: "text/plain"}}).content_type == "text/plain"
+    assert InboundRequest.from_event({"headers": {spelling: "text/plain"}}).content_type == "text/plain"
 
 
 def test_a_parameter_given_twice_has_both_values() -> None:
@@ -47,7 +47,9 @@ def test_a_parameter_given_twice_has_both_values() -> None:
 
 
 @pytest.mark.parametrize(
-    "event", [{}, dict.fromkeys(EVENT), {"requestContext": {}}, {"requestContext": {"identity": None}}]
+    "event",
+    [{}, dict.fromkeys(EVENT), {"requestContext": {}}, {"requestContext": {"identity": None}}],
+    ids=["empty", "nulls", "empty context", "null identity"],
 )
 def test_an_empty_event_is_an_empty_request(event: dict[str, Any]) -> None:
     request = InboundRequest.from_event(event)
@@ -58,7 +60,7 @@ def test_an_empty_event_is_an_empty_request(event: dict[str, Any]) -> None:
 
 
 @given(any_text())
-def test_a_body_that_is_not_marked_as_base64_is_its_text(text: str) -> None:
+def test_a_body_not_marked_as_base64_is_its_text(text: str) -> None:
     event = {"body": text, "isBase64Encoded": False}
 
     assert InboundRequest.from_event(event).body == text.encode("utf-8", "surrogatepass")
@@ -71,68 +73,72 @@ def test_a_body_marked_as_base64_is_its_bytes(body: bytes) -> None:
     assert InboundRequest.from_event(event).body == body
 
 
-@pytest.mark.parametrize("body", ["not base64!", "abc", "あ", "=", "YQ==\n!"])
+@pytest.mark.parametrize(
+    "body",
+    ["not base64!", "abc", "あ", "=", "YQ==\n!"],
+    ids=["blank", "no padding", "no ASCII", "padding", "rest"],
+)
 def test_a_body_wrongly_marked_as_base64_is_empty(body: str) -> None:
     assert InboundRequest.from_event({"body": body, "isBase64Encoded": True}).body == b""
 
 
-def test_the_client_is_the_keys_id_and_never_the_key_itself() -> None:
-    known = InboundRequest.from_event(EVENT)
-    unknown = InboundRequest.from_event(load_event("send_sms", "lower_case_headers"))
+def test_the_client_is_the_keys_id_or_a_hash_but_never_the_key() -> None:
+    with_id = InboundRequest.from_event(EVENT)
+    without_id = InboundRequest.from_event(load_event("send_sms", "lower_case_headers"))
 
-    assert known.client == "a1b2c3d4e5"
-    assert EVENT["headers"]["x-api-key"] not in unknown.client
+    assert with_id.client == "a1b2c3d4e5"
+    assert EVENT["headers"]["x-api-key"] not in without_id.client
     assert (
-        unknown.client
+        without_id.client
         != InboundRequest.from_event(
             with_headers(load_event("send_sms", "lower_case_headers"), {"x-api-key": "another-key"})
         ).client
     )
 
 
-def test_the_body_stays_out_of_the_requests_repr() -> None:
+def test_the_repr_of_a_request_hides_its_body() -> None:
     assert "認証" not in repr(request_with("認証".encode())) and "\\xe8" not in repr(request_with("認証".encode()))
 
 
 @given(st.dictionaries(st.text("abc"), st.one_of(st.integers(), st.text("日本語"), st.none()), max_size=5))
-def test_a_json_object_is_read_as_it_was_written(value: dict[str, Any]) -> None:
+def test_a_json_object_is_read_unchanged(value: dict[str, Any]) -> None:
     assert request_with(json.dumps(value, ensure_ascii=False).encode()).json_object(limit_bytes=LIMIT) == value
 
 
 @pytest.mark.parametrize(
     "body",
     [
-        b"",
-        b"null",
-        b"[]",
-        b'"text"',
-        b"{",
-        b'{"a": 1, "a": 1}',
-        b'{"a": {"b": 1, "b": 2}}',
-        b'{"a": NaN}',
-        b'{"a": -Infinity}',
-        b'{"a": "\\ud83d"}',
-        b'{"\\udc00": 1}',
-        b'{"a": "\x82\xcd"}',
-        b'{"a": "\x00"}',
-        b'{"a": ' + b"9" * 5_000 + b"}",
-        b"[" * 60_000,
-        b'{"a":' * 10_000,
-        b"{} {}",
+        pytest.param(b"", id="empty"),
+        pytest.param(b"null", id="null"),
+        pytest.param(b"[]", id="list"),
+        pytest.param(b'"text"', id="text"),
+        pytest.param(b"{", id="broken"),
+        pytest.param(b'{"a": 1, "a": 1}', id="a name given twice"),
+        pytest.param(b'{"a": {"b": 1, "b": 2}}', id="an inner name given twice"),
+        pytest.param(b'{"a": NaN}', id="NaN"),
+        pytest.param(b'{"a": -Infinity}', id="infinity"),
+        pytest.param(b'{"a": "\\ud83d"}', id="half a surrogate pair"),
+        pytest.param(b'{"\\udc00": 1}', id="half a surrogate pair as a name"),
+        pytest.param(b'{"a": "\x82\xcd"}', id="Shift_JIS"),
+        pytest.param(b'{"a": "\x00"}', id="raw NUL"),
+        pytest.param(b'{"a": ' + b"9" * 5_000 + b"}", id="number of 5,000 digits"),
+        pytest.param(b"[" * 60_000, id="deep list"),
+        pytest.param(b'{"a":' * 10_000, id="deep object"),
+        pytest.param(b"{} {}", id="two objects"),
     ],
 )
-def test_what_is_not_one_json_object_with_each_name_once_is_malformed(body: bytes) -> None:
+def test_a_body_other_than_one_json_object_is_malformed(body: bytes) -> None:
     with pytest.raises(MalformedRequestError):
         request_with(body).json_object(limit_bytes=LIMIT)
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32", "cp932"])
-def test_only_utf_8_is_read(encoding: str) -> None:
+def test_a_body_in_another_encoding_than_utf_8_is_malformed(encoding: str) -> None:
     with pytest.raises(MalformedRequestError):
         request_with('{"a": "はい"}'.encode(encoding)).json_object(limit_bytes=LIMIT)
 
 
-def test_the_limit_itself_may_be_reached() -> None:
+def test_a_body_of_exactly_the_limit_is_read() -> None:
     body = b'{"a": "' + b"x" * (LIMIT - 9) + b'"}'
     assert len(body) == LIMIT
 
@@ -141,7 +147,7 @@ def test_the_limit_itself_may_be_reached() -> None:
         request_with(body + b" ").json_object(limit_bytes=LIMIT)
 
 
-def test_a_mapping_goes_out_as_json_and_a_text_as_text() -> None:
+def test_a_mapping_is_written_as_json_and_a_text_as_text() -> None:
     mapping = Reply(HTTPStatus.OK, {"a": "日本"}).to_event()
     text = Reply(HTTPStatus.OK, "OK").to_event()
 
@@ -150,7 +156,7 @@ def test_a_mapping_goes_out_as_json_and_a_text_as_text() -> None:
     assert mapping["headers"]["Cache-Control"] == text["headers"]["Cache-Control"] == "no-store"
 
 
-def test_a_replys_own_headers_win() -> None:
+def test_the_headers_of_a_reply_replace_the_defaults() -> None:
     headers = {"Content-Type": "application/problem+json", "Retry-After": "5"}
 
     assert Reply(HTTPStatus.OK, "{}", headers).to_event()["headers"].items() >= headers.items()

@@ -1,4 +1,4 @@
-"""One stack on moto for each test of a handler."""
+"""Every test of a handler has a stack of its own on moto."""
 
 from collections.abc import Iterator
 

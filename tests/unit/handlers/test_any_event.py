@@ -1,4 +1,4 @@
-"""No request makes a handler fail: whatever is sent, the answer is one of ours and, with the stores well, no 5xx."""
+"""No request makes a handler fail: every answer is one of ours and, while the stores answer, no 5xx."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ _HEADER_NAMES = st.one_of(
 )
 _JSON = st.recursive(
     st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), _VALUES, st.sampled_from([10**400, -1, 1e308])),
-    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(_NAMES, inner, max_size=3)),
+    lambda values: st.one_of(st.lists(values, max_size=3), st.dictionaries(_NAMES, values, max_size=3)),
     max_leaves=8,
 )
 _DEEP = st.sampled_from(["[" * 5_000, '{"a":' * 5_000, '{"to":"' + "x" * 5_000, "9" * 10_000, '{"template_id":1e999}'])
@@ -97,7 +97,7 @@ def stack() -> Iterator[Deployment]:
 
 @st.composite
 def requests(draw: st.DrawFn, function: str) -> Event:
-    """A sample event of this function with some of what a sender decides replaced, and some members gone or null."""
+    """A sample event of this function in which a sender's parts are replaced, and some members are gone or null."""
     event = load_event(function, draw(st.sampled_from(cases_of(function))))
     if draw(st.booleans()):
         event["headers"] = {**event["headers"], **draw(st.dictionaries(_HEADER_NAMES, _VALUES, max_size=4))}
@@ -145,7 +145,7 @@ def with_body(function: str, body: Any, *, case: str) -> Event:
 @example(event=with_body("send_sms", b'{"to": "1", "\\ud800": 1}', case="japanese_text"))
 @example(event=with_body("send_sms", '{"to": "1"}'.encode("utf-16"), case="japanese_text"))
 @example(event={})
-def test_any_request_to_send(stack: Deployment, event: Event) -> None:
+def test_any_request_to_send_sms_is_answered(stack: Deployment, event: Event) -> None:
     assert_is_answered(stack, "send_sms", event)
 
 
@@ -155,14 +155,14 @@ def test_any_request_to_send(stack: Deployment, event: Event) -> None:
 @example(event=load_event("query", "one", pathParameters={"smsid": None}))
 @example(event=load_event("query", "one", pathParameters={"other": "x"}))
 @example(event={})
-def test_any_request_to_query(stack: Deployment, event: Event) -> None:
+def test_any_request_to_query_is_answered(stack: Deployment, event: Event) -> None:
     assert_is_answered(stack, "query", event)
 
 
 @settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
 @given(event=requests("query_status"))
 @example(event={})
-def test_any_request_for_the_status(stack: Deployment, event: Event) -> None:
+def test_any_request_for_the_status_is_answered(stack: Deployment, event: Event) -> None:
     assert_is_answered(stack, "query_status", event)
 
 
@@ -170,7 +170,7 @@ def test_any_request_for_the_status(stack: Deployment, event: Event) -> None:
 @given(event=requests("query_recordings"))
 @example(event=load_event("query_recordings", "one", pathParameters={"recording_id": "x" * 8_000}))
 @example(event={})
-def test_any_request_for_recordings(stack: Deployment, event: Event) -> None:
+def test_any_request_for_recordings_is_answered(stack: Deployment, event: Event) -> None:
     assert_is_answered(stack, "query_recordings", event)
 
 
@@ -178,7 +178,7 @@ def test_any_request_for_recordings(stack: Deployment, event: Event) -> None:
 @given(event=requests("correct_recording_roles"))
 @example(event=with_body("correct_recording_roles", b'{"left": {"a": []}, "right": 1e999}', case="swapped"))
 @example(event={})
-def test_any_correction(stack: Deployment, event: Event) -> None:
+def test_any_correction_of_roles_is_answered(stack: Deployment, event: Event) -> None:
     assert_is_answered(stack, "correct_recording_roles", event)
 
 
@@ -192,7 +192,7 @@ def test_any_correction(stack: Deployment, event: Event) -> None:
 @example(event=with_body("mediasms_delivery_webhook", b"%ZZ=%&%83=%83%7&smsid=%00", case="post_form_utf8"))
 @example(event=load_event("mediasms_delivery_webhook", "get_query", pathParameters={"token": None}))
 @example(event={})
-def test_any_callback(stack: Deployment, event: Event) -> None:
+def test_any_delivery_report_is_answered(stack: Deployment, event: Event) -> None:
     assert_is_answered(stack, "mediasms_delivery_webhook", event)
 
 
@@ -200,7 +200,7 @@ def test_any_callback(stack: Deployment, event: Event) -> None:
 @given(event=requests("start_verification"))
 @example(event=with_body("start_verification", b'{"to": "1", "mode": ' + b"9" * 4_000 + b"}", case="call_in"))
 @example(event={})
-def test_any_request_to_verify(stack: Deployment, event: Event) -> None:
+def test_any_request_to_verify_is_answered(stack: Deployment, event: Event) -> None:
     assert_is_answered(stack, "start_verification", event)
 
 
@@ -209,7 +209,7 @@ def test_any_request_to_verify(stack: Deployment, event: Event) -> None:
 @example(event=load_event("check_verification", "unknown_id", pathParameters=None))
 @example(event=load_event("check_verification", "unknown_id", pathParameters={"verification_id": "x" * 8_000}))
 @example(event={})
-def test_any_request_to_check(stack: Deployment, event: Event) -> None:
+def test_any_check_of_a_code_is_answered(stack: Deployment, event: Event) -> None:
     assert_is_answered(stack, "check_verification", event)
 
 
@@ -217,7 +217,7 @@ def test_any_request_to_check(stack: Deployment, event: Event) -> None:
 @given(event=requests("mediasms_ivr_webhook"))
 @example(event=with_body("mediasms_ivr_webhook", b"mobilenumber=0&ipphone=%00&method=4", case="post_form"))
 @example(event={})
-def test_any_news_of_a_call(stack: Deployment, event: Event) -> None:
+def test_any_ivr_call_is_answered(stack: Deployment, event: Event) -> None:
     assert_is_answered(stack, "mediasms_ivr_webhook", event)
 
 
@@ -225,8 +225,8 @@ def test_any_news_of_a_call(stack: Deployment, event: Event) -> None:
 @given(event=requests("place_call"))
 @example(event=with_body("place_call", b'{"to": "1", "variables": {"a": ' + b"[" * 5_000, case="chinese_text"))
 @example(event={})
-def test_any_request_to_call(stack: Deployment, event: Event) -> None:
-    # With no place in the simulated second there is a 503, and it is one of ours.
+def test_any_request_to_call_is_answered(stack: Deployment, event: Event) -> None:
+    # The simulated provider accepts few calls a second: then the answer is our 503.
     answer = stack.http("place_call", event)
     assert answer.status != 500, answer.body
     assert (answer.code is not None) == (answer.status >= 400)
@@ -236,7 +236,7 @@ def test_any_request_to_call(stack: Deployment, event: Event) -> None:
 @given(event=requests("baidu_vms_webhook"))
 @example(event=with_body("baidu_vms_webhook", b'{"callId": "a", "result": "\\ud83d"}', case="post_json"))
 @example(event={})
-def test_any_call_result(stack: Deployment, event: Event) -> None:
+def test_any_call_result_is_answered(stack: Deployment, event: Event) -> None:
     assert_is_answered(stack, "baidu_vms_webhook", event)
 
 
@@ -247,7 +247,7 @@ def test_any_call_result(stack: Deployment, event: Event) -> None:
 @example(event=with_body("biztel_call_action_webhook", b"ID=%00&TEL=%ZZ", case="post_form"))
 @example(event=load_event("biztel_call_action_webhook", "get_query", pathParameters={"token": None}))
 @example(event={})
-def test_any_call_action(stack: Deployment, event: Event) -> None:
+def test_any_call_action_is_answered_with_its_result(stack: Deployment, event: Event) -> None:
     answer = stack.http("biztel_call_action_webhook", event)
 
     assert answer.status < 500, answer.body

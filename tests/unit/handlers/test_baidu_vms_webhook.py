@@ -1,4 +1,4 @@
-"""Baidu VMS' call results through their handler while tables and buckets come and go: none is lost. (I5)"""
+"""Baidu VMS' call results through their handler: none is lost while a table or a bucket is down. (I5)"""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def reports(stack: Deployment, call_id: str) -> Any:
     return stack.http("query", event).json["reports"]
 
 
-def test_a_result_is_held_while_the_table_is_away_and_released_by_the_sweep_as_of_its_coming(
+def test_a_result_is_spooled_while_the_table_is_down_and_replayed_later(
     stack: Deployment,
 ) -> None:
     call_id = place(stack)["call_id"]
@@ -39,34 +39,36 @@ def test_a_result_is_held_while_the_table_is_away_and_released_by_the_sweep_as_o
     answer = call_back(stack, call_id)
 
     assert (answer.status, answer.body) == (200, "OK")
-    [held] = stack.objects("spool/")
-    assert (held["kind"], held["event"]) == ("call_result", {"call_id": call_id, "result": "answered"})
+    [spooled] = stack.objects("spool/")
+    assert (spooled["kind"], spooled["event"]) == ("call_result", {"call_id": call_id, "result": "answered"})
     assert len(stack.objects("quarantine/baidu_vms/")) == 1
     assert ("CallResultsSpooled", "baidu_vms") in {(name, dict(on)["provider"]) for name, on in stack.metrics()}
     stack.restore_table(rows)
     assert reports(stack, call_id) == []
     assert sweep(stack) == {"event_replayed": 1}
-    assert [(each["result"], each["at"]) for each in reports(stack, call_id)] == [("answered", held["seen_at"])]
+    assert [(report["result"], report["at"]) for report in reports(stack, call_id)] == [
+        ("answered", spooled["seen_at"])
+    ]
     assert stack.objects("spool/") == []
     assert sweep(stack) == {}
 
 
-def test_a_result_that_is_repeated_while_the_table_is_away_is_one_result(stack: Deployment) -> None:
+def test_a_result_repeated_while_the_table_is_down_is_one_result(stack: Deployment) -> None:
     call_id = place(stack)["call_id"]
     rows = stack.rows()
     stack.lose_table()
     for _ in range(2):
         call_back(stack, call_id)
-    first = min(held["seen_at"] for held in stack.objects("spool/"))
+    first = min(spooled["seen_at"] for spooled in stack.objects("spool/"))
     stack.restore_table(rows)
     call_back(stack, call_id)
 
     sweep(stack)
 
-    assert [each["at"] for each in reports(stack, call_id)] == [first]
+    assert [report["at"] for report in reports(stack, call_id)] == [first]
 
 
-def test_a_held_result_of_a_call_that_is_not_ours_is_kept_as_it_would_have_been(stack: Deployment) -> None:
+def test_a_spooled_result_of_an_unknown_call_is_stored_unmatched(stack: Deployment) -> None:
     stack.lose_table()
     call_back(stack, "not-yet-ours")
     stack.restore_table([])
@@ -78,7 +80,7 @@ def test_a_held_result_of_a_call_that_is_not_ours_is_kept_as_it_would_have_been(
     assert "bound_to" not in row
 
 
-def test_what_is_held_and_unreadable_goes_into_quarantine_and_is_counted(stack: Deployment) -> None:
+def test_an_unreadable_spooled_event_goes_into_quarantine(stack: Deployment) -> None:
     aws.s3().put_object(
         Bucket=stack.references["QuarantineBucket"], Key="spool/0", Body=b'{"kind": "of a later version"}'
     )
@@ -86,12 +88,12 @@ def test_what_is_held_and_unreadable_goes_into_quarantine_and_is_counted(stack: 
     assert sweep(stack) == {"event_quarantined": 1}
 
     assert stack.objects("spool/") == []
-    [kept] = stack.objects("quarantine/spool/")
-    assert (kept["query"], kept["reason"]) == ("spool/0", "spooled and unreadable")
+    [callback] = stack.objects("quarantine/spool/")
+    assert (callback["query"], callback["reason"]) == ("spool/0", "spooled and unreadable")
     assert ("SpooledEventsQuarantined", frozenset({("service", "switchboard")})) in stack.metrics()
 
 
-def test_a_result_that_can_be_kept_nowhere_is_not_acknowledged(stack: Deployment) -> None:
+def test_a_result_that_can_be_stored_nowhere_is_not_acknowledged(stack: Deployment) -> None:
     stack.lose_table()
     stack.lose_bucket()
 
@@ -100,22 +102,20 @@ def test_a_result_that_can_be_kept_nowhere_is_not_acknowledged(stack: Deployment
     assert (answer.status, answer.code) == (503, "service_unavailable")
 
 
-def test_a_callback_that_cannot_be_kept_as_it_came_is_not_acknowledged_and_its_result_is_stored(
-    stack: Deployment,
-) -> None:
+def test_a_result_is_stored_although_the_raw_callback_is_not(stack: Deployment) -> None:
     call_id = place(stack)["call_id"]
     stack.lose_bucket()
 
     answer = call_back(stack, call_id)
 
     assert (answer.status, answer.code) == (503, "service_unavailable")
-    assert [each["result"] for each in reports(stack, call_id)] == ["answered"]
+    assert [report["result"] for report in reports(stack, call_id)] == ["answered"]
 
 
-def test_the_answer_is_configuration_also_to_what_is_held() -> None:
+def test_the_configured_answer_also_answers_a_spooled_result() -> None:
     with deployed(BaiduVmsCallbackAnswer='{"result":0}') as stack:
         recorded = call_back(stack, "c1")
         stack.lose_table()
-        held = call_back(stack, "c1")
+        spooled = call_back(stack, "c1")
 
-        assert [(each.status, each.body) for each in (recorded, held)] == [(200, '{"result":0}')] * 2
+        assert [(answer.status, answer.body) for answer in (recorded, spooled)] == [(200, '{"result":0}')] * 2

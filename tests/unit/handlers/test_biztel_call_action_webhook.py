@@ -1,4 +1,4 @@
-"""BIZTEL's call actions through their handler: a 2xx means that the job is durable, and every error says so (I5)."""
+"""BIZTEL's call actions through their handler: a 2xx means that the job is durable, all else is an error (I5)."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ REFUSED = {
 }
 ACCEPTED = sorted(set(cases_of(FUNCTION)) - {*REFUSED, "wrong_token"})
 ERROR_PATTERN = re.compile(r'"result":"error"')
-"""What README.md tells to type into the console."""
+"""The pattern that README.md gives for BIZTEL's console."""
 
 
-def tell(stack: Deployment, case: str) -> HttpAnswer:
+def send(stack: Deployment, case: str) -> HttpAnswer:
     return stack.http(FUNCTION, load_event(FUNCTION, case))
 
 
@@ -33,7 +33,7 @@ def jobs(stack: Deployment) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("case", ACCEPTED)
 def test_a_call_action_is_accepted_once_its_job_is_durable(stack: Deployment, case: str) -> None:
-    answer = tell(stack, case)
+    answer = send(stack, case)
 
     assert (answer.status, answer.body) == (200, '{"result":"accepted"}')
     assert answer.headers["Content-Type"] == "application/json"
@@ -42,8 +42,8 @@ def test_a_call_action_is_accepted_once_its_job_is_durable(stack: Deployment, ca
 
 
 @pytest.mark.parametrize("case", ["get_query", "lower_case_names", "post_form", "post_json"])
-def test_query_form_and_json_are_the_same_job(stack: Deployment, case: str) -> None:
-    tell(stack, case)
+def test_query_form_and_json_make_the_same_job(stack: Deployment, case: str) -> None:
+    send(stack, case)
 
     [job] = jobs(stack)
     assert job.pop("received_at").endswith("Z")
@@ -56,19 +56,19 @@ def test_query_form_and_json_are_the_same_job(stack: Deployment, case: str) -> N
 
 
 @pytest.mark.parametrize(("case", "code"), REFUSED.items())
-def test_without_a_usable_id_nothing_is_stored_and_the_answer_says_why(stack: Deployment, case: str, code: str) -> None:
-    answer = tell(stack, case)
+def test_a_call_action_without_a_usable_id_is_refused_with_the_reason(stack: Deployment, case: str, code: str) -> None:
+    answer = send(stack, case)
 
     assert (answer.status, answer.body) == (400, f'{{"result":"error","code":"{code}"}}')
     assert jobs(stack) == []
     assert "CallActionsRefused" in [name for name, _ in stack.metrics()]
 
 
-def test_the_same_id_again_is_the_same_job_and_overwrites_nothing(stack: Deployment) -> None:
-    tell(stack, "get_query")
+def test_a_repeated_id_is_accepted_and_overwrites_nothing(stack: Deployment) -> None:
+    send(stack, "get_query")
     [first] = jobs(stack)
 
-    again = tell(stack, "anonymous")
+    again = send(stack, "anonymous")
 
     assert (again.status, again.body) == (200, '{"result":"accepted"}')
     assert jobs(stack) == [first]
@@ -76,33 +76,33 @@ def test_the_same_id_again_is_the_same_job_and_overwrites_nothing(stack: Deploym
     assert (names.count("RecordingsAnnounced"), names.count("CallActionsRepeated")) == (1, 1)
 
 
-def test_a_job_that_cannot_be_kept_is_an_error_that_the_consoles_pattern_finds(stack: Deployment) -> None:
+def test_the_consoles_pattern_finds_a_job_that_cannot_be_stored(stack: Deployment) -> None:
     stack.lose_bucket("JobsBucket")
 
-    answer = tell(stack, "get_query")
+    answer = send(stack, "get_query")
 
     assert (answer.status, answer.code) == (503, "service_unavailable")
     assert ERROR_PATTERN.search(answer.body)
 
 
-def test_tokens_that_cannot_be_read_are_an_error_that_the_consoles_pattern_finds(stack: Deployment) -> None:
+def test_the_consoles_pattern_finds_an_unreadable_tokens_secret(stack: Deployment) -> None:
     stack.put_secret("WebhookTokensSecret", "no JSON")
 
-    answer = tell(stack, "get_query")
+    answer = send(stack, "get_query")
 
     assert (answer.status, answer.code) == (500, "internal_error")
     assert ERROR_PATTERN.search(answer.body)
 
 
-def test_a_wrong_token_changes_nothing(stack: Deployment) -> None:
-    answer = tell(stack, "wrong_token")
+def test_a_call_action_with_a_wrong_token_changes_nothing(stack: Deployment) -> None:
+    answer = send(stack, "wrong_token")
 
     assert (answer.status, answer.code) == (403, "forbidden")
     assert ERROR_PATTERN.search(answer.body)
     assert jobs(stack) == []
 
 
-def test_no_accepted_answer_matches_the_error_pattern_whatever_was_sent(stack: Deployment) -> None:
+def test_an_accepted_answer_never_matches_the_error_pattern(stack: Deployment) -> None:
     event = with_query(load_event(FUNCTION, "get_query"), ("ID", "1"), ("TEL", '"result":"error"'))
 
     answer = stack.http(FUNCTION, event)

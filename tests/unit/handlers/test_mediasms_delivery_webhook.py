@@ -1,4 +1,4 @@
-"""MediaSMS' delivery reports through their handler: authentic ones are kept whatever happens, others change nothing."""
+"""MediaSMS' delivery reports through their handler: authentic ones are always kept, forged ones change nothing."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ QUARANTINED = (
 TOKENS = ("the-first-token", "the-second-token", "トークン")
 
 
-def deliver(stack: Deployment, event: Event) -> HttpAnswer:
+def report(stack: Deployment, event: Event) -> HttpAnswer:
     return stack.http(FUNCTION, event)
 
 
@@ -55,10 +55,10 @@ def sweep(stack: Deployment) -> Any:
 
 
 @pytest.mark.parametrize("case", READ_AS_DELIVERED)
-def test_query_form_and_json_are_read_alike_in_any_code_page(stack: Deployment, case: str) -> None:
+def test_query_form_and_json_are_read_in_any_code_page(stack: Deployment, case: str) -> None:
     send(stack)
 
-    answer = deliver(stack, load_event(FUNCTION, case))
+    answer = report(stack, load_event(FUNCTION, case))
 
     assert (answer.status, answer.body) == (200, "OK")
     assert answer.headers["Content-Type"].startswith("text/plain")
@@ -66,27 +66,27 @@ def test_query_form_and_json_are_read_alike_in_any_code_page(stack: Deployment, 
     assert stack.objects() == []
 
 
-def test_a_status_name_is_read_whatever_widths_it_is_written_in(stack: Deployment) -> None:
+def test_a_status_name_is_read_in_any_character_widths(stack: Deployment) -> None:
     send(stack)
 
-    deliver(stack, load_event(FUNCTION, "status_name_in_odd_widths"))
+    report(stack, load_event(FUNCTION, "status_name_in_odd_widths"))
 
-    assert [(each["status"], each["meaning"]) for each in message(stack)["reports"]] == [("10", "undelivered")]
+    assert [(fact["status"], fact["meaning"]) for fact in message(stack)["reports"]] == [("10", "undelivered")]
 
 
-def test_a_report_that_comes_twice_changes_nothing_more(stack: Deployment) -> None:
+def test_a_repeated_report_changes_nothing(stack: Deployment) -> None:
     send(stack)
     event = load_event(FUNCTION, "get_query")
-    deliver(stack, event)
-    once = message(stack)
+    report(stack, event)
+    first = message(stack)
 
-    assert deliver(stack, event).body == "OK"
+    assert report(stack, event).body == "OK"
 
-    assert message(stack) == once
+    assert message(stack) == first
 
 
-def test_a_report_for_an_id_that_is_not_ours_is_kept_apart(stack: Deployment) -> None:
-    assert deliver(stack, load_event(FUNCTION, "orphan")).body == "OK"
+def test_a_report_for_an_unknown_id_is_stored_as_an_orphan(stack: Deployment) -> None:
+    assert report(stack, load_event(FUNCTION, "orphan")).body == "OK"
 
     [row] = stack.rows()
     assert "client" not in row
@@ -94,54 +94,54 @@ def test_a_report_for_an_id_that_is_not_ours_is_kept_apart(stack: Deployment) ->
     assert ("DeliveryReportsOrphaned", "mediasms") in {(name, dict(on)["provider"]) for name, on in stack.metrics()}
 
 
-def test_a_report_that_overtook_the_sends_answer_is_shown_afterwards(stack: Deployment) -> None:
-    deliver(stack, load_event(FUNCTION, "get_query"))
+def test_an_id_that_a_report_has_taken_cannot_be_chosen(stack: Deployment) -> None:
+    report(stack, load_event(FUNCTION, "get_query"))
     send_again = stack.http("send_sms", load_event("send_sms", "japanese_text"))
 
-    # The id was taken before the message came: nobody can say whose report it was.
+    # The report came before the message: it may belong to another message with this id.
     assert send_again.code == "idempotency_key_reused"
 
 
-def test_a_report_with_another_number_does_not_count_for_the_message(stack: Deployment) -> None:
+def test_a_report_for_another_number_does_not_change_the_message(stack: Deployment) -> None:
     send(stack)
     event = with_query(
         load_event(FUNCTION, "get_query"), ("smsid", "order1001"), ("status", "1"), ("mobilenumber", "09000000002")
     )
 
-    assert deliver(stack, event).body == "OK"
+    assert report(stack, event).body == "OK"
 
     assert message(stack)["state"] == "accepted"
 
 
 @pytest.mark.parametrize("case", QUARANTINED)
-def test_an_authentic_callback_that_nobody_can_read_is_kept_raw_without_its_token(stack: Deployment, case: str) -> None:
+def test_an_unreadable_callback_is_quarantined_without_its_token(stack: Deployment, case: str) -> None:
     event = load_event(FUNCTION, case)
 
-    answer = deliver(stack, event)
+    answer = report(stack, event)
 
     assert (answer.status, answer.body) == (200, "OK")
-    [kept] = stack.objects("quarantine/")
-    assert base64.b64decode(kept["body_base64"]) == base64.b64decode(event["body"] or "")
+    [callback] = stack.objects("quarantine/")
+    assert base64.b64decode(callback["body_base64"]) == base64.b64decode(event["body"] or "")
     query = event["multiValueQueryStringParameters"] or {}
-    assert json.loads(kept["query"]) == query | ({"authcode": ["***"]} if "authcode" in query else {})
-    assert TOKEN not in json.dumps(kept)
+    assert json.loads(callback["query"]) == query | ({"authcode": ["***"]} if "authcode" in query else {})
+    assert TOKEN not in json.dumps(callback)
     assert stack.rows() == []
     dimensions = frozenset({("service", "switchboard"), ("provider", "mediasms")})
     assert ("DeliveryReportsQuarantined", dimensions) in stack.metrics()
 
 
-@pytest.mark.parametrize("size", [65_537, 10_000_000])
-def test_a_huge_callback_is_kept_raw_and_not_read(stack: Deployment, size: int) -> None:
+@pytest.mark.parametrize("size", [65_537, 10_000_000], ids=["just too large", "10 MB"])
+def test_a_callback_that_is_too_large_is_quarantined(stack: Deployment, size: int) -> None:
     body = b"smsid=order1001&status=1&padding=" + b"x" * size
 
-    assert deliver(stack, load_event(FUNCTION, "post_form_utf8", body=body)).body == "OK"
+    assert report(stack, load_event(FUNCTION, "post_form_utf8", body=body)).body == "OK"
 
-    [kept] = stack.objects("quarantine/")
-    assert base64.b64decode(kept["body_base64"]) == body
+    [callback] = stack.objects("quarantine/")
+    assert base64.b64decode(callback["body_base64"]) == body
     assert stack.rows() == []
 
 
-def test_every_sample_callback_is_expected_in_this_file() -> None:
+def test_every_sample_callback_is_listed_in_this_file() -> None:
     others = {"status_name_in_odd_widths", "unlisted_status", "orphan", "wrong_token"}
     assert set(cases_of(FUNCTION)) == {*READ_AS_DELIVERED, *QUARANTINED, *others}
 
@@ -149,17 +149,17 @@ def test_every_sample_callback_is_expected_in_this_file() -> None:
 @pytest.mark.parametrize(
     "token",
     [
-        "",
-        "x",
-        TOKEN[:-1],
-        TOKEN + "x",
-        TOKEN[1:],
-        TOKEN.upper(),
-        f" {TOKEN}",
-        f"{TOKEN}\x00",
-        "トークン",
-        "\ud83d",
-        "[]",
+        pytest.param("", id="empty"),
+        pytest.param("x", id="short"),
+        pytest.param(TOKEN[:-1], id="without the last character"),
+        pytest.param(TOKEN + "x", id="with another character"),
+        pytest.param(TOKEN[1:], id="without the first character"),
+        pytest.param(TOKEN.upper(), id="upper case"),
+        pytest.param(f" {TOKEN}", id="with a blank"),
+        pytest.param(f"{TOKEN}\x00", id="with a NUL"),
+        pytest.param("トークン", id="Japanese"),
+        pytest.param("\ud83d", id="half a surrogate pair"),
+        pytest.param("[]", id="empty list"),
     ],
 )
 @pytest.mark.parametrize("case", ["get_query", "unreadable"])
@@ -167,18 +167,18 @@ def test_a_wrong_token_is_forbidden_and_changes_nothing(stack: Deployment, token
     send(stack)
     before = stack.rows()
 
-    answer = deliver(stack, with_token(token, load_event(FUNCTION, case)))
+    answer = report(stack, with_token(token, load_event(FUNCTION, case)))
 
     assert (answer.status, answer.code) == (403, "forbidden")
     assert stack.rows() == before
     assert stack.objects() == []
 
 
-@pytest.mark.parametrize("parameters", [None, {}])
+@pytest.mark.parametrize("parameters", [None, {}], ids=["null", "empty"])
 def test_a_callback_without_any_token_is_forbidden(stack: Deployment, parameters: dict[str, str] | None) -> None:
     event = load_event(FUNCTION, "get_query", pathParameters=parameters)
 
-    assert deliver(stack, event).status == 403
+    assert report(stack, event).status == 403
     assert stack.rows() == []
 
 
@@ -186,33 +186,33 @@ def test_a_callback_without_any_token_is_forbidden(stack: Deployment, parameters
 def test_every_live_token_opens(stack: Deployment, token: str) -> None:
     stack.put_secret("WebhookTokensSecret", {"tokens": list(TOKENS)})
 
-    assert deliver(stack, with_token(token)).status == 200
-    assert deliver(stack, with_token("the-third-token")).status == 403
+    assert report(stack, with_token(token)).status == 200
+    assert report(stack, with_token("the-third-token")).status == 403
 
 
 @pytest.mark.parametrize(
     "secret",
     [
-        {},
-        {"tokens": []},
-        {"tokens": None},
-        {"tokens": [""]},
-        {"tokens": ["the-first-token", ""]},
-        {"tokens": ["the-first-token", None]},
-        {"tokens": "the-first-token"},
-        {"tokens": {"t": "the-first-token"}},
-        {"tokens": 5},
-        ["the-first-token"],
-        "the-first-token",
+        pytest.param({}, id="empty object"),
+        pytest.param({"tokens": []}, id="no token"),
+        pytest.param({"tokens": None}, id="null"),
+        pytest.param({"tokens": [""]}, id="empty token"),
+        pytest.param({"tokens": ["the-first-token", ""]}, id="token and empty token"),
+        pytest.param({"tokens": ["the-first-token", None]}, id="token and null"),
+        pytest.param({"tokens": "the-first-token"}, id="text"),
+        pytest.param({"tokens": {"t": "the-first-token"}}, id="object"),
+        pytest.param({"tokens": 5}, id="number"),
+        pytest.param(["the-first-token"], id="list"),
+        pytest.param("the-first-token", id="no JSON"),
     ],
 )
 @pytest.mark.parametrize("token", ["", "the-first-token", "t", "None", "5"])
-def test_a_secret_that_is_not_a_list_of_tokens_opens_nothing_and_is_said_aloud(
+def test_a_secret_without_a_list_of_tokens_is_an_error_in_the_log(
     stack: Deployment, secret: object, token: str
 ) -> None:
     stack.put_secret("WebhookTokensSecret", secret)
 
-    answer = deliver(stack, with_token(token))
+    answer = report(stack, with_token(token))
 
     assert (answer.status, answer.code) == (500, "internal_error")
     assert stack.rows() == []
@@ -221,12 +221,12 @@ def test_a_secret_that_is_not_a_list_of_tokens_opens_nothing_and_is_said_aloud(
     assert "the-first-token" not in answer.body + stack.output.getvalue()
 
 
-def test_a_report_is_held_while_the_table_is_away_and_released_by_the_sweep(stack: Deployment) -> None:
+def test_a_report_is_spooled_while_the_table_is_down_and_replayed_later(stack: Deployment) -> None:
     send(stack)
     [row] = stack.rows()
     stack.lose_table()
 
-    assert deliver(stack, load_event(FUNCTION, "get_query")).body == "OK"
+    assert report(stack, load_event(FUNCTION, "get_query")).body == "OK"
 
     assert len(stack.objects("spool/")) == 1
     stack.restore_table([row])
@@ -236,18 +236,18 @@ def test_a_report_is_held_while_the_table_is_away_and_released_by_the_sweep(stac
     assert stack.objects() == []
 
 
-def test_a_report_that_can_be_kept_nowhere_is_not_acknowledged(stack: Deployment) -> None:
+def test_a_report_that_can_be_stored_nowhere_is_not_acknowledged(stack: Deployment) -> None:
     stack.lose_table()
     stack.lose_bucket()
 
-    answer = deliver(stack, load_event(FUNCTION, "get_query"))
+    answer = report(stack, load_event(FUNCTION, "get_query"))
 
     assert (answer.status, answer.code) == (503, "service_unavailable")
 
 
-def test_an_unreadable_callback_that_can_be_kept_nowhere_is_not_acknowledged(stack: Deployment) -> None:
+def test_an_unreadable_callback_without_a_bucket_is_not_acknowledged(stack: Deployment) -> None:
     stack.lose_bucket()
 
-    answer = deliver(stack, load_event(FUNCTION, "unreadable"))
+    answer = report(stack, load_event(FUNCTION, "unreadable"))
 
     assert (answer.status, answer.code) == (503, "service_unavailable")

@@ -1,4 +1,4 @@
-"""What callers, providers and people give us in confidence appears in no log line, no metric and no foreign answer."""
+"""Secrets, numbers and texts appear in no log line, no metric and no other caller's answer."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ CANARIES: Final[Mapping[str, str]] = {
 
 
 def spellings(text: str) -> Iterator[str]:
-    """The text as it may stand in a log: plain, URL-encoded, in JSON, in base64 at any offset, in Shift_JIS."""
+    """Yield the forms of a text in a log: plain, URL-encoded, in JSON, in base64 at any offset, in Shift_JIS."""
     yield text
     yield json.dumps(text)[1:-1]
     yield repr(text)[1:-1]
@@ -47,16 +47,16 @@ def spellings(text: str) -> Iterator[str]:
         raw = text.encode(encoding)
         yield from (quote(raw), quote_plus(raw), quote(raw).lower(), raw.hex(), str(raw)[2:-1])
         for offset in range(3):
-            # What a neighbour's bits are mixed into is cut off at both ends.
+            # The characters at both ends also depend on the neighbouring bytes: they are cut off.
             encoded = base64.b64encode(b"\0" * offset + raw).decode()[-(-offset * 8 // 6) :]
             yield encoded[: len(raw) * 8 // 6 - 1]
 
 
-def leaks(output: str, *, but_for: frozenset[str] = frozenset()) -> dict[str, str]:
+def find_leaks(output: str, *, ignored: frozenset[str] = frozenset()) -> dict[str, str]:
     return {
         name: spelling
         for name, canary in CANARIES.items()
-        if name not in but_for
+        if name not in ignored
         for spelling in spellings(canary)
         if spelling in output
     }
@@ -64,7 +64,7 @@ def leaks(output: str, *, but_for: frozenset[str] = frozenset()) -> dict[str, st
 
 @pytest.fixture
 def guarded(stack: Deployment) -> Deployment:
-    """A stack whose secrets are canaries too."""
+    """Build a stack whose secrets are canaries too."""
     secret = {"user": CANARIES["user"], "password": CANARIES["password"]}
     stack.put_secret("MediaSmsSecret", secret)
     stack.simulator.provider.set_credentials(**secret)
@@ -76,7 +76,7 @@ def guarded(stack: Deployment) -> Deployment:
 
 
 def with_canaries(event: Event) -> Event:
-    """The event with canaries wherever a sender or the gateway may put something."""
+    """Put canaries wherever a sender or the gateway may put something."""
     if "Records" in event or "detail-type" in event:
         return event
     headers = {"Idempotency-Key": CANARIES["idempotency key"], "X-Other": CANARIES["other header"]}
@@ -94,26 +94,26 @@ def with_canaries(event: Event) -> Event:
     return replaced
 
 
-def sends() -> Iterator[Event]:
-    """Requests to send, good and bad, with a canary in every member."""
-    good: dict[str, Any] = {"to": NUMBER, "text": CANARIES["text"], "sender": CANARIES["sender"]}
+def send_requests() -> Iterator[Event]:
+    """Yield requests to send, valid and invalid, with a canary in every member."""
+    valid: dict[str, Any] = {"to": NUMBER, "text": CANARIES["text"], "sender": CANARIES["sender"]}
     yield from (
         load_event("send_sms", "japanese_text", body=body)
         for body in (
-            {**good},
-            {**good, "text_au": CANARIES["text for au"], "carrier": "au"},
-            {**good, "sender": CANARIES["sender"] + "!"},
-            {**good, "to": [NUMBER]},
-            {**good, "text": [CANARIES["text"]]},
-            {**good, "text": CANARIES["text"] + "😀"},
-            {**good, "text": CANARIES["text"] * 10},
-            {**good, "dry_run": True},
-            {**good, CANARIES["unknown member"]: CANARIES["unknown member"]},
-            {**good, "smsid": CANARIES["unknown member"]},
-            {**good, "carrier": CANARIES["unknown member"]},
-            {**good, "not_after": CANARIES["unknown member"]},
-            {**good, "template_id": "1"},
-            {**good, "to": NUMBER + "0"},
+            {**valid},
+            {**valid, "text_au": CANARIES["text for au"], "carrier": "au"},
+            {**valid, "sender": CANARIES["sender"] + "!"},
+            {**valid, "to": [NUMBER]},
+            {**valid, "text": [CANARIES["text"]]},
+            {**valid, "text": CANARIES["text"] + "😀"},
+            {**valid, "text": CANARIES["text"] * 10},
+            {**valid, "dry_run": True},
+            {**valid, CANARIES["unknown member"]: CANARIES["unknown member"]},
+            {**valid, "smsid": CANARIES["unknown member"]},
+            {**valid, "carrier": CANARIES["unknown member"]},
+            {**valid, "not_after": CANARIES["unknown member"]},
+            {**valid, "template_id": "1"},
+            {**valid, "to": NUMBER + "0"},
         )
     )
     broken = f'{{"to": "{NUMBER}", "text": "{CANARIES["text"]}", "{CANARIES["body"]}": '
@@ -121,8 +121,8 @@ def sends() -> Iterator[Event]:
     yield load_event("send_sms", "japanese_text", body=broken.encode("cp932"))
 
 
-def callbacks() -> Iterator[Event]:
-    """Callbacks, readable and not, with canaries in the parameters."""
+def delivery_reports() -> Iterator[Event]:
+    """Yield delivery reports, readable and unreadable, with canaries in the parameters."""
     report = {"smsid": "order1001", "status": "1", "mobilenumber": NUMBER, "authcode": CANARIES["authcode"]}
     base = load_event("mediasms_delivery_webhook", "post_form_utf8")
     yield with_query(base | {"body": None}, *report.items())
@@ -139,6 +139,7 @@ def callbacks() -> Iterator[Event]:
 
 
 def queries() -> Iterator[Event]:
+    """Yield requests to query, with canaries in the parameters."""
     base = load_event("query", "list")
     yield with_query(base, ("to", NUMBER))
     yield with_query(base, ("to", NUMBER + "0"))
@@ -147,21 +148,24 @@ def queries() -> Iterator[Event]:
     yield load_event("query", "one", pathParameters={"smsid": CANARIES["body"]})
 
 
-def verifying() -> Iterator[tuple[str, Iterator[Event]]]:
-    """Starts, codes and calls with canaries in them."""
+def verification_events() -> Iterator[tuple[str, Iterator[Event]]]:
+    """Yield starts, codes and IVR calls, with canaries in them."""
     start = {"to": NUMBER, "mode": "sms_and_call_in", "text": CANARIES["text"]}
-    asked: list[dict[str, str]] = [
+    starts: list[dict[str, str]] = [
         {},
         {"to": NUMBER + "0"},
         {"line": NUMBER},
         {"text": CANARIES["text"] + "😀"},
         {"mode": CANARIES["body"]},
     ]
-    yield "start_verification", (load_event("start_verification", "call_in", body={**start, **each}) for each in asked)
+    yield (
+        "start_verification",
+        (load_event("start_verification", "call_in", body={**start, **members}) for members in starts),
+    )
     codes: tuple[object, ...] = (CANARIES["authcode"], [CANARIES["authcode"]], CANARIES["authcode"] * 9)
-    yield "check_verification", (load_event("check_verification", "unknown_id", body={"code": each}) for each in codes)
-    called = {"mobilenumber": NUMBER, "ipphone": "05000000001", "method": "2", "smstext": CANARIES["text"]}
-    calls: list[dict[str, str]] = [
+    yield "check_verification", (load_event("check_verification", "unknown_id", body={"code": code}) for code in codes)
+    ivr_call = {"mobilenumber": NUMBER, "ipphone": "05000000001", "method": "2", "smstext": CANARIES["text"]}
+    ivr_calls: list[dict[str, str]] = [
         {},
         {"method": CANARIES["body"]},
         {"ipphone": NUMBER},
@@ -170,15 +174,15 @@ def verifying() -> Iterator[tuple[str, Iterator[Event]]]:
     yield (
         "mediasms_ivr_webhook",
         (
-            load_event("mediasms_ivr_webhook", "post_form", body=urlencode({**called, **each}).encode())
-            for each in calls
+            load_event("mediasms_ivr_webhook", "post_form", body=urlencode({**ivr_call, **params}).encode())
+            for params in ivr_calls
         ),
     )
 
 
-def calls() -> Iterator[Event]:
-    """Requests for calls, good and bad, with a canary in every member."""
-    good: dict[str, Any] = {
+def call_requests() -> Iterator[Event]:
+    """Yield requests to call, valid and invalid, with a canary in every member."""
+    valid: dict[str, Any] = {
         "to": CANARIES["called number"],
         "template_id": "123",
         "variables": {"name": CANARIES["variable"], "number": "1"},
@@ -186,21 +190,21 @@ def calls() -> Iterator[Event]:
     yield from (
         load_event("place_call", "chinese_text", body=body)
         for body in (
-            good,
-            {**good, "template_id": "999"},
-            {**good, "variables": {"name": CANARIES["variable"] + "&", "number": "1"}},
-            {**good, "variables": {"name": [CANARIES["variable"]]}},
-            {**good, "variables": {CANARIES["variable"] + " ": "1"}},
-            {**good, "to": CANARIES["called number"] + "0"},
-            {**good, "to": [CANARIES["called number"]]},
-            {**good, "template_id": CANARIES["variable"]},
-            {**good, "show_number": CANARIES["variable"]},
+            valid,
+            {**valid, "template_id": "999"},
+            {**valid, "variables": {"name": CANARIES["variable"] + "&", "number": "1"}},
+            {**valid, "variables": {"name": [CANARIES["variable"]]}},
+            {**valid, "variables": {CANARIES["variable"] + " ": "1"}},
+            {**valid, "to": CANARIES["called number"] + "0"},
+            {**valid, "to": [CANARIES["called number"]]},
+            {**valid, "template_id": CANARIES["variable"]},
+            {**valid, "show_number": CANARIES["variable"]},
         )
     )
 
 
 def call_results() -> Iterator[Event]:
-    """Callbacks, readable and not."""
+    """Yield call results, readable and unreadable, with canaries in the parameters."""
     for body in (
         {"callId": "c1", "result": "answered", "number": CANARIES["called number"]},
         {"callId": CANARIES["variable"], "result": "answered"},
@@ -210,7 +214,8 @@ def call_results() -> Iterator[Event]:
         yield load_event("baidu_vms_webhook", "post_json", body=body)
 
 
-def everything() -> Iterator[tuple[str, Event]]:
+def all_events() -> Iterator[tuple[str, Event]]:
+    """Yield function and event: every sample event with canaries, and all requests and callbacks above."""
     for function in (
         "place_call",
         "baidu_vms_webhook",
@@ -234,20 +239,20 @@ def everything() -> Iterator[tuple[str, Event]]:
         "query_status",
         with_canaries(with_query(load_event("query_status", "status"), (CANARIES["unknown member"], NUMBER))),
     )
-    crafted = [
-        ("send_sms", sends()),
-        ("mediasms_delivery_webhook", callbacks()),
+    events_by_function = [
+        ("send_sms", send_requests()),
+        ("mediasms_delivery_webhook", delivery_reports()),
         ("query", queries()),
-        ("place_call", calls()),
+        ("place_call", call_requests()),
         ("baidu_vms_webhook", call_results()),
-        *verifying(),
+        *verification_events(),
     ]
-    for function, events in crafted:
+    for function, events in events_by_function:
         for event in events:
             yield function, with_canaries(event)
 
 
-def test_a_canary_is_found_however_it_is_spelled() -> None:
+def test_a_canary_is_found_in_every_spelling() -> None:
     secret = CANARIES["text"]
     for raw in (secret.encode(), secret.encode("cp932")):
         for line in (
@@ -258,92 +263,92 @@ def test_a_canary_is_found_however_it_is_spelled() -> None:
             "body " + base64.b64encode(b"x" + raw).decode(),
             f"sent {raw!r}",
         ):
-            assert "text" in leaks(line), line
-    assert leaks("nothing of interest, smsid order1001") == {}
+            assert "text" in find_leaks(line), line
+    assert find_leaks("nothing of interest, smsid order1001") == {}
 
 
-def test_nothing_given_in_confidence_is_logged_or_measured(guarded: Deployment) -> None:
-    answered = 0
-    for function, event in everything():
+def test_no_canary_is_logged_or_measured(guarded: Deployment) -> None:
+    invocations = 0
+    for function, event in all_events():
         guarded.invoke(function, event)
-        answered += 1
+        invocations += 1
 
-    assert answered > 60
-    assert len(guarded.logged()) > answered
-    assert leaks(guarded.output.getvalue()) == {}
+    assert invocations > 60
+    assert len(guarded.logged()) > invocations
+    assert find_leaks(guarded.output.getvalue()) == {}
 
 
 @pytest.mark.parametrize("code", [401, 402, 414, 503, 550, 555, 557, 999])
-def test_nothing_is_logged_either_when_the_provider_refuses(guarded: Deployment, code: int) -> None:
+def test_no_canary_is_logged_if_the_provider_refuses(guarded: Deployment, code: int) -> None:
     guarded.simulator.provider.add_fault(Fault(kind=FaultKind.ANSWER, code=code))
-    [event, *_] = sends()
+    [event, *_] = send_requests()
 
     answer = guarded.http("send_sms", with_canaries(event))
 
-    assert leaks(guarded.output.getvalue()) == {}
-    assert leaks(answer.body, but_for=frozenset({"number", "number in E.164"})) == {}
+    assert find_leaks(guarded.output.getvalue()) == {}
+    assert find_leaks(answer.body, ignored=frozenset({"number", "number in E.164"})) == {}
 
 
 @pytest.mark.parametrize(
     "kind", [FaultKind.RESET_BEFORE, FaultKind.ACCEPT_THEN_DROP, FaultKind.CUT_ANSWER, FaultKind.GARBAGE]
 )
-def test_nothing_is_logged_either_when_the_answer_is_lost_or_odd(guarded: Deployment, kind: FaultKind) -> None:
+def test_no_canary_is_logged_if_the_answer_is_lost_or_unreadable(guarded: Deployment, kind: FaultKind) -> None:
     guarded.simulator.provider.add_fault(Fault(kind=kind, body=f"{NUMBER} {CANARIES['text']}"))
-    [event, *_] = sends()
+    [event, *_] = send_requests()
 
     guarded.http("send_sms", with_canaries(event))
 
-    assert leaks(guarded.output.getvalue()) == {}
+    assert find_leaks(guarded.output.getvalue()) == {}
 
 
-def test_nothing_is_logged_either_when_the_stores_do_not_answer(guarded: Deployment) -> None:
+def test_no_canary_is_logged_if_the_stores_do_not_answer(guarded: Deployment) -> None:
     guarded.lose_table()
     guarded.lose_bucket()
 
-    for function, event in everything():
+    for function, event in all_events():
         if function != "sweep_overdue":
             guarded.invoke(function, event)
 
-    assert leaks(guarded.output.getvalue()) == {}
+    assert find_leaks(guarded.output.getvalue()) == {}
 
 
-def test_an_answer_shows_its_caller_the_number_in_to_and_nothing_else(guarded: Deployment) -> None:
-    # A member's own name is the caller's spelling, told back so that it can be corrected.
-    named_back = frozenset({"unknown member"})
-    for function, event in everything():
+def test_an_answer_holds_no_canary_but_the_number_in_to(guarded: Deployment) -> None:
+    # The answer repeats an unknown member's name, so that the caller can correct it.
+    repeated = frozenset({"unknown member"})
+    for function, event in all_events():
         if function in {"send_queued_sms", "fetch_recording", "sweep_overdue"}:
             continue
         answer = guarded.http(function, event)
-        shown = json.loads(answer.body) if answer.headers["Content-Type"] != "text/plain; charset=utf-8" else {}
-        for message in [shown, *shown.get("items", [])]:
+        body = json.loads(answer.body) if answer.headers["Content-Type"] != "text/plain; charset=utf-8" else {}
+        for message in [body, *body.get("items", [])]:
             message.pop("to", None)
         headers = json.dumps(dict(answer.headers))
-        assert leaks(json.dumps(shown, ensure_ascii=False) + headers, but_for=named_back) == {}, function
+        assert find_leaks(json.dumps(body, ensure_ascii=False) + headers, ignored=repeated) == {}, function
 
 
 def test_the_outbox_holds_no_canary(guarded: Deployment) -> None:
     guarded.simulator.provider.add_fault(Fault(kind=FaultKind.ANSWER, code=503))
-    [event, *_] = sends()
+    [event, *_] = send_requests()
     guarded.http("send_sms", with_canaries(event))
 
     assert len(guarded.queued()) == 1
-    assert leaks("".join(guarded.queued())) == {}
+    assert find_leaks("".join(guarded.queued())) == {}
 
 
-def test_a_decided_message_no_longer_holds_its_text(guarded: Deployment) -> None:
-    [event, *_] = sends()
+def test_a_decided_message_holds_no_text(guarded: Deployment) -> None:
+    [event, *_] = send_requests()
     guarded.http("send_sms", with_canaries(event))
 
     stored = json.dumps(guarded.rows(), ensure_ascii=False)
 
     numbers = frozenset(name for name in CANARIES if name.startswith("number"))
-    assert leaks(stored, but_for=numbers) == {}
+    assert find_leaks(stored, ignored=numbers) == {}
 
 
-def test_the_quarantine_does_not_hold_the_token(guarded: Deployment) -> None:
-    for event in callbacks():
+def test_the_quarantine_holds_no_token(guarded: Deployment) -> None:
+    for event in delivery_reports():
         guarded.http("mediasms_delivery_webhook", with_canaries(event))
 
-    kept = guarded.objects()
-    assert kept
-    assert CANARIES["webhook token"] not in json.dumps(kept)
+    objects = guarded.objects()
+    assert objects
+    assert CANARIES["webhook token"] not in json.dumps(objects)

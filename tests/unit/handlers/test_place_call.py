@@ -1,4 +1,4 @@
-"""`POST /v1/calls` and what follows, through the handlers and a simulated Baidu VMS: each answer with its own code."""
+"""`POST /v1/calls` and the call's results, through the handlers and a simulated Baidu VMS."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from sandbox.simulators.baidu_vms.faults import Fault, FaultKind
 from tests.deployment import Deployment, HttpAnswer, deployed
 from tests.events import Event, load_event, of_client, with_query
 
-GOOD: dict[str, Any] = {"to": "138-0000-0001", "template_id": "123", "variables": {"name": "a", "number": "1"}}
+VALID: dict[str, Any] = {"to": "138-0000-0001", "template_id": "123", "variables": {"name": "a", "number": "1"}}
 
 
 def place(stack: Deployment, key: str | None = None, **members: Any) -> HttpAnswer:
-    event = load_event("place_call", "chinese_text", body={**GOOD, **members})
+    event = load_event("place_call", "chinese_text", body={**VALID, **members})
     return stack.http("place_call", event if key is None else with_key(event, key))
 
 
@@ -23,7 +23,7 @@ def with_key(event: Event, key: str) -> Event:
     return event | {"headers": {**event["headers"], "Idempotency-Key": key}}
 
 
-def shown(stack: Deployment, call_id: str, *, client: str | None = None) -> HttpAnswer:
+def query(stack: Deployment, call_id: str, *, client: str | None = None) -> HttpAnswer:
     event = load_event("query", "unknown_call", pathParameters={"call_id": call_id})
     return stack.http("query", event if client is None else of_client(event, client))
 
@@ -38,17 +38,17 @@ def test_a_call_is_found_by_the_providers_id_and_by_the_token(stack: Deployment)
 
     assert (placed["state"], placed["show_number"]) == ("accepted", "12345678")
     assert [placed["call_id"]] == [call.call_id for call in stack.baidu_vms.calls]
-    assert shown(stack, placed["call_id"]).json == shown(stack, placed["token"]).json == placed
+    assert query(stack, placed["call_id"]).json == query(stack, placed["token"]).json == placed
     assert stack.baidu_vms.calls[0].client_token == placed["token"]
 
 
-def test_another_client_finds_nothing_by_either(stack: Deployment) -> None:
+def test_another_client_finds_a_call_by_neither_id_nor_token(stack: Deployment) -> None:
     placed = place(stack).json
 
-    assert {shown(stack, placed[name], client="other").status for name in ("call_id", "token")} == {404}
+    assert {query(stack, placed[name], client="other").status for name in ("call_id", "token")} == {404}
 
 
-def test_the_same_key_again_is_one_call_and_with_another_body_none(stack: Deployment) -> None:
+def test_a_repeated_key_is_one_call_and_refuses_another_body(stack: Deployment) -> None:
     first, again = place(stack, "notice-1"), place(stack, "notice-1")
     other = place(stack, "notice-1", variables={"name": "b", "number": "1"})
 
@@ -62,16 +62,24 @@ def test_the_same_key_again_is_one_call_and_with_another_body_none(stack: Deploy
 @pytest.mark.parametrize(
     ("members", "status", "code", "provider_code"),
     [
-        ({"template_id": "999"}, 422, "provider_rejected", "RequestFailed"),
-        ({"template_id": "200"}, 422, "provider_rejected", "VerifyFailed"),
-        ({"variables": {"name": "a"}}, 422, "provider_rejected", "RequestFailed"),
-        ({"to": "13800000213"}, 422, "provider_rejected", "IllegalNumber"),
-        ({"to": "13800000212"}, 429, "provider_busy", "QueueFull"),
-        ({"to": "13800000211"}, 502, "provider_configuration", "ExceedLimit"),
-        ({"to": "13800000100"}, 502, "provider_configuration", "QualifyNotPass"),
+        pytest.param(
+            {"template_id": "999"}, 422, "provider_rejected", "RequestFailed", id="RequestFailed: no such template"
+        ),
+        pytest.param({"template_id": "200"}, 422, "provider_rejected", "VerifyFailed", id="VerifyFailed"),
+        pytest.param(
+            {"variables": {"name": "a"}},
+            422,
+            "provider_rejected",
+            "RequestFailed",
+            id="RequestFailed: a variable is missing",
+        ),
+        pytest.param({"to": "13800000213"}, 422, "provider_rejected", "IllegalNumber", id="IllegalNumber"),
+        pytest.param({"to": "13800000212"}, 429, "provider_busy", "QueueFull", id="QueueFull"),
+        pytest.param({"to": "13800000211"}, 502, "provider_configuration", "ExceedLimit", id="ExceedLimit"),
+        pytest.param({"to": "13800000100"}, 502, "provider_configuration", "QualifyNotPass", id="QualifyNotPass"),
     ],
 )
-def test_a_refusal_has_the_contracts_answer_and_baidus_own_code(
+def test_a_refusal_has_the_contracts_answer_and_baidus_code(
     stack: Deployment, members: dict[str, Any], status: int, code: str, provider_code: str
 ) -> None:
     answer = place(stack, **members)
@@ -83,7 +91,7 @@ def test_a_refusal_has_the_contracts_answer_and_baidus_own_code(
     assert stack.baidu_vms.calls == ()
 
 
-def test_a_refusal_is_told_again_with_its_code_and_its_request_id(stack: Deployment) -> None:
+def test_a_repeated_key_repeats_the_refusal_without_a_request(stack: Deployment) -> None:
     first, again = (place(stack, "notice-1", template_id="999") for _ in range(2))
 
     assert again.headers["Idempotent-Replayed"] == "true"
@@ -91,7 +99,7 @@ def test_a_refusal_is_told_again_with_its_code_and_its_request_id(stack: Deploym
     assert len(stack.baidu_vms.requests) == 1
 
 
-def test_a_full_queue_may_be_asked_again_with_the_same_key_and_token(stack: Deployment) -> None:
+def test_after_a_full_queue_the_same_key_is_sent_with_the_same_token(stack: Deployment) -> None:
     stack.baidu_vms.provider.add_fault(Fault(kind=FaultKind.ANSWER, code="QueueFull"))
     first, again = place(stack, "notice-1"), place(stack, "notice-1")
 
@@ -100,18 +108,20 @@ def test_a_full_queue_may_be_asked_again_with_the_same_key_and_token(stack: Depl
     assert len({request.client_token for request in stack.baidu_vms.requests}) == 1
 
 
-def test_a_wrong_secret_is_ours_to_mend_and_soon_stops_everything(stack: Deployment) -> None:
+def test_a_wrong_secret_opens_the_circuit_after_two_refusals(stack: Deployment) -> None:
     stack.put_secret("BaiduVmsSecret", {"ak": "wrong", "sk": "wrong"})
     stack.cold_start()
     answers = [place(stack) for _ in range(3)]
 
-    assert [(each.status, each.json.get("provider_code")) for each in answers[:2]] == [(502, "InvalidAccessKeyId")] * 2
+    assert [(answer.status, answer.json.get("provider_code")) for answer in answers[:2]] == [
+        (502, "InvalidAccessKeyId")
+    ] * 2
     assert (answers[2].status, answers[2].code) == (503, "provider_locked_out")
     assert len(stack.baidu_vms.requests) == 2
 
 
 @pytest.mark.parametrize("number", ["13800000005", "13800000006", "13800000008", "13800000010"])
-def test_a_lost_answer_is_unknown_and_final_and_never_asked_again(stack: Deployment, number: str) -> None:
+def test_a_call_with_a_lost_answer_is_unknown_and_never_sent_again(stack: Deployment, number: str) -> None:
     first, again = (place(stack, "notice-1", to=number) for _ in range(2))
 
     assert (first.status, first.json["state"], first.json["final"]) == (202, "unknown", True)
@@ -120,7 +130,7 @@ def test_a_lost_answer_is_unknown_and_final_and_never_asked_again(stack: Deploym
     assert len(stack.baidu_vms.calls) == 1
 
 
-def test_where_the_token_is_relied_on_a_lost_answer_is_asked_for_again() -> None:
+def test_a_lost_answer_is_repeated_if_the_client_token_is_relied_on() -> None:
     with deployed(BaiduVmsRelyOnClientToken="true") as stack:
         stack.baidu_vms.provider.add_fault(Fault(kind=FaultKind.ACCEPT_THEN_DROP))
         answer = place(stack)
@@ -130,26 +140,26 @@ def test_where_the_token_is_relied_on_a_lost_answer_is_asked_for_again() -> None
         assert len(stack.baidu_vms.calls) == 1
 
 
-def test_an_empty_date_is_none_and_the_call_is_accepted(stack: Deployment) -> None:
+def test_a_call_without_a_date_in_the_answer_is_accepted(stack: Deployment) -> None:
     stack.baidu_vms.provider.configure({"empty_date_create": True})
 
     assert [place(stack).json[name] for name in ("state", "placed_at")] == ["accepted", None]
 
 
-def test_a_result_is_shown_in_the_providers_words_and_changes_no_state(stack: Deployment) -> None:
+def test_a_result_keeps_the_providers_words_and_changes_no_state(stack: Deployment) -> None:
     placed = place(stack).json
     for result in ("answered", "answered", "呼损"):
         assert call_back(stack, placed["call_id"], result).status == 200
 
-    view = shown(stack, placed["token"]).json
+    view = query(stack, placed["token"]).json
 
     assert [report["result"] for report in view["reports"]] == ["answered", "呼损"]
     assert (view["state"], view["final"], view["callback_expected"]) == ("accepted", False, True)
-    listed = stack.http("query", load_event("query", "list_calls")).json["items"]
-    assert listed == [view]
+    items = stack.http("query", load_event("query", "list_calls")).json["items"]
+    assert items == [view]
 
 
-def test_a_result_that_comes_before_the_answer_is_found_with_the_call(stack: Deployment) -> None:
+def test_a_result_of_an_unknown_call_is_unmatched(stack: Deployment) -> None:
     stack.baidu_vms.provider.configure({"callback_url": None})
     first = place(stack).json
     assert call_back(stack, "not-yet-ours").status == 200
@@ -157,32 +167,32 @@ def test_a_result_that_comes_before_the_answer_is_found_with_the_call(stack: Dep
     names = [name for name, _ in stack.metrics()]
 
     assert names.count("CallResultsUnmatched") == 1
-    assert shown(stack, "not-yet-ours").status == 404
-    assert shown(stack, first["token"]).json["reports"] == []
+    assert query(stack, "not-yet-ours").status == 404
+    assert query(stack, first["token"]).json["reports"] == []
 
 
-def test_every_callback_is_kept_as_it_came_without_the_token(stack: Deployment) -> None:
+def test_every_callback_is_kept_raw_without_the_token(stack: Deployment) -> None:
     call_back(stack, "c1")
     stack.http("baidu_vms_webhook", load_event("baidu_vms_webhook", "broken_json"))
 
-    kept = stack.objects("quarantine/baidu_vms/")
+    callbacks = stack.objects("quarantine/baidu_vms/")
 
-    assert len(kept) == 2
-    assert "a-webhook-token" not in json.dumps(kept)
+    assert len(callbacks) == 2
+    assert "a-webhook-token" not in json.dumps(callbacks)
 
 
-def test_without_a_callback_the_state_ends_at_accepted_and_says_so() -> None:
+def test_without_callbacks_an_accepted_call_is_final() -> None:
     with deployed(BaiduVmsCallbackCallIdNames="", BaiduVmsCallbackResultNames="") as stack:
         placed = place(stack).json
 
         assert (placed["state"], placed["final"], placed["callback_expected"]) == ("accepted", True, False)
         assert [row for row in stack.rows() if "pending" in row] == []
-        # One that comes all the same is kept for a person.
+        # A callback that comes all the same is kept for an operator.
         assert call_back(stack, placed["call_id"]).status == 200
         assert len(stack.objects("quarantine/baidu_vms/")) == 1
 
 
-def test_calls_and_messages_share_one_recipients_limit() -> None:
+def test_calls_and_messages_share_the_limit_of_a_number() -> None:
     with deployed(RecipientLimitPerMinute="1", BaiduVmsPrefixes="+81,+86") as stack:
         first = stack.http("send_sms", load_event("send_sms", "japanese_text"))
         call = place(stack, to="+81 90 0000 0001")
@@ -190,7 +200,7 @@ def test_calls_and_messages_share_one_recipients_limit() -> None:
         assert (first.status, call.status, call.code) == (201, 429, "recipient_limit")
 
 
-def test_what_was_said_is_forgotten_when_it_is_decided_and_kept_while_it_may_be_tried_again(stack: Deployment) -> None:
+def test_a_calls_variables_are_kept_only_while_it_may_be_repeated(stack: Deployment) -> None:
     place(stack, "decided", variables={"name": "canary-1", "number": "1"})
     stack.baidu_vms.provider.add_fault(Fault(kind=FaultKind.ANSWER, code="QueueFull"))
     place(stack, "open", variables={"name": "canary-2", "number": "1"})
@@ -205,16 +215,16 @@ def test_lists_are_filtered_by_number_and_state(stack: Deployment) -> None:
     place(stack, to="13800000005")
     base = load_event("query", "list_calls")
 
-    def tokens(*query: tuple[str, str]) -> list[str]:
-        items = stack.http("query", with_query(base, *query)).json["items"]
+    def numbers(*params: tuple[str, str]) -> list[str]:
+        items = stack.http("query", with_query(base, *params)).json["items"]
         return [item["to"] for item in items]
 
-    assert tokens(("to", "13800000001")) == ["+8613800000001"]
-    assert tokens(("state", "unknown")) == ["+8613800000005"]
-    assert tokens() == ["+8613800000005", "+8613800000001"]
+    assert numbers(("to", "13800000001")) == ["+8613800000001"]
+    assert numbers(("state", "unknown")) == ["+8613800000005"]
+    assert numbers() == ["+8613800000005", "+8613800000001"]
 
 
-def test_its_lane_and_its_obligation_are_on_the_status_page(stack: Deployment) -> None:
+def test_a_calls_limits_and_deadline_are_on_the_status_page(stack: Deployment) -> None:
     place(stack)
     status = stack.http("query_status", load_event("query_status", "status")).json
 

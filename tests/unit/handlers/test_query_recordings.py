@@ -16,7 +16,7 @@ from tests.events import load_event, with_query
 
 
 def finish(stack: Deployment, **spec: Any) -> Call:
-    """A call that ended, was announced, and looked at once."""
+    """End a call, announce its recording and let the worker fetch it once."""
     call = stack.biztel.finish(CallSpec(announce=False, **spec))
     query = (("ID", call.call_id), ("TEL", call.tel), ("DATE", call.processed))
     event = with_query(load_event("biztel_call_action_webhook", "get_query"), *query)
@@ -27,7 +27,7 @@ def finish(stack: Deployment, **spec: Any) -> Call:
     return call
 
 
-def one(stack: Deployment, recording_id: str) -> Any:
+def query_one(stack: Deployment, recording_id: str) -> Any:
     answer = stack.http(
         "query_recordings", load_event("query_recordings", "one", pathParameters={"recording_id": recording_id})
     )
@@ -35,26 +35,30 @@ def one(stack: Deployment, recording_id: str) -> Any:
     return answer.json
 
 
-def listed(stack: Deployment, *query: tuple[str, str]) -> HttpAnswer:
+def query_list(stack: Deployment, *query: tuple[str, str]) -> HttpAnswer:
     return stack.http("query_recordings", with_query(load_event("query_recordings", "list"), *query))
 
 
 def ids(answer: HttpAnswer) -> list[str]:
     assert answer.status == 200, answer.body
-    return [each["recording_id"] for each in answer.json["items"]]
+    return [item["recording_id"] for item in answer.json["items"]]
 
 
-def test_a_stored_recording_shows_its_files(stack: Deployment) -> None:
+def test_a_stored_recording_has_its_files(stack: Deployment) -> None:
     call = finish(stack, tel="09000000001")
 
-    shown = one(stack, call.call_id)
+    recording = query_one(stack, call.call_id)
 
-    assert (shown["recording_id"], shown["state"], shown["tel"]) == (call.call_id, "stored", "+819000000001")
-    assert shown["transcript"] == {"state": "none"}
-    assert shown["channels"].keys() == {"left", "right"}
-    left = shown["channels"]["left"]
+    assert (recording["recording_id"], recording["state"], recording["tel"]) == (
+        call.call_id,
+        "stored",
+        "+819000000001",
+    )
+    assert recording["transcript"] == {"state": "none"}
+    assert recording["channels"].keys() == {"left", "right"}
+    left = recording["channels"]["left"]
     assert (left["role"], left["role_from"], left["state"]) == ("customer", "channel", "stored")
-    assert shown["channels"]["right"]["role"] == "operator"
+    assert recording["channels"]["right"]["role"] == "operator"
     assert left["file_name"].endswith("_l.mp3")
     assert left["side"] in {"SRC", "DST"}
     assert left["seconds"] == pytest.approx(6.0, abs=0.2)
@@ -63,11 +67,11 @@ def test_a_stored_recording_shows_its_files(stack: Deployment) -> None:
     assert "problem" not in left
 
 
-def test_the_address_of_a_file_gives_the_file(stack: Deployment) -> None:
+def test_the_url_of_a_file_gives_the_file(stack: Deployment) -> None:
     call = finish(stack)
-    left = one(stack, call.call_id)["channels"]["left"]
+    left = query_one(stack, call.call_id)["channels"]["left"]
 
-    # moto answers for S3 in this process.
+    # moto answers as S3 in this process.
     answer = requests.get(left["url"], timeout=5)
 
     assert answer.content == b"".join(stack.biztel.provider.file(call, Channel.LEFT).chunks())
@@ -75,54 +79,54 @@ def test_the_address_of_a_file_gives_the_file(stack: Deployment) -> None:
     assert "AWS4-HMAC-SHA256" in left["url"]
 
 
-def test_a_channel_that_is_not_there_says_why(stack: Deployment) -> None:
+def test_a_channel_without_a_file_says_why(stack: Deployment) -> None:
     stack.biztel.provider.add_fault(Fault(kind=FaultKind.SERVER_ERROR, channel=Channel.LEFT))
 
-    shown = one(stack, finish(stack, tel="anonymous").call_id)
+    recording = query_one(stack, finish(stack, tel="anonymous").call_id)
 
-    assert (shown["state"], shown["tel"]) == ("fetching", "anonymous")
-    left = shown["channels"]["left"]
+    assert (recording["state"], recording["tel"]) == ("fetching", "anonymous")
+    left = recording["channels"]["left"]
     assert (left["state"], left["problem"], left["url"], left["sha256"]) == ("fetching", "failed", None, None)
-    assert shown["channels"]["right"]["state"] == "stored"
+    assert recording["channels"]["right"]["state"] == "stored"
 
 
-def test_lists_are_by_the_time_of_the_call_newest_first_in_pages(stack: Deployment) -> None:
+def test_pages_are_ordered_by_the_time_of_the_call_newest_first(stack: Deployment) -> None:
     now = datetime.now(tz=UTC)
-    made = [finish(stack, date=(now - timedelta(hours=hours)).timestamp()).call_id for hours in (2, 1, 3)]
-    expected = [made[1], made[0], made[2]]
+    recording_ids = [finish(stack, date=(now - timedelta(hours=hours)).timestamp()).call_id for hours in (2, 1, 3)]
+    expected = [recording_ids[1], recording_ids[0], recording_ids[2]]
 
-    assert ids(listed(stack)) == expected
-    first = listed(stack, ("limit", "2"))
+    assert ids(query_list(stack)) == expected
+    first = query_list(stack, ("limit", "2"))
     assert ids(first) == expected[:2]
-    assert ids(listed(stack, ("limit", "2"), ("cursor", first.json["next"]))) == expected[2:]
-    between = listed(
+    assert ids(query_list(stack, ("limit", "2"), ("cursor", first.json["next"]))) == expected[2:]
+    page = query_list(
         stack,
         ("from", (now - timedelta(hours=2, minutes=30)).isoformat()),
         ("to", (now - timedelta(minutes=90)).isoformat()),
     )
-    assert ids(between) == [made[0]]
+    assert ids(page) == [recording_ids[0]]
 
 
-def test_a_number_is_found_however_it_is_written_and_so_is_what_is_none(stack: Deployment) -> None:
+def test_a_filter_by_tel_finds_every_spelling_and_withheld_numbers(stack: Deployment) -> None:
     number = finish(stack, tel="09000000001").call_id
     withheld = finish(stack, tel="anonymous").call_id
 
     for spelling in ("090-0000-0001", "+819000000001", "０９０\u3000００００\u3000０００１", "090\u00a00000\u00a00001"):
-        assert ids(listed(stack, ("tel", spelling))) == [number]
-    assert ids(listed(stack, ("tel", "anonymous"))) == [withheld]
+        assert ids(query_list(stack, ("tel", spelling))) == [number]
+    assert ids(query_list(stack, ("tel", "anonymous"))) == [withheld]
 
 
-def test_a_filter_by_state_is_by_the_state_shown(stack: Deployment) -> None:
+def test_a_filter_by_state_uses_the_present_state(stack: Deployment) -> None:
     stored = finish(stack).call_id
     stack.biztel.provider.add_fault(Fault(kind=FaultKind.SERVER_ERROR, times=2))
     fetching = finish(stack).call_id
 
-    assert ids(listed(stack, ("state", "stored"))) == [stored]
-    assert ids(listed(stack, ("state", "fetching"))) == [fetching]
-    assert ids(listed(stack, ("state", "lost"))) == []
+    assert ids(query_list(stack, ("state", "stored"))) == [stored]
+    assert ids(query_list(stack, ("state", "fetching"))) == [fetching]
+    assert ids(query_list(stack, ("state", "lost"))) == []
 
 
-def test_corrected_roles_are_shown_and_the_latest_counts(stack: Deployment) -> None:
+def test_the_latest_correction_of_roles_counts(stack: Deployment) -> None:
     call = finish(stack)
     path = {"recording_id": call.call_id}
 
@@ -134,8 +138,8 @@ def test_corrected_roles_are_shown_and_the_latest_counts(stack: Deployment) -> N
         assert answer.status == 200
         assert answer.json["channels"]["left"]["role"] == left
 
-    shown = one(stack, call.call_id)["channels"]
-    assert (shown["left"]["role"], shown["right"]["role"]) == ("operator", "customer")
-    assert {each["role_from"] for each in shown.values()} == {"correction"}
+    channels = query_one(stack, call.call_id)["channels"]
+    assert (channels["left"]["role"], channels["right"]["role"]) == ("operator", "customer")
+    assert {channel["role_from"] for channel in channels.values()} == {"correction"}
     [row] = stack.rows()
     assert len([name for name in row if name.startswith("correction|")]) == 3

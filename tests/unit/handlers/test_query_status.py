@@ -1,4 +1,4 @@
-"""`GET /v1/status` through its handler: what senders did shows, and lost stores leave the rest of the page."""
+"""`GET /v1/status` through its handler: it shows the limits and queues, even while a store is down."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ def status(stack: Deployment) -> Any:
     return answer.json
 
 
-def test_what_was_accepted_is_an_obligation_and_its_lane_is_closed(stack: Deployment) -> None:
+def test_an_accepted_message_has_a_pending_deadline(stack: Deployment) -> None:
     assert status(stack)["oldest_pending_deadline"] is None
     send(stack)
 
-    shown = status(stack)
+    page = status(stack)
 
-    assert shown["oldest_pending_deadline"] > shown["at"]
-    mediasms = shown["providers"]["mediasms"]
+    assert page["oldest_pending_deadline"] > page["at"]
+    mediasms = page["providers"]["mediasms"]
     assert (mediasms["circuit"], mediasms["in_flight"], mediasms["in_flight_limit"]) == ("closed", 1, 7)
     assert mediasms["requests_per_s"] == 80
-    assert shown["unavailable"] == []
+    assert page["unavailable"] == []
 
 
-def test_a_blocked_address_shows_as_an_open_circuit(stack: Deployment) -> None:
+def test_a_blocked_address_is_an_open_circuit(stack: Deployment) -> None:
     stack.simulator.provider.add_fault(Fault(kind=FaultKind.ANSWER, code=557))
     send(stack)
 
@@ -44,7 +44,7 @@ def test_a_blocked_address_shows_as_an_open_circuit(stack: Deployment) -> None:
     assert (mediasms["circuit"], mediasms["open_because"]) == ("open", "557")
 
 
-def test_a_401_shows_in_the_count(stack: Deployment) -> None:
+def test_a_401_is_counted(stack: Deployment) -> None:
     stack.simulator.provider.add_fault(Fault(kind=FaultKind.ANSWER, code=401))
     send(stack)
 
@@ -53,14 +53,14 @@ def test_a_401_shows_in_the_count(stack: Deployment) -> None:
     assert (mediasms["circuit"], mediasms["consecutive_401s"]) == ("closed", 1)
 
 
-def test_queues_show_how_full_they_are(stack: Deployment) -> None:
+def test_queues_have_their_depth(stack: Deployment) -> None:
     for queue, entries in (("OutboxQueue", 2), ("BulkQueue", 3), ("OutboxDeadLetterQueue", 1), ("RecordingQueue", 4)):
         for _ in range(entries):
             aws.sqs().send_message(QueueUrl=stack.references[queue], MessageBody='{"smsid": "order1"}')
 
     queues = status(stack)["queues"]
 
-    assert {name: each["waiting"] for name, each in queues.items()} == {
+    assert {name: depth["waiting"] for name, depth in queues.items()} == {
         "outbox": 2,
         "bulk": 3,
         "outbox_dead_letters": 1,
@@ -69,23 +69,27 @@ def test_queues_show_how_full_they_are(stack: Deployment) -> None:
     }
 
 
-def test_the_month_of_a_new_stack_is_unused(stack: Deployment) -> None:
-    month = status(stack)["month_quotas"]["biztel"]
+def test_the_monthly_quota_of_a_new_stack_is_unused(stack: Deployment) -> None:
+    quota = status(stack)["month_quotas"]["biztel"]
 
-    assert (month["used"], month["limit"], month["reserve"]) == (0, 100_000, 5_000)
+    assert (quota["used"], quota["limit"], quota["reserve"]) == (0, 100_000, 5_000)
 
 
 @pytest.mark.parametrize(
     ("table", "missing"),
     [
-        ("StateTable", ["oldest_pending_deadline"]),
-        ("LimitsTable", ["providers.mediasms", "providers.baidu_vms", "providers.biztel", "month_quotas.biztel"]),
+        pytest.param("StateTable", ["oldest_pending_deadline"], id="StateTable"),
+        pytest.param(
+            "LimitsTable",
+            ["providers.mediasms", "providers.baidu_vms", "providers.biztel", "month_quotas.biztel"],
+            id="LimitsTable",
+        ),
     ],
 )
-def test_a_lost_table_leaves_the_rest_of_the_page(stack: Deployment, table: str, missing: list[str]) -> None:
+def test_a_table_that_is_down_leaves_the_rest_of_the_page(stack: Deployment, table: str, missing: list[str]) -> None:
     stack.lose_table(table)
 
-    shown = status(stack)
+    page = status(stack)
 
-    assert shown["unavailable"] == missing
-    assert shown["queues"]["outbox"] is not None
+    assert page["unavailable"] == missing
+    assert page["queues"]["outbox"] is not None

@@ -1,4 +1,4 @@
-"""Every sample event goes through its own handler, and comes to what the contract says."""
+"""Every sample event goes through its own handler and gets the contract's answer."""
 
 from __future__ import annotations
 
@@ -149,12 +149,12 @@ HTTP_ANSWERS: Final[dict[str, dict[str, tuple[int, str | None]]]] = {
     },
     "biztel_call_action_webhook": {
         **dict.fromkeys(cases_of("biztel_call_action_webhook"), (200, None)),
-        # BIZTEL looks for its own pattern: tests/unit/handlers/test_biztel_call_action_webhook.py reads these.
+        # Answers for BIZTEL's own pattern: tests/unit/handlers/test_biztel_call_action_webhook.py reads them.
         **dict.fromkeys(("no_id", "unusable_id", "unexpanded_id", "two_ids"), (400, None)),
         "wrong_token": (403, "forbidden"),
     },
 }
-"""Status and problem code of every case that comes through API Gateway."""
+"""The status and the problem code of every request through API Gateway."""
 
 FAILED_ENTRIES: Final[dict[str, list[int]]] = {
     "one": [],
@@ -165,12 +165,12 @@ FAILED_RECORDINGS: Final[dict[str, list[int]]] = {
     **{case: [] for case in cases_of("fetch_recording")},
     "with_poisonous_entries": [1, 2, 3, 4],
 }
-"""The entries of a batch that are to be delivered again, by position from 1."""
+"""The entries of a batch that the queue delivers again, by position from 1."""
 
 HTTP_CASES: Final = [(function, case) for function in HTTP_ANSWERS for case in cases_of(function)]
 
 
-def test_every_function_has_sample_events_and_every_event_is_expected_here() -> None:
+def test_every_function_has_sample_events_and_all_are_listed_here() -> None:
     assert {path.name for path in EVENTS.iterdir()} == set(function_folders().values())
     expected = {name: set(cases) for name, cases in HTTP_ANSWERS.items()}
     expected |= {"send_queued_sms": set(FAILED_ENTRIES), "fetch_recording": set(FAILED_RECORDINGS)}
@@ -179,7 +179,7 @@ def test_every_function_has_sample_events_and_every_event_is_expected_here() -> 
 
 
 @pytest.mark.parametrize(("function", "case"), HTTP_CASES)
-def test_each_request_gets_the_answer_that_the_contract_gives_it(stack: Deployment, function: str, case: str) -> None:
+def test_a_request_gets_the_contracts_answer(stack: Deployment, function: str, case: str) -> None:
     if function == "query":
         stack.http("send_sms", load_event("send_sms", "japanese_text"))
     if "recording" in function:
@@ -194,33 +194,33 @@ def test_each_request_gets_the_answer_that_the_contract_gives_it(stack: Deployme
 
 
 @pytest.mark.parametrize("case", cases_of("send_queued_sms"))
-def test_each_batch_names_exactly_the_entries_that_failed(stack: Deployment, case: str) -> None:
+def test_a_batch_of_messages_names_exactly_the_failed_entries(stack: Deployment, case: str) -> None:
     event = load_event("send_queued_sms", case)
 
     answer = stack.invoke("send_queued_sms", event)
 
     failed = [event["Records"][position - 1]["messageId"] for position in FAILED_ENTRIES[case]]
-    assert answer == {"batchItemFailures": [{"itemIdentifier": each} for each in failed]}
+    assert answer == {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
 
 
 @pytest.mark.parametrize("case", cases_of("fetch_recording"))
-def test_each_batch_of_recordings_names_exactly_the_entries_that_failed(stack: Deployment, case: str) -> None:
+def test_a_batch_of_recordings_names_exactly_the_failed_entries(stack: Deployment, case: str) -> None:
     event = load_event("fetch_recording", case)
 
     answer = stack.invoke("fetch_recording", event)
 
     failed = [event["Records"][position - 1]["messageId"] for position in FAILED_RECORDINGS[case]]
-    assert answer == {"batchItemFailures": [{"itemIdentifier": each} for each in failed]}
+    assert answer == {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
 
 
-def test_the_schedule_finds_nothing_overdue_in_a_new_stack(stack: Deployment) -> None:
+def test_the_sweep_finds_nothing_overdue_in_a_new_stack(stack: Deployment) -> None:
     assert stack.invoke("sweep_overdue", load_event("sweep_overdue", "schedule")) == {}
 
 
 @pytest.mark.parametrize(
     "function", [*HTTP_ANSWERS, "send_queued_sms", "fetch_recording", "sweep_overdue", "watch_limits"]
 )
-def test_every_line_that_a_function_writes_is_json(stack: Deployment, function: str) -> None:
+def test_every_log_line_of_a_function_is_json(stack: Deployment, function: str) -> None:
     for case in cases_of(function):
         stack.invoke(function, load_event(function, case))
 

@@ -1,4 +1,4 @@
-"""`POST /v1/sms` through its handler: what is sent, what is not, and what the caller is told."""
+"""`POST /v1/sms` through its handler: what reaches the provider, and what the caller reads."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def send(stack: Deployment, event: Event) -> HttpAnswer:
     return stack.http("send_sms", event)
 
 
-def test_an_accepted_message_is_shown_as_the_contract_says_and_arrives_at_the_provider_once(stack: Deployment) -> None:
+def test_an_accepted_message_arrives_once_and_has_the_contracts_fields(stack: Deployment) -> None:
     answer = send(stack, load_event("send_sms", "japanese_text"))
 
     assert answer.status == 201
     assert answer.headers["Location"] == "/v1/sms/order1001"
-    shown = answer.json
-    assert shown.pop("created_at") <= shown.pop("updated_at")
-    assert shown == {
+    message = answer.json
+    assert message.pop("created_at") <= message.pop("updated_at")
+    assert message == {
         "smsid": "order1001",
         "to": "+819000000001",
         "state": "accepted",
@@ -51,7 +51,7 @@ def test_an_accepted_message_is_shown_as_the_contract_says_and_arrives_at_the_pr
     assert received.wants_reports
 
 
-def test_a_template_is_passed_on_by_its_number_and_has_no_measured_text(stack: Deployment) -> None:
+def test_a_template_is_sent_by_its_number_and_not_measured(stack: Deployment) -> None:
     answer = send(stack, load_event("send_sms", "template"))
 
     assert answer.json["text"] is None
@@ -61,7 +61,7 @@ def test_a_template_is_passed_on_by_its_number_and_has_no_measured_text(stack: D
     assert received.parameters["mobilecareer"] == "1"
 
 
-def test_the_same_key_and_body_give_the_same_message_and_send_nothing_more(stack: Deployment) -> None:
+def test_a_repeated_key_and_body_give_the_same_message(stack: Deployment) -> None:
     first, again = send(stack, sms(key="k1")), send(stack, sms(key="k1"))
 
     assert "Idempotent-Replayed" not in first.headers
@@ -78,7 +78,7 @@ def test_a_key_is_remembered_across_containers(stack: Deployment) -> None:
     assert len(stack.simulator.requests) == 1
 
 
-def test_another_way_to_write_the_same_request_is_the_same_request(stack: Deployment) -> None:
+def test_a_number_in_another_spelling_is_the_same_request(stack: Deployment) -> None:
     first = send(stack, sms(key="k1", to="090-0000-0001"))
     again = send(stack, sms(key="k1", to="+81 90 0000 0001"))
 
@@ -87,9 +87,11 @@ def test_another_way_to_write_the_same_request_is_the_same_request(stack: Deploy
 
 
 @pytest.mark.parametrize(
-    "other", [{"text": "認証コード 999999"}, {"to": "09000000002"}, {"carrier": "au"}, {"sender": "Acme2026"}]
+    "other",
+    [{"text": "認証コード 999999"}, {"to": "09000000002"}, {"carrier": "au"}, {"sender": "Acme2026"}],
+    ids=["text", "to", "carrier", "sender"],
 )
-def test_the_same_key_with_another_body_is_refused_and_sends_nothing(stack: Deployment, other: dict[str, str]) -> None:
+def test_a_repeated_key_with_another_body_is_refused(stack: Deployment, other: dict[str, str]) -> None:
     send(stack, sms(key="k1"))
 
     answer = send(stack, sms(key="k1", **other))
@@ -106,7 +108,7 @@ def test_a_key_belongs_to_the_api_key_that_used_it(stack: Deployment) -> None:
     assert len(stack.simulator.requests) == 2
 
 
-def test_a_chosen_id_that_another_client_has_is_refused_and_shows_nothing_of_it(stack: Deployment) -> None:
+def test_an_id_of_another_client_is_refused_without_its_message(stack: Deployment) -> None:
     send(stack, sms(smsid="order1", client="theirs"))
 
     answer = send(stack, sms(smsid="order1", client="ours"))
@@ -116,8 +118,18 @@ def test_a_chosen_id_that_another_client_has_is_refused_and_shows_nothing_of_it(
     assert len(stack.simulator.requests) == 1
 
 
-@pytest.mark.parametrize("key", ["", "k" * 65, "with space", "ключ", "tab\t", "\x7f"])
-def test_a_key_that_is_not_1_to_64_visible_ascii_characters_is_refused(stack: Deployment, key: str) -> None:
+@pytest.mark.parametrize(
+    "key",
+    [
+        pytest.param("", id="empty"),
+        pytest.param("k" * 65, id="65 letters"),
+        pytest.param("with space", id="blank"),
+        pytest.param("ключ", id="no ASCII"),
+        pytest.param("tab\t", id="tab"),
+        pytest.param("\x7f", id="DEL"),
+    ],
+)
+def test_a_key_other_than_1_to_64_visible_ascii_characters_is_refused(stack: Deployment, key: str) -> None:
     answer = send(stack, sms(key=key))
 
     assert (answer.status, answer.code) == (422, "invalid_request")
@@ -125,7 +137,7 @@ def test_a_key_that_is_not_1_to_64_visible_ascii_characters_is_refused(stack: De
     assert stack.simulator.requests == ()
 
 
-def test_a_dry_run_tells_the_preflight_and_leaves_no_trace(stack: Deployment) -> None:
+def test_a_dry_run_returns_the_preflight_and_leaves_no_trace(stack: Deployment) -> None:
     answer = send(stack, load_event("send_sms", "dry_run"))
 
     assert answer.status == 200
@@ -150,39 +162,37 @@ def test_a_refused_request_leaves_no_trace(stack: Deployment, case: str) -> None
 @pytest.mark.parametrize(
     ("members", "fields"),
     [
-        ({"to": "110"}, {"to"}),
-        ({"text": "了解😀"}, {"text"}),
-        ({"text": 5}, {"text"}),
-        ({"to": None}, {"to"}),
-        ({"template_id": "1"}, {"template_id"}),
-        ({"carrier": "nttdata"}, {"carrier"}),
-        ({"sender": "!"}, {"sender"}),
-        ({"smsid": "with-hyphen"}, {"smsid"}),
-        ({"dry_run": "yes"}, {"dry_run"}),
-        ({"not_after": "tomorrow"}, {"not_after"}),
-        ({"not_after": "2026-11-22T03:04:05"}, {"not_after"}),
-        ({"a": 1, "b": 2}, {"a", "b"}),
-        ({"template_id": 10**30, "text": None}, {"template_id"}),
-        ({"template_id": True, "text": None}, {"template_id"}),
+        pytest.param({"to": "110"}, {"to"}, id="emergency number"),
+        pytest.param({"text": "了解😀"}, {"text"}, id="emoji"),
+        pytest.param({"text": 5}, {"text"}, id="text: a number"),
+        pytest.param({"to": None}, {"to"}, id="to: null"),
+        pytest.param({"template_id": "1"}, {"template_id"}, id="text and template"),
+        pytest.param({"carrier": "nttdata"}, {"carrier"}, id="unknown carrier"),
+        pytest.param({"sender": "!"}, {"sender"}, id="invalid sender"),
+        pytest.param({"smsid": "with-hyphen"}, {"smsid"}, id="smsid with a hyphen"),
+        pytest.param({"dry_run": "yes"}, {"dry_run"}, id="dry_run: a text"),
+        pytest.param({"not_after": "tomorrow"}, {"not_after"}, id="not_after: a word"),
+        pytest.param({"not_after": "2026-11-22T03:04:05"}, {"not_after"}, id="not_after: no zone"),
+        pytest.param({"a": 1, "b": 2}, {"a", "b"}, id="unknown members"),
+        pytest.param({"template_id": 10**30, "text": None}, {"template_id"}, id="template of 31 digits"),
+        pytest.param({"template_id": True, "text": None}, {"template_id"}, id="template: a boolean"),
     ],
 )
-def test_each_thing_wrong_is_named_by_the_callers_own_field(
-    stack: Deployment, members: dict[str, Any], fields: set[str]
-) -> None:
+def test_every_invalid_field_is_named(stack: Deployment, members: dict[str, Any], fields: set[str]) -> None:
     answer = send(stack, sms(**members))
 
     assert (answer.status, answer.code) == (422, "invalid_request")
-    assert {each["field"] for each in answer.json["errors"]} == fields
-    assert all(each["message"] and each["code"] for each in answer.json["errors"])
+    assert {problem["field"] for problem in answer.json["errors"]} == fields
+    assert all(problem["message"] and problem["code"] for problem in answer.json["errors"])
 
 
-def test_a_body_larger_than_any_sms_is_refused_unread(stack: Deployment) -> None:
+def test_a_body_larger_than_any_sms_is_too_large(stack: Deployment) -> None:
     answer = send(stack, load_event("send_sms", "japanese_text", body=b"{" + b" " * 70_000))
 
     assert (answer.status, answer.code) == (413, "payload_too_large")
 
 
-def test_a_refusal_of_the_providers_is_told_with_its_code_and_told_again_for_the_same_key(stack: Deployment) -> None:
+def test_a_repeated_key_repeats_the_providers_refusal(stack: Deployment) -> None:
     event = sms(key="k1", text=None, template_id="404")
 
     first, again = send(stack, event), send(stack, event)
@@ -195,7 +205,7 @@ def test_a_refusal_of_the_providers_is_told_with_its_code_and_told_again_for_the
 
 
 @pytest.mark.parametrize("code", [401, 402, 555, 557])
-def test_a_refusal_of_our_account_or_address_is_told_without_blaming_the_caller(stack: Deployment, code: int) -> None:
+def test_a_refusal_of_our_account_or_address_is_our_configuration(stack: Deployment, code: int) -> None:
     stack.simulator.provider.add_fault(Fault(kind=FaultKind.ANSWER, code=code))
 
     answer = send(stack, sms())
@@ -205,7 +215,7 @@ def test_a_refusal_of_our_account_or_address_is_told_without_blaming_the_caller(
     assert ("ProviderConfigurationRefused", dimensions) in stack.metrics()
 
 
-def test_after_a_block_nothing_more_reaches_the_provider(stack: Deployment) -> None:
+def test_after_a_block_no_request_reaches_the_provider(stack: Deployment) -> None:
     stack.simulator.provider.add_fault(Fault(kind=FaultKind.ANSWER, code=557))
     send(stack, sms())
 
@@ -216,7 +226,7 @@ def test_after_a_block_nothing_more_reaches_the_provider(stack: Deployment) -> N
     assert len(stack.simulator.requests) == 1
 
 
-def test_a_provider_that_cannot_be_reached_is_told_as_such_and_the_same_key_may_try_again() -> None:
+def test_an_unreachable_provider_may_be_tried_again_with_the_same_key() -> None:
     with deployed(MediaSmsBaseUrl="http://127.0.0.1:9/sms/api/") as unreachable:
         answer = send(unreachable, sms(key="k1"))
 
@@ -225,7 +235,7 @@ def test_a_provider_that_cannot_be_reached_is_told_as_such_and_the_same_key_may_
         assert "Idempotent-Replayed" not in send(unreachable, sms(key="k1")).headers
 
 
-def test_an_answer_that_was_lost_is_unknown_and_not_tried_again(stack: Deployment) -> None:
+def test_a_message_with_a_lost_answer_is_unknown_and_not_sent_again(stack: Deployment) -> None:
     stack.simulator.provider.add_fault(Fault(kind=FaultKind.ACCEPT_THEN_DROP))
 
     first, again = send(stack, sms(key="k1")), send(stack, sms(key="k1"))
@@ -235,7 +245,7 @@ def test_an_answer_that_was_lost_is_unknown_and_not_tried_again(stack: Deploymen
     assert len(stack.simulator.requests) == 1
 
 
-def test_a_message_without_room_is_queued_and_the_queue_holds_only_its_id(stack: Deployment) -> None:
+def test_a_message_beyond_the_rate_limit_is_queued_by_its_id(stack: Deployment) -> None:
     stack.simulator.provider.add_fault(Fault(kind=FaultKind.ANSWER, code=503))
 
     answer = send(stack, sms(smsid="order1001"))
@@ -244,7 +254,7 @@ def test_a_message_without_room_is_queued_and_the_queue_holds_only_its_id(stack:
     assert [json.loads(body)["smsid"] for body in stack.queued()] == ["order1001"]
 
 
-def test_the_long_text_option_lets_long_texts_pass_all_the_way() -> None:
+def test_the_long_text_option_lets_long_texts_pass() -> None:
     with deployed(LongSms="true") as stack:
         stack.simulator.provider.configure({"long_sms": True})
 
@@ -255,7 +265,7 @@ def test_the_long_text_option_lets_long_texts_pass_all_the_way() -> None:
         assert received.received_by_phone == "あ" * 200
 
 
-def test_a_table_that_does_not_answer_is_our_fault_and_nothing_is_sent(stack: Deployment) -> None:
+def test_a_table_that_is_down_is_service_unavailable_and_sends_nothing(stack: Deployment) -> None:
     stack.lose_table()
 
     answer = send(stack, sms(key="k1"))
@@ -266,9 +276,15 @@ def test_a_table_that_does_not_answer_is_our_fault_and_nothing_is_sent(stack: De
 
 
 @pytest.mark.parametrize(
-    "secret", [{"user": "acme-user"}, {"password": "hidden-in-a-secret"}, ["hidden-in-a-secret"], "hidden-in-a-secret"]
+    "secret",
+    [
+        pytest.param({"user": "acme-user"}, id="no password"),
+        pytest.param({"password": "hidden-in-a-secret"}, id="no user"),
+        pytest.param(["hidden-in-a-secret"], id="list"),
+        pytest.param("hidden-in-a-secret", id="no JSON"),
+    ],
 )
-def test_a_secret_put_in_wrongly_is_said_in_the_log_and_never_shown(stack: Deployment, secret: object) -> None:
+def test_an_unreadable_secret_is_an_error_in_the_log_without_its_value(stack: Deployment, secret: object) -> None:
     stack.put_secret("MediaSmsSecret", secret)
 
     answer = send(stack, sms())
@@ -279,7 +295,7 @@ def test_a_secret_put_in_wrongly_is_said_in_the_log_and_never_shown(stack: Deplo
     assert stack.simulator.requests == ()
 
 
-def test_a_message_that_found_the_secret_wrong_is_sent_under_the_same_key_once_it_is_right(stack: Deployment) -> None:
+def test_a_key_whose_request_met_an_unreadable_secret_may_be_repeated(stack: Deployment) -> None:
     stack.put_secret("MediaSmsSecret", {"user": "acme-user"})
     send(stack, sms(key="k1"))
     stack.put_secret("MediaSmsSecret", {"user": "acme-user", "password": "a-password-that-opens-nothing-real"})

@@ -1,4 +1,4 @@
-"""The abuse limits through the handler, as a deployment has them: who is refused, with what, and what counts."""
+"""The usage limits through the handler, as a deployment has them: which requests count, and which are refused."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def send(stack: Deployment, *, key: str, client: str = "ours", **members: Any) -
     return stack.http("send_sms", of_client(event, client))
 
 
-def forget_counts(stack: Deployment) -> None:
-    """As when the windows have ended."""
+def end_windows(stack: Deployment) -> None:
+    """End all windows."""
     for row in stack.rows("LimitsTable"):
         if not row["pk"]["S"].startswith("PROVIDER_LIMIT#"):
             aws.dynamodb().delete_item(TableName=stack.references["LimitsTable"], Key={"pk": row["pk"]})
@@ -30,7 +30,7 @@ def forget_counts(stack: Deployment) -> None:
 
 
 @pytest.mark.parametrize(
-    ("parameter", "code", "metric", "longest_s"),
+    ("parameter", "code", "metric", "window_s"),
     [
         ("RecipientLimitPerMinute", "recipient_limit", "RecipientLimitReached", 60),
         ("RecipientLimitPerHour", "recipient_limit", "RecipientLimitReached", 3600),
@@ -38,29 +38,28 @@ def forget_counts(stack: Deployment) -> None:
         ("ClientLimitPerHour", "client_limit", "ClientLimitReached", 3600),
         ("DailyLimit", "daily_limit", "DailyLimitReached", 86_400),
     ],
+    ids=["number, minute", "number, hour", "number, day", "API key, hour", "deployment, day"],
 )
-def test_a_limit_refuses_with_its_code_until_its_window_ends(
-    parameter: str, code: str, metric: str, longest_s: int
-) -> None:
+def test_a_usage_limit_refuses_until_its_window_ends(parameter: str, code: str, metric: str, window_s: int) -> None:
     with deployed(**{parameter: "1"}) as stack:
-        # If a window ends between two of them, there are still two in one.
+        # If a window ends between two requests, the other two are in one window.
         answers = [send(stack, key=f"k{number}") for number in range(3)]
 
         refused = answers[-1] if answers[-1].status == 429 else answers[-2]
         assert (refused.status, refused.code) == (429, code)
-        assert 1 <= int(refused.headers["Retry-After"]) <= longest_s
+        assert 1 <= int(refused.headers["Retry-After"]) <= window_s
         assert refused.json["smsid"]
         assert (metric, DIMENSIONS) in stack.metrics()
         assert len(stack.simulator.requests) == [answer.status for answer in answers].count(201)
 
 
-def test_the_same_key_is_sent_once_its_window_has_ended() -> None:
+def test_a_refused_key_is_sent_after_its_window_has_ended() -> None:
     with deployed(RecipientLimitPerDay="1") as stack:
         first, refused = send(stack, key="k1"), send(stack, key="k2")
-        forget_counts(stack)
+        end_windows(stack)
         sent, replayed = send(stack, key="k2"), send(stack, key="k2")
 
-        assert [each.status for each in (first, refused, sent, replayed)] == [201, 429, 201, 201]
+        assert [answer.status for answer in (first, refused, sent, replayed)] == [201, 429, 201, 201]
         assert sent.json["smsid"] == refused.json["smsid"]
         assert sent.json["attempts"] == 2
         assert replayed.headers["Idempotent-Replayed"] == "true"
@@ -80,12 +79,12 @@ def test_repeats_dry_runs_and_refused_requests_are_not_counted() -> None:
         assert send(stack, key="k3").status == 429
 
 
-def test_exempt_numbers_are_not_limited_in_whatever_form_they_are_given() -> None:
+def test_exempt_numbers_in_any_spelling_are_not_limited() -> None:
     with deployed(RecipientLimitPerDay="1", ExemptNumbers=f"+81 90 0000 0002,{NUMBER}") as stack:
         assert [send(stack, key=f"k{number}").status for number in range(3)] == [201, 201, 201]
 
 
-def test_another_api_key_has_an_hour_of_its_own() -> None:
+def test_every_api_key_has_its_own_hourly_limit() -> None:
     with deployed(ClientLimitPerHour="1") as stack:
         assert send(stack, key="k1", client="ours").status == 201
         assert send(stack, key="k1", client="theirs").status == 201
@@ -102,32 +101,39 @@ def test_without_the_limits_table_nothing_is_sent() -> None:
         assert stack.simulator.requests == ()
 
 
-def test_no_number_stands_in_the_limits_table_the_logs_or_the_refusal() -> None:
+def test_no_number_is_in_the_limits_table_the_logs_or_the_refusal() -> None:
     with deployed(RecipientLimitPerDay="1") as stack:
         answers = [send(stack, key="k1"), send(stack, key="k2")]
 
         assert answers[1].status == 429
-        shown = json.dumps([answers[1].json, stack.rows("LimitsTable")]) + stack.output.getvalue()
-        assert "00007351" not in shown
-        assert [each for each in stack.rows("LimitsTable") if each["pk"]["S"].startswith("RECIPIENT#")]
+        text = json.dumps([answers[1].json, stack.rows("LimitsTable")]) + stack.output.getvalue()
+        assert "00007351" not in text
+        assert [row for row in stack.rows("LimitsTable") if row["pk"]["S"].startswith("RECIPIENT#")]
 
 
 @pytest.mark.parametrize(
-    ("prefixes", "status"), [("", 422), ("+86", 422), ("+1", 201), ("+86, +1202", 201), ("+1203,+86", 422)]
+    ("prefixes", "status"),
+    [
+        pytest.param("", 422, id="none"),
+        pytest.param("+86", 422, id="another country"),
+        pytest.param("+1", 201, id="the country"),
+        pytest.param("+86, +1202", 201, id="the area"),
+        pytest.param("+1203,+86", 422, id="another area"),
+    ],
 )
-def test_a_number_outside_japan_needs_a_prefix_that_is_allowed(prefixes: str, status: int) -> None:
+def test_a_number_outside_japan_needs_an_allowed_prefix(prefixes: str, status: int) -> None:
     with deployed(OverseasPrefixes=prefixes) as stack:
         answer = send(stack, key="k1", to="+1 202 555 0100", text="Your code is 000000.")
 
         assert answer.status == status
         if status == 422:
-            assert [each["code"] for each in answer.json["errors"]] == ["overseas_not_allowed"]
+            assert [problem["code"] for problem in answer.json["errors"]] == ["overseas_not_allowed"]
 
 
 @pytest.mark.parametrize(
     ("parameter", "value"), [("OverseasPrefixes", "86"), ("OverseasPrefixes", "+0"), ("ExemptNumbers", "110")]
 )
-def test_a_list_that_says_nothing_sensible_is_an_error_of_ours_and_not_the_callers(parameter: str, value: str) -> None:
+def test_an_invalid_configured_list_is_an_internal_error(parameter: str, value: str) -> None:
     with deployed(**{parameter: value}) as stack:
         answer = send(stack, key="k1")
 

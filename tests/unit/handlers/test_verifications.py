@@ -1,4 +1,4 @@
-"""Verification by telephone through its handlers, on the template's resources and against the simulated exchange."""
+"""Verification by telephone through its handlers, on the template's resources and the simulated MediaSMS."""
 
 from __future__ import annotations
 
@@ -17,27 +17,28 @@ IVR: Final = "mediasms_ivr_webhook"
 CODE: Final = "314159265"
 
 
-def start(stack: Deployment, mode: str = "call_in", *, status: int = 201, **asked: Any) -> dict[str, Any]:
-    body = {"to": "090-0000-0001", "mode": mode, **asked}
+def start(stack: Deployment, mode: str = "call_in", *, status: int = 201, **members: Any) -> dict[str, Any]:
+    body = {"to": "090-0000-0001", "mode": mode, **members}
     answer = stack.http("start_verification", load_event("start_verification", "call_in", body=body))
     assert answer.status == status, answer.body
-    started: dict[str, Any] = answer.json
-    return started
+    body_of_answer: dict[str, Any] = answer.json
+    return body_of_answer
 
 
-def look(stack: Deployment, started: dict[str, Any]) -> dict[str, Any]:
+def query(stack: Deployment, started: dict[str, Any]) -> dict[str, Any]:
     path = {"verification_id": started["verification_id"]}
-    seen: dict[str, Any] = stack.http("query", load_event("query", "unknown_verification", pathParameters=path)).json
-    return seen
+    answer = stack.http("query", load_event("query", "unknown_verification", pathParameters=path))
+    verification: dict[str, Any] = answer.json
+    return verification
 
 
-def call(stack: Deployment, **params: str) -> HttpAnswer:
+def report_ivr_call(stack: Deployment, **params: str) -> HttpAnswer:
     return stack.http(IVR, load_event(IVR, "post_form", body=urlencode(params).encode()))
 
 
-def notify(stack: Deployment, started: dict[str, Any], **params: str) -> HttpAnswer:
-    report = {"smsid": started["verification_id"], "status": "1", **params}
-    event = load_event("mediasms_delivery_webhook", "post_form_utf8", body=urlencode(report).encode())
+def report(stack: Deployment, started: dict[str, Any], **changes: str) -> HttpAnswer:
+    params = {"smsid": started["verification_id"], "status": "1", **changes}
+    event = load_event("mediasms_delivery_webhook", "post_form_utf8", body=urlencode(params).encode())
     return stack.http("mediasms_delivery_webhook", event)
 
 
@@ -52,22 +53,22 @@ def metric_names(stack: Deployment) -> Counter[str]:
 
 
 @pytest.mark.parametrize("mode", ["call_in", "sms_and_call_in"])
-@pytest.mark.parametrize("with_id", [True, False])
+@pytest.mark.parametrize("with_id", [True, False], ids=["with id", "without id"])
 def test_a_call_in_verifies_the_number(stack: Deployment, mode: str, with_id: bool) -> None:
     started = start(stack, mode, text="お電話ください" if mode == "sms_and_call_in" else None)
     assert (started["state"], started["call"], started["attempts_left"]) == ("pending", "05000000001", None)
     method = {"call_in": "4", "sms_and_call_in": "2"}[mode]
-    named = {"smsid": started["verification_id"]} if with_id else {}
+    extra = {"smsid": started["verification_id"]} if with_id else {}
 
-    answer = call(stack, mobilenumber="+81 90 0000 0001", ipphone="050-0000-0001", method=method, **named)
+    answer = report_ivr_call(stack, mobilenumber="+81 90 0000 0001", ipphone="050-0000-0001", method=method, **extra)
 
     assert (answer.status, answer.body) == (200, "OK")
-    seen = look(stack, started)
-    assert (seen["state"], seen["final"]) == ("verified", True)
+    verification = query(stack, started)
+    assert (verification["state"], verification["final"]) == ("verified", True)
     assert metric_names(stack)["IvrCallsMatched"] == 1
 
 
-def test_the_provider_is_asked_as_its_document_says(stack: Deployment) -> None:
+def test_the_provider_gets_the_parameters_of_its_document(stack: Deployment) -> None:
     start(stack, "call_out", lines="any", to="03-0000-0001", holding_minutes=7, repeat_calls=3)
     [message] = stack.simulator.messages
     sent = dict(message.parameters)
@@ -76,20 +77,20 @@ def test_the_provider_is_asked_as_its_document_says(stack: Deployment) -> None:
     assert sent["status"] == "1"
 
 
-def test_numbers_share_lines_and_one_number_gets_each_line_once(stack: Deployment) -> None:
+def test_a_number_has_one_open_verification_on_a_line(stack: Deployment) -> None:
     assert [start(stack)["call"] for _ in range(2)] == ["05000000001", "05000000002"]
     refused = start(stack, status=409)
     assert refused["code"] == "verification_open"
     assert start(stack, to="090-0000-0002")["call"] == "05000000001"
 
 
-def test_what_calls_do_not_fit_is_kept_apart_and_counted(stack: Deployment) -> None:
+def test_calls_that_match_no_verification_are_quarantined(stack: Deployment) -> None:
     started = start(stack)
-    strangers = [
+    ivr_calls = [
         {"mobilenumber": "09000000009", "ipphone": "05000000001", "method": "4"},
         {"mobilenumber": "09000000001", "ipphone": "05000000002", "method": "4"},
         {"mobilenumber": "09000000001", "ipphone": "05000000001", "method": "2"},
-        {"mobilenumber": "09000000001", "ipphone": "05000000001", "method": "4", "smsid": "nobodys"},
+        {"mobilenumber": "09000000001", "ipphone": "05000000001", "method": "4", "smsid": "unknown"},
         {
             "mobilenumber": "09000000009",
             "ipphone": "05000000001",
@@ -97,46 +98,46 @@ def test_what_calls_do_not_fit_is_kept_apart_and_counted(stack: Deployment) -> N
             "smsid": started["verification_id"],
         },
     ]
-    for params in strangers:
-        assert call(stack, **params).status == 200
+    for params in ivr_calls:
+        assert report_ivr_call(stack, **params).status == 200
 
-    assert look(stack, started)["state"] == "pending"
-    reasons = Counter(each["reason"] for each in stack.objects("quarantine/mediasms_ivr/"))
+    assert query(stack, started)["state"] == "pending"
+    reasons = Counter(callback["reason"] for callback in stack.objects("quarantine/mediasms_ivr/"))
     assert reasons == {"no_candidate": 3, "foreign": 2}
-    assert metric_names(stack)["IvrCallsUnmatched"] == len(strangers)
+    assert metric_names(stack)["IvrCallsUnmatched"] == len(ivr_calls)
     assert TOKEN not in json.dumps(stack.objects())
 
 
-def test_a_late_call_is_recorded_and_changes_nothing(stack: Deployment) -> None:
+def test_a_late_call_is_recorded_and_verifies_nothing(stack: Deployment) -> None:
     started = start(stack, holding_minutes=0)
-    call(stack, mobilenumber="09000000001", ipphone=started["call"], method="4")
-    seen = look(stack, started)
-    assert (seen["state"], seen["verified_at"]) == ("expired", None)
-    assert seen["late_call_at"] is not None
+    report_ivr_call(stack, mobilenumber="09000000001", ipphone=started["call"], method="4")
+    verification = query(stack, started)
+    assert (verification["state"], verification["verified_at"]) == ("expired", None)
+    assert verification["late_call_at"] is not None
     assert metric_names(stack)["IvrCallsLate"] == 1
 
 
-def test_a_call_for_which_the_table_does_not_answer_is_held_and_released_by_the_sweep(stack: Deployment) -> None:
+def test_a_call_is_spooled_while_the_table_is_down_and_replayed_later(stack: Deployment) -> None:
     started = start(stack)
     rows = stack.rows()
     stack.lose_table()
-    answer = call(stack, mobilenumber="09000000001", ipphone=started["call"], method="4")
-    call(stack, mobilenumber="09000000009", ipphone=started["call"], method="4")
+    answer = report_ivr_call(stack, mobilenumber="09000000001", ipphone=started["call"], method="4")
+    report_ivr_call(stack, mobilenumber="09000000009", ipphone=started["call"], method="4")
     assert (answer.status, answer.body) == (200, "OK")
     assert metric_names(stack)["IvrCallsSpooled"] == 2
 
     stack.restore_table(rows)
     assert stack.invoke("sweep_overdue", load_event("sweep_overdue", "schedule"))["event_replayed"] == 2
 
-    assert look(stack, started)["state"] == "verified"
+    assert query(stack, started)["state"] == "verified"
     assert stack.objects("spool/") == []
-    assert [each["reason"] for each in stack.objects("quarantine/")] == ["no_candidate"]
+    assert [callback["reason"] for callback in stack.objects("quarantine/")] == ["no_candidate"]
 
 
-def test_the_code_that_was_read_out_verifies_and_another_does_not(stack: Deployment) -> None:
+def test_only_the_code_that_was_read_out_verifies(stack: Deployment) -> None:
     started = start(stack, "call_out")
     assert check(stack, started, CODE).code == "code_not_ready"
-    notify(stack, started, authcode=CODE, mobilenumber="09000000001")
+    report(stack, started, authcode=CODE, mobilenumber="09000000001")
 
     wrong = check(stack, started, "000")
     assert (wrong.status, wrong.code, wrong.json["attempts_left"]) == (422, "wrong_code", 4)
@@ -146,89 +147,89 @@ def test_the_code_that_was_read_out_verifies_and_another_does_not(stack: Deploym
     assert check(stack, started, CODE).status == 200
 
 
-def test_after_five_codes_no_other_is_looked_at(stack: Deployment) -> None:
+def test_after_five_wrong_codes_the_right_one_is_refused(stack: Deployment) -> None:
     started = start(stack, "call_out")
-    notify(stack, started, authcode=CODE)
+    report(stack, started, authcode=CODE)
     codes = [check(stack, started, "1").code for _ in range(5)]
     assert codes == ["wrong_code"] * 5
     late = check(stack, started, CODE)
     assert (late.status, late.code) == (429, "too_many_attempts")
-    assert look(stack, started)["attempts_left"] == 0
+    assert query(stack, started)["attempts_left"] == 0
 
 
-def test_the_first_code_stays_and_one_for_another_number_is_none(stack: Deployment) -> None:
+def test_the_first_code_for_the_number_counts(stack: Deployment) -> None:
     started = start(stack, "call_out")
-    notify(stack, started, authcode="271828", mobilenumber="09000000002")
+    report(stack, started, authcode="271828", mobilenumber="09000000002")
     assert check(stack, started, "271828").code == "code_not_ready"
     for code in (CODE, "161803"):
-        notify(stack, started, authcode=code, mobilenumber="09000000001")
+        report(stack, started, authcode=code, mobilenumber="09000000001")
     assert check(stack, started, "161803").code == "wrong_code"
     assert check(stack, started, CODE).status == 200
 
 
-def test_another_callers_verification_is_as_if_it_were_not_there(stack: Deployment) -> None:
+def test_another_callers_verification_is_not_found(stack: Deployment) -> None:
     started = start(stack, "call_out")
-    notify(stack, started, authcode=CODE)
+    report(stack, started, authcode=CODE)
     missing = {"verification_id": "nothing"}
-    strange, none = check(stack, started, CODE, client="another"), check(stack, missing, CODE)
-    assert (strange.status, strange.json) == (none.status, none.json)
-    assert strange.code == "not_found"
-    assert look(stack, started)["attempts_left"] == 5
+    foreign, unknown = check(stack, started, CODE, client="another"), check(stack, missing, CODE)
+    assert (foreign.status, foreign.json) == (unknown.status, unknown.json)
+    assert foreign.code == "not_found"
+    assert query(stack, started)["attempts_left"] == 5
 
 
-def test_a_code_is_no_use_after_the_time_and_there_is_none_for_a_call_in(stack: Deployment) -> None:
+def test_a_code_is_refused_after_the_deadline_and_for_a_call_in(stack: Deployment) -> None:
     expired = start(stack, "call_out", holding_minutes=0)
-    notify(stack, expired, authcode=CODE)
+    report(stack, expired, authcode=CODE)
     answer = check(stack, expired, CODE)
     assert (answer.status, answer.code) == (410, "verification_expired")
     assert check(stack, start(stack), CODE).code == "invalid_request"
 
 
-def test_what_was_read_out_lies_nowhere(stack: Deployment) -> None:
+def test_a_code_is_stored_nowhere_in_plain(stack: Deployment) -> None:
     started = start(stack, "call_out")
-    notify(stack, started, authcode=CODE)
+    report(stack, started, authcode=CODE)
     check(stack, started, CODE)
-    notify(stack, started, authcode=CODE, status="")
+    report(stack, started, authcode=CODE, status="")
     rows = stack.rows()
     stack.lose_table()
-    notify(stack, started, authcode=CODE)
-    everything = json.dumps([rows, stack.objects(), stack.logged(), look_at(rows, started)])
-    assert CODE not in everything
+    report(stack, started, authcode=CODE)
+    text = json.dumps([rows, stack.objects(), stack.logged(), row_of(rows, started)])
+    assert CODE not in text
     assert len(stack.objects("spool/")) == 1
 
 
-def look_at(rows: list[dict[str, Any]], started: dict[str, Any]) -> dict[str, Any]:
-    [row] = [each for each in rows if each["pk"]["S"].endswith(started["verification_id"])]
+def row_of(rows: list[dict[str, Any]], started: dict[str, Any]) -> dict[str, Any]:
+    [row] = [row for row in rows if row["pk"]["S"].endswith(started["verification_id"])]
     assert any(name.startswith("code|") for name in row)
     return row
 
 
-def test_a_code_for_which_the_table_does_not_answer_is_held_as_a_hash_and_released(stack: Deployment) -> None:
+def test_a_code_is_spooled_as_a_hash_while_the_table_is_down(stack: Deployment) -> None:
     started = start(stack, "call_out")
     rows = stack.rows()
     stack.lose_table()
-    assert notify(stack, started, authcode=CODE).status == 200
+    assert report(stack, started, authcode=CODE).status == 200
     stack.restore_table(rows)
     stack.invoke("sweep_overdue", load_event("sweep_overdue", "schedule"))
     assert check(stack, started, CODE).status == 200
 
 
-def test_a_code_that_is_none_is_counted_and_its_report_kept(stack: Deployment) -> None:
+def test_an_unreadable_code_is_counted_and_its_report_stored(stack: Deployment) -> None:
     started = start(stack, "call_out")
-    assert notify(stack, started, authcode="12ab").status == 200
+    assert report(stack, started, authcode="12ab").status == 200
     assert metric_names(stack)["AuthcodesUnreadable"] == 1
     assert check(stack, started, "12").code == "code_not_ready"
 
 
-def test_a_refused_start_says_so_and_frees_its_line(stack: Deployment) -> None:
+def test_a_rejected_start_frees_its_line(stack: Deployment) -> None:
     stack.simulator.provider.add_fault(Fault(kind=FaultKind.ANSWER, code=550))
     refused = start(stack, status=422)
     assert (refused["code"], refused["provider_code"]) == ("provider_rejected", "550")
-    assert look(stack, refused)["state"] == "rejected"
+    assert query(stack, refused)["state"] == "rejected"
     assert start(stack)["call"] == "05000000001"
 
 
-def test_a_start_without_room_is_not_queued_and_may_be_repeated_with_its_key(stack: Deployment) -> None:
+def test_a_start_beyond_the_rate_limit_may_be_repeated_with_its_key(stack: Deployment) -> None:
     event = load_event("start_verification", "idempotency_key")
     stack.simulator.provider.add_fault(Fault(kind=FaultKind.ANSWER, code=503))
     refused = stack.http("start_verification", event)
@@ -242,16 +243,16 @@ def test_a_start_without_room_is_not_queued_and_may_be_repeated_with_its_key(sta
     assert len(stack.simulator.messages) == 1
 
 
-def test_a_lost_answer_is_unknown_keeps_its_line_and_a_call_still_verifies(stack: Deployment) -> None:
+def test_a_start_with_a_lost_answer_keeps_its_line_and_may_be_verified(stack: Deployment) -> None:
     stack.simulator.provider.add_fault(Fault(kind=FaultKind.ACCEPT_THEN_DROP))
     unknown = start(stack, line="050-0000-0001", status=202)
     assert unknown["state"] == "unknown"
     assert start(stack, line="050-0000-0001", status=409)["code"] == "verification_open"
-    call(stack, mobilenumber="09000000001", ipphone="05000000001", method="4")
-    assert look(stack, unknown)["state"] == "verified"
+    report_ivr_call(stack, mobilenumber="09000000001", ipphone="05000000001", method="4")
+    assert query(stack, unknown)["state"] == "verified"
 
 
-def test_the_limits_of_messages_are_those_of_verifications() -> None:
+def test_messages_and_verifications_share_the_limit_of_a_number() -> None:
     with deployed(RecipientLimitPerHour="1") as stack:
         stack.http("send_sms", load_event("send_sms", "japanese_text"))
         refused = start(stack, status=429)
@@ -260,7 +261,7 @@ def test_the_limits_of_messages_are_those_of_verifications() -> None:
 
 
 @pytest.mark.parametrize(("allowed", "status"), [("true", 201), ("false", 500)])
-def test_undocumented_methods_are_used_only_where_that_is_allowed(allowed: str, status: int) -> None:
+def test_an_undocumented_method_is_used_only_if_allowed(allowed: str, status: int) -> None:
     with deployed(VerificationMethods="sms_and_call_in=6", AllowUndocumentedMethods=allowed) as stack:
         start(stack, "sms_and_call_in", status=status, text="a")
         assert [message.parameters["method"] for message in stack.simulator.messages] == ["6"] * (allowed == "true")
@@ -269,21 +270,22 @@ def test_undocumented_methods_are_used_only_where_that_is_allowed(allowed: str, 
 @pytest.mark.parametrize(
     "parameters",
     [{"DefaultLines": "090-0000-0001"}, {"VerificationMethods": "call=1"}, {"VerificationMethods": "call_in=x"}],
+    ids=["line", "mode", "method"],
 )
-def test_a_deployment_that_is_put_together_wrongly_starts_nothing(parameters: dict[str, str]) -> None:
+def test_an_invalid_configuration_is_an_internal_error(parameters: dict[str, str]) -> None:
     with deployed(**parameters) as stack:
         assert start(stack, status=500)["code"] == "internal_error"
 
 
-def test_a_deployment_without_lines_says_so() -> None:
+def test_without_lines_a_start_is_refused() -> None:
     with deployed(DefaultLines="") as stack:
         assert start(stack, status=422)["errors"][0]["code"] == "no_lines"
 
 
-def test_a_list_shows_a_callers_own_verifications_and_no_messages(stack: Deployment) -> None:
+def test_a_list_has_the_callers_own_verifications_and_no_messages(stack: Deployment) -> None:
     stack.http("send_sms", load_event("send_sms", "japanese_text"))
     ids = [start(stack)["verification_id"], start(stack, "call_out", to="090-0000-0002")["verification_id"]]
-    listed = stack.http("query", load_event("query", "verifications")).json
-    assert {each["verification_id"] for each in listed["items"]} == set(ids)
+    page = stack.http("query", load_event("query", "verifications")).json
+    assert {item["verification_id"] for item in page["items"]} == set(ids)
     assert stack.http("query", of_client(load_event("query", "verifications"), "another")).json["items"] == []
     assert len(stack.http("query", load_event("query", "list")).json["items"]) == 1
