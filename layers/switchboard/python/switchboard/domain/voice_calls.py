@@ -129,8 +129,8 @@ class VoiceCall(Order[PreparedCall]):
         outcome = self.last_outcome
         return outcome.facts.get(name) if outcome else None
 
-    def _times(self) -> list[datetime]:
-        return [*Order._times(self), *(report.first_seen_at for report in self.reports)]
+    def _fact_times(self) -> list[datetime]:
+        return [*Order._fact_times(self), *(report.first_seen_at for report in self.reports)]
 
 
 def submission_of(call: VoiceCall) -> VoiceCallSubmission:

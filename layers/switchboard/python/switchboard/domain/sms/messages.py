@@ -81,8 +81,8 @@ class Message(Order[SmsContent]):
         """The reports that name this recipient, or none. One that names another number says nothing about us."""
         return tuple(report for report in self.reports if report.recipient in (None, self.recipient))
 
-    def _times(self) -> list[datetime]:
-        return [*Order._times(self), *(report.first_seen_at for report in self.recipient_reports)]
+    def _fact_times(self) -> list[datetime]:
+        return [*Order._fact_times(self), *(report.first_seen_at for report in self.recipient_reports)]
 
 
 def submission_of(message: Message) -> SmsSubmission:

@@ -140,9 +140,9 @@ class Verification(Order[SmsContent]):
             return None
         return max(0, MAX_ATTEMPTS - self.attempts_used)
 
-    def _times(self) -> list[datetime]:
+    def _fact_times(self) -> list[datetime]:
         facts = (self.called_at, self.late_call_at, self.checked_at)
-        return [*Order._times(self), *(at for at in facts if at is not None), *(code.at for code in self.codes)]
+        return [*Order._fact_times(self), *(at for at in facts if at is not None), *(code.at for code in self.codes)]
 
 
 def deadline_of(verification: Verification, claim: Claim) -> datetime:
