@@ -144,6 +144,11 @@ class Status(Generic[S_co]):
     final: bool
 
 
+def is_order_id(text: str) -> bool:
+    """Return whether `text` can be an order's id: `[A-Za-z0-9]{1,50}`, the form that MediaSMS takes as `smsid`."""
+    return len(text) <= 50 and text.isascii() and text.isalnum()
+
+
 def submission_state(order: Order[C], *, deadlines: Deadlines, now: datetime) -> SubmissionState:
     """Derive the state of the submission at `now` from our own attempts and the time alone.
 
