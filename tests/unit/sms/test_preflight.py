@@ -293,7 +293,7 @@ def test_problems_are_told_up_to_a_number_and_counted_beyond() -> None:
     assert codes(result)[:2] == ["too_long", "nec_special_character"]
     shown = result.as_json()["problems"]
     assert isinstance(shown, list)
-    assert shown[-1] == {"code": "more_problems", "message": f"and {5_001 - MAX_PROBLEMS} more"}
+    assert shown[-1] == {"code": "more_problems", "message": f"{5_001 - MAX_PROBLEMS} more problem(s), not listed"}
     assert len(shown) == len(result.field_problems()) == MAX_PROBLEMS + 1
 
 
