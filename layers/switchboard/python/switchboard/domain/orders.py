@@ -138,7 +138,7 @@ class Order(Generic[C]):
 
 @dataclass(frozen=True, slots=True)
 class Status(Generic[S_co]):
-    """The state of an order at one moment. If it is `final`, only a late report can still change it."""
+    """The state of an order at one moment. `final` means that nothing more is awaited."""
 
     state: S_co
     final: bool

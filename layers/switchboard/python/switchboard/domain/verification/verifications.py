@@ -75,8 +75,8 @@ class IvrCallEvent:
 class ParsedDeliveryReport:
     """A delivery report with the code, if any, that the provider's call read out.
 
-    `authcode` is a secret: digits, or None. `authcode_unreadable` means that the report carried a code that is not
-    digits, so that no check of this verification can succeed. The report itself counts all the same.
+    `authcode` is a secret: digits, or None. `authcode_unreadable` means that the report carried no single
+    code of digits, so that no check of this verification can succeed. The report itself counts all the same.
     """
 
     report: DeliveryReport
