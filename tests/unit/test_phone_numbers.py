@@ -215,9 +215,9 @@ def test_a_phone_number_is_not_built_from_malformed_e164(e164: str) -> None:
 @pytest.mark.parametrize("written", ["090-0000-0187", "+1 202 555 0187", "+12345678"])
 def test_a_number_prints_with_three_digits_at_most(written: str) -> None:
     number = parse_phone_number(written)
-    for shown in (repr(number), str(number), f"{number}", f"{[number]}", number.masked):
-        assert sum(character.isdigit() for character in shown) == 3
-        assert shown.count(number.e164[-3:]) == 1
+    for printed in (repr(number), str(number), f"{number}", f"{[number]}", number.masked):
+        assert sum(character.isdigit() for character in printed) == 3
+        assert printed.count(number.e164[-3:]) == 1
 
 
 @pytest.mark.parametrize("written", ["060-0000-0001", "090-0000-0001", "020-1000-0001"])

@@ -110,7 +110,7 @@ class SubmissionFailedError(OrderError):
 
 
 class VerificationOpenError(OrderError):
-    """A verification whose number and line are held by another verification.
+    """A verification whose number and line another verification uses now.
 
     `retry_after_s` is the time until that other verification ends at the latest.
     """
