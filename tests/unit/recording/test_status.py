@@ -35,6 +35,7 @@ from switchboard.domain.recording.status import (
     fetch_deadline,
     status_of,
 )
+from tests.fakes.recordings import add_fact
 
 START = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)
 CALLED = START - timedelta(minutes=5)
@@ -62,7 +63,7 @@ def an_attempt(*, at: datetime = START, channel: Channel = LEFT, attempt: str = 
 
 def a_recording(*facts: RecordingFact, ready_fact: ReadyFact | None = None) -> Recording:
     first = Recording(recording_id="a1", ready_facts=frozenset({ready_fact or a_ready_fact()}))
-    return reduce(Recording.with_fact, facts, first)
+    return reduce(add_fact, facts, first)
 
 
 def state_at(recording: Recording, now: datetime, channels: Iterable[Channel] = SPLIT) -> RecordingState:
@@ -177,7 +178,7 @@ def test_the_channels_decide_the_state_of_a_recording(facts: list[RecordingFact]
 def test_a_recording_with_forbidden_channels_still_fetches_the_others() -> None:
     recording = a_recording(*(an_outcome(FetchEnd.FORBIDDEN, channel=channel) for channel in SPLIT))
     assert state_at(recording, START + HOUR, channels=tuple(Channel)) is RecordingState.FETCHING
-    recording = recording.with_fact(an_outcome(FetchEnd.STORED, channel=MONAURAL))
+    recording = add_fact(recording, an_outcome(FetchEnd.STORED, channel=MONAURAL))
     assert state_at(recording, START + HOUR, channels=tuple(Channel)) is RecordingState.PARTIAL
 
 
@@ -233,27 +234,27 @@ def test_the_roles_are_the_documents_until_a_correction() -> None:
         Role.MIXED,
     ]
     swapped = RoleCorrection(at=START, left=Role.OPERATOR, right=Role.CUSTOMER)
-    recording = recording.with_fact(swapped)
+    recording = add_fact(recording, swapped)
     assert [recording.role_of(channel) for channel in (LEFT, RIGHT, MONAURAL)] == [
         Role.OPERATOR,
         Role.CUSTOMER,
         Role.MIXED,
     ]
     back = RoleCorrection(at=START + MINUTE, left=Role.CUSTOMER, right=Role.OPERATOR)
-    assert recording.with_fact(back).with_fact(swapped).role_of(LEFT) is Role.CUSTOMER
+    assert add_fact(add_fact(recording, back), swapped).role_of(LEFT) is Role.CUSTOMER
 
 
 def test_a_repeated_ready_fact_changes_nothing() -> None:
     once = a_recording()
-    again = once.with_fact(a_ready_fact(START + HOUR))
+    again = add_fact(once, a_ready_fact(START + HOUR))
     assert again == once
     assert a_recording(a_ready_fact(START), ready_fact=a_ready_fact(START + HOUR)) == once
 
 
 def test_the_first_ready_fact_with_a_party_and_a_time_counts() -> None:
     recording = a_recording(ready_fact=a_ready_fact(tel="", called_at=None))
-    recording = recording.with_fact(a_ready_fact(START + MINUTE, tel="034530XXXX", called_at=CALLED))
-    recording = recording.with_fact(a_ready_fact(START + HOUR, tel="2001", called_at=CALLED - DAY))
+    recording = add_fact(recording, a_ready_fact(START + MINUTE, tel="034530XXXX", called_at=CALLED))
+    recording = add_fact(recording, a_ready_fact(START + HOUR, tel="2001", called_at=CALLED - DAY))
     assert (recording.announced_at, recording.tel, recording.called_at) == (START, "034530XXXX", CALLED)
 
 
@@ -311,7 +312,7 @@ def test_a_stored_channel_stays_stored_after_any_other_fact(
 ) -> None:
     recording = a_recording(*facts)
     before = status_of(recording, channels=tuple(Channel), deadlines=DEADLINES, now=now)
-    after = status_of(recording.with_fact(more), channels=tuple(Channel), deadlines=DEADLINES, now=now)
+    after = status_of(add_fact(recording, more), channels=tuple(Channel), deadlines=DEADLINES, now=now)
     for channel in Channel:
         if before.channels[channel].state is ChannelState.STORED:
             assert after.channels[channel].state is ChannelState.STORED

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
@@ -221,18 +221,3 @@ class Recording:
             return ROLES[channel]
         latest = max(self.corrections, key=lambda correction: (correction.at, correction.left, correction.right))
         return latest.left if channel is Channel.LEFT else latest.right
-
-    def with_fact(self, fact: RecordingFact) -> Recording:
-        """Return the recording with one fact more.
-
-        A repeated fact changes nothing. Of ready facts that differ only in their time, the first stays.
-        """
-        if isinstance(fact, ReadyFact):
-            repeated = {ready_fact for ready_fact in self.ready_facts if replace(ready_fact, at=fact.at) == fact}
-            first = min(repeated | {fact}, key=lambda ready_fact: ready_fact.at)
-            return replace(self, ready_facts=(self.ready_facts - repeated) | {first})
-        if isinstance(fact, FetchAttempt):
-            return replace(self, attempts=self.attempts | {fact})
-        if isinstance(fact, FetchOutcome):
-            return replace(self, outcomes=self.outcomes | {fact})
-        return replace(self, corrections=self.corrections | {fact})
