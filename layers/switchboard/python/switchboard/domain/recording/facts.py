@@ -49,7 +49,7 @@ ROLES: Final[Mapping[Channel, Role]] = MappingProxyType(
 """The speaker on each channel before a correction. After transfers the provider may have them the wrong way round."""
 
 MAX_CORRECTIONS: Final = 100
-"""The number of role corrections of one recording. All are stored in the worker's item, whose size is limited."""
+"""The number of role corrections of one recording. All are stored in the recording's item, whose size is limited."""
 
 SPLIT: Final = frozenset({Channel.LEFT, Channel.RIGHT})
 """The channels that the provider keeps for some days only."""

@@ -17,7 +17,8 @@ class RecordingDeadlines:
     The provider keeps the split channels for `split_kept` after the call. They are fetched until `margin` before that,
     and for at least `least` after the ready fact. `monaural_kept` is our own limit, counted from the ready fact. From
     `not_found_for` after the ready fact on, a missing file counts as lost. An attempt without an outcome after
-    `attempt_lasts` counts as ended. A recording without an attempt by then is looked at again.
+    `attempt_lasts` counts as ended. A recording that has no attempt `attempt_lasts` after the ready fact is looked at
+    again.
     """
 
     split_kept: timedelta = timedelta(days=7)
