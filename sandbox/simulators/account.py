@@ -23,7 +23,7 @@ class Account(Generic[C, F, R]):
 
     def __init__(self, config: C, *, waiting: Waiting, log: Log) -> None:
         self._initial = self._config = config
-        self._waiting = waiting
+        self.waiting = waiting
         self._log = log
         self._faults = FaultScript[F]()
         self._requests: deque[R] = deque(maxlen=_MOST_REQUESTS_KEPT)
@@ -36,22 +36,22 @@ class Account(Generic[C, F, R]):
     @property
     def requests(self) -> tuple[R, ...]:
         """Return the requests seen, oldest first (the last 100,000)."""
-        with self._waiting.changed:
+        with self.waiting.changed:
             return tuple(self._requests)
 
     def configure(self, changes: Mapping[str, object]) -> None:
         """Change settings by name; raises ValueError and changes nothing when one is wrong."""
-        with self._waiting.changed:
+        with self.waiting.changed:
             self._config = self._config.changed(changes)
 
     def add_fault(self, fault: F) -> None:
         """Script a fault behind those already scripted."""
-        with self._waiting.changed:
+        with self.waiting.changed:
             self._faults.add(fault)
 
     def pending_faults(self) -> list[dict[str, object]]:
         """Return the faults still to come."""
-        with self._waiting.changed:
+        with self.waiting.changed:
             return self._faults.pending()
 
     def reset(self) -> None:
@@ -59,11 +59,11 @@ class Account(Generic[C, F, R]):
 
         Settings that say where the customer is stay: they are not how the provider behaves.
         """
-        with self._waiting.changed:
+        with self.waiting.changed:
             self._config = self._initial.at_the_addresses_of(self._config)
             self._faults.clear()
             self._requests.clear()
 
     def _set_credentials(self, **credentials: str) -> None:
-        with self._waiting.changed:
+        with self.waiting.changed:
             self._config = replace(self._config, **credentials)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from sandbox.simulators.readers import WrongJsonError
@@ -9,23 +10,37 @@ from sandbox.simulators.readers import WrongJsonError
 PREFIX: Final = "/control/"
 
 Json = dict[str, Any]
-S = TypeVar("S")
-Route = Callable[[S, Mapping[str, str], Any], object]
-"""Takes the simulator, the query and the decoded body; raises ValueError for what it cannot use. Returns an object as
-JSON can carry it, or what else the simulator's server can answer."""
-Routes = Mapping[tuple[str, str], Route[S]]
+P = TypeVar("P")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControlRequest:
+    """A control request as its route gets it."""
+
+    query: Mapping[str, str]
+    body: Any
+    """Decoded JSON, an empty object if there was none."""
+    control_url: str
+    """The address under which the control requests are, with its final slash."""
+
+
+Route = Callable[[P, ControlRequest], object]
+"""Takes the provider and the request; raises ValueError for what it cannot use. Returns an object as JSON can carry it,
+or what else the simulator's server can answer."""
+Routes = Mapping[tuple[str, str], Route[P]]
 """Routes by HTTP method and path without the prefix."""
 
 
 def handle(
-    routes: Routes[S], simulator: S, *, method: str, path: str, query: Mapping[str, str], body: bytes
+    routes: Routes[P], provider: P, *, origin: str, method: str, path: str, query: Mapping[str, str], body: bytes
 ) -> tuple[int, object]:
     """Return the HTTP status and the answer to one control request; `path` is without the prefix."""
     route = routes.get((method, path.rstrip("/")))
     if route is None:
         return 404, {"error": "no such control request", "routes": [f"{m} {PREFIX}{p}" for m, p in routes]}
     try:
-        return 200, route(simulator, query, json.loads(body) if body else {})
+        decoded = json.loads(body) if body else {}
+        return 200, route(provider, ControlRequest(query=query, body=decoded, control_url=origin + PREFIX))
     except ValueError as problem:
         return 400, {"error": str(problem)}
 

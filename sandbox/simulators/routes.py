@@ -1,42 +1,43 @@
 """The control requests that every simulator has: its faults, its settings, its beginning again."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
-from sandbox.simulators.controlling import Json, Route, object_of
-from sandbox.simulators.simulator import Simulator
+from sandbox.simulators.account import Account
+from sandbox.simulators.controlling import ControlRequest, Json, Route, object_of
 
-AnySimulator = Simulator[Any, Any]
+AnyAccount = Account[Any, Any, Any]
 
 
-def faults(simulator: AnySimulator, _query: Mapping[str, str], _body: Any) -> Json:
+def faults(account: AnyAccount, _: ControlRequest) -> Json:
     """Return the faults still to come."""
-    return {"faults": simulator.provider.pending_faults()}
+    return {"faults": account.pending_faults()}
 
 
-def adding_faults(read: Callable[[object], object]) -> Route[AnySimulator]:
+def adding_faults(read: Callable[[object], object]) -> Route[AnyAccount]:
     """Return the route that scripts one fault or a list, all or none of them, each as `read` reads it."""
 
-    def add(simulator: AnySimulator, query: Mapping[str, str], body: Any) -> Json:
+    def add(account: AnyAccount, request: ControlRequest) -> Json:
+        body = request.body
         for fault in [read(item) for item in (body if isinstance(body, list) else [body])]:
-            simulator.provider.add_fault(fault)
-        return faults(simulator, query, body)
+            account.add_fault(fault)
+        return faults(account, request)
 
     return add
 
 
-def config(simulator: AnySimulator, _query: Mapping[str, str], _body: Any) -> Json:
+def config(account: AnyAccount, _: ControlRequest) -> Json:
     """Return the settings in force."""
-    return dict(simulator.provider.config.shown())
+    return dict(account.config.shown())
 
 
-def change_config(simulator: AnySimulator, query: Mapping[str, str], body: Any) -> Json:
+def change_config(account: AnyAccount, request: ControlRequest) -> Json:
     """Change settings, all or none of them, and return those in force."""
-    simulator.provider.configure(object_of(body))
-    return config(simulator, query, body)
+    account.configure(object_of(request.body))
+    return config(account, request)
 
 
-def reset(simulator: AnySimulator, _query: Mapping[str, str], _body: Any) -> Json:
+def reset(account: AnyAccount, _: ControlRequest) -> Json:
     """Let the provider begin again."""
-    simulator.provider.reset()
+    account.reset()
     return {}

@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
 from sandbox.simulators.account import Account
-from sandbox.simulators.controlling import PREFIX
+from sandbox.simulators.controlling import PREFIX, Routes
 from sandbox.simulators.couriers import Courier
 from sandbox.simulators.listening import Listener
 from sandbox.simulators.waiting import Waiting
@@ -25,14 +25,19 @@ class Simulator(Generic[P, R]):
         *,
         waiting: Waiting,
         handler: type[SimulatorHandler[P]],
+        routes: Routes[P],
         couriers: Sequence[Courier] = (),
         by_hand: bool = False,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        """Serve `provider` by `handler`, over TLS if given a context; `by_hand`, no thread does the couriers' jobs."""
+        """Serve `provider` by `handler` and its control requests by `routes`, over TLS if given a context.
+
+        With `by_hand` no thread does the couriers' jobs.
+        """
         self.provider = provider
         self.waiting = waiting
         self._handler = handler
+        self._routes = routes
         self._couriers = couriers
         self._by_hand = by_hand
         self._tls = tls
@@ -40,7 +45,10 @@ class Simulator(Generic[P, R]):
 
     def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
         """Listen on `host` and `port` (0 picks a free one). Raises OSError when the port is taken."""
-        self._listener.start(SimulatorServer((host, port), self._handler, self, tls=self._tls))
+        server = SimulatorServer(
+            (host, port), self._handler, provider=self.provider, routes=self._routes, wait=self.wait, tls=self._tls
+        )
+        self._listener.start(server)
         for courier in () if self._by_hand else self._couriers:
             courier.start()
 
@@ -87,9 +95,9 @@ class Simulator(Generic[P, R]):
         """Do everything that is due in the calling thread; return how many jobs that was."""
         return sum(courier.run_due() for courier in self._couriers)
 
-    def wait(self, seconds: float) -> None:
-        """Wait by the simulator's clock, or until it stops."""
-        self.waiting.during(seconds)
+    def wait(self, seconds: float, met: Callable[[], bool] = lambda: False) -> None:
+        """Wait by the simulator's clock, until `met()` holds, or until the simulator stops."""
+        self.waiting.during(seconds, met)
 
     def wait_until(self, predicate: Callable[[], bool], *, timeout_s: float = 5.0) -> bool:
         """Wait in real time until something the simulator did makes `predicate()` true; return whether it is."""

@@ -7,18 +7,15 @@ import socket
 import ssl
 import struct
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
 from sandbox.simulators import controlling
 from sandbox.simulators.account import Account
 from sandbox.simulators.connections import TrackedServer
 from sandbox.simulators.outcomes import Outcome
-
-if TYPE_CHECKING:
-    from sandbox.simulators.simulator import Simulator
 
 P = TypeVar("P", bound=Account[Any, Any, Any])
 
@@ -38,29 +35,38 @@ class _Reader(io.BufferedReader):
         return line
 
 
+class Wait(Protocol):
+    """A wait by the simulator's clock."""
+
+    def __call__(self, seconds: float, met: Callable[[], bool] = ...) -> None:
+        """Wait for `seconds`, until `met()` holds, or until the simulator stops."""
+
+
 class SimulatorServer(TrackedServer, Generic[P]):
-    """Serves one simulator, over TLS when given a context."""
+    """Serves one provider and its control requests, over TLS when given a context."""
 
     def __init__(
         self,
         address: tuple[str, int],
         handler: "type[SimulatorHandler[P]]",
-        simulator: "Simulator[P, Any]",
         *,
+        provider: P,
+        routes: controlling.Routes[P],
+        wait: Wait,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        self.simulator = simulator
+        self.provider = provider
+        self.routes = routes
+        self.wait = wait
         super().__init__(address, handler, tls=tls)
 
 
 class SimulatorHandler(BaseHTTPRequestHandler, ABC, Generic[P]):
-    """One connection. A simulator's own handler says what its provider answers and what its control requests do."""
+    """One connection. A simulator's own handler says what its provider answers."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     server: SimulatorServer[P]
-    routes: controlling.Routes[Any]
-    """The control requests."""
 
     @abstractmethod
     def serve(self, path: str, body: bytes) -> None:
@@ -71,14 +77,9 @@ class SimulatorHandler(BaseHTTPRequestHandler, ABC, Generic[P]):
         """Answer what is no HTTP request of ours at all."""
 
     @property
-    def simulator(self) -> "Simulator[P, Any]":
-        """Return the simulator that is served."""
-        return self.server.simulator
-
-    @property
     def provider(self) -> P:
         """Return the provider that is simulated."""
-        return self.server.simulator.provider
+        return self.server.provider
 
     def query(self) -> dict[str, str]:
         """Return the parameters in the address; of a repeated name the last counts, and an empty one was not sent."""
@@ -132,7 +133,13 @@ class SimulatorHandler(BaseHTTPRequestHandler, ABC, Generic[P]):
             self.send_control(403, {})
             return
         status, answer = controlling.handle(
-            self.routes, self.simulator, method=self.command, path=path, query=self.query(), body=body
+            self.server.routes,
+            self.provider,
+            origin=self.server.origin,
+            method=self.command,
+            path=path,
+            query=self.query(),
+            body=body,
         )
         self.send_control(status, answer)
 

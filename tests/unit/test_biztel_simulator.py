@@ -43,7 +43,7 @@ class Watched(BiztelSimulator):
 
     waits: list[float]
 
-    def wait(self, seconds: float) -> None:
+    def wait(self, seconds: float, met: Callable[[], bool] = lambda: False) -> None:
         self.waits.append(seconds)
 
 

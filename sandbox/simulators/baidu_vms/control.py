@@ -1,28 +1,25 @@
 """The control endpoint: JSON requests from this machine that script the simulator and read what it received."""
 
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
 
 from sandbox.simulators.baidu_vms.faults import fault_from_json
-from sandbox.simulators.controlling import Json, Routes, object_of
+from sandbox.simulators.baidu_vms.provider import Provider
+from sandbox.simulators.controlling import ControlRequest, Json, Routes, object_of
 from sandbox.simulators.readers import text
 from sandbox.simulators.routes import adding_faults, change_config, config, faults, reset
 
-if TYPE_CHECKING:
-    from sandbox.simulators.baidu_vms.simulator import BaiduVmsSimulator
 
-
-def _calls(simulator: "BaiduVmsSimulator", query: Mapping[str, str], _: Any) -> Json:
+def _calls(provider: Provider, request: ControlRequest) -> Json:
     wanted = [
         call
-        for call in simulator.calls
-        if query.get("number", call.number) == call.number
-        and query.get("token", call.client_token) == call.client_token
-        and query.get("call_id", call.call_id) == call.call_id
+        for call in provider.calls
+        if request.query.get("number", call.number) == call.number
+        and request.query.get("token", call.client_token) == call.client_token
+        and request.query.get("call_id", call.call_id) == call.call_id
     ]
-    with simulator.waiting.changed:
+    with provider.waiting.changed:
         return {
             "count": len(wanted),
             "by_number": dict(Counter(call.number for call in wanted)),
@@ -31,34 +28,32 @@ def _calls(simulator: "BaiduVmsSimulator", query: Mapping[str, str], _: Any) -> 
         }
 
 
-def _requests(simulator: "BaiduVmsSimulator", query: Mapping[str, str], _: Any) -> Json:
+def _requests(provider: Provider, request: ControlRequest) -> Json:
     wanted = [
-        request
-        for request in simulator.requests
-        if query.get("number", request.number) == request.number
-        and query.get("token", request.client_token) == request.client_token
+        seen
+        for seen in provider.requests
+        if request.query.get("number", seen.number) == seen.number
+        and request.query.get("token", seen.client_token) == seen.client_token
     ]
     return {
         "count": len(wanted),
-        "placed": sum(request.placed for request in wanted),
-        "codes": dict(Counter(request.code or str(request.http_status) for request in wanted)),
-        "items": [asdict(request) for request in wanted],
+        "placed": sum(seen.placed for seen in wanted),
+        "codes": dict(Counter(seen.code or str(seen.http_status) for seen in wanted)),
+        "items": [asdict(seen) for seen in wanted],
     }
 
 
-def _set_credentials(simulator: "BaiduVmsSimulator", _: Mapping[str, str], body: Any) -> Json:
-    asked = object_of(body)
-    simulator.provider.set_credentials(
-        access_key=text(asked.get("access_key")), secret_key=text(asked.get("secret_key"))
-    )
+def _set_credentials(provider: Provider, request: ControlRequest) -> Json:
+    asked = object_of(request.body)
+    provider.set_credentials(access_key=text(asked.get("access_key")), secret_key=text(asked.get("secret_key")))
     return {}
 
 
-def _push_callback(simulator: "BaiduVmsSimulator", _: Mapping[str, str], body: Any) -> Json:
-    return asdict(simulator.provider.push_callback(text(object_of(body).get("call_id"))))
+def _push_callback(provider: Provider, request: ControlRequest) -> Json:
+    return asdict(provider.push_callback(text(object_of(request.body).get("call_id"))))
 
 
-ROUTES: Final[Routes["BaiduVmsSimulator"]] = {
+ROUTES: Final[Routes[Provider]] = {
     ("GET", "calls"): _calls,
     ("GET", "requests"): _requests,
     ("GET", "faults"): faults,

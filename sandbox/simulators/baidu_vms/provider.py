@@ -37,7 +37,7 @@ class Provider(Account[SimulatorConfig, Fault, RequestSeen]):
     @property
     def calls(self) -> tuple[Call, ...]:
         """Return every call placed, oldest first."""
-        with self._waiting.changed:
+        with self.waiting.changed:
             return tuple(self._calls)
 
     def now(self) -> float:
@@ -47,7 +47,7 @@ class Provider(Account[SimulatorConfig, Fault, RequestSeen]):
     def handle(self, request: WireRequest) -> Verdict:
         """Decide about a request, remember it, and place the call it asks for."""
         number, token = number_in(request.body), token_in(request.query)
-        with self._waiting.changed:
+        with self.waiting.changed:
             now = self.now()
             verdict = self._decide(request, number, token, now)
             error = verdict.answer if isinstance(verdict.answer, Error) else None
@@ -68,7 +68,7 @@ class Provider(Account[SimulatorConfig, Fault, RequestSeen]):
                     placed=verdict.call is not None,
                 )
             )
-            self._waiting.changed.notify_all()
+            self.waiting.changed.notify_all()
         why = f" ({verdict.cause})" if verdict.cause else ""
         self._log(
             f"{verdict.http_status or '---'} {error.code if error else '-'} {verdict.outcome} {call_id or '-'}{why}"
@@ -78,7 +78,7 @@ class Provider(Account[SimulatorConfig, Fault, RequestSeen]):
     def configure(self, changes: Mapping[str, object]) -> None:
         """As for every provider; the clock, too, may have moved."""
         super().configure(changes)
-        self._waiting.wake()
+        self.waiting.wake()
         self.callbacks.wake()
 
     def set_credentials(self, *, access_key: str, secret_key: str) -> None:
@@ -94,7 +94,7 @@ class Provider(Account[SimulatorConfig, Fault, RequestSeen]):
 
     def reset(self) -> None:
         """As for every provider; tokens, calls and callbacks to come are forgotten too."""
-        with self._waiting.changed:
+        with self.waiting.changed:
             super().reset()
             self.callbacks.clear()
             self._forget()

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Final
 from urllib.parse import urlsplit
 
-from sandbox.simulators.baidu_vms.control import ROUTES
 from sandbox.simulators.baidu_vms.door import message_of
 from sandbox.simulators.baidu_vms.errors import INVALID_REQUEST, NOT_IMPLEMENTED
 from sandbox.simulators.baidu_vms.provider import Provider
@@ -22,8 +21,6 @@ _JSON: Final = "application/json; charset=utf-8"
 class Handler(SimulatorHandler[Provider]):
     """Takes calls and answers as the document says of every interface."""
 
-    routes = ROUTES
-
     def refuse(self, status: int) -> None:
         # What the library does not understand has no row of its own, but for methods that nobody serves.
         error = NOT_IMPLEMENTED if status == NOT_IMPLEMENTED.http_status else INVALID_REQUEST
@@ -34,7 +31,7 @@ class Handler(SimulatorHandler[Provider]):
         verdict = self.provider.handle(
             WireRequest(method=self.command, path=path, query=urlsplit(self.path).query, headers=headers, body=body)
         )
-        self.simulator.wait(verdict.wait_s)
+        self.server.wait(verdict.wait_s)
         if not self.ended(verdict.outcome) and verdict.answer is not None:
             self._answer(verdict.answer, headers, cut=verdict.outcome is Outcome.CUT)
 

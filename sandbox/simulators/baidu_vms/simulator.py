@@ -4,6 +4,7 @@ import time
 
 from sandbox.simulators.account import Log
 from sandbox.simulators.baidu_vms.config import SimulatorConfig
+from sandbox.simulators.baidu_vms.control import ROUTES
 from sandbox.simulators.baidu_vms.provider import Provider
 from sandbox.simulators.baidu_vms.records import Call, RequestSeen
 from sandbox.simulators.baidu_vms.server import Handler
@@ -30,7 +31,12 @@ class BaiduVmsSimulator(Simulator[Provider, RequestSeen]):
         waiting = Waiting(clock)
         provider = Provider(config, clock=clock, waiting=waiting, log=log)
         super().__init__(
-            provider, waiting=waiting, handler=Handler, couriers=(provider.callbacks,), by_hand=callbacks_by_hand
+            provider,
+            waiting=waiting,
+            handler=Handler,
+            routes=ROUTES,
+            couriers=(provider.callbacks,),
+            by_hand=callbacks_by_hand,
         )
 
     @property

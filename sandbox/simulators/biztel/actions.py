@@ -7,10 +7,9 @@ from typing import Final
 from urllib.parse import quote
 
 from sandbox.simulators.account import Log
-from sandbox.simulators.biztel.calls import Action, Call
+from sandbox.simulators.biztel.calls import Action, Call, printable_id
 from sandbox.simulators.biztel.clocks import SettableClock, in_japan
 from sandbox.simulators.biztel.config import SimulatorConfig, compiled
-from sandbox.simulators.biztel.provider import printable_id
 from sandbox.simulators.pushing import NO_ANSWER, Push, Pusher
 from sandbox.simulators.waiting import Clock, Waiting
 

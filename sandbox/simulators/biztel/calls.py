@@ -1,5 +1,6 @@
 """Calls that were recorded: their ids (2.1, section 4 of the document), their files' names, and what came of them."""
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,6 +13,10 @@ from sandbox.simulators.biztel.wording import Channel
 from sandbox.simulators.readers import list_of, optional, switch, text, whole
 from sandbox.simulators.readers import seconds as duration
 from sandbox.simulators.settings import choice, setting, values_of
+
+_PRINTABLE_ID: Final = re.compile(r"[0-9A-Za-z._-]{1,64}")
+# Twenty digits, or ten, a point and some more: nothing shorter, which might be a telephone number.
+_SURELY_AN_ID: Final = re.compile(r"\d{20}|\d{10}\.\d+")
 
 
 class IdForm(StrEnum):
@@ -128,3 +133,10 @@ def file_name(call: Call, channel: Channel) -> str:
 def spec_from_json(asked: Mapping[str, object]) -> CallSpec:
     """Read a call from decoded JSON; field names are those of CallSpec. Raises ValueError saying what is wrong."""
     return CallSpec(**values_of(CallSpec, asked, called="field"))
+
+
+def printable_id(call_id: str) -> str:
+    """Return an id as a log may have it: nothing that could be a number or somebody's text in its place."""
+    if _SURELY_AN_ID.fullmatch(call_id):
+        return call_id
+    return f"id of {len(call_id)} characters" if _PRINTABLE_ID.fullmatch(call_id) else "-"

@@ -1,29 +1,26 @@
 """The control endpoint: JSON requests from this machine that end calls, script faults and read what was counted."""
 
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
 from urllib.parse import urlencode
 
 from sandbox.simulators.biztel.audio import Content
 from sandbox.simulators.biztel.calls import Call, file_name, spec_from_json
 from sandbox.simulators.biztel.clocks import in_japan, moment
 from sandbox.simulators.biztel.faults import fault_from_json
+from sandbox.simulators.biztel.provider import Provider
 from sandbox.simulators.biztel.wording import Channel
-from sandbox.simulators.controlling import Json, Routes, object_of
+from sandbox.simulators.controlling import ControlRequest, Json, Routes, object_of
 from sandbox.simulators.readers import WrongJsonError, seconds, switch, text, whole
 from sandbox.simulators.routes import adding_faults, change_config, config, faults, reset
-
-if TYPE_CHECKING:
-    from sandbox.simulators.biztel.simulator import BiztelSimulator
 
 _MOST_CALLS_AT_ONCE: Final = 10_000
 
 
-def _calls(simulator: "BiztelSimulator", query: Mapping[str, str], _: Any) -> Json:
-    wanted = [call for call in simulator.calls if query.get("id", call.call_id) == call.call_id]
-    with simulator.waiting.changed:
+def _calls(provider: Provider, request: ControlRequest) -> Json:
+    wanted = [call for call in provider.calls if request.query.get("id", call.call_id) == call.call_id]
+    with provider.waiting.changed:
         return {"count": len(wanted), "items": [_call(call) for call in wanted]}
 
 
@@ -37,99 +34,99 @@ def _call(call: Call) -> Json:
     }
 
 
-def _finish(simulator: "BiztelSimulator", _: Mapping[str, str], body: Any) -> Json:
-    asked = object_of(body)
+def _finish(provider: Provider, request: ControlRequest) -> Json:
+    asked = object_of(request.body)
     wait = switch(asked.pop("wait", True))
-    call = simulator.finish(spec_from_json(asked), wait=wait)
-    with simulator.waiting.changed:
+    call = provider.finish_many(1, spec_from_json(asked), wait=wait)[0]
+    with provider.waiting.changed:
         return _call(call)
 
 
-def _finish_many(simulator: "BiztelSimulator", _: Mapping[str, str], body: Any) -> Json:
-    asked = object_of(body)
+def _finish_many(provider: Provider, request: ControlRequest) -> Json:
+    asked = object_of(request.body)
     wait, count = switch(asked.pop("wait", False)), whole(asked.pop("n", None))
     if not 0 < count <= _MOST_CALLS_AT_ONCE:
         raise WrongJsonError(f"n: must be from 1 to {_MOST_CALLS_AT_ONCE}")
     if asked.get("call_id") is not None:
         raise WrongJsonError("call_id: many calls cannot share one")
-    calls = simulator.finish_many(count, spec_from_json(asked), wait=wait)
-    with simulator.waiting.changed:
+    calls = provider.finish_many(count, spec_from_json(asked), wait=wait)
+    with provider.waiting.changed:
         answers = Counter(str(action.answer or action.problem) for call in calls for action in call.actions)
     return {"count": len(calls), "ids": [call.call_id for call in calls], "answers": dict(answers)}
 
 
-def _repeat(simulator: "BiztelSimulator", _: Mapping[str, str], body: Any) -> Json:
-    call = _existing(simulator, text(object_of(body).get("id")))
-    simulator.tell_again(call)
-    with simulator.waiting.changed:
+def _repeat(provider: Provider, request: ControlRequest) -> Json:
+    call = _existing(provider, text(object_of(request.body).get("id")))
+    provider.repeat_call_action(call)
+    with provider.waiting.changed:
         return _call(call)
 
 
-def _bulk(simulator: "BiztelSimulator", query: Mapping[str, str], _: Any) -> Json:
-    call = _existing(simulator, query.get("id", ""))
+def _bulk(provider: Provider, request: ControlRequest) -> Json:
+    call = _existing(provider, request.query.get("id", ""))
     return {
         "files": [
             {
                 "channel": channel.value,
                 "name": file_name(call, channel),
-                "bytes": simulator.provider.file(call, channel).length,
-                "url": f"{simulator.control_url}file?{urlencode({'id': call.call_id, 'channel': channel})}",
+                "bytes": provider.file(call, channel).length,
+                "url": f"{request.control_url}file?{urlencode({'id': call.call_id, 'channel': channel})}",
             }
             for channel in call.spec.channels
         ]
     }
 
 
-def _file(simulator: "BiztelSimulator", query: Mapping[str, str], _: Any) -> Content:
-    call = _existing(simulator, query.get("id", ""))
-    return simulator.provider.file(call, Channel(query.get("channel", "")))
+def _file(provider: Provider, request: ControlRequest) -> Content:
+    call = _existing(provider, request.query.get("id", ""))
+    return provider.file(call, Channel(request.query.get("channel", "")))
 
 
-def _requests(simulator: "BiztelSimulator", query: Mapping[str, str], _: Any) -> Json:
-    seen = [request for request in simulator.requests if query.get("id", request.call_id) == request.call_id]
-    statuses = Counter(str(request.status) for request in seen)
-    channels = Counter(request.channel for request in seen)
-    items = [asdict(request) for request in seen]
-    return {"count": len(seen), "statuses": dict(statuses), "channels": dict(channels), "items": items}
+def _requests(provider: Provider, request: ControlRequest) -> Json:
+    requests = [seen for seen in provider.requests if request.query.get("id", seen.call_id) == seen.call_id]
+    statuses = Counter(str(seen.status) for seen in requests)
+    channels = Counter(seen.channel for seen in requests)
+    items = [asdict(seen) for seen in requests]
+    return {"count": len(requests), "statuses": dict(statuses), "channels": dict(channels), "items": items}
 
 
-def _usage(simulator: "BiztelSimulator", _query: Mapping[str, str], _: Any) -> Json:
-    return simulator.provider.usage()
+def _usage(provider: Provider, _: ControlRequest) -> Json:
+    return provider.usage()
 
 
-def _set_usage(simulator: "BiztelSimulator", _: Mapping[str, str], body: Any) -> Json:
-    simulator.provider.set_month_used(whole(object_of(body).get("used")))
-    return simulator.provider.usage()
+def _set_usage(provider: Provider, request: ControlRequest) -> Json:
+    provider.set_month_used(whole(object_of(request.body).get("used")))
+    return provider.usage()
 
 
-def _set_token(simulator: "BiztelSimulator", _: Mapping[str, str], body: Any) -> Json:
-    simulator.provider.set_token(text(object_of(body).get("token")))
+def _set_token(provider: Provider, request: ControlRequest) -> Json:
+    provider.set_token(text(object_of(request.body).get("token")))
     return {}
 
 
-def _clock(simulator: "BiztelSimulator", _query: Mapping[str, str], _: Any) -> Json:
-    return {"now": in_japan(simulator.provider.wall_clock()).isoformat(timespec="seconds")}
+def _clock(provider: Provider, _: ControlRequest) -> Json:
+    return {"now": in_japan(provider.wall_clock()).isoformat(timespec="seconds")}
 
 
-def _set_clock(simulator: "BiztelSimulator", _: Mapping[str, str], body: Any) -> Json:
-    asked = object_of(body)
+def _set_clock(provider: Provider, request: ControlRequest) -> Json:
+    asked = object_of(request.body)
     if asked.keys() == {"now"}:
-        simulator.provider.wall_clock.set(moment(asked["now"]))
+        provider.wall_clock.set(moment(asked["now"]))
     elif asked.keys() == {"advance_s"}:
-        simulator.provider.wall_clock.advance(seconds(asked["advance_s"]))
+        provider.wall_clock.advance(seconds(asked["advance_s"]))
     else:
         raise WrongJsonError("either now or advance_s is needed")
-    return _clock(simulator, {}, None)
+    return _clock(provider, request)
 
 
-def _existing(simulator: "BiztelSimulator", call_id: str) -> Call:
-    call = simulator.provider.find(call_id)
+def _existing(provider: Provider, call_id: str) -> Call:
+    call = provider.find(call_id)
     if call is None:
         raise WrongJsonError("id: there is no such call")
     return call
 
 
-ROUTES: Final[Routes["BiztelSimulator"]] = {
+ROUTES: Final[Routes[Provider]] = {
     ("GET", "calls"): _calls,
     ("POST", "calls"): _finish,
     ("POST", "calls/many"): _finish_many,

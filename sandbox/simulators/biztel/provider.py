@@ -9,9 +9,10 @@ from typing import Final
 
 from sandbox.simulators.account import Account, Log
 from sandbox.simulators.biztel import wording
+from sandbox.simulators.biztel.actions import CallActions
 from sandbox.simulators.biztel.answers import Answer, disposition, plain, spoilt
 from sandbox.simulators.biztel.audio import Content, mp3_of_bytes, mp3_of_seconds
-from sandbox.simulators.biztel.calls import Call, CallSpec, file_name, new_call
+from sandbox.simulators.biztel.calls import Call, CallSpec, file_name, new_call, printable_id
 from sandbox.simulators.biztel.clocks import SettableClock
 from sandbox.simulators.biztel.config import SimulatorConfig
 from sandbox.simulators.biztel.faults import Fault, FaultKind
@@ -22,9 +23,6 @@ from sandbox.simulators.waiting import Clock, Waiting
 
 _DAY_S: Final = 86_400
 _AUTHORIZATION: Final = re.compile(r"Token +(\S+)")
-_PRINTABLE_ID: Final = re.compile(r"[0-9A-Za-z._-]{1,64}")
-# Twenty digits, or ten, a point and some more: nothing shorter, which might be a telephone number.
-_SURELY_AN_ID: Final = re.compile(r"\d{20}|\d{10}\.\d+")
 _REFUSING: Final[Mapping[FaultKind, Refusal]] = {
     FaultKind.SERVER_ERROR: wording.BROKEN,
     FaultKind.FORBIDDEN: wording.NO_RIGHT,
@@ -64,22 +62,41 @@ class Provider(Account[SimulatorConfig, Fault, RequestSeen]):
         super().__init__(config, waiting=waiting, log=log)
         self._clock = clock
         self.wall_clock = wall_clock
+        self.call_actions = CallActions(
+            waiting=waiting, clock=clock, wall_clock=wall_clock, config=lambda: self._config, log=log
+        )
         self._forget()
 
     @property
     def calls(self) -> tuple[Call, ...]:
         """Return the calls that have ended, oldest first."""
-        with self._waiting.changed:
+        with self.waiting.changed:
             return tuple(self._calls)
 
     def find(self, call_id: str) -> Call | None:
         """Return the latest call with this id."""
-        with self._waiting.changed:
+        with self.waiting.changed:
             return self._by_id.get(call_id)
 
-    def finish(self, spec: CallSpec) -> Call:
-        """End a call as asked and return it; telling the customer is not done here."""
-        with self._waiting.changed:
+    def finish_many(self, count: int, spec: CallSpec, *, wait: bool) -> tuple[Call, ...]:
+        """End `count` calls at once; their call actions go out side by side, as many as `actions.AT_ONCE`.
+
+        With `wait`, return after the call actions are over, retries included.
+        """
+        calls = tuple(self._finish(spec) for _ in range(count))
+        if spec.announce:
+            told = self.call_actions.fire(calls)
+            for each in told if wait else []:
+                each.result()
+        return calls
+
+    def repeat_call_action(self, call: Call) -> None:
+        """Fire the call action of a call once more, or for the first time, and wait until it is over."""
+        for each in self.call_actions.fire([call]):
+            each.result()
+
+    def _finish(self, spec: CallSpec) -> Call:
+        with self.waiting.changed:
             self._sequence += 1
             delay_s = self._config.file_delay_s
             call = new_call(spec, sequence=self._sequence, now=self.wall_clock(), file_delay_s=delay_s)
@@ -87,13 +104,13 @@ class Provider(Account[SimulatorConfig, Fault, RequestSeen]):
             self._by_id[call.call_id] = call
             for fault in spec.faults:
                 self._faults.add(replace(fault, call_id=call.call_id))
-            self._waiting.changed.notify_all()
+            self.waiting.changed.notify_all()
         return call
 
     def handle(self, download: Download) -> Answer:
         """Decide about a request and remember it."""
         channel = download.channel or Channel.MONAURAL
-        with self._waiting.changed:
+        with self.waiting.changed:
             answer = self._decide(download, channel)
             answered = answer.outcome in {Outcome.ANSWERED, Outcome.SPOILT}
             seen = RequestSeen(
@@ -105,7 +122,7 @@ class Provider(Account[SimulatorConfig, Fault, RequestSeen]):
                 cause=answer.cause,
             )
             self._requests.append(seen)
-            self._waiting.changed.notify_all()
+            self.waiting.changed.notify_all()
         shown = channel if channel in set(Channel) else "-"
         why = f" ({answer.cause})" if answer.cause else ""
         self._log(f"{seen.status or '---'} {seen.outcome} {printable_id(download.call_id)} {shown}{why}")
@@ -124,7 +141,7 @@ class Provider(Account[SimulatorConfig, Fault, RequestSeen]):
 
     def usage(self) -> dict[str, object]:
         """Return what was counted: this month's requests, violations of the burst limit, requests by second."""
-        with self._waiting.changed:
+        with self.waiting.changed:
             now = self.wall_clock()
             return {
                 "month": month_of(now),
@@ -137,12 +154,12 @@ class Provider(Account[SimulatorConfig, Fault, RequestSeen]):
 
     def set_month_used(self, used: int) -> None:
         """Say how many requests this month has used up."""
-        with self._waiting.changed:
+        with self.waiting.changed:
             self._month.set(self.wall_clock(), used)
 
     def reset(self) -> None:
         """As for every provider; calls and counts are forgotten too, and the clock is right again."""
-        with self._waiting.changed:
+        with self.waiting.changed:
             super().reset()
             self.wall_clock.reset()
             self._forget()
@@ -236,10 +253,3 @@ class Provider(Account[SimulatorConfig, Fault, RequestSeen]):
         if refusal.status == 429 and self._config.retry_after_s is not None:
             answer = replace(answer, headers={"Retry-After": str(self._config.retry_after_s)})
         return answer
-
-
-def printable_id(call_id: str) -> str:
-    """Return an id as a log may have it: nothing that could be a number or somebody's text in its place."""
-    if _SURELY_AN_ID.fullmatch(call_id):
-        return call_id
-    return f"id of {len(call_id)} characters" if _PRINTABLE_ID.fullmatch(call_id) else "-"

@@ -7,7 +7,6 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from sandbox.simulators.biztel.answers import HTML, Answer, plain
 from sandbox.simulators.biztel.audio import Content
-from sandbox.simulators.biztel.control import ROUTES
 from sandbox.simulators.biztel.provider import Download, Provider
 from sandbox.simulators.biztel.wording import REASONS
 from sandbox.simulators.outcomes import Outcome
@@ -18,8 +17,6 @@ _MONITOR: Final = re.compile(r"/public/api/v1/monitor/([^/]+)")
 
 class Handler(SimulatorHandler[Provider]):
     """Takes downloads and sends files."""
-
-    routes = ROUTES
 
     def query(self) -> dict[str, str]:
         """Return the parameters in the address; an empty one was sent."""
@@ -42,7 +39,7 @@ class Handler(SimulatorHandler[Provider]):
             Download(call_id=call_id, channel=channel, authorization=self.headers.get("Authorization", ""))
         )
         if answer.outcome is Outcome.HELD:
-            self.simulator.wait(answer.hold_s)
+            self.server.wait(answer.hold_s)
         if not self.ended(answer.outcome):
             self._send(answer)
 
@@ -74,4 +71,4 @@ class Handler(SimulatorHandler[Provider]):
             return
         for start in range(0, len(chunk), answer.drip.bytes):
             self.wfile.write(chunk[start : start + answer.drip.bytes])
-            self.simulator.wait(answer.drip.every_s)
+            self.server.wait(answer.drip.every_s)

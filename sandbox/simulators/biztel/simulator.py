@@ -5,10 +5,10 @@ import time
 from pathlib import Path
 
 from sandbox.simulators.account import Log
-from sandbox.simulators.biztel.actions import CallActions
 from sandbox.simulators.biztel.calls import Call, CallSpec
 from sandbox.simulators.biztel.clocks import SettableClock
 from sandbox.simulators.biztel.config import SimulatorConfig
+from sandbox.simulators.biztel.control import ROUTES
 from sandbox.simulators.biztel.provider import Provider, RequestSeen
 from sandbox.simulators.biztel.server import Handler
 from sandbox.simulators.simulator import Simulator
@@ -37,15 +37,12 @@ class BiztelSimulator(Simulator[Provider, RequestSeen]):
         waiting, settable = Waiting(clock), SettableClock(wall_clock)
         provider = Provider(config, clock=clock, wall_clock=settable, waiting=waiting, log=log)
         tls = None if certificate is None else _tls_context(certificate, key)
-        super().__init__(provider, waiting=waiting, handler=Handler, tls=tls)
-        self._actions = CallActions(
-            waiting=waiting, clock=clock, wall_clock=settable, config=lambda: self.provider.config, log=log
-        )
+        super().__init__(provider, waiting=waiting, handler=Handler, routes=ROUTES, tls=tls)
 
     def stop(self) -> None:
         """End call actions first, for which a control request may be waiting; then as every simulator does."""
         self.waiting.stop()
-        self._actions.stop()
+        self.provider.call_actions.stop()
         super().stop()
 
     @property
@@ -59,17 +56,7 @@ class BiztelSimulator(Simulator[Provider, RequestSeen]):
 
     def finish_many(self, count: int, spec: CallSpec, *, wait: bool = False) -> tuple[Call, ...]:
         """End `count` calls at once; their call actions go out side by side, as many as `actions.AT_ONCE`."""
-        calls = tuple(self.provider.finish(spec) for _ in range(count))
-        if spec.announce:
-            told = self._actions.fire(calls)
-            for each in told if wait else []:
-                each.result()
-        return calls
-
-    def tell_again(self, call: Call) -> None:
-        """Fire the call action of a call once more, or for the first time, and wait until it is over."""
-        for each in self._actions.fire([call]):
-            each.result()
+        return self.provider.finish_many(count, spec, wait=wait)
 
 
 def _tls_context(certificate: Path, key: Path | None) -> ssl.SSLContext:

@@ -1,28 +1,26 @@
 """The control endpoint: JSON requests from this machine that script the simulator and read what it received."""
 
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
 
-from sandbox.simulators.controlling import Json, Routes, object_of
+from sandbox.simulators.controlling import ControlRequest, Json, Routes, object_of
 from sandbox.simulators.mediasms.faults import fault_from_json
 from sandbox.simulators.mediasms.numbers import script_from_json, script_to_json
+from sandbox.simulators.mediasms.provider import Provider
 from sandbox.simulators.mediasms.records import Message
 from sandbox.simulators.readers import optional, seconds, switch, text, whole
 from sandbox.simulators.routes import adding_faults, change_config, config, faults, reset
 
-if TYPE_CHECKING:
-    from sandbox.simulators.mediasms.simulator import MediaSmsSimulator
 
-
-def _messages(simulator: "MediaSmsSimulator", query: Mapping[str, str], _: Any) -> Json:
+def _messages(provider: Provider, request: ControlRequest) -> Json:
     wanted = [
         message
-        for message in simulator.messages
-        if query.get("smsid", message.smsid) == message.smsid and query.get("number", message.number) == message.number
+        for message in provider.messages
+        if request.query.get("smsid", message.smsid) == message.smsid
+        and request.query.get("number", message.number) == message.number
     ]
-    with simulator.waiting.changed:
+    with provider.waiting.changed:
         return {"count": len(wanted), "items": [_message(message) for message in wanted]}
 
 
@@ -42,79 +40,79 @@ def _message(message: Message) -> Json:
     }
 
 
-def _requests(simulator: "MediaSmsSimulator", _query: Mapping[str, str], _: Any) -> Json:
-    seen = simulator.requests
+def _requests(provider: Provider, _: ControlRequest) -> Json:
+    seen = provider.requests
     codes = Counter(str(request.code) for request in seen)
     return {"count": len(seen), "codes": dict(codes), "items": [asdict(request) for request in seen]}
 
 
-def _set_credentials(simulator: "MediaSmsSimulator", _: Mapping[str, str], body: Any) -> Json:
-    asked = object_of(body)
-    simulator.provider.set_credentials(user=text(asked.get("user")), password=text(asked.get("password")))
+def _set_credentials(provider: Provider, request: ControlRequest) -> Json:
+    asked = object_of(request.body)
+    provider.set_credentials(user=text(asked.get("user")), password=text(asked.get("password")))
     return {}
 
 
-def _numbers(simulator: "MediaSmsSimulator", _query: Mapping[str, str], _: Any) -> Json:
-    return {number: script_to_json(script) for number, script in simulator.provider.numbers.items()}
+def _numbers(provider: Provider, _: ControlRequest) -> Json:
+    return {number: script_to_json(script) for number, script in provider.numbers.items()}
 
 
-def _script_number(simulator: "MediaSmsSimulator", _: Mapping[str, str], body: Any) -> Json:
-    asked = object_of(body)
+def _script_number(provider: Provider, request: ControlRequest) -> Json:
+    asked = object_of(request.body)
     script = script_from_json(asked)
-    simulator.provider.script_number(text(asked.get("number")), script)
+    provider.script_number(text(asked.get("number")), script)
     return script_to_json(script)
 
 
-def _push_report(simulator: "MediaSmsSimulator", _: Mapping[str, str], body: Any) -> Json:
-    asked = object_of(body)
+def _push_report(provider: Provider, request: ControlRequest) -> Json:
+    asked = object_of(request.body)
     parameters = {text(key): text(value) for key, value in object_of(asked.get("parameters", {})).items()}
-    report = simulator.provider.push_report(text(asked.get("smsid")), whole(asked.get("status")), parameters)
+    report = provider.push_report(text(asked.get("smsid")), whole(asked.get("status")), parameters)
     return asdict(report)
 
 
-def _dial(simulator: "MediaSmsSimulator", _: Mapping[str, str], body: Any) -> Json:
-    asked = object_of(body)
+def _dial(provider: Provider, request: ControlRequest) -> Json:
+    asked = object_of(request.body)
     hangs_up = switch(asked.get("hang_up", False))
-    dialled = simulator.provider.exchange.dial(text(asked.get("number")), text(asked.get("line")), hangs_up=hangs_up)
+    dialled = provider.exchange.dial(text(asked.get("number")), text(asked.get("line")), hangs_up=hangs_up)
     return asdict(dialled)
 
 
-def _verifications(simulator: "MediaSmsSimulator", query: Mapping[str, str], _: Any) -> Json:
-    with simulator.waiting.changed:
+def _verifications(provider: Provider, request: ControlRequest) -> Json:
+    with provider.waiting.changed:
         items = [
-            request.shown(simulator.now_s)
-            for request in simulator.provider.exchange.requests
-            if query.get("smsid", request.message.smsid) == request.message.smsid
-            and query.get("number", request.number) == request.number
+            verification.shown(provider.now_s)
+            for verification in provider.exchange.requests
+            if request.query.get("smsid", verification.message.smsid) == verification.message.smsid
+            and request.query.get("number", verification.number) == verification.number
         ]
     return {"count": len(items), "items": items}
 
 
-def _push_callback(simulator: "MediaSmsSimulator", _: Mapping[str, str], body: Any) -> Json:
-    asked = object_of(body)
+def _push_callback(provider: Provider, request: ControlRequest) -> Json:
+    asked = object_of(request.body)
     parameters = {text(key): text(value) for key, value in object_of(asked.get("parameters", {})).items()}
-    return asdict(simulator.provider.exchange.push_now(text(asked.get("smsid", "")), parameters))
+    return asdict(provider.exchange.push_now(text(asked.get("smsid", "")), parameters))
 
 
-def _clock(simulator: "MediaSmsSimulator", _query: Mapping[str, str], _: Any) -> Json:
-    return {"now_s": simulator.now_s}
+def _clock(provider: Provider, _: ControlRequest) -> Json:
+    return {"now_s": provider.now_s}
 
 
-def _put_clock_forward(simulator: "MediaSmsSimulator", _: Mapping[str, str], body: Any) -> Json:
-    simulator.advance(seconds(object_of(body).get("advance_s")))
-    return _clock(simulator, {}, None)
+def _put_clock_forward(provider: Provider, request: ControlRequest) -> Json:
+    provider.advance(seconds(object_of(request.body).get("advance_s")))
+    return _clock(provider, request)
 
 
-def _unblock(simulator: "MediaSmsSimulator", _: Mapping[str, str], body: Any) -> Json:
-    simulator.provider.unblock(optional(text)(object_of(body).get("address")))
-    return _blocked(simulator, {}, None)
+def _unblock(provider: Provider, request: ControlRequest) -> Json:
+    provider.unblock(optional(text)(object_of(request.body).get("address")))
+    return _blocked(provider, request)
 
 
-def _blocked(simulator: "MediaSmsSimulator", _query: Mapping[str, str], _: Any) -> Json:
-    return {"blocked": simulator.provider.blocked_addresses()}
+def _blocked(provider: Provider, _: ControlRequest) -> Json:
+    return {"blocked": provider.blocked_addresses()}
 
 
-ROUTES: Final[Routes["MediaSmsSimulator"]] = {
+ROUTES: Final[Routes[Provider]] = {
     ("GET", "messages"): _messages,
     ("GET", "requests"): _requests,
     ("GET", "faults"): faults,

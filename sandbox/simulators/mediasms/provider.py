@@ -19,7 +19,7 @@ from sandbox.simulators.mediasms.records import Message, Report, RequestSeen, ma
 from sandbox.simulators.mediasms.texts import AU, what_the_phone_shows
 from sandbox.simulators.mediasms.verdicts import SmsRequest, Verdict, spoilt
 from sandbox.simulators.outcomes import Outcome
-from sandbox.simulators.waiting import Clock, Waiting
+from sandbox.simulators.waiting import MovableClock, Waiting
 
 LONGEST_URL: Final = 8190
 
@@ -27,7 +27,7 @@ LONGEST_URL: Final = 8190
 class Provider(Account[SimulatorConfig, Fault, RequestSeen]):
     """The whole state of the simulated account."""
 
-    def __init__(self, config: SimulatorConfig, *, clock: Clock, waiting: Waiting, log: Log) -> None:
+    def __init__(self, config: SimulatorConfig, *, clock: MovableClock, waiting: Waiting, log: Log) -> None:
         super().__init__(config, waiting=waiting, log=log)
         self._clock = clock
         self.delivery = Delivery(waiting=waiting, clock=clock, config=lambda: self._config, log=log)
@@ -39,20 +39,32 @@ class Provider(Account[SimulatorConfig, Fault, RequestSeen]):
     @property
     def messages(self) -> tuple[Message, ...]:
         """Return everything accepted, oldest first."""
-        with self._waiting.changed:
+        with self.waiting.changed:
             return tuple(self._messages)
 
     @property
     def numbers(self) -> dict[str, NumberScript]:
         """Return the numbers that always end a certain way."""
-        with self._waiting.changed:
+        with self.waiting.changed:
             return dict(self._numbers)
+
+    @property
+    def now_s(self) -> float:
+        """Return what the simulator's clock reads."""
+        return self._clock()
+
+    def advance(self, seconds: float) -> None:
+        """Put the simulator's clock forward, past holding times and delays."""
+        self._clock.advance(seconds)
+        self.waiting.wake()
+        self.exchange.wake()
+        self.delivery.wake()
 
     def handle(self, request: SmsRequest) -> Verdict:
         """Decide about a request, remember it, and set an accepted message on its way."""
         number = request.parameters.get("mobilenumber", "")
         smsid = request.parameters.get("smsid", "")
-        with self._waiting.changed:
+        with self.waiting.changed:
             now = self._clock()
             verdict = self._decide(request, number, now)
             if verdict.code is not None:
@@ -74,7 +86,7 @@ class Provider(Account[SimulatorConfig, Fault, RequestSeen]):
                 if sends_sms(request.parameters):
                     self.delivery.begin(verdict.message, self._script(number))
                 self.exchange.begin(verdict.message, self._script(number))
-            self._waiting.changed.notify_all()
+            self.waiting.changed.notify_all()
         why = f" ({verdict.cause})" if verdict.cause else ""
         self._log(f"{verdict.code or '---'} {verdict.outcome} {masked(number)} {printable_smsid(smsid)}{why}")
         return verdict
@@ -85,7 +97,7 @@ class Provider(Account[SimulatorConfig, Fault, RequestSeen]):
 
     def script_number(self, number: str, script: NumberScript) -> None:
         """Let every later message to `number` go as scripted."""
-        with self._waiting.changed:
+        with self.waiting.changed:
             self._numbers[number] = script
 
     def push_report(self, smsid: str, status: int, parameters: Mapping[str, str]) -> Report:
@@ -99,18 +111,18 @@ class Provider(Account[SimulatorConfig, Fault, RequestSeen]):
 
     def unblock(self, source: str | None) -> None:
         """Forget the 401 streak, and so the block, of one address or of all."""
-        with self._waiting.changed:
+        with self.waiting.changed:
             for address in [source] if source else list(self._sources):
                 self._sources[address].streak = UnauthorizedStreak()
 
     def blocked_addresses(self) -> list[str]:
         """Return the addresses that get 555."""
-        with self._waiting.changed:
+        with self.waiting.changed:
             return sorted(address for address, counted in self._sources.items() if counted.streak.blocked)
 
     def reset(self) -> None:
         """As for every provider; blocks, messages and reports to come are forgotten too. The clock stays."""
-        with self._waiting.changed:
+        with self.waiting.changed:
             super().reset()
             self.exchange.clear()
             self.delivery.clear()

@@ -6,7 +6,6 @@ from typing import Final
 from urllib.parse import parse_qsl, urlsplit
 
 from sandbox.simulators.mediasms.codes import REASONS
-from sandbox.simulators.mediasms.control import ROUTES
 from sandbox.simulators.mediasms.provider import Provider
 from sandbox.simulators.mediasms.verdicts import SmsRequest, Verdict
 from sandbox.simulators.outcomes import Outcome
@@ -19,8 +18,6 @@ _HTML: Final = "text/html; charset=UTF-8"
 
 class Handler(SimulatorHandler[Provider]):
     """Takes SMS and answers with a code."""
-
-    routes = ROUTES
 
     def serve(self, path: str, body: bytes) -> None:
         if path == SEND_PATH:
@@ -56,7 +53,7 @@ class Handler(SimulatorHandler[Provider]):
         told: Sequence[object] = ()
         if message is not None and verdict.until_told is not None:
             told = message.reports if verdict.until_told == "report" else message.callbacks
-        self.simulator.waiting.during(verdict.wait_s, lambda: bool(told))
+        self.server.wait(verdict.wait_s, lambda: bool(told))
 
     def _carry_out(self, verdict: Verdict) -> None:
         if self.ended(verdict.outcome):

@@ -4,6 +4,7 @@ import time
 
 from sandbox.simulators.account import Log
 from sandbox.simulators.mediasms.config import SimulatorConfig
+from sandbox.simulators.mediasms.control import ROUTES
 from sandbox.simulators.mediasms.provider import Provider
 from sandbox.simulators.mediasms.records import Message, RequestSeen
 from sandbox.simulators.mediasms.server import SEND_PATH, Handler
@@ -28,13 +29,14 @@ class MediaSmsSimulator(Simulator[Provider, RequestSeen]):
         log: Log = lambda _line: None,
         reports_by_hand: bool = False,
     ) -> None:
-        self._clock = MovableClock(clock)
-        waiting = Waiting(self._clock)
-        provider = Provider(config, clock=self._clock, waiting=waiting, log=log)
+        movable = MovableClock(clock)
+        waiting = Waiting(movable)
+        provider = Provider(config, clock=movable, waiting=waiting, log=log)
         super().__init__(
             provider,
             waiting=waiting,
             handler=Handler,
+            routes=ROUTES,
             couriers=(provider.exchange, provider.delivery),
             by_hand=reports_by_hand,
         )
@@ -49,12 +51,6 @@ class MediaSmsSimulator(Simulator[Provider, RequestSeen]):
         """Return everything accepted, oldest first."""
         return self.provider.messages
 
-    @property
-    def now_s(self) -> float:
-        """Return what the simulator's clock reads."""
-        return self._clock()
-
     def advance(self, seconds: float) -> None:
         """Put the simulator's clock forward, past holding times and delays."""
-        self._clock.advance(seconds)
-        self.wake()
+        self.provider.advance(seconds)
