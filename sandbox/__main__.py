@@ -12,10 +12,10 @@ from rich.console import Console
 
 from sandbox import story
 from sandbox.endpoints import Endpoints
+from sandbox.errors import SandboxError
 from sandbox.instance import stop_instance
 from sandbox.logs import read_logs
-from sandbox.places import Places
-from sandbox.problems import SandboxError
+from sandbox.paths import SandboxPaths
 from sandbox.progress import Progress
 from sandbox.stack import running_endpoints, running_sandbox
 
@@ -38,10 +38,10 @@ def main() -> int:
         if arguments.command == "up":
             _up(demo=not arguments.no_demo and os.environ.get("DEMO", "1") != "0")
         elif arguments.command == "down":
-            stopped = stop_instance(Places.from_environment().process_id)
+            stopped = stop_instance(SandboxPaths.from_environment().process_id)
             console.print("The sandbox is down." if stopped else "No sandbox is running.")
         else:
-            print(read_logs(running_endpoints(Places.from_environment()), arguments.function))
+            print(read_logs(running_endpoints(SandboxPaths.from_environment()), arguments.function))
     except SandboxError as problem:
         print(problem, file=sys.stderr)
         return 1
@@ -51,12 +51,12 @@ def main() -> int:
 def _up(*, demo: bool) -> None:
     for number in _ENDINGS:
         signal.signal(number, _end)
-    places = Places.from_environment()
+    paths = SandboxPaths.from_environment()
     try:
-        with running_sandbox(places=places, progress=Progress(console)) as sandbox:
+        with running_sandbox(paths=paths, progress=Progress(console)) as sandbox:
             if demo:
                 story.play(sandbox.endpoints)
-            _announce(sandbox.endpoints, written_to=places.endpoints)
+            _announce(sandbox.endpoints, written_to=paths.endpoints)
             sandbox.emulator.wait_for_end()
     except KeyboardInterrupt:
         console.print("The sandbox is down.")

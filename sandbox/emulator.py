@@ -11,8 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from sandbox.places import Places
-from sandbox.problems import SandboxError
+from sandbox.errors import SandboxError
+from sandbox.paths import SandboxPaths
 
 LOOPBACK: Final = "127.0.0.1"
 REGION: Final = "ap-northeast-1"
@@ -35,7 +35,7 @@ class Emulator:
         self._port = port
 
     @classmethod
-    def start(cls, *, python: Path, places: Places, port: int | None) -> "Emulator":
+    def start(cls, *, python: Path, paths: SandboxPaths, port: int | None) -> "Emulator":
         """Start on `port`, or on a free one, and return once it answers.
 
         Raises SandboxError when its environment is missing, the port is taken, or it does not answer.
@@ -45,7 +45,7 @@ class Emulator:
         tries = 1 if port else _TRIES_FOR_A_FREE_PORT
         while True:
             tries -= 1
-            emulator = cls._spawn(python=python, places=places, port=port or free_port())
+            emulator = cls._spawn(python=python, paths=paths, port=port or free_port())
             try:
                 emulator._wait_until_ready()
             except SandboxError:
@@ -60,20 +60,20 @@ class Emulator:
                 return emulator
 
     @classmethod
-    def _spawn(cls, *, python: Path, places: Places, port: int) -> "Emulator":
-        shutil.rmtree(places.temporary, ignore_errors=True)
-        places.temporary.mkdir(parents=True)
-        with places.emulator_log.open("wb") as log:
+    def _spawn(cls, *, python: Path, paths: SandboxPaths, port: int) -> "Emulator":
+        shutil.rmtree(paths.temporary, ignore_errors=True)
+        paths.temporary.mkdir(parents=True)
+        with paths.emulator_log.open("wb") as log:
             process = subprocess.Popen(
                 [python, "-P", Path(__file__).with_name("watchdog.py"), "ministack"],
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                cwd=places.temporary,
-                env=_environment(port, places.temporary),
+                cwd=paths.temporary,
+                env=_environment(port, paths.temporary),
                 start_new_session=True,
             )
-        return cls(process=process, port=port, log=places.emulator_log, temporary=places.temporary)
+        return cls(process=process, port=port, log=paths.emulator_log, temporary=paths.temporary)
 
     def _wait_until_ready(self) -> None:
         deadline = time.monotonic() + _START_TIMEOUT_S

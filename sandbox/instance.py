@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from sandbox.problems import SandboxError
+from sandbox.errors import SandboxError
 
 _POLL_S: Final = 0.1
 

@@ -4,9 +4,9 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from sandbox import aws
+from sandbox import aws_clients
 from sandbox.endpoints import Endpoints
-from sandbox.problems import SandboxError
+from sandbox.errors import SandboxError
 
 # CloudFormation's name for a function: the stack's name, the template's own, and a random end.
 _PHYSICAL_NAME: Final = re.compile(r"switchboard-(?P<name>.+?)(-[0-9A-F]{8,})?")
@@ -21,8 +21,8 @@ def read_logs(endpoints: Endpoints, function: str = "") -> str:
     name will do. What a call logged appears when the call has ended. Raises SandboxError for a
     function that there is not.
     """
-    logs = aws.client("logs", endpoints.aws_endpoint_url)
-    functions = aws.client("lambda", endpoints.aws_endpoint_url).get_paginator("list_functions").paginate()
+    logs = aws_clients.client("logs", endpoints.aws_endpoint_url)
+    functions = aws_clients.client("lambda", endpoints.aws_endpoint_url).get_paginator("list_functions").paginate()
     groups = {_short(each["FunctionName"]): _group(each) for page in functions for each in page["Functions"]}
     there = {
         each["logGroupName"]

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
-from sandbox.problems import SandboxError
+from sandbox.errors import SandboxError
 from sandbox.simulators import baidu_vms, biztel, mediasms
 from sandbox.simulators.account import Log
 from sandbox.simulators.simulator import Simulator

@@ -8,13 +8,13 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from sandbox import aws, providers
-from sandbox.deploy import STACK_NAME, deploy
+from sandbox import aws_clients, providers
+from sandbox.deployment import STACK_NAME, deploy
 from sandbox.emulator import REGION, Emulator
 from sandbox.endpoints import Endpoints
+from sandbox.errors import SandboxError
 from sandbox.instance import is_running, only_instance
-from sandbox.places import EMULATOR_PYTHON, SHARED_CACHE, TEMPLATE, Places
-from sandbox.problems import SandboxError
+from sandbox.paths import EMULATOR_PYTHON, SHARED_CACHE, TEMPLATE, SandboxPaths
 from sandbox.progress import Progress
 
 _PARAMETERS: Final[Mapping[str, str]] = {
@@ -49,7 +49,7 @@ class Sandbox:
 
 @contextmanager
 def running_sandbox(
-    *, places: Places, progress: Progress, environment: Mapping[str, str] = os.environ
+    *, paths: SandboxPaths, progress: Progress, environment: Mapping[str, str] = os.environ
 ) -> Iterator[Sandbox]:
     """Bring a sandbox up for as long as the block runs; its endpoints file exists just as long.
 
@@ -57,15 +57,15 @@ def running_sandbox(
     same directory already or something does not come up; nothing is left running then.
     """
     with ExitStack() as until:
-        until.enter_context(only_instance(places.process_id))
+        until.enter_context(only_instance(paths.process_id))
         # Written last and removed first; one that a killed process left would be taken for a running sandbox.
-        places.endpoints.unlink(missing_ok=True)
+        paths.endpoints.unlink(missing_ok=True)
         with progress.step("Starting the AWS emulator") as update:
-            emulator = Emulator.start(python=EMULATOR_PYTHON, places=places, port=_port(environment))
+            emulator = Emulator.start(python=EMULATOR_PYTHON, paths=paths, port=_port(environment))
             until.callback(emulator.stop)
             update(emulator.url)
         with progress.step("Starting the provider simulators") as update:
-            servers = providers.start_all(environment, until, log=places.simulators_log)
+            servers = providers.start_all(environment, until, log=paths.simulators_log)
             update(", ".join(f"{server.title} {server.url}" for server in servers))
         with progress.step("Deploying template.yaml") as update:
             deployed = deploy(
@@ -78,7 +78,7 @@ def running_sandbox(
                 },
                 python=EMULATOR_PYTHON,
                 cache=SHARED_CACHE,
-                artifacts=places.artifacts,
+                artifacts=paths.artifacts,
                 update=update,
             )
         webhook_token = environment.get("WEBHOOK_TOKEN") or secrets.token_urlsafe(24)
@@ -94,27 +94,27 @@ def running_sandbox(
         for server in servers:
             put_secret(endpoints, server.name, server.credentials)
             server.connect(f"{endpoints.api_url}/v1/webhooks", webhook_token)
-        endpoints.write(places.endpoints)
-        until.callback(places.endpoints.unlink, missing_ok=True)
+        endpoints.write(paths.endpoints)
+        until.callback(paths.endpoints.unlink, missing_ok=True)
         yield Sandbox(endpoints=endpoints, emulator=emulator)
 
 
-def running_endpoints(places: Places) -> Endpoints:
+def running_endpoints(paths: SandboxPaths) -> Endpoints:
     """Return where the sandbox of this directory answers. Raises SandboxError when none is up."""
-    if not (is_running(places.process_id) and places.endpoints.exists()):
+    if not (is_running(paths.process_id) and paths.endpoints.exists()):
         raise SandboxError("No sandbox is up. Start one with: make run")
-    return Endpoints.read(places.endpoints)
+    return Endpoints.read(paths.endpoints)
 
 
 def put_secret(endpoints: Endpoints, name: str, value: Mapping[str, object]) -> None:
     """Give one of the stack's secrets a new current version."""
-    manager = aws.client("secretsmanager", endpoints.aws_endpoint_url)
+    manager = aws_clients.client("secretsmanager", endpoints.aws_endpoint_url)
     manager.put_secret_value(SecretId=f"{STACK_NAME}/{name}", SecretString=json.dumps(value))
 
 
 def read_secret(endpoints: Endpoints, name: str) -> dict[str, object]:
     """Return the current value of one of the stack's secrets."""
-    manager = aws.client("secretsmanager", endpoints.aws_endpoint_url)
+    manager = aws_clients.client("secretsmanager", endpoints.aws_endpoint_url)
     value: dict[str, object] = json.loads(manager.get_secret_value(SecretId=f"{STACK_NAME}/{name}")["SecretString"])
     return value
 

@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Final, Generic, TypeVar
 
+from sandbox.simulators.clock_and_locks import StateLock
 from sandbox.simulators.faults import FaultScript, ScriptedFault
 from sandbox.simulators.settings import Settings
-from sandbox.simulators.waiting import Waiting
 
 Log = Callable[[str], None]
 
@@ -21,9 +21,9 @@ R = TypeVar("R")
 class Account(Generic[C, F, R]):
     """Of settings C, faults F and requests R. Every public method may be called from any thread."""
 
-    def __init__(self, config: C, *, waiting: Waiting, log: Log) -> None:
+    def __init__(self, config: C, *, lock: StateLock, log: Log) -> None:
         self._initial = self._config = config
-        self.waiting = waiting
+        self.lock = lock
         self._log = log
         self._faults = FaultScript[F]()
         self._requests: deque[R] = deque(maxlen=_MOST_REQUESTS_KEPT)
@@ -36,22 +36,22 @@ class Account(Generic[C, F, R]):
     @property
     def requests(self) -> tuple[R, ...]:
         """Return the requests seen, oldest first (the last 100,000)."""
-        with self.waiting.changed:
+        with self.lock.changed:
             return tuple(self._requests)
 
     def configure(self, changes: Mapping[str, object]) -> None:
         """Change settings by name; raises ValueError and changes nothing when one is wrong."""
-        with self.waiting.changed:
+        with self.lock.changed:
             self._config = self._config.changed(changes)
 
     def add_fault(self, fault: F) -> None:
         """Script a fault behind those already scripted."""
-        with self.waiting.changed:
+        with self.lock.changed:
             self._faults.add(fault)
 
     def pending_faults(self) -> list[dict[str, object]]:
         """Return the faults still to come."""
-        with self.waiting.changed:
+        with self.lock.changed:
             return self._faults.pending()
 
     def reset(self) -> None:
@@ -59,11 +59,11 @@ class Account(Generic[C, F, R]):
 
         Settings that say where the customer is stay: they are not how the provider behaves.
         """
-        with self.waiting.changed:
+        with self.lock.changed:
             self._config = self._initial.at_the_addresses_of(self._config)
             self._faults.clear()
             self._requests.clear()
 
     def _set_credentials(self, **credentials: str) -> None:
-        with self.waiting.changed:
+        with self.lock.changed:
             self._config = replace(self._config, **credentials)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import Field, asdict, replace
 from typing import Any, ClassVar, Final, Generic, Protocol, TypeVar
 
-from sandbox.simulators.readers import WrongJsonError
+from sandbox.simulators.json_readers import WrongJsonError
 
 SOME_PAGE: Final = "<html><body><h1>It works!</h1></body></html>"
 """What any web server might answer, and no provider does."""

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import Field, dataclass, field, fields, replace
 from typing import Any, ClassVar, Protocol, Self, TypeVar
 
-from sandbox.simulators.readers import WrongJsonError, one_of, optional
+from sandbox.simulators.json_readers import WrongJsonError, choice_reader, optional_reader
 
 T = TypeVar("T")
 
@@ -20,13 +20,13 @@ def setting(reader: Callable[[object], T], *, default: T, repr: bool = True) -> 
 
 def address(reader: Callable[[object], str]) -> str | None:
     """Return a field that says where the customer is: none unless set, in no text, and there to stay at a reset."""
-    metadata = {"reader": optional(reader), "is_address": True}
+    metadata = {"reader": optional_reader(reader), "is_address": True}
     return field(default=None, repr=False, metadata=metadata)
 
 
 def choice(default: T, *others: T) -> T:
     """Return a field that is `default` or one of `others`."""
-    return setting(one_of(default, *others), default=default)
+    return setting(choice_reader(default, *others), default=default)
 
 
 def values_of(kind: type[_Dataclass], asked: Mapping[str, object], *, called: str) -> dict[str, Any]:

@@ -6,11 +6,11 @@ from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
 from sandbox.simulators.account import Account
-from sandbox.simulators.controlling import PREFIX, Routes
-from sandbox.simulators.couriers import Courier
-from sandbox.simulators.listening import Listener
-from sandbox.simulators.waiting import Waiting
-from sandbox.simulators.wire import SimulatorHandler, SimulatorServer
+from sandbox.simulators.callback_sender import CallbackSender
+from sandbox.simulators.clock_and_locks import StateLock
+from sandbox.simulators.control import PREFIX, Routes
+from sandbox.simulators.http_server import SimulatorHandler, SimulatorServer
+from sandbox.simulators.listener import Listener
 
 P = TypeVar("P", bound=Account[Any, Any, Any])
 R = TypeVar("R")
@@ -23,10 +23,10 @@ class Simulator(Generic[P, R]):
         self,
         provider: P,
         *,
-        waiting: Waiting,
+        lock: StateLock,
         handler: type[SimulatorHandler[P]],
         routes: Routes[P],
-        couriers: Sequence[Courier] = (),
+        callback_senders: Sequence[CallbackSender] = (),
         by_hand: bool = False,
         tls: ssl.SSLContext | None = None,
     ) -> None:
@@ -35,10 +35,10 @@ class Simulator(Generic[P, R]):
         With `by_hand` no thread does the couriers' jobs.
         """
         self.provider = provider
-        self.waiting = waiting
+        self.lock = lock
         self._handler = handler
         self._routes = routes
-        self._couriers = couriers
+        self._callback_senders = callback_senders
         self._by_hand = by_hand
         self._tls = tls
         self._listener = Listener()
@@ -49,16 +49,16 @@ class Simulator(Generic[P, R]):
             (host, port), self._handler, provider=self.provider, routes=self._routes, wait=self.wait, tls=self._tls
         )
         self._listener.start(server)
-        for courier in () if self._by_hand else self._couriers:
-            courier.start()
+        for callback_sender in () if self._by_hand else self._callback_senders:
+            callback_sender.start()
 
     def stop(self) -> None:
         """Close every connection and join every thread. A simulator that was stopped is not started again."""
         if not self._listener.is_listening:
             return
-        self.waiting.stop()
-        for courier in self._couriers:
-            courier.stop()
+        self.lock.stop()
+        for callback_sender in self._callback_senders:
+            callback_sender.stop()
         self._listener.stop()
 
     def __enter__(self) -> Self:
@@ -87,19 +87,19 @@ class Simulator(Generic[P, R]):
 
     def wake(self) -> None:
         """Tell every wait that the clock has moved."""
-        self.waiting.wake()
-        for courier in self._couriers:
-            courier.wake()
+        self.lock.wake()
+        for callback_sender in self._callback_senders:
+            callback_sender.wake()
 
     def deliver_due(self) -> int:
         """Do everything that is due in the calling thread; return how many jobs that was."""
-        return sum(courier.run_due() for courier in self._couriers)
+        return sum(callback_sender.run_due() for callback_sender in self._callback_senders)
 
     def wait(self, seconds: float, met: Callable[[], bool] = lambda: False) -> None:
         """Wait by the simulator's clock, until `met()` holds, or until the simulator stops."""
-        self.waiting.during(seconds, met)
+        self.lock.during(seconds, met)
 
     def wait_until(self, predicate: Callable[[], bool], *, timeout_s: float = 5.0) -> bool:
         """Wait in real time until something the simulator did makes `predicate()` true; return whether it is."""
-        with self.waiting.changed:
-            return self.waiting.changed.wait_for(predicate, timeout_s)
+        with self.lock.changed:
+            return self.lock.changed.wait_for(predicate, timeout_s)

@@ -7,7 +7,7 @@ from typing import Final
 from rich.console import Console
 
 from sandbox.endpoints import Endpoints
-from sandbox.story import calls, messages, recordings, verifications
+from sandbox.story import messages, recordings, verifications, voice_calls
 from sandbox.story.caller import Caller
 
 Chapter = Callable[[Caller, Console], None]
@@ -17,7 +17,7 @@ CHAPTERS: Final[tuple[tuple[str, Chapter], ...]] = (
     ("MEDIASMS_URL", messages.tell),
     ("MEDIASMS_URL", verifications.tell),
     ("BIZTEL_URL", recordings.tell),
-    ("BAIDU_VMS_URL", calls.tell),
+    ("BAIDU_VMS_URL", voice_calls.tell),
 )
 
 

@@ -16,7 +16,7 @@ from baidubce.auth.bce_credentials import BceCredentials
 from sandbox.simulators.baidu_vms import BaiduVmsSimulator, SimulatorConfig
 from sandbox.simulators.baidu_vms.errors import ALL_ERRORS, Error
 from sandbox.simulators.baidu_vms.numbers import NUMBERS
-from sandbox.simulators.baidu_vms.signing import canonical_request, read_authorization, signature
+from sandbox.simulators.baidu_vms.signatures import canonical_request, read_authorization, signature
 from tests.customer import ManualClock, Receiver, answer_of, connection_to, json_or_nothing
 from tests.translated_template import ROOT
 

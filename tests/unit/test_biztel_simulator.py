@@ -26,8 +26,8 @@ from cryptography.x509.oid import NameOID
 from tinytag import TinyTag
 
 from sandbox.simulators.biztel import BiztelSimulator, CallSpec, Channel, SimulatorConfig
-from sandbox.simulators.biztel.actions import AT_ONCE
 from sandbox.simulators.biztel.audio import FRAME_BYTES, mp3_of_bytes, samples_of
+from sandbox.simulators.biztel.call_actions import AT_ONCE
 from sandbox.simulators.biztel.faults import Fault, FaultKind, fault_from_json
 from tests.customer import Answered, ManualClock, Receiver, answer_of, connection_to, json_or_nothing
 

@@ -21,10 +21,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sandbox.simulators.mediasms import MediaSmsSimulator, SimulatorConfig, what_the_phone_shows
-from sandbox.simulators.mediasms.codes import NEVER_PUSHED, REASONS, STATUS_NAMES, Code
+from sandbox.simulators.mediasms.document_tables import NEVER_PUSHED, REASONS, STATUS_NAMES, Code
 from sandbox.simulators.mediasms.numbers import NUMBERS
-from sandbox.simulators.mediasms.texts import AU
-from sandbox.simulators.windows import RateWindow
+from sandbox.simulators.mediasms.phone_text import AU
+from sandbox.simulators.rate_window import RateWindow
 from tests.customer import ManualClock, Receiver, answer_of, connection_to, json_or_nothing
 
 USER, PASSWORD = "tester", "correct-horse"

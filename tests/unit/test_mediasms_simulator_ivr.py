@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sandbox.simulators.mediasms import MediaSmsSimulator, SimulatorConfig
-from sandbox.simulators.mediasms.ivr import closing_time
+from sandbox.simulators.mediasms.ivr_requests import closing_time
 from tests.customer import Answered, ManualClock, Receiver, answer_of, connection_to, json_or_nothing
 
 USER, PASSWORD = "tester", "correct-horse"

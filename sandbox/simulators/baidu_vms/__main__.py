@@ -4,16 +4,16 @@ import os
 import sys
 from collections.abc import Sequence
 
-from sandbox.simulators import running
+from sandbox.simulators import command_line
 from sandbox.simulators.baidu_vms.config import SimulatorConfig
 from sandbox.simulators.baidu_vms.simulator import BaiduVmsSimulator
-from sandbox.simulators.readers import web_address
+from sandbox.simulators.json_readers import read_web_address
 
 
 def main(arguments: Sequence[str]) -> None:
     """Serve until SIGINT or SIGTERM. Keys come from BAIDU_VMS_AK and BAIDU_VMS_SK."""
-    parser = running.parser_for("sandbox.simulators.baidu_vms", description=__doc__)
-    parser.add_argument("--callback-url", type=web_address, help="where callbacks go")
+    parser = command_line.parser_for("sandbox.simulators.baidu_vms", description=__doc__)
+    parser.add_argument("--callback-url", type=read_web_address, help="where callbacks go")
     parser.add_argument("--callback-method", choices=["POST", "GET"], default="POST")
     parser.add_argument("--concurrency-limit", type=int, help="calls under way before QueueFull")
     parser.add_argument("--ignore-tokens", action="store_true", help="take no notice of clientToken")
@@ -27,9 +27,9 @@ def main(arguments: Sequence[str]) -> None:
             concurrency_limit=options.concurrency_limit,
             tokens="ignored" if options.ignore_tokens else "honoured",
         ),
-        log=running.log_line,
+        log=command_line.log_line,
     )
-    running.serve(simulator, options, api="API")
+    command_line.serve(simulator, options, api="API")
 
 
 if __name__ == "__main__":

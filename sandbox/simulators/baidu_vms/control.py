@@ -6,9 +6,18 @@ from typing import Final
 
 from sandbox.simulators.baidu_vms.faults import fault_from_json
 from sandbox.simulators.baidu_vms.provider import Provider
-from sandbox.simulators.controlling import ControlRequest, Json, Routes, object_of
-from sandbox.simulators.readers import text
-from sandbox.simulators.routes import adding_faults, change_config, config, faults, reset
+from sandbox.simulators.control import (
+    ControlRequest,
+    Json,
+    Routes,
+    adding_faults,
+    change_config,
+    config,
+    faults,
+    object_of,
+    reset,
+)
+from sandbox.simulators.json_readers import read_text
 
 
 def _calls(provider: Provider, request: ControlRequest) -> Json:
@@ -19,7 +28,7 @@ def _calls(provider: Provider, request: ControlRequest) -> Json:
         and request.query.get("token", call.client_token) == call.client_token
         and request.query.get("call_id", call.call_id) == call.call_id
     ]
-    with provider.waiting.changed:
+    with provider.lock.changed:
         return {
             "count": len(wanted),
             "by_number": dict(Counter(call.number for call in wanted)),
@@ -45,12 +54,14 @@ def _requests(provider: Provider, request: ControlRequest) -> Json:
 
 def _set_credentials(provider: Provider, request: ControlRequest) -> Json:
     asked = object_of(request.body)
-    provider.set_credentials(access_key=text(asked.get("access_key")), secret_key=text(asked.get("secret_key")))
+    provider.set_credentials(
+        access_key=read_text(asked.get("access_key")), secret_key=read_text(asked.get("secret_key"))
+    )
     return {}
 
 
 def _push_callback(provider: Provider, request: ControlRequest) -> Json:
-    return asdict(provider.push_callback(text(object_of(request.body).get("call_id"))))
+    return asdict(provider.push_callback(read_text(object_of(request.body).get("call_id"))))
 
 
 ROUTES: Final[Routes[Provider]] = {

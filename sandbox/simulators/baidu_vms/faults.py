@@ -6,7 +6,7 @@ from typing import Final
 
 from sandbox.simulators.baidu_vms.errors import ALL_ERRORS, Error
 from sandbox.simulators.faults import SOME_PAGE, members_of
-from sandbox.simulators.readers import WrongJsonError, optional, seconds, text, whole
+from sandbox.simulators.json_readers import WrongJsonError, optional_reader, read_seconds, read_text, read_whole_number
 
 
 class FaultKind(StrEnum):
@@ -62,13 +62,13 @@ def fault_from_json(value: object) -> Fault:
     """Read a fault from decoded JSON; field names are those of Fault. Raises ValueError saying what is wrong."""
     asked = members_of(value, Fault)
     fault = Fault(
-        kind=FaultKind(text(asked.get("kind"))),
-        times=whole(asked.get("times", 1)),
-        match_number=optional(text)(asked.get("match_number")),
-        code=optional(text)(asked.get("code")),
-        message=optional(text)(asked.get("message")),
-        seconds=optional(seconds)(asked.get("seconds")),
-        body=text(asked.get("body", SOME_PAGE)),
+        kind=FaultKind(read_text(asked.get("kind"))),
+        times=read_whole_number(asked.get("times", 1)),
+        match_number=optional_reader(read_text)(asked.get("match_number")),
+        code=optional_reader(read_text)(asked.get("code")),
+        message=optional_reader(read_text)(asked.get("message")),
+        seconds=optional_reader(read_seconds)(asked.get("seconds")),
+        body=read_text(asked.get("body", SOME_PAGE)),
         http_status=_http_status(asked.get("http_status", 200)),
     )
     if fault.kind in {FaultKind.ANSWER, FaultKind.ACCEPT_THEN_ANSWER}:
@@ -77,7 +77,7 @@ def fault_from_json(value: object) -> Fault:
 
 
 def _http_status(value: object) -> int:
-    status = whole(value)
+    status = read_whole_number(value)
     if not 200 <= status <= 599:
         raise WrongJsonError("must be an HTTP status from 200 to 599")
     return status

@@ -16,7 +16,7 @@ class Callback:
 
 
 @dataclass(slots=True, kw_only=True)
-class Call:
+class VoiceCall:
     """One call that was placed. Times ending in `_s` are Unix seconds by the simulator's clock."""
 
     sequence: int
@@ -38,7 +38,7 @@ class Call:
 
 
 @dataclass(slots=True, kw_only=True, frozen=True)
-class RequestSeen:
+class RequestRecord:
     """One request to the API and what became of it."""
 
     at_s: float

@@ -7,13 +7,13 @@ from dataclasses import replace
 from typing import Final
 from urllib.parse import urlsplit
 
-from sandbox.simulators.baidu_vms.door import message_of
+from sandbox.simulators.baidu_vms.authentication import message_of
+from sandbox.simulators.baidu_vms.decisions import Answer, Page, Success
 from sandbox.simulators.baidu_vms.errors import INVALID_REQUEST, NOT_IMPLEMENTED
 from sandbox.simulators.baidu_vms.provider import Provider
 from sandbox.simulators.baidu_vms.requests import WireRequest
-from sandbox.simulators.baidu_vms.verdicts import Answer, Page, Success
+from sandbox.simulators.http_server import SimulatorHandler
 from sandbox.simulators.outcomes import Outcome
-from sandbox.simulators.wire import SimulatorHandler
 
 _JSON: Final = "application/json; charset=utf-8"
 
@@ -28,12 +28,12 @@ class Handler(SimulatorHandler[Provider]):
 
     def serve(self, path: str, body: bytes) -> None:
         headers = {name.lower(): value for name, value in self.headers.items()}
-        verdict = self.provider.handle(
+        decision = self.provider.handle(
             WireRequest(method=self.command, path=path, query=urlsplit(self.path).query, headers=headers, body=body)
         )
-        self.server.wait(verdict.wait_s)
-        if not self.ended(verdict.outcome) and verdict.answer is not None:
-            self._answer(verdict.answer, headers, cut=verdict.outcome is Outcome.CUT)
+        self.server.wait(decision.wait_s)
+        if not self.ended(decision.outcome) and decision.answer is not None:
+            self._answer(decision.answer, headers, cut=decision.outcome is Outcome.CUT)
 
     def _answer(self, answer: Answer, asked: Mapping[str, str], *, cut: bool = False) -> None:
         if isinstance(answer, Page):

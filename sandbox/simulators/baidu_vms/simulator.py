@@ -6,13 +6,13 @@ from sandbox.simulators.account import Log
 from sandbox.simulators.baidu_vms.config import SimulatorConfig
 from sandbox.simulators.baidu_vms.control import ROUTES
 from sandbox.simulators.baidu_vms.provider import Provider
-from sandbox.simulators.baidu_vms.records import Call, RequestSeen
+from sandbox.simulators.baidu_vms.records import RequestRecord, VoiceCall
 from sandbox.simulators.baidu_vms.server import Handler
+from sandbox.simulators.clock_and_locks import Clock, StateLock
 from sandbox.simulators.simulator import Simulator
-from sandbox.simulators.waiting import Clock, Waiting
 
 
-class BaiduVmsSimulator(Simulator[Provider, RequestSeen]):
+class BaiduVmsSimulator(Simulator[Provider, RequestRecord]):
     """Baidu VMS on a local address, from `start` (or entering a `with`) until `stop`.
 
     `clock` gives Unix seconds and decides signatures, tokens, calls under way and delays; a test that moves its own
@@ -28,18 +28,18 @@ class BaiduVmsSimulator(Simulator[Provider, RequestSeen]):
         log: Log = lambda _line: None,
         callbacks_by_hand: bool = False,
     ) -> None:
-        waiting = Waiting(clock)
-        provider = Provider(config, clock=clock, waiting=waiting, log=log)
+        lock = StateLock(clock)
+        provider = Provider(config, clock=clock, lock=lock, log=log)
         super().__init__(
             provider,
-            waiting=waiting,
+            lock=lock,
             handler=Handler,
             routes=ROUTES,
-            couriers=(provider.callbacks,),
+            callback_senders=(provider.call_results,),
             by_hand=callbacks_by_hand,
         )
 
     @property
-    def calls(self) -> tuple[Call, ...]:
+    def calls(self) -> tuple[VoiceCall, ...]:
         """Return every call placed, oldest first."""
         return self.provider.calls

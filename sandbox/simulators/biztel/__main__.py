@@ -5,14 +5,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from sandbox.simulators import running
+from sandbox.simulators import command_line
 from sandbox.simulators.biztel.config import SimulatorConfig
 from sandbox.simulators.biztel.simulator import BiztelSimulator
 
 
 def main(arguments: Sequence[str]) -> None:
     """Serve until SIGINT or SIGTERM. The token comes from BIZTEL_TOKEN."""
-    parser = running.parser_for("sandbox.simulators.biztel", description=__doc__)
+    parser = command_line.parser_for("sandbox.simulators.biztel", description=__doc__)
     parser.add_argument("--certificate", type=Path, help="PEM file; with it the simulator speaks HTTPS")
     parser.add_argument("--key", type=Path, help="PEM file of the certificate's key, unless it is in the same file")
     parser.add_argument("--action-url", help="where the call action goes; may contain {ID}, {TEL} and {DATE}")
@@ -30,8 +30,8 @@ def main(arguments: Sequence[str]) -> None:
         )
     except ValueError as problem:
         parser.error(str(problem))
-    simulator = BiztelSimulator(config, certificate=options.certificate, key=options.key, log=running.log_line)
-    running.serve(simulator, options, api="recordings")
+    simulator = BiztelSimulator(config, certificate=options.certificate, key=options.key, log=command_line.log_line)
+    command_line.serve(simulator, options, api="recordings")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from typing import Final
 
 import lameenc
 
-from sandbox.simulators.biztel.wording import Channel
+from sandbox.simulators.biztel.error_bodies import Channel
 
 SAMPLES_PER_SECOND: Final = 8000
 BIT_RATE_KBPS: Final = 32

@@ -6,7 +6,16 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final, Literal, TypeVar
 
-from sandbox.simulators.readers import WrongJsonError, mapping_of, one_of, optional, seconds, switch, text, whole
+from sandbox.simulators.json_readers import (
+    WrongJsonError,
+    choice_reader,
+    mapping_reader,
+    optional_reader,
+    read_seconds,
+    read_switch,
+    read_text,
+    read_whole_number,
+)
 from sandbox.simulators.settings import Settings, address, choice, setting
 
 _PATTERN_FLAGS: Final = {"i": re.IGNORECASE, "m": re.MULTILINE, "s": re.DOTALL, "x": re.VERBOSE, "u": re.NOFLAG}
@@ -38,19 +47,19 @@ def compiled(pattern: str) -> re.Pattern[str] | None:
 
 
 def _pattern(value: object) -> str:
-    compiled(text(value))
-    return text(value)
+    compiled(read_text(value))
+    return read_text(value)
 
 
 def _address(value: object) -> str:
-    if not re.fullmatch(r"https?://[^/\s]+[^\s]*", text(value)):
+    if not re.fullmatch(r"https?://[^/\s]+[^\s]*", read_text(value)):
         raise WrongJsonError("must be an http or https address")
-    return text(value)
+    return read_text(value)
 
 
 def _status(default: S, *allowed: S) -> S:
-    chosen = one_of(*allowed)
-    return setting(lambda value: chosen(whole(value)), default=default)
+    chosen = choice_reader(*allowed)
+    return setting(lambda value: chosen(read_whole_number(value)), default=default)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,25 +69,25 @@ class SimulatorConfig(Settings):
     token: str = field(repr=False)
 
     # The contract and the account's rights (3.7, 3.9).
-    api_licence: bool = setting(switch, default=True)
-    api_enabled: bool = setting(switch, default=True)
-    recording_licence: bool = setting(switch, default=True)
-    split_licence: bool = setting(switch, default=True)
+    api_licence: bool = setting(read_switch, default=True)
+    api_enabled: bool = setting(read_switch, default=True)
+    recording_licence: bool = setting(read_switch, default=True)
+    split_licence: bool = setting(read_switch, default=True)
     """音声ファイル分離: without it left and right are refused."""
-    downloads_allowed: bool = setting(switch, default=True)
+    downloads_allowed: bool = setting(read_switch, default=True)
     """スーパバイザ以下の録音ファイルのダウンロード禁止, turned round."""
 
     # The burst limit: ten a second from version 3.6.0, one before.
-    requests_per_second: int = setting(whole, default=10)
+    requests_per_second: int = setting(read_whole_number, default=10)
     window: Literal["sliding", "fixed"] = choice("sliding", "fixed")
-    refusals_count: bool = setting(switch, default=False)
+    refusals_count: bool = setting(read_switch, default=False)
     """Whether refused requests use up the second too. The document is silent; False counts those let in."""
-    retry_after_s: int | None = setting(optional(whole), default=None)
+    retry_after_s: int | None = setting(optional_reader(read_whole_number), default=None)
     """The Retry-After of a 429; None leaves it out, as the document does."""
 
     # The month: one request, one consumed.
-    requests_per_month: int = setting(whole, default=100_000)
-    refusals_consume: bool = setting(switch, default=True)
+    requests_per_month: int = setting(read_whole_number, default=100_000)
+    refusals_consume: bool = setting(read_switch, default=True)
     """Whether a request refused for its burst is consumed too: literally, every request is."""
     month_used_up_status: Literal[403, 429] = _status(429, 403, 429)
     """Not documented."""
@@ -86,20 +95,20 @@ class SimulatorConfig(Settings):
     # The form of an answer.
     validate_error_status: Literal[400, 422] = _status(422, 400, 422)
     """Not documented."""
-    error_details: bool = setting(switch, default=False)
+    error_details: bool = setting(read_switch, default=False)
     """Whether `exception_id` and `messages`, null in the document's example, are filled."""
     disposition: Literal["unquoted", "quoted", "extended", "none"] = choice("unquoted", "quoted", "extended", "none")
     """The form of the file name in Content-Disposition; the document only says that it is there."""
-    audio_type: str = setting(text, default="audio/mpeg")
-    id3_tags: bool = setting(switch, default=True)
+    audio_type: str = setting(read_text, default="audio/mpeg")
+    id3_tags: bool = setting(read_switch, default=True)
     """Whether files begin with a tag that names call and channel, so that no two are the same."""
-    keep_alive_s: float = setting(seconds, default=15.0)
-    hold_open_s: float = setting(seconds, default=30.0)
+    keep_alive_s: float = setting(read_seconds, default=15.0)
+    hold_open_s: float = setting(read_seconds, default=30.0)
 
     # Files.
-    file_delay_s: float = setting(seconds, default=0.0)
+    file_delay_s: float = setting(read_seconds, default=0.0)
     """From the end of a call until its files are there; 404 until then."""
-    split_days: int = setting(whole, default=7)
+    split_days: int = setting(read_whole_number, default=7)
     """How long left and right are kept (section 4). Monaural stays."""
 
     # The call action (2.1): the document's form, row by row.
@@ -110,14 +119,14 @@ class SimulatorConfig(Settings):
     action_json_values: Literal["plain", "encoded"] = choice("plain", "encoded")
     """Whether values are URL-encoded inside a JSON body too. The document shows an address only."""
     action_headers: Mapping[str, str] = setting(
-        mapping_of(text, called="headers by name"), default=MappingProxyType({}), repr=False
+        mapping_reader(read_text, called="headers by name"), default=MappingProxyType({}), repr=False
     )
-    action_timeout_s: float = setting(seconds, default=10.0)
+    action_timeout_s: float = setting(read_seconds, default=10.0)
     action_error_pattern: str = setting(_pattern, default="")
     """A pattern with delimiters, such as /"result":"error"/; an answer that contains it is an error."""
-    action_status_is_error: bool = setting(switch, default=True)
+    action_status_is_error: bool = setting(read_switch, default=True)
     """Whether an answer that is not 2xx is an error by itself. Not documented."""
-    action_retries: int = setting(whole, default=0)
-    action_retry_after_s: float = setting(seconds, default=1.0)
-    action_copies: int = setting(whole, default=1)
+    action_retries: int = setting(read_whole_number, default=0)
+    action_retry_after_s: float = setting(read_seconds, default=1.0)
+    action_copies: int = setting(read_whole_number, default=1)
     """How often one event is told."""

@@ -6,25 +6,34 @@ from typing import Final
 from urllib.parse import urlencode
 
 from sandbox.simulators.biztel.audio import Content
-from sandbox.simulators.biztel.calls import Call, file_name, spec_from_json
-from sandbox.simulators.biztel.clocks import in_japan, moment
+from sandbox.simulators.biztel.error_bodies import Channel
 from sandbox.simulators.biztel.faults import fault_from_json
 from sandbox.simulators.biztel.provider import Provider
-from sandbox.simulators.biztel.wording import Channel
-from sandbox.simulators.controlling import ControlRequest, Json, Routes, object_of
-from sandbox.simulators.readers import WrongJsonError, seconds, switch, text, whole
-from sandbox.simulators.routes import adding_faults, change_config, config, faults, reset
+from sandbox.simulators.biztel.recorded_calls import RecordedCall, file_name, spec_from_json
+from sandbox.simulators.biztel.wall_clock import in_japan, moment
+from sandbox.simulators.control import (
+    ControlRequest,
+    Json,
+    Routes,
+    adding_faults,
+    change_config,
+    config,
+    faults,
+    object_of,
+    reset,
+)
+from sandbox.simulators.json_readers import WrongJsonError, read_seconds, read_switch, read_text, read_whole_number
 
 _MOST_CALLS_AT_ONCE: Final = 10_000
 
 
 def _calls(provider: Provider, request: ControlRequest) -> Json:
     wanted = [call for call in provider.calls if request.query.get("id", call.call_id) == call.call_id]
-    with provider.waiting.changed:
+    with provider.lock.changed:
         return {"count": len(wanted), "items": [_call(call) for call in wanted]}
 
 
-def _call(call: Call) -> Json:
+def _call(call: RecordedCall) -> Json:
     return {
         "id": call.call_id,
         "tel": call.tel,
@@ -36,29 +45,29 @@ def _call(call: Call) -> Json:
 
 def _finish(provider: Provider, request: ControlRequest) -> Json:
     asked = object_of(request.body)
-    wait = switch(asked.pop("wait", True))
+    wait = read_switch(asked.pop("wait", True))
     call = provider.finish_many(1, spec_from_json(asked), wait=wait)[0]
-    with provider.waiting.changed:
+    with provider.lock.changed:
         return _call(call)
 
 
 def _finish_many(provider: Provider, request: ControlRequest) -> Json:
     asked = object_of(request.body)
-    wait, count = switch(asked.pop("wait", False)), whole(asked.pop("n", None))
+    wait, count = read_switch(asked.pop("wait", False)), read_whole_number(asked.pop("n", None))
     if not 0 < count <= _MOST_CALLS_AT_ONCE:
         raise WrongJsonError(f"n: must be from 1 to {_MOST_CALLS_AT_ONCE}")
     if asked.get("call_id") is not None:
         raise WrongJsonError("call_id: many calls cannot share one")
     calls = provider.finish_many(count, spec_from_json(asked), wait=wait)
-    with provider.waiting.changed:
+    with provider.lock.changed:
         answers = Counter(str(action.answer or action.problem) for call in calls for action in call.actions)
     return {"count": len(calls), "ids": [call.call_id for call in calls], "answers": dict(answers)}
 
 
 def _repeat(provider: Provider, request: ControlRequest) -> Json:
-    call = _existing(provider, text(object_of(request.body).get("id")))
+    call = _existing(provider, read_text(object_of(request.body).get("id")))
     provider.repeat_call_action(call)
-    with provider.waiting.changed:
+    with provider.lock.changed:
         return _call(call)
 
 
@@ -95,12 +104,12 @@ def _usage(provider: Provider, _: ControlRequest) -> Json:
 
 
 def _set_usage(provider: Provider, request: ControlRequest) -> Json:
-    provider.set_month_used(whole(object_of(request.body).get("used")))
+    provider.set_month_used(read_whole_number(object_of(request.body).get("used")))
     return provider.usage()
 
 
 def _set_token(provider: Provider, request: ControlRequest) -> Json:
-    provider.set_token(text(object_of(request.body).get("token")))
+    provider.set_token(read_text(object_of(request.body).get("token")))
     return {}
 
 
@@ -113,13 +122,13 @@ def _set_clock(provider: Provider, request: ControlRequest) -> Json:
     if asked.keys() == {"now"}:
         provider.wall_clock.set(moment(asked["now"]))
     elif asked.keys() == {"advance_s"}:
-        provider.wall_clock.advance(seconds(asked["advance_s"]))
+        provider.wall_clock.advance(read_seconds(asked["advance_s"]))
     else:
         raise WrongJsonError("either now or advance_s is needed")
     return _clock(provider, request)
 
 
-def _existing(provider: Provider, call_id: str) -> Call:
+def _existing(provider: Provider, call_id: str) -> RecordedCall:
     call = provider.find(call_id)
     if call is None:
         raise WrongJsonError("id: there is no such call")

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sandbox.simulators.biztel.wording import Channel
+from sandbox.simulators.biztel.error_bodies import Channel
 from sandbox.simulators.faults import members_of
-from sandbox.simulators.readers import optional, seconds, text, whole
+from sandbox.simulators.json_readers import optional_reader, read_seconds, read_text, read_whole_number
 
 
 class FaultKind(StrEnum):
@@ -58,12 +58,12 @@ class Fault:
 def fault_from_json(value: object) -> Fault:
     """Read a fault from decoded JSON; field names are those of Fault. Raises ValueError saying what is wrong."""
     asked = members_of(value, Fault)
-    channel = optional(text)(asked.get("channel"))
+    channel = optional_reader(read_text)(asked.get("channel"))
     return Fault(
-        kind=FaultKind(text(asked.get("kind"))),
-        times=optional(whole)(asked.get("times", 1)),
-        call_id=optional(text)(asked.get("call_id")),
+        kind=FaultKind(read_text(asked.get("kind"))),
+        times=optional_reader(read_whole_number)(asked.get("times", 1)),
+        call_id=optional_reader(read_text)(asked.get("call_id")),
         channel=None if channel is None else Channel(channel),
-        bytes=optional(whole)(asked.get("bytes")),
-        seconds=optional(seconds)(asked.get("seconds")),
+        bytes=optional_reader(read_whole_number)(asked.get("bytes")),
+        seconds=optional_reader(read_seconds)(asked.get("seconds")),
     )

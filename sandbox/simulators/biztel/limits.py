@@ -4,8 +4,8 @@ import math
 from collections import Counter
 from typing import Final
 
-from sandbox.simulators.biztel.clocks import in_japan
-from sandbox.simulators.windows import RateWindow, Window
+from sandbox.simulators.biztel.wall_clock import in_japan
+from sandbox.simulators.rate_window import RateWindow, Window
 
 _MOST_SECONDS_KEPT: Final = 3600
 

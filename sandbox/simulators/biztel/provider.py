@@ -8,26 +8,26 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from sandbox.simulators.account import Account, Log
-from sandbox.simulators.biztel import wording
-from sandbox.simulators.biztel.actions import CallActions
-from sandbox.simulators.biztel.answers import Answer, disposition, plain, spoilt
+from sandbox.simulators.biztel import error_bodies
 from sandbox.simulators.biztel.audio import Content, mp3_of_bytes, mp3_of_seconds
-from sandbox.simulators.biztel.calls import Call, CallSpec, file_name, new_call, printable_id
-from sandbox.simulators.biztel.clocks import SettableClock
+from sandbox.simulators.biztel.call_actions import CallActions
 from sandbox.simulators.biztel.config import SimulatorConfig
+from sandbox.simulators.biztel.download_answers import DownloadAnswer, disposition, plain, spoilt
+from sandbox.simulators.biztel.error_bodies import Channel, Refusal
 from sandbox.simulators.biztel.faults import Fault, FaultKind
 from sandbox.simulators.biztel.limits import BurstLimit, MonthCount, month_of
-from sandbox.simulators.biztel.wording import Channel, Refusal
+from sandbox.simulators.biztel.recorded_calls import CallSpec, RecordedCall, file_name, new_call, printable_id
+from sandbox.simulators.biztel.wall_clock import SettableClock
+from sandbox.simulators.clock_and_locks import Clock, StateLock
 from sandbox.simulators.outcomes import Outcome
-from sandbox.simulators.waiting import Clock, Waiting
 
 _DAY_S: Final = 86_400
 _AUTHORIZATION: Final = re.compile(r"Token +(\S+)")
 _REFUSING: Final[Mapping[FaultKind, Refusal]] = {
-    FaultKind.SERVER_ERROR: wording.BROKEN,
-    FaultKind.FORBIDDEN: wording.NO_RIGHT,
-    FaultKind.NOT_FOUND: wording.NOT_FOUND,
-    FaultKind.BURST: wording.BURST,
+    FaultKind.SERVER_ERROR: error_bodies.BROKEN,
+    FaultKind.FORBIDDEN: error_bodies.NO_RIGHT,
+    FaultKind.NOT_FOUND: error_bodies.NOT_FOUND,
+    FaultKind.BURST: error_bodies.BURST,
 }
 
 
@@ -42,7 +42,7 @@ class Download:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RequestSeen:
+class RequestRecord:
     """One request and what became of it; `status` is None when it got no answer."""
 
     at_s: float
@@ -53,32 +53,32 @@ class RequestSeen:
     cause: str
 
 
-class Provider(Account[SimulatorConfig, Fault, RequestSeen]):
+class Provider(Account[SimulatorConfig, Fault, RequestRecord]):
     """The whole state of the simulated system."""
 
     def __init__(
-        self, config: SimulatorConfig, *, clock: Clock, wall_clock: SettableClock, waiting: Waiting, log: Log
+        self, config: SimulatorConfig, *, clock: Clock, wall_clock: SettableClock, lock: StateLock, log: Log
     ) -> None:
-        super().__init__(config, waiting=waiting, log=log)
+        super().__init__(config, lock=lock, log=log)
         self._clock = clock
         self.wall_clock = wall_clock
         self.call_actions = CallActions(
-            waiting=waiting, clock=clock, wall_clock=wall_clock, config=lambda: self._config, log=log
+            lock=lock, clock=clock, wall_clock=wall_clock, config=lambda: self._config, log=log
         )
         self._forget()
 
     @property
-    def calls(self) -> tuple[Call, ...]:
+    def calls(self) -> tuple[RecordedCall, ...]:
         """Return the calls that have ended, oldest first."""
-        with self.waiting.changed:
+        with self.lock.changed:
             return tuple(self._calls)
 
-    def find(self, call_id: str) -> Call | None:
+    def find(self, call_id: str) -> RecordedCall | None:
         """Return the latest call with this id."""
-        with self.waiting.changed:
+        with self.lock.changed:
             return self._by_id.get(call_id)
 
-    def finish_many(self, count: int, spec: CallSpec, *, wait: bool) -> tuple[Call, ...]:
+    def finish_many(self, count: int, spec: CallSpec, *, wait: bool) -> tuple[RecordedCall, ...]:
         """End `count` calls at once; their call actions go out side by side, as many as `actions.AT_ONCE`.
 
         With `wait`, return after the call actions are over, retries included.
@@ -90,13 +90,13 @@ class Provider(Account[SimulatorConfig, Fault, RequestSeen]):
                 each.result()
         return calls
 
-    def repeat_call_action(self, call: Call) -> None:
+    def repeat_call_action(self, call: RecordedCall) -> None:
         """Fire the call action of a call once more, or for the first time, and wait until it is over."""
         for each in self.call_actions.fire([call]):
             each.result()
 
-    def _finish(self, spec: CallSpec) -> Call:
-        with self.waiting.changed:
+    def _finish(self, spec: CallSpec) -> RecordedCall:
+        with self.lock.changed:
             self._sequence += 1
             delay_s = self._config.file_delay_s
             call = new_call(spec, sequence=self._sequence, now=self.wall_clock(), file_delay_s=delay_s)
@@ -104,16 +104,16 @@ class Provider(Account[SimulatorConfig, Fault, RequestSeen]):
             self._by_id[call.call_id] = call
             for fault in spec.faults:
                 self._faults.add(replace(fault, call_id=call.call_id))
-            self.waiting.changed.notify_all()
+            self.lock.changed.notify_all()
         return call
 
-    def handle(self, download: Download) -> Answer:
+    def handle(self, download: Download) -> DownloadAnswer:
         """Decide about a request and remember it."""
         channel = download.channel or Channel.MONAURAL
-        with self.waiting.changed:
+        with self.lock.changed:
             answer = self._decide(download, channel)
             answered = answer.outcome in {Outcome.ANSWERED, Outcome.SPOILT}
-            seen = RequestSeen(
+            seen = RequestRecord(
                 at_s=self._clock(),
                 call_id=download.call_id,
                 channel=channel,
@@ -122,13 +122,13 @@ class Provider(Account[SimulatorConfig, Fault, RequestSeen]):
                 cause=answer.cause,
             )
             self._requests.append(seen)
-            self.waiting.changed.notify_all()
+            self.lock.changed.notify_all()
         shown = channel if channel in set(Channel) else "-"
         why = f" ({answer.cause})" if answer.cause else ""
         self._log(f"{seen.status or '---'} {seen.outcome} {printable_id(download.call_id)} {shown}{why}")
         return answer
 
-    def file(self, call: Call, channel: Channel) -> Content:
+    def file(self, call: RecordedCall, channel: Channel) -> Content:
         """Return a recording's bytes, whether or not it could be downloaded."""
         title = f"{call.call_id} {channel}" if self._config.id3_tags else None
         if call.spec.bytes is not None:
@@ -141,7 +141,7 @@ class Provider(Account[SimulatorConfig, Fault, RequestSeen]):
 
     def usage(self) -> dict[str, object]:
         """Return what was counted: this month's requests, violations of the burst limit, requests by second."""
-        with self.waiting.changed:
+        with self.lock.changed:
             now = self.wall_clock()
             return {
                 "month": month_of(now),
@@ -154,24 +154,24 @@ class Provider(Account[SimulatorConfig, Fault, RequestSeen]):
 
     def set_month_used(self, used: int) -> None:
         """Say how many requests this month has used up."""
-        with self.waiting.changed:
+        with self.lock.changed:
             self._month.set(self.wall_clock(), used)
 
     def reset(self) -> None:
         """As for every provider; calls and counts are forgotten too, and the clock is right again."""
-        with self.waiting.changed:
+        with self.lock.changed:
             super().reset()
             self.wall_clock.reset()
             self._forget()
 
     def _forget(self) -> None:
-        self._calls: list[Call] = []
-        self._by_id: dict[str, Call] = {}
+        self._calls: list[RecordedCall] = []
+        self._by_id: dict[str, RecordedCall] = {}
         self._sequence = 0
         self._burst = BurstLimit()
         self._month = MonthCount()
 
-    def _decide(self, download: Download, channel: str) -> Answer:
+    def _decide(self, download: Download, channel: str) -> DownloadAnswer:
         """Normal treatment, in an order of our own: the document gives none."""
         refused = self._turned_away(download.authorization) or self._not_contracted(channel)
         if refused is not None:
@@ -188,13 +188,13 @@ class Provider(Account[SimulatorConfig, Fault, RequestSeen]):
         wanted = fault is not None and (answer.status == 200 or fault.kind in {FaultKind.HOLD, FaultKind.RESET})
         return spoilt(answer, fault, hold_open_s=self._config.hold_open_s) if fault and wanted else answer
 
-    def _turned_away(self, authorization: str) -> Answer | None:
+    def _turned_away(self, authorization: str) -> DownloadAnswer | None:
         config, now = self._config, self.wall_clock()
         given = _AUTHORIZATION.fullmatch(authorization.strip())
         if given is None:
-            return self._refused(wording.NO_TOKEN, cause="no token")
+            return self._refused(error_bodies.NO_TOKEN, cause="no token")
         if not hmac.compare_digest(given[1].encode(), config.token.encode()):
-            return self._refused(wording.WRONG_TOKEN, cause="wrong token")
+            return self._refused(error_bodies.WRONG_TOKEN, cause="wrong token")
         allowed = self._burst.allows(
             self._clock(),
             limit=config.requests_per_second,
@@ -205,41 +205,41 @@ class Provider(Account[SimulatorConfig, Fault, RequestSeen]):
         if not used_up and (allowed or config.refusals_consume):
             self._month.use(now)
         if not allowed:
-            return self._refused(wording.BURST, cause=f"over {config.requests_per_second} a second")
+            return self._refused(error_bodies.BURST, cause=f"over {config.requests_per_second} a second")
         if used_up:
-            refusal = replace(wording.MONTH_USED_UP, status=config.month_used_up_status)
+            refusal = replace(error_bodies.MONTH_USED_UP, status=config.month_used_up_status)
             return self._refused(refusal, cause="month used up")
         return None
 
-    def _not_contracted(self, channel: str) -> Answer | None:
+    def _not_contracted(self, channel: str) -> DownloadAnswer | None:
         config = self._config
         if not config.api_licence:
-            return self._refused(wording.NO_API_LICENCE, cause="no licence for the API")
+            return self._refused(error_bodies.NO_API_LICENCE, cause="no licence for the API")
         if not config.api_enabled:
-            return self._refused(wording.API_DISABLED, cause="the API is not enabled")
+            return self._refused(error_bodies.API_DISABLED, cause="the API is not enabled")
         if channel not in set(Channel):
-            refusal = replace(wording.WRONG_CHANNEL, status=config.validate_error_status)
+            refusal = replace(error_bodies.WRONG_CHANNEL, status=config.validate_error_status)
             return self._refused(refusal, cause="no such content_type", field="content_type")
         if not config.recording_licence:
-            return self._refused(wording.NO_RECORDING_LICENCE, cause="no licence for recordings")
+            return self._refused(error_bodies.NO_RECORDING_LICENCE, cause="no licence for recordings")
         if channel != Channel.MONAURAL and not config.split_licence:
-            return self._refused(wording.NO_SPLIT_LICENCE, cause="no licence for split recordings")
+            return self._refused(error_bodies.NO_SPLIT_LICENCE, cause="no licence for split recordings")
         if not config.downloads_allowed:
-            return self._refused(wording.NO_RIGHT, cause="downloads are forbidden to the account")
+            return self._refused(error_bodies.NO_RIGHT, cause="downloads are forbidden to the account")
         return None
 
-    def _file_or_refusal(self, call: Call | None, channel: Channel) -> Answer:
+    def _file_or_refusal(self, call: RecordedCall | None, channel: Channel) -> DownloadAnswer:
         config, now = self._config, self.wall_clock()
         if call is None:
-            return self._refused(wording.NOT_FOUND, cause="no such call", field="id")
+            return self._refused(error_bodies.NOT_FOUND, cause="no such call", field="id")
         if channel not in call.spec.channels:
-            return self._refused(wording.NOT_FOUND, cause="no such file", field="id")
+            return self._refused(error_bodies.NOT_FOUND, cause="no such file", field="id")
         if now < call.ready_at:
-            return self._refused(wording.NOT_FOUND, cause="not there yet", field="id")
+            return self._refused(error_bodies.NOT_FOUND, cause="not there yet", field="id")
         if channel is not Channel.MONAURAL and now >= call.ended_at + config.split_days * _DAY_S:
-            return self._refused(wording.NOT_FOUND, cause="expired", field="id")
+            return self._refused(error_bodies.NOT_FOUND, cause="expired", field="id")
         content = self.file(call, channel)
-        return Answer(
+        return DownloadAnswer(
             status=200,
             content=content,
             content_type=config.audio_type,
@@ -247,7 +247,7 @@ class Provider(Account[SimulatorConfig, Fault, RequestSeen]):
             headers=disposition(file_name(call, channel), config.disposition),
         )
 
-    def _refused(self, refusal: Refusal, *, cause: str, field: str | None = None) -> Answer:
+    def _refused(self, refusal: Refusal, *, cause: str, field: str | None = None) -> DownloadAnswer:
         exception_id = secrets.token_hex(8) if self._config.error_details else None
         answer = plain(refusal.status, refusal.body(field=field, exception_id=exception_id), cause=cause)
         if refusal.status == 429 and self._config.retry_after_s is not None:

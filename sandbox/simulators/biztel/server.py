@@ -5,12 +5,12 @@ import re
 from typing import Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from sandbox.simulators.biztel.answers import HTML, Answer, plain
 from sandbox.simulators.biztel.audio import Content
+from sandbox.simulators.biztel.download_answers import HTML, DownloadAnswer, plain
+from sandbox.simulators.biztel.error_bodies import REASONS
 from sandbox.simulators.biztel.provider import Download, Provider
-from sandbox.simulators.biztel.wording import REASONS
+from sandbox.simulators.http_server import SimulatorHandler
 from sandbox.simulators.outcomes import Outcome
-from sandbox.simulators.wire import SimulatorHandler
 
 _MONITOR: Final = re.compile(r"/public/api/v1/monitor/([^/]+)")
 
@@ -45,11 +45,13 @@ class Handler(SimulatorHandler[Provider]):
 
     def send_control(self, status: int, answer: object) -> None:
         if isinstance(answer, Content):
-            self._send(Answer(status=status, content=answer, content_type="audio/mpeg", announced=answer.length))
+            self._send(
+                DownloadAnswer(status=status, content=answer, content_type="audio/mpeg", announced=answer.length)
+            )
         else:
             self._send(plain(status, json.dumps(answer, ensure_ascii=False).encode()))
 
-    def _send(self, answer: Answer) -> None:
+    def _send(self, answer: DownloadAnswer) -> None:
         """Write an answer piece by piece, as far and as fast as it is to go."""
         self.close_connection = self.close_connection or answer.ends_connection
         fields = {"Content-Type": answer.content_type, **answer.headers}
@@ -65,7 +67,7 @@ class Handler(SimulatorHandler[Provider]):
             self._write(chunk[:left], answer)
             left -= len(chunk)
 
-    def _write(self, chunk: bytes, answer: Answer) -> None:
+    def _write(self, chunk: bytes, answer: DownloadAnswer) -> None:
         if answer.drip is None:
             self.wfile.write(chunk)
             return

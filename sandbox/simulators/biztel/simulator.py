@@ -5,17 +5,17 @@ import time
 from pathlib import Path
 
 from sandbox.simulators.account import Log
-from sandbox.simulators.biztel.calls import Call, CallSpec
-from sandbox.simulators.biztel.clocks import SettableClock
 from sandbox.simulators.biztel.config import SimulatorConfig
 from sandbox.simulators.biztel.control import ROUTES
-from sandbox.simulators.biztel.provider import Provider, RequestSeen
+from sandbox.simulators.biztel.provider import Provider, RequestRecord
+from sandbox.simulators.biztel.recorded_calls import CallSpec, RecordedCall
 from sandbox.simulators.biztel.server import Handler
+from sandbox.simulators.biztel.wall_clock import SettableClock
+from sandbox.simulators.clock_and_locks import Clock, StateLock
 from sandbox.simulators.simulator import Simulator
-from sandbox.simulators.waiting import Clock, Waiting
 
 
-class BiztelSimulator(Simulator[Provider, RequestSeen]):
+class BiztelSimulator(Simulator[Provider, RequestRecord]):
     """BIZTEL on a local address, from `start` (or entering a `with`) until `stop`.
 
     `clock` gives monotonic seconds and decides the burst limit, slow transfers and retries; a test that moves its own
@@ -34,27 +34,27 @@ class BiztelSimulator(Simulator[Provider, RequestSeen]):
         wall_clock: Clock = time.time,
         log: Log = lambda _line: None,
     ) -> None:
-        waiting, settable = Waiting(clock), SettableClock(wall_clock)
-        provider = Provider(config, clock=clock, wall_clock=settable, waiting=waiting, log=log)
+        lock, settable = StateLock(clock), SettableClock(wall_clock)
+        provider = Provider(config, clock=clock, wall_clock=settable, lock=lock, log=log)
         tls = None if certificate is None else _tls_context(certificate, key)
-        super().__init__(provider, waiting=waiting, handler=Handler, routes=ROUTES, tls=tls)
+        super().__init__(provider, lock=lock, handler=Handler, routes=ROUTES, tls=tls)
 
     def stop(self) -> None:
         """End call actions first, for which a control request may be waiting; then as every simulator does."""
-        self.waiting.stop()
+        self.lock.stop()
         self.provider.call_actions.stop()
         super().stop()
 
     @property
-    def calls(self) -> tuple[Call, ...]:
+    def calls(self) -> tuple[RecordedCall, ...]:
         """Return the calls that have ended, oldest first."""
         return self.provider.calls
 
-    def finish(self, spec: CallSpec, *, wait: bool = True) -> Call:
+    def finish(self, spec: CallSpec, *, wait: bool = True) -> RecordedCall:
         """End one call; with `wait`, return after its call action is over, retries included."""
         return self.finish_many(1, spec, wait=wait)[0]
 
-    def finish_many(self, count: int, spec: CallSpec, *, wait: bool = False) -> tuple[Call, ...]:
+    def finish_many(self, count: int, spec: CallSpec, *, wait: bool = False) -> tuple[RecordedCall, ...]:
         """End `count` calls at once; their call actions go out side by side, as many as `actions.AT_ONCE`."""
         return self.provider.finish_many(count, spec, wait=wait)
 

@@ -4,13 +4,22 @@ from collections import Counter
 from dataclasses import asdict
 from typing import Final
 
-from sandbox.simulators.controlling import ControlRequest, Json, Routes, object_of
+from sandbox.simulators.control import (
+    ControlRequest,
+    Json,
+    Routes,
+    adding_faults,
+    change_config,
+    config,
+    faults,
+    object_of,
+    reset,
+)
+from sandbox.simulators.json_readers import optional_reader, read_seconds, read_switch, read_text, read_whole_number
 from sandbox.simulators.mediasms.faults import fault_from_json
 from sandbox.simulators.mediasms.numbers import script_from_json, script_to_json
 from sandbox.simulators.mediasms.provider import Provider
 from sandbox.simulators.mediasms.records import Message
-from sandbox.simulators.readers import optional, seconds, switch, text, whole
-from sandbox.simulators.routes import adding_faults, change_config, config, faults, reset
 
 
 def _messages(provider: Provider, request: ControlRequest) -> Json:
@@ -20,7 +29,7 @@ def _messages(provider: Provider, request: ControlRequest) -> Json:
         if request.query.get("smsid", message.smsid) == message.smsid
         and request.query.get("number", message.number) == message.number
     ]
-    with provider.waiting.changed:
+    with provider.lock.changed:
         return {"count": len(wanted), "items": [_message(message) for message in wanted]}
 
 
@@ -48,7 +57,7 @@ def _requests(provider: Provider, _: ControlRequest) -> Json:
 
 def _set_credentials(provider: Provider, request: ControlRequest) -> Json:
     asked = object_of(request.body)
-    provider.set_credentials(user=text(asked.get("user")), password=text(asked.get("password")))
+    provider.set_credentials(user=read_text(asked.get("user")), password=read_text(asked.get("password")))
     return {}
 
 
@@ -59,26 +68,26 @@ def _numbers(provider: Provider, _: ControlRequest) -> Json:
 def _script_number(provider: Provider, request: ControlRequest) -> Json:
     asked = object_of(request.body)
     script = script_from_json(asked)
-    provider.script_number(text(asked.get("number")), script)
+    provider.script_number(read_text(asked.get("number")), script)
     return script_to_json(script)
 
 
 def _push_report(provider: Provider, request: ControlRequest) -> Json:
     asked = object_of(request.body)
-    parameters = {text(key): text(value) for key, value in object_of(asked.get("parameters", {})).items()}
-    report = provider.push_report(text(asked.get("smsid")), whole(asked.get("status")), parameters)
+    parameters = {read_text(key): read_text(value) for key, value in object_of(asked.get("parameters", {})).items()}
+    report = provider.push_report(read_text(asked.get("smsid")), read_whole_number(asked.get("status")), parameters)
     return asdict(report)
 
 
 def _dial(provider: Provider, request: ControlRequest) -> Json:
     asked = object_of(request.body)
-    hangs_up = switch(asked.get("hang_up", False))
-    dialled = provider.exchange.dial(text(asked.get("number")), text(asked.get("line")), hangs_up=hangs_up)
+    hangs_up = read_switch(asked.get("hang_up", False))
+    dialled = provider.exchange.dial(read_text(asked.get("number")), read_text(asked.get("line")), hangs_up=hangs_up)
     return asdict(dialled)
 
 
 def _verifications(provider: Provider, request: ControlRequest) -> Json:
-    with provider.waiting.changed:
+    with provider.lock.changed:
         items = [
             verification.shown(provider.now_s)
             for verification in provider.exchange.requests
@@ -90,8 +99,8 @@ def _verifications(provider: Provider, request: ControlRequest) -> Json:
 
 def _push_callback(provider: Provider, request: ControlRequest) -> Json:
     asked = object_of(request.body)
-    parameters = {text(key): text(value) for key, value in object_of(asked.get("parameters", {})).items()}
-    return asdict(provider.exchange.push_now(text(asked.get("smsid", "")), parameters))
+    parameters = {read_text(key): read_text(value) for key, value in object_of(asked.get("parameters", {})).items()}
+    return asdict(provider.exchange.push_now(read_text(asked.get("smsid", "")), parameters))
 
 
 def _clock(provider: Provider, _: ControlRequest) -> Json:
@@ -99,12 +108,12 @@ def _clock(provider: Provider, _: ControlRequest) -> Json:
 
 
 def _put_clock_forward(provider: Provider, request: ControlRequest) -> Json:
-    provider.advance(seconds(object_of(request.body).get("advance_s")))
+    provider.advance(read_seconds(object_of(request.body).get("advance_s")))
     return _clock(provider, request)
 
 
 def _unblock(provider: Provider, request: ControlRequest) -> Json:
-    provider.unblock(optional(text)(object_of(request.body).get("address")))
+    provider.unblock(optional_reader(read_text)(object_of(request.body).get("address")))
     return _blocked(provider, request)
 
 

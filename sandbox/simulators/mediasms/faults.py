@@ -4,7 +4,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from sandbox.simulators.faults import SOME_PAGE, members_of
-from sandbox.simulators.readers import WrongJsonError, optional, seconds, switch, text, whole
+from sandbox.simulators.json_readers import (
+    WrongJsonError,
+    optional_reader,
+    read_seconds,
+    read_switch,
+    read_text,
+    read_whole_number,
+)
 
 
 class FaultKind(StrEnum):
@@ -44,14 +51,14 @@ def fault_from_json(value: object) -> Fault:
     """Read a fault from decoded JSON; field names are those of Fault. Raises ValueError saying what is wrong."""
     asked = members_of(value, Fault)
     fault = Fault(
-        kind=FaultKind(text(asked.get("kind"))),
-        times=whole(asked.get("times", 1)),
-        match_number=optional(text)(asked.get("match_number")),
-        code=optional(_http_code)(asked.get("code")),
-        seconds=optional(seconds)(asked.get("seconds")),
-        body=text(asked.get("body", SOME_PAGE)),
+        kind=FaultKind(read_text(asked.get("kind"))),
+        times=read_whole_number(asked.get("times", 1)),
+        match_number=optional_reader(read_text)(asked.get("match_number")),
+        code=optional_reader(_http_code)(asked.get("code")),
+        seconds=optional_reader(read_seconds)(asked.get("seconds")),
+        body=read_text(asked.get("body", SOME_PAGE)),
         http_status=_http_code(asked.get("http_status", 200)),
-        accept=switch(asked.get("accept", True)),
+        accept=read_switch(asked.get("accept", True)),
     )
     if fault.kind is FaultKind.ANSWER and fault.code is None:
         raise WrongJsonError("an answer needs its code")
@@ -61,7 +68,7 @@ def fault_from_json(value: object) -> Fault:
 
 
 def _http_code(value: object) -> int:
-    code = whole(value)
+    code = read_whole_number(value)
     if not 200 <= code <= 999:
         raise WrongJsonError("must be a code of three digits, from 200")
     return code

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from sandbox.simulators.windows import RateWindow
+from sandbox.simulators.rate_window import RateWindow
 
 STREAK_THAT_BLOCKS: Final = 10
 

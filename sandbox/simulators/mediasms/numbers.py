@@ -5,8 +5,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from sandbox.simulators.mediasms import codes
-from sandbox.simulators.readers import WrongJsonError, list_of, optional, seconds, text, whole
+from sandbox.simulators.json_readers import (
+    WrongJsonError,
+    list_reader,
+    optional_reader,
+    read_seconds,
+    read_text,
+    read_whole_number,
+)
+from sandbox.simulators.mediasms import document_tables
 
 UNLISTED_STATUS: Final = 99
 
@@ -58,7 +65,7 @@ class Transition:
     @property
     def push_times(self) -> tuple[float, ...]:
         """Return when reports are due; never any for the statuses that are not pushed."""
-        if self.status in codes.NEVER_PUSHED:
+        if self.status in document_tables.NEVER_PUSHED:
             return ()
         return (self.after_s,) if self.pushed_after_s is None else self.pushed_after_s
 
@@ -78,11 +85,11 @@ class NumberScript:
 
 def _journey(*pushed: Transition) -> tuple[Transition, ...]:
     """The unpushed beginning every message has, then these."""
-    return (Transition(codes.NOT_PROCESSED, 0.0), Transition(codes.SENDING, 0.0), *pushed)
+    return (Transition(document_tables.NOT_PROCESSED, 0.0), Transition(document_tables.SENDING, 0.0), *pushed)
 
 
-_IN_PROGRESS: Final = Transition(codes.PROCESSING, 0.1)
-_DELIVERED_SOON: Final = _journey(_IN_PROGRESS, Transition(codes.DELIVERED, 0.3))
+_IN_PROGRESS: Final = Transition(document_tables.PROCESSING, 0.1)
+_DELIVERED_SOON: Final = _journey(_IN_PROGRESS, Transition(document_tables.DELIVERED, 0.3))
 
 EVERY_OTHER_NUMBER: Final = NumberScript("in progress (14), then delivered (1)", _DELIVERED_SOON)
 
@@ -92,15 +99,17 @@ NUMBERS: Final[Mapping[str, NumberScript]] = {
         "out of range, then delivered: 14, 18, then 1",
         _journey(
             _IN_PROGRESS,
-            Transition(codes.DOCOMO_OUT_OF_RANGE, 0.3),
-            Transition(codes.DELIVERED, 2.0),
+            Transition(document_tables.DOCOMO_OUT_OF_RANGE, 0.3),
+            Transition(document_tables.DELIVERED, 2.0),
         ),
     ),
-    "09000000003": NumberScript("failed: 14, then 0", _journey(_IN_PROGRESS, Transition(codes.FAILED, 0.3))),
-    "09000000004": NumberScript("invalid (33): accepted, then silence", _journey(Transition(codes.INVALID, 0.1))),
+    "09000000003": NumberScript("failed: 14, then 0", _journey(_IN_PROGRESS, Transition(document_tables.FAILED, 0.3))),
+    "09000000004": NumberScript(
+        "invalid (33): accepted, then silence", _journey(Transition(document_tables.INVALID, 0.1))
+    ),
     "09000000005": NumberScript(
         "time-out after acceptance: never answered, delivered all the same after ten seconds",
-        _journey(Transition(codes.PROCESSING, 10.0), Transition(codes.DELIVERED, 10.5)),
+        _journey(Transition(document_tables.PROCESSING, 10.0), Transition(document_tables.DELIVERED, 10.5)),
         Behaviour.NEVER_ANSWER,
     ),
     "09000000006": NumberScript("connection reset before acceptance: nothing is sent", (), Behaviour.RESET_BEFORE),
@@ -108,18 +117,18 @@ NUMBERS: Final[Mapping[str, NumberScript]] = {
     "09000000008": NumberScript(
         "reports twice and out of order: 1, 18, 14, 1, 14, 18",
         _journey(
-            Transition(codes.PROCESSING, 0.1, (0.5, 0.7)),
-            Transition(codes.DOCOMO_OUT_OF_RANGE, 0.2, (0.4, 0.8)),
-            Transition(codes.DELIVERED, 0.3, (0.3, 0.6)),
+            Transition(document_tables.PROCESSING, 0.1, (0.5, 0.7)),
+            Transition(document_tables.DOCOMO_OUT_OF_RANGE, 0.2, (0.4, 0.8)),
+            Transition(document_tables.DELIVERED, 0.3, (0.3, 0.6)),
         ),
     ),
     "09000000009": NumberScript(
         f"an unlisted status ({UNLISTED_STATUS}), then delivered: 14, {UNLISTED_STATUS}, then 1",
-        _journey(_IN_PROGRESS, Transition(UNLISTED_STATUS, 0.3), Transition(codes.DELIVERED, 0.6)),
+        _journey(_IN_PROGRESS, Transition(UNLISTED_STATUS, 0.3), Transition(document_tables.DELIVERED, 0.6)),
     ),
     "09000000010": NumberScript(
         "the first report arrives before the answer: 14, the answer, then 1",
-        _journey(Transition(codes.PROCESSING, 0.0), Transition(codes.DELIVERED, 1.0)),
+        _journey(Transition(document_tables.PROCESSING, 0.0), Transition(document_tables.DELIVERED, 1.0)),
         Behaviour.REPORT_FIRST,
     ),
     "09000000011": NumberScript(
@@ -159,11 +168,11 @@ def script_from_json(value: Mapping[str, object]) -> NumberScript:
     if not isinstance(transitions, list):
         raise WrongJsonError("transitions must be a list")
     return NumberScript(
-        meaning=text(value.get("meaning", "scripted")),
-        behaviour=Behaviour(text(value.get("behaviour", "answer"))),
+        meaning=read_text(value.get("meaning", "scripted")),
+        behaviour=Behaviour(read_text(value.get("behaviour", "answer"))),
         transitions=tuple(_transition(item) for item in transitions),
-        calls=tuple(list_of(_pick_up)(value.get("calls", []))) or EVERY_OTHER_NUMBER.calls,
-        ivr_pushed_after_s=tuple(list_of(seconds)(value.get("ivr_pushed_after_s", [0.0]))),
+        calls=tuple(list_reader(_pick_up)(value.get("calls", []))) or EVERY_OTHER_NUMBER.calls,
+        ivr_pushed_after_s=tuple(list_reader(read_seconds)(value.get("ivr_pushed_after_s", [0.0]))),
     )
 
 
@@ -183,10 +192,10 @@ def script_to_json(script: NumberScript) -> dict[str, object]:
 def _transition(value: object) -> Transition:
     if not isinstance(value, dict):
         raise WrongJsonError("a transition must be an object")
-    pushed = optional(list_of(seconds))(value.get("pushed_after_s"))
+    pushed = optional_reader(list_reader(read_seconds))(value.get("pushed_after_s"))
     return Transition(
-        status=whole(value.get("status")),
-        after_s=seconds(value.get("after_s", 0.0)),
+        status=read_whole_number(value.get("status")),
+        after_s=read_seconds(value.get("after_s", 0.0)),
         pushed_after_s=None if pushed is None else tuple(pushed),
     )
 
@@ -194,4 +203,6 @@ def _transition(value: object) -> Transition:
 def _pick_up(value: object) -> PickUp:
     if not isinstance(value, dict):
         raise WrongJsonError("a call must be an object")
-    return PickUp(ending=CallEnding(text(value.get("ending"))), after_rings=whole(value.get("after_rings", 2)))
+    return PickUp(
+        ending=CallEnding(read_text(value.get("ending"))), after_rings=read_whole_number(value.get("after_rings", 2))
+    )

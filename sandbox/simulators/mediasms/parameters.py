@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from sandbox.simulators.mediasms.codes import Code
 from sandbox.simulators.mediasms.config import SimulatorConfig
+from sandbox.simulators.mediasms.document_tables import Code
 
 Parameters = Mapping[str, str]
 """Parameters by name, decoded; one that was sent empty is left out, as if it had not been sent."""

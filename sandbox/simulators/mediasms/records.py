@@ -79,7 +79,7 @@ class Message:
 
 
 @dataclass(slots=True, kw_only=True, frozen=True)
-class RequestSeen:
+class RequestRecord:
     """One request to the send API and what became of it; `code` is None when nothing was decided."""
 
     at_s: float

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from typing import Final
 from urllib.parse import parse_qsl, urlsplit
 
-from sandbox.simulators.mediasms.codes import REASONS
+from sandbox.simulators.http_server import JSON, SimulatorHandler
+from sandbox.simulators.mediasms.decisions import Decision, SmsRequest
+from sandbox.simulators.mediasms.document_tables import REASONS
 from sandbox.simulators.mediasms.provider import Provider
-from sandbox.simulators.mediasms.verdicts import SmsRequest, Verdict
 from sandbox.simulators.outcomes import Outcome
-from sandbox.simulators.wire import JSON, SimulatorHandler
 
 SEND_PATH: Final = "/sms/api/"
 _FORM: Final = "application/x-www-form-urlencoded"
@@ -35,7 +35,7 @@ class Handler(SimulatorHandler[Provider]):
             encoded = body if self.headers.get_content_type() == _FORM else b""
         is_whole = self.path.startswith("http")
         url = self.path if is_whole else f"http://{self.headers.get('Host', '')}{self.path}"
-        verdict = self.provider.handle(
+        decision = self.provider.handle(
             SmsRequest(
                 method=self.command,
                 url_bytes=len(url),
@@ -44,24 +44,24 @@ class Handler(SimulatorHandler[Provider]):
                 parameters=_parameters(encoded),
             )
         )
-        self._wait(verdict)
-        self._carry_out(verdict)
+        self._wait(decision)
+        self._carry_out(decision)
 
-    def _wait(self, verdict: Verdict) -> None:
+    def _wait(self, decision: Decision) -> None:
         """Wait as long as the answer is to be held back."""
-        message = verdict.message
+        message = decision.message
         told: Sequence[object] = ()
-        if message is not None and verdict.until_told is not None:
-            told = message.reports if verdict.until_told == "report" else message.callbacks
-        self.server.wait(verdict.wait_s, lambda: bool(told))
+        if message is not None and decision.until_told is not None:
+            told = message.reports if decision.until_told == "report" else message.callbacks
+        self.server.wait(decision.wait_s, lambda: bool(told))
 
-    def _carry_out(self, verdict: Verdict) -> None:
-        if self.ended(verdict.outcome):
+    def _carry_out(self, decision: Decision) -> None:
+        if self.ended(decision.outcome):
             return
-        if verdict.garbage is not None:
-            self._send(verdict.garbage.http_status, verdict.garbage.body.encode(), _HTML)
-        elif verdict.code is not None:
-            self._answer(verdict.code, cut=verdict.outcome is Outcome.CUT)
+        if decision.garbage is not None:
+            self._send(decision.garbage.http_status, decision.garbage.body.encode(), _HTML)
+        elif decision.code is not None:
+            self._answer(decision.code, cut=decision.outcome is Outcome.CUT)
 
     def _answer(self, code: int, *, cut: bool) -> None:
         """Answer the bare code, in the configured form."""

@@ -3,16 +3,16 @@
 import time
 
 from sandbox.simulators.account import Log
+from sandbox.simulators.clock_and_locks import Clock, MovableClock, StateLock
 from sandbox.simulators.mediasms.config import SimulatorConfig
 from sandbox.simulators.mediasms.control import ROUTES
 from sandbox.simulators.mediasms.provider import Provider
-from sandbox.simulators.mediasms.records import Message, RequestSeen
+from sandbox.simulators.mediasms.records import Message, RequestRecord
 from sandbox.simulators.mediasms.server import SEND_PATH, Handler
 from sandbox.simulators.simulator import Simulator
-from sandbox.simulators.waiting import Clock, MovableClock, Waiting
 
 
-class MediaSmsSimulator(Simulator[Provider, RequestSeen]):
+class MediaSmsSimulator(Simulator[Provider, RequestRecord]):
     """MediaSMS on a local address, from `start` (or entering a `with`) until `stop`.
 
     `clock` gives monotonic seconds and decides the sliding second, delays, holding times and report times; a test that
@@ -30,14 +30,14 @@ class MediaSmsSimulator(Simulator[Provider, RequestSeen]):
         reports_by_hand: bool = False,
     ) -> None:
         movable = MovableClock(clock)
-        waiting = Waiting(movable)
-        provider = Provider(config, clock=movable, waiting=waiting, log=log)
+        lock = StateLock(movable)
+        provider = Provider(config, clock=movable, lock=lock, log=log)
         super().__init__(
             provider,
-            waiting=waiting,
+            lock=lock,
             handler=Handler,
             routes=ROUTES,
-            couriers=(provider.exchange, provider.delivery),
+            callback_senders=(provider.exchange, provider.delivery_reports),
             by_hand=reports_by_hand,
         )
 

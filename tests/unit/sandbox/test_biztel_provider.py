@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.problems import SandboxError
+from sandbox.errors import SandboxError
 from sandbox.providers import Provider, start_all
 
 

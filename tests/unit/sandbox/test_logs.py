@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from sandbox.errors import SandboxError
 from sandbox.logs import named_like
-from sandbox.problems import SandboxError
 
 NAMES = ("SendSms", "SendSmsBatch", "QueryStatus")
 

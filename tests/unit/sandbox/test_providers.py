@@ -10,7 +10,7 @@ import pytest
 
 from sandbox import providers
 from sandbox.endpoints import Endpoints
-from sandbox.problems import SandboxError
+from sandbox.errors import SandboxError
 from sandbox.providers import Provider
 
 

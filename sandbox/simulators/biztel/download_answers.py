@@ -6,8 +6,8 @@ from typing import Final
 from urllib.parse import quote
 
 from sandbox.simulators.biztel.audio import Content
+from sandbox.simulators.biztel.error_bodies import WRONG_TOKEN
 from sandbox.simulators.biztel.faults import Fault, FaultKind
-from sandbox.simulators.biztel.wording import WRONG_TOKEN
 from sandbox.simulators.faults import SOME_PAGE
 from sandbox.simulators.outcomes import Outcome
 
@@ -25,7 +25,7 @@ class Drip:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class DownloadAnswer:
     """What goes out. `announced` is the Content-Length; None leaves it out and the connection's end is the body's."""
 
     status: int
@@ -46,9 +46,11 @@ class Answer:
         return self.announced != self.content.length or self.sent is not None
 
 
-def plain(status: int, body: bytes, *, content_type: str = JSON, cause: str = "") -> Answer:
+def plain(status: int, body: bytes, *, content_type: str = JSON, cause: str = "") -> DownloadAnswer:
     """Return an answer with a body at hand."""
-    return Answer(status=status, content=Content(body), content_type=content_type, announced=len(body), cause=cause)
+    return DownloadAnswer(
+        status=status, content=Content(body), content_type=content_type, announced=len(body), cause=cause
+    )
 
 
 def disposition(name: str, form: str) -> Mapping[str, str]:
@@ -62,7 +64,7 @@ def disposition(name: str, form: str) -> Mapping[str, str]:
     return {} if written is None else {"Content-Disposition": written}
 
 
-def spoilt(answer: Answer, fault: Fault, *, hold_open_s: float) -> Answer:
+def spoilt(answer: DownloadAnswer, fault: Fault, *, hold_open_s: float) -> DownloadAnswer:
     """Return what a scripted fault makes of the file that would have been sent.
 
     Faults that are a refusal (500, 403, 404, 429) are not for here: they need no file.
@@ -97,5 +99,5 @@ def spoilt(answer: Answer, fault: Fault, *, hold_open_s: float) -> Answer:
             return replace(spoilt_answer, outcome=Outcome.RESET)
 
 
-def _instead(answer: Answer, body: bytes, content_type: str) -> Answer:
+def _instead(answer: DownloadAnswer, body: bytes, content_type: str) -> DownloadAnswer:
     return replace(answer, content=Content(body), announced=len(body), content_type=content_type)

@@ -3,7 +3,7 @@
 import copy
 from typing import Any
 
-from sandbox.adapt import adapted
+from sandbox.template_adaptations import adapt_template
 
 API: dict[str, Any] = {
     "Type": "AWS::ApiGateway::RestApi",
@@ -25,7 +25,7 @@ API: dict[str, Any] = {
 def test_gateway_responses_in_an_apis_body_become_resources_the_deployment_waits_for() -> None:
     deployment = {"Type": "AWS::ApiGateway::Deployment", "Properties": {"RestApiId": {"Ref": "Api"}}, "DependsOn": "X"}
 
-    resources = adapted({"Resources": {"Api": copy.deepcopy(API), "Deployed": deployment}})["Resources"]
+    resources = adapt_template({"Resources": {"Api": copy.deepcopy(API), "Deployed": deployment}})["Resources"]
 
     assert resources["ApiInvalidApiKeyResponse"] == {
         "Type": "AWS::ApiGateway::GatewayResponse",
@@ -44,7 +44,7 @@ def test_gateway_responses_in_an_apis_body_become_resources_the_deployment_waits
 def test_media_types_are_spelt_with_a_slash() -> None:
     api = {"Type": "AWS::ApiGateway::RestApi", "Properties": {"BinaryMediaTypes": ["*~1*", "audio~1mpeg"]}}
 
-    changed = adapted({"Resources": {"Api": api}})
+    changed = adapt_template({"Resources": {"Api": api}})
 
     assert changed["Resources"]["Api"]["Properties"]["BinaryMediaTypes"] == ["*/*", "audio/mpeg"]
 
@@ -57,7 +57,9 @@ def test_tls_only_policies_let_this_machine_in_and_stay_otherwise_as_they_are() 
         "Properties": {"PolicyDocument": {"Statement": [copy.deepcopy(tls_only), copy.deepcopy(allow)]}},
     }
 
-    statements = adapted({"Resources": {"Policy": policy}})["Resources"]["Policy"]["Properties"]["PolicyDocument"]
+    statements = adapt_template({"Resources": {"Policy": policy}})["Resources"]["Policy"]["Properties"][
+        "PolicyDocument"
+    ]
 
     excused = {**tls_only["Condition"], "NotIpAddress": {"aws:SourceIp": "127.0.0.0/8"}}  # type: ignore[dict-item]
     assert statements["Statement"] == [{**tls_only, "Condition": excused}, allow]
@@ -75,7 +77,7 @@ def test_a_secret_is_referred_to_by_its_arn_as_on_aws() -> None:
         "Outputs": {"Secret": {"Value": {"Fn::Sub": "${Secret} of ${Table}"}}},
     }
 
-    changed = adapted(template)
+    changed = adapt_template(template)
 
     assert changed["Resources"]["Role"]["Properties"]["Resource"] == [
         {"Fn::GetAtt": ["Secret", "Id"]},
@@ -88,4 +90,4 @@ def test_a_secret_is_referred_to_by_its_arn_as_on_aws() -> None:
 def test_a_template_without_either_is_left_alone() -> None:
     template = {"Resources": {"Table": {"Type": "AWS::DynamoDB::Table"}}}
 
-    assert adapted(copy.deepcopy(template)) == template
+    assert adapt_template(copy.deepcopy(template)) == template

@@ -7,17 +7,17 @@ from typing import Final
 from urllib.parse import quote
 
 from sandbox.simulators.account import Log
-from sandbox.simulators.biztel.calls import Action, Call, printable_id
-from sandbox.simulators.biztel.clocks import SettableClock, in_japan
 from sandbox.simulators.biztel.config import SimulatorConfig, compiled
-from sandbox.simulators.pushing import NO_ANSWER, Push, Pusher
-from sandbox.simulators.waiting import Clock, Waiting
+from sandbox.simulators.biztel.recorded_calls import CallActionAttempt, RecordedCall, printable_id
+from sandbox.simulators.biztel.wall_clock import SettableClock, in_japan
+from sandbox.simulators.callbacks import NO_ANSWER, CallbackClient, CallbackRequest
+from sandbox.simulators.clock_and_locks import Clock, StateLock
 
 AT_ONCE: Final = 16
 """How many call actions are under way at the same time, at most."""
 
 
-def prepared(config: SimulatorConfig, *, call_id: str, tel: str, date: str) -> Push:
+def prepared(config: SimulatorConfig, *, call_id: str, tel: str, date: str) -> CallbackRequest:
     """Return the request with the three variables expanded, URL-encoded as in the document's example.
 
     Raises ValueError when no address is set.
@@ -37,7 +37,9 @@ def prepared(config: SimulatorConfig, *, call_id: str, tel: str, date: str) -> P
         else:
             shown = encoded if config.action_json_values == "encoded" else values
             body, headers["Content-Type"] = json.dumps(shown).encode(), "application/json"
-    return Push(method=config.action_method, url=url, headers={**headers, **config.action_headers}, body=body)
+    return CallbackRequest(
+        method=config.action_method, url=url, headers={**headers, **config.action_headers}, body=body
+    )
 
 
 def is_error(config: SimulatorConfig, status: int, answer: str) -> bool:
@@ -53,22 +55,22 @@ class CallActions:
     def __init__(
         self,
         *,
-        waiting: Waiting,
+        lock: StateLock,
         clock: Clock,
         wall_clock: SettableClock,
         config: Callable[[], SimulatorConfig],
         log: Log,
     ) -> None:
-        self._waiting = waiting
+        self._lock = lock
         self._clock = clock
         self._wall_clock = wall_clock
         self._config = config
         self._log = log
-        self._pusher = Pusher()
+        self._callback_client = CallbackClient()
         self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="biztel-action")
         self._stopping = False
 
-    def fire(self, calls: Iterable[Call]) -> list[Future[None]]:
+    def fire(self, calls: Iterable[RecordedCall]) -> list[Future[None]]:
         """Tell the customer of each call, retries and copies included; the futures end when that is over."""
         copies = self._config().action_copies
         return [self._pool.submit(self._tell, call) for call in calls for _ in range(copies)]
@@ -76,28 +78,28 @@ class CallActions:
     def stop(self) -> None:
         """Break off what is under way and join the threads."""
         self._stopping = True
-        self._pusher.abort()
+        self._callback_client.abort()
         self._pool.shutdown()
 
-    def _tell(self, call: Call) -> None:
+    def _tell(self, call: RecordedCall) -> None:
         config = self._config()
         for attempt in range(1, config.action_retries + 2):
             action = self._try(call, config, attempt)
             again_at = self._clock() + config.action_retry_after_s
-            self._waiting.note(call.actions, action)
+            self._lock.note(call.actions, action)
             self._log(f"action {action.method} {printable_id(call.call_id)} -> {action.answer or action.problem}")
             if not action.is_error or attempt > config.action_retries:
                 return
-            self._waiting.until(again_at)
+            self._lock.until(again_at)
             if self._stopping:
                 return
 
-    def _try(self, call: Call, config: SimulatorConfig, attempt: int) -> Action:
+    def _try(self, call: RecordedCall, config: SimulatorConfig, attempt: int) -> CallActionAttempt:
         at = in_japan(self._wall_clock()).isoformat(timespec="milliseconds")
-        action = Action(attempt=attempt, method=config.action_method, at=at)
+        action = CallActionAttempt(attempt=attempt, method=config.action_method, at=at)
         try:
             push = prepared(config, call_id=call.call_id, tel=call.tel, date=call.processed)
-            action.answer, answer = self._pusher.exchange(push, timeout_s=config.action_timeout_s)
+            action.answer, answer = self._callback_client.exchange(push, timeout_s=config.action_timeout_s)
             action.is_error = is_error(config, action.answer, answer)
         except NO_ANSWER as problem:
             action.problem = type(problem).__name__

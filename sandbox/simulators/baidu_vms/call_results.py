@@ -6,27 +6,27 @@ from functools import partial
 
 from sandbox.simulators.account import Log
 from sandbox.simulators.baidu_vms.config import SimulatorConfig
-from sandbox.simulators.baidu_vms.records import Call, Callback
-from sandbox.simulators.baidu_vms.signing import date_text
-from sandbox.simulators.couriers import Courier
-from sandbox.simulators.waiting import Clock, Waiting
+from sandbox.simulators.baidu_vms.records import Callback, VoiceCall
+from sandbox.simulators.baidu_vms.signatures import date_text
+from sandbox.simulators.callback_sender import CallbackSender
+from sandbox.simulators.clock_and_locks import Clock, StateLock
 
 
-class Callbacks(Courier):
+class CallResultSender(CallbackSender):
     """Sends callbacks one after another, each when its call has ended."""
 
-    def __init__(self, *, waiting: Waiting, clock: Clock, config: Callable[[], SimulatorConfig], log: Log) -> None:
+    def __init__(self, *, lock: StateLock, clock: Clock, config: Callable[[], SimulatorConfig], log: Log) -> None:
         super().__init__(clock, name="baidu_vms-callbacks")
-        self._waiting = waiting
+        self._lock = lock
         self._config = config
         self._log = log
 
-    def begin(self, call: Call, *, copies: int) -> None:
+    def begin(self, call: VoiceCall, *, copies: int) -> None:
         """Schedule the callbacks of a call that was just placed."""
         for _ in range(copies):
             self._at(call.ends_at_s, partial(self._send_scheduled, call))
 
-    def send(self, call: Call) -> Callback:
+    def send(self, call: VoiceCall) -> Callback:
         """Send one callback of `call` in the calling thread and return it."""
         config = self._config()
         facts = {
@@ -39,17 +39,17 @@ class Callbacks(Courier):
         }
         fields = {name: facts[fact] for fact, name in config.callback_fields.items()}
         callback = Callback(at_s=self._clock(), fields=fields)
-        callback.answer, callback.problem = self._pusher.send(
+        callback.answer, callback.problem = self._callback_client.send(
             config.callback_url,
             method=config.callback_method,
             fields=fields,
             timeout_s=config.callback_timeout_s,
             as_json=config.callback_form == "json",
         )
-        self._waiting.note(call.callbacks, callback)
+        self._lock.note(call.callbacks, callback)
         self._log(f"callback {call.call_id} -> {callback.answer or callback.problem}")
         return callback
 
-    def _send_scheduled(self, call: Call) -> None:
+    def _send_scheduled(self, call: VoiceCall) -> None:
         if self._config().callback_url is not None:
             self.send(call)

@@ -4,8 +4,8 @@ import re
 from datetime import datetime, timedelta, timezone
 from typing import Final
 
-from sandbox.simulators.readers import WrongJsonError, text
-from sandbox.simulators.waiting import MovableClock
+from sandbox.simulators.clock_and_locks import MovableClock
+from sandbox.simulators.json_readers import WrongJsonError, read_text
 
 JAPAN: Final = timezone(timedelta(hours=9))
 _OFFSET: Final = re.compile(r"(Z|[+-]\d{2}:\d{2})$")
@@ -35,7 +35,7 @@ def moment(value: object) -> float:
 
     Raises WrongJsonError for anything else.
     """
-    written = text(value)
+    written = read_text(value)
     try:
         read = datetime.fromisoformat(written)
     except ValueError as problem:

@@ -22,7 +22,7 @@ class SmsRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class Decision:
     """What was decided about a request, and what to do with its connection."""
 
     code: int | None
@@ -38,19 +38,19 @@ class Verdict:
     """What to answer instead of the code."""
 
 
-def spoilt(verdict: Verdict, fault: Fault, *, hold_open_s: float) -> Verdict:
-    """Return the normal verdict with its answer lost, late or unreadable."""
-    if verdict.outcome is Outcome.RESET:
-        return verdict
+def spoilt(decision: Decision, fault: Fault, *, hold_open_s: float) -> Decision:
+    """Return the normal decision with its answer lost, late or unreadable."""
+    if decision.outcome is Outcome.RESET:
+        return decision
     match fault.kind:
         case FaultKind.ACCEPT_THEN_DROP:
-            return replace(verdict, outcome=Outcome.DROPPED, wait_s=0.0, until_told=None)
+            return replace(decision, outcome=Outcome.DROPPED, wait_s=0.0, until_told=None)
         case FaultKind.ACCEPT_THEN_HOLD:
             wait_s = hold_open_s if fault.seconds is None else fault.seconds
-            return replace(verdict, outcome=Outcome.HELD, wait_s=wait_s, until_told=None)
+            return replace(decision, outcome=Outcome.HELD, wait_s=wait_s, until_told=None)
         case FaultKind.DELAY:
-            return replace(verdict, wait_s=fault.seconds or 0.0, until_told=None)
+            return replace(decision, wait_s=fault.seconds or 0.0, until_told=None)
         case FaultKind.CUT_ANSWER:
-            return replace(verdict, outcome=Outcome.CUT)
+            return replace(decision, outcome=Outcome.CUT)
         case _:
-            return replace(verdict, outcome=Outcome.GARBAGE, garbage=fault)
+            return replace(decision, outcome=Outcome.GARBAGE, garbage=fault)

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from sandbox.problems import SandboxError
+from sandbox.errors import SandboxError
 
 _FIRST_ZIP_DATE: Final = (1980, 1, 1, 0, 0, 0)
 _DIGEST_LENGTH: Final = 16

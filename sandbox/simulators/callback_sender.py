@@ -3,17 +3,17 @@
 import threading
 import zlib
 
-from sandbox.simulators.pushing import Pusher
-from sandbox.simulators.waiting import Clock, Job, Lane
+from sandbox.simulators.callbacks import CallbackClient
+from sandbox.simulators.clock_and_locks import Clock, Job, JobScheduler
 
 
-class Courier:
+class CallbackSender:
     """Does jobs in lanes: in a thread a lane between `start` and `stop`, or by hand with `run_due`."""
 
     def __init__(self, clock: Clock, *, name: str, lanes: int = 1) -> None:
         self._clock = clock
-        self._pusher = Pusher()
-        self._lanes = [Lane(clock) for _ in range(lanes)]
+        self._callback_client = CallbackClient()
+        self._lanes = [JobScheduler(clock) for _ in range(lanes)]
         self._threads = [
             threading.Thread(target=lane.run_until_stopped, name=f"{name}-{number}", daemon=True)
             for number, lane in enumerate(self._lanes)
@@ -28,7 +28,7 @@ class Courier:
         """Break off what is under way and join the threads."""
         for lane in self._lanes:
             lane.stop()
-        self._pusher.abort()
+        self._callback_client.abort()
         for thread in self._threads:
             if thread.is_alive():
                 thread.join()

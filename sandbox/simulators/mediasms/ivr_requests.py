@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 
-from sandbox.simulators.mediasms.codes import LISTED_FOR_IVR
 from sandbox.simulators.mediasms.config import SimulatorConfig
+from sandbox.simulators.mediasms.document_tables import LISTED_FOR_IVR
 from sandbox.simulators.mediasms.numbers import CallEnding, NumberScript
 from sandbox.simulators.mediasms.parameters import Parameters, is_called_out
 from sandbox.simulators.mediasms.records import Message
 
 
-class Heard(StrEnum):
+class Announcement(StrEnum):
     """What the caller hears."""
 
     SUCCESS = "success"
@@ -20,7 +20,7 @@ class Heard(StrEnum):
     """The caller hung up first."""
 
 
-class Why(StrEnum):
+class DialReason(StrEnum):
     """Why the caller hears that. The line itself would not tell."""
 
     OPEN = "open"
@@ -33,11 +33,11 @@ class Why(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Dialled:
+class DialResult:
     """What came of one call to a line."""
 
-    heard: Heard
-    why: Why
+    heard: Announcement
+    why: DialReason
     smsid: str | None = None
     """Of the request that the call verified."""
 
@@ -107,7 +107,7 @@ def closing_time(parameters: Parameters, config: SimulatorConfig, opened_s: floa
 
 def request_for_call(
     requests: Sequence[IvrRequest], number: str, line: str, now: float
-) -> tuple[IvrRequest | None, Why]:
+) -> tuple[IvrRequest | None, DialReason]:
     """Return the request that a call from `number` to `line` verifies, or None and why it verifies none.
 
     Of several that are open for the same number and line it is the newest: the document does not say.
@@ -116,11 +116,11 @@ def request_for_call(
     here = [each for each in own if each.line == line]
     for each in here:
         if each.is_open(now):
-            return each, Why.OPEN
+            return each, DialReason.OPEN
     if here:
-        return None, Why.TOO_LATE if here[0].verified_s is None else Why.ALREADY_VERIFIED
+        return None, DialReason.TOO_LATE if here[0].verified_s is None else DialReason.ALREADY_VERIFIED
     elsewhere = any(each.is_open(now) for each in own)
-    return None, Why.WRONG_LINE if elsewhere else Why.NOT_ASKED_FOR
+    return None, DialReason.WRONG_LINE if elsewhere else DialReason.NOT_ASKED_FOR
 
 
 def callback_fields(parameters: Parameters, config: SimulatorConfig) -> dict[str, str]:

@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler
 from typing import Any, Final, Generic, Protocol, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
-from sandbox.simulators import controlling
+from sandbox.simulators import control
 from sandbox.simulators.account import Account
 from sandbox.simulators.connections import TrackedServer
 from sandbox.simulators.outcomes import Outcome
@@ -51,7 +51,7 @@ class SimulatorServer(TrackedServer, Generic[P]):
         handler: "type[SimulatorHandler[P]]",
         *,
         provider: P,
-        routes: controlling.Routes[P],
+        routes: control.Routes[P],
         wait: Wait,
         tls: ssl.SSLContext | None = None,
     ) -> None:
@@ -122,8 +122,8 @@ class SimulatorHandler(BaseHTTPRequestHandler, ABC, Generic[P]):
         path = urlsplit(self.path).path
         if len(body) < int(length):
             self.close_connection = True
-        elif path.startswith(controlling.PREFIX):
-            self.control(path.removeprefix(controlling.PREFIX), body)
+        elif path.startswith(control.PREFIX):
+            self.control(path.removeprefix(control.PREFIX), body)
         else:
             self.serve(path, body)
 
@@ -132,7 +132,7 @@ class SimulatorHandler(BaseHTTPRequestHandler, ABC, Generic[P]):
         if not ipaddress.ip_address(self.client_address[0]).is_loopback:
             self.send_control(403, {})
             return
-        status, answer = controlling.handle(
+        status, answer = control.handle(
             self.server.routes,
             self.provider,
             origin=self.server.origin,

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from sandbox.simulators.baidu_vms.config import SimulatorConfig
 from sandbox.simulators.baidu_vms.errors import Error
 from sandbox.simulators.baidu_vms.faults import Fault, FaultKind
-from sandbox.simulators.baidu_vms.records import Call
+from sandbox.simulators.baidu_vms.records import VoiceCall
 from sandbox.simulators.outcomes import Outcome
 
 
@@ -31,14 +31,14 @@ Answer = Success | Error | Page
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class Decision:
     """What was decided about a request, and what to do with its connection."""
 
     answer: Answer | None
     """Also when it never reaches the client; None when nothing was decided."""
     outcome: Outcome = Outcome.ANSWERED
     cause: str = ""
-    call: Call | None = None
+    call: VoiceCall | None = None
     """The call that was placed."""
     fault: Fault | None = None
     """What the called number does to the answer."""
@@ -57,34 +57,34 @@ class Verdict:
                 return self.answer.http_status
 
 
-def instead(fault: Fault, cause: str) -> Verdict:
-    """Return the verdict of a fault that keeps anything from being done."""
+def instead(fault: Fault, cause: str) -> Decision:
+    """Return the decision of a fault that keeps anything from being done."""
     match fault.kind:
         case FaultKind.ANSWER:
-            return Verdict(answer=fault.error, cause=cause)
+            return Decision(answer=fault.error, cause=cause)
         case FaultKind.PAGE:
             page = Page(http_status=fault.http_status, body=fault.body)
-            return Verdict(answer=page, outcome=Outcome.GARBAGE, cause=cause)
+            return Decision(answer=page, outcome=Outcome.GARBAGE, cause=cause)
         case _:
-            return Verdict(answer=None, outcome=Outcome.RESET, cause=cause)
+            return Decision(answer=None, outcome=Outcome.RESET, cause=cause)
 
 
-def spoilt(verdict: Verdict, fault: Fault, config: SimulatorConfig) -> Verdict:
-    """Return the normal verdict with its answer lost, late, another or unreadable."""
-    if verdict.outcome is Outcome.RESET:
-        return verdict
+def spoilt(decision: Decision, fault: Fault, config: SimulatorConfig) -> Decision:
+    """Return the normal decision with its answer lost, late, another or unreadable."""
+    if decision.outcome is Outcome.RESET:
+        return decision
     match fault.kind:
         case FaultKind.ACCEPT_THEN_DROP:
-            return replace(verdict, outcome=Outcome.DROPPED)
+            return replace(decision, outcome=Outcome.DROPPED)
         case FaultKind.ACCEPT_THEN_HOLD:
             wait_s = config.hold_open_s if fault.seconds is None else fault.seconds
-            return replace(verdict, outcome=Outcome.HELD, wait_s=wait_s)
+            return replace(decision, outcome=Outcome.HELD, wait_s=wait_s)
         case FaultKind.DELAY:
-            return replace(verdict, wait_s=config.slow_answer_s if fault.seconds is None else fault.seconds)
+            return replace(decision, wait_s=config.slow_answer_s if fault.seconds is None else fault.seconds)
         case FaultKind.CUT_ANSWER:
-            return replace(verdict, outcome=Outcome.CUT)
+            return replace(decision, outcome=Outcome.CUT)
         case FaultKind.ACCEPT_THEN_PAGE:
             page = Page(http_status=fault.http_status, body=fault.body)
-            return replace(verdict, answer=page, outcome=Outcome.GARBAGE)
+            return replace(decision, answer=page, outcome=Outcome.GARBAGE)
         case _:
-            return replace(verdict, answer=fault.error)
+            return replace(decision, answer=fault.error)

@@ -14,13 +14,13 @@ SHARED_CACHE: Final = REPOSITORY / ".sandbox" / "cache"
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
+class SandboxPaths:
     """The files of one sandbox. Two sandboxes may run at once if their roots differ."""
 
     root: Path
 
     @classmethod
-    def from_environment(cls) -> "Places":
+    def from_environment(cls) -> "SandboxPaths":
         """Return the directory named by SANDBOX_DIR, or `.sandbox` in the repository."""
         return cls(Path(os.environ.get("SANDBOX_DIR") or REPOSITORY / ".sandbox").resolve())
 

@@ -11,7 +11,7 @@ from typing import Final
 from sandbox.simulators.baidu_vms import errors
 from sandbox.simulators.baidu_vms.errors import Error
 from sandbox.simulators.baidu_vms.requests import RefusedError, WireRequest
-from sandbox.simulators.baidu_vms.signing import (
+from sandbox.simulators.baidu_vms.signatures import (
     canonical_request,
     date_text,
     read_authorization,

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, Literal
 
-from sandbox.simulators.biztel.clocks import in_japan, moment
+from sandbox.simulators.biztel.error_bodies import Channel
 from sandbox.simulators.biztel.faults import Fault, fault_from_json
-from sandbox.simulators.biztel.wording import Channel
-from sandbox.simulators.readers import list_of, optional, switch, text, whole
-from sandbox.simulators.readers import seconds as duration
+from sandbox.simulators.biztel.wall_clock import in_japan, moment
+from sandbox.simulators.json_readers import list_reader, optional_reader, read_switch, read_text, read_whole_number
+from sandbox.simulators.json_readers import read_seconds as duration
 from sandbox.simulators.settings import choice, setting, values_of
 
 _PRINTABLE_ID: Final = re.compile(r"[0-9A-Za-z._-]{1,64}")
@@ -29,40 +29,40 @@ class IdForm(StrEnum):
 
 
 def _channels(value: object) -> tuple[Channel, ...]:
-    return tuple(Channel(name) for name in list_of(text)(value))
+    return tuple(Channel(name) for name in list_reader(read_text)(value))
 
 
 def _faults(value: object) -> tuple[Fault, ...]:
-    return tuple(list_of(fault_from_json)(value))
+    return tuple(list_reader(fault_from_json)(value))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallSpec:
     """What is asked of a call that ends now, or at `date`."""
 
-    tel: str | None = setting(optional(text), default=None, repr=False)
+    tel: str | None = setting(optional_reader(read_text), default=None, repr=False)
     """The other party: digits, masked, `anonymous` or empty; None makes one up."""
-    date: float | None = setting(optional(moment), default=None)
+    date: float | None = setting(optional_reader(moment), default=None)
     """When it ended, in seconds since 1970."""
-    id_form: IdForm = setting(lambda value: IdForm(text(value)), default=IdForm.REQUEST)  # noqa: RUF009  # a field
-    call_id: str | None = setting(optional(text), default=None)
+    id_form: IdForm = setting(lambda value: IdForm(read_text(value)), default=IdForm.REQUEST)  # noqa: RUF009  # a field
+    call_id: str | None = setting(optional_reader(read_text), default=None)
     """An id of the caller's own, however strange."""
     seconds: float = setting(duration, default=6.0)
-    bytes: int | None = setting(optional(whole), default=None)
+    bytes: int | None = setting(optional_reader(read_whole_number), default=None)
     """The size of each file; None lets `seconds` decide."""
-    extension: str = setting(text, default="2001")
+    extension: str = setting(read_text, default="2001")
     direction: Literal["in", "out"] = choice("in", "out")
     channels: tuple[Channel, ...] = setting(_channels, default=tuple(Channel))
     """The files there will be."""
-    file_delay_s: float | None = setting(optional(duration), default=None)
+    file_delay_s: float | None = setting(optional_reader(duration), default=None)
     """After the end until the files appear; None leaves it to the setting of the same name."""
-    announce: bool = setting(switch, default=True)
+    announce: bool = setting(read_switch, default=True)
     """Whether the call action fires."""
     faults: tuple[Fault, ...] = setting(_faults, default=())
 
 
 @dataclass(slots=True, kw_only=True)
-class Action:
+class CallActionAttempt:
     """One try to tell the customer, and what it was answered with (None: nothing)."""
 
     attempt: int
@@ -74,7 +74,7 @@ class Action:
 
 
 @dataclass(slots=True, kw_only=True)
-class Call:
+class RecordedCall:
     """One recorded call."""
 
     call_id: str
@@ -83,7 +83,7 @@ class Call:
     ended_at: float
     ready_at: float
     spec: CallSpec
-    actions: list[Action] = field(default_factory=list)
+    actions: list[CallActionAttempt] = field(default_factory=list)
     requests: Counter[str] = field(default_factory=Counter)
     """Tries of downloads that were let in, by channel."""
 
@@ -93,7 +93,7 @@ class Call:
         return in_japan(self.ended_at).strftime("%Y-%m-%d %H:%M:%S")
 
 
-def new_call(spec: CallSpec, *, sequence: int, now: float, file_delay_s: float) -> Call:
+def new_call(spec: CallSpec, *, sequence: int, now: float, file_delay_s: float) -> RecordedCall:
     """Return the call that `spec` asks for, the `sequence`th of all, at the wall clock's `now`."""
     ended_at = now if spec.date is None else spec.date
     started_at = ended_at - spec.seconds
@@ -104,7 +104,7 @@ def new_call(spec: CallSpec, *, sequence: int, now: float, file_delay_s: float) 
     else:
         call_id = f"{in_japan(started_at):%y%m%d}{sequence:08d}000050"
     delay_s = file_delay_s if spec.file_delay_s is None else spec.file_delay_s
-    return Call(
+    return RecordedCall(
         call_id=call_id,
         tel=f"0900000{sequence % 10_000:04d}" if spec.tel is None else spec.tel,
         started_at=started_at,
@@ -117,7 +117,7 @@ def new_call(spec: CallSpec, *, sequence: int, now: float, file_delay_s: float) 
 _SUFFIX: Final[Mapping[Channel, str]] = {Channel.LEFT: "_l", Channel.RIGHT: "_r", Channel.MONAURAL: ""}
 
 
-def file_name(call: Call, channel: Channel) -> str:
+def file_name(call: RecordedCall, channel: Channel) -> str:
     """Return the name by section 4's rule.
 
     The document shows DST for a call going out and SRC for one inside; SRC for one coming in and a monaural name

@@ -6,16 +6,17 @@ from functools import partial
 from typing import Final
 
 from sandbox.simulators.account import Log
-from sandbox.simulators.couriers import Courier
-from sandbox.simulators.mediasms.codes import DELIVERED, FAILED, PROCESSING
+from sandbox.simulators.callback_sender import CallbackSender
+from sandbox.simulators.clock_and_locks import Clock, StateLock
 from sandbox.simulators.mediasms.config import SimulatorConfig
-from sandbox.simulators.mediasms.delivery import Delivery
-from sandbox.simulators.mediasms.ivr import (
-    Dialled,
-    Heard,
+from sandbox.simulators.mediasms.delivery_reports import DeliveryReportSender
+from sandbox.simulators.mediasms.document_tables import DELIVERED, FAILED, PROCESSING
+from sandbox.simulators.mediasms.ivr_requests import (
+    Announcement,
+    DialReason,
+    DialResult,
     IvrRequest,
     PhoneCall,
-    Why,
     callback_fields,
     closing_time,
     request_for_call,
@@ -23,19 +24,24 @@ from sandbox.simulators.mediasms.ivr import (
 from sandbox.simulators.mediasms.numbers import Behaviour, CallEnding, NumberScript
 from sandbox.simulators.mediasms.parameters import is_called_out, may_be_called_in
 from sandbox.simulators.mediasms.records import Callback, Message, masked, printable_smsid
-from sandbox.simulators.waiting import Clock, Waiting
 
 _COPY_AFTER_S: Final = 0.05
 
 
-class Exchange(Courier):
+class TelephoneExchange(CallbackSender):
     """Keeps every request that a call can decide. What fails is never told: a callback means success (概要)."""
 
     def __init__(
-        self, *, waiting: Waiting, clock: Clock, config: Callable[[], SimulatorConfig], delivery: Delivery, log: Log
+        self,
+        *,
+        lock: StateLock,
+        clock: Clock,
+        config: Callable[[], SimulatorConfig],
+        delivery: DeliveryReportSender,
+        log: Log,
     ) -> None:
         super().__init__(clock, name="mediasms-exchange")
-        self._waiting = waiting
+        self._lock = lock
         self._config = config
         self._delivery = delivery
         self._log = log
@@ -45,7 +51,7 @@ class Exchange(Courier):
     @property
     def requests(self) -> tuple[IvrRequest, ...]:
         """Return every request of method 2, 4 or 5, oldest first."""
-        with self._waiting.changed:
+        with self._lock.changed:
             return tuple(self._requests)
 
     def begin(self, message: Message, script: NumberScript) -> None:
@@ -59,27 +65,27 @@ class Exchange(Courier):
             opened_s=message.at_s,
             closes_s=closing_time(message.parameters, self._config(), message.at_s),
         )
-        with self._waiting.changed:
+        with self._lock.changed:
             self._requests.append(request)
         if called_out:
             self._begin_calling(request)
         elif script.behaviour is Behaviour.CALL_FIRST:
             self._at(message.at_s, partial(self.dial, request.number, request.line))
 
-    def dial(self, number: str, line: str, *, hangs_up: bool = False) -> Dialled:
+    def dial(self, number: str, line: str, *, hangs_up: bool = False) -> DialResult:
         """Let `number` dial `line` now. Success verifies one request and sends its callback; nothing else is told."""
-        with self._waiting.changed:
+        with self._lock.changed:
             now = self._clock()
             request, why = request_for_call(self._requests, number, line, now)
             if hangs_up:
-                request, why = None, Why.HUNG_UP
+                request, why = None, DialReason.HUNG_UP
             if request is not None:
                 request.verified_s = now
                 self._schedule_callbacks(request, now)
-            self._waiting.changed.notify_all()
-        heard = Heard.SUCCESS if request else Heard.NOTHING if hangs_up else Heard.FAILURE
+            self._lock.changed.notify_all()
+        heard = Announcement.SUCCESS if request else Announcement.NOTHING if hangs_up else Announcement.FAILURE
         self._log(f"call {why} {masked(number)}")
-        return Dialled(heard=heard, why=why, smsid=request.message.smsid if request else None)
+        return DialResult(heard=heard, why=why, smsid=request.message.smsid if request else None)
 
     def push_now(self, smsid: str, parameters: Mapping[str, str]) -> Callback:
         """Push one callback in the calling thread, late, repeated or foreign as it may be, and return it.
@@ -93,7 +99,7 @@ class Exchange(Courier):
 
     def clear(self) -> None:
         """Forget every request and everything still to come."""
-        with self._waiting.changed:
+        with self._lock.changed:
             self._requests.clear()
             super().clear()
 
@@ -119,11 +125,11 @@ class Exchange(Courier):
             method=config.ivr_method,
             at_s=self._clock(),
         )
-        callback.answer, callback.problem = self._pusher.send(
+        callback.answer, callback.problem = self._callback_client.send(
             config.ivr_url, method=config.ivr_method, fields=fields, timeout_s=config.report_timeout_s
         )
         if message is not None:
-            self._waiting.note(message.callbacks, callback)
+            self._lock.note(message.callbacks, callback)
         whose = printable_smsid(message.smsid if message else "")
         self._log(f"callback {whose} -> {callback.answer or callback.problem}")
         return callback
@@ -144,12 +150,12 @@ class Exchange(Courier):
         self._at(ends_s, partial(self._ended, request, call, ends_s))
 
     def _ended(self, request: IvrRequest, call: PhoneCall, at_s: float) -> None:
-        with self._waiting.changed:
+        with self._lock.changed:
             request.calls.append(call)
             count = len(request.calls)
             if call.ending is CallEnding.ANSWERED:
                 request.read_out = request.number_to_read
-            self._waiting.changed.notify_all()
+            self._lock.changed.notify_all()
         self._log(f"called {masked(request.number)}: {call.ending}")
         again_s = at_s + self._config().call_again_after_s
         if call.ending is CallEnding.ANSWERED:

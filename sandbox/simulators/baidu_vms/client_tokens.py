@@ -5,8 +5,8 @@ from typing import Final
 from urllib.parse import parse_qsl
 
 from sandbox.simulators.baidu_vms import errors
+from sandbox.simulators.baidu_vms.decisions import Answer
 from sandbox.simulators.baidu_vms.requests import RefusedError, WireRequest
-from sandbox.simulators.baidu_vms.verdicts import Answer
 
 LIFETIME_S: Final = 24 * 60 * 60
 LONGEST: Final = 64

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.build import build_function
+from sandbox.artifacts import build_function
 
 
 @pytest.fixture

@@ -12,35 +12,35 @@ class WrongJsonError(ValueError):
     """What was sent to the control endpoint cannot be used; the text says why, without repeating it."""
 
 
-def text(value: object) -> str:
+def read_text(value: object) -> str:
     """Return `value` if it is a string, else raise WrongJsonError."""
     if not isinstance(value, str):
         raise WrongJsonError("must be a string")
     return value
 
 
-def whole(value: object) -> int:
+def read_whole_number(value: object) -> int:
     """Return `value` if it is a whole number of at least 0, else raise WrongJsonError."""
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
         raise WrongJsonError("must be a whole number of at least 0")
     return value
 
 
-def seconds(value: object) -> float:
+def read_seconds(value: object) -> float:
     """Return `value` if it is a number of at least 0, else raise WrongJsonError."""
     if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < float("inf"):
         raise WrongJsonError("must be a number of at least 0")
     return float(value)
 
 
-def switch(value: object) -> bool:
+def read_switch(value: object) -> bool:
     """Return `value` if it is true or false, else raise WrongJsonError."""
     if not isinstance(value, bool):
         raise WrongJsonError("must be true or false")
     return value
 
 
-def list_of(reader: Callable[[object], T]) -> Callable[[object], list[T]]:
+def list_reader(reader: Callable[[object], T]) -> Callable[[object], list[T]]:
     """Return a reader that takes a list of what `reader` takes."""
 
     def read(value: object) -> list[T]:
@@ -51,7 +51,7 @@ def list_of(reader: Callable[[object], T]) -> Callable[[object], list[T]]:
     return read
 
 
-def mapping_of(
+def mapping_reader(
     reader: Callable[[object], T], *, called: str, names: Collection[str] | None = None
 ) -> Callable[[object], Mapping[str, T]]:
     """Return a reader that takes an object of what `reader` takes, under `names` only; `called` says what that is."""
@@ -59,12 +59,12 @@ def mapping_of(
     def read(value: object) -> Mapping[str, T]:
         if not isinstance(value, dict) or (names is not None and not value.keys() <= set(names)):
             raise WrongJsonError(f"must be an object of {called}")
-        return MappingProxyType({text(name): reader(each) for name, each in value.items()})
+        return MappingProxyType({read_text(name): reader(each) for name, each in value.items()})
 
     return read
 
 
-def one_of(*allowed: T) -> Callable[[object], T]:
+def choice_reader(*allowed: T) -> Callable[[object], T]:
     """Return a reader that takes these values only."""
 
     def read(value: object) -> T:
@@ -76,14 +76,14 @@ def one_of(*allowed: T) -> Callable[[object], T]:
     return read
 
 
-def optional(reader: Callable[[object], T]) -> Callable[[object], T | None]:
+def optional_reader(reader: Callable[[object], T]) -> Callable[[object], T | None]:
     """Return a reader that takes null besides."""
     return lambda value: None if value is None else reader(value)
 
 
-def web_address(value: object) -> str:
+def read_web_address(value: object) -> str:
     """Return `value` if it is an http or https address, else raise WrongJsonError."""
-    parts = urlsplit(text(value))
+    parts = urlsplit(read_text(value))
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise WrongJsonError("must be an http or https address")
-    return text(value)
+    return read_text(value)

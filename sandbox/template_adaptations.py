@@ -8,7 +8,7 @@ Template = dict[str, Any]
 _TLS_ONLY: Final = "aws:SecureTransport"
 
 
-def adapted(template: Template) -> Template:
+def adapt_template(template: Template) -> Template:
     """Return `template` (translated, decoded JSON; no longer to be used) changed where the emulator differs."""
     _lift_gateway_responses(template["Resources"])
     _excuse_loopback_from_tls(template["Resources"])

@@ -6,24 +6,24 @@ from functools import partial
 from typing import Final
 
 from sandbox.simulators.account import Log
-from sandbox.simulators.couriers import Courier
-from sandbox.simulators.mediasms.codes import ECHOED, NEVER_PUSHED, STATUS_NAMES
+from sandbox.simulators.callback_sender import CallbackSender
+from sandbox.simulators.clock_and_locks import Clock, StateLock
 from sandbox.simulators.mediasms.config import SimulatorConfig
+from sandbox.simulators.mediasms.document_tables import ECHOED, NEVER_PUSHED, STATUS_NAMES
 from sandbox.simulators.mediasms.numbers import NumberScript
 from sandbox.simulators.mediasms.records import Message, Report, printable_smsid
-from sandbox.simulators.waiting import Clock, Waiting
 
 _LANES: Final = 4
 _COPY_AFTER_S: Final = 0.05
 
 
-class Delivery(Courier):
+class DeliveryReportSender(CallbackSender):
     """Schedules transitions and reports. A slow receiver delays those of one smsid but never reorders them; what is
     out of order is so because it was scripted."""
 
-    def __init__(self, *, waiting: Waiting, clock: Clock, config: Callable[[], SimulatorConfig], log: Log) -> None:
+    def __init__(self, *, lock: StateLock, clock: Clock, config: Callable[[], SimulatorConfig], log: Log) -> None:
         super().__init__(clock, name="mediasms-reports", lanes=_LANES)
-        self._waiting = waiting
+        self._lock = lock
         self._config = config
         self._log = log
         self._random = random.Random(0)
@@ -67,10 +67,10 @@ class Delivery(Courier):
         return list(zip(times, statuses, strict=True))
 
     def _change(self, message: Message, status: int) -> None:
-        with self._waiting.changed:
+        with self._lock.changed:
             message.status = status
             message.transitions.append((status, self._clock()))
-            self._waiting.changed.notify_all()
+            self._lock.changed.notify_all()
 
     def _push(self, message: Message, status: int, attempt: int, authcode: str | None = None) -> None:
         config = self._config()
@@ -96,10 +96,10 @@ class Delivery(Courier):
             attempt=attempt,
             at_s=self._clock(),
         )
-        report.answer, report.problem = self._pusher.send(
+        report.answer, report.problem = self._callback_client.send(
             config.report_url, method=config.report_method, fields=fields, timeout_s=config.report_timeout_s
         )
         if message is not None:
-            self._waiting.note(message.reports, report)
+            self._lock.note(message.reports, report)
         self._log(f"report {status} {printable_smsid(report.smsid)} -> {report.answer or report.problem}")
         return report

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from sandbox.errors import SandboxError
 from sandbox.instance import is_running, only_instance, stop_instance
-from sandbox.places import REPOSITORY
-from sandbox.problems import SandboxError
+from sandbox.paths import REPOSITORY
 
 HOLD_THE_LOCK = """
 import signal, sys

@@ -14,9 +14,10 @@ from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 from samtranslator.yaml_helper import yaml_parse
 
-from sandbox import aws, build
-from sandbox.adapt import adapted
-from sandbox.problems import SandboxError
+from sandbox import aws_clients
+from sandbox.artifacts import build_function, build_layer
+from sandbox.errors import SandboxError
+from sandbox.template_adaptations import adapt_template
 
 STACK_NAME: Final = "switchboard"
 _ARTIFACTS_BUCKET: Final = "sandbox-artifacts"
@@ -57,17 +58,17 @@ def deploy(
         if resource["Type"] == "AWS::Serverless::LayerVersion":
             update(f"building {name}")
             folder = template.parent / properties["ContentUri"]
-            layer = build.build_layer(folder, python=python, cache=cache, artifacts=artifacts)
+            layer = build_layer(folder, python=python, cache=cache, artifacts=artifacts)
             properties["ContentUri"] = bucket.put(layer.name, layer.read_bytes())
         elif resource["Type"] == "AWS::Serverless::Function":
-            function = build.build_function(template.parent / properties["CodeUri"], artifacts=artifacts)
+            function = build_function(template.parent / properties["CodeUri"], artifacts=artifacts)
             properties["CodeUri"] = bucket.put(function.name, function.read_bytes())
     update("translating")
-    body = adapted(_translated(source, parameters))
+    body = adapt_template(_translated(source, parameters))
     # A body in the call itself may have 51,200 bytes at most.
     place = bucket.put("template.json", json.dumps(body).encode())
     template_url = f"{url}/{place['Bucket']}/{place['Key']}"
-    _create(aws.client("cloudformation", url), template_url, parameters=parameters, update=update)
+    _create(aws_clients.client("cloudformation", url), template_url, parameters=parameters, update=update)
     return _deployed(url)
 
 
@@ -82,7 +83,7 @@ class _Bucket:
     """Where the emulator fetches what is deployed to it."""
 
     def __init__(self, url: str) -> None:
-        self._s3 = aws.client("s3", url)
+        self._s3 = aws_clients.client("s3", url)
         location = {"LocationConstraint": self._s3.meta.region_name}
         self._s3.create_bucket(Bucket=_ARTIFACTS_BUCKET, CreateBucketConfiguration=location)
 
@@ -94,7 +95,7 @@ class _Bucket:
 def _translated(source: dict[str, Any], parameters: Mapping[str, str]) -> dict[str, Any]:
     # It warns of each feature that only AWS itself can switch on.
     logging.getLogger("samtranslator").setLevel(logging.ERROR)
-    translator = Translator({}, Parser(), boto_session=aws.account())
+    translator = Translator({}, Parser(), boto_session=aws_clients.account())
     try:
         translated: dict[str, Any] = translator.translate(source, parameter_values=dict(parameters))
     except InvalidDocumentException as problem:
@@ -134,7 +135,9 @@ def _create(
 
 
 def _deployed(url: str) -> Deployed:
-    resources = aws.client("cloudformation", url).describe_stack_resources(StackName=STACK_NAME)["StackResources"]
+    resources = aws_clients.client("cloudformation", url).describe_stack_resources(StackName=STACK_NAME)[
+        "StackResources"
+    ]
     ids: dict[str, list[str]] = {}
     for resource in resources:
         ids.setdefault(resource["ResourceType"], []).append(resource["PhysicalResourceId"])
@@ -143,5 +146,5 @@ def _deployed(url: str) -> Deployed:
         [key_id] = ids["AWS::ApiGateway::ApiKey"]
     except (KeyError, ValueError) as problem:
         raise SandboxError("The template should have one REST API with one API key.") from problem
-    key = aws.client("apigateway", url).get_api_key(apiKey=key_id, includeValue=True)
+    key = aws_clients.client("apigateway", url).get_api_key(apiKey=key_id, includeValue=True)
     return Deployed(api_id=api_id, api_key=key["value"])

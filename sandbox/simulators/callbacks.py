@@ -19,7 +19,7 @@ NO_ANSWER: Final = (OSError, http.client.HTTPException, ValueError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Push:
+class CallbackRequest:
     """A request ready to be sent."""
 
     method: str
@@ -28,7 +28,7 @@ class Push:
     body: bytes | None = field(repr=False)
 
 
-class Pusher:
+class CallbackClient:
     """Sends requests, each on a connection of its own, and can break off those under way."""
 
     def __init__(self) -> None:
@@ -51,7 +51,7 @@ class Pusher:
         except NO_ANSWER as problem:
             return None, type(problem).__name__
 
-    def exchange(self, push: Push, *, timeout_s: float) -> tuple[int, str]:
+    def exchange(self, push: CallbackRequest, *, timeout_s: float) -> tuple[int, str]:
         """Return the HTTP status and the text of the answer, of which no more than 64 KiB are read.
 
         Raises OSError or http.client.HTTPException when there is no answer, ValueError for an impossible request.
@@ -89,7 +89,7 @@ class Pusher:
             self._open.add(sock)
 
 
-def _prepared(url: str, *, method: str, fields: Mapping[str, str], as_json: bool) -> Push:
+def _prepared(url: str, *, method: str, fields: Mapping[str, str], as_json: bool) -> CallbackRequest:
     encoded, body, headers = urlencode(fields), None, {"User-Agent": "provider-simulator"}
     if method == "GET":
         parts = urlsplit(url)
@@ -98,4 +98,4 @@ def _prepared(url: str, *, method: str, fields: Mapping[str, str], as_json: bool
         body, headers["Content-Type"] = json.dumps(fields, ensure_ascii=False).encode(), _JSON
     else:
         body, headers["Content-Type"] = encoded.encode("ascii"), _FORM
-    return Push(method=method, url=url, headers=headers, body=body)
+    return CallbackRequest(method=method, url=url, headers=headers, body=body)

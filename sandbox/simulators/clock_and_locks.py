@@ -31,7 +31,7 @@ class MovableClock:
             self._ahead_s += seconds
 
 
-class Waiting:
+class StateLock:
     """The lock around all state, and the waits that a change, the clock or the end of the simulator finishes."""
 
     def __init__(self, clock: Clock) -> None:
@@ -70,7 +70,7 @@ class Waiting:
             self.changed.notify_all()
 
 
-class Lane:
+class JobScheduler:
     """A heap of jobs by time, done one after another: by one thread, or by hand with `run_due`."""
 
     def __init__(self, clock: Clock) -> None:
