@@ -1,4 +1,4 @@
-"""Clients of the emulated account, as its root user."""
+"""Creates clients of the emulated AWS account, as its root user."""
 
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 
 @cache
-def account() -> "Session":
-    """Return a session that reads nothing of this user's own AWS configuration but the region and keys given here."""
+def create_session() -> "Session":
+    """Return a session with the emulator's region and keys; it reads nothing of this user's AWS configuration."""
     return boto3.Session(aws_access_key_id=ACCESS_KEY, aws_secret_access_key=ACCESS_KEY, region_name=REGION)
 
 
-def client(service: str, url: str) -> Any:
+def create_client(service: str, url: str) -> Any:
     """Return a client of one service of the emulator at `url`."""
-    # No proxy of this user's may come between, and a refusal here is a finding, not a thing to try again.
+    # No proxy of this user's may come between. There are no retries: a refusal of the emulator is a finding.
     config = Config(proxies={}, retries={"total_max_attempts": 1}, s3={"addressing_style": "path"})
-    return account().client(service, endpoint_url=url, config=config)  # type: ignore[call-overload]
+    return create_session().client(service, endpoint_url=url, config=config)  # type: ignore[call-overload]

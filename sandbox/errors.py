@@ -1,5 +1,5 @@
-"""What can go wrong with a sandbox in a way its user can do something about."""
+"""Holds the error that a user of the sandbox can do something about."""
 
 
 class SandboxError(Exception):
-    """The sandbox can't do what it was asked; the message says why and what to try."""
+    """A problem of the sandbox. Its message says what happened and what to do next."""

@@ -1,4 +1,4 @@
-"""Where a sandbox keeps its files."""
+"""Holds the paths of a sandbox's files."""
 
 import os
 from dataclasses import dataclass
@@ -10,43 +10,46 @@ TEMPLATE: Final = REPOSITORY / "template.yaml"
 EMULATOR_PYTHON: Final = REPOSITORY / ".venv" / "emulator" / "bin" / "python"
 
 SHARED_CACHE: Final = REPOSITORY / ".sandbox" / "cache"
-"""The layer's installed dependencies, which change with the lock file only: every sandbox uses the same."""
+"""The layer's installed dependencies. They change with the lock file only, so every sandbox uses the same ones."""
 
 
 @dataclass(frozen=True, slots=True)
 class SandboxPaths:
-    """The files of one sandbox. Two sandboxes may run at once if their roots differ."""
+    """The files of one sandbox. Two sandboxes can run at once if their roots differ."""
 
     root: Path
 
     @classmethod
     def from_environment(cls) -> "SandboxPaths":
-        """Return the directory named by SANDBOX_DIR, or `.sandbox` in the repository."""
+        """Return the paths below the folder that SANDBOX_DIR names, by default `.sandbox` in the repository."""
         return cls(Path(os.environ.get("SANDBOX_DIR") or REPOSITORY / ".sandbox").resolve())
 
     @property
     def endpoints(self) -> Path:
+        """The file with the addresses of a running sandbox."""
         return self.root / "endpoints.json"
 
     @property
     def process_id(self) -> Path:
+        """The file with the id of the sandbox's process, which holds a lock on it."""
         return self.root / "sandbox.pid"
 
     @property
     def emulator_log(self) -> Path:
+        """The output of the AWS emulator."""
         return self.root / "emulator.log"
 
     @property
     def simulators_log(self) -> Path:
-        """A line for each request a simulator got and each report it sent."""
+        """The log with a line for each request that a simulator received and each callback that it sent."""
         return self.root / "simulators.log"
 
     @property
     def artifacts(self) -> Path:
-        """The zips of the layer and the functions, named by what is in them."""
+        """The folder with the zips of the layer and the functions, named by their contents."""
         return self.root / "artifacts"
 
     @property
     def temporary(self) -> Path:
-        """What the emulator unpacks: gone when it stops."""
+        """The folder into which the emulator unpacks; it is removed when the emulator stops."""
         return self.root / "tmp"

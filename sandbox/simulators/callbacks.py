@@ -1,4 +1,4 @@
-"""One request over HTTP to an address the customer registered: no redirects, no proxy, a time-out."""
+"""Sends one HTTP request to an address that the customer registered: no redirects, no proxy, with a time-out."""
 
 import contextlib
 import http.client
@@ -10,17 +10,17 @@ from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urlencode, urlsplit
 
-_MOST_ANSWER_BYTES: Final = 65_536
+_MAX_ANSWER_BYTES: Final = 65_536
 _FORM: Final = "application/x-www-form-urlencoded"
 _JSON: Final = "application/json; charset=utf-8"
 
-NO_ANSWER: Final = (OSError, http.client.HTTPException, ValueError)
-"""What an exchange may raise."""
+CALLBACK_ERRORS: Final = (OSError, http.client.HTTPException, ValueError)
+"""The errors that `CallbackClient.exchange` may raise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallbackRequest:
-    """A request ready to be sent."""
+    """A callback that is ready to be sent."""
 
     method: str
     url: str = field(repr=False)
@@ -29,7 +29,7 @@ class CallbackRequest:
 
 
 class CallbackClient:
-    """Sends requests, each on a connection of its own, and can break off those under way."""
+    """An HTTP client that opens a connection for each request and can abort all requests under way."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -39,24 +39,28 @@ class CallbackClient:
     def send(
         self, url: str | None, *, method: str, fields: Mapping[str, str], timeout_s: float, as_json: bool = False
     ) -> tuple[int | None, str | None]:
-        """Send `fields` in UTF-8 as a form or JSON object (POST) or query (GET).
+        """Send `fields` in UTF-8: in the query for GET, otherwise as a form or a JSON object.
 
-        Return the HTTP status of the answer, or else the name of the problem; there is one when no `url` is set.
+        Returns:
+            The HTTP status of the answer and None, or None and the name of the problem. Having no `url` is a problem.
         """
         if url is None:
             return None, ConnectionError.__name__
         try:
-            push = _prepared(url, method=method, fields=fields, as_json=as_json)
-            return self.exchange(push, timeout_s=timeout_s)[0], None
-        except NO_ANSWER as problem:
+            request = _build_request(url, method=method, fields=fields, as_json=as_json)
+            return self.exchange(request, timeout_s=timeout_s)[0], None
+        except CALLBACK_ERRORS as problem:
             return None, type(problem).__name__
 
-    def exchange(self, push: CallbackRequest, *, timeout_s: float) -> tuple[int, str]:
-        """Return the HTTP status and the text of the answer, of which no more than 64 KiB are read.
+    def exchange(self, request: CallbackRequest, *, timeout_s: float) -> tuple[int, str]:
+        """Return the HTTP status and the text of the answer, of which at most 64 KiB are read.
 
-        Raises OSError or http.client.HTTPException when there is no answer, ValueError for an impossible request.
+        Raises:
+            OSError: when there is no answer.
+            http.client.HTTPException: when the answer is no HTTP or is incomplete.
+            ValueError: when the request is impossible.
         """
-        parts = urlsplit(push.url)
+        parts = urlsplit(request.url)
         kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         connection = kind(parts.hostname or "", parts.port, timeout=timeout_s or None)
         sock: socket.socket | None = None
@@ -65,9 +69,9 @@ class CallbackClient:
             sock = connection.sock  # the connection forgets it once the answer's headers are read
             self._register(sock)
             path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-            connection.request(push.method, path, push.body, {"Connection": "close", **push.headers})
+            connection.request(request.method, path, request.body, {"Connection": "close", **request.headers})
             with connection.getresponse() as response:
-                return response.status, response.read(_MOST_ANSWER_BYTES).decode("utf-8", "replace")
+                return response.status, response.read(_MAX_ANSWER_BYTES).decode("utf-8", "replace")
         finally:
             if sock is not None:
                 with self._lock:
@@ -75,11 +79,11 @@ class CallbackClient:
             connection.close()
 
     def abort(self) -> None:
-        """Break off every request under way and refuse new ones."""
+        """Abort every request under way and refuse new ones."""
         with self._lock:
             self._aborted = True
             for sock in self._open:
-                with contextlib.suppress(OSError):  # the other side was faster
+                with contextlib.suppress(OSError):  # the receiver closed it first
                     sock.shutdown(socket.SHUT_RDWR)
 
     def _register(self, sock: socket.socket) -> None:
@@ -89,7 +93,7 @@ class CallbackClient:
             self._open.add(sock)
 
 
-def _prepared(url: str, *, method: str, fields: Mapping[str, str], as_json: bool) -> CallbackRequest:
+def _build_request(url: str, *, method: str, fields: Mapping[str, str], as_json: bool) -> CallbackRequest:
     encoded, body, headers = urlencode(fields), None, {"User-Agent": "provider-simulator"}
     if method == "GET":
         parts = urlsplit(url)

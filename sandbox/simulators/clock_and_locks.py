@@ -1,21 +1,27 @@
-"""Waiting by the simulator's own clock, so that a test with a clock of its own never sleeps."""
+"""Clocks that tests can move, and the locks, waits and job schedules that go by them, so that no test has to sleep."""
 
 import heapq
 import itertools
 import threading
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Final, Self, TypeVar
 
 Clock = Callable[[], float]
 Job = Callable[[], object]
+Condition = Callable[[], bool]
 T = TypeVar("T")
 
-# A wait looks at the clock again after this long at the latest, in case a test's clock moved unannounced.
-_LONGEST_NAP_S = 1.0
+# A wait reads the clock again after this long at the latest: a test may have moved its clock without calling `wake`.
+_MAX_NAP_S: Final = 1.0
+
+
+def never() -> bool:
+    """Return False: the condition of a wait that only time ends."""
+    return False
 
 
 class MovableClock:
-    """`clock`, put forward by hand."""
+    """A clock that runs like another one and can be put forward by hand."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -23,55 +29,71 @@ class MovableClock:
         self._ahead_s = 0.0
 
     def __call__(self) -> float:
+        """Return the time."""
         return self._clock() + self._ahead_s
 
     def advance(self, seconds: float) -> None:
-        """Put it forward by `seconds`."""
+        """Put the clock forward by `seconds`."""
         with self._lock:
             self._ahead_s += seconds
 
 
 class StateLock:
-    """The lock around all state, and the waits that a change, the clock or the end of the simulator finishes."""
+    """The lock around the state of one simulator, entered by `with`, and the waits for a change of that state.
+
+    A wait ends when its condition holds, when the clock reads its time, or when the simulator stops.
+    """
 
     def __init__(self, clock: Clock) -> None:
-        self.changed = threading.Condition()
+        self._changed = threading.Condition()
         self._clock = clock
         self._stopping = False
 
-    def until(self, deadline: float, met: Callable[[], bool] = lambda: False) -> None:
-        """Wait until the clock reads `deadline` or `met()` holds."""
-        with self.changed:
-            while not self._stopping and not met():
-                remaining = deadline - self._clock()
-                if remaining <= 0:
+    def __enter__(self) -> Self:
+        self._changed.acquire()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._changed.release()
+
+    def wait_until(self, time_s: float, condition: Condition = never) -> None:
+        """Wait until the clock reads `time_s` or `condition()` holds."""
+        with self._changed:
+            while not self._stopping and not condition():
+                remaining_s = time_s - self._clock()
+                if remaining_s <= 0:
                     return
-                self.changed.wait(min(remaining, _LONGEST_NAP_S))
+                self._changed.wait(min(remaining_s, _MAX_NAP_S))
 
-    def during(self, seconds: float, met: Callable[[], bool] = lambda: False) -> None:
-        """Wait for `seconds`, or until `met()` holds."""
-        self.until(self._clock() + seconds, met)
+    def wait_for(self, seconds: float, condition: Condition = never) -> None:
+        """Wait for `seconds`, or until `condition()` holds."""
+        self.wait_until(self._clock() + seconds, condition)
 
-    def note(self, among: list[T], what: T) -> None:
-        """Put `what` last `among` others, and let every wait look again."""
-        with self.changed:
-            among.append(what)
-            self.changed.notify_all()
+    def wait_in_real_time(self, condition: Condition, *, timeout_s: float) -> bool:
+        """Wait until a change of the state makes `condition()` hold, and return whether it does."""
+        with self._changed:
+            return self._changed.wait_for(condition, timeout_s)
+
+    def append(self, items: list[T], item: T) -> None:
+        """Append `item` to `items`, and let every wait check its condition."""
+        with self._changed:
+            items.append(item)
+            self._changed.notify_all()
 
     def wake(self) -> None:
-        """Let every wait look again."""
-        with self.changed:
-            self.changed.notify_all()
+        """Let every wait check its condition and the clock."""
+        with self._changed:
+            self._changed.notify_all()
 
     def stop(self) -> None:
         """End every wait, present and future."""
-        with self.changed:
+        with self._changed:
             self._stopping = True
-            self.changed.notify_all()
+            self._changed.notify_all()
 
 
 class JobScheduler:
-    """A heap of jobs by time, done one after another: by one thread, or by hand with `run_due`."""
+    """Jobs ordered by time and done one after another: by one thread, or by hand with `run_due`."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -80,22 +102,22 @@ class JobScheduler:
         self._numbers = itertools.count()
         self._stopping = False
 
-    def add(self, at: float, job: Job) -> None:
-        """Have `job` done once the clock reads `at`."""
+    def add(self, time_s: float, job: Job) -> None:
+        """Schedule `job` for the moment when the clock reads `time_s`."""
         with self._changed:
-            heapq.heappush(self._heap, (at, next(self._numbers), job))
+            heapq.heappush(self._heap, (time_s, next(self._numbers), job))
             self._changed.notify()
 
     def run_due(self) -> int:
-        """Do everything that is due in the calling thread; return how many jobs that was."""
-        done = 0
+        """Do every job that is due in the calling thread, and return their number."""
+        count = 0
         while (job := self._take_due()) is not None:
             job()
-            done += 1
-        return done
+            count += 1
+        return count
 
     def run_until_stopped(self) -> None:
-        """Do jobs as they fall due. The body of the lane's thread."""
+        """Do each job when it is due. This is the body of the scheduler's thread."""
         while not self._stopping:
             job = self._take_due()
             if job is None:
@@ -109,7 +131,7 @@ class JobScheduler:
             self._heap.clear()
 
     def wake(self) -> None:
-        """Look at the clock again."""
+        """Let the thread read the clock again."""
         with self._changed:
             self._changed.notify()
 
@@ -129,6 +151,6 @@ class JobScheduler:
         with self._changed:
             if self._stopping:
                 return
-            nap = self._heap[0][0] - self._clock() if self._heap else _LONGEST_NAP_S
-            if nap > 0:
-                self._changed.wait(min(nap, _LONGEST_NAP_S))
+            nap_s = self._heap[0][0] - self._clock() if self._heap else _MAX_NAP_S
+            if nap_s > 0:
+                self._changed.wait(min(nap_s, _MAX_NAP_S))

@@ -1,4 +1,4 @@
-"""The control endpoint's plumbing: JSON requests from this machine, found in a table of routes."""
+"""Dispatches control requests, JSON from this machine, by routes, and holds the routes that every simulator has."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -17,18 +17,21 @@ P = TypeVar("P")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ControlRequest:
-    """A control request as its route gets it."""
+    """A control request as a route gets it."""
 
     query: Mapping[str, str]
     body: Any
-    """Decoded JSON, an empty object if there was none."""
+    """The decoded JSON, an empty object if the request had no body."""
     control_url: str
-    """The address under which the control requests are, with its final slash."""
+    """The address of all control requests, with its final slash."""
 
 
 Route = Callable[[P, ControlRequest], object]
-"""Takes the provider and the request; raises ValueError for what it cannot use. Returns an object as JSON can carry it,
-or what else the simulator's server can answer."""
+"""A function of the provider and a request.
+
+It returns an object as JSON can carry it, or another object that the simulator's server can answer with. It raises
+ValueError for a request that it cannot use.
+"""
 Routes = Mapping[tuple[str, str], Route[P]]
 """Routes by HTTP method and path without the prefix."""
 
@@ -47,42 +50,46 @@ def handle(
         return 400, {"error": str(problem)}
 
 
-def object_of(body: Any) -> Json:
-    """Return the body if it is an object, else raise WrongJsonError."""
+def read_object(body: Any) -> Json:
+    """Return `body` if it is a JSON object.
+
+    Raises:
+        WrongJsonError: when it is anything else.
+    """
     if not isinstance(body, dict):
         raise WrongJsonError("the body must be an object")
     return body
 
 
-def faults(account: AnyAccount, _: ControlRequest) -> Json:
-    """Return the faults still to come."""
+def get_faults(account: AnyAccount, _: ControlRequest) -> Json:
+    """Return the faults that are still to come."""
     return {"faults": account.pending_faults()}
 
 
-def adding_faults(read: Callable[[object], object]) -> Route[AnyAccount]:
-    """Return the route that scripts one fault or a list, all or none of them, each as `read` reads it."""
+def create_fault_route(read: Callable[[object], object]) -> Route[AnyAccount]:
+    """Return the route that scripts one fault or a list of them, all or none; `read` reads each from decoded JSON."""
 
-    def add(account: AnyAccount, request: ControlRequest) -> Json:
+    def add_faults(account: AnyAccount, request: ControlRequest) -> Json:
         body = request.body
         for fault in [read(item) for item in (body if isinstance(body, list) else [body])]:
             account.add_fault(fault)
-        return faults(account, request)
+        return get_faults(account, request)
 
-    return add
+    return add_faults
 
 
-def config(account: AnyAccount, _: ControlRequest) -> Json:
+def get_config(account: AnyAccount, _: ControlRequest) -> Json:
     """Return the settings in force."""
-    return dict(account.config.shown())
+    return dict(account.config.to_json())
 
 
 def change_config(account: AnyAccount, request: ControlRequest) -> Json:
     """Change settings, all or none of them, and return those in force."""
-    account.configure(object_of(request.body))
-    return config(account, request)
+    account.configure(read_object(request.body))
+    return get_config(account, request)
 
 
 def reset(account: AnyAccount, _: ControlRequest) -> Json:
-    """Let the provider begin again."""
+    """Reset the provider."""
     account.reset()
     return {}

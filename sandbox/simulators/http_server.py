@@ -1,4 +1,4 @@
-"""What the simulators' servers have in common: HTTP/1.1 read strictly, answers, the control requests."""
+"""Serves HTTP/1.1 for all simulators: reads requests strictly, writes answers, dispatches control requests."""
 
 import io
 import ipaddress
@@ -7,13 +7,14 @@ import socket
 import ssl
 import struct
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler
 from typing import Any, Final, Generic, Protocol, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
 from sandbox.simulators import control
 from sandbox.simulators.account import Account
+from sandbox.simulators.clock_and_locks import Condition
 from sandbox.simulators.connections import TrackedServer
 from sandbox.simulators.outcomes import Outcome
 
@@ -24,7 +25,7 @@ _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 
 
 class _Reader(io.BufferedReader):
-    """Notices a request that ends in the middle of a line, which the standard library would take for a whole one."""
+    """A reader that notices a request cut in the middle of a line, which the standard library takes for a whole one."""
 
     cut_short = False
 
@@ -38,12 +39,12 @@ class _Reader(io.BufferedReader):
 class Wait(Protocol):
     """A wait by the simulator's clock."""
 
-    def __call__(self, seconds: float, met: Callable[[], bool] = ...) -> None:
-        """Wait for `seconds`, until `met()` holds, or until the simulator stops."""
+    def __call__(self, seconds: float, condition: Condition = ...) -> None:
+        """Wait for `seconds`, until `condition()` holds, or until the simulator stops."""
 
 
 class SimulatorServer(TrackedServer, Generic[P]):
-    """Serves one provider and its control requests, over TLS when given a context."""
+    """A server of one provider's API and its control requests, over TLS if `tls` is given."""
 
     def __init__(
         self,
@@ -62,7 +63,7 @@ class SimulatorServer(TrackedServer, Generic[P]):
 
 
 class SimulatorHandler(BaseHTTPRequestHandler, ABC, Generic[P]):
-    """One connection. A simulator's own handler says what its provider answers."""
+    """The requests of one connection. Each simulator has a subclass that answers as its provider does."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -70,22 +71,26 @@ class SimulatorHandler(BaseHTTPRequestHandler, ABC, Generic[P]):
 
     @abstractmethod
     def serve(self, path: str, body: bytes) -> None:
-        """Answer a whole request to the provider's API; `path` is without the query."""
+        """Answer a complete request to the provider's API; `path` is without the query."""
 
     @abstractmethod
     def refuse(self, status: int) -> None:
-        """Answer what is no HTTP request of ours at all."""
+        """Answer a request that is no readable HTTP."""
 
     @property
     def provider(self) -> P:
-        """Return the provider that is simulated."""
+        """The simulated provider."""
         return self.server.provider
 
     def query(self) -> dict[str, str]:
-        """Return the parameters in the address; of a repeated name the last counts, and an empty one was not sent."""
+        """Return the parameters in the address.
+
+        Of a repeated name the last one counts. An empty parameter counts as not sent.
+        """
         return dict(parse_qsl(urlsplit(self.path).query))
 
     def setup(self) -> None:
+        """Complete the TLS handshake, and replace the reader by one that notices cut requests."""
         self.request.settimeout(self.provider.config.keep_alive_s or None)
         if isinstance(self.request, ssl.SSLSocket):
             self.request.do_handshake()
@@ -94,18 +99,21 @@ class SimulatorHandler(BaseHTTPRequestHandler, ABC, Generic[P]):
         self.rfile = self._reader = _Reader(self.connection.makefile("rb", buffering=0))
 
     def parse_request(self) -> bool:
-        whole = super().parse_request() and not self._reader.cut_short
-        self.close_connection = self.close_connection or not whole
-        return whole
+        """Parse the request line and the headers, and return whether they are complete."""
+        complete = super().parse_request() and not self._reader.cut_short
+        self.close_connection = self.close_connection or not complete
+        return complete
 
     def do_GET(self) -> None:
+        """Answer a GET request."""
         self.route()
 
     def do_POST(self) -> None:
+        """Answer a POST request."""
         self.route()
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:  # noqa: ARG002
-        """Answer what the standard library refuses by itself in the provider's form, without repeating the request."""
+        """Answer in the provider's form, without repeating the request, if the standard library refuses a request."""
         self.close_connection = True
         self.refuse(code)
 
@@ -113,7 +121,7 @@ class SimulatorHandler(BaseHTTPRequestHandler, ABC, Generic[P]):
         """Print nothing: the library's lines carry the address, and that may carry numbers and texts."""
 
     def route(self) -> None:
-        """Read the body and hand the request to whom it is for."""
+        """Read the body, and serve the request as a control request or as one to the provider's API."""
         length = self.headers.get("Content-Length", "0")
         if "Transfer-Encoding" in self.headers or not (length.isascii() and length.isdigit()):
             self.send_error(411)
@@ -147,8 +155,8 @@ class SimulatorHandler(BaseHTTPRequestHandler, ABC, Generic[P]):
         """Write the answer to a control request."""
         self.send(status, json.dumps(answer, ensure_ascii=False).encode(), JSON)
 
-    def ended(self, outcome: Outcome) -> bool:
-        """Return whether a request with this outcome has no answer; the connection is then at its end."""
+    def end_without_answer(self, outcome: Outcome) -> bool:
+        """End the connection if a request with `outcome` has no answer, and return whether that is so."""
         if outcome is Outcome.RESET:
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
             self.server.reset_on_close(self.connection)
@@ -167,7 +175,7 @@ class SimulatorHandler(BaseHTTPRequestHandler, ABC, Generic[P]):
         headers: Mapping[str, str] | None = None,
         cut: bool = False,
     ) -> None:
-        """Write an answer in one piece; a cut one announces its whole body and breaks off in the middle."""
+        """Write an answer in one piece. A `cut` one announces its whole body and ends in the middle of it."""
         fields = {"Content-Type": content_type, "Content-Length": str(len(body)), **(headers or {})}
         if cut:
             self.close_connection = True
@@ -177,7 +185,7 @@ class SimulatorHandler(BaseHTTPRequestHandler, ABC, Generic[P]):
         self.wfile.write(self.head(status, reason or ("OK" if status < 400 else "Error"), fields) + body)
 
     def head(self, status: int, reason: str, fields: Mapping[str, str]) -> bytes:
-        """Return an answer up to its body; Date is added."""
+        """Return the status line and the headers of an answer, Date among them."""
         lines = [f"HTTP/1.1 {status} {reason}", f"Date: {self.date_time_string()}"]
         lines += [f"{name}: {value}" for name, value in fields.items()]
         return "\r\n".join([*lines, "", ""]).encode("latin-1", "replace")

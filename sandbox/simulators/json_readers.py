@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 
 class WrongJsonError(ValueError):
-    """What was sent to the control endpoint cannot be used; the text says why, without repeating it."""
+    """A value that the control interface cannot use. The text says why, without repeating the value."""
 
 
 def read_text(value: object) -> str:
@@ -40,8 +40,16 @@ def read_switch(value: object) -> bool:
     return value
 
 
+def read_web_address(value: object) -> str:
+    """Return `value` if it is an http or https address, else raise WrongJsonError."""
+    parts = urlsplit(read_text(value))
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise WrongJsonError("must be an http or https address")
+    return read_text(value)
+
+
 def list_reader(reader: Callable[[object], T]) -> Callable[[object], list[T]]:
-    """Return a reader that takes a list of what `reader` takes."""
+    """Return a reader of a list whose items `reader` reads."""
 
     def read(value: object) -> list[T]:
         if not isinstance(value, list):
@@ -54,36 +62,34 @@ def list_reader(reader: Callable[[object], T]) -> Callable[[object], list[T]]:
 def mapping_reader(
     reader: Callable[[object], T], *, called: str, names: Collection[str] | None = None
 ) -> Callable[[object], Mapping[str, T]]:
-    """Return a reader that takes an object of what `reader` takes, under `names` only; `called` says what that is."""
+    """Return a reader of an object whose values `reader` reads.
+
+    Args:
+        reader: reads a value.
+        called: what such an object holds, for the error's text.
+        names: the only names that the object may have; None allows any.
+    """
 
     def read(value: object) -> Mapping[str, T]:
         if not isinstance(value, dict) or (names is not None and not value.keys() <= set(names)):
             raise WrongJsonError(f"must be an object of {called}")
-        return MappingProxyType({read_text(name): reader(each) for name, each in value.items()})
+        return MappingProxyType({read_text(name): reader(member) for name, member in value.items()})
 
     return read
 
 
 def choice_reader(*allowed: T) -> Callable[[object], T]:
-    """Return a reader that takes these values only."""
+    """Return a reader that takes only the `allowed` values."""
 
     def read(value: object) -> T:
-        for each in allowed:
-            if each == value:
-                return each
+        for choice in allowed:
+            if choice == value:
+                return choice
         raise WrongJsonError(f"must be one of {', '.join(map(str, allowed))}")
 
     return read
 
 
 def optional_reader(reader: Callable[[object], T]) -> Callable[[object], T | None]:
-    """Return a reader that takes null besides."""
+    """Return a reader that takes null too."""
     return lambda value: None if value is None else reader(value)
-
-
-def read_web_address(value: object) -> str:
-    """Return `value` if it is an http or https address, else raise WrongJsonError."""
-    parts = urlsplit(read_text(value))
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise WrongJsonError("must be an http or https address")
-    return read_text(value)

@@ -1,16 +1,16 @@
-"""A server's thread: from its start until nothing of it is left."""
+"""Runs a server's thread, and ends it without leaving a connection or a thread."""
 
 import threading
 from typing import Final
 
 from sandbox.simulators.connections import TrackedServer
 
-# serve_forever looks this often whether it should end.
+# The interval at which serve_forever checks whether it should end.
 _POLL_S: Final = 0.02
 
 
 class Listener:
-    """Serves in a thread of its own between `start` and `stop`."""
+    """A thread that accepts connections between `start` and `stop`."""
 
     def __init__(self) -> None:
         self._server: TrackedServer | None = None
@@ -26,7 +26,7 @@ class Listener:
 
     @property
     def is_listening(self) -> bool:
-        """Return whether it was started and not stopped."""
+        """True from `start` to `stop`."""
         return self._server is not None
 
     def stop(self) -> None:
@@ -40,7 +40,11 @@ class Listener:
 
     @property
     def origin(self) -> str:
-        """Return scheme, host and port. Raises RuntimeError when it is not listening."""
+        """The scheme, host and port.
+
+        Raises:
+            RuntimeError: when it is not listening.
+        """
         if self._server is None:
             raise RuntimeError("the simulator is not running")
         return self._server.origin

@@ -1,4 +1,4 @@
-"""Requests counted in the second that ends now, or in this whole second."""
+"""Counts requests in the second that ends now, or in the current whole second."""
 
 import math
 from collections import deque
@@ -8,27 +8,27 @@ Window = Literal["sliding", "fixed"]
 
 
 class RateWindow:
-    """Counts requests. Times are monotonic seconds."""
+    """A count of requests. Times are monotonic seconds."""
 
     def __init__(self) -> None:
         self._times: deque[float] = deque()
 
-    def counted(self, now: float, *, kind: Window) -> int:
-        """Return how many were counted in (now - 1, now] or, if fixed, in this whole second."""
+    def count_at(self, now: float, *, kind: Window) -> int:
+        """Return the number of requests in (now - 1, now] or, if `kind` is fixed, in the whole second of `now`."""
         while self._times and _is_past(self._times[0], now, kind):
             self._times.popleft()
         return len(self._times)
 
     def is_full(self, now: float, *, limit: int, kind: Window) -> bool:
-        """Return whether `limit` requests were counted."""
-        return self.counted(now, kind=kind) >= limit
+        """Return whether at least `limit` requests were counted."""
+        return self.count_at(now, kind=kind) >= limit
 
     def count(self, now: float) -> None:
-        """Use up one place."""
+        """Count one request."""
         self._times.append(now)
 
 
-def _is_past(then: float, now: float, kind: Window) -> bool:
+def _is_past(time: float, now: float, kind: Window) -> bool:
     if kind == "fixed":
-        return math.floor(then) < math.floor(now)
-    return then <= now - 1.0
+        return math.floor(time) < math.floor(now)
+    return time <= now - 1.0

@@ -1,4 +1,4 @@
-"""A simulator as a whole: start it, point a client at its address, script it and read it, stop it."""
+"""Runs a simulated provider: starts its server, sends its callbacks, and stops it."""
 
 import ssl
 from collections.abc import Callable, Sequence
@@ -7,7 +7,7 @@ from typing import Any, Generic, Self, TypeVar
 
 from sandbox.simulators.account import Account
 from sandbox.simulators.callback_sender import CallbackSender
-from sandbox.simulators.clock_and_locks import StateLock
+from sandbox.simulators.clock_and_locks import Condition, StateLock, never
 from sandbox.simulators.control import PREFIX, Routes
 from sandbox.simulators.http_server import SimulatorHandler, SimulatorServer
 from sandbox.simulators.listener import Listener
@@ -17,7 +17,7 @@ R = TypeVar("R")
 
 
 class Simulator(Generic[P, R]):
-    """A provider P, which sees requests R, on a local address from `start` (or entering a `with`) until `stop`."""
+    """A provider P with requests R on a local address, from `start` (or entering a `with`) until `stop`."""
 
     def __init__(
         self,
@@ -30,9 +30,16 @@ class Simulator(Generic[P, R]):
         by_hand: bool = False,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        """Serve `provider` by `handler` and its control requests by `routes`, over TLS if given a context.
+        """Prepare a server of `provider`.
 
-        With `by_hand` no thread does the couriers' jobs.
+        Args:
+            provider: the state of the simulated account.
+            lock: the lock around that state.
+            handler: answers requests to the provider's API.
+            routes: the control requests.
+            callback_senders: started and stopped with the server.
+            by_hand: with it no thread sends callbacks; `deliver_due` does.
+            tls: with it the server speaks HTTPS.
         """
         self.provider = provider
         self.lock = lock
@@ -44,21 +51,25 @@ class Simulator(Generic[P, R]):
         self._listener = Listener()
 
     def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
-        """Listen on `host` and `port` (0 picks a free one). Raises OSError when the port is taken."""
+        """Listen on `host` and `port`; port 0 is any free port.
+
+        Raises:
+            OSError: when the port is taken.
+        """
         server = SimulatorServer(
             (host, port), self._handler, provider=self.provider, routes=self._routes, wait=self.wait, tls=self._tls
         )
         self._listener.start(server)
-        for callback_sender in () if self._by_hand else self._callback_senders:
-            callback_sender.start()
+        for sender in () if self._by_hand else self._callback_senders:
+            sender.start()
 
     def stop(self) -> None:
-        """Close every connection and join every thread. A simulator that was stopped is not started again."""
+        """Close every connection and join every thread. A simulator cannot be started a second time."""
         if not self._listener.is_listening:
             return
         self.lock.stop()
-        for callback_sender in self._callback_senders:
-            callback_sender.stop()
+        for sender in self._callback_senders:
+            sender.stop()
         self._listener.stop()
 
     def __enter__(self) -> Self:
@@ -72,34 +83,33 @@ class Simulator(Generic[P, R]):
 
     @property
     def url(self) -> str:
-        """Return the origin of the API, without a slash at its end."""
+        """The origin of the API, without a final slash."""
         return self._listener.origin
 
     @property
     def control_url(self) -> str:
-        """Return the address under which the control requests are, with its final slash."""
+        """The address of all control requests, with its final slash."""
         return self._listener.origin + PREFIX
 
     @property
     def requests(self) -> tuple[R, ...]:
-        """Return the requests seen, oldest first."""
+        """The requests received, oldest first."""
         return self.provider.requests
 
     def wake(self) -> None:
-        """Tell every wait that the clock has moved."""
+        """Let every wait and every thread read the clock again."""
         self.lock.wake()
-        for callback_sender in self._callback_senders:
-            callback_sender.wake()
+        for sender in self._callback_senders:
+            sender.wake()
 
     def deliver_due(self) -> int:
-        """Do everything that is due in the calling thread; return how many jobs that was."""
-        return sum(callback_sender.run_due() for callback_sender in self._callback_senders)
+        """Do every job that is due in the calling thread, and return their number."""
+        return sum(sender.run_due() for sender in self._callback_senders)
 
-    def wait(self, seconds: float, met: Callable[[], bool] = lambda: False) -> None:
-        """Wait by the simulator's clock, until `met()` holds, or until the simulator stops."""
-        self.lock.during(seconds, met)
+    def wait(self, seconds: float, condition: Condition = never) -> None:
+        """Wait for `seconds` by the simulator's clock, until `condition()` holds, or until the simulator stops."""
+        self.lock.wait_for(seconds, condition)
 
     def wait_until(self, predicate: Callable[[], bool], *, timeout_s: float = 5.0) -> bool:
-        """Wait in real time until something the simulator did makes `predicate()` true; return whether it is."""
-        with self.lock.changed:
-            return self.lock.changed.wait_for(predicate, timeout_s)
+        """Wait in real time until a change makes `predicate()` true, and return whether it is."""
+        return self.lock.wait_in_real_time(predicate, timeout_s=timeout_s)

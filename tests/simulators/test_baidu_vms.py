@@ -16,7 +16,7 @@ from baidubce.auth.bce_credentials import BceCredentials
 from sandbox.simulators.baidu_vms import BaiduVmsSimulator, SimulatorConfig
 from sandbox.simulators.baidu_vms.errors import ALL_ERRORS, Error
 from sandbox.simulators.baidu_vms.numbers import NUMBERS
-from sandbox.simulators.baidu_vms.signatures import canonical_request, read_authorization, signature
+from sandbox.simulators.baidu_vms.signatures import canonical_request, parse_authorization, signature
 from tests.customer import ManualClock, Receiver, answer_of, connection_to, json_or_nothing
 from tests.translated_template import ROOT
 
@@ -104,7 +104,7 @@ def caller(simulator: BaiduVmsSimulator, clock: ManualClock) -> Caller:
 
 @pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector["name"])
 def test_the_vectors_verify(vector: dict[str, Any]) -> None:
-    authorization = read_authorization(vector["authorization"])
+    authorization = parse_authorization(vector["authorization"])
     assert authorization is not None
     query = "&".join(f"{quote(name)}={quote(value)}" for name, value in reversed(vector["params"].items()))
     headers = {name: value for name, value in vector["headers"].items() if name.lower() in authorization.headers}

@@ -27,8 +27,9 @@ from tinytag import TinyTag
 
 from sandbox.simulators.biztel import BiztelSimulator, CallSpec, Channel, SimulatorConfig
 from sandbox.simulators.biztel.audio import FRAME_BYTES, mp3_of_bytes, samples_of
-from sandbox.simulators.biztel.call_actions import AT_ONCE
-from sandbox.simulators.biztel.faults import Fault, FaultKind, fault_from_json
+from sandbox.simulators.biztel.call_actions import MAX_UNDER_WAY
+from sandbox.simulators.biztel.faults import Fault, FaultKind, read_fault
+from sandbox.simulators.clock_and_locks import Condition, never
 from tests.customer import Answered, ManualClock, Receiver, answer_of, connection_to, json_or_nothing
 
 TOKEN = "right-token"
@@ -43,7 +44,7 @@ class Watched(BiztelSimulator):
 
     waits: list[float]
 
-    def wait(self, seconds: float, met: Callable[[], bool] = lambda: False) -> None:
+    def wait(self, seconds: float, condition: Condition = never) -> None:
         self.waits.append(seconds)
 
 
@@ -603,7 +604,7 @@ def test_every_fault_can_be_scripted_by_control_and_read_back(biztel: Running) -
 
     faults = biztel.customer.control("faults", asked)["faults"]
 
-    assert [fault_from_json(fault) for fault in faults] == [
+    assert [read_fault(fault) for fault in faults] == [
         Fault(kind=kind, channel=Channel.LEFT, times=3) for kind in FaultKind
     ]
 
@@ -772,7 +773,7 @@ def test_a_call_nobody_is_told_of_can_be_told_later(biztel: Running, receiver: R
 def test_a_thousand_calls_end_at_once_and_sixteen_are_told_at_a_time(biztel: Running, receiver: Receiver) -> None:
     biztel.set(action_url=receiver.url)
     receiver.may_answer.clear()
-    receiver.on_arrival = lambda: receiver.may_answer.set() if receiver.under_way == AT_ONCE else None
+    receiver.on_arrival = lambda: receiver.may_answer.set() if receiver.under_way == MAX_UNDER_WAY else None
 
     answer = biztel.customer.control("calls/many", {"n": 1000, "wait": True, "seconds": 3})
 
@@ -781,7 +782,7 @@ def test_a_thousand_calls_end_at_once_and_sixteen_are_told_at_a_time(biztel: Run
     assert {each.query.partition("&")[0] for each in receiver.received} == {
         f"ID={call_id}" for call_id in answer["ids"]
     }
-    assert receiver.most_under_way == AT_ONCE
+    assert receiver.most_under_way == MAX_UNDER_WAY
 
 
 # ---- Control, logs, life ----

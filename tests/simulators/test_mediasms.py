@@ -20,7 +20,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox.simulators.mediasms import MediaSmsSimulator, SimulatorConfig, what_the_phone_shows
+from sandbox.simulators.mediasms import MediaSmsSimulator, SimulatorConfig, text_on_phone
 from sandbox.simulators.mediasms.document_tables import NEVER_PUSHED, REASONS, STATUS_NAMES, Code
 from sandbox.simulators.mediasms.numbers import NUMBERS
 from sandbox.simulators.mediasms.phone_text import AU
@@ -91,7 +91,7 @@ def clock() -> ManualClock:
 def running(
     clock: ManualClock | None = None, *, by_hand: bool = True, changes: Mapping[str, object] = {}, **more: Any
 ) -> Iterator[MediaSmsSimulator]:
-    config = SimulatorConfig(user=USER, password=PASSWORD).changed({**changes, **more})
+    config = SimulatorConfig(user=USER, password=PASSWORD).with_changes({**changes, **more})
     simulator = MediaSmsSimulator(config, clock=clock or ManualClock(), reports_by_hand=by_hand)
     with simulator:
         yield simulator
@@ -348,7 +348,7 @@ def test_credentials_that_cannot_be_read_are_wrong(authorization: str) -> None:
     ],
 )
 def test_a_text_arrives_converted_and_silently_cut(text: str, carrier: str | None, long_sms: bool, shown: str) -> None:
-    assert what_the_phone_shows(text, carrier=carrier, long_sms=long_sms) == shown
+    assert text_on_phone(text, carrier=carrier, long_sms=long_sms) == shown
 
 
 @given(
@@ -357,8 +357,8 @@ def test_a_text_arrives_converted_and_silently_cut(text: str, carrier: str | Non
     long_sms=st.booleans(),
 )
 def test_what_arrives_would_arrive_again_and_fits(text: str, carrier: str | None, long_sms: bool) -> None:
-    shown = what_the_phone_shows(text, carrier=carrier, long_sms=long_sms)
-    assert what_the_phone_shows(shown, carrier=carrier, long_sms=long_sms) == shown
+    shown = text_on_phone(text, carrier=carrier, long_sms=long_sms)
+    assert text_on_phone(shown, carrier=carrier, long_sms=long_sms) == shown
     assert len(shown.encode("cp932")) + shown.count("\n") <= (1340 if long_sms else 140)
     assert re.sub("[①😀]", "?", text).startswith(shown)
 

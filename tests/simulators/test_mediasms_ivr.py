@@ -93,7 +93,7 @@ def customer() -> Iterator[Customer]:
 @contextmanager
 def exchange(customer: Customer, **settings: object) -> Iterator[Caller]:
     addresses = {"report_url": customer.at("/delivery"), "ivr_url": customer.at("/ivr")}
-    config = SimulatorConfig(user=USER, password=PASSWORD).changed({**addresses, **settings})
+    config = SimulatorConfig(user=USER, password=PASSWORD).with_changes({**addresses, **settings})
     with MediaSmsSimulator(config, clock=ManualClock(), reports_by_hand=True) as simulator:
         yield Caller(simulator)
 

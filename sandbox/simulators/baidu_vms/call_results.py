@@ -1,4 +1,4 @@
-"""The optional callback after a call has ended, in the form that was configured."""
+"""Sends the optional callback after a call has ended, in the configured form."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -7,13 +7,13 @@ from functools import partial
 from sandbox.simulators.account import Log
 from sandbox.simulators.baidu_vms.config import SimulatorConfig
 from sandbox.simulators.baidu_vms.records import Callback, VoiceCall
-from sandbox.simulators.baidu_vms.signatures import date_text
+from sandbox.simulators.baidu_vms.signatures import format_date
 from sandbox.simulators.callback_sender import CallbackSender
 from sandbox.simulators.clock_and_locks import Clock, StateLock
 
 
 class CallResultSender(CallbackSender):
-    """Sends callbacks one after another, each when its call has ended."""
+    """The schedule of callbacks: each is sent when its call has ended, one after another."""
 
     def __init__(self, *, lock: StateLock, clock: Clock, config: Callable[[], SimulatorConfig], log: Log) -> None:
         super().__init__(clock, name="baidu_vms-callbacks")
@@ -22,9 +22,9 @@ class CallResultSender(CallbackSender):
         self._log = log
 
     def begin(self, call: VoiceCall, *, copies: int) -> None:
-        """Schedule the callbacks of a call that was just placed."""
+        """Schedule the callbacks of a new call."""
         for _ in range(copies):
-            self._at(call.ends_at_s, partial(self._send_scheduled, call))
+            self._schedule(call.ends_at_s, partial(self._send_scheduled, call))
 
     def send(self, call: VoiceCall) -> Callback:
         """Send one callback of `call` in the calling thread and return it."""
@@ -35,7 +35,7 @@ class CallResultSender(CallbackSender):
             "number": call.number,
             "show_number": call.show_number,
             "result": config.callback_results.get(call.result, call.result),
-            "ended_at": date_text(datetime.fromtimestamp(call.ends_at_s, UTC)),
+            "ended_at": format_date(datetime.fromtimestamp(call.ends_at_s, UTC)),
         }
         fields = {name: facts[fact] for fact, name in config.callback_fields.items()}
         callback = Callback(at_s=self._clock(), fields=fields)
@@ -46,7 +46,7 @@ class CallResultSender(CallbackSender):
             timeout_s=config.callback_timeout_s,
             as_json=config.callback_form == "json",
         )
-        self._lock.note(call.callbacks, callback)
+        self._lock.append(call.callbacks, callback)
         self._log(f"callback {call.call_id} -> {callback.answer or callback.problem}")
         return callback
 

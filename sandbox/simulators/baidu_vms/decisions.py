@@ -1,4 +1,4 @@
-"""What was decided about a request, and how a fault spoils that."""
+"""Holds the decision about a request, and applies a fault to it."""
 
 from dataclasses import dataclass, replace
 
@@ -32,22 +32,22 @@ Answer = Success | Error | Page
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """What was decided about a request, and what to do with its connection."""
+    """The answer to a request and the treatment of its connection."""
 
     answer: Answer | None
-    """Also when it never reaches the client; None when nothing was decided."""
+    """The answer, even if it never reaches the client; None if nothing was decided."""
     outcome: Outcome = Outcome.ANSWERED
     cause: str = ""
     call: VoiceCall | None = None
     """The call that was placed."""
     fault: Fault | None = None
-    """What the called number does to the answer."""
+    """The fault that the called number's script applies to the answer."""
     wait_s: float = 0.0
     """Seconds before the answer, or before the connection is closed without one."""
 
     @property
     def http_status(self) -> int | None:
-        """Return the status that was decided."""
+        """The HTTP status of the answer; None without an answer."""
         match self.answer:
             case Success():
                 return 200
@@ -57,8 +57,8 @@ class Decision:
                 return self.answer.http_status
 
 
-def instead(fault: Fault, cause: str) -> Decision:
-    """Return the decision of a fault that keeps anything from being done."""
+def decide_by_fault(fault: Fault, cause: str) -> Decision:
+    """Return the decision of a fault that prevents the normal treatment."""
     match fault.kind:
         case FaultKind.ANSWER:
             return Decision(answer=fault.error, cause=cause)
@@ -69,8 +69,8 @@ def instead(fault: Fault, cause: str) -> Decision:
             return Decision(answer=None, outcome=Outcome.RESET, cause=cause)
 
 
-def spoilt(decision: Decision, fault: Fault, config: SimulatorConfig) -> Decision:
-    """Return the normal decision with its answer lost, late, another or unreadable."""
+def apply_fault(decision: Decision, fault: Fault, config: SimulatorConfig) -> Decision:
+    """Return the normal `decision` with its answer lost, late, unreadable or replaced."""
     if decision.outcome is Outcome.RESET:
         return decision
     match fault.kind:

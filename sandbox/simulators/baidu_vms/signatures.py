@@ -1,4 +1,4 @@
-"""The document's 认证机制 from the verifying side: read an Authorization header, compute what it should have said."""
+"""Verifies signatures (the document's 认证机制): parses an Authorization header and computes the right signature."""
 
 import hashlib
 import hmac
@@ -10,7 +10,7 @@ from typing import Final
 from urllib.parse import quote, unquote_to_bytes
 
 SIGNABLE: Final = frozenset({"host", "x-bce-date"})
-"""The only headers that this API's signatures cover."""
+"""The only headers that signatures of this API cover."""
 
 _DATE: Final = "%Y-%m-%dT%H:%M:%SZ"
 _FORM: Final = re.compile(
@@ -29,74 +29,77 @@ class Authorization:
     signed_at: datetime
     expiration_s: int
     headers: tuple[str, ...]
-    """Names of the headers the signature covers."""
+    """The names of the headers that the signature covers."""
     signature: str
 
     @property
     def prefix(self) -> str:
-        """Return what the signing key is made from."""
+        """The text from which the signing key is made."""
         return f"bce-auth-v1/{self.access_key}/{self.timestamp}/{self.expiration_s}"
 
 
-def read_authorization(value: str) -> Authorization | None:
-    """Return the parts of an Authorization header, or None when it has not the document's form.
+def parse_authorization(value: str) -> Authorization | None:
+    """Return the parts of an Authorization header, or None if it has not the document's form.
 
     The form is taken literally: version 1, a date of the calendar in UTC, a period without leading zeros, the signed
     headers in lower case, sorted and among those that this API signs, and 64 lower-case hexadecimal digits.
     """
-    found = _FORM.fullmatch(value)
-    if found is None:
+    parts = _FORM.fullmatch(value)
+    if parts is None:
         return None
-    signed_at, headers = read_date(found["timestamp"]), tuple(found["headers"].split(";"))
-    period = found["expiration_s"]
+    signed_at, headers = parse_date(parts["timestamp"]), tuple(parts["headers"].split(";"))
+    period = parts["expiration_s"]
     if signed_at is None or str(int(period)) != period:
         return None
     if list(headers) != sorted(set(headers)) or not SIGNABLE.issuperset(headers) or "host" not in headers:
         return None
     return Authorization(
-        access_key=found["access_key"],
-        timestamp=found["timestamp"],
+        access_key=parts["access_key"],
+        timestamp=parts["timestamp"],
         signed_at=signed_at,
         expiration_s=int(period),
         headers=headers,
-        signature=found["signature"],
+        signature=parts["signature"],
     )
 
 
-def read_date(text: str) -> datetime | None:
-    """Return the moment that the document's form of a date (2014-06-01T23:00:10Z) names, None for any other text."""
+def parse_date(text: str) -> datetime | None:
+    """Return the moment of a date in the document's form (2014-06-01T23:00:10Z), or None for any other text."""
     try:
         return datetime.strptime(text, _DATE).replace(tzinfo=UTC)
     except ValueError:
         return None
 
 
-def date_text(moment: datetime) -> str:
+def format_date(moment: datetime) -> str:
     """Return a moment as the document writes dates."""
     return moment.astimezone(UTC).strftime(_DATE)
 
 
 def canonical_request(method: str, path: str, query: str, headers: Mapping[str, str]) -> str:
-    """Return what is signed. `path` and `query` are as they stood in the request line, `headers` those signed."""
+    """Return the text that is signed.
+
+    `path` and `query` are as they stand in the request line; `headers` are the signed ones.
+    """
     pairs = (part.partition("=")[::2] for part in query.split("&") if part)
     arguments = sorted(
-        f"{_canonical(unquote_to_bytes(name))}={_canonical(unquote_to_bytes(value))}"
+        f"{_quote(unquote_to_bytes(name))}={_quote(unquote_to_bytes(value))}"
         for name, value in pairs
         if name.lower() != "authorization"
     )
-    lines = sorted(f"{_canonical(name.lower())}:{_canonical(value.strip())}" for name, value in headers.items())
+    lines = sorted(f"{_quote(name.lower())}:{_quote(value.strip())}" for name, value in headers.items())
     resource = quote(unquote_to_bytes(path), safe="/-._~")
     return "\n".join([method, resource, "&".join(arguments), "\n".join(lines)])
 
 
 def signature(secret_key: str, prefix: str, canonical: str) -> str:
-    """Return the hexadecimal signature of a canonical request. The key is the hexadecimal text of a first one."""
-    return _hmac(_hmac(secret_key, prefix), canonical)
+    """Return the hexadecimal signature of a canonical request. Its key is the hexadecimal signature of `prefix`."""
+    return _sign(_sign(secret_key, prefix), canonical)
 
 
-def _canonical(text: str | bytes) -> str:
+def _quote(text: str | bytes) -> str:
     return quote(text, safe="-._~")
 
 
-def _hmac(key: str, message: str) -> str:
+def _sign(key: str, message: str) -> str:
     return hmac.new(key.encode(), message.encode(), hashlib.sha256).hexdigest()

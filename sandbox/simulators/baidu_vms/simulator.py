@@ -1,4 +1,4 @@
-"""The simulator as a whole: start it, point a client at `url`, script it and read it, stop it."""
+"""Puts the simulator of Baidu VMS together: start it, point a client at `url`, script it and read it, stop it."""
 
 import time
 
@@ -13,12 +13,7 @@ from sandbox.simulators.simulator import Simulator
 
 
 class BaiduVmsSimulator(Simulator[Provider, RequestRecord]):
-    """Baidu VMS on a local address, from `start` (or entering a `with`) until `stop`.
-
-    `clock` gives Unix seconds and decides signatures, tokens, calls under way and delays; a test that moves its own
-    clock calls `wake` afterwards. With `callbacks_by_hand` no thread sends callbacks: `deliver_due` does, in the
-    calling thread. `log` gets a line per request and callback, without numbers, texts or credentials.
-    """
+    """Baidu VMS on a local address, from `start` (or entering a `with`) until `stop`."""
 
     def __init__(
         self,
@@ -28,6 +23,15 @@ class BaiduVmsSimulator(Simulator[Provider, RequestRecord]):
         log: Log = lambda _line: None,
         callbacks_by_hand: bool = False,
     ) -> None:
+        """Prepare the simulator.
+
+        Args:
+            config: the settings to begin with.
+            clock: gives Unix seconds. It decides signatures, tokens, calls under way and delays. A test that moves its
+                own clock calls `wake` afterwards.
+            log: gets a line for each request and callback, without numbers, texts or credentials.
+            callbacks_by_hand: with it no thread sends callbacks; `deliver_due` does, in the calling thread.
+        """
         lock = StateLock(clock)
         provider = Provider(config, clock=clock, lock=lock, log=log)
         super().__init__(
@@ -41,5 +45,5 @@ class BaiduVmsSimulator(Simulator[Provider, RequestRecord]):
 
     @property
     def calls(self) -> tuple[VoiceCall, ...]:
-        """Return every call placed, oldest first."""
+        """The calls that were placed, oldest first."""
         return self.provider.calls

@@ -1,4 +1,4 @@
-"""BIZTEL on this machine: recordings and call actions as its document says and, where that is silent, as configured."""
+"""Simulator of BIZTEL: recordings and call actions as the document says and, where it is silent, as configured."""
 
 from sandbox.simulators.biztel.config import SimulatorConfig
 from sandbox.simulators.biztel.error_bodies import Channel

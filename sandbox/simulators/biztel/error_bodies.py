@@ -1,4 +1,4 @@
-"""The document's own words: kinds of recording (3.3) and every error with its body (3.4, 3.6, 3.7)."""
+"""Holds the document's tables: the kinds of recording (3.3), and every error with its body (3.4, 3.6, 3.7)."""
 
 import json
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Final
 
 
 class Channel(StrEnum):
-    """Values of `content_type` (録音ファイルの種別)."""
+    """A kind of recording (録音ファイルの種別), as in `content_type`."""
 
     MONAURAL = "monaural"
     LEFT = "left"
@@ -25,7 +25,7 @@ REASONS: Final[dict[int, str]] = {
     429: "Too Many Requests",
     500: "Internal Server Error",
 }
-"""3.4, and one that is not in it: the status of VALIDATE_ERROR is not documented."""
+"""The statuses of 3.4 and 422: the document does not give the status of VALIDATE_ERROR."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +38,10 @@ class Refusal:
     message: str
 
     def body(self, *, field: str | None, exception_id: str | None) -> bytes:
-        """Return the JSON of 3.6. With an `exception_id` the members that may be null are filled, else they are."""
+        """Return the JSON of 3.6.
+
+        With an `exception_id` the members that may be null are filled, otherwise they are null.
+        """
         messages = {field or "request": [self.message]} if exception_id is not None else None
         answer = {
             "name": self.name,
@@ -83,9 +86,12 @@ WRONG_CHANNEL: Final = Refusal(
 NO_SPLIT_LICENCE: Final = Refusal(status=403, name="AuthorizationException", type="FORBIDDEN", message=_UNAUTHORIZED)
 API_DISABLED: Final = NO_SPLIT_LICENCE
 NO_RIGHT: Final = NO_SPLIT_LICENCE
-"""3.4 has the status for a recording the account has no right to, 3.7 no row: taken as the other 403s of its kind."""
+"""The refusal of a recording to which the account has no right.
 
-# Not in 3.7: the document has limits for a month and a status for a broken system, but shows neither's body.
+3.4 has its status and 3.7 no row: it is taken as the other 403s of its kind.
+"""
+
+# Not in 3.7: the document mentions the month's limit and the status of a broken system, and shows neither's body.
 MONTH_USED_UP: Final = Refusal(
     status=429,
     name="AuthenticationException",

@@ -1,4 +1,4 @@
-"""Calls that were recorded: their ids (2.1, section 4 of the document), their files' names, and what came of them."""
+"""Holds recorded calls: their ids (2.1, section 4 of the document), the names of their files, their call actions."""
 
 import re
 from collections import Counter
@@ -8,62 +8,68 @@ from enum import StrEnum
 from typing import Final, Literal
 
 from sandbox.simulators.biztel.error_bodies import Channel
-from sandbox.simulators.biztel.faults import Fault, fault_from_json
-from sandbox.simulators.biztel.wall_clock import in_japan, moment
-from sandbox.simulators.json_readers import list_reader, optional_reader, read_switch, read_text, read_whole_number
-from sandbox.simulators.json_readers import read_seconds as duration
-from sandbox.simulators.settings import choice, setting, values_of
+from sandbox.simulators.biztel.faults import Fault, read_fault
+from sandbox.simulators.biztel.wall_clock import japan_time, read_moment
+from sandbox.simulators.json_readers import (
+    list_reader,
+    optional_reader,
+    read_seconds,
+    read_switch,
+    read_text,
+    read_whole_number,
+)
+from sandbox.simulators.settings import choice, read_values, setting
 
 _PRINTABLE_ID: Final = re.compile(r"[0-9A-Za-z._-]{1,64}")
-# Twenty digits, or ten, a point and some more: nothing shorter, which might be a telephone number.
-_SURELY_AN_ID: Final = re.compile(r"\d{20}|\d{10}\.\d+")
+# Twenty digits, or ten, a point and more digits. Nothing shorter, which might be a telephone number.
+_CERTAIN_ID: Final = re.compile(r"\d{20}|\d{10}\.\d+")
 
 
 class IdForm(StrEnum):
-    """What the system setting makes the key of a recording."""
+    """The key of a recording, which is a system setting."""
 
     REQUEST = "request"
     """リクエストID: twenty digits, the first six the date of the call."""
     UNIQUE = "unique"
-    """ユニークID: the second the call began, a point, a number."""
+    """ユニークID: the second in which the call began, a point, a number."""
 
 
-def _channels(value: object) -> tuple[Channel, ...]:
+def _read_channels(value: object) -> tuple[Channel, ...]:
     return tuple(Channel(name) for name in list_reader(read_text)(value))
 
 
-def _faults(value: object) -> tuple[Fault, ...]:
-    return tuple(list_reader(fault_from_json)(value))
+def _read_faults(value: object) -> tuple[Fault, ...]:
+    return tuple(list_reader(read_fault)(value))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallSpec:
-    """What is asked of a call that ends now, or at `date`."""
+    """The description of a call that ends now, or at `date`."""
 
     tel: str | None = setting(optional_reader(read_text), default=None, repr=False)
-    """The other party: digits, masked, `anonymous` or empty; None makes one up."""
-    date: float | None = setting(optional_reader(moment), default=None)
-    """When it ended, in seconds since 1970."""
+    """The other party: digits, masked, `anonymous` or empty. None makes one up."""
+    date: float | None = setting(optional_reader(read_moment), default=None)
+    """The end of the call, in seconds since 1970."""
     id_form: IdForm = setting(lambda value: IdForm(read_text(value)), default=IdForm.REQUEST)  # noqa: RUF009  # a field
     call_id: str | None = setting(optional_reader(read_text), default=None)
-    """An id of the caller's own, however strange."""
-    seconds: float = setting(duration, default=6.0)
+    """An id of the caller's choice, in any form."""
+    seconds: float = setting(read_seconds, default=6.0)
     bytes: int | None = setting(optional_reader(read_whole_number), default=None)
-    """The size of each file; None lets `seconds` decide."""
+    """The size of each file. With None `seconds` decides."""
     extension: str = setting(read_text, default="2001")
     direction: Literal["in", "out"] = choice("in", "out")
-    channels: tuple[Channel, ...] = setting(_channels, default=tuple(Channel))
-    """The files there will be."""
-    file_delay_s: float | None = setting(optional_reader(duration), default=None)
-    """After the end until the files appear; None leaves it to the setting of the same name."""
+    channels: tuple[Channel, ...] = setting(_read_channels, default=tuple(Channel))
+    """The files of the call."""
+    file_delay_s: float | None = setting(optional_reader(read_seconds), default=None)
+    """The time from the end until the files appear. With None the setting of the same name decides."""
     announce: bool = setting(read_switch, default=True)
-    """Whether the call action fires."""
-    faults: tuple[Fault, ...] = setting(_faults, default=())
+    """True fires the call action."""
+    faults: tuple[Fault, ...] = setting(_read_faults, default=())
 
 
 @dataclass(slots=True, kw_only=True)
 class CallActionAttempt:
-    """One try to tell the customer, and what it was answered with (None: nothing)."""
+    """One attempt of a call action, and the HTTP status of its answer (None: no answer)."""
 
     attempt: int
     method: str
@@ -85,16 +91,16 @@ class RecordedCall:
     spec: CallSpec
     actions: list[CallActionAttempt] = field(default_factory=list)
     requests: Counter[str] = field(default_factory=Counter)
-    """Tries of downloads that were let in, by channel."""
+    """The number of downloads by channel that passed the checks of token, limits and contract."""
 
     @property
     def processed(self) -> str:
-        """Return {DATE}, 処理時刻, as the call action says it."""
-        return in_japan(self.ended_at).strftime("%Y-%m-%d %H:%M:%S")
+        """The call action's {DATE}, 処理時刻."""
+        return japan_time(self.ended_at).strftime("%Y-%m-%d %H:%M:%S")
 
 
-def new_call(spec: CallSpec, *, sequence: int, now: float, file_delay_s: float) -> RecordedCall:
-    """Return the call that `spec` asks for, the `sequence`th of all, at the wall clock's `now`."""
+def create_call(spec: CallSpec, *, sequence: int, now: float, file_delay_s: float) -> RecordedCall:
+    """Return the call that `spec` describes, the `sequence`th of all, at the wall clock's `now`."""
     ended_at = now if spec.date is None else spec.date
     started_at = ended_at - spec.seconds
     if spec.call_id is not None:
@@ -102,7 +108,7 @@ def new_call(spec: CallSpec, *, sequence: int, now: float, file_delay_s: float) 
     elif spec.id_form is IdForm.UNIQUE:
         call_id = f"{int(started_at)}.{sequence}"
     else:
-        call_id = f"{in_japan(started_at):%y%m%d}{sequence:08d}000050"
+        call_id = f"{japan_time(started_at):%y%m%d}{sequence:08d}000050"
     delay_s = file_delay_s if spec.file_delay_s is None else spec.file_delay_s
     return RecordedCall(
         call_id=call_id,
@@ -118,25 +124,29 @@ _SUFFIX: Final[Mapping[Channel, str]] = {Channel.LEFT: "_l", Channel.RIGHT: "_r"
 
 
 def file_name(call: RecordedCall, channel: Channel) -> str:
-    """Return the name by section 4's rule.
+    """Return the name of a file by the rule of section 4.
 
-    The document shows DST for a call going out and SRC for one inside; SRC for one coming in and a monaural name
-    without letter are taken from that.
+    The document shows DST for an outgoing call and SRC for an internal one. SRC for an incoming call and a monaural
+    name without a letter are derived from that.
     """
     party = call.tel or "anonymous"
     numbers = (party, call.spec.extension) if call.spec.direction == "in" else (call.spec.extension, party)
     side = "SRC" if call.spec.direction == "in" else "DST"
-    began = in_japan(call.started_at).strftime("%Y%m%d%H%M%S")
-    return "-".join([began, *numbers, call.call_id, side]) + f"{_SUFFIX[channel]}.mp3"
+    start = japan_time(call.started_at).strftime("%Y%m%d%H%M%S")
+    return "-".join([start, *numbers, call.call_id, side]) + f"{_SUFFIX[channel]}.mp3"
 
 
-def spec_from_json(asked: Mapping[str, object]) -> CallSpec:
-    """Read a call from decoded JSON; field names are those of CallSpec. Raises ValueError saying what is wrong."""
-    return CallSpec(**values_of(CallSpec, asked, called="field"))
+def read_spec(values: Mapping[str, object]) -> CallSpec:
+    """Return the description of a call in decoded JSON, whose members are named like those of CallSpec.
+
+    Raises:
+        ValueError: when `values` are no such description. Its text says what is wrong.
+    """
+    return CallSpec(**read_values(CallSpec, values, called="field"))
 
 
 def printable_id(call_id: str) -> str:
-    """Return an id as a log may have it: nothing that could be a number or somebody's text in its place."""
-    if _SURELY_AN_ID.fullmatch(call_id):
+    """Return an id in a form that a log may show: never a text that may be a number or a customer's words."""
+    if _CERTAIN_ID.fullmatch(call_id):
         return call_id
     return f"id of {len(call_id)} characters" if _PRINTABLE_ID.fullmatch(call_id) else "-"

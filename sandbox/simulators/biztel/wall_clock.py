@@ -1,4 +1,4 @@
-"""The wall clock that decides dates, months and expiry: it runs on from wherever it is set."""
+"""Holds the wall clock, which decides dates, months and expiry: it can be set, and runs on from there."""
 
 import re
 from datetime import datetime, timedelta, timezone
@@ -12,32 +12,33 @@ _OFFSET: Final = re.compile(r"(Z|[+-]\d{2}:\d{2})$")
 
 
 class SettableClock(MovableClock):
-    """Seconds since 1970, as its base gives them until set otherwise."""
+    """A clock of seconds since 1970 that runs like another one until it is set."""
 
     def set(self, now: float) -> None:
-        """Go on from `now`."""
+        """Set the clock to `now`."""
         with self._lock:
             self._ahead_s = now - self._clock()
 
     def reset(self) -> None:
-        """Show again what the base shows."""
+        """Show the time of the underlying clock again."""
         with self._lock:
             self._ahead_s = 0.0
 
 
-def in_japan(at: float) -> datetime:
-    """Return the moment `at` (seconds since 1970) as Japan's clocks show it."""
+def japan_time(at: float) -> datetime:
+    """Return the moment `at` (seconds since 1970) in Japan's time."""
     return datetime.fromtimestamp(at, JAPAN)
 
 
-def moment(value: object) -> float:
-    """Read `YYYY-MM-DD hh:mm:ss`, Japan's time unless it ends in an offset, as seconds since 1970.
+def read_moment(value: object) -> float:
+    """Return `YYYY-MM-DD hh:mm:ss` as seconds since 1970. Without an offset it is Japan's time.
 
-    Raises WrongJsonError for anything else.
+    Raises:
+        WrongJsonError: when `value` is anything else.
     """
-    written = read_text(value)
+    text = read_text(value)
     try:
-        read = datetime.fromisoformat(written)
+        moment = datetime.fromisoformat(text)
     except ValueError as problem:
         raise WrongJsonError("must be a time such as 2026-04-01 09:00:00") from problem
-    return (read if _OFFSET.search(written) else read.replace(tzinfo=JAPAN)).timestamp()
+    return (moment if _OFFSET.search(text) else moment.replace(tzinfo=JAPAN)).timestamp()

@@ -1,4 +1,4 @@
-"""Basic authentication, as the document's 接続方法 asks for it."""
+"""Checks Basic authentication, which the document's 接続方法 asks for."""
 
 import hmac
 from base64 import b64decode
@@ -10,7 +10,7 @@ def is_authorized(authorization: str, *, user: str, password: str) -> bool:
     if scheme.lower() != "basic":
         return False
     try:
-        given = b64decode(credentials.strip(), validate=True)
+        decoded = b64decode(credentials.strip(), validate=True)
     except ValueError:
         return False
-    return hmac.compare_digest(given, f"{user}:{password}".encode())
+    return hmac.compare_digest(decoded, f"{user}:{password}".encode())

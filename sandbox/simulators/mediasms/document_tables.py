@@ -1,11 +1,11 @@
-"""The document's two tables of numbers: answers (レスポンス一覧) and delivery results (送達結果一覧)."""
+"""Holds the document's tables: response codes (レスポンス一覧), delivery statuses (送達結果一覧), echoed parameters."""
 
 from enum import IntEnum
 from typing import Final
 
 
 class Code(IntEnum):
-    """An answer of the send API; the body of the answer is this number and nothing else."""
+    """A response code of the send API. The body of the answer is this number and nothing else."""
 
     SUCCESS = 200
     AUTHORIZATION_REQUIRED = 401
@@ -69,9 +69,9 @@ STATUS_NAMES: Final[dict[int, str]] = {
 }
 
 NEVER_PUSHED: Final = frozenset({SENDING, NOT_PROCESSED, BEFORE_SENDING, INVALID})
-"""The rows marked "-": a message may be in this state, and nobody is told."""
+"""The rows marked "-": a message may have this status, and MediaSMS sends no report of it."""
 
-ECHOED: Final = (
+REPORT_PARAMETERS: Final = (
     "mobilecareer",
     "mobilenumber",
     "smstitle",
@@ -85,7 +85,7 @@ ECHOED: Final = (
     "holdingtime",
     "repeatcall",
 )
-"""Every parameter of a delivery report, in the document's order; all but `status` repeat the request."""
+"""Every parameter of a delivery report, in the document's order. All but `status` repeat the request."""
 
-LISTED_FOR_IVR: Final = tuple(name for name in ECHOED if name not in {"status", "smsid"})
-"""Every parameter of an IVR callback (IVRAPI, パラメータ群), in the document's order; all repeat the request."""
+IVR_CALLBACK_PARAMETERS: Final = tuple(name for name in REPORT_PARAMETERS if name not in {"status", "smsid"})
+"""Every parameter of an IVR callback (IVRAPI, パラメータ群), in the document's order. All repeat the request."""

@@ -1,18 +1,18 @@
-"""Verification by telephone: what a number may do to verify itself, and what is told when it has."""
+"""Holds requests for verification by telephone, matches a call to a request, and builds the fields of its callback."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 
 from sandbox.simulators.mediasms.config import SimulatorConfig
-from sandbox.simulators.mediasms.document_tables import LISTED_FOR_IVR
+from sandbox.simulators.mediasms.document_tables import IVR_CALLBACK_PARAMETERS
 from sandbox.simulators.mediasms.numbers import CallEnding, NumberScript
 from sandbox.simulators.mediasms.parameters import Parameters, is_called_out
 from sandbox.simulators.mediasms.records import Message
 
 
 class Announcement(StrEnum):
-    """What the caller hears."""
+    """The announcement that the caller hears on a line."""
 
     SUCCESS = "success"
     FAILURE = "failure"
@@ -21,7 +21,7 @@ class Announcement(StrEnum):
 
 
 class DialReason(StrEnum):
-    """Why the caller hears that. The line itself would not tell."""
+    """The reason for an announcement, which the line itself does not give."""
 
     OPEN = "open"
     HUNG_UP = "hung_up"
@@ -34,12 +34,12 @@ class DialReason(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DialResult:
-    """What came of one call to a line."""
+    """The result of one call to a line."""
 
     heard: Announcement
     why: DialReason
     smsid: str | None = None
-    """Of the request that the call verified."""
+    """The smsid of the request that the call verified."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +53,7 @@ class PhoneCall:
 
 @dataclass(slots=True, kw_only=True)
 class IvrRequest:
-    """An accepted request of method 2, 4 or 5; times are those of the simulator's clock."""
+    """An accepted request of method 2, 4 or 5. Its times are by the simulator's clock."""
 
     message: Message
     script: NumberScript
@@ -62,26 +62,26 @@ class IvrRequest:
     """The first moment that is too late; None if there is none."""
     verified_s: float | None = None
     number_to_read: str | None = field(default=None, repr=False)
-    """Generated for method 5."""
+    """The number generated for method 5."""
     read_out: str | None = field(default=None, repr=False)
     calls: list[PhoneCall] = field(default_factory=list)
 
     @property
     def number(self) -> str:
-        """Return the number to be verified, as the request wrote it."""
+        """The number to be verified, as in the request."""
         return self.message.number
 
     @property
     def line(self) -> str:
-        """Return the 050 number that is dialled, or that dials."""
+        """The 050 number that is dialled, or that dials."""
         return self.message.parameters["ipphone"]
 
     def is_open(self, now: float) -> bool:
-        """Return whether a call would still do."""
+        """Return whether a call at `now` would verify the number."""
         return self.verified_s is None and (self.closes_s is None or now < self.closes_s)
 
-    def shown(self, now: float) -> dict[str, object]:
-        """Return it as JSON can carry it."""
+    def to_json(self, now: float) -> dict[str, object]:
+        """Return the request as JSON can carry it."""
         return {
             "smsid": self.message.smsid,
             "number": self.number,
@@ -98,44 +98,48 @@ class IvrRequest:
 
 
 def closing_time(parameters: Parameters, config: SimulatorConfig, opened_s: float) -> float | None:
-    """Return when the holding time ends (`holdingtime`, in minutes); None if never."""
+    """Return the end of the holding time (`holdingtime`, in minutes), or None if it has no end."""
     minutes = int(parameters.get("holdingtime", config.default_holding_minutes))
     if minutes == 0 and config.holding_zero == "no_end":
         return None
     return opened_s + 60 * minutes
 
 
-def request_for_call(
+def match_call(
     requests: Sequence[IvrRequest], number: str, line: str, now: float
 ) -> tuple[IvrRequest | None, DialReason]:
-    """Return the request that a call from `number` to `line` verifies, or None and why it verifies none.
+    """Return the request that a call from `number` to `line` verifies, or None, and the reason.
 
-    Of several that are open for the same number and line it is the newest: the document does not say.
+    Of several open requests for the same number and line the newest is verified: the document does not say.
     """
-    own = [each for each in reversed(requests) if each.number == number and not is_called_out(each.message.parameters)]
-    here = [each for each in own if each.line == line]
-    for each in here:
-        if each.is_open(now):
-            return each, DialReason.OPEN
-    if here:
-        return None, DialReason.TOO_LATE if here[0].verified_s is None else DialReason.ALREADY_VERIFIED
-    elsewhere = any(each.is_open(now) for each in own)
-    return None, DialReason.WRONG_LINE if elsewhere else DialReason.NOT_ASKED_FOR
+    for_number = [
+        request
+        for request in reversed(requests)
+        if request.number == number and not is_called_out(request.message.parameters)
+    ]
+    for_line = [request for request in for_number if request.line == line]
+    for request in for_line:
+        if request.is_open(now):
+            return request, DialReason.OPEN
+    if for_line:
+        return None, DialReason.TOO_LATE if for_line[0].verified_s is None else DialReason.ALREADY_VERIFIED
+    is_open_elsewhere = any(request.is_open(now) for request in for_number)
+    return None, DialReason.WRONG_LINE if is_open_elsewhere else DialReason.NOT_ASKED_FOR
 
 
 def callback_fields(parameters: Parameters, config: SimulatorConfig) -> dict[str, str]:
-    """Return what a callback says: the document's list, each as the request gave it, and `smsid` only if configured.
+    """Return the fields of a callback: the document's list with the request's values, empty where it had none.
 
-    What the request left out is empty.
+    `smsid` is added if configured.
     """
-    fields = {name: parameters.get(name, "") for name in LISTED_FOR_IVR}
-    fields["mobilenumber"] = _written(fields["mobilenumber"], config)
+    fields = {name: parameters.get(name, "") for name in IVR_CALLBACK_PARAMETERS}
+    fields["mobilenumber"] = _format_number(fields["mobilenumber"], config)
     if config.ivr_with_smsid:
         fields["smsid"] = parameters.get("smsid", "")
     return fields
 
 
-def _written(number: str, config: SimulatorConfig) -> str:
+def _format_number(number: str, config: SimulatorConfig) -> str:
     if config.ivr_number_style == "as_asked" or not number.startswith("0"):
         return number
     if config.ivr_number_style == "plus_81":

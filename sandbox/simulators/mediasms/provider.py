@@ -1,4 +1,4 @@
-"""The provider itself, without sockets: decides what becomes of each request and remembers it."""
+"""Simulates MediaSMS without sockets: decides about each request and remembers it."""
 
 from collections import defaultdict
 from collections.abc import Mapping
@@ -9,19 +9,19 @@ from sandbox.simulators.account import Account, Log
 from sandbox.simulators.clock_and_locks import MovableClock, StateLock
 from sandbox.simulators.mediasms.authentication import is_authorized
 from sandbox.simulators.mediasms.config import SimulatorConfig
-from sandbox.simulators.mediasms.decisions import Decision, SmsRequest, spoilt
+from sandbox.simulators.mediasms.decisions import Decision, SmsRequest, apply_fault
 from sandbox.simulators.mediasms.delivery_reports import DeliveryReportSender
 from sandbox.simulators.mediasms.document_tables import Code
 from sandbox.simulators.mediasms.faults import Fault, FaultKind
 from sandbox.simulators.mediasms.limits import SourceAddress, UnauthorizedStreak
 from sandbox.simulators.mediasms.numbers import EVERY_OTHER_NUMBER, NUMBERS, Behaviour, NumberScript
-from sandbox.simulators.mediasms.parameters import may_be_called_in, refusal_of, sends_sms
-from sandbox.simulators.mediasms.phone_text import AU, what_the_phone_shows
-from sandbox.simulators.mediasms.records import Message, Report, RequestRecord, masked, printable_smsid
+from sandbox.simulators.mediasms.parameters import find_refusal, may_be_called_in, sends_sms
+from sandbox.simulators.mediasms.phone_text import AU, text_on_phone
+from sandbox.simulators.mediasms.records import Message, Report, RequestRecord, mask_number, printable_smsid
 from sandbox.simulators.mediasms.telephone_exchange import TelephoneExchange
 from sandbox.simulators.outcomes import Outcome
 
-LONGEST_URL: Final = 8190
+MAX_URL_BYTES: Final = 8190
 
 
 class Provider(Account[SimulatorConfig, Fault, RequestRecord]):
@@ -32,25 +32,25 @@ class Provider(Account[SimulatorConfig, Fault, RequestRecord]):
         self._clock = clock
         self.delivery_reports = DeliveryReportSender(lock=lock, clock=clock, config=lambda: self._config, log=log)
         self.exchange = TelephoneExchange(
-            lock=lock, clock=clock, config=lambda: self._config, delivery=self.delivery_reports, log=log
+            lock=lock, clock=clock, config=lambda: self._config, delivery_reports=self.delivery_reports, log=log
         )
         self._forget()
 
     @property
     def messages(self) -> tuple[Message, ...]:
-        """Return everything accepted, oldest first."""
-        with self.lock.changed:
+        """The accepted messages, oldest first."""
+        with self.lock:
             return tuple(self._messages)
 
     @property
     def numbers(self) -> dict[str, NumberScript]:
-        """Return the numbers that always end a certain way."""
-        with self.lock.changed:
+        """The scripted numbers."""
+        with self.lock:
             return dict(self._numbers)
 
     @property
     def now_s(self) -> float:
-        """Return what the simulator's clock reads."""
+        """The time of the simulator's clock."""
         return self._clock()
 
     def advance(self, seconds: float) -> None:
@@ -61,14 +61,14 @@ class Provider(Account[SimulatorConfig, Fault, RequestRecord]):
         self.delivery_reports.wake()
 
     def handle(self, request: SmsRequest) -> Decision:
-        """Decide about a request, remember it, and set an accepted message on its way."""
+        """Decide about a request, remember it, and begin the delivery of an accepted message."""
         number = request.parameters.get("mobilenumber", "")
         smsid = request.parameters.get("smsid", "")
-        with self.lock.changed:
+        with self.lock:
             now = self._clock()
             decision = self._decide(request, number, now)
             if decision.code is not None:
-                self._sources[request.source].streak.answered(decision.code)
+                self._sources[request.source].streak.record(decision.code)
             self._requests.append(
                 RequestRecord(
                     at_s=now,
@@ -86,43 +86,43 @@ class Provider(Account[SimulatorConfig, Fault, RequestRecord]):
                 if sends_sms(request.parameters):
                     self.delivery_reports.begin(decision.message, self._script(number))
                 self.exchange.begin(decision.message, self._script(number))
-            self.lock.changed.notify_all()
-        why = f" ({decision.cause})" if decision.cause else ""
-        self._log(f"{decision.code or '---'} {decision.outcome} {masked(number)} {printable_smsid(smsid)}{why}")
+            self.lock.wake()
+        cause = f" ({decision.cause})" if decision.cause else ""
+        self._log(f"{decision.code or '---'} {decision.outcome} {mask_number(number)} {printable_smsid(smsid)}{cause}")
         return decision
 
     def set_credentials(self, *, user: str, password: str) -> None:
-        """From now on only these credentials are right."""
+        """Replace the credentials that the account accepts."""
         self._set_credentials(user=user, password=password)
 
     def script_number(self, number: str, script: NumberScript) -> None:
-        """Let every later message to `number` go as scripted."""
-        with self.lock.changed:
+        """Apply `script` to every later message to `number`."""
+        with self.lock:
             self._numbers[number] = script
 
     def push_report(self, smsid: str, status: int, parameters: Mapping[str, str]) -> Report:
-        """Push one report now, late, repeated or foreign as it may be.
+        """Send one report now, even if it is late, repeated or foreign.
 
-        It repeats the latest message with `smsid`, if there is one, with `parameters` laid over it.
+        It repeats the latest message with `smsid`, if there is one; `parameters` replace or add to its fields.
         """
-        message = next((m for m in reversed(self.messages) if m.smsid == smsid), None)
-        asked = message.parameters if message else {}
-        return self.delivery_reports.push_now({**asked, "smsid": smsid, **parameters}, status, message)
+        message = next((message for message in reversed(self.messages) if message.smsid == smsid), None)
+        original = message.parameters if message else {}
+        return self.delivery_reports.push_report({**original, "smsid": smsid, **parameters}, status, message)
 
     def unblock(self, source: str | None) -> None:
-        """Forget the 401 streak, and so the block, of one address or of all."""
-        with self.lock.changed:
+        """Forget the consecutive 401s of one address, or of all, and so lift the block."""
+        with self.lock:
             for address in [source] if source else list(self._sources):
                 self._sources[address].streak = UnauthorizedStreak()
 
     def blocked_addresses(self) -> list[str]:
         """Return the addresses that get 555."""
-        with self.lock.changed:
-            return sorted(address for address, counted in self._sources.items() if counted.streak.blocked)
+        with self.lock:
+            return sorted(address for address, counts in self._sources.items() if counts.streak.blocked)
 
     def reset(self) -> None:
-        """As for every provider; blocks, messages and reports to come are forgotten too. The clock stays."""
-        with self.lock.changed:
+        """Reset as every provider, and forget blocks, messages and reports to come. The clock stays."""
+        with self.lock:
             super().reset()
             self.exchange.clear()
             self.delivery_reports.clear()
@@ -137,10 +137,10 @@ class Provider(Account[SimulatorConfig, Fault, RequestRecord]):
         return self._numbers.get(number, EVERY_OTHER_NUMBER)
 
     def _decide(self, request: SmsRequest, number: str, now: float) -> Decision:
-        turned_away = self._turned_away_at_the_door(request)
-        if turned_away is not None:
-            return turned_away
-        fault = self._faults.take(lambda each: each.match_number in {None, number})
+        refusal = self._refuse_by_address(request)
+        if refusal is not None:
+            return refusal
+        fault = self._faults.take(lambda candidate: candidate.match_number in {None, number})
         if fault is None:
             return self._treat(request, number, now)
         if fault.kind is FaultKind.RESET_BEFORE:
@@ -149,13 +149,13 @@ class Provider(Account[SimulatorConfig, Fault, RequestRecord]):
             return Decision(code=fault.code, cause="scripted")
         if fault.kind is FaultKind.GARBAGE and not fault.accept:
             return Decision(code=None, outcome=Outcome.GARBAGE, cause="scripted", garbage=fault)
-        return spoilt(self._treat(request, number, now), fault, hold_open_s=self._config.hold_open_s)
+        return apply_fault(self._treat(request, number, now), fault, hold_open_s=self._config.hold_open_s)
 
-    def _turned_away_at_the_door(self, request: SmsRequest) -> Decision | None:
-        """The refusals that look at nothing but the address of the request and of its sender."""
+    def _refuse_by_address(self, request: SmsRequest) -> Decision | None:
+        """Return the refusal that follows from the addresses of the request and its sender alone."""
         allowed = self._config.allowed_addresses
-        if request.method == "GET" and request.url_bytes > LONGEST_URL:
-            return Decision(code=Code.URL_TOO_LONG, cause=f"address over {LONGEST_URL} bytes")
+        if request.method == "GET" and request.url_bytes > MAX_URL_BYTES:
+            return Decision(code=Code.URL_TOO_LONG, cause=f"address over {MAX_URL_BYTES} bytes")
         if self._sources[request.source].streak.blocked:
             return Decision(code=Code.ADDRESS_BLOCKED, cause="ten 401 in a row")
         if allowed is not None and request.source not in allowed:
@@ -163,16 +163,16 @@ class Provider(Account[SimulatorConfig, Fault, RequestRecord]):
         return None
 
     def _treat(self, request: SmsRequest, number: str, now: float) -> Decision:
-        """Normal treatment, in an order of our own: the document gives none."""
+        """Treat a request normally. The order of the checks is ours: the document gives none."""
         config, window = self._config, self._sources[request.source].window
         if not is_authorized(request.authorization, user=config.user, password=config.password):
             return Decision(code=Code.AUTHORIZATION_REQUIRED, cause="wrong credentials")
-        full = window.is_full(now, limit=config.requests_per_second, kind=config.window)
+        is_full = window.is_full(now, limit=config.requests_per_second, kind=config.window)
         if config.refusals_count:
             window.count(now)
-        if full:
+        if is_full:
             return Decision(code=Code.TOO_MANY_REQUESTS, cause=f"over {config.requests_per_second} a second")
-        refusal = refusal_of(request.parameters, config)
+        refusal = find_refusal(request.parameters, config)
         if refusal is not None:
             return Decision(code=refusal.code, cause=refusal.cause)
         if config.contracted_messages is not None and len(self._messages) >= config.contracted_messages:
@@ -182,16 +182,16 @@ class Provider(Account[SimulatorConfig, Fault, RequestRecord]):
             return Decision(code=None, outcome=Outcome.RESET, cause="this number always does")
         if not config.refusals_count:
             window.count(now)
-        return self._accepted(request, behaviour, now)
+        return self._accept(request, behaviour, now)
 
-    def _accepted(self, request: SmsRequest, behaviour: Behaviour, now: float) -> Decision:
+    def _accept(self, request: SmsRequest, behaviour: Behaviour, now: float) -> Decision:
         config = self._config
         message = Message(
             sequence=len(self._messages) + 1,
             at_s=now,
             source=request.source,
             parameters=request.parameters,
-            received_by_phone=self._arriving_text(request.parameters),
+            received_by_phone=self._text_on_phone(request.parameters),
         )
         decision = Decision(code=Code.SUCCESS, message=message)
         if behaviour is Behaviour.NEVER_ANSWER:
@@ -199,16 +199,16 @@ class Provider(Account[SimulatorConfig, Fault, RequestRecord]):
         if behaviour is Behaviour.SLOW:
             return replace(decision, wait_s=config.slow_answer_s)
         if behaviour is Behaviour.REPORT_FIRST and message.wants_reports and config.report_url:
-            return replace(decision, wait_s=config.early_report_wait_s, until_told="report")
+            return replace(decision, wait_s=config.early_report_wait_s, wait_ends_with="report")
         if behaviour is Behaviour.CALL_FIRST and may_be_called_in(request.parameters) and config.ivr_url:
-            return replace(decision, wait_s=config.early_report_wait_s, until_told="callback")
+            return replace(decision, wait_s=config.early_report_wait_s, wait_ends_with="callback")
         return decision
 
-    def _arriving_text(self, parameters: Mapping[str, str]) -> str | None:
+    def _text_on_phone(self, parameters: Mapping[str, str]) -> str | None:
         if not sends_sms(parameters):
             return None
         config, carrier = self._config, parameters.get("mobilecareer")
         text = parameters.get("smstext") or config.templates.get(parameters.get("smstextid", ""), "")
         if config.long_sms and carrier == AU:
             text = parameters.get("smstext2", text)
-        return what_the_phone_shows(text, carrier=carrier, long_sms=config.long_sms)
+        return text_on_phone(text, carrier=carrier, long_sms=config.long_sms)

@@ -1,4 +1,4 @@
-"""The wire: `/sms/api/` for senders and `/control/…` for whoever scripts the simulator, both over HTTP/1.1."""
+"""Answers HTTP requests to the send API, `/sms/api/`, as MediaSMS does."""
 
 import json
 from collections.abc import Sequence
@@ -17,18 +17,20 @@ _HTML: Final = "text/html; charset=UTF-8"
 
 
 class Handler(SimulatorHandler[Provider]):
-    """Takes SMS and answers with a code."""
+    """A handler that takes messages and answers with a response code."""
 
     def serve(self, path: str, body: bytes) -> None:
+        """Answer a request to the send API; any other path is not found."""
         if path == SEND_PATH:
-            self._sms(body)
+            self._serve_sms(body)
         else:
             self._send(404, b"not found", _HTML)
 
     def refuse(self, status: int) -> None:
+        """Answer a request that is no readable HTTP with its status as the code."""
         self._send(status, str(status).encode(), _HTML)
 
-    def _sms(self, body: bytes) -> None:
+    def _serve_sms(self, body: bytes) -> None:
         if self.command == "GET":
             encoded = urlsplit(self.path).query.encode("latin-1")
         else:
@@ -41,22 +43,21 @@ class Handler(SimulatorHandler[Provider]):
                 url_bytes=len(url),
                 source=self.client_address[0],
                 authorization=self.headers.get("Authorization", ""),
-                parameters=_parameters(encoded),
+                parameters=_decode_form(encoded),
             )
         )
         self._wait(decision)
         self._carry_out(decision)
 
     def _wait(self, decision: Decision) -> None:
-        """Wait as long as the answer is to be held back."""
         message = decision.message
-        told: Sequence[object] = ()
-        if message is not None and decision.until_told is not None:
-            told = message.reports if decision.until_told == "report" else message.callbacks
-        self.server.wait(decision.wait_s, lambda: bool(told))
+        events: Sequence[object] = ()
+        if message is not None and decision.wait_ends_with is not None:
+            events = message.reports if decision.wait_ends_with == "report" else message.callbacks
+        self.server.wait(decision.wait_s, lambda: bool(events))
 
     def _carry_out(self, decision: Decision) -> None:
-        if self.ended(decision.outcome):
+        if self.end_without_answer(decision.outcome):
             return
         if decision.garbage is not None:
             self._send(decision.garbage.http_status, decision.garbage.body.encode(), _HTML)
@@ -64,7 +65,7 @@ class Handler(SimulatorHandler[Provider]):
             self._answer(decision.code, cut=decision.outcome is Outcome.CUT)
 
     def _answer(self, code: int, *, cut: bool) -> None:
-        """Answer the bare code, in the configured form."""
+        """Answer the bare code in the configured form."""
         config = self.provider.config
         body, content_type = {
             "text": (str(code), _HTML),
@@ -78,7 +79,7 @@ class Handler(SimulatorHandler[Provider]):
         self.send(status, body, content_type, reason=REASONS.get(status, ""), headers=headers, cut=cut)
 
 
-def _parameters(encoded: bytes) -> dict[str, str]:
-    """Decode a form; of a repeated name the last counts, and one that is empty was not sent."""
+def _decode_form(encoded: bytes) -> dict[str, str]:
+    """Return the parameters of a form. Of a repeated name the last one counts; an empty one counts as not sent."""
     pairs = parse_qsl(encoded.decode("utf-8", "replace"), keep_blank_values=True, errors="replace")
     return {name: value for name, value in dict(pairs).items() if value}

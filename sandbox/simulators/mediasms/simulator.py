@@ -1,4 +1,4 @@
-"""The simulator as a whole: start it, point a client at `url`, script it and read it, stop it."""
+"""Puts the simulator of MediaSMS together: start it, point a client at `url`, script it and read it, stop it."""
 
 import time
 
@@ -13,13 +13,7 @@ from sandbox.simulators.simulator import Simulator
 
 
 class MediaSmsSimulator(Simulator[Provider, RequestRecord]):
-    """MediaSMS on a local address, from `start` (or entering a `with`) until `stop`.
-
-    `clock` gives monotonic seconds and decides the sliding second, delays, holding times and report times; a test that
-    moves its own clock calls `wake` afterwards, and `advance` puts any clock forward. With `reports_by_hand` no thread
-    calls phones or sends reports: `deliver_due` does, in the calling thread. `log` gets a line per request, report and
-    call, without whole numbers, texts, credentials or the numbers read out.
-    """
+    """MediaSMS on a local address, from `start` (or entering a `with`) until `stop`."""
 
     def __init__(
         self,
@@ -29,9 +23,20 @@ class MediaSmsSimulator(Simulator[Provider, RequestRecord]):
         log: Log = lambda _line: None,
         reports_by_hand: bool = False,
     ) -> None:
-        movable = MovableClock(clock)
-        lock = StateLock(movable)
-        provider = Provider(config, clock=movable, lock=lock, log=log)
+        """Prepare the simulator.
+
+        Args:
+            config: the settings to begin with.
+            clock: gives monotonic seconds. It decides the sliding second, delays, holding times and report times. A
+                test that moves its own clock calls `wake` afterwards; `advance` puts any clock forward.
+            log: gets a line for each request, report and call, without whole numbers, texts, credentials or the
+                numbers read out.
+            reports_by_hand: with it no thread calls phones or sends reports; `deliver_due` does, in the calling
+                thread.
+        """
+        movable_clock = MovableClock(clock)
+        lock = StateLock(movable_clock)
+        provider = Provider(config, clock=movable_clock, lock=lock, log=log)
         super().__init__(
             provider,
             lock=lock,
@@ -43,12 +48,12 @@ class MediaSmsSimulator(Simulator[Provider, RequestRecord]):
 
     @property
     def url(self) -> str:
-        """Return the whole address of the send API."""
+        """The whole address of the send API."""
         return super().url + SEND_PATH
 
     @property
     def messages(self) -> tuple[Message, ...]:
-        """Return everything accepted, oldest first."""
+        """The accepted messages, oldest first."""
         return self.provider.messages
 
     def advance(self, seconds: float) -> None:

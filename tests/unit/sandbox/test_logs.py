@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sandbox.errors import SandboxError
-from sandbox.logs import named_like
+from sandbox.logs import find_names
 
 NAMES = ("SendSms", "SendSmsBatch", "QueryStatus")
 
@@ -19,9 +19,9 @@ NAMES = ("SendSms", "SendSmsBatch", "QueryStatus")
     ],
 )
 def test_a_folders_name_or_a_part_of_it_finds_the_functions(part: str, found: list[str]) -> None:
-    assert named_like(part, NAMES) == found
+    assert find_names(part, NAMES) == found
 
 
 def test_a_name_that_nothing_has_is_answered_with_the_names_there_are() -> None:
-    with pytest.raises(SandboxError, match=r"send_letter\. There are: QueryStatus, SendSms, SendSmsBatch"):
-        named_like("send_letter", NAMES)
+    with pytest.raises(SandboxError, match=r"send_letter\. The functions are: QueryStatus, SendSms, SendSmsBatch"):
+        find_names("send_letter", NAMES)
