@@ -1,4 +1,4 @@
-"""The BIZTEL simulator against its document: tokens, error bodies, limits, files and their faults, call actions."""
+"""The BIZTEL simulator does what its document says: tokens, error bodies, limits, files, faults, call actions."""
 
 import datetime
 import http.client
@@ -39,8 +39,8 @@ DAY_S = 86_400
 APRIL = 1_774_969_200.0
 
 
-class Watched(BiztelSimulator):
-    """Writes down how long the wire would have waited, and does not wait."""
+class InstantSimulator(BiztelSimulator):
+    """A simulator that records the waits of its HTTP answers and does not wait."""
 
     waits: list[float]
 
@@ -49,7 +49,7 @@ class Watched(BiztelSimulator):
 
 
 class Customer:
-    """A plain HTTP client of one simulator, sharing no code with ours."""
+    """A plain HTTP client of one simulator that shares no code with the product's client."""
 
     def __init__(self, simulator: BiztelSimulator, tls: ssl.SSLContext | None = None) -> None:
         self._simulator = simulator
@@ -85,16 +85,16 @@ def receiver() -> Iterator[Receiver]:
 
 @dataclass
 class Running:
-    """A simulator that is up, with clocks of its own."""
+    """A running simulator with clocks that the test sets."""
 
-    simulator: Watched
+    simulator: InstantSimulator
     customer: Customer
     clock: ManualClock
     wall_clock: ManualClock
     lines: list[str]
 
     def call(self, *faults: Fault, **spec: Any) -> str:
-        """The id of a call that ended just now, of which nobody is told."""
+        """End a call without a call action and return its id."""
         return self.simulator.finish(CallSpec(announce=False, faults=faults, **spec)).call_id
 
     def set(self, **changes: object) -> None:
@@ -105,14 +105,14 @@ class Running:
 def biztel() -> Iterator[Running]:
     clock, wall_clock, lines = ManualClock(100.0), ManualClock(APRIL), list[str]()
     config = SimulatorConfig(token=TOKEN, requests_per_second=1000)
-    simulator = Watched(config, clock=clock, wall_clock=wall_clock, log=lines.append)
+    simulator = InstantSimulator(config, clock=clock, wall_clock=wall_clock, log=lines.append)
     simulator.waits = []
     with simulator:
         yield Running(simulator, Customer(simulator), clock, wall_clock, lines)
 
 
 def frames_of(recording: bytes) -> list[bytes]:
-    """The MPEG frames behind an ID3 tag, each checked for its sync word."""
+    """Return the MPEG frames behind an ID3 tag, and check the sync word of each."""
     start = 0
     if recording.startswith(b"ID3"):
         start = 10 + sum((byte & 0x7F) << shift for byte, shift in zip(recording[6:10], (21, 14, 7, 0), strict=True))
@@ -126,7 +126,7 @@ def frames_of(recording: bytes) -> list[bytes]:
 
 
 @pytest.mark.parametrize("seconds", [1, 6, 61])
-def test_a_recording_is_mp3_as_long_as_the_call(biztel: Running, seconds: int) -> None:
+def test_a_recording_is_an_mp3_as_long_as_the_call(biztel: Running, seconds: int) -> None:
     answer = biztel.customer.download(biztel.call(seconds=seconds), "left")
 
     tag = TinyTag.get(filename="a.mp3", file_obj=io.BytesIO(answer.body))
@@ -136,7 +136,7 @@ def test_a_recording_is_mp3_as_long_as_the_call(biztel: Running, seconds: int) -
     assert frames_of(answer.body)
 
 
-def test_the_three_channels_sound_differently(biztel: Running) -> None:
+def test_the_three_channels_differ(biztel: Running) -> None:
     call_id = biztel.call()
     sounds = {b"".join(frames_of(biztel.customer.download(call_id, channel).body)) for channel in Channel}
 
@@ -152,13 +152,13 @@ def test_one_party_speaks_at_a_time_and_monaural_has_both() -> None:
     assert list(samples_of(Channel.MONAURAL)) == [one + other for one, other in zip(left, right, strict=True)]
 
 
-def test_monaural_is_what_is_meant_without_a_content_type(biztel: Running) -> None:
+def test_a_download_without_content_type_is_monaural(biztel: Running) -> None:
     call_id = biztel.call()
 
     assert biztel.customer.download(call_id).body == biztel.customer.download(call_id, "monaural").body
 
 
-def test_files_of_two_calls_differ_unless_tags_are_switched_off(biztel: Running) -> None:
+def test_files_of_two_calls_differ_unless_tags_are_off(biztel: Running) -> None:
     first, second = biztel.call(), biztel.call()
     assert biztel.customer.download(first).body != biztel.customer.download(second).body
 
@@ -168,7 +168,7 @@ def test_files_of_two_calls_differ_unless_tags_are_switched_off(biztel: Running)
     assert biztel.customer.download(first).body.startswith(b"\xff\xe3")
 
 
-def test_a_large_file_has_the_size_asked_for_on_the_wire(biztel: Running) -> None:
+def test_a_large_file_has_the_requested_size(biztel: Running) -> None:
     answer = biztel.customer.download(biztel.call(bytes=16 * 1024 * 1024), "right")
 
     assert answer.headers["Content-Length"] == str(16 * 1024 * 1024)
@@ -214,21 +214,38 @@ NOT_FOUND = error("EntityNotFoundException", "NOT_FOUND", "対象が存在しま
 BURST = error("AuthenticationException", "REQUEST_BURST_LIMIT_EXCEEDED", "exceptions.AccessLimitException.")
 
 
-@pytest.mark.parametrize("authorization", ["", "Token", "Token ", f"Bearer {TOKEN}", TOKEN])
+@pytest.mark.parametrize(
+    "authorization",
+    [
+        pytest.param("", id="empty"),
+        pytest.param("Token", id="scheme only"),
+        pytest.param("Token ", id="empty token"),
+        pytest.param(f"Bearer {TOKEN}", id="other scheme"),
+        pytest.param(TOKEN, id="no scheme"),
+    ],
+)
 def test_a_request_without_a_token_is_invalid(biztel: Running, authorization: str) -> None:
     answer = biztel.customer.download(biztel.call(), authorization=authorization)
 
     assert (answer.status, answer.json) == (401, NO_TOKEN)
 
 
-@pytest.mark.parametrize("token", ["wrong", TOKEN[:-1], TOKEN + "x", TOKEN.upper()])
-def test_a_wrong_token_is_said_to_be_one(biztel: Running, token: str) -> None:
+@pytest.mark.parametrize(
+    "token",
+    [
+        pytest.param("wrong", id="other"),
+        pytest.param(TOKEN[:-1], id="too short"),
+        pytest.param(TOKEN + "x", id="too long"),
+        pytest.param(TOKEN.upper(), id="upper case"),
+    ],
+)
+def test_a_wrong_token_is_invalid(biztel: Running, token: str) -> None:
     answer = biztel.customer.download(biztel.call(), authorization=f"Token {token}")
 
     assert (answer.status, answer.json) == (401, WRONG_TOKEN)
 
 
-def test_an_id_that_does_not_exist_is_not_found(biztel: Running) -> None:
+def test_an_unknown_id_is_not_found(biztel: Running) -> None:
     answer = biztel.customer.download("26040100000099000050")
 
     assert (answer.status, answer.json) == (404, NOT_FOUND)
@@ -236,15 +253,15 @@ def test_an_id_that_does_not_exist_is_not_found(biztel: Running) -> None:
 
 @pytest.mark.parametrize("channel", ["stereo", "LEFT", "monaural,left"])
 @pytest.mark.parametrize("status", [400, 422])
-def test_another_content_type_is_not_right(biztel: Running, channel: str, status: int) -> None:
+def test_another_content_type_is_a_validate_error(biztel: Running, channel: str, status: int) -> None:
     biztel.set(validate_error_status=status)
 
     answer = biztel.customer.exchange(
         "GET", f"/public/api/v1/monitor/{biztel.call()}?content_type={channel}", Authorization=f"Token {TOKEN}"
     )
 
-    wording = error("ValidateException", "VALIDATE_ERROR", "選択されたmonitor log monitor typeは正しくありません")
-    assert (answer.status, answer.json) == (status, wording)
+    expected = error("ValidateException", "VALIDATE_ERROR", "選択されたmonitor log monitor typeは正しくありません")
+    assert (answer.status, answer.json) == (status, expected)
 
 
 @pytest.mark.parametrize(
@@ -256,7 +273,7 @@ def test_another_content_type_is_not_right(biztel: Running, channel: str, status
         ("downloads_allowed", "AuthorizationException"),
     ],
 )
-def test_what_is_not_contracted_is_forbidden_for_every_channel(biztel: Running, setting: str, name: str) -> None:
+def test_a_missing_licence_or_right_forbids_every_channel(biztel: Running, setting: str, name: str) -> None:
     call_id = biztel.call()
     biztel.set(**{setting: False})
 
@@ -265,7 +282,7 @@ def test_what_is_not_contracted_is_forbidden_for_every_channel(biztel: Running, 
         assert (answer.status, answer.json) == (403, error(name, "FORBIDDEN", UNAUTHORIZED))
 
 
-def test_without_the_split_licence_only_monaural_is_there(biztel: Running) -> None:
+def test_only_monaural_is_allowed_without_the_split_licence(biztel: Running) -> None:
     call_id = biztel.call()
     biztel.set(split_licence=False)
 
@@ -273,11 +290,11 @@ def test_without_the_split_licence_only_monaural_is_there(biztel: Running) -> No
 
     assert answers[Channel.MONAURAL].status == 200
     for channel in (Channel.LEFT, Channel.RIGHT):
-        refused = error("AuthorizationException", "FORBIDDEN", UNAUTHORIZED)
-        assert (answers[channel].status, answers[channel].json) == (403, refused)
+        expected = error("AuthorizationException", "FORBIDDEN", UNAUTHORIZED)
+        assert (answers[channel].status, answers[channel].json) == (403, expected)
 
 
-def test_details_that_may_be_null_can_be_filled(biztel: Running) -> None:
+def test_error_details_can_be_filled(biztel: Running) -> None:
     biztel.set(error_details=True)
 
     answer = biztel.customer.download("unknown").json
@@ -286,7 +303,7 @@ def test_details_that_may_be_null_can_be_filled(biztel: Running) -> None:
     assert answer["messages"] == {"id": ["対象が存在しません"]}
 
 
-def test_a_new_token_refuses_the_old_one(biztel: Running) -> None:
+def test_the_old_token_is_refused_after_a_new_one(biztel: Running) -> None:
     call_id = biztel.call()
     biztel.customer.control("token", {"token": "newer"})
 
@@ -294,7 +311,7 @@ def test_a_new_token_refuses_the_old_one(biztel: Running) -> None:
     assert biztel.customer.download(call_id, authorization="Token newer").status == 200
 
 
-def test_only_get_downloads_and_other_paths_are_not_the_api(biztel: Running) -> None:
+def test_another_method_or_path_is_no_download(biztel: Running) -> None:
     call_id = biztel.call()
 
     assert biztel.customer.exchange("POST", f"/public/api/v1/monitor/{call_id}").status == 405
@@ -307,19 +324,19 @@ def test_only_get_downloads_and_other_paths_are_not_the_api(biztel: Running) -> 
 
 
 def statuses_at(biztel: Running, call_id: str, *times: float) -> list[int]:
-    answered = []
+    statuses = []
     for now in times:
         biztel.clock.now = now
-        answered.append(biztel.customer.download(call_id).status)
-    return answered
+        statuses.append(biztel.customer.download(call_id).status)
+    return statuses
 
 
-def test_the_limit_is_ten_in_a_second_unless_set_otherwise() -> None:
+def test_the_default_rate_limit_is_ten_a_second() -> None:
     assert SimulatorConfig(token=TOKEN).requests_per_second == 10
 
 
-@pytest.mark.parametrize("limit", [10, 1])
-def test_one_more_than_the_limit_in_a_second_is_a_burst(biztel: Running, limit: int) -> None:
+@pytest.mark.parametrize("limit", [pytest.param(10, id="from 3.6.0"), pytest.param(1, id="before 3.6.0")])
+def test_a_request_over_the_rate_limit_is_a_burst(biztel: Running, limit: int) -> None:
     call_id = biztel.call()
     biztel.set(requests_per_second=limit)
 
@@ -330,28 +347,28 @@ def test_one_more_than_the_limit_in_a_second_is_a_burst(biztel: Running, limit: 
     assert statuses_at(biztel, call_id, 100.999, 101.0) == [429, 200]
 
 
-def test_a_fixed_second_lets_twice_the_limit_through_at_its_edge(biztel: Running) -> None:
+def test_a_fixed_second_allows_twice_the_limit_at_its_edge(biztel: Running) -> None:
     call_id = biztel.call()
     biztel.set(requests_per_second=2, window="fixed")
 
     assert statuses_at(biztel, call_id, 100.9, 100.9, 100.9, 101.0, 101.0, 101.0) == [200, 200, 429, 200, 200, 429]
 
 
-def test_refusals_may_keep_the_second_full(biztel: Running) -> None:
+def test_refusals_keep_the_second_full_if_configured(biztel: Running) -> None:
     call_id = biztel.call()
     biztel.set(requests_per_second=1, refusals_count=True)
 
     assert statuses_at(biztel, call_id, 100.0, 100.9, 101.5, 102.6) == [200, 429, 429, 200]
 
 
-def test_a_burst_may_say_when_to_come_again(biztel: Running) -> None:
+def test_a_burst_has_a_retry_after_if_configured(biztel: Running) -> None:
     call_id = biztel.call()
     biztel.set(requests_per_second=0, retry_after_s=3)
 
     assert biztel.customer.download(call_id).headers["Retry-After"] == "3"
 
 
-def test_requests_are_counted_by_second_and_violations_with_them(biztel: Running) -> None:
+def test_usage_counts_requests_by_second_and_violations(biztel: Running) -> None:
     call_id = biztel.call()
     biztel.set(requests_per_second=2)
     statuses_at(biztel, call_id, 100.5, 100.9, 101.2, 101.4, 105.0)
@@ -367,7 +384,7 @@ def test_requests_are_counted_by_second_and_violations_with_them(biztel: Running
     ]
 
 
-def test_every_request_with_the_right_token_uses_up_one_of_the_month(biztel: Running) -> None:
+def test_each_request_with_the_right_token_counts_in_the_month(biztel: Running) -> None:
     call_id = biztel.call()
     biztel.customer.download(call_id)
     biztel.customer.download("unknown")
@@ -378,8 +395,10 @@ def test_every_request_with_the_right_token_uses_up_one_of_the_month(biztel: Run
     assert (usage["month"], usage["used"], usage["limit"]) == ("2026-04", 2, 100_000)
 
 
-@pytest.mark.parametrize(("consumed", "used"), [(True, 2), (False, 1)])
-def test_a_burst_is_consumed_or_not_as_set(biztel: Running, consumed: bool, used: int) -> None:
+@pytest.mark.parametrize(
+    ("consumed", "used"), [pytest.param(True, 2, id="consumed"), pytest.param(False, 1, id="not consumed")]
+)
+def test_a_burst_counts_in_the_month_if_configured(biztel: Running, consumed: bool, used: int) -> None:
     call_id = biztel.call()
     biztel.set(requests_per_second=1, refusals_consume=consumed)
     statuses_at(biztel, call_id, 100.0, 100.1)
@@ -387,7 +406,7 @@ def test_a_burst_is_consumed_or_not_as_set(biztel: Running, consumed: bool, used
     assert biztel.customer.control("usage")["used"] == used
 
 
-def test_a_month_that_is_used_up_ends_at_midnight_in_japan(biztel: Running) -> None:
+def test_a_used_up_month_ends_at_midnight_in_japan(biztel: Running) -> None:
     biztel.customer.control("clock", {"now": "2026-04-30 23:59:59"})
     call_id = biztel.call()
     biztel.customer.control("usage", {"used": 99_999})
@@ -411,7 +430,7 @@ def test_files_appear_after_their_delay(biztel: Running) -> None:
     assert biztel.customer.download(call_id).status == 200
 
 
-def test_left_and_right_are_gone_after_seven_days_and_monaural_stays(biztel: Running) -> None:
+def test_left_and_right_expire_after_seven_days_and_monaural_stays(biztel: Running) -> None:
     call_id = biztel.call()
     biztel.customer.control("clock", {"advance_s": 7 * DAY_S - 1})
     assert {biztel.customer.download(call_id, channel).status for channel in Channel} == {200}
@@ -441,26 +460,26 @@ def test_ids_have_the_documents_two_forms(biztel: Running) -> None:
     unique_id = biztel.customer.control("calls", {"announce": False, "id_form": "unique", "seconds": 0})["id"]
 
     assert len(request_id) == 20
-    assert request_id.startswith("260331")  # it began six seconds before April
+    assert request_id.startswith("260331")  # the call began six seconds before April
     assert unique_id.split(".")[0] == str(int(APRIL))
 
 
-def test_an_id_of_the_callers_own_is_found_under_its_encoded_name(biztel: Running) -> None:
-    strange = "a/b c%2F..?é"
+def test_an_id_in_any_form_is_found_by_its_encoded_form(biztel: Running) -> None:
+    unusual_id = "a/b c%2F..?é"
 
-    assert biztel.customer.download(biztel.call(call_id=strange)).status == 200
+    assert biztel.customer.download(biztel.call(call_id=unusual_id)).status == 200
 
 
 @pytest.mark.parametrize(
     ("form", "header"),
     [
-        ("unquoted", "attachment; filename={name}"),
-        ("quoted", 'attachment; filename="{name}"'),
-        ("extended", "attachment; filename=\"recording.mp3\"; filename*=UTF-8''{name}"),
-        ("none", None),
+        pytest.param("unquoted", "attachment; filename={name}", id="unquoted"),
+        pytest.param("quoted", 'attachment; filename="{name}"', id="quoted"),
+        pytest.param("extended", "attachment; filename=\"recording.mp3\"; filename*=UTF-8''{name}", id="extended"),
+        pytest.param("none", None, id="none"),
     ],
 )
-def test_the_file_name_comes_in_each_form(biztel: Running, form: str, header: str | None) -> None:
+def test_the_file_name_has_the_configured_form(biztel: Running, form: str, header: str | None) -> None:
     biztel.set(disposition=form)
     call_id = biztel.call(tel="0700000XXXX", direction="out", extension="3800", seconds=10)
 
@@ -470,23 +489,23 @@ def test_the_file_name_comes_in_each_form(biztel: Running, form: str, header: st
     assert answer.headers.get("Content-Disposition") == (header and header.format(name=name))
 
 
-def test_the_bulk_download_has_every_file_by_its_rule_whatever_its_age(biztel: Running) -> None:
+def test_the_bulk_download_has_every_file_at_any_age(biztel: Running) -> None:
     call_id = biztel.call(tel=TEL, id_form="unique", seconds=2)
-    fetched = {channel: biztel.customer.download(call_id, channel).body for channel in ("monaural", "left", "right")}
+    bodies = {channel: biztel.customer.download(call_id, channel).body for channel in ("monaural", "left", "right")}
     biztel.wall_clock.now += 30 * DAY_S
 
     files = biztel.customer.control(f"bulk?id={call_id}")["files"]
 
-    assert {each["channel"]: each["name"] for each in files} == {
+    assert {file["channel"]: file["name"] for file in files} == {
         "monaural": f"20260331235958-{TEL}-2001-{call_id}-SRC.mp3",
         "left": f"20260331235958-{TEL}-2001-{call_id}-SRC_l.mp3",
         "right": f"20260331235958-{TEL}-2001-{call_id}-SRC_r.mp3",
     }
-    for each in files:
-        parts = urlsplit(each["url"])
+    for file in files:
+        parts = urlsplit(file["url"])
         body = biztel.customer.exchange("GET", f"{parts.path}?{parts.query}").body
-        assert body == fetched[each["channel"]]
-        assert len(body) == each["bytes"]
+        assert body == bodies[file["channel"]]
+        assert len(body) == file["bytes"]
 
 
 # ---- Faults ----
@@ -495,13 +514,13 @@ def test_the_bulk_download_has_every_file_by_its_rule_whatever_its_age(biztel: R
 @pytest.mark.parametrize(
     ("kind", "status", "type_"),
     [
-        (FaultKind.SERVER_ERROR, 500, "INTERNAL_SERVER_ERROR"),
-        (FaultKind.FORBIDDEN, 403, "FORBIDDEN"),
-        (FaultKind.NOT_FOUND, 404, "NOT_FOUND"),
-        (FaultKind.BURST, 429, "REQUEST_BURST_LIMIT_EXCEEDED"),
+        pytest.param(FaultKind.SERVER_ERROR, 500, "INTERNAL_SERVER_ERROR", id="server error"),
+        pytest.param(FaultKind.FORBIDDEN, 403, "FORBIDDEN", id="forbidden"),
+        pytest.param(FaultKind.NOT_FOUND, 404, "NOT_FOUND", id="not found"),
+        pytest.param(FaultKind.BURST, 429, "REQUEST_BURST_LIMIT_EXCEEDED", id="burst"),
     ],
 )
-def test_a_scripted_refusal_meets_the_first_tries_of_its_channel_only(
+def test_a_scripted_refusal_meets_the_first_downloads_of_its_channel(
     biztel: Running, kind: FaultKind, status: int, type_: str
 ) -> None:
     call_id = biztel.call(Fault(kind=kind, channel=Channel.LEFT, times=2))
@@ -513,14 +532,14 @@ def test_a_scripted_refusal_meets_the_first_tries_of_its_channel_only(
     assert [biztel.customer.download(call_id, "left").status for _ in range(2)] == [status, 200]
 
 
-def test_a_fault_without_an_end_stays(biztel: Running) -> None:
+def test_a_fault_without_times_stays(biztel: Running) -> None:
     call_id = biztel.call(Fault(kind=FaultKind.SERVER_ERROR, times=None))
 
     assert [biztel.customer.download(call_id).status for _ in range(4)] == [500] * 4
 
 
 @pytest.mark.parametrize("sent", [0, 1, 5000])
-def test_a_transfer_is_cut_after_so_many_bytes(biztel: Running, sent: int) -> None:
+def test_a_transfer_is_cut_after_the_scripted_bytes(biztel: Running, sent: int) -> None:
     call_id = biztel.call(Fault(kind=FaultKind.CUT, bytes=sent))
 
     with pytest.raises(http.client.IncompleteRead) as cut:
@@ -531,7 +550,7 @@ def test_a_transfer_is_cut_after_so_many_bytes(biztel: Running, sent: int) -> No
     assert cut.value.expected == len(whole) - sent
 
 
-def test_a_length_too_long_leaves_the_reader_waiting_for_more(biztel: Running) -> None:
+def test_a_too_long_length_leaves_the_download_incomplete(biztel: Running) -> None:
     call_id = biztel.call(Fault(kind=FaultKind.LONG_LENGTH, bytes=7))
 
     with pytest.raises(http.client.IncompleteRead) as cut:
@@ -541,7 +560,7 @@ def test_a_length_too_long_leaves_the_reader_waiting_for_more(biztel: Running) -
     assert cut.value.partial == biztel.customer.download(call_id).body
 
 
-def test_a_length_too_short_hides_the_end(biztel: Running) -> None:
+def test_a_too_short_length_hides_the_end(biztel: Running) -> None:
     call_id = biztel.call(Fault(kind=FaultKind.SHORT_LENGTH, bytes=7))
 
     short, whole = (biztel.customer.download(call_id).body for _ in range(2))
@@ -549,7 +568,7 @@ def test_a_length_too_short_hides_the_end(biztel: Running) -> None:
     assert short == whole[:-7]
 
 
-def test_without_a_length_the_end_of_the_connection_is_the_end(biztel: Running) -> None:
+def test_a_file_without_length_ends_with_the_connection(biztel: Running) -> None:
     call_id = biztel.call(Fault(kind=FaultKind.NO_LENGTH))
 
     open_ended, usual = (biztel.customer.download(call_id) for _ in range(2))
@@ -567,30 +586,32 @@ def test_a_slow_transfer_waits_after_each_piece(biztel: Running) -> None:
     assert biztel.simulator.waits[:10] == [0.5] * 10
 
 
-@pytest.mark.parametrize(("given", "held"), [(None, 30.0), (4.0, 4.0)])
-def test_a_held_request_gets_no_answer(biztel: Running, given: float | None, held: float) -> None:
-    call_id = biztel.call(Fault(kind=FaultKind.HOLD, seconds=given))
+@pytest.mark.parametrize(
+    ("seconds", "expected_s"), [pytest.param(None, 30.0, id="default"), pytest.param(4.0, 4.0, id="scripted")]
+)
+def test_a_held_request_gets_no_answer(biztel: Running, seconds: float | None, expected_s: float) -> None:
+    call_id = biztel.call(Fault(kind=FaultKind.HOLD, seconds=seconds))
 
     with pytest.raises(http.client.RemoteDisconnected):
         biztel.customer.download(call_id)
 
-    assert biztel.simulator.waits == [held]
+    assert biztel.simulator.waits == [expected_s]
 
 
-def test_a_connection_can_be_reset(biztel: Running) -> None:
+def test_a_scripted_reset_resets_the_connection(biztel: Running) -> None:
     call_id = biztel.call(Fault(kind=FaultKind.RESET))
 
     with pytest.raises(ConnectionResetError):
         biztel.customer.download(call_id)
 
 
-def test_a_success_can_have_another_body_than_a_recording(biztel: Running) -> None:
+def test_a_scripted_body_replaces_the_recording(biztel: Running) -> None:
     kinds = (FaultKind.JSON, FaultKind.HTML, FaultKind.EMPTY, FaultKind.NOT_MP3)
     call_id = biztel.call(*(Fault(kind=kind) for kind in kinds))
 
     error_body, page, nothing, noise, recording = (biztel.customer.download(call_id) for _ in range(5))
 
-    assert {each.status for each in (error_body, page, nothing, noise)} == {200}
+    assert {answer.status for answer in (error_body, page, nothing, noise)} == {200}
     assert error_body.headers["Content-Type"] == "application/json"
     assert error_body.json == WRONG_TOKEN
     assert page.headers["Content-Type"].startswith("text/html")
@@ -599,26 +620,26 @@ def test_a_success_can_have_another_body_than_a_recording(biztel: Running) -> No
     assert not noise.body.startswith((b"ID3", b"\xff"))
 
 
-def test_every_fault_can_be_scripted_by_control_and_read_back(biztel: Running) -> None:
-    asked = [{"kind": kind.value, "channel": "left", "times": 3} for kind in FaultKind]
+def test_every_fault_can_be_scripted_and_read_back(biztel: Running) -> None:
+    scripts = [{"kind": kind.value, "channel": "left", "times": 3} for kind in FaultKind]
 
-    faults = biztel.customer.control("faults", asked)["faults"]
+    faults = biztel.customer.control("faults", scripts)["faults"]
 
     assert [read_fault(fault) for fault in faults] == [
         Fault(kind=kind, channel=Channel.LEFT, times=3) for kind in FaultKind
     ]
 
 
-def test_tries_are_counted_by_channel(biztel: Running) -> None:
+def test_downloads_are_counted_by_channel(biztel: Running) -> None:
     call_id = biztel.call(Fault(kind=FaultKind.SERVER_ERROR))
     for channel in ("left", "left", "right"):
         biztel.customer.download(call_id, channel)
 
     [call] = biztel.customer.control(f"calls?id={call_id}")["items"]
-    seen = biztel.customer.control(f"requests?id={call_id}")
+    requests = biztel.customer.control(f"requests?id={call_id}")
 
     assert call["requests"] == {"monaural": 0, "left": 2, "right": 1}
-    assert (seen["channels"], seen["statuses"]) == ({"left": 2, "right": 1}, {"500": 1, "200": 2})
+    assert (requests["channels"], requests["statuses"]) == ({"left": 2, "right": 1}, {"500": 1, "200": 2})
 
 
 # ---- The call action (section 2) ----
@@ -629,21 +650,28 @@ def test_the_call_action_expands_the_documents_address(biztel: Running, receiver
 
     call = biztel.customer.control("calls", {"tel": TEL, "date": "2026-04-02 20:03:33"})
 
-    [told] = receiver.received
-    assert (told.method, told.path, told.body) == ("GET", "/monitor_file_event", b"")
-    assert told.query == f"ID={call['id']}&TEL={TEL}&DATE=2026-04-02%2020%3A03%3A33"
+    [request] = receiver.received
+    assert (request.method, request.path, request.body) == ("GET", "/monitor_file_event", b"")
+    assert request.query == f"ID={call['id']}&TEL={TEL}&DATE=2026-04-02%2020%3A03%3A33"
     assert [action["answer"] for action in call["actions"]] == [200]
 
 
 @pytest.mark.parametrize(
     ("place", "content_type", "expected"),
     [
-        ("query", None, "ID=c1&TEL=%2B81%26%2F&DATE=2026-04-01%2000%3A00%3A00"),
-        ("form", "application/x-www-form-urlencoded", "ID=c1&TEL=%2B81%26%2F&DATE=2026-04-01%2000%3A00%3A00"),
-        ("json", "application/json", '{"ID": "c1", "TEL": "+81&/", "DATE": "2026-04-01 00:00:00"}'),
+        pytest.param("query", None, "ID=c1&TEL=%2B81%26%2F&DATE=2026-04-01%2000%3A00%3A00", id="query"),
+        pytest.param(
+            "form",
+            "application/x-www-form-urlencoded",
+            "ID=c1&TEL=%2B81%26%2F&DATE=2026-04-01%2000%3A00%3A00",
+            id="form",
+        ),
+        pytest.param(
+            "json", "application/json", '{"ID": "c1", "TEL": "+81&/", "DATE": "2026-04-01 00:00:00"}', id="JSON"
+        ),
     ],
 )
-def test_the_variables_go_where_they_are_wanted(
+def test_the_variables_go_to_the_configured_place(
     biztel: Running, receiver: Receiver, place: str, content_type: str | None, expected: str
 ) -> None:
     biztel.set(
@@ -652,14 +680,14 @@ def test_the_variables_go_where_they_are_wanted(
 
     biztel.simulator.finish(CallSpec(call_id="c1", tel="+81&/"))
 
-    [told] = receiver.received
-    assert told.method == "POST"
-    assert (told.query or told.body.decode()) == expected
-    assert told.headers.get("Content-Type") == content_type
-    assert told.headers["X-Customer"] == "shared"
+    [request] = receiver.received
+    assert request.method == "POST"
+    assert (request.query or request.body.decode()) == expected
+    assert request.headers.get("Content-Type") == content_type
+    assert request.headers["X-Customer"] == "shared"
 
 
-def test_values_in_a_json_body_may_be_encoded_too(biztel: Running, receiver: Receiver) -> None:
+def test_values_in_a_json_body_are_encoded_if_configured(biztel: Running, receiver: Receiver) -> None:
     biztel.set(action_url=receiver.url, action_method="POST", action_place="json", action_json_values="encoded")
 
     biztel.simulator.finish(CallSpec(tel="anonymous"))
@@ -667,7 +695,7 @@ def test_values_in_a_json_body_may_be_encoded_too(biztel: Running, receiver: Rec
     assert json.loads(receiver.received[0].body)["DATE"] == "2026-04-01%2000%3A00%3A00"
 
 
-def test_an_error_is_not_repeated_unless_retries_are_set(biztel: Running, receiver: Receiver) -> None:
+def test_an_error_is_retried_only_if_configured(biztel: Running, receiver: Receiver) -> None:
     biztel.set(action_url=receiver.url)
     receiver.answers = [(500, b"")]
 
@@ -676,7 +704,7 @@ def test_an_error_is_not_repeated_unless_retries_are_set(biztel: Running, receiv
     assert (action.answer, action.is_error, len(receiver.received)) == (500, True, 1)
 
 
-def test_retries_come_after_their_interval_until_one_is_taken(biztel: Running, receiver: Receiver) -> None:
+def test_retries_follow_their_interval_until_one_succeeds(biztel: Running, receiver: Receiver) -> None:
     biztel.set(action_url=receiver.url, action_retries=5, action_retry_after_s=60)
     receiver.answers = [(503, b""), (200, b"")]
 
@@ -687,7 +715,7 @@ def test_retries_come_after_their_interval_until_one_is_taken(biztel: Running, r
     biztel.simulator.wake()
 
     assert biztel.simulator.wait_until(lambda: len(call.actions) == 2)
-    assert [(each.attempt, each.answer, each.at[:16]) for each in call.actions] == [
+    assert [(attempt.attempt, attempt.answer, attempt.at[:16]) for attempt in call.actions] == [
         (1, 503, "2026-04-01T00:00"),
         (2, 200, "2026-04-01T00:01"),
     ]
@@ -696,14 +724,14 @@ def test_retries_come_after_their_interval_until_one_is_taken(biztel: Running, r
 @pytest.mark.parametrize(
     ("pattern", "answer", "is_error"),
     [
-        ('/"result":"error"/', b'{"result":"error"}', True),
-        ('/"result":"error"/', b'{"result":"ERROR"}', False),
-        ('#"RESULT":"error"#i', b'{"result":"error"}', True),
-        ("{^no$}m", b"first\nno", True),
-        ("", b'{"result":"error"}', False),
+        pytest.param('/"result":"error"/', b'{"result":"error"}', True, id="match"),
+        pytest.param('/"result":"error"/', b'{"result":"ERROR"}', False, id="other case"),
+        pytest.param('#"RESULT":"error"#i', b'{"result":"error"}', True, id="flag i"),
+        pytest.param("{^no$}m", b"first\nno", True, id="flag m"),
+        pytest.param("", b'{"result":"error"}', False, id="no pattern"),
     ],
 )
-def test_the_error_pattern_decides_over_the_answers_text(
+def test_the_error_pattern_decides_by_the_answers_text(
     biztel: Running, receiver: Receiver, pattern: str, answer: bytes, is_error: bool
 ) -> None:
     biztel.set(
@@ -719,7 +747,7 @@ def test_the_error_pattern_decides_over_the_answers_text(
     assert [action.is_error for action in actions] == ([True, False] if is_error else [False])
 
 
-def test_a_status_may_be_left_to_the_pattern(biztel: Running, receiver: Receiver) -> None:
+def test_a_status_is_no_error_if_configured(biztel: Running, receiver: Receiver) -> None:
     biztel.set(action_url=receiver.url, action_status_is_error=False, action_retries=3)
     receiver.answers = [(500, b"")]
 
@@ -734,7 +762,7 @@ def test_a_redirect_is_an_answer_and_is_not_followed(biztel: Running, receiver: 
     assert len(receiver.received) == 1
 
 
-def test_a_customer_who_does_not_answer_in_time_is_a_problem_of_its_own(biztel: Running, receiver: Receiver) -> None:
+def test_an_answer_that_is_too_late_is_a_timeout(biztel: Running, receiver: Receiver) -> None:
     biztel.set(action_url=receiver.url, action_timeout_s=0.05)
     receiver.may_answer.clear()
 
@@ -743,7 +771,7 @@ def test_a_customer_who_does_not_answer_in_time_is_a_problem_of_its_own(biztel: 
     assert (action.answer, action.problem) == (None, "TimeoutError")
 
 
-def test_the_documents_form_is_where_the_settings_begin() -> None:
+def test_the_default_call_action_is_the_documents() -> None:
     config = SimulatorConfig(token=TOKEN)
 
     assert (config.action_method, config.action_timeout_s) == ("GET", 10)
@@ -751,7 +779,7 @@ def test_the_documents_form_is_where_the_settings_begin() -> None:
     assert config.action_error_pattern == ""
 
 
-def test_a_call_may_be_told_twice_and_again(biztel: Running, receiver: Receiver) -> None:
+def test_a_call_action_can_be_copied_and_repeated(biztel: Running, receiver: Receiver) -> None:
     biztel.set(action_url=receiver.url, action_copies=2)
     call_id = biztel.customer.control("calls", {})["id"]
     biztel.set(action_copies=1)
@@ -759,10 +787,10 @@ def test_a_call_may_be_told_twice_and_again(biztel: Running, receiver: Receiver)
     biztel.customer.control("calls/repeat", {"id": call_id})
 
     assert len(receiver.received) == 3
-    assert len({each.query for each in receiver.received}) == 1
+    assert len({request.query for request in receiver.received}) == 1
 
 
-def test_a_call_nobody_is_told_of_can_be_told_later(biztel: Running, receiver: Receiver) -> None:
+def test_an_unannounced_call_can_be_announced_later(biztel: Running, receiver: Receiver) -> None:
     biztel.set(action_url=receiver.url)
     call_id = biztel.customer.control("calls", {"announce": False})["id"]
     assert not receiver.received
@@ -770,7 +798,7 @@ def test_a_call_nobody_is_told_of_can_be_told_later(biztel: Running, receiver: R
     assert len(biztel.customer.control("calls/repeat", {"id": call_id})["actions"]) == 1
 
 
-def test_a_thousand_calls_end_at_once_and_sixteen_are_told_at_a_time(biztel: Running, receiver: Receiver) -> None:
+def test_a_thousand_calls_end_with_sixteen_call_actions_at_a_time(biztel: Running, receiver: Receiver) -> None:
     biztel.set(action_url=receiver.url)
     receiver.may_answer.clear()
     receiver.on_arrival = lambda: receiver.may_answer.set() if receiver.under_way == MAX_UNDER_WAY else None
@@ -779,7 +807,7 @@ def test_a_thousand_calls_end_at_once_and_sixteen_are_told_at_a_time(biztel: Run
 
     assert answer["answers"] == {"200": 1000}
     assert len(set(answer["ids"])) == 1000
-    assert {each.query.partition("&")[0] for each in receiver.received} == {
+    assert {request.query.partition("&")[0] for request in receiver.received} == {
         f"ID={call_id}" for call_id in answer["ids"]
     }
     assert receiver.most_under_way == MAX_UNDER_WAY
@@ -791,29 +819,29 @@ def test_a_thousand_calls_end_at_once_and_sixteen_are_told_at_a_time(biztel: Run
 @pytest.mark.parametrize(
     ("path", "body"),
     [
-        ("calls", {"tell": TEL}),
-        ("calls", {"date": "yesterday"}),
-        ("calls", {"channels": ["centre"]}),
-        ("calls", {"faults": [{"kind": "flood"}]}),
-        ("calls", []),
-        ("calls/many", {"n": 0}),
-        ("calls/many", {"n": 10_001}),
-        ("calls/many", {"n": 2, "call_id": "same"}),
-        ("calls/repeat", {"id": "unknown"}),
-        ("faults", {"kind": "cut", "byte": 1}),
-        ("config", {"colour": "red"}),
-        ("config", {"action_url": "ftp://127.0.0.1"}),
-        ("config", {"action_error_pattern": "error"}),
-        ("config", {"action_error_pattern": "/error/q"}),
-        ("config", {"action_error_pattern": "/(/"}),
-        ("config", {"validate_error_status": 200}),
-        ("clock", {}),
-        ("clock", {"now": "2026-04-01 00:00:00", "advance_s": 1}),
-        ("usage", {"used": -1}),
-        ("token", {}),
+        pytest.param("calls", {"tell": TEL}, id="unknown member of a call"),
+        pytest.param("calls", {"date": "yesterday"}, id="date no time"),
+        pytest.param("calls", {"channels": ["centre"]}, id="unknown channel"),
+        pytest.param("calls", {"faults": [{"kind": "flood"}]}, id="unknown kind of fault"),
+        pytest.param("calls", [], id="call no object"),
+        pytest.param("calls/many", {"n": 0}, id="no calls"),
+        pytest.param("calls/many", {"n": 10_001}, id="too many calls"),
+        pytest.param("calls/many", {"n": 2, "call_id": "same"}, id="two calls with one id"),
+        pytest.param("calls/repeat", {"id": "unknown"}, id="unknown call"),
+        pytest.param("faults", {"kind": "cut", "byte": 1}, id="unknown member of a fault"),
+        pytest.param("config", {"colour": "red"}, id="unknown setting"),
+        pytest.param("config", {"action_url": "ftp://127.0.0.1"}, id="no web address"),
+        pytest.param("config", {"action_error_pattern": "error"}, id="pattern without delimiters"),
+        pytest.param("config", {"action_error_pattern": "/error/q"}, id="unknown flag"),
+        pytest.param("config", {"action_error_pattern": "/(/"}, id="no regular expression"),
+        pytest.param("config", {"validate_error_status": 200}, id="status no choice"),
+        pytest.param("clock", {}, id="clock without time"),
+        pytest.param("clock", {"now": "2026-04-01 00:00:00", "advance_s": 1}, id="clock with two times"),
+        pytest.param("usage", {"used": -1}, id="negative usage"),
+        pytest.param("token", {}, id="no token"),
     ],
 )
-def test_what_control_cannot_use_is_refused_and_changes_nothing(biztel: Running, path: str, body: object) -> None:
+def test_a_wrong_control_request_is_refused_and_changes_nothing(biztel: Running, path: str, body: object) -> None:
     before = biztel.customer.control("config"), biztel.customer.control("clock")
 
     answer = biztel.customer.raw_control(path, body)
@@ -824,14 +852,14 @@ def test_what_control_cannot_use_is_refused_and_changes_nothing(biztel: Running,
     assert not biztel.simulator.calls
 
 
-def test_an_unknown_control_request_gets_the_list_of_those_there_are(biztel: Running) -> None:
+def test_an_unknown_control_request_gets_the_list_of_routes(biztel: Running) -> None:
     answer = biztel.customer.raw_control("nothing")
 
     assert answer.status == 404
     assert "POST /control/calls" in answer.json["routes"]
 
 
-def test_a_reset_leaves_only_the_customers_address(biztel: Running) -> None:
+def test_a_reset_keeps_only_the_customers_address(biztel: Running) -> None:
     call_id = biztel.call(Fault(kind=FaultKind.CUT))
     biztel.set(action_url="http://127.0.0.1:9/hook", requests_per_second=1)
     biztel.customer.download(call_id, "right", authorization="Token other")
@@ -847,63 +875,63 @@ def test_a_reset_leaves_only_the_customers_address(biztel: Running) -> None:
     assert biztel.customer.control("usage")["used"] == 0
     assert biztel.customer.control("faults")["faults"] == []
     assert biztel.customer.control("requests")["count"] == biztel.customer.control("calls")["count"] == 0
-    assert biztel.customer.download(call_id).json == NOT_FOUND  # and so the first token is right again
+    assert biztel.customer.download(call_id).json == NOT_FOUND  # the first token is right again
 
 
-def test_a_request_torn_inside_its_headers_is_as_if_it_had_never_come(biztel: Running) -> None:
+def test_a_request_cut_inside_its_headers_is_ignored(biztel: Running) -> None:
     parts = urlsplit(biztel.simulator.url)
     request = f"GET /public/api/v1/monitor/{biztel.call()} HTTP/1.1\r\nAuthorization: Token {TOKEN}".encode()
-    for torn in (request[:20], request):
+    for part in (request[:20], request):
         with socket.create_connection((parts.hostname or "", parts.port or 0), timeout=10) as connection:
-            connection.sendall(torn)
+            connection.sendall(part)
             connection.shutdown(socket.SHUT_WR)
             assert connection.recv(1024) == b""
 
     assert biztel.simulator.requests == ()
 
 
-def test_neither_numbers_nor_the_token_are_logged(biztel: Running, receiver: Receiver) -> None:
+def test_the_log_has_neither_numbers_nor_the_token(biztel: Running, receiver: Receiver) -> None:
     biztel.set(action_url=receiver.url)
     call_id = biztel.simulator.finish(CallSpec(tel=TEL)).call_id
     biztel.customer.download(call_id, "left")
     biztel.customer.download(TEL, TEL, authorization=f"Token {TOKEN}x")
     biztel.simulator.finish(CallSpec(call_id=TEL))
 
-    logged = "\n".join(biztel.lines)
+    log = "\n".join(biztel.lines)
 
     assert len(biztel.lines) == 4
-    assert call_id in logged
-    assert TEL not in logged
-    assert TOKEN not in logged
+    assert call_id in log
+    assert TEL not in log
+    assert TOKEN not in log
     assert TEL not in repr(biztel.simulator.calls[0])
     assert TOKEN not in repr(biztel.simulator.provider.config)
 
 
-def test_stopping_ends_what_is_under_way(receiver: Receiver) -> None:
+def test_stopping_ends_requests_and_call_actions_under_way(receiver: Receiver) -> None:
     receiver.may_answer.clear()
     simulator = BiztelSimulator(SimulatorConfig(token=TOKEN, action_url=receiver.url, action_retries=9))
     simulator.start()
     call_id = simulator.finish(CallSpec(faults=(Fault(kind=FaultKind.HOLD),)), wait=False).call_id
     simulator.finish_many(40, CallSpec())
-    held = Customer(simulator).connect()
-    held.request("GET", f"/public/api/v1/monitor/{call_id}", headers={"Authorization": f"Token {TOKEN}"})
+    connection = Customer(simulator).connect()
+    connection.request("GET", f"/public/api/v1/monitor/{call_id}", headers={"Authorization": f"Token {TOKEN}"})
     assert simulator.wait_until(lambda: len(simulator.requests) == 1)
 
     simulator.stop()
 
-    held.close()
+    connection.close()
     assert not [thread.name for thread in threading.enumerate() if thread.name.startswith(("biztel-", "simulator-"))]
 
 
 @dataclass(frozen=True)
 class Certificate:
-    """A certificate for 127.0.0.1 that only its own client trusts."""
+    """A certificate for 127.0.0.1, which no client trusts by default."""
 
     certificate: Path
     key: Path
 
     @property
-    def trusting(self) -> ssl.SSLContext:
+    def client_context(self) -> ssl.SSLContext:
         return ssl.create_default_context(cafile=str(self.certificate))
 
 
@@ -935,10 +963,10 @@ def certified(tmp_path: Path) -> Certificate:
     return files
 
 
-def test_with_a_certificate_it_speaks_https_only(certified: Certificate) -> None:
+def test_a_simulator_with_a_certificate_speaks_https_only(certified: Certificate) -> None:
     config = SimulatorConfig(token=TOKEN)
     with BiztelSimulator(config, certificate=certified.certificate, key=certified.key) as simulator:
-        customer = Customer(simulator, certified.trusting)
+        customer = Customer(simulator, certified.client_context)
         assert simulator.url.startswith("https://127.0.0.1:")
         call_id = simulator.finish(CallSpec(bytes=200_000, announce=False)).call_id
         simulator.provider.add_fault(Fault(kind=FaultKind.CUT, bytes=100))
@@ -954,17 +982,17 @@ def test_with_a_certificate_it_speaks_https_only(certified: Certificate) -> None
         plain.close()
 
 
-def test_a_connection_that_never_shakes_hands_holds_up_no_other(certified: Certificate) -> None:
+def test_a_connection_without_handshake_delays_no_other(certified: Certificate) -> None:
     config = SimulatorConfig(token=TOKEN)
     with BiztelSimulator(config, certificate=certified.certificate, key=certified.key) as simulator:
         call_id = simulator.finish(CallSpec(announce=False)).call_id
         parts = urlsplit(simulator.url)
         with socket.create_connection((parts.hostname or "", parts.port or 0), timeout=10):
-            assert Customer(simulator, certified.trusting).download(call_id).status == 200
+            assert Customer(simulator, certified.client_context).download(call_id).status == 200
 
 
 @pytest.fixture
-def alone() -> Callable[..., subprocess.Popen[str]]:
+def command_line() -> Callable[..., subprocess.Popen[str]]:
     def start(*arguments: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [sys.executable, "-m", "sandbox.simulators.biztel", *arguments],
@@ -978,10 +1006,10 @@ def alone() -> Callable[..., subprocess.Popen[str]]:
     return start
 
 
-def test_it_runs_by_itself_until_told_to_end_and_prints_no_number(
-    alone: Callable[..., subprocess.Popen[str]], certified: Certificate, receiver: Receiver
+def test_the_command_line_runs_until_sigterm_and_prints_no_number(
+    command_line: Callable[..., subprocess.Popen[str]], certified: Certificate, receiver: Receiver
 ) -> None:
-    with alone(
+    with command_line(
         "--certificate",
         str(certified.certificate),
         "--key",
@@ -992,7 +1020,7 @@ def test_it_runs_by_itself_until_told_to_end_and_prints_no_number(
         assert process.stdout is not None
         parts = urlsplit(process.stdout.readline().split()[-1])
         connection = http.client.HTTPSConnection(
-            parts.hostname or "", parts.port, timeout=10, context=certified.trusting
+            parts.hostname or "", parts.port, timeout=10, context=certified.client_context
         )
         connection.request("POST", "/control/calls", json.dumps({"tel": TEL}))
         call_id = json.loads(connection.getresponse().read())["id"]
@@ -1001,18 +1029,18 @@ def test_it_runs_by_itself_until_told_to_end_and_prints_no_number(
         assert connection.getresponse().read().startswith(b"ID3")
         connection.close()
         process.terminate()
-        printed = process.stdout.read()
+        output = process.stdout.read()
         assert process.wait(timeout=10) == 0
 
     assert f"TEL={TEL}" in receiver.received[0].query
-    assert call_id in printed
-    assert TEL not in printed
+    assert call_id in output
+    assert TEL not in output
 
 
-def test_a_wrong_address_for_call_actions_is_said_at_the_start(alone: Callable[..., subprocess.Popen[str]]) -> None:
-    with alone("--action-url", "nowhere") as process:
+def test_the_command_line_refuses_a_wrong_action_address(command_line: Callable[..., subprocess.Popen[str]]) -> None:
+    with command_line("--action-url", "nowhere") as process:
         assert process.stderr is not None
-        complaint = process.stderr.read()
+        error_output = process.stderr.read()
 
     assert process.returncode == 2
-    assert "must be an http or https address" in complaint
+    assert "must be an http or https address" in error_output

@@ -1,4 +1,4 @@
-"""The MediaSMS simulator against its document: refusals, limits, texts, reports, special numbers, control."""
+"""The MediaSMS simulator does what the document says: refusals, limits, texts, reports, scripted numbers, control."""
 
 import csv
 import http.client
@@ -37,7 +37,7 @@ ECHOED = {
 
 
 class Sender:
-    """A plain HTTP client of one simulator, sharing no code with ours."""
+    """A plain HTTP client of one simulator that shares no code with the product's client."""
 
     def __init__(self, simulator: MediaSmsSimulator, user: str = USER, password: str = PASSWORD) -> None:
         self._url = simulator.url
@@ -69,7 +69,7 @@ class Sender:
 
 
 class ReportReceiver(Receiver):
-    """The customer's end of the delivery reports."""
+    """The customer's receiver of delivery reports."""
 
     @property
     def values(self) -> list[str]:
@@ -108,7 +108,7 @@ LAND_LINE = {**SMS, "mobilenumber": "0300000000", "method": "4", "ipphone": "050
 def test_the_tables_of_codes_and_statuses_are_the_documents() -> None:
     def rows(name: str) -> list[dict[str, str]]:
         with (Path(__file__).parents[1] / "specs" / name).open(encoding="utf-8") as table:
-            return [row for row in csv.DictReader(table) if row["code"].isdigit()]  # else it is その他
+            return [row for row in csv.DictReader(table) if row["code"].isdigit()]  # not the row その他
 
     answers, statuses = rows("mediasms_response_codes.csv"), rows("mediasms_delivery_statuses.csv")
     assert {int(row["code"]): row["summary"] for row in answers} == REASONS
@@ -120,47 +120,49 @@ def test_the_tables_of_codes_and_statuses_are_the_documents() -> None:
 @pytest.mark.parametrize(
     ("code", "parameters"),
     [
-        (550, {}),
-        (550, without("mobilenumber")),
-        (550, without("smstext")),
-        (550, {**SMS, "smstext": ""}),
-        (550, {**SMS, "smstextid": "1"}),
-        (550, without("smstext", smstextid="1", smstext2="au")),
-        (550, without("smstext", smstextid="77")),
-        (550, without("smsid")),
-        (550, {**SMS, "smsid": "has-hyphen"}),
-        (550, {**SMS, "smsid": "a" * 51}),
-        (550, {**SMS, "smsid": "１"}),
-        (550, {**SMS, "status": "2"}),
-        (550, {**SMS, "mobilenumber": "0900000001"}),
-        (550, {**SMS, "mobilenumber": "09000000001\n"}),
-        (550, {**SMS, "mobilenumber": "05000000001"}),
-        (550, {**SMS, "mobilenumber": "０９０００００００９９"}),
-        (550, {**SMS, "mobilenumber": "0300000000", "mobilecareer": "a"}),
-        (550, {**SMS, "mobilenumber": OTHER_NUMBER, "mobilecareer": "c"}),
-        (550, {**SMS, "smstitle": "123"}),
-        (550, {**SMS, "smstitle": "A"}),
-        (550, {**SMS, "smstitle": "TwelveLetter"}),
-        (550, {**SMS, "method": "2"}),
-        (550, {**SMS, "method": "4", "ipphone": "0300000000"}),
-        (550, LAND_LINE),
-        (550, {**LAND_LINE, "mobilecareer": "b", "mobilenumber": "0000000001"}),
-        (550, {**LAND_LINE, "mobilecareer": "b", "mobilenumber": "03000000011"}),
-        (550, {**CALL_OUT, "holdingtime": ""}),
-        (550, {**CALL_OUT, "repeatcall": ""}),
-        (560, {**SMS, "mobilecareer": "5"}),
-        (560, {**SMS, "mobilecareer": "12"}),
-        (560, {**CALL_OUT, "mobilecareer": "c", "mobilenumber": "81900000000"}),
-        (561, {**SMS, "method": "3"}),
-        (561, {**SMS, "method": "0"}),
-        (567, {**CALL_OUT, "holdingtime": "1000"}),
-        (567, {**CALL_OUT, "holdingtime": "-1"}),
-        (568, {**CALL_OUT, "repeatcall": "100"}),
-        (615, {**SMS, "autitle": "1234"}),
-        (616, {**SMS, "softbanktitle": "!"}),
+        pytest.param(550, {}, id="no parameters"),
+        pytest.param(550, without("mobilenumber"), id="no number"),
+        pytest.param(550, without("smstext"), id="no text"),
+        pytest.param(550, {**SMS, "smstext": ""}, id="empty text"),
+        pytest.param(550, {**SMS, "smstextid": "1"}, id="text and template"),
+        pytest.param(550, without("smstext", smstextid="1", smstext2="au"), id="au text and template"),
+        pytest.param(550, without("smstext", smstextid="77"), id="unknown template"),
+        pytest.param(550, without("smsid"), id="reports without smsid"),
+        pytest.param(550, {**SMS, "smsid": "has-hyphen"}, id="smsid with hyphen"),
+        pytest.param(550, {**SMS, "smsid": "a" * 51}, id="smsid too long"),
+        pytest.param(550, {**SMS, "smsid": "１"}, id="smsid full-width"),
+        pytest.param(550, {**SMS, "status": "2"}, id="status 2"),
+        pytest.param(550, {**SMS, "mobilenumber": "0900000001"}, id="number too short"),
+        pytest.param(550, {**SMS, "mobilenumber": "09000000001\n"}, id="number with newline"),
+        pytest.param(550, {**SMS, "mobilenumber": "05000000001"}, id="050 number"),
+        pytest.param(550, {**SMS, "mobilenumber": "０９０００００００９９"}, id="number full-width"),
+        pytest.param(550, {**SMS, "mobilenumber": "0300000000", "mobilecareer": "a"}, id="SMS to a land line"),
+        pytest.param(550, {**SMS, "mobilenumber": OTHER_NUMBER, "mobilecareer": "c"}, id="Japanese number as overseas"),
+        pytest.param(550, {**SMS, "smstitle": "123"}, id="title of digits"),
+        pytest.param(550, {**SMS, "smstitle": "A"}, id="title too short"),
+        pytest.param(550, {**SMS, "smstitle": "TwelveLetter"}, id="title too long"),
+        pytest.param(550, {**SMS, "method": "2"}, id="method 2 without line"),
+        pytest.param(550, {**SMS, "method": "4", "ipphone": "0300000000"}, id="line no 050 number"),
+        pytest.param(550, LAND_LINE, id="land line without carrier"),
+        pytest.param(
+            550, {**LAND_LINE, "mobilecareer": "b", "mobilenumber": "0000000001"}, id="land line with two zeros"
+        ),
+        pytest.param(550, {**LAND_LINE, "mobilecareer": "b", "mobilenumber": "03000000011"}, id="land line too long"),
+        pytest.param(550, {**CALL_OUT, "holdingtime": ""}, id="method 5 without holdingtime"),
+        pytest.param(550, {**CALL_OUT, "repeatcall": ""}, id="method 5 without repeatcall"),
+        pytest.param(560, {**SMS, "mobilecareer": "5"}, id="carrier 5"),
+        pytest.param(560, {**SMS, "mobilecareer": "12"}, id="two carriers"),
+        pytest.param(560, {**CALL_OUT, "mobilecareer": "c", "mobilenumber": "81900000000"}, id="method 5 overseas"),
+        pytest.param(561, {**SMS, "method": "3"}, id="method 3"),
+        pytest.param(561, {**SMS, "method": "0"}, id="method 0"),
+        pytest.param(567, {**CALL_OUT, "holdingtime": "1000"}, id="holdingtime too long"),
+        pytest.param(567, {**CALL_OUT, "holdingtime": "-1"}, id="holdingtime negative"),
+        pytest.param(568, {**CALL_OUT, "repeatcall": "100"}, id="repeatcall too high"),
+        pytest.param(615, {**SMS, "autitle": "1234"}, id="au title of digits"),
+        pytest.param(616, {**SMS, "softbanktitle": "!"}, id="SoftBank title of symbols"),
     ],
 )
-def test_parameters_the_document_rules_out_are_refused_with_their_code(code: int, parameters: dict[str, str]) -> None:
+def test_parameters_that_the_document_forbids_get_their_code(code: int, parameters: dict[str, str]) -> None:
     with running() as simulator:
         assert Sender(simulator).post(parameters) == code
         assert simulator.messages == ()
@@ -169,23 +171,23 @@ def test_parameters_the_document_rules_out_are_refused_with_their_code(code: int
 @pytest.mark.parametrize(
     "parameters",
     [
-        {"mobilenumber": OTHER_NUMBER, "smstext": "no smsid, no report"},
-        without("smstext", smstextid="1"),
-        {**SMS, "smstext2": "for au"},
-        {**SMS, "smsid": "a" * 50},
-        {**SMS, "smstitle": "Elevenchar1"},
-        {**SMS, "mobilecareer": "4", "mobilenumber": "02000000001"},
-        {**SMS, "mobilecareer": "c", "mobilenumber": "81900000000"},
-        {**SMS, "method": "6"},
-        {**SMS, "method": "7"},
-        {**SMS, "method": "2", "ipphone": "05000000000", "holdingtime": "0"},
-        {**LAND_LINE, "mobilecareer": "b"},
-        {**LAND_LINE, "mobilecareer": "b", "mobilenumber": OTHER_NUMBER},
-        {**CALL_OUT, "holdingtime": "999", "repeatcall": "99"},
-        {**SMS, "unheard": "of"},
+        pytest.param({"mobilenumber": OTHER_NUMBER, "smstext": "no smsid, no report"}, id="no smsid"),
+        pytest.param(without("smstext", smstextid="1"), id="template"),
+        pytest.param({**SMS, "smstext2": "for au"}, id="au text"),
+        pytest.param({**SMS, "smsid": "a" * 50}, id="longest smsid"),
+        pytest.param({**SMS, "smstitle": "Elevenchar1"}, id="longest title"),
+        pytest.param({**SMS, "mobilecareer": "4", "mobilenumber": "02000000001"}, id="020 number"),
+        pytest.param({**SMS, "mobilecareer": "c", "mobilenumber": "81900000000"}, id="overseas"),
+        pytest.param({**SMS, "method": "6"}, id="method 6"),
+        pytest.param({**SMS, "method": "7"}, id="method 7"),
+        pytest.param({**SMS, "method": "2", "ipphone": "05000000000", "holdingtime": "0"}, id="holdingtime 0"),
+        pytest.param({**LAND_LINE, "mobilecareer": "b"}, id="land line"),
+        pytest.param({**LAND_LINE, "mobilecareer": "b", "mobilenumber": OTHER_NUMBER}, id="mobile as land line"),
+        pytest.param({**CALL_OUT, "holdingtime": "999", "repeatcall": "99"}, id="longest holdingtime"),
+        pytest.param({**SMS, "unheard": "of"}, id="unknown parameter"),
     ],
 )
-def test_parameters_the_document_allows_are_accepted_by_post_and_by_get(parameters: dict[str, str]) -> None:
+def test_parameters_that_the_document_allows_are_accepted(parameters: dict[str, str]) -> None:
     with running() as simulator:
         assert Sender(simulator).post(parameters) == 200
         assert Sender(simulator).get(parameters) == 200
@@ -198,19 +200,19 @@ def test_a_title_is_refused_while_titles_are_disabled() -> None:
         assert [sender.post(smstitle="Shop"), sender.post(autitle="Shop"), sender.post()] == [617, 617, 200]
 
 
-def test_a_text_is_not_needed_for_a_call_when_so_configured() -> None:
+def test_a_call_needs_no_text_if_configured() -> None:
     with running(text_required_without_sms=False) as simulator:
         assert Sender(simulator).post({k: v for k, v in CALL_OUT.items() if k != "smstext"}) == 200
         assert Sender(simulator).post(without("smstext")) == 550
 
 
-def test_a_repeated_smsid_is_accepted_again() -> None:
+def test_a_repeated_smsid_is_accepted() -> None:
     with running() as simulator:
         assert [Sender(simulator).post(), Sender(simulator).post()] == [200, 200]
         assert [message.smsid for message in simulator.messages] == ["a1", "a1"]
 
 
-def test_an_address_of_8190_bytes_is_read_and_one_more_is_414() -> None:
+def test_an_address_over_8190_bytes_is_414() -> None:
     with running() as simulator:
         sender = Sender(simulator)
         url = f"{simulator.url}?{urlencode(SMS)}&other="
@@ -221,19 +223,19 @@ def test_an_address_of_8190_bytes_is_read_and_one_more_is_414() -> None:
         assert sender.post(other="x" * 10_000) == 200
 
 
-def test_a_body_that_is_no_form_carries_no_parameters() -> None:
+def test_a_body_that_is_no_form_has_no_parameters() -> None:
     with running() as simulator:
         sender = Sender(simulator)
         body = json.dumps(SMS).encode()
         assert sender.exchange("POST", "/sms/api/", body, {"Content-Type": "application/json"})[0] == 550
 
 
-def test_the_contracted_count_is_402_once_used_up() -> None:
+def test_a_message_over_the_contracted_count_is_402() -> None:
     with running(contracted_messages=2) as simulator:
         assert [Sender(simulator).post() for _ in range(3)] == [200, 200, 402]
 
 
-def test_an_address_that_is_not_registered_is_557() -> None:
+def test_an_unregistered_address_is_557() -> None:
     with running(allowed_addresses=["192.0.2.1"]) as simulator:
         assert Sender(simulator).post() == 557
         simulator.provider.configure({"allowed_addresses": ["192.0.2.1", "127.0.0.1"]})
@@ -243,10 +245,10 @@ def test_an_address_that_is_not_registered_is_557() -> None:
 @pytest.mark.parametrize(
     ("settings", "status", "body"),
     [
-        ({}, 550, b"550"),
-        ({"http_status_style": "always_200"}, 200, b"550"),
-        ({"http_status_style": "always_200", "body_style": "json"}, 200, b'{"result": "550"}'),
-        ({"body_style": "html"}, 550, b"<html><body>550</body></html>"),
+        pytest.param({}, 550, b"550", id="default"),
+        pytest.param({"http_status_style": "always_200"}, 200, b"550", id="always 200"),
+        pytest.param({"http_status_style": "always_200", "body_style": "json"}, 200, b'{"result": "550"}', id="JSON"),
+        pytest.param({"body_style": "html"}, 550, b"<html><body>550</body></html>", id="HTML"),
     ],
 )
 def test_the_answer_is_the_bare_code_in_the_configured_form(settings: dict[str, str], status: int, body: bytes) -> None:
@@ -254,7 +256,7 @@ def test_the_answer_is_the_bare_code_in_the_configured_form(settings: dict[str, 
         assert Sender(simulator).exchange("GET", "/sms/api/") == (status, body)
 
 
-def test_exactly_eighty_are_accepted_in_any_second(clock: ManualClock) -> None:
+def test_exactly_eighty_messages_are_accepted_in_any_second(clock: ManualClock) -> None:
     with running(clock) as simulator:
         sender = Sender(simulator)
         assert [sender.post() for _ in range(40)] == [200] * 40
@@ -270,27 +272,25 @@ def test_exactly_eighty_are_accepted_in_any_second(clock: ManualClock) -> None:
     steps=st.lists(st.sampled_from([0.0, 0.1, 0.25, 0.5, 1.0]), max_size=60),
     kind=st.sampled_from(["sliding", "fixed"]),
 )
-def test_a_window_lets_in_as_many_as_its_second_holds_and_never_more(
-    steps: list[float], kind: Literal["sliding", "fixed"]
-) -> None:
-    window, now, let_in = RateWindow(), 1000.0, list[float]()
+def test_a_window_is_full_exactly_at_its_limit(steps: list[float], kind: Literal["sliding", "fixed"]) -> None:
+    window, now, times = RateWindow(), 1000.0, list[float]()
     for step in steps:
         now += step
-        in_this_second = [t for t in let_in if (int(t) == int(now) if kind == "fixed" else t > now - 1)]
+        in_this_second = [time for time in times if (int(time) == int(now) if kind == "fixed" else time > now - 1)]
         assert window.is_full(now, limit=3, kind=kind) == (len(in_this_second) >= 3)
         if len(in_this_second) < 3:
             window.count(now)
-            let_in.append(now)
+            times.append(now)
 
 
-def test_refusals_use_up_the_second_only_when_so_configured(clock: ManualClock) -> None:
+def test_refusals_count_in_the_second_only_if_configured(clock: ManualClock) -> None:
     for refusals_count, expected in [(False, [550, 200, 200, 503]), (True, [550, 200, 503, 503])]:
         with running(clock, requests_per_second=2, refusals_count=refusals_count) as simulator:
             sender = Sender(simulator)
             assert [sender.post(status="9"), *(sender.post() for _ in range(3))] == expected
 
 
-def test_when_refusals_count_whoever_keeps_knocking_stays_out(clock: ManualClock) -> None:
+def test_a_persistent_caller_stays_refused_if_refusals_count(clock: ManualClock) -> None:
     with running(clock, requests_per_second=1, refusals_count=True) as simulator:
         sender = Sender(simulator)
         answers = []
@@ -300,7 +300,7 @@ def test_when_refusals_count_whoever_keeps_knocking_stays_out(clock: ManualClock
         assert answers == [200, 503, 503, 503, 503]
 
 
-def test_ten_wrong_credentials_in_a_row_block_the_address_for_good() -> None:
+def test_ten_consecutive_401s_block_the_address() -> None:
     with running() as simulator:
         wrong, right = Sender(simulator, password="wrong"), Sender(simulator)
         assert [wrong.post() for _ in range(11)] == [401] * 10 + [555]
@@ -310,8 +310,10 @@ def test_ten_wrong_credentials_in_a_row_block_the_address_for_good() -> None:
         assert right.post() == 200
 
 
-@pytest.mark.parametrize(("parameters", "code"), [(SMS, 200), ({}, 550)])
-def test_any_other_answer_breaks_the_streak(parameters: dict[str, str], code: int) -> None:
+@pytest.mark.parametrize(
+    ("parameters", "code"), [pytest.param(SMS, 200, id="accepted"), pytest.param({}, 550, id="refused")]
+)
+def test_any_other_answer_ends_the_consecutive_401s(parameters: dict[str, str], code: int) -> None:
     with running() as simulator:
         wrong, right = Sender(simulator, password="wrong"), Sender(simulator)
         assert [wrong.post() for _ in range(9)] == [401] * 9
@@ -320,8 +322,17 @@ def test_any_other_answer_breaks_the_streak(parameters: dict[str, str], code: in
         assert right.post() == 555
 
 
-@pytest.mark.parametrize("authorization", ["", "Basic", "Basic !!!", "Bearer abc", "Basic dGVzdGVy"])
-def test_credentials_that_cannot_be_read_are_wrong(authorization: str) -> None:
+@pytest.mark.parametrize(
+    "authorization",
+    [
+        pytest.param("", id="empty"),
+        pytest.param("Basic", id="scheme only"),
+        pytest.param("Basic !!!", id="no base64"),
+        pytest.param("Bearer abc", id="other scheme"),
+        pytest.param("Basic dGVzdGVy", id="no password"),
+    ],
+)
+def test_unreadable_credentials_are_wrong(authorization: str) -> None:
     with running() as simulator:
         sender = Sender(simulator)
         sender.headers = {"Authorization": authorization}
@@ -329,26 +340,26 @@ def test_credentials_that_cannot_be_read_are_wrong(authorization: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "carrier", "long_sms", "shown"),
+    ("text", "carrier", "long_sms", "expected"),
     [
-        ("a" * 141, None, False, "a" * 140),
-        ("あ" * 71, None, False, "あ" * 70),
-        ("a" * 80 + "あ", None, False, "a" * 70),
-        ("a" * 100 + "あ" * 30, AU, False, "a" * 100 + "あ" * 20),
-        ("a" * 139 + "あ", AU, False, "a" * 139),
-        ("a" * 139 + "\nb", None, False, "a" * 139),
-        ("あ" * 68 + "\nbc", "1", False, "あ" * 68 + "\n"),
-        ("a\r\nb\rc", "2", False, "a\nb\nc"),
-        ("ｱ" * 141, None, False, "ｱ" * 140),
-        ("あ" * 671, None, True, "あ" * 670),
-        ("a" * 671, AU, True, "a" * 670),
-        ("①😀🇯", None, False, "???"),
-        ("¥100", None, False, "\\100"),
-        ("～〜－−", None, False, "～〜－−"),
+        pytest.param("a" * 141, None, False, "a" * 140, id="140 one-byte characters"),
+        pytest.param("あ" * 71, None, False, "あ" * 70, id="70 two-byte characters"),
+        pytest.param("a" * 80 + "あ", None, False, "a" * 70, id="one two-byte character"),
+        pytest.param("a" * 100 + "あ" * 30, AU, False, "a" * 100 + "あ" * 20, id="au counts bytes"),
+        pytest.param("a" * 139 + "あ", AU, False, "a" * 139, id="au cuts a two-byte character"),
+        pytest.param("a" * 139 + "\nb", None, False, "a" * 139, id="newline counts two bytes"),
+        pytest.param("あ" * 68 + "\nbc", "1", False, "あ" * 68 + "\n", id="newline counts two characters"),
+        pytest.param("a\r\nb\rc", "2", False, "a\nb\nc", id="newlines of all kinds"),
+        pytest.param("ｱ" * 141, None, False, "ｱ" * 140, id="half-width katakana"),
+        pytest.param("あ" * 671, None, True, "あ" * 670, id="long option"),
+        pytest.param("a" * 671, AU, True, "a" * 670, id="long option on au"),
+        pytest.param("①😀🇯", None, False, "???", id="not in Shift_JIS"),
+        pytest.param("¥100", None, False, "\\100", id="yen sign"),
+        pytest.param("～〜－−", None, False, "～〜－−", id="alternative spellings"),
     ],
 )
-def test_a_text_arrives_converted_and_silently_cut(text: str, carrier: str | None, long_sms: bool, shown: str) -> None:
-    assert text_on_phone(text, carrier=carrier, long_sms=long_sms) == shown
+def test_a_text_is_converted_and_silently_cut(text: str, carrier: str | None, long_sms: bool, expected: str) -> None:
+    assert text_on_phone(text, carrier=carrier, long_sms=long_sms) == expected
 
 
 @given(
@@ -356,14 +367,14 @@ def test_a_text_arrives_converted_and_silently_cut(text: str, carrier: str | Non
     carrier=st.sampled_from([None, "1", AU]),
     long_sms=st.booleans(),
 )
-def test_what_arrives_would_arrive_again_and_fits(text: str, carrier: str | None, long_sms: bool) -> None:
-    shown = text_on_phone(text, carrier=carrier, long_sms=long_sms)
-    assert text_on_phone(shown, carrier=carrier, long_sms=long_sms) == shown
-    assert len(shown.encode("cp932")) + shown.count("\n") <= (1340 if long_sms else 140)
-    assert re.sub("[①😀]", "?", text).startswith(shown)
+def test_a_text_on_a_phone_fits_and_does_not_change_again(text: str, carrier: str | None, long_sms: bool) -> None:
+    arrived = text_on_phone(text, carrier=carrier, long_sms=long_sms)
+    assert text_on_phone(arrived, carrier=carrier, long_sms=long_sms) == arrived
+    assert len(arrived.encode("cp932")) + arrived.count("\n") <= (1340 if long_sms else 140)
+    assert re.sub("[①😀]", "?", text).startswith(arrived)
 
 
-def test_what_the_phone_received_is_kept_with_the_message() -> None:
+def test_a_message_records_the_text_on_the_phone() -> None:
     with running(templates={"5": "template text"}) as simulator:
         sender = Sender(simulator)
         sender.post(smstext="あ" * 80)
@@ -380,18 +391,18 @@ def test_a_report_repeats_every_parameter_of_the_request(
     receiver: ReportReceiver, clock: ManualClock, method: str
 ) -> None:
     with running(clock, report_url=receiver.url, report_method=method) as simulator:
-        asked = {**SMS, "smstext": "あ & = +", "smstitle": "Shop"}
-        Sender(simulator).post(asked, unheard="of")
+        parameters = {**SMS, "smstext": "あ & = +", "smstitle": "Shop"}
+        Sender(simulator).post(parameters, unheard="of")
         clock.now += 60
         assert simulator.deliver_due() > 0
         first, second = receiver.fields()
         token = first.pop("token", None), second.pop("token", None)
         assert (receiver.received[0].method, token) == (method, ("t", "t") if method == "GET" else (None, None))
-        assert first == {**dict.fromkeys(ECHOED, ""), **asked, "status": "14"}
+        assert first == {**dict.fromkeys(ECHOED, ""), **parameters, "status": "14"}
         assert second == {**first, "status": "1"}
 
 
-def test_reports_may_carry_the_japanese_name(receiver: ReportReceiver, clock: ManualClock) -> None:
+def test_a_report_has_the_japanese_name_if_configured(receiver: ReportReceiver, clock: ManualClock) -> None:
     with running(clock, report_url=receiver.url, status_style="name") as simulator:
         Sender(simulator).post()
         clock.now += 60
@@ -399,11 +410,9 @@ def test_reports_may_carry_the_japanese_name(receiver: ReportReceiver, clock: Ma
         assert receiver.values == ["処理中", "送信済"]
 
 
-def test_reports_come_when_the_clock_says_so_and_only_if_asked_for(
-    receiver: ReportReceiver, clock: ManualClock
-) -> None:
+def test_reports_come_on_time_and_only_if_requested(receiver: ReportReceiver, clock: ManualClock) -> None:
     with running(clock, report_url=receiver.url) as simulator:
-        Sender(simulator).post(smsid="asked")
+        Sender(simulator).post(smsid="requested")
         Sender(simulator).post(smsid="not", status="0")
         progress = []
         for _ in range(4):
@@ -417,13 +426,13 @@ def test_reports_come_when_the_clock_says_so_and_only_if_asked_for(
 @pytest.mark.parametrize(
     ("settings", "values"),
     [
-        ({"report_copies": 2}, ["14", "14", "1", "1"]),
-        ({"report_order": "reversed"}, ["1", "14"]),
-        ({"report_time_factor": 0}, ["14", "1"]),
-        ({"report_url": None}, []),
+        pytest.param({"report_copies": 2}, ["14", "14", "1", "1"], id="copies"),
+        pytest.param({"report_order": "reversed"}, ["1", "14"], id="reversed"),
+        pytest.param({"report_time_factor": 0}, ["14", "1"], id="at once"),
+        pytest.param({"report_url": None}, [], id="no address"),
     ],
 )
-def test_duplicates_and_reordering_are_configuration(
+def test_reports_are_copied_and_reordered_as_configured(
     receiver: ReportReceiver, clock: ManualClock, settings: dict[str, object], values: list[str]
 ) -> None:
     with running(clock, changes={"report_url": receiver.url, **settings}) as simulator:
@@ -441,8 +450,14 @@ def test_shuffled_reports_are_the_same_reports(receiver: ReportReceiver, clock: 
         assert sorted(receiver.values) == sorted(["14", "1"] * 3)
 
 
-@pytest.mark.parametrize(("retries", "answers"), [(0, [500, 302]), (2, [500, 302, 503, 200, 200])])
-def test_a_report_not_taken_is_noted_and_tried_again_only_if_configured(
+@pytest.mark.parametrize(
+    ("retries", "answers"),
+    [
+        pytest.param(0, [500, 302], id="no retries"),
+        pytest.param(2, [500, 302, 503, 200, 200], id="two retries"),
+    ],
+)
+def test_a_refused_report_is_retried_only_if_configured(
     receiver: ReportReceiver, clock: ManualClock, retries: int, answers: list[int]
 ) -> None:
     receiver.answers = [(500, b""), (302, b""), (503, b"")]
@@ -452,10 +467,10 @@ def test_a_report_not_taken_is_noted_and_tried_again_only_if_configured(
             clock.now += 60
             simulator.deliver_due()
         assert [report.answer for report in simulator.messages[0].reports] == answers
-        assert {each.path for each in receiver.received} == {"/reports"}
+        assert {request.path for request in receiver.received} == {"/reports"}
 
 
-def test_a_report_nobody_listens_for_is_noted_with_its_problem(clock: ManualClock) -> None:
+def test_a_report_to_a_closed_port_records_its_problem(clock: ManualClock) -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{closed.getsockname()[1]}/"
@@ -470,16 +485,16 @@ def test_a_report_nobody_listens_for_is_noted_with_its_problem(clock: ManualCloc
 @pytest.mark.parametrize(
     ("number", "values"),
     [
-        ("09000000001", ["14", "1"]),
-        ("09000000002", ["14", "18", "1"]),
-        ("09000000003", ["14", "0"]),
-        ("09000000004", []),
-        ("09000000008", ["1", "18", "14", "1", "14", "18"]),
-        ("09000000009", ["14", "99", "1"]),
-        (OTHER_NUMBER, ["14", "1"]),
+        pytest.param("09000000001", ["14", "1"], id="1 delivered"),
+        pytest.param("09000000002", ["14", "18", "1"], id="2 out of range"),
+        pytest.param("09000000003", ["14", "0"], id="3 failed"),
+        pytest.param("09000000004", [], id="4 invalid"),
+        pytest.param("09000000008", ["1", "18", "14", "1", "14", "18"], id="8 out of order"),
+        pytest.param("09000000009", ["14", "99", "1"], id="9 unlisted status"),
+        pytest.param(OTHER_NUMBER, ["14", "1"], id="every other number"),
     ],
 )
-def test_some_numbers_always_end_a_certain_way(
+def test_a_scripted_number_gets_its_reports(
     receiver: ReportReceiver, clock: ManualClock, number: str, values: list[str]
 ) -> None:
     with running(clock, report_url=receiver.url) as simulator:
@@ -489,7 +504,7 @@ def test_some_numbers_always_end_a_certain_way(
         assert receiver.values == values
 
 
-def test_the_invalid_number_is_known_to_the_provider_alone(receiver: ReportReceiver, clock: ManualClock) -> None:
+def test_the_invalid_number_gets_no_report(receiver: ReportReceiver, clock: ManualClock) -> None:
     with running(clock, report_url=receiver.url) as simulator:
         Sender(simulator).post(mobilenumber="09000000004")
         clock.now += 60
@@ -511,7 +526,7 @@ def test_the_number_that_never_answers_accepts_once_and_delivers(receiver: Repor
             assert receiver.values == ["14", "1"]
             clock.now += 30
             simulator.wake()
-        assert [(seen.code, seen.outcome) for seen in simulator.requests] == [(200, "held")]
+        assert [(record.code, record.outcome) for record in simulator.requests] == [(200, "held")]
         assert len(simulator.messages) == 1
 
 
@@ -520,10 +535,10 @@ def test_the_number_that_resets_accepts_nothing() -> None:
         with pytest.raises(ConnectionResetError):
             Sender(simulator).post(mobilenumber="09000000006")
         assert simulator.messages == ()
-        assert [(seen.code, seen.outcome) for seen in simulator.requests] == [(None, "reset")]
+        assert [(record.code, record.outcome) for record in simulator.requests] == [(None, "reset")]
 
 
-def test_the_slow_number_answers_when_the_clock_says_so(clock: ManualClock) -> None:
+def test_the_slow_number_answers_after_two_seconds(clock: ManualClock) -> None:
     with running(clock) as simulator:
         answers: list[int] = []
         with in_thread(lambda: answers.append(Sender(simulator).post(mobilenumber="09000000007"))):
@@ -545,7 +560,7 @@ def test_the_number_whose_report_comes_first_answers_after_it(receiver: ReportRe
         assert receiver.values == ["14"]
 
 
-def test_reports_are_sent_by_themselves_in_real_time(receiver: ReportReceiver) -> None:
+def test_threads_send_reports_in_real_time(receiver: ReportReceiver) -> None:
     config = SimulatorConfig(user=USER, password=PASSWORD, report_url=receiver.url)
     with MediaSmsSimulator(config) as simulator:
         assert Sender(simulator).post(mobilenumber="09000000001") == 200
@@ -554,22 +569,22 @@ def test_reports_are_sent_by_themselves_in_real_time(receiver: ReportReceiver) -
 
 
 @pytest.mark.parametrize(
-    ("fault", "seen"),
+    ("fault", "codes"),
     [
-        ({"kind": "answer", "code": 556}, [(556, "answered"), (200, "answered")]),
-        ({"kind": "answer", "code": 402, "times": 2}, [(402, "answered"), (402, "answered"), (200, "answered")]),
-        ({"kind": "delay", "seconds": 0}, [(200, "answered"), (200, "answered")]),
+        pytest.param({"kind": "answer", "code": 556}, [556, 200], id="one answer"),
+        pytest.param({"kind": "answer", "code": 402, "times": 2}, [402, 402, 200], id="two answers"),
+        pytest.param({"kind": "delay", "seconds": 0}, [200, 200], id="delay"),
     ],
 )
-def test_scripted_answers_come_first_and_as_often_as_scripted(
-    fault: dict[str, object], seen: list[tuple[int, str]]
-) -> None:
+def test_scripted_answers_come_first_and_are_used_up(fault: dict[str, object], codes: list[int]) -> None:
     with running() as simulator:
         sender = Sender(simulator)
         assert sender.control("POST", "faults", fault)[0] == 200
-        assert [sender.post() for _ in seen] == [code for code, _ in seen]
-        assert [(request.code, request.outcome) for request in simulator.requests] == seen
-        assert len(simulator.messages) == sum(code == 200 for code, _ in seen)
+        assert [sender.post() for _ in codes] == codes
+        assert [(record.code, record.outcome) for record in simulator.requests] == [
+            (code, "answered") for code in codes
+        ]
+        assert len(simulator.messages) == codes.count(200)
 
 
 def test_a_fault_for_one_number_waits_for_that_number() -> None:
@@ -583,13 +598,13 @@ def test_a_fault_for_one_number_waits_for_that_number() -> None:
 @pytest.mark.parametrize(
     ("fault", "problem", "accepted"),
     [
-        ({"kind": "reset_before"}, ConnectionResetError, 0),
-        ({"kind": "accept_then_drop"}, http.client.RemoteDisconnected, 1),
-        ({"kind": "accept_then_hold", "seconds": 0}, http.client.RemoteDisconnected, 1),
-        ({"kind": "cut_answer"}, http.client.IncompleteRead, 1),
+        pytest.param({"kind": "reset_before"}, ConnectionResetError, 0, id="reset before"),
+        pytest.param({"kind": "accept_then_drop"}, http.client.RemoteDisconnected, 1, id="drop"),
+        pytest.param({"kind": "accept_then_hold", "seconds": 0}, http.client.RemoteDisconnected, 1, id="hold"),
+        pytest.param({"kind": "cut_answer"}, http.client.IncompleteRead, 1, id="cut"),
     ],
 )
-def test_scripted_losses_accept_exactly_what_they_say(
+def test_a_scripted_loss_accepts_the_message_or_not(
     fault: dict[str, object], problem: type[Exception], accepted: int
 ) -> None:
     with running() as simulator:
@@ -601,8 +616,8 @@ def test_scripted_losses_accept_exactly_what_they_say(
         assert sender.post() == 200
 
 
-@pytest.mark.parametrize("accept", [True, False])
-def test_scripted_garbage_is_answered_word_for_word(accept: bool) -> None:
+@pytest.mark.parametrize("accept", [pytest.param(True, id="accepted"), pytest.param(False, id="not accepted")])
+def test_scripted_garbage_is_answered_literally(accept: bool) -> None:
     fault = {"kind": "garbage", "body": "<p>down for maintenance", "http_status": 502, "accept": accept}
     with running() as simulator:
         sender = Sender(simulator)
@@ -612,14 +627,14 @@ def test_scripted_garbage_is_answered_word_for_word(accept: bool) -> None:
         assert len(simulator.messages) == accept
 
 
-def test_scripted_401s_lead_to_the_block_like_any_other() -> None:
+def test_scripted_401s_block_the_address_too() -> None:
     with running() as simulator:
         sender = Sender(simulator)
         sender.control("POST", "faults", {"kind": "answer", "code": 401, "times": 10})
         assert [sender.post() for _ in range(11)] == [401] * 10 + [555]
 
 
-def test_the_control_endpoint_shows_messages_and_requests(receiver: ReportReceiver, clock: ManualClock) -> None:
+def test_control_requests_show_messages_and_requests(receiver: ReportReceiver, clock: ManualClock) -> None:
     with running(clock, report_url=receiver.url) as simulator:
         sender = Sender(simulator)
         sender.post()
@@ -627,27 +642,25 @@ def test_the_control_endpoint_shows_messages_and_requests(receiver: ReportReceiv
         sender.post({})
         clock.now += 60
         simulator.deliver_due()
-        _, shown = sender.control("GET", "messages?smsid=b2")
-        (item,) = shown["items"]
+        _, listing = sender.control("GET", "messages?smsid=b2")
+        (item,) = listing["items"]
         assert item["parameters"] == {**SMS, "smsid": "b2"}
         assert item["received_by_phone"] == "hello"
         assert [(report["status"], report["answer"]) for report in item["reports"]] == [(14, 200), (1, 200)]
         assert [transition["status"] for transition in item["transitions"]] == [6, 2, 14, 1]
         assert sender.control("GET", f"messages?number={OTHER_NUMBER}")[1]["count"] == 2
-        _, seen = sender.control("GET", "requests")
-        assert (seen["count"], seen["codes"]) == (3, {"200": 2, "550": 1})
-        assert seen["items"][2]["cause"] == "mobilenumber is missing"
+        _, listing = sender.control("GET", "requests")
+        assert (listing["count"], listing["codes"]) == (3, {"200": 2, "550": 1})
+        assert listing["items"][2]["cause"] == "mobilenumber is missing"
 
 
-def test_the_control_endpoint_changes_credentials_numbers_and_settings(
-    receiver: ReportReceiver, clock: ManualClock
-) -> None:
+def test_control_requests_change_credentials_numbers_and_settings(receiver: ReportReceiver, clock: ManualClock) -> None:
     with running(clock) as simulator:
         sender = Sender(simulator)
         assert sender.control("POST", "credentials", {"user": "new", "password": "newer"}) == (200, {})
         assert [sender.post(), Sender(simulator, "new", "newer").post()] == [401, 200]
-        status, shown = sender.control("POST", "config", {"report_url": receiver.url, "requests_per_second": 7})
-        assert (status, shown["requests_per_second"], "password" in shown) == (200, 7, False)
+        status, settings = sender.control("POST", "config", {"report_url": receiver.url, "requests_per_second": 7})
+        assert (status, settings["requests_per_second"], "password" in settings) == (200, 7, False)
         script = {"transitions": [{"status": 19, "after_s": 1, "pushed_after_s": [2, 3]}]}
         assert sender.control("POST", "numbers", {"number": OTHER_NUMBER, **script})[0] == 200
         Sender(simulator, "new", "newer").post(smsid="scripted")
@@ -658,12 +671,12 @@ def test_the_control_endpoint_changes_credentials_numbers_and_settings(
         assert sender.control("GET", "numbers")[1].keys() == {*NUMBERS, OTHER_NUMBER}
         sender.control("POST", "reset", {})
         assert (simulator.messages, simulator.requests) == ((), ())
-        shown = sender.control("GET", "config")[1]
-        assert (shown["requests_per_second"], shown["report_url"]) == (80, receiver.url)
+        settings = sender.control("GET", "config")[1]
+        assert (settings["requests_per_second"], settings["report_url"]) == (80, receiver.url)
         assert sender.post() == 200
 
 
-def test_the_control_endpoint_pushes_any_report_at_once(receiver: ReportReceiver) -> None:
+def test_a_control_request_pushes_any_report(receiver: ReportReceiver) -> None:
     with running(report_url=receiver.url) as simulator:
         sender = Sender(simulator)
         sender.post()
@@ -682,21 +695,21 @@ def test_the_control_endpoint_pushes_any_report_at_once(receiver: ReportReceiver
 @pytest.mark.parametrize(
     ("path", "body"),
     [
-        ("config", {"no_such": 1}),
-        ("config", {"requests_per_second": -1}),
-        ("config", {"report_url": "file:///etc/passwd"}),
-        ("config", {"window": []}),
-        ("config", [1]),
-        ("faults", {"kind": "answer"}),
-        ("faults", {"kind": "nonsense"}),
-        ("faults", {"kind": "delay"}),
-        ("faults", {"kind": "reset_before", "typo": 1}),
-        ("numbers", {"number": OTHER_NUMBER, "transitions": [{}]}),
-        ("report", {"smsid": "a1"}),
-        ("credentials", {"user": "only"}),
+        pytest.param("config", {"no_such": 1}, id="unknown setting"),
+        pytest.param("config", {"requests_per_second": -1}, id="negative number"),
+        pytest.param("config", {"report_url": "file:///etc/passwd"}, id="no web address"),
+        pytest.param("config", {"window": []}, id="no choice"),
+        pytest.param("config", [1], id="no object"),
+        pytest.param("faults", {"kind": "answer"}, id="answer without code"),
+        pytest.param("faults", {"kind": "nonsense"}, id="unknown kind of fault"),
+        pytest.param("faults", {"kind": "delay"}, id="delay without seconds"),
+        pytest.param("faults", {"kind": "reset_before", "typo": 1}, id="unknown member of a fault"),
+        pytest.param("numbers", {"number": OTHER_NUMBER, "transitions": [{}]}, id="transition without status"),
+        pytest.param("report", {"smsid": "a1"}, id="report without status"),
+        pytest.param("credentials", {"user": "only"}, id="credentials without password"),
     ],
 )
-def test_a_control_request_that_makes_no_sense_changes_nothing(path: str, body: object) -> None:
+def test_a_wrong_control_request_changes_nothing(path: str, body: object) -> None:
     with running() as simulator:
         sender = Sender(simulator)
         before = sender.control("GET", "config"), sender.control("GET", "faults"), sender.control("GET", "numbers")
@@ -708,7 +721,7 @@ def test_a_control_request_that_makes_no_sense_changes_nothing(path: str, body: 
         assert sender.post() == 200
 
 
-def test_unknown_paths_and_broken_json_are_answered_as_such() -> None:
+def test_unknown_paths_and_broken_json_are_refused() -> None:
     with running() as simulator:
         sender = Sender(simulator)
         assert sender.control("GET", "nothing")[0] == 404
@@ -717,7 +730,7 @@ def test_unknown_paths_and_broken_json_are_answered_as_such() -> None:
         assert sender.exchange("PUT", "/sms/api/")[0] == 501
 
 
-def test_a_request_cut_anywhere_is_as_if_it_had_never_come() -> None:
+def test_a_cut_request_is_ignored() -> None:
     with running() as simulator:
         address = urlsplit(simulator.url).hostname, urlsplit(simulator.url).port
         form = urlencode(SMS)
@@ -747,16 +760,16 @@ def test_one_connection_carries_many_requests() -> None:
         codes = []
         for _ in range(3):
             connection.request("GET", f"/sms/api/?{urlencode(SMS)}", headers=sender.headers)
-            used = connection.sock
+            sock = connection.sock
             response = connection.getresponse()
             response.read()
             codes.append(response.status)
-            assert connection.sock is used
+            assert connection.sock is sock
         connection.close()
         assert codes == [200, 200, 200]
 
 
-def test_the_log_shows_codes_and_ids_but_no_number_text_or_credential(receiver: ReportReceiver) -> None:
+def test_the_log_has_codes_and_ids_and_no_personal_data(receiver: ReportReceiver) -> None:
     lines: list[str] = []
     config = SimulatorConfig(user=USER, password=PASSWORD, report_url=receiver.url, report_time_factor=0)
     with MediaSmsSimulator(config, log=lines.append, reports_by_hand=True) as simulator:
@@ -773,23 +786,25 @@ def test_the_log_shows_codes_and_ids_but_no_number_text_or_credential(receiver: 
     assert PASSWORD not in repr(config)
 
 
-def test_stopping_leaves_no_thread_even_with_connections_open_and_answers_owed() -> None:
+def test_stopping_with_open_connections_leaves_no_thread() -> None:
     before = set(threading.enumerate())
     with running(ManualClock(), by_hand=False) as simulator:
         sender = Sender(simulator)
         idle = sender.connect()
         idle.connect()
-        waiting = sender.connect()
-        waiting.request("GET", f"/sms/api/?{urlencode({**SMS, 'mobilenumber': '09000000005'})}", headers=sender.headers)
+        unanswered = sender.connect()
+        unanswered.request(
+            "GET", f"/sms/api/?{urlencode({**SMS, 'mobilenumber': '09000000005'})}", headers=sender.headers
+        )
         assert simulator.wait_until(lambda: len(simulator.messages) == 1)
     assert set(threading.enumerate()) == before
     with pytest.raises(http.client.RemoteDisconnected):
-        waiting.getresponse()
+        unanswered.getresponse()
     idle.close()
-    waiting.close()
+    unanswered.close()
 
 
-def test_stopping_breaks_off_a_report_that_nobody_answers(receiver: ReportReceiver) -> None:
+def test_stopping_aborts_a_report_without_answer(receiver: ReportReceiver) -> None:
     receiver.may_answer.clear()
     config = SimulatorConfig(
         user=USER, password=PASSWORD, report_url=receiver.url, report_timeout_s=20, report_time_factor=0
@@ -804,7 +819,7 @@ def test_stopping_breaks_off_a_report_that_nobody_answers(receiver: ReportReceiv
     assert report.problem not in {None, "TimeoutError"}
 
 
-def test_it_runs_by_itself_and_ends_when_asked() -> None:
+def test_the_command_line_serves_until_sigterm() -> None:
     root = Path(__file__).parents[2]
     process = subprocess.Popen(
         [sys.executable, "-m", "sandbox.simulators.mediasms", "--port", "0"],
@@ -828,13 +843,13 @@ def test_it_runs_by_itself_and_ends_when_asked() -> None:
 
 @contextmanager
 def in_thread(work: Callable[[], object]) -> Iterator[None]:
-    """Do `work` beside the body of the `with`, and let its failure be the test's."""
+    """Do `work` in a thread while the body of the `with` runs, and fail the test if it fails."""
     failures: list[BaseException] = []
 
     def run() -> None:
         try:
             work()
-        except BaseException as failure:  # noqa: BLE001 - handed to the test below
+        except BaseException as failure:  # noqa: BLE001 - checked below
             failures.append(failure)
 
     thread = threading.Thread(target=run)

@@ -1,4 +1,4 @@
-"""The simulator's telephone exchange against the document: holding times, lines, callbacks, calls, numbers read out."""
+"""The simulator's telephone exchange does what the document says: holding times, lines, callbacks, calls, codes."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ LISTED = {
 
 
 class Caller:
-    """Sends requests and control requests to one simulator, sharing no code with ours."""
+    """A client of one simulator's API and control requests that shares no code with the product's client."""
 
     def __init__(self, simulator: MediaSmsSimulator) -> None:
         self.simulator = simulator
         self._authorization = "Basic " + b64encode(f"{USER}:{PASSWORD}".encode()).decode()
 
-    def ask(self, parameters: Mapping[str, str] = CALL_IN, **more: str) -> int:
-        """The code that a request is answered with."""
+    def request(self, parameters: Mapping[str, str] = CALL_IN, **more: str) -> int:
+        """Send a request and return the code of the answer."""
         headers = {"Authorization": self._authorization, "Content-Type": "application/x-www-form-urlencoded"}
         form = urlencode({**parameters, **more}).encode()
         return self._answer("POST", urlsplit(self.simulator.url).path, form, headers).status
@@ -49,13 +49,13 @@ class Caller:
         return answer.status, answer.json
 
     def dial(self, number: str = NUMBER, line: str = LINE, **more: object) -> tuple[str, str]:
-        """What the caller hears, and why; everything that is due is done afterwards."""
-        status, told = self.control("POST", "dial", {"number": number, "line": line, **more})
+        """Dial a line, do all jobs that are due, and return what the caller hears and the reason."""
+        status, result = self.control("POST", "dial", {"number": number, "line": line, **more})
         assert status == 200
         self.simulator.deliver_due()
-        return told["heard"], told["why"]
+        return result["heard"], result["why"]
 
-    def later(self, seconds: float) -> None:
+    def advance(self, seconds: float) -> None:
         assert self.control("POST", "clock", {"advance_s": seconds})[0] == 200
         self.simulator.deliver_due()
 
@@ -69,7 +69,7 @@ class Caller:
 
 
 class Customer(Receiver):
-    """The customer's end of both webhooks: `/ivr` and `/delivery`."""
+    """The customer's receiver of both callbacks: `/ivr` and `/delivery`."""
 
     @property
     def callbacks(self) -> list[dict[str, str]]:
@@ -80,7 +80,7 @@ class Customer(Receiver):
         return self.fields("/delivery")
 
     @property
-    def codes_reported(self) -> list[tuple[str, str | None]]:
+    def reported_codes(self) -> list[tuple[str, str | None]]:
         return [(fields["status"], fields.get("authcode")) for fields in self.reports]
 
 
@@ -91,7 +91,7 @@ def customer() -> Iterator[Customer]:
 
 
 @contextmanager
-def exchange(customer: Customer, **settings: object) -> Iterator[Caller]:
+def running_exchange(customer: Customer, **settings: object) -> Iterator[Caller]:
     addresses = {"report_url": customer.at("/delivery"), "ivr_url": customer.at("/ivr")}
     config = SimulatorConfig(user=USER, password=PASSWORD).with_changes({**addresses, **settings})
     with MediaSmsSimulator(config, clock=ManualClock(), reports_by_hand=True) as simulator:
@@ -100,8 +100,8 @@ def exchange(customer: Customer, **settings: object) -> Iterator[Caller]:
 
 @pytest.fixture
 def caller(customer: Customer) -> Iterator[Caller]:
-    with exchange(customer) as one:
-        yield one
+    with running_exchange(customer) as started:
+        yield started
 
 
 def without(name: str, parameters: Mapping[str, str]) -> dict[str, str]:
@@ -111,51 +111,55 @@ def without(name: str, parameters: Mapping[str, str]) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("code", "parameters"),
     [
-        (200, CALL_IN),
-        (200, {**CALL_IN, "method": "2"}),
-        (200, CALL_OUT),
-        (200, {**CALL_IN, "method": "6"}),
-        (200, {**CALL_IN, "method": "7"}),
-        (561, {**CALL_IN, "method": "3"}),
-        (550, without("ipphone", CALL_IN)),
-        (550, {**CALL_IN, "ipphone": "0500000001"}),
-        (550, {**CALL_IN, "ipphone": "03000000001"}),
-        (200, {**CALL_IN, "holdingtime": "0"}),
-        (200, {**CALL_IN, "holdingtime": "999"}),
-        (567, {**CALL_IN, "holdingtime": "1000"}),
-        (567, {**CALL_IN, "holdingtime": "x"}),
-        (200, without("holdingtime", CALL_IN)),
-        (550, without("holdingtime", CALL_OUT)),
-        (550, without("repeatcall", CALL_OUT)),
-        (200, {**CALL_OUT, "repeatcall": "99"}),
-        (568, {**CALL_OUT, "repeatcall": "100"}),
-        (560, {**CALL_OUT, "mobilecareer": "c", "mobilenumber": "15550000001"}),
-        (550, {**CALL_IN, "mobilenumber": LAND_LINE}),
-        (200, {**CALL_IN, "mobilenumber": LAND_LINE, "mobilecareer": "a"}),
-        (200, {**CALL_IN, "mobilenumber": LAND_LINE, "mobilecareer": "b", "method": "2"}),
-        (200, {**CALL_OUT, "mobilenumber": LAND_LINE, "mobilecareer": "b"}),
-        (550, {**CALL_IN, "mobilenumber": LAND_LINE, "mobilecareer": "b", "method": "1"}),
+        pytest.param(200, CALL_IN, id="method 4"),
+        pytest.param(200, {**CALL_IN, "method": "2"}, id="method 2"),
+        pytest.param(200, CALL_OUT, id="method 5"),
+        pytest.param(200, {**CALL_IN, "method": "6"}, id="method 6"),
+        pytest.param(200, {**CALL_IN, "method": "7"}, id="method 7"),
+        pytest.param(561, {**CALL_IN, "method": "3"}, id="method 3"),
+        pytest.param(550, without("ipphone", CALL_IN), id="no line"),
+        pytest.param(550, {**CALL_IN, "ipphone": "0500000001"}, id="line too short"),
+        pytest.param(550, {**CALL_IN, "ipphone": "03000000001"}, id="line no 050 number"),
+        pytest.param(200, {**CALL_IN, "holdingtime": "0"}, id="shortest holdingtime"),
+        pytest.param(200, {**CALL_IN, "holdingtime": "999"}, id="longest holdingtime"),
+        pytest.param(567, {**CALL_IN, "holdingtime": "1000"}, id="holdingtime too long"),
+        pytest.param(567, {**CALL_IN, "holdingtime": "x"}, id="holdingtime no number"),
+        pytest.param(200, without("holdingtime", CALL_IN), id="method 4 without holdingtime"),
+        pytest.param(550, without("holdingtime", CALL_OUT), id="method 5 without holdingtime"),
+        pytest.param(550, without("repeatcall", CALL_OUT), id="method 5 without repeatcall"),
+        pytest.param(200, {**CALL_OUT, "repeatcall": "99"}, id="highest repeatcall"),
+        pytest.param(568, {**CALL_OUT, "repeatcall": "100"}, id="repeatcall too high"),
+        pytest.param(560, {**CALL_OUT, "mobilecareer": "c", "mobilenumber": "15550000001"}, id="method 5 overseas"),
+        pytest.param(550, {**CALL_IN, "mobilenumber": LAND_LINE}, id="land line without carrier"),
+        pytest.param(200, {**CALL_IN, "mobilenumber": LAND_LINE, "mobilecareer": "a"}, id="land line, carrier a"),
+        pytest.param(
+            200,
+            {**CALL_IN, "mobilenumber": LAND_LINE, "mobilecareer": "b", "method": "2"},
+            id="land line, carrier b, method 2",
+        ),
+        pytest.param(200, {**CALL_OUT, "mobilenumber": LAND_LINE, "mobilecareer": "b"}, id="land line, method 5"),
+        pytest.param(
+            550, {**CALL_IN, "mobilenumber": LAND_LINE, "mobilecareer": "b", "method": "1"}, id="land line, method 1"
+        ),
     ],
 )
-def test_a_request_is_taken_or_refused_as_the_parameter_table_says(
+def test_a_request_is_accepted_or_refused_by_the_parameter_table(
     caller: Caller, code: int, parameters: dict[str, str]
 ) -> None:
-    assert caller.ask(parameters) == code
-    listed = caller.control("GET", "ivr")[1]["count"]
-    assert listed == (code == 200 and parameters["method"] in {"2", "4", "5"})
+    assert caller.request(parameters) == code
+    count = caller.control("GET", "ivr")[1]["count"]
+    assert count == (code == 200 and parameters["method"] in {"2", "4", "5"})
 
 
 @pytest.mark.parametrize("method", ["2", "4"])
-def test_the_right_number_on_the_right_line_succeeds_once_and_is_told_once(
-    caller: Caller, customer: Customer, method: str
-) -> None:
-    caller.ask(method=method)
+def test_the_right_call_succeeds_once_and_has_one_callback(caller: Caller, customer: Customer, method: str) -> None:
+    caller.request(method=method)
     assert [caller.dial() for _ in range(3)] == [
         ("success", "open"),
         ("failure", "already_verified"),
         ("failure", "already_verified"),
     ]
-    caller.later(3600)
+    caller.advance(3600)
     assert customer.callbacks == [{**dict.fromkeys(LISTED, ""), **without_report_fields(CALL_IN), "method": method}]
 
 
@@ -163,11 +167,11 @@ def without_report_fields(parameters: Mapping[str, str]) -> dict[str, str]:
     return without("smsid", without("status", parameters))
 
 
-def test_a_call_is_told_once_even_if_the_customer_does_not_take_it(caller: Caller, customer: Customer) -> None:
+def test_a_refused_callback_is_not_retried(caller: Caller, customer: Customer) -> None:
     customer.answers = [(500, b"")]
-    caller.ask()
+    caller.request()
     caller.dial()
-    caller.later(3600)
+    caller.advance(3600)
     assert len(customer.callbacks) == 1
     assert caller.verification()["callbacks"][0]["answer"] == 500
 
@@ -175,16 +179,16 @@ def test_a_call_is_told_once_even_if_the_customer_does_not_take_it(caller: Calle
 @pytest.mark.parametrize(
     ("call", "heard"),
     [
-        ({"line": OTHER_LINE}, ("failure", "wrong_line")),
-        ({"number": "09000000098"}, ("failure", "not_asked_for")),
-        ({"number": ""}, ("failure", "not_asked_for")),
-        ({"hang_up": True}, ("nothing", "hung_up")),
+        pytest.param({"line": OTHER_LINE}, ("failure", "wrong_line"), id="other line"),
+        pytest.param({"number": "09000000098"}, ("failure", "not_asked_for"), id="other number"),
+        pytest.param({"number": ""}, ("failure", "not_asked_for"), id="withheld number"),
+        pytest.param({"hang_up": True}, ("nothing", "hung_up"), id="hangs up"),
     ],
 )
-def test_no_other_call_is_told_and_the_request_stays_open(
+def test_a_wrong_call_has_no_callback_and_the_request_stays_open(
     caller: Caller, customer: Customer, call: dict[str, object], heard: tuple[str, str]
 ) -> None:
-    caller.ask()
+    caller.request()
     assert caller.dial(**call) == heard  # type: ignore[arg-type]
     assert customer.callbacks == []
     assert caller.verification()["open"]
@@ -192,11 +196,11 @@ def test_no_other_call_is_told_and_the_request_stays_open(
 
 
 def test_a_call_is_in_time_until_the_holding_time_has_passed(caller: Caller, customer: Customer) -> None:
-    caller.ask(smsid="first")
-    caller.later(599.5)
+    caller.request(smsid="first")
+    caller.advance(599.5)
     assert caller.dial() == ("success", "open")
-    caller.ask(smsid="second")
-    caller.later(600)
+    caller.request(smsid="second")
+    caller.advance(600)
     assert caller.dial() == ("failure", "too_late")
     assert len(customer.callbacks) == 1
 
@@ -207,43 +211,41 @@ def test_the_holding_time_is_in_minutes(minutes: int, opened: float) -> None:
     assert closing_time({"holdingtime": str(minutes)}, config, opened) == opened + minutes * 60
 
 
-def test_no_holding_time_is_the_configured_one(customer: Customer) -> None:
-    with exchange(customer, default_holding_minutes=3) as caller:
-        caller.ask(without("holdingtime", CALL_IN))
-        shown = caller.verification()
-        assert shown["closes_s"] - shown["opened_s"] == 180
+def test_a_request_without_holding_time_gets_the_configured_one(customer: Customer) -> None:
+    with running_exchange(customer, default_holding_minutes=3) as caller:
+        caller.request(without("holdingtime", CALL_IN))
+        verification = caller.verification()
+        assert verification["closes_s"] - verification["opened_s"] == 180
 
 
 @pytest.mark.parametrize(("meaning", "heard"), [("closed", "failure"), ("no_end", "success")])
 def test_a_holding_time_of_zero_is_no_time_or_no_end_as_configured(
     customer: Customer, meaning: str, heard: str
 ) -> None:
-    with exchange(customer, holding_zero=meaning) as caller:
-        caller.ask(holdingtime="0")
-        caller.later(100_000)
+    with running_exchange(customer, holding_zero=meaning) as caller:
+        caller.request(holdingtime="0")
+        caller.advance(100_000)
         assert caller.dial()[0] == heard
 
 
-def test_several_open_requests_for_one_number_and_line_are_verified_newest_first(caller: Caller) -> None:
+def test_the_newest_of_several_open_requests_is_verified_first(caller: Caller) -> None:
     for smsid in ("old", "new"):
-        caller.ask(smsid=smsid)
+        caller.request(smsid=smsid)
     order = [caller.control("POST", "dial", {"number": NUMBER, "line": LINE})[1]["smsid"] for _ in range(3)]
     assert order == ["new", "old", None]
 
 
 @pytest.mark.parametrize("method", ["POST", "GET"])
-def test_a_callback_comes_by_the_configured_method_and_with_an_smsid_only_if_so_configured(
-    customer: Customer, method: str
-) -> None:
-    with exchange(customer, ivr_method=method, ivr_with_smsid=True) as caller:
-        caller.ask()
+def test_a_callback_has_the_configured_method_and_smsid(customer: Customer, method: str) -> None:
+    with running_exchange(customer, ivr_method=method, ivr_with_smsid=True) as caller:
+        caller.request()
         caller.dial()
-    (told,) = customer.received
-    assert (told.method, told.fields["smsid"], {*told.fields}) == (method, "v1", {*LISTED, "smsid"})
+    (callback,) = customer.received
+    assert (callback.method, callback.fields["smsid"], {*callback.fields}) == (method, "v1", {*LISTED, "smsid"})
 
 
 @pytest.mark.parametrize(
-    ("style", "number", "written"),
+    ("style", "number", "expected"),
     [
         ("as_asked", NUMBER, "09000000099"),
         ("plus_81", NUMBER, "+819000000099"),
@@ -253,51 +255,51 @@ def test_a_callback_comes_by_the_configured_method_and_with_an_smsid_only_if_so_
     ],
 )
 def test_a_callback_writes_the_number_in_the_configured_form(
-    customer: Customer, style: str, number: str, written: str
+    customer: Customer, style: str, number: str, expected: str
 ) -> None:
-    with exchange(customer, ivr_number_style=style) as caller:
-        caller.ask(mobilenumber=number, mobilecareer="b")
+    with running_exchange(customer, ivr_number_style=style) as caller:
+        caller.request(mobilenumber=number, mobilecareer="b")
         assert caller.dial(number)[0] == "success"
-    assert [fields["mobilenumber"] for fields in customer.callbacks] == [written]
+    assert [fields["mobilenumber"] for fields in customer.callbacks] == [expected]
 
 
 def test_callbacks_can_be_copied_and_delayed(customer: Customer) -> None:
-    with exchange(customer, ivr_copies=2, ivr_after_s=30) as caller:
-        caller.ask()
+    with running_exchange(customer, ivr_copies=2, ivr_after_s=30) as caller:
+        caller.request()
         caller.dial()
         assert customer.callbacks == []
-        caller.later(31)
+        caller.advance(31)
         assert len(customer.callbacks) == 2
 
 
-def test_the_special_numbers_are_told_of_twice_and_late(caller: Caller, customer: Customer) -> None:
+def test_scripted_numbers_have_two_callbacks_or_a_late_one(caller: Caller, customer: Customer) -> None:
     for number in ("09000000011", "09000000012"):
-        caller.ask(mobilenumber=number)
+        caller.request(mobilenumber=number)
         caller.dial(number)
-    told = []
+    endings = []
     for _ in range(3):
-        told.append([fields["mobilenumber"][-2:] for fields in customer.callbacks])
-        caller.later(5)
-    assert told == [["11"], ["11", "11"], ["11", "11", "12"]]
+        endings.append([fields["mobilenumber"][-2:] for fields in customer.callbacks])
+        caller.advance(5)
+    assert endings == [["11"], ["11", "11"], ["11", "11", "12"]]
 
 
-def test_the_number_that_dials_by_itself_is_told_of_before_the_answer(customer: Customer) -> None:
+def test_the_number_that_dials_at_once_has_its_callback_first(customer: Customer) -> None:
     answers: list[int] = []
-    with exchange(customer) as caller:
+    with running_exchange(customer) as caller:
         simulator = caller.simulator
-        asking = threading.Thread(target=lambda: answers.append(caller.ask(mobilenumber="09000000013")))
-        asking.start()
+        request = threading.Thread(target=lambda: answers.append(caller.request(mobilenumber="09000000013")))
+        request.start()
         assert simulator.wait_until(lambda: len(simulator.messages) == 1)
         assert answers == []
         simulator.deliver_due()
-        asking.join(timeout=10)
+        request.join(timeout=10)
     assert answers == [200]
     assert len(customer.callbacks) == 1
 
 
-def test_any_callback_can_be_pushed_late_repeated_or_foreign(caller: Caller, customer: Customer) -> None:
-    caller.ask()
-    caller.later(3600)
+def test_a_control_request_pushes_any_callback(caller: Caller, customer: Customer) -> None:
+    caller.request()
+    caller.advance(3600)
     assert caller.control("POST", "ivr", {"smsid": "v1"})[1]["answer"] == 200
     foreign = {"mobilenumber": "09000000077", "ipphone": OTHER_LINE, "method": "4", "smsid": "stranger"}
     caller.control("POST", "ivr", {"parameters": foreign})
@@ -308,31 +310,31 @@ def test_any_callback_can_be_pushed_late_repeated_or_foreign(caller: Caller, cus
     assert len(caller.verification()["callbacks"]) == 1
 
 
-def test_a_call_in_sends_no_sms_and_an_sms_with_it_is_reported_as_usual(caller: Caller, customer: Customer) -> None:
-    caller.ask(smsid="alone")
-    caller.ask(smsid="both", method="2")
-    caller.later(60)
+def test_a_call_in_request_sends_an_sms_only_with_method_2(caller: Caller, customer: Customer) -> None:
+    caller.request(smsid="alone")
+    caller.request(smsid="both", method="2")
+    caller.advance(60)
     assert [(fields["smsid"], fields["status"]) for fields in customer.reports] == [("both", "14"), ("both", "1")]
     assert [message.received_by_phone for message in caller.simulator.messages] == [None, "text"]
 
 
-def test_a_called_phone_hears_the_number_that_its_report_then_carries(caller: Caller, customer: Customer) -> None:
-    caller.ask(CALL_OUT)
+def test_a_called_phone_hears_the_code_of_its_report(caller: Caller, customer: Customer) -> None:
+    caller.request(CALL_OUT)
     assert caller.verification()["read_out"] is None
-    caller.later(60)
-    shown = caller.verification()
-    assert [call["ending"] for call in shown["calls"]] == ["answered"]
-    assert len(shown["read_out"]) == 4
-    assert shown["read_out"].isdigit()
-    assert customer.codes_reported == [("14", None), ("1", shown["read_out"])]
+    caller.advance(60)
+    verification = caller.verification()
+    assert [call["ending"] for call in verification["calls"]] == ["answered"]
+    assert len(verification["read_out"]) == 4
+    assert verification["read_out"].isdigit()
+    assert customer.reported_codes == [("14", None), ("1", verification["read_out"])]
     assert customer.callbacks == []
 
 
-def test_each_called_phone_hears_a_number_of_its_own_in_the_configured_length(customer: Customer) -> None:
-    with exchange(customer, authcode_digits=6, authcode_in="every_report") as caller:
+def test_each_called_phone_hears_its_own_code(customer: Customer) -> None:
+    with running_exchange(customer, authcode_digits=6, authcode_in="every_report") as caller:
         for smsid in ("v1", "v2"):
-            caller.ask(CALL_OUT, smsid=smsid)
-        caller.later(60)
+            caller.request(CALL_OUT, smsid=smsid)
+        caller.advance(60)
         read_out = [caller.verification(smsid)["read_out"] for smsid in ("v1", "v2")]
     assert [len(code) for code in read_out] == [6, 6]
     assert read_out[0] != read_out[1]
@@ -342,58 +344,58 @@ def test_each_called_phone_hears_a_number_of_its_own_in_the_configured_length(cu
 
 
 @pytest.mark.parametrize("repeats", [0, 2, 99])
-def test_a_phone_that_nobody_answers_is_called_as_often_as_asked_and_reads_nothing_out(
+def test_an_unanswered_phone_is_called_again_and_hears_no_code(
     caller: Caller, customer: Customer, repeats: int
 ) -> None:
-    caller.ask(CALL_OUT, mobilenumber="09000000014", repeatcall=str(repeats))
-    caller.later(599)
-    shown = caller.verification()
-    assert [call["ending"] for call in shown["calls"]] == ["not_answered"] * (1 + repeats)
-    assert shown["read_out"] is None
-    assert customer.codes_reported == [("14", None), ("0", None)]
+    caller.request(CALL_OUT, mobilenumber="09000000014", repeatcall=str(repeats))
+    caller.advance(599)
+    verification = caller.verification()
+    assert [call["ending"] for call in verification["calls"]] == ["not_answered"] * (1 + repeats)
+    assert verification["read_out"] is None
+    assert customer.reported_codes == [("14", None), ("0", None)]
 
 
 def test_no_call_begins_after_the_holding_time(customer: Customer) -> None:
-    with exchange(customer, ring_s=4, call_again_after_s=20) as caller:  # five rings: a call every 40 seconds
-        caller.ask(CALL_OUT, mobilenumber="09000000014", repeatcall="99", holdingtime="2")
-        caller.later(100_000)
+    with running_exchange(customer, ring_s=4, call_again_after_s=20) as caller:  # five rings: a call every 40 seconds
+        caller.request(CALL_OUT, mobilenumber="09000000014", repeatcall="99", holdingtime="2")
+        caller.advance(100_000)
         assert len(caller.verification()["calls"]) == 3
 
 
 def test_a_phone_that_answers_the_third_call_is_not_called_again(caller: Caller) -> None:
-    caller.ask(CALL_OUT, mobilenumber="09000000016", repeatcall="9")
-    caller.later(599)
+    caller.request(CALL_OUT, mobilenumber="09000000016", repeatcall="9")
+    caller.advance(599)
     endings = [call["ending"] for call in caller.verification()["calls"]]
     assert endings == ["not_answered", "not_answered", "answered"]
 
 
-def test_whoever_hangs_up_has_answered_and_hears_no_number(caller: Caller, customer: Customer) -> None:
-    caller.ask(CALL_OUT, mobilenumber="09000000015", repeatcall="9")
-    caller.later(599)
-    shown = caller.verification()
-    assert ([call["ending"] for call in shown["calls"]], shown["read_out"]) == (["hung_up"], None)
-    assert customer.codes_reported == [("14", None), ("0", None)]
+def test_a_phone_that_hangs_up_hears_no_code_and_is_not_called_again(caller: Caller, customer: Customer) -> None:
+    caller.request(CALL_OUT, mobilenumber="09000000015", repeatcall="9")
+    caller.advance(599)
+    verification = caller.verification()
+    assert ([call["ending"] for call in verification["calls"]], verification["read_out"]) == (["hung_up"], None)
+    assert customer.reported_codes == [("14", None), ("0", None)]
 
 
-def test_what_a_phone_does_with_calls_can_be_scripted(caller: Caller) -> None:
+def test_the_reaction_to_calls_can_be_scripted(caller: Caller) -> None:
     script = {
         "number": NUMBER,
         "calls": [{"ending": "not_answered", "after_rings": 9}, {"ending": "answered", "after_rings": 1}],
         "ivr_pushed_after_s": [1, 2],
     }
-    status, shown = caller.control("POST", "numbers", script)
-    assert (status, {name: shown[name] for name in ("calls", "ivr_pushed_after_s")}) == (
+    status, answer = caller.control("POST", "numbers", script)
+    assert (status, {name: answer[name] for name in ("calls", "ivr_pushed_after_s")}) == (
         200,
         {name: script[name] for name in ("calls", "ivr_pushed_after_s")},
     )
-    caller.ask(CALL_OUT)
-    caller.later(60)
+    caller.request(CALL_OUT)
+    caller.advance(60)
     calls = [(call["ending"], call["rings"]) for call in caller.verification()["calls"]]
     assert calls == [("not_answered", 9), ("answered", 1)]
 
 
-def test_dialling_in_does_nothing_for_a_number_that_is_to_be_called(caller: Caller, customer: Customer) -> None:
-    caller.ask(CALL_OUT)
+def test_a_number_to_be_called_cannot_verify_itself_by_calling(caller: Caller, customer: Customer) -> None:
+    caller.request(CALL_OUT)
     assert caller.dial() == ("failure", "not_asked_for")
     assert customer.callbacks == []
 
@@ -401,21 +403,19 @@ def test_dialling_in_does_nothing_for_a_number_that_is_to_be_called(caller: Call
 @pytest.mark.parametrize(
     ("path", "body"),
     [
-        ("dial", {}),
-        ("dial", {"number": NUMBER}),
-        ("dial", {"number": NUMBER, "line": LINE, "hang_up": 1}),
-        ("ivr", {"parameters": {"method": 4}}),
-        ("clock", {"advance_s": -1}),
-        ("clock", {}),
-        ("numbers", {"number": NUMBER, "calls": [{"ending": "busy"}]}),
-        ("numbers", {"number": NUMBER, "calls": ["answered"]}),
-        ("config", {"ivr_url": "ftp://127.0.0.1/"}),
+        pytest.param("dial", {}, id="dial without number"),
+        pytest.param("dial", {"number": NUMBER}, id="dial without line"),
+        pytest.param("dial", {"number": NUMBER, "line": LINE, "hang_up": 1}, id="hang_up no boolean"),
+        pytest.param("ivr", {"parameters": {"method": 4}}, id="parameter no text"),
+        pytest.param("clock", {"advance_s": -1}, id="clock backwards"),
+        pytest.param("clock", {}, id="clock without advance_s"),
+        pytest.param("numbers", {"number": NUMBER, "calls": [{"ending": "busy"}]}, id="unknown ending"),
+        pytest.param("numbers", {"number": NUMBER, "calls": ["answered"]}, id="call no object"),
+        pytest.param("config", {"ivr_url": "ftp://127.0.0.1/"}, id="no web address"),
     ],
 )
-def test_a_control_request_that_makes_no_sense_changes_nothing(
-    caller: Caller, customer: Customer, path: str, body: object
-) -> None:
-    caller.ask()
+def test_a_wrong_control_request_changes_nothing(caller: Caller, customer: Customer, path: str, body: object) -> None:
+    caller.request()
     before = caller.control("GET", "ivr"), caller.control("GET", "clock"), caller.control("GET", "numbers")
     status, answer = caller.control("POST", path, body)
     assert (status, answer.keys()) == (400, {"error"})
@@ -423,12 +423,12 @@ def test_a_control_request_that_makes_no_sense_changes_nothing(
     assert customer.received == []
 
 
-def test_a_reset_forgets_verifications_and_keeps_where_callbacks_go(caller: Caller, customer: Customer) -> None:
-    caller.ask()
-    caller.ask(CALL_OUT, smsid="v2")
+def test_a_reset_forgets_requests_and_keeps_the_addresses(caller: Caller, customer: Customer) -> None:
+    caller.request()
+    caller.request(CALL_OUT, smsid="v2")
     before = caller.control("GET", "clock")[1]["now_s"]
     caller.control("POST", "reset", {})
-    caller.later(60)
+    caller.advance(60)
     assert caller.control("GET", "ivr")[1] == {"count": 0, "items": []}
     assert caller.dial() == ("failure", "not_asked_for")
     assert caller.control("GET", "config")[1]["ivr_url"] == customer.at("/ivr")
@@ -436,34 +436,34 @@ def test_a_reset_forgets_verifications_and_keeps_where_callbacks_go(caller: Call
     assert customer.received == []
 
 
-def test_calls_and_callbacks_happen_by_themselves_in_real_time(customer: Customer) -> None:
+def test_threads_make_calls_and_callbacks_in_real_time(customer: Customer) -> None:
     config = SimulatorConfig(
         user=USER, password=PASSWORD, ivr_url=customer.at("/ivr"), report_url=customer.at("/delivery"), ring_s=0.0
     )
     with MediaSmsSimulator(config) as simulator:
         caller = Caller(simulator)
-        caller.ask()
-        caller.ask(CALL_OUT, smsid="v2")
+        caller.request()
+        caller.request(CALL_OUT, smsid="v2")
         caller.control("POST", "dial", {"number": NUMBER, "line": LINE})
         assert simulator.wait_until(lambda: bool(simulator.messages[0].callbacks))
         assert simulator.wait_until(lambda: len(simulator.messages[1].reports) == 2)
     assert len(customer.callbacks) == 1
-    assert customer.codes_reported[-1][1] is not None
+    assert customer.reported_codes[-1][1] is not None
 
 
-def test_the_log_shows_neither_numbers_nor_what_was_read_out(customer: Customer) -> None:
+def test_the_log_has_neither_numbers_nor_codes(customer: Customer) -> None:
     lines: list[str] = []
     config = SimulatorConfig(
         user=USER, password=PASSWORD, ivr_url=customer.at("/ivr"), report_url=customer.at("/delivery")
     )
     with MediaSmsSimulator(config, clock=ManualClock(), log=lines.append, reports_by_hand=True) as simulator:
         caller = Caller(simulator)
-        caller.ask()
+        caller.request()
         caller.dial()
-        caller.ask(CALL_OUT, smsid="v2", mobilenumber="09000000001")
-        caller.later(60)
+        caller.request(CALL_OUT, smsid="v2", mobilenumber="09000000001")
+        caller.advance(60)
         read_out = caller.verification("v2")["read_out"]
-        shown = repr(simulator.provider.exchange.requests)
+        requests_repr = repr(simulator.provider.exchange.requests)
     assert lines == [
         "200 answered *******0099 v1",
         "call open *******0099",
@@ -473,4 +473,4 @@ def test_the_log_shows_neither_numbers_nor_what_was_read_out(customer: Customer)
         "report 14 v2 -> 200",
         "report 1 v2 -> 200",
     ]
-    assert read_out not in shown
+    assert read_out not in requests_repr

@@ -130,7 +130,7 @@ class Provider(Account[SimulatorConfig, Fault, RequestRecord]):
         except RefusedError as refusal:
             return Decision(answer=refusal.error, cause=refusal.cause)
         try:
-            decision = self._call(request, now)
+            decision = self._place_call(request, now)
         except RefusedError as refusal:
             decision = Decision(answer=refusal.error, cause=refusal.cause)
         keeps_result = decision.call is not None or config.token_keeps_refusals
@@ -138,7 +138,7 @@ class Provider(Account[SimulatorConfig, Fault, RequestRecord]):
             self._tokens.remember(token, request, decision.answer, now)
         return decision
 
-    def _call(self, request: HttpRequest, now: float) -> Decision:
+    def _place_call(self, request: HttpRequest, now: float) -> Decision:
         config, call_request = self._config, read_call(request)
         if call_request.kind != 0:
             raise RefusedError(errors.NOT_IMPLEMENTED, "type is not 0")
@@ -153,9 +153,9 @@ class Provider(Account[SimulatorConfig, Fault, RequestRecord]):
         under_way = sum(call.ends_at_s > now for call in self._calls)
         if config.concurrency_limit is not None and under_way >= config.concurrency_limit:
             raise RefusedError(errors.QUEUE_FULL, f"{under_way} calls are under way")
-        return self._place(call_request, message, script, token=find_token(request.query), now=now)
+        return self._create_call(call_request, message, script, token=find_token(request.query), now=now)
 
-    def _place(
+    def _create_call(
         self, call_request: CallRequest, message: str, script: NumberScript, *, token: str | None, now: float
     ) -> Decision:
         config = self._config

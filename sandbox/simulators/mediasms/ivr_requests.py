@@ -128,7 +128,7 @@ def match_call(
 
 
 def callback_fields(parameters: Parameters, config: SimulatorConfig) -> dict[str, str]:
-    """Return the fields of a callback: the document's list with the request's values, empty where it had none.
+    """Return the fields of a callback: the document's list with the request's values, empty if it has none.
 
     `smsid` is added if configured.
     """

@@ -1,4 +1,4 @@
-"""What is uploaded is what the folder holds, and nothing is built twice."""
+"""An artifact holds the sources of its folder, and an unchanged one is not built again."""
 
 import zipfile
 from pathlib import Path
@@ -16,7 +16,7 @@ def folder(tmp_path: Path) -> Path:
     return source
 
 
-def test_a_function_is_zipped_without_what_its_tests_left_behind(folder: Path, tmp_path: Path) -> None:
+def test_a_functions_zip_has_no_cache_files(folder: Path, tmp_path: Path) -> None:
     (folder / "__pycache__").mkdir()
     (folder / "__pycache__" / "app.pyc").write_bytes(b"old")
 
@@ -26,27 +26,27 @@ def test_a_function_is_zipped_without_what_its_tests_left_behind(folder: Path, t
 
 def test_an_unchanged_function_is_not_built_again(folder: Path, tmp_path: Path) -> None:
     first = build_function(folder, artifacts=tmp_path)
-    built = first.stat()
+    inode = first.stat().st_ino
     (folder / "app.py").touch()
 
     second = build_function(folder, artifacts=tmp_path)
 
-    assert (second, second.stat().st_ino) == (first, built.st_ino)
+    assert (second, second.stat().st_ino) == (first, inode)
 
 
-def test_a_changed_function_replaces_the_zip_of_the_old_one_and_of_no_other(folder: Path, tmp_path: Path) -> None:
+def test_a_changed_functions_zip_replaces_only_its_old_one(folder: Path, tmp_path: Path) -> None:
     longer_name = folder.rename(folder.with_name("send_sms-later"))
     (tmp_path / "send_sms").mkdir()
     (tmp_path / "send_sms" / "app.py").write_text("old = True\n")
     artifacts = tmp_path / "artifacts"
-    kept = build_function(longer_name, artifacts=artifacts)
+    other_function = build_function(longer_name, artifacts=artifacts)
     old = build_function(tmp_path / "send_sms", artifacts=artifacts)
     (tmp_path / "send_sms" / "app.py").write_text("old = False\n")
 
     new = build_function(tmp_path / "send_sms", artifacts=artifacts)
 
     assert new != old
-    assert set(artifacts.iterdir()) == {kept, new}
+    assert set(artifacts.iterdir()) == {other_function, new}
 
 
 def test_the_same_content_makes_the_same_bytes(folder: Path, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""One sandbox per directory, found by another shell, and nothing that outlives it."""
+"""A directory has one sandbox, another shell finds it, and no process outlives it."""
 
 import os
 import signal
@@ -31,7 +31,7 @@ def lock(tmp_path: Path) -> Path:
 
 
 class Holder:
-    """Another process that holds the lock until it is ended."""
+    """Another process that holds the lock until the test ends it."""
 
     def __init__(self, lock: Path, kind: str = "polite") -> None:
         self.process = subprocess.Popen(
@@ -52,20 +52,18 @@ def holder(lock: Path) -> Iterator[Holder]:
     other.end()
 
 
-def test_a_second_sandbox_in_the_same_directory_is_refused_with_the_process_of_the_first(
-    lock: Path, holder: Holder
-) -> None:
+def test_a_second_sandbox_in_the_same_directory_is_refused(lock: Path, holder: Holder) -> None:
     with pytest.raises(SandboxError, match=f"process {holder.process.pid}"), only_instance(lock):
         pytest.fail("two sandboxes")
 
 
-def test_another_shell_ends_it(lock: Path, holder: Holder) -> None:
+def test_another_shell_ends_the_sandbox(lock: Path, holder: Holder) -> None:
     assert stop_instance(lock)
     assert holder.process.wait() == -signal.SIGTERM
     assert not is_running(lock)
 
 
-def test_one_that_does_not_listen_is_killed(lock: Path) -> None:
+def test_a_sandbox_that_ignores_sigterm_is_killed(lock: Path) -> None:
     stubborn = Holder(lock, "stubborn")
 
     assert stop_instance(lock, patience_s=0.2)
@@ -74,7 +72,7 @@ def test_one_that_does_not_listen_is_killed(lock: Path) -> None:
     stubborn.end()
 
 
-def test_what_a_killed_process_left_behind_does_not_look_like_a_sandbox(lock: Path, holder: Holder) -> None:
+def test_the_file_of_a_killed_process_is_no_running_sandbox(lock: Path, holder: Holder) -> None:
     holder.end()
 
     assert lock.read_text().strip() == str(holder.process.pid)
@@ -85,12 +83,12 @@ def test_what_a_killed_process_left_behind_does_not_look_like_a_sandbox(lock: Pa
         assert lock.read_text().strip() == str(os.getpid())
 
 
-def test_a_directory_never_used_has_no_sandbox(lock: Path) -> None:
+def test_an_unused_directory_has_no_sandbox(lock: Path) -> None:
     assert not stop_instance(lock)
     assert not lock.exists()
 
 
-def test_a_group_under_the_watchdog_ends_when_its_parent_goes_away(tmp_path: Path) -> None:
+def test_a_group_under_the_watchdog_ends_with_its_parent(tmp_path: Path) -> None:
     (tmp_path / "busy.py").write_text(
         "import signal, subprocess, sys\n"
         "grandchild = subprocess.Popen([sys.executable, '-c', 'import signal; signal.pause()'])\n"

@@ -1,4 +1,4 @@
-"""The template is changed for the emulator only where the emulator differs from AWS."""
+"""The template is adapted to the emulator's differences from AWS and to nothing else."""
 
 import copy
 from typing import Any
@@ -22,7 +22,7 @@ API: dict[str, Any] = {
 }
 
 
-def test_gateway_responses_in_an_apis_body_become_resources_the_deployment_waits_for() -> None:
+def test_gateway_responses_become_resources_of_the_deployment() -> None:
     deployment = {"Type": "AWS::ApiGateway::Deployment", "Properties": {"RestApiId": {"Ref": "Api"}}, "DependsOn": "X"}
 
     resources = adapt_template({"Resources": {"Api": copy.deepcopy(API), "Deployed": deployment}})["Resources"]
@@ -44,12 +44,12 @@ def test_gateway_responses_in_an_apis_body_become_resources_the_deployment_waits
 def test_media_types_are_spelt_with_a_slash() -> None:
     api = {"Type": "AWS::ApiGateway::RestApi", "Properties": {"BinaryMediaTypes": ["*~1*", "audio~1mpeg"]}}
 
-    changed = adapt_template({"Resources": {"Api": api}})
+    adapted = adapt_template({"Resources": {"Api": api}})
 
-    assert changed["Resources"]["Api"]["Properties"]["BinaryMediaTypes"] == ["*/*", "audio/mpeg"]
+    assert adapted["Resources"]["Api"]["Properties"]["BinaryMediaTypes"] == ["*/*", "audio/mpeg"]
 
 
-def test_tls_only_policies_let_this_machine_in_and_stay_otherwise_as_they_are() -> None:
+def test_a_tls_only_policy_admits_loopback_and_is_otherwise_unchanged() -> None:
     tls_only = {"Effect": "Deny", "Principal": "*", "Condition": {"Bool": {"aws:SecureTransport": "false"}}}
     allow = {"Effect": "Allow", "Principal": {"Service": "s3.amazonaws.com"}}
     policy = {
@@ -61,11 +61,11 @@ def test_tls_only_policies_let_this_machine_in_and_stay_otherwise_as_they_are() 
         "PolicyDocument"
     ]
 
-    excused = {**tls_only["Condition"], "NotIpAddress": {"aws:SourceIp": "127.0.0.0/8"}}  # type: ignore[dict-item]
-    assert statements["Statement"] == [{**tls_only, "Condition": excused}, allow]
+    expected = {**tls_only["Condition"], "NotIpAddress": {"aws:SourceIp": "127.0.0.0/8"}}  # type: ignore[dict-item]
+    assert statements["Statement"] == [{**tls_only, "Condition": expected}, allow]
 
 
-def test_a_secret_is_referred_to_by_its_arn_as_on_aws() -> None:
+def test_a_reference_to_a_secret_becomes_its_arn() -> None:
     template = {
         "Resources": {
             "Secret": {
@@ -77,17 +77,17 @@ def test_a_secret_is_referred_to_by_its_arn_as_on_aws() -> None:
         "Outputs": {"Secret": {"Value": {"Fn::Sub": "${Secret} of ${Table}"}}},
     }
 
-    changed = adapt_template(template)
+    adapted = adapt_template(template)
 
-    assert changed["Resources"]["Role"]["Properties"]["Resource"] == [
+    assert adapted["Resources"]["Role"]["Properties"]["Resource"] == [
         {"Fn::GetAtt": ["Secret", "Id"]},
         {"Ref": "Table"},
     ]
-    assert changed["Resources"]["Secret"]["Properties"]["Name"] == {"Fn::Sub": "${AWS::StackName}/x"}
-    assert changed["Outputs"]["Secret"]["Value"] == {"Fn::Sub": "${Secret.Id} of ${Table}"}
+    assert adapted["Resources"]["Secret"]["Properties"]["Name"] == {"Fn::Sub": "${AWS::StackName}/x"}
+    assert adapted["Outputs"]["Secret"]["Value"] == {"Fn::Sub": "${Secret.Id} of ${Table}"}
 
 
-def test_a_template_without_either_is_left_alone() -> None:
+def test_a_template_without_differences_is_unchanged() -> None:
     template = {"Resources": {"Table": {"Type": "AWS::DynamoDB::Table"}}}
 
     assert adapt_template(copy.deepcopy(template)) == template
