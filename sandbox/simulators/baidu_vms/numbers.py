@@ -35,7 +35,7 @@ _GATEWAY_PAGE: Final = "<html><body><h1>503 Service Temporarily Unavailable</h1>
 NUMBERS: Final[Mapping[str, NumberScript]] = MappingProxyType(
     {
         "13800000001": EVERY_OTHER_NUMBER,
-        "13800000002": NumberScript("called, nobody answers", result=UNANSWERED),
+        "13800000002": NumberScript("called, not answered", result=UNANSWERED),
         "13800000003": NumberScript("slow: called, answer after two seconds", Fault(kind=FaultKind.DELAY)),
         "13800000004": NumberScript("time-out: called, never an answer", Fault(kind=FaultKind.ACCEPT_THEN_HOLD)),
         "13800000005": NumberScript(

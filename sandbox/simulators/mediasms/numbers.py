@@ -136,10 +136,10 @@ NUMBERS: Final[Mapping[str, NumberScript]] = {
         Behaviour.REPORT_FIRST,
     ),
     "09000000011": NumberScript(
-        "as every other; a successful call is told twice", _DELIVERED_SOON, ivr_pushed_after_s=(0.0, 0.5)
+        "as every other; a successful call is reported twice", _DELIVERED_SOON, ivr_pushed_after_s=(0.0, 0.5)
     ),
     "09000000012": NumberScript(
-        "as every other; a successful call is told ten seconds late", _DELIVERED_SOON, ivr_pushed_after_s=(10.0,)
+        "as every other; a successful call is reported ten seconds late", _DELIVERED_SOON, ivr_pushed_after_s=(10.0,)
     ),
     "09000000013": NumberScript(
         "dials its line by itself at once: the IVR callback, then the answer", _DELIVERED_SOON, Behaviour.CALL_FIRST
