@@ -16,7 +16,7 @@ from sandbox.simulators.baidu_vms import numbers as baidu_numbers
 from sandbox.simulators.baidu_vms import templates as baidu_templates
 from sandbox.simulators.biztel import control as biztel
 from sandbox.simulators.biztel.faults import FaultKind as BiztelFaultKind
-from sandbox.simulators.controlling import PREFIX
+from sandbox.simulators.control import PREFIX
 from sandbox.simulators.mediasms.control import ROUTES
 from sandbox.simulators.mediasms.numbers import EVERY_OTHER_NUMBER, NUMBERS
 from switchboard.domain.sms.messages import SmsState
