@@ -14,7 +14,7 @@ from urllib.parse import quote
 import urllib3
 
 from sandbox.endpoints import Endpoints
-from sandbox.places import Places
+from sandbox.paths import SandboxPaths as Places
 from sandbox.stack import running_endpoints
 
 _LIMIT: Final = 10

@@ -13,7 +13,7 @@ from multiprocessing.connection import Connection
 
 from benchmarks.front import PROVIDER_PATH, Front
 from tests.deployment import deployed
-from tests.translated_template import REGION, environment_of, function_folders, resolved
+from tests.translated_template import REGION, environment_of, function_folders, resolve_references
 
 _TABLES = ("StateTable", "LimitsTable")
 
@@ -78,6 +78,6 @@ def _environments(references: Mapping[str, str], *, url: str) -> dict[str, dict[
         "AWS_LAMBDA_FUNCTION_NAME": "benchmark",
     }
     return {
-        folder: {**aws, **resolved(environment_of(logical_id), references=references)}
+        folder: {**aws, **resolve_references(environment_of(logical_id), references=references)}
         for logical_id, folder in function_folders().items()
     }

@@ -17,7 +17,7 @@ from tests.walks import walked
     ],
 )
 def test_a_request_runs_through_few_files(
-    stack: Deployment, function: str, event: str, status: int, most_files: int, most_jumps: int
+    stack: Deployment, *, function: str, event: str, status: int, most_files: int, most_jumps: int
 ) -> None:
     request = load_event(function, event)
     stack.http(function, request)  # imports what the function needs

@@ -84,7 +84,7 @@ def _fetch(settings: FetchRecordingSettings) -> FetchRecording:
             base_url=settings.biztel_base_url,
             token=token,
             deadline_s=settings.biztel_download_s,
-            silence_s=settings.biztel_silence_s,
+            silence_s=settings.biztel_read_timeout_s,
             require_length=settings.biztel_require_length,
             allow_plain_http=settings.allow_plain_http,
         ),
