@@ -402,7 +402,7 @@ def _play_reservations(
     tries: int,
     faults: int,
 ) -> list[datetime]:
-    """Play one worker for each clock skew, and return the slots that they got with so many `tries` each."""
+    """Play one worker for each clock skew, and return the slots that they got in `tries` reservations each."""
     store = stepped(store_class(), "store")
     slots: list[datetime] = []
 
