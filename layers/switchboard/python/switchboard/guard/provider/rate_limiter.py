@@ -97,7 +97,7 @@ class ProviderGuards:
             key=key,
             workers=names,
             settings=settings,
-            now_us=lambda: to_unix_us(clock.now()),
+            clock=clock,
             version=version,
             forget_credentials=forget_credentials,
         )

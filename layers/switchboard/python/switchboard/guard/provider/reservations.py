@@ -16,9 +16,10 @@ from typing import Final
 
 from switchboard.domain.errors import ConcurrencyLimitError, LockedOutError, RateLimitTimeoutError, SlotUnavailableError
 from switchboard.domain.rate_limits import CircuitRule, LimitUpdate, Permit, ProviderLimitState, SlotRequest
-from switchboard.domain.timestamps import to_us
+from switchboard.domain.timestamps import to_unix_us, to_us
 from switchboard.guard.provider.pace import Pace
 from switchboard.guard.provider.settings import GuardSettings
+from switchboard.ports.clock import Clock
 from switchboard.ports.provider_limits import ProviderLimitStore
 
 _SECOND_US: Final = 1_000_000
@@ -47,7 +48,7 @@ class Slot:
 class SlotReservations:
     """The reservations of one container's workers, each of which has at most one request in flight.
 
-    Workers may belong to threads: all methods may be called concurrently. `now_us` returns Unix microseconds.
+    Workers may belong to threads: all methods may be called concurrently.
     """
 
     def __init__(
@@ -57,7 +58,7 @@ class SlotReservations:
         key: str,
         workers: tuple[str, ...],
         settings: GuardSettings,
-        now_us: Callable[[], int],
+        clock: Clock,
         version: Callable[[], str],
         forget_credentials: Callable[[], None],
     ) -> None:
@@ -66,7 +67,7 @@ class SlotReservations:
         self._all_workers = workers
         self._workers = workers
         self._settings = settings
-        self._now_us = now_us
+        self._clock = clock
         self._version = version
         self._forget_credentials = forget_credentials
         self._jitter_us = to_us(settings.jitter)
@@ -162,6 +163,9 @@ class SlotReservations:
                 self._permitted_workers.discard(worker)
             elif not self._in_batch:
                 self._return_permits()
+
+    def _now_us(self) -> int:
+        return to_unix_us(self._clock.now())
 
     def _return_permits(self) -> None:
         if self._concurrency_exhausted and self._permitted_workers:
@@ -267,8 +271,9 @@ class SlotReservations:
             else:
                 update = self._store.reserve_now(self._key, slots, rule=rule, permit=permit)
             state = update.state
-            refused = not rule.admits(state, permit) or not slots.knows_backoff(state)
-            if update.granted or refused or state.next_slot_us > slots.latest_start_us:
+            if update.granted or not rule.admits(state, permit) or not slots.knows_backoff(state):
+                break
+            if state.next_slot_us > slots.latest_start_us:
                 break
         return update
 
