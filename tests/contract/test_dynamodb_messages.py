@@ -42,7 +42,7 @@ def running(dynamodb_messages: DynamoDbMessageStore, dynamodb_limits: DynamoDbPr
         settings=GuardSettings(requests_per_s=80),
         clock=clock,
         version=lambda: "v1",
-    ).workers[0]
+    ).single
     # The very first slot of a state costs one write more.
     guard.acquire(latest=clock.now() + timedelta(seconds=1))
     clock.advance(timedelta(seconds=1))

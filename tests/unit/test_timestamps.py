@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from switchboard.domain.errors import InvalidRequestError
-from switchboard.domain.timestamps import parse_timestamp, to_rfc3339
+from switchboard.domain.timestamps import JAPAN, from_unix_us, parse_timestamp, to_rfc3339, to_unix_us, to_us
 
 
 @pytest.mark.parametrize(
@@ -44,3 +44,15 @@ def test_a_text_that_is_no_time_with_an_offset_is_refused(written: str) -> None:
 
 def test_a_time_is_written_in_utc_and_whole_milliseconds() -> None:
     assert to_rfc3339(datetime(2026, 1, 2, 3, 4, 5, 999999, tzinfo=UTC)) == "2026-01-02T03:04:05.999Z"
+
+
+def test_unix_microseconds_count_from_1970_in_any_time_zone() -> None:
+    instant = datetime(2001, 9, 9, 10, 46, 40, 1, tzinfo=JAPAN)
+
+    assert to_unix_us(instant) == 1_000_000_000_000_001
+    assert from_unix_us(1_000_000_000_000_001) == instant
+    assert from_unix_us(1_000_000_000_000_001).tzinfo is UTC
+
+
+def test_a_span_has_whole_microseconds() -> None:
+    assert to_us(timedelta(seconds=1, milliseconds=75)) == 1_075_000

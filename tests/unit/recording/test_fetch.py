@@ -375,7 +375,7 @@ def test_a_refused_token_is_told_to_the_gate_and_ends_the_look() -> None:
 
     assert done is not None
     assert done.account_rejected
-    assert [type(each) for each in world.guard.heard_errors] == [AuthenticationFailedError]
+    assert [type(each) for each in world.guard.results] == [AuthenticationFailedError]
     assert len(world.source.asked) == 1
 
 

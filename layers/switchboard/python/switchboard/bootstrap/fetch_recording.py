@@ -99,7 +99,7 @@ def _fetch(settings: FetchRecordingSettings) -> FetchRecording:
             ),
             account=account,
             store_timeout_s=settings.store_timeout_s,
-        ).workers[0],
+        ).single,
         quota=CounterMonthlyQuota(
             counters=DynamoDbCounterStore(client=dynamodb, table=settings.limits_table),
             provider="biztel",

@@ -1,16 +1,21 @@
 """Read and write instants as the API and the tables hold them: RFC 3339, UTC, `Z`, milliseconds.
 
 The order of these texts is the order of the instants.
+Japan's time zone and the Unix microseconds of the limits table are here too.
 """
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Final
 
 from switchboard.domain.errors import FieldProblem, InvalidRequestError
 
+JAPAN: Final = timezone(timedelta(hours=9), "JST")
+
 _MAX_LENGTH: Final = 40
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
 
 
 def to_rfc3339(instant: datetime) -> str:
@@ -40,3 +45,18 @@ def parse_timestamp(text: str, *, field: str) -> datetime:
     except (ValueError, OverflowError):
         problem = FieldProblem(field=field, message="must be an RFC 3339 time with an offset", code="invalid_time")
         raise InvalidRequestError(problem) from None
+
+
+def to_us(span: timedelta) -> int:
+    """Return the whole microseconds of `span`."""
+    return span // _MICROSECOND
+
+
+def to_unix_us(instant: datetime) -> int:
+    """Return the microseconds from 1970 to `instant`, which must be aware."""
+    return to_us(instant - _EPOCH)
+
+
+def from_unix_us(unix_us: int) -> datetime:
+    """Return the instant that `to_unix_us` counted, in UTC."""
+    return _EPOCH + unix_us * _MICROSECOND
