@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Generic
 
 from switchboard.domain.errors import FieldProblem, InvalidRequestError
-from switchboard.domain.orders import Claim, Deadlines, Outcome, OutcomeKind
+from switchboard.domain.orders import Claim, Deadlines, Outcome, OutcomeKind, is_order_id
 from switchboard.domain.sms.delivery import DeliveryReport, ReportFact
 from switchboard.domain.sms.messages import Message, next_due
 from switchboard.domain.timestamps import from_rfc3339, to_rfc3339
@@ -182,4 +182,4 @@ def _is_position(text: str) -> bool:
         from_rfc3339(instant)
     except ValueError:
         return False
-    return hash_sign == "#" and len(order_id) <= 50 and order_id.isascii() and order_id.isalnum()
+    return hash_sign == "#" and is_order_id(order_id)

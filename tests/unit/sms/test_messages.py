@@ -11,9 +11,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from switchboard.domain.orders import Claim, Outcome, OutcomeKind
+from switchboard.domain.orders import Claim, Outcome, OutcomeKind, is_order_id
 from switchboard.domain.sms.delivery import ReportFact
-from switchboard.domain.sms.messages import Message, SmsState, SmsStatus, is_smsid, next_due, status_of
+from switchboard.domain.sms.messages import Message, SmsState, SmsStatus, next_due, status_of
 from switchboard.providers.mediasms.response_codes import DELIVERY_STATUSES
 from tests.builders import DEADLINES, MINUTE, OTHER_RECIPIENT, RECIPIENT, a_message, an_outcome
 from tests.fakes import START
@@ -218,4 +218,4 @@ def test_a_message_was_updated_when_its_last_fact_came() -> None:
     ("text", "fits"), [("a" * 50, True), ("a" * 51, False), ("", False), ("a-b", False), ("é", False)]
 )
 def test_an_id_is_what_the_provider_takes(text: str, fits: bool) -> None:
-    assert is_smsid(text) is fits
+    assert is_order_id(text) is fits

@@ -128,6 +128,11 @@ class Status(Generic[S_co]):
     final: bool
 
 
+def is_order_id(text: str) -> bool:
+    """Return whether `text` can be an order's id: `[A-Za-z0-9]{1,50}`, the form that MediaSMS takes as `smsid`."""
+    return len(text) <= 50 and text.isascii() and text.isalnum()
+
+
 def submission_state(order: Order[C], *, deadlines: Deadlines, now: datetime) -> SubmissionState:
     """What our own attempts and the time that has passed tell; what a provider reported later is not looked at."""
     if order.known_unsent:

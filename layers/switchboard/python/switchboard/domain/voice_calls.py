@@ -57,11 +57,6 @@ class VoiceCallState(StrEnum):
     UNKNOWN = "unknown"
 
 
-def is_token(text: str) -> bool:
-    """Whether it can be a call's token: what is minted or derived here is `[A-Za-z0-9]{1,50}`."""
-    return 0 < len(text) <= 50 and text.isascii() and text.isalnum()
-
-
 def is_call_id(text: str) -> bool:
     """Whether it can be a provider's id: 1 to 128 visible ASCII characters."""
     return 0 < len(text) <= 128 and all("!" <= character <= "~" for character in text)

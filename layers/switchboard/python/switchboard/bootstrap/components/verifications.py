@@ -8,8 +8,7 @@ from datetime import datetime, timedelta
 from switchboard.bootstrap.components.shared import CLOCK
 from switchboard.bootstrap.components.sms import deadlines
 from switchboard.config import StateSettings
-from switchboard.domain.orders import Status
-from switchboard.domain.sms.messages import is_smsid
+from switchboard.domain.orders import Status, is_order_id
 from switchboard.domain.verification.verifications import Verification, VerificationState, status_of
 from switchboard.storage import aws
 from switchboard.storage.verification.store import DynamoDbVerificationStore
@@ -36,5 +35,5 @@ def verification_status(settings: StateSettings) -> Callable[[Verification, date
 def query_verifications(settings: StateSettings) -> QueryOrders[Verification, Status[VerificationState]]:
     """Where verifications stand."""
     return QueryOrders(
-        orders=verification_store(settings), clock=CLOCK, status_of=verification_status(settings), is_id=is_smsid
+        orders=verification_store(settings), clock=CLOCK, status_of=verification_status(settings), is_id=is_order_id
     )

@@ -27,11 +27,6 @@ class SmsState(StrEnum):
     UNKNOWN = "unknown"
 
 
-def is_smsid(text: str) -> bool:
-    """Whether it can be a message's id: `[A-Za-z0-9]{1,50}`, which is what MediaSMS takes."""
-    return len(text) <= 50 and text.isascii() and text.isalnum()
-
-
 @dataclass(frozen=True, slots=True)
 class SmsContent:
     """What is to be sent. Kept only until its submission is decided."""

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from datetime import datetime
 
 from switchboard.domain.errors import ResourceNotFoundError
-from switchboard.domain.orders import Status
-from switchboard.domain.voice_calls import VoiceCall, VoiceCallState, is_call_id, is_token
+from switchboard.domain.orders import Status, is_order_id
+from switchboard.domain.voice_calls import VoiceCall, VoiceCallState, is_call_id
 from switchboard.ports.clock import Clock
 from switchboard.ports.voice_calls import VoiceCallStore
 from switchboard.usecases.insistence import insist
@@ -26,7 +26,7 @@ class QueryVoiceCalls(QueryOrders[VoiceCall, Status[VoiceCallState]]):
         clock: Clock,
         status_of: Callable[[VoiceCall, datetime], Status[VoiceCallState]],
     ) -> None:
-        super().__init__(orders=calls, clock=clock, status_of=status_of, is_id=is_token)
+        super().__init__(orders=calls, clock=clock, status_of=status_of, is_id=is_order_id)
         self._calls = calls
 
     def one(self, order_id: str, *, client: str) -> VoiceCallView:
