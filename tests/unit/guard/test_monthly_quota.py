@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from switchboard.domain.errors import ConfigurationError, MonthlyQuotaExhaustedError, StoreUnavailableError
+from switchboard.domain.timestamps import JAPAN
 from switchboard.guard.usage.monthly_quota import CounterMonthlyQuota, Month, exhausted_on
-from switchboard.guard.usage.windows import JAPAN
 from switchboard.ports.usage_limits import CounterStore, QuotaUsage
 from tests.fakes import START, Answer, InMemoryCounterStore, down, flaky
 

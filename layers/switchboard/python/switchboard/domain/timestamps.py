@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Final
 
 from switchboard.domain.errors import FieldProblem, InvalidRequestError
+
+JAPAN: Final = timezone(timedelta(hours=9), "JST")
+"""Japan's time zone, which has no daylight saving time."""
+
+UNIX_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND: Final = timedelta(microseconds=1)
 
 _LONGEST = 40
 
@@ -17,6 +24,21 @@ def to_rfc3339(instant: datetime) -> str:
 def from_rfc3339(text: str) -> datetime:
     """The instant that `to_rfc3339` wrote."""
     return datetime.fromisoformat(text)
+
+
+def from_optional_rfc3339(text: str | None) -> datetime | None:
+    """Read an instant that `to_rfc3339` wrote, or return None if there is none yet."""
+    return from_rfc3339(text) if text else None
+
+
+def to_unix_us(instant: datetime) -> int:
+    """Return the Unix time of an aware instant in whole microseconds."""
+    return (instant - UNIX_EPOCH) // MICROSECOND
+
+
+def from_unix_us(time_us: int) -> datetime:
+    """Return the instant of a Unix time in microseconds, in UTC."""
+    return UNIX_EPOCH + time_us * MICROSECOND
 
 
 def parse_timestamp(text: str, *, field: str) -> datetime:

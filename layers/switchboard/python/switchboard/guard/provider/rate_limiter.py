@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
-from typing import Final
+from datetime import datetime
 
 from switchboard.domain.errors import (
     AddressBlockedError,
@@ -15,14 +14,13 @@ from switchboard.domain.errors import (
     ProviderError,
     RateLimitedError,
 )
+from switchboard.domain.timestamps import from_unix_us, to_unix_us
 from switchboard.guard.provider.reservations import Slot, SlotReservations
 from switchboard.guard.provider.settings import GuardSettings
 from switchboard.ports.clock import Clock
 from switchboard.ports.provider_limits import ProviderGuard, ProviderLimitStore
 
 __all__ = ["GuardSettings", "ProviderGuards"]
-
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class _WorkerGuard:
@@ -40,8 +38,8 @@ class _WorkerGuard:
 
     def acquire(self, *, latest: datetime) -> datetime:
         """Waits for nothing itself: the caller sends at the instant returned, and drops a slot it is late for."""
-        self._slot = self._reservations.reserve(self._name, latest_us=_to_us(latest), in_flight=self._in_flight)
-        return _EPOCH + timedelta(microseconds=self._slot.at_us)
+        self._slot = self._reservations.reserve(self._name, latest_us=to_unix_us(latest), in_flight=self._in_flight)
+        return from_unix_us(self._slot.at_us)
 
     def is_stale(self, slot: datetime) -> bool:
         """The slot is so long past that using it could crowd those after it."""
@@ -89,7 +87,7 @@ class ProviderGuards:
             key=key,
             workers=names,
             settings=settings,
-            now_us=lambda: _to_us(clock.now()),
+            now_us=lambda: to_unix_us(clock.now()),
             version=version,
             forget_credentials=forget_credentials,
         )
@@ -114,7 +112,3 @@ class ProviderGuards:
         `GuardSettings.block`."""
         with self._reservations.batch(size, workers=len(self.workers) if workers is None else workers):
             yield
-
-
-def _to_us(instant: datetime) -> int:
-    return (instant - _EPOCH) // timedelta(microseconds=1)

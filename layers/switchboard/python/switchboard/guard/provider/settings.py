@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
+from switchboard.domain.timestamps import MICROSECOND
+
 
 @dataclass(frozen=True, slots=True)
 class GuardSettings:
@@ -63,4 +65,4 @@ class GuardSettings:
 
 def in_us(span: timedelta) -> int:
     """Whole microseconds."""
-    return span // timedelta(microseconds=1)
+    return span // MICROSECOND

@@ -10,7 +10,7 @@ from datetime import date, datetime, timedelta
 from typing import Final
 
 from switchboard.domain.errors import ConfigurationError, MonthlyQuotaExhaustedError
-from switchboard.guard.usage.windows import JAPAN
+from switchboard.domain.timestamps import JAPAN, MICROSECOND
 from switchboard.ports.usage_limits import CounterStore, MonthlyQuota, QuotaUsage
 
 _COUNTER: Final = "requests"
@@ -18,7 +18,6 @@ _COUNTER: Final = "requests"
 _KEPT: Final = timedelta(days=93)
 # Nothing can be foretold from the first seconds of a month.
 _LEAST_ELAPSED: Final = timedelta(hours=1)
-_MICROSECOND: Final = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +55,10 @@ def exhausted_on(*, used: int, limit: int, at: datetime) -> date | None:
     month = Month.of(at)
     elapsed = max(at - month.starts, _LEAST_ELAPSED)
     # In whole microseconds: a timedelta would overflow where next to nothing is used.
-    until_spent = elapsed // _MICROSECOND * limit // used
-    if until_spent >= (month.ends - month.starts) // _MICROSECOND:
+    until_spent = elapsed // MICROSECOND * limit // used
+    if until_spent >= (month.ends - month.starts) // MICROSECOND:
         return None
-    return (month.starts + until_spent * _MICROSECOND).date()
+    return (month.starts + until_spent * MICROSECOND).date()
 
 
 class CounterMonthlyQuota(MonthlyQuota):

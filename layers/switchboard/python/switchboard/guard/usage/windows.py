@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta, timezone
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-JAPAN: Final = timezone(timedelta(hours=9), "JST")
+from switchboard.domain.timestamps import JAPAN
 
 
 class Span(StrEnum):

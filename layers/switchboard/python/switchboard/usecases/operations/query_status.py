@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from switchboard.domain.errors import StoreUnavailableError
 from switchboard.domain.rate_limits import ProviderLimitState
+from switchboard.domain.timestamps import to_unix_us
 from switchboard.ports.clock import Clock
 from switchboard.ports.status import DeadlineReader, ProviderLimitReader, QueueDepth, QueueReader
 from switchboard.ports.usage_limits import MonthlyQuota, QuotaUsage
 
 T = TypeVar("T")
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +113,7 @@ class QueryStatus:
 
     def _provider(self, watched: WatchedProvider, now: datetime) -> ProviderStatus:
         state = self._limit_reader.read(watched.key)
-        now_us = (now - _EPOCH) // _MICROSECOND
+        now_us = to_unix_us(now)
         return ProviderStatus(
             open_because=_open_because(state, open_after_401s=watched.open_after_401s),
             consecutive_401s=state.consecutive_401s,
