@@ -44,11 +44,12 @@ from switchboard.edge.api.verifications import (
 from switchboard.edge.api.voice_calls import PlaceCallBody, call_json
 from switchboard.edge.http import Reply
 from switchboard.edge.problems import PROBLEMS, UNEXPECTED, reply_to
+from switchboard.ports.listing import Page
 from switchboard.ports.status import QueueDepth
 from switchboard.ports.usage_limits import QuotaUsage
 from switchboard.providers.mediasms.response_codes import DELIVERY_STATUSES
 from switchboard.usecases.operations.query_status import ProviderStatus, SystemStatus
-from switchboard.usecases.query import OrderList, OrderView
+from switchboard.usecases.query import OrderView
 from tests.builders import a_call, a_message, a_verification, an_outcome
 from tests.deployment import Deployment, HttpAnswer, deployed
 from tests.events import cases_of, load_event
@@ -282,7 +283,7 @@ def test_a_verification_is_shown_in_exactly_the_documented_fields(facts: dict[st
 
     assert_valid(shown, schema("Verification"))
     assert set(shown) == set(schema("Verification")["properties"]) == set(schema("Verification")["required"])
-    listed = verifications_json(OrderList(items=[view], next_position="position"))
+    listed = verifications_json(Page(items=[view], next_position="position"))
     assert_valid(listed, schema("VerificationList"))
     assert set(listed) == set(schema("VerificationList")["properties"])
 
@@ -309,7 +310,7 @@ def test_a_message_is_shown_in_exactly_the_documented_fields(message: Message) -
 
 
 def test_a_list_is_shown_in_exactly_the_documented_fields() -> None:
-    shown = list_json(OrderList(items=[a_view()], next_position="position"), statuses=DELIVERY_STATUSES)
+    shown = list_json(Page(items=[a_view()], next_position="position"), statuses=DELIVERY_STATUSES)
 
     assert_valid(shown, schema("SmsList"))
     assert set(shown) == set(schema("SmsList")["properties"])
