@@ -19,6 +19,7 @@ from switchboard.domain.recording.facts import (
     FetchOutcome,
     ReadyFact,
     Recording,
+    RecordingFact,
     RecordingReady,
     RoleCorrection,
     StoredFile,
@@ -66,7 +67,7 @@ class InMemoryRecordingStore(RecordingStore):
         if known is None:
             known = Recording(recording_id=recording_id, ready_facts=frozenset({ready_fact}))
             self.due[recording_id] = due
-        self.rows[recording_id] = known.with_fact(ready_fact)
+        self.rows[recording_id] = add_fact(known, ready_fact)
         return self.rows[recording_id]
 
     def get(self, recording_id: str) -> Recording | None:
@@ -78,7 +79,7 @@ class InMemoryRecordingStore(RecordingStore):
         unchanged = _begun(known, attempt.channel) == _begun(recording, attempt.channel)
         if stored or not (unchanged or attempt in known.attempts):
             return None
-        self.rows[recording.recording_id] = known.with_fact(attempt)
+        self.rows[recording.recording_id] = add_fact(known, attempt)
         self.due[recording.recording_id] = due
         return self.rows[recording.recording_id]
 
@@ -90,7 +91,7 @@ class InMemoryRecordingStore(RecordingStore):
     def record_outcome(self, recording_id: str, outcome: FetchOutcome) -> Recording:
         known = self.rows[recording_id]
         if outcome.id not in {each.id for each in known.outcomes}:
-            known = known.with_fact(outcome)
+            known = add_fact(known, outcome)
         self.rows[recording_id] = known
         return known
 
@@ -98,7 +99,7 @@ class InMemoryRecordingStore(RecordingStore):
         if recording_id in self.rows:
             if len(self.rows[recording_id].corrections) >= MAX_CORRECTIONS:
                 raise too_many_corrections()
-            self.rows[recording_id] = self.rows[recording_id].with_fact(correction)
+            self.rows[recording_id] = add_fact(self.rows[recording_id], correction)
         return self.rows.get(recording_id)
 
     def schedule(self, recording: Recording, *, due: datetime | None, at: datetime) -> None:
@@ -124,6 +125,22 @@ class InMemoryRecordingStore(RecordingStore):
     def overdue(self, *, now: datetime, limit: int) -> list[Recording]:
         late = sorted((due, id_) for id_, due in self.due.items() if due <= now)
         return [self.rows[id_] for _, id_ in late[:limit]]
+
+
+def add_fact(recording: Recording, fact: RecordingFact) -> Recording:
+    """Return the recording with one fact more.
+
+    A repeated fact changes nothing. Of ready facts that differ only in their time, the first stays.
+    """
+    if isinstance(fact, ReadyFact):
+        repeated = {ready_fact for ready_fact in recording.ready_facts if replace(ready_fact, at=fact.at) == fact}
+        first = min(repeated | {fact}, key=lambda ready_fact: ready_fact.at)
+        return replace(recording, ready_facts=(recording.ready_facts - repeated) | {first})
+    if isinstance(fact, FetchAttempt):
+        return replace(recording, attempts=recording.attempts | {fact})
+    if isinstance(fact, FetchOutcome):
+        return replace(recording, outcomes=recording.outcomes | {fact})
+    return replace(recording, corrections=recording.corrections | {fact})
 
 
 def _begun(recording: Recording, channel: Channel) -> int:

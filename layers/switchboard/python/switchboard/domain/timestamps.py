@@ -1,4 +1,7 @@
-"""Instants as the API and the tables write them: RFC 3339, UTC, `Z`, milliseconds, so that text order is time order."""
+"""Read and write instants as the API and the tables hold them: RFC 3339, UTC, `Z`, milliseconds.
+
+The order of these texts is the order of the instants.
+"""
 
 from __future__ import annotations
 
@@ -13,16 +16,16 @@ JAPAN: Final = timezone(timedelta(hours=9), "JST")
 UNIX_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND: Final = timedelta(microseconds=1)
 
-_LONGEST = 40
+_MAX_LENGTH: Final = 40
 
 
 def to_rfc3339(instant: datetime) -> str:
-    """`2026-11-22T03:04:05.678Z`; `instant` must be aware."""
+    """Write an aware instant in the form `2026-11-22T03:04:05.678Z`."""
     return instant.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def from_rfc3339(text: str) -> datetime:
-    """The instant that `to_rfc3339` wrote."""
+    """Read an instant that `to_rfc3339` wrote."""
     return datetime.fromisoformat(text)
 
 
@@ -42,11 +45,15 @@ def from_unix_us(time_us: int) -> datetime:
 
 
 def parse_timestamp(text: str, *, field: str) -> datetime:
-    """A caller's RFC 3339 time, with any offset. Raises InvalidRequestError naming `field`."""
+    """Read a caller's RFC 3339 time, which may have any offset.
+
+    Raises:
+        InvalidRequestError: naming `field`, if `text` is not such a time.
+    """
     try:
-        if len(text) > _LONGEST or not text.isascii():
+        if len(text) > _MAX_LENGTH or not text.isascii():
             raise ValueError
-        # RFC 3339, section 5.6: both letters may be small ones.
+        # RFC 3339, section 5.6: `T` and `Z` may be lower case.
         instant = datetime.fromisoformat(text.upper())
         if instant.tzinfo is None or "T" not in text.upper():
             raise ValueError

@@ -144,7 +144,7 @@ class FetchRecording:
         ends: dict[Channel, FetchEnd] = {}
         # Monaural comes last: whether it is wanted may depend on what became of the others.
         for channel in (Channel.LEFT, Channel.RIGHT, Channel.MONAURAL):
-            if not self._policy.may_try(recording, channel, now=self._clock.now()):
+            if not self._policy.may_attempt(recording, channel, now=self._clock.now()):
                 continue
             if seconds_left() < self._pace.least_s:
                 pause, done.requeue_reason = timedelta(), "time"
@@ -185,7 +185,7 @@ class FetchRecording:
             insist(lambda: self._recordings.schedule(recording, due=None, at=now))
             done.closed = recording.closed_at is None
             return
-        due = self._policy.due(recording, now=now) or now
+        due = self._policy.next_due(recording, now=now) or now
         if pause is not None:
             # Not past the moment at which something about it is decided, whatever it is waiting for.
             open_until = [each.fetch_deadline for each in status.channels.values() if not each.state.final]
