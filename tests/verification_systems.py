@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import cast
 
-from switchboard.domain.orders import Status, is_order_id
+from switchboard.domain.orders import Status
 from switchboard.domain.verification.verifications import (
     Verification,
     VerificationState,
@@ -132,5 +132,5 @@ def assembled_for_verification(
             codes=codes,
             notices=notices,
         ),
-        query=QueryOrders(orders=store, clock=clock, status_of=verification_status, is_id=is_order_id),
+        query=QueryOrders(orders=store, clock=clock, status_of=verification_status),
     )

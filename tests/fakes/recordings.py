@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
 
-from switchboard.domain.errors import FieldProblem, InvalidRequestError, MonthlyQuotaExhaustedError, ProviderError
+from switchboard.domain.errors import MonthlyQuotaExhaustedError, ProviderError
 from switchboard.domain.phone_numbers import canonical_tel
 from switchboard.domain.recording.facts import (
     MAX_CORRECTIONS,
@@ -23,19 +23,20 @@ from switchboard.domain.recording.facts import (
     RecordingReady,
     RoleCorrection,
     StoredFile,
+    is_recording_id,
     too_many_corrections,
 )
-from switchboard.domain.timestamps import to_rfc3339
+from switchboard.ports.listing import ListingQuery, Page
 from switchboard.ports.recordings import (
     Download,
     JobStore,
     RecordingFiles,
-    RecordingPage,
     RecordingQueue,
     RecordingSource,
     RecordingStore,
 )
 from switchboard.ports.usage_limits import MonthlyQuota, QuotaUsage
+from tests.fakes.listing import list_page
 
 
 class InMemoryJobStore(JobStore):
@@ -44,13 +45,11 @@ class InMemoryJobStore(JobStore):
     def __init__(self) -> None:
         self.jobs: dict[str, ReadyFact] = {}
 
-    def put(self, notice: RecordingReady, *, at: datetime) -> bool:
-        new = notice.recording_id not in self.jobs
-        if new:
-            self.jobs[notice.recording_id] = ReadyFact(
-                tel=notice.tel, date=notice.date, called_at=notice.called_at, at=at
-            )
-        return new
+    def put(self, ready: RecordingReady, *, at: datetime) -> bool:
+        is_new = ready.recording_id not in self.jobs
+        if is_new:
+            self.jobs[ready.recording_id] = ReadyFact(tel=ready.tel, date=ready.date, called_at=ready.called_at, at=at)
+        return is_new
 
     def get(self, recording_id: str) -> ReadyFact | None:
         return self.jobs.get(recording_id)
@@ -114,24 +113,14 @@ class InMemoryRecordingStore(RecordingStore):
             self.due[recording.recording_id] = due
             self.rows[recording.recording_id] = replace(known, closed_at=None)
 
-    def find(
-        self, *, tel: str | None, since: datetime | None, until: datetime | None, limit: int, position: str | None
-    ) -> RecordingPage:
-        first, last = to_rfc3339(since) if since else "0", to_rfc3339(until) if until else "~"
-        wanted = None if tel is None else canonical_tel(tel)
-        places = {
-            f"{to_rfc3339(each.called_at or each.announced_at)}#{each.recording_id}": each
-            for each in self.rows.values()
-            if wanted is None or wanted in {canonical_tel(told.tel) for told in each.ready_facts}
-        }
-        if position is not None and position not in places:
-            raise InvalidRequestError(FieldProblem("cursor", "was not handed out", code="invalid_cursor"))
-        found = sorted((place for place in places if first <= place <= last), reverse=True)
-        found = [place for place in found if position is None or place < position]
-        more = len(found) >= limit
-        return RecordingPage(
-            recordings=[places[place] for place in found[:limit]], next_position=found[limit - 1] if more else None
-        )
+    def find(self, query: ListingQuery) -> Page[Recording]:
+        tel = None if query.recipient is None else canonical_tel(query.recipient)
+        entries = [
+            (recording.called_at or recording.announced_at, recording.recording_id, recording)
+            for recording in self.rows.values()
+            if tel is None or tel in {canonical_tel(fact.tel) for fact in recording.ready_facts}
+        ]
+        return list_page(entries, query, is_id=is_recording_id)
 
     def overdue(self, *, now: datetime, limit: int) -> list[Recording]:
         late = sorted((due, id_) for id_, due in self.due.items() if due <= now)

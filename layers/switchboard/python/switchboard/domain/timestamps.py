@@ -12,6 +12,7 @@ from typing import Final
 from switchboard.domain.errors import FieldProblem, InvalidRequestError
 
 JAPAN: Final = timezone(timedelta(hours=9), "JST")
+"""Japan's time zone, which has no daylight saving time."""
 
 _MAX_LENGTH: Final = 40
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -26,6 +27,11 @@ def to_rfc3339(instant: datetime) -> str:
 def from_rfc3339(text: str) -> datetime:
     """Read an instant that `to_rfc3339` wrote."""
     return datetime.fromisoformat(text)
+
+
+def from_optional_rfc3339(text: str | None) -> datetime | None:
+    """Read an instant that `to_rfc3339` wrote, or return None if there is none yet."""
+    return from_rfc3339(text) if text else None
 
 
 def parse_timestamp(text: str, *, field: str) -> datetime:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -62,9 +63,13 @@ class VoiceCallState(StrEnum):
     UNKNOWN = "unknown"
 
 
+_CALL_ID: Final = re.compile(r"[\x21-\x7e]{1,128}")
+"""Baidu's document shows 32 hexadecimal digits and promises no form."""
+
+
 def is_call_id(text: str) -> bool:
     """Return whether `text` can be a provider's call id: 1 to 128 visible ASCII characters."""
-    return 0 < len(text) <= 128 and all("!" <= character <= "~" for character in text)
+    return _CALL_ID.fullmatch(text) is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from threading import RLock
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import boto3
 from botocore.config import Config
@@ -20,8 +20,13 @@ if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
     from mypy_boto3_sqs import SQSClient
 
-# A call to DynamoDB is tried once, for `timeout_s`: only its caller knows if there is time for a second try before the
-# Lambda ends. Calls to the other services are tried twice.
+CONDITION_FAILED: Final = "ConditionalCheckFailedException"
+"""DynamoDB's code of a write whose condition was not met."""
+PRECONDITION_FAILED: Final = "PreconditionFailed"
+"""S3's code of a write that must not overwrite (`IfNoneMatch`) and found an object."""
+
+# DynamoDB gets one try of `timeout_s`: the composition root, which knows how much time there is before the Lambda's own
+# end, decides which calls are retried (storage/retrying.py). The others may try twice by themselves.
 _CONNECT_TIMEOUT_S = 1.0
 _USUAL_TIMEOUT_S = 2.0
 _USUAL_TRIES = 2
@@ -97,27 +102,47 @@ def store_errors(operation: str) -> Iterator[None]:
     try:
         yield
     except ClientError as error:
-        code = error.response.get("Error", {}).get("Code", "unknown")
-        raise StoreUnavailableError(f"{operation}: {code}") from None
+        raise StoreUnavailableError(f"{operation}: {error_code(error) or 'unknown'}") from None
     except BotoCoreError as error:
         raise StoreUnavailableError(f"{operation}: {type(error).__name__}") from None
 
 
 def conditional_update(client: DynamoDBClient, operation: str, **call: Any) -> tuple[bool, Mapping[str, Any]]:
-    """Run one UpdateItem.
+    """Make one UpdateItem call.
 
     Returns:
-        True and the item after the update if its condition was met, otherwise False and the item as it is. The item has
-        DynamoDB's format and is empty if there is none.
+        Whether the condition was met, and the item in DynamoDB's form after the call (met) or before it (not met). The
+        item is empty if there is none.
 
     Raises:
-        StoreUnavailableError: DynamoDB refused the call or did not answer; the text names `operation`.
+        StoreUnavailableError: DynamoDB did not answer. The text names `operation`.
     """
+    return _write_if_met(operation, client.update_item, ReturnValues="ALL_NEW", **call)
+
+
+def conditional_put(client: DynamoDBClient, operation: str, **call: Any) -> tuple[bool, Mapping[str, Any]]:
+    """Make one PutItem call.
+
+    Returns:
+        Whether the condition was met, and, if it was not, the existing item in DynamoDB's form.
+
+    Raises:
+        StoreUnavailableError: DynamoDB did not answer. The text names `operation`.
+    """
+    return _write_if_met(operation, client.put_item, **call)
+
+
+def error_code(error: ClientError) -> str | None:
+    """Return AWS's own code of the error, or None if it has none."""
+    return error.response.get("Error", {}).get("Code")
+
+
+def _write_if_met(operation: str, write: Callable[..., Any], **call: Any) -> tuple[bool, Mapping[str, Any]]:
     with store_errors(operation):
         try:
-            response = client.update_item(ReturnValues="ALL_NEW", ReturnValuesOnConditionCheckFailure="ALL_OLD", **call)
+            response = write(ReturnValuesOnConditionCheckFailure="ALL_OLD", **call)
         except ClientError as error:
-            if error.response.get("Error", {}).get("Code") != "ConditionalCheckFailedException":
+            if error_code(error) != CONDITION_FAILED:
                 raise
             return False, cast("Mapping[str, Any]", error.response.get("Item", {}))
     return True, response.get("Attributes", {})

@@ -198,6 +198,11 @@ class Recording:
         return min(ready_fact.at for ready_fact in self.ready_facts)
 
     @property
+    def came_as_files(self) -> bool:
+        """True if only the files themselves came and no report, so that no request is needed."""
+        return all(ready_fact.by_file for ready_fact in self.ready_facts)
+
+    @property
     def called_at(self) -> datetime | None:
         """The time of the call, from the first ready fact with a readable time, or None if there is none."""
         times = [(ready_fact.at, ready_fact.called_at) for ready_fact in self.ready_facts if ready_fact.called_at]

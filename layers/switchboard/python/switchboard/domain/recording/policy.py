@@ -21,24 +21,25 @@ from switchboard.domain.recording.status import (
 class RecordingPolicy:
     """This deployment's choices for recordings.
 
-    `channels` are fetched of each recording that a provider reported. With `monaural_instead` the mixed file, which the
-    provider keeps for longer, is fetched too if a split channel is lost or forbidden.
+    `channels` are fetched of each recording that a provider reported. With `monaural_as_fallback` the mixed file, which
+    the provider keeps for longer, is fetched too if a split channel is lost or forbidden.
     """
 
     channels: frozenset[Channel]
-    monaural_instead: bool
+    monaural_as_fallback: bool
     deadlines: RecordingDeadlines = field(default_factory=RecordingDeadlines)
 
     def channels_to_fetch(self, recording: Recording, *, now: datetime) -> frozenset[Channel]:
         """Return the channels to fetch, stored or not. A recording that came only as files has none."""
-        if all(ready_fact.by_file for ready_fact in recording.ready_facts):
+        if recording.came_as_files:
             return frozenset()
         split_channel_missing = any(
             channel_status(recording, channel, deadlines=self.deadlines, now=now).state
             in {ChannelState.LOST, ChannelState.FORBIDDEN}
             for channel in self.channels & SPLIT
         )
-        return self.channels | {Channel.MONAURAL} if split_channel_missing and self.monaural_instead else self.channels
+        needs_fallback = split_channel_missing and self.monaural_as_fallback
+        return self.channels | {Channel.MONAURAL} if needs_fallback else self.channels
 
     def status(self, recording: Recording, *, now: datetime) -> RecordingStatus:
         """Return the status of the recording as callers see it."""

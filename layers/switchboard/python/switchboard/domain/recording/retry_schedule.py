@@ -65,10 +65,10 @@ def _next_due_of_channel(
     starts, outcomes = attempts_on_channel(recording, channel)
     deadline = fetch_deadline(recording, channel, deadlines=deadlines)
     if not starts:
-        return min(recording.announced_at + deadlines.attempt_lasts, deadline)
+        return min(recording.announced_at + deadlines.attempt_timeout, deadline)
     last_end = max((outcome.at for outcome in outcomes), default=_BEFORE_ALL)
     last_unfinished = max(unfinished_attempts(starts, outcomes).values(), default=None)
-    if last_unfinished is not None and last_unfinished + deadlines.attempt_lasts > last_end:
-        return last_unfinished + deadlines.attempt_lasts
+    if last_unfinished is not None and last_unfinished + deadlines.attempt_timeout > last_end:
+        return last_unfinished + deadlines.attempt_timeout
     next_attempt = next_attempt_after(len(starts), now=last_end, deadline=deadline, jitter=jitter)
     return next_attempt or max(deadline, last_end)

@@ -14,19 +14,19 @@ from switchboard.domain.recording.facts import SPLIT, Channel, FetchEnd, FetchOu
 class RecordingDeadlines:
     """The periods during which a recording may be fetched, and the waits in between.
 
-    The provider keeps the split channels for `split_kept` after the call. They are fetched until `margin` before that,
-    and for at least `least` after the ready fact. `monaural_kept` is our own limit, counted from the ready fact. From
-    `not_found_for` after the ready fact on, a missing file counts as lost. An attempt without an outcome after
-    `attempt_lasts` counts as ended. A recording that has no attempt `attempt_lasts` after the ready fact is looked at
-    again.
+    The provider keeps the split channels for `split_retention` after the call. They are fetched until
+    `split_give_up_margin` before that, and for at least `min_fetch_time` after the ready fact. `monaural_fetch_time` is
+    our own limit, counted from the ready fact. From `not_ready_time` after the ready fact on, a missing file counts as
+    lost. An attempt without an outcome after `attempt_timeout` counts as ended. A recording that has no attempt
+    `attempt_timeout` after the ready fact is looked at again.
     """
 
-    split_kept: timedelta = timedelta(days=7)
-    margin: timedelta = timedelta(hours=1)
-    least: timedelta = timedelta(hours=1)
-    monaural_kept: timedelta = timedelta(days=30)
-    not_found_for: timedelta = timedelta(hours=1)
-    attempt_lasts: timedelta = timedelta(minutes=16)
+    split_retention: timedelta = timedelta(days=7)
+    split_give_up_margin: timedelta = timedelta(hours=1)
+    min_fetch_time: timedelta = timedelta(hours=1)
+    monaural_fetch_time: timedelta = timedelta(days=30)
+    not_ready_time: timedelta = timedelta(hours=1)
+    attempt_timeout: timedelta = timedelta(minutes=16)
 
 
 class ChannelState(StrEnum):
@@ -100,9 +100,10 @@ def fetch_deadline(recording: Recording, channel: Channel, *, deadlines: Recordi
     """
     announced_at = recording.announced_at
     if channel not in SPLIT:
-        return announced_at + deadlines.monaural_kept
+        return announced_at + deadlines.monaural_fetch_time
     called_at = min(recording.called_at or announced_at, announced_at)
-    return max(called_at + deadlines.split_kept - deadlines.margin, announced_at + deadlines.least)
+    given_up_at = called_at + deadlines.split_retention - deadlines.split_give_up_margin
+    return max(given_up_at, announced_at + deadlines.min_fetch_time)
 
 
 def status_of(
@@ -148,9 +149,9 @@ def channel_status(
         state = ChannelState.STORED
     elif any(outcome.end is FetchEnd.FORBIDDEN for outcome in outcomes):
         state = ChannelState.FORBIDDEN
-    elif _is_given_up(outcomes, not_found_until=recording.announced_at + deadlines.not_found_for):
+    elif _is_given_up(outcomes, not_found_until=recording.announced_at + deadlines.not_ready_time):
         state = ChannelState.LOST
-    elif any(now < start + deadlines.attempt_lasts for start in unfinished_attempts(starts, outcomes).values()):
+    elif any(now < start + deadlines.attempt_timeout for start in unfinished_attempts(starts, outcomes).values()):
         state = ChannelState.FETCHING
     elif now >= deadline:
         state = ChannelState.LOST
