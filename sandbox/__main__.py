@@ -1,4 +1,4 @@
-"""The command line: `python -m sandbox up [--no-demo]`, `down`, `logs [FUNCTION]`."""
+"""Runs the command line: `python -m sandbox up [--no-demo]`, `down`, `logs [FUNCTION]`."""
 
 import argparse
 import os
@@ -12,36 +12,37 @@ from rich.console import Console
 
 from sandbox import story
 from sandbox.endpoints import Endpoints
+from sandbox.errors import SandboxError
 from sandbox.instance import stop_instance
 from sandbox.logs import read_logs
-from sandbox.places import Places
-from sandbox.problems import SandboxError
+from sandbox.paths import SandboxPaths
 from sandbox.progress import Progress
 from sandbox.stack import running_endpoints, running_sandbox
 
-_ENDINGS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
-# Lines are for reading and copying: never broken to the terminal's width.
+# Lines are to be read and copied, so they are never broken at the terminal's width.
 console = Console(soft_wrap=True)
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="sandbox", description="The whole system on this machine.")
+    """Run one command and return the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m sandbox", description="Runs the whole system on this machine.")
     commands = parser.add_subparsers(dest="command", required=True)
-    up = commands.add_parser("up", help="bring everything up and stay until interrupted")
-    up.add_argument("--no-demo", action="store_true", help="don't play the story (also: DEMO=0)")
-    commands.add_parser("down", help="end the running sandbox")
+    up = commands.add_parser("up", help="start the sandbox and keep it running until Ctrl-C")
+    up.add_argument("--no-demo", action="store_true", help="skip the story (or set DEMO=0)")
+    commands.add_parser("down", help="stop the running sandbox")
     logs = commands.add_parser("logs", help="print what the functions logged")
-    logs.add_argument("function", nargs="?", default="", help="a part of the function's name")
+    logs.add_argument("function", nargs="?", default="", help="a part of the function's name (default: all functions)")
     arguments = parser.parse_args()
     try:
         if arguments.command == "up":
             _up(demo=not arguments.no_demo and os.environ.get("DEMO", "1") != "0")
         elif arguments.command == "down":
-            stopped = stop_instance(Places.from_environment().process_id)
+            stopped = stop_instance(SandboxPaths.from_environment().process_id)
             console.print("The sandbox is down." if stopped else "No sandbox is running.")
         else:
-            print(read_logs(running_endpoints(Places.from_environment()), arguments.function))
+            print(read_logs(running_endpoints(SandboxPaths.from_environment()), arguments.function))
     except SandboxError as problem:
         print(problem, file=sys.stderr)
         return 1
@@ -49,34 +50,34 @@ def main() -> int:
 
 
 def _up(*, demo: bool) -> None:
-    for number in _ENDINGS:
-        signal.signal(number, _end)
-    places = Places.from_environment()
+    for number in _STOP_SIGNALS:
+        signal.signal(number, _stop)
+    paths = SandboxPaths.from_environment()
     try:
-        with running_sandbox(places=places, progress=Progress(console)) as sandbox:
+        with running_sandbox(paths=paths, progress=Progress(console)) as sandbox:
             if demo:
                 story.play(sandbox.endpoints)
-            _announce(sandbox.endpoints, written_to=places.endpoints)
+            _print_addresses(sandbox.endpoints, endpoints_file=paths.endpoints)
             sandbox.emulator.wait_for_end()
     except KeyboardInterrupt:
         console.print("The sandbox is down.")
 
 
-def _end(_number: int, _frame: FrameType | None) -> None:
-    # Whatever asks this process to end, the way out is the same: through every `finally`, undisturbed.
-    for number in _ENDINGS:
+def _stop(_number: int, _frame: FrameType | None) -> None:
+    # Every signal leads through all `finally` blocks. A second signal must not interrupt them.
+    for number in _STOP_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 
-def _announce(endpoints: Endpoints, *, written_to: Path) -> None:
+def _print_addresses(endpoints: Endpoints, *, endpoints_file: Path) -> None:
     console.print(
         f"""
-The sandbox is up. Ctrl-C or `make stop` ends it.
+The sandbox is up. Stop it with Ctrl-C or `make stop`.
 
   API      {endpoints.api_url}/v1
   API key  {endpoints.api_key}
-  All addresses are in {written_to}
+  All addresses are in {endpoints_file}
 
   curl -s {endpoints.api_url}/v1/sms -H 'x-api-key: {endpoints.api_key}'
   curl -s {endpoints.api_url}/v1/sms -H 'x-api-key: {endpoints.api_key}' -H 'content-type: application/json' \\

@@ -1,4 +1,4 @@
-"""Where everything of a running sandbox answers, written for people, tests and other programs."""
+"""Holds the addresses of a running sandbox, in a file for people, tests and other programs."""
 
 import json
 from dataclasses import asdict, dataclass, field
@@ -10,18 +10,18 @@ class Endpoints:
     """The content of `.sandbox/endpoints.json`."""
 
     api_url: str
-    """What stands before `/v1/…`, without a slash at its end."""
+    """The part of an API address before `/v1/…`, without a final slash."""
     api_key: str = field(repr=False)
     webhook_token: str = field(repr=False)
     mediasms_url: str
-    """The whole endpoint; the other two providers' are origins. Empty where there is none."""
+    """The whole address of the send API. The addresses of the other two providers are origins."""
     biztel_url: str
     baidu_vms_url: str
     aws_endpoint_url: str
     region: str
 
     def write(self, path: Path) -> None:
-        """Write them where only this user can read them."""
+        """Write the addresses to a file that only this user can read."""
         unfinished = path.with_suffix(".unfinished")
         unfinished.touch(mode=0o600)
         unfinished.write_text(json.dumps(asdict(self), indent=2) + "\n")
@@ -29,5 +29,5 @@ class Endpoints:
 
     @classmethod
     def read(cls, path: Path) -> "Endpoints":
-        """Read what a running sandbox wrote."""
+        """Return the addresses that a running sandbox wrote."""
         return cls(**json.loads(path.read_text()))

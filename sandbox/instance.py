@@ -1,4 +1,4 @@
-"""One sandbox per directory: the lock its process holds while it lives, and how another shell ends it."""
+"""Allows one sandbox a directory: its process holds a lock, by which another shell finds and ends it."""
 
 import fcntl
 import os
@@ -9,23 +9,27 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from sandbox.problems import SandboxError
+from sandbox.errors import SandboxError
 
 _POLL_S: Final = 0.1
 
 
 @contextmanager
 def only_instance(process_id_file: Path) -> Iterator[None]:
-    """Hold the directory's lock for as long as the block runs.
+    """Hold the directory's lock while the block runs.
 
-    The kernel drops the lock with the process, however it ends, so a file left behind never looks like a running
-    sandbox. Raises SandboxError when another process holds it.
+    The kernel releases the lock when the process ends, even if it is killed. A file that it left behind never looks
+    like a running sandbox.
+
+    Raises:
+        SandboxError: when another process holds the lock.
     """
     process_id_file.parent.mkdir(parents=True, exist_ok=True)
     with process_id_file.open("a+") as lock:
         if not _try_lock(lock.fileno()):
             raise SandboxError(
-                f"A sandbox is already running here (process {_read(process_id_file)}). End it with: make stop"
+                f"A sandbox is already running here (process {_read_process_id(process_id_file)}). "
+                "Stop it with: make stop"
             )
         lock.truncate(0)
         lock.write(f"{os.getpid()}\n")
@@ -37,18 +41,21 @@ def only_instance(process_id_file: Path) -> Iterator[None]:
 
 
 def stop_instance(process_id_file: Path, *, patience_s: float = 60.0) -> bool:
-    """End the sandbox of this directory and wait until it is gone; return whether there was one.
+    """End the sandbox of this directory, wait until it is gone, and return whether there was one.
 
-    After `patience_s` the process is killed outright: its emulator and Lambda workers then end by themselves. Removing
-    what many workers unpacked takes longest, and what is left of it the next start has to remove.
+    After `patience_s` the process is killed; its emulator and Lambda workers then end by themselves. Most of the time
+    goes into removing the files that many workers unpacked. The next start removes what a killed process left.
+
+    Raises:
+        SandboxError: when the process does not end.
     """
     if not is_running(process_id_file):
         return False
     _signal(process_id_file, signal.SIGTERM)
-    if not _gone(process_id_file, patience_s):
+    if not _wait_until_gone(process_id_file, patience_s):
         _signal(process_id_file, signal.SIGKILL)
-        if not _gone(process_id_file, patience_s):
-            raise SandboxError(f"Process {_read(process_id_file)} does not end.")
+        if not _wait_until_gone(process_id_file, patience_s):
+            raise SandboxError(f"Process {_read_process_id(process_id_file)} does not end. End it with: kill -9")
     return True
 
 
@@ -69,13 +76,13 @@ def _try_lock(descriptor: int) -> bool:
 
 
 def _signal(process_id_file: Path, number: signal.Signals) -> None:
-    process_id = _read(process_id_file)
+    process_id = _read_process_id(process_id_file)
     if process_id is not None:
         with suppress(ProcessLookupError):
             os.kill(process_id, number)
 
 
-def _gone(process_id_file: Path, patience_s: float) -> bool:
+def _wait_until_gone(process_id_file: Path, patience_s: float) -> bool:
     deadline = time.monotonic() + patience_s
     while time.monotonic() < deadline:
         if not is_running(process_id_file):
@@ -84,6 +91,6 @@ def _gone(process_id_file: Path, patience_s: float) -> bool:
     return False
 
 
-def _read(process_id_file: Path) -> int | None:
+def _read_process_id(process_id_file: Path) -> int | None:
     text = process_id_file.read_text().strip()
     return int(text) if text.isdecimal() else None

@@ -1,4 +1,4 @@
-"""Shows what the sandbox is doing: a moving line for a person at a terminal, plain lines for a log."""
+"""Shows the progress of the sandbox: a moving line on a terminal, plain lines in a log."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -8,18 +8,18 @@ from rich.console import Console
 from rich.markup import escape
 
 Update = Callable[[str], None]
-"""Replaces the detail shown behind a step's title."""
+"""A function that replaces the detail behind a step's title."""
 
 
 class Progress:
-    """Steps one after another, each with its duration when it is done."""
+    """A list of steps, each printed with its duration when it is done."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
 
     @contextmanager
     def step(self, title: str) -> Iterator[Update]:
-        """Show `title` while the block runs; the block may keep its detail up to date."""
+        """Show `title` while the block runs, and yield a function that updates its detail."""
         started = time.monotonic()
         detail = ""
         with self._console.status(f"{title} …") as status:
@@ -32,10 +32,10 @@ class Progress:
             try:
                 yield update
             except BaseException:
-                self._line("[red]✗[/]", f"{title}{detail}", started)
+                self._print_line("[red]✗[/]", f"{title}{detail}", started)
                 raise
-        self._line("[green]✓[/]", f"{title}{detail}", started)
+        self._print_line("[green]✓[/]", f"{title}{detail}", started)
 
-    def _line(self, mark: str, text: str, started: float) -> None:
-        took = f"{time.monotonic() - started:.1f} s"
-        self._console.print(f"{mark} {escape(text)} [dim]{took}[/]", highlight=False)
+    def _print_line(self, mark: str, text: str, started: float) -> None:
+        duration = f"{time.monotonic() - started:.1f} s"
+        self._console.print(f"{mark} {escape(text)} [dim]{duration}[/]", highlight=False)

@@ -1,4 +1,4 @@
-"""Which servers stand for the providers: simulators started here, or those the environment names.
+"""Provides a server for each provider: a simulator started here, or the server that the environment names.
 
 A provider is one entry of KINDS.
 """
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
-from sandbox.problems import SandboxError
+from sandbox.errors import SandboxError
 from sandbox.simulators import baidu_vms, biztel, mediasms
 from sandbox.simulators.account import Log
 from sandbox.simulators.simulator import Simulator
@@ -18,39 +18,42 @@ from sandbox.simulators.simulator import Simulator
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provider:
-    """A server that stands for a provider, and what the deployed template is told of it."""
+    """A server in the place of a provider, and the values for the deployed template."""
 
     title: str
     url: str
     endpoint: str
-    """The member of the endpoints file that carries `url`."""
+    """The member of the endpoints file with `url`."""
     parameter: str
     """The template's parameter for `url`."""
     name: str
-    """Also the secret's, below the stack's."""
+    """The name of the provider and, below the stack's name, of its secret."""
     credentials: Mapping[str, str] = field(repr=False)
     connect: Callable[[str, str], None] = field(default=lambda _webhooks, _token: None, repr=False)
-    """Told where webhooks are (`…/v1/webhooks`) and their token. Nothing is, where the server is somebody else's."""
+    """A function that gives the simulator the webhooks' address (`…/v1/webhooks`) and token.
+
+    It does nothing if the environment names another server.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kind:
-    """What is particular to one provider."""
+class ProviderKind:
+    """The particulars of one provider."""
 
     title: str
     name: str
-    """In capitals it begins the variable that names another server, such as `MEDIASMS_URL`."""
+    """The name, which in capitals begins the variable of another server, such as `MEDIASMS_URL`."""
     parameter: str
     credentials: Mapping[str, tuple[str, Callable[[], str]]]
-    """By their names in the secret: the variable that gives each, and what makes one up."""
+    """The credentials by their names in the secret: the variable with the value, and a function that makes one up."""
     simulator: Callable[[Mapping[str, str], Log], Simulator[Any, Any]]
-    """Takes the credentials, and where lines are logged."""
+    """A function that creates the simulator with credentials and a log."""
     webhooks: Callable[[str], Mapping[str, object]]
-    """Returns the simulator's settings that say where webhooks are; takes the address they begin with."""
+    """A function that returns the simulator's settings for the addresses of webhooks, which begin with its argument."""
 
 
 KINDS: Final = (
-    Kind(
+    ProviderKind(
         title="MediaSMS",
         name="mediasms",
         parameter="MediaSmsBaseUrl",
@@ -58,25 +61,27 @@ KINDS: Final = (
             "user": ("MEDIASMS_USER", lambda: f"sandbox-{secrets.token_hex(4)}"),
             "password": ("MEDIASMS_PASSWORD", lambda: secrets.token_urlsafe(18)),
         },
-        simulator=lambda given, log: mediasms.MediaSmsSimulator(
-            mediasms.SimulatorConfig(user=given["user"], password=given["password"]), log=log
+        simulator=lambda credentials, log: mediasms.MediaSmsSimulator(
+            mediasms.SimulatorConfig(user=credentials["user"], password=credentials["password"]), log=log
         ),
-        webhooks=lambda ours: {"report_url": f"{ours}/delivery", "ivr_url": f"{ours}/ivr"},
+        webhooks=lambda address: {"report_url": f"{address}/delivery", "ivr_url": f"{address}/ivr"},
     ),
-    Kind(
+    ProviderKind(
         title="BIZTEL",
         name="biztel",
         parameter="BiztelBaseUrl",
         credentials={"token": ("BIZTEL_TOKEN", lambda: secrets.token_hex(40))},
-        simulator=lambda given, log: biztel.BiztelSimulator(biztel.SimulatorConfig(token=given["token"]), log=log),
-        # As README.md says to fill in the form.
-        webhooks=lambda ours: {
-            "action_url": ours + "/monitor_file_event?ID={ID}&TEL={TEL}&DATE={DATE}",
+        simulator=lambda credentials, log: biztel.BiztelSimulator(
+            biztel.SimulatorConfig(token=credentials["token"]), log=log
+        ),
+        # The values that README.md tells an operator to enter in BIZTEL's form.
+        webhooks=lambda address: {
+            "action_url": address + "/monitor_file_event?ID={ID}&TEL={TEL}&DATE={DATE}",
             "action_error_pattern": '/"result":"error"/',
             "action_retries": 3,
         },
     ),
-    Kind(
+    ProviderKind(
         title="Baidu VMS",
         name="baidu_vms",
         parameter="BaiduVmsBaseUrl",
@@ -84,29 +89,35 @@ KINDS: Final = (
             "ak": ("BAIDU_VMS_AK", lambda: secrets.token_hex(16)),
             "sk": ("BAIDU_VMS_SK", lambda: secrets.token_hex(16)),
         },
-        simulator=lambda given, log: baidu_vms.BaiduVmsSimulator(
-            baidu_vms.SimulatorConfig(access_key=given["ak"], secret_key=given["sk"]), log=log
+        simulator=lambda credentials, log: baidu_vms.BaiduVmsSimulator(
+            baidu_vms.SimulatorConfig(access_key=credentials["ak"], secret_key=credentials["sk"]), log=log
         ),
-        webhooks=lambda ours: {"callback_url": ours},
+        webhooks=lambda address: {"callback_url": address},
     ),
 )
 
 
 def start_all(environment: Mapping[str, str], until: ExitStack, *, log: Path) -> tuple[Provider, ...]:
-    """Start every provider or find it in `environment`; simulators write a line a request to the file `log`.
+    """Start a simulator of every provider, or use the server that `environment` names.
 
-    They run until `until` is closed. Raises SandboxError when another server is named without credentials for it.
+    Args:
+        environment: names other servers and credentials.
+        until: stops the simulators when it is closed.
+        log: the file in which simulators write a line for each request.
+
+    Raises:
+        SandboxError: when another server is named without its credentials.
     """
-    lines = until.enter_context(log.open("w", buffering=1, encoding="utf-8"))
-    return tuple(_start(kind, environment, until, lambda line: print(line, file=lines)) for kind in KINDS)
+    log_file = until.enter_context(log.open("w", buffering=1, encoding="utf-8"))
+    return tuple(_start(kind, environment, until, lambda line: print(line, file=log_file)) for kind in KINDS)
 
 
-def _start(kind: Kind, environment: Mapping[str, str], until: ExitStack, log: Log) -> Provider:
-    named = f"{kind.name.upper()}_URL"
-    url = environment.get(named, "")
+def _start(kind: ProviderKind, environment: Mapping[str, str], until: ExitStack, log: Log) -> Provider:
+    url_variable = f"{kind.name.upper()}_URL"
+    url = environment.get(url_variable, "")
     variables = [variable for variable, _ in kind.credentials.values()]
     if url and not all(environment.get(variable) for variable in variables):
-        raise SandboxError(f"{named} needs {' and '.join(variables)} beside it.")
+        raise SandboxError(f"{url_variable} needs {' and '.join(variables)} too. Set them, or unset {url_variable}.")
     provider = Provider(
         title=kind.title,
         url=url,
@@ -114,7 +125,7 @@ def _start(kind: Kind, environment: Mapping[str, str], until: ExitStack, log: Lo
         parameter=kind.parameter,
         name=kind.name,
         credentials={
-            name: environment.get(variable) or made_up() for name, (variable, made_up) in kind.credentials.items()
+            name: environment.get(variable) or make_up() for name, (variable, make_up) in kind.credentials.items()
         },
     )
     if url:

@@ -1,7 +1,7 @@
-"""Runs a module in a process group that ends with whoever holds the other end of its standard input.
+"""Runs a module in a process group that ends when its standard input is closed.
 
-Started as `python -P watchdog.py MODULE` at the head of its own session. Closing the pipe ends the group, and the
-kernel closes it however the parent ends; one that waits to be told would outlive a parent that was killed.
+Started as `python -P watchdog.py MODULE` at the head of its own session. The parent holds the other end of the pipe.
+The kernel closes it when the parent ends. A parent that is killed could not end its children itself.
 """
 
 import os
@@ -12,7 +12,7 @@ import threading
 
 
 def end_group_with_parent() -> None:
-    """Wait for the end of standard input, then kill this process and everything it started."""
+    """Wait for the end of standard input, then kill this process and every process that it started."""
     while os.read(0, 1024):
         pass
     os.killpg(os.getpgrp(), signal.SIGKILL)

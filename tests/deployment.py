@@ -32,7 +32,7 @@ from tests.translated_template import (
     ROOT,
     environment_of,
     function_folders,
-    resolved,
+    resolve_references,
     resources_of,
 )
 
@@ -103,7 +103,7 @@ class Deployment:
     def invoke(self, function: str, event: Event) -> Any:
         """Invoke a function as Lambda does: in the environment of this function and no other."""
         [logical_id] = [name for name, folder in function_folders().items() if folder == function]
-        environment = resolved(environment_of(logical_id), references=self.references)
+        environment = resolve_references(environment_of(logical_id), references=self.references)
         with pytest.MonkeyPatch.context() as patch, redirect_stdout(self.output):
             for name, value in environment.items():
                 patch.setenv(name, value)
@@ -247,7 +247,8 @@ def _create_resources() -> dict[str, str]:
     }
     for name, properties in resources_of("AWS::SecretsManager::Secret").items():
         created = aws.secretsmanager().create_secret(
-            Name=resolved({"Name": properties["Name"]}, references={})["Name"], SecretString=json.dumps(values[name])
+            Name=resolve_references({"Name": properties["Name"]}, references={})["Name"],
+            SecretString=json.dumps(values[name]),
         )
         references[name] = created["ARN"]
     return references

@@ -1,4 +1,4 @@
-"""The template as CloudFormation gets it: translated by SAM's own translator, and what tests ask of it."""
+"""The template as it is written, and as CloudFormation gets it: translated by SAM's own translator."""
 
 from __future__ import annotations
 
@@ -23,38 +23,40 @@ Properties = Mapping[str, Any]
 
 @cache
 def source() -> dict[str, Any]:
-    """`template.yaml` as it was written."""
-    parsed: dict[str, Any] = yaml_parse((ROOT / "template.yaml").read_text(encoding="utf-8"))
-    return parsed
+    """Return `template.yaml` as it is written."""
+    template: dict[str, Any] = yaml_parse((ROOT / "template.yaml").read_text(encoding="utf-8"))
+    return template
 
 
 @cache
-def translated() -> dict[str, Any]:
-    """`template.yaml` with SAM's transform done. Code counts as uploaded already."""
+def translate_template() -> dict[str, Any]:
+    """Return `template.yaml` after SAM's transform, as if its code had been uploaded."""
     template = copy.deepcopy(source())
     for resource in template["Resources"].values():
-        for place in ("CodeUri", "ContentUri"):
-            if place in resource.get("Properties", {}):
-                resource["Properties"][place] = {"Bucket": "artifacts", "Key": "code.zip"}
+        for name in ("CodeUri", "ContentUri"):
+            if name in resource.get("Properties", {}):
+                resource["Properties"][name] = {"Bucket": "artifacts", "Key": "code.zip"}
     session = boto3.Session(region_name=REGION)
-    parameters = {name: each["Default"] for name, each in template["Parameters"].items() if "Default" in each}
-    done: dict[str, Any] = Translator({}, Parser(), boto_session=session).translate(
-        template, parameter_values=parameters
+    defaults = {
+        name: parameter["Default"] for name, parameter in template["Parameters"].items() if "Default" in parameter
+    }
+    translation: dict[str, Any] = Translator({}, Parser(), boto_session=session).translate(
+        template, parameter_values=defaults
     )
-    return done
+    return translation
 
 
 def resources_of(kind: str) -> dict[str, Properties]:
-    """The properties of every resource of one type, by logical id."""
+    """Return the properties of every resource of one type, by logical id."""
     return {
         name: resource.get("Properties", {})
-        for name, resource in translated()["Resources"].items()
+        for name, resource in translate_template()["Resources"].items()
         if resource["Type"] == kind
     }
 
 
 def function_folders() -> dict[str, str]:
-    """`functions/<folder>` of every function, by logical id."""
+    """Return the name of the folder below `functions/` of every function, by logical id."""
     return {
         name: Path(resource["Properties"]["CodeUri"]).name
         for name, resource in source()["Resources"].items()
@@ -63,32 +65,33 @@ def function_folders() -> dict[str, str]:
 
 
 def environment_of(logical_id: str) -> Mapping[str, Any]:
-    """A function's environment, its references unresolved."""
+    """Return a function's environment with its references unresolved."""
     variables: Mapping[str, Any] = resources_of("AWS::Lambda::Function")[logical_id]["Environment"]["Variables"]
     return variables
 
 
-def resolved(values: Mapping[str, Any], *, references: Mapping[str, str]) -> dict[str, str]:
-    """The values with their references replaced, by `references`, pseudo parameters or the parameters' defaults."""
-    defaults = {name: str(each["Default"]) for name, each in translated()["Parameters"].items() if "Default" in each}
-    known = {**defaults, "AWS::StackName": STACK_NAME, **references}
-    return {name: _resolved(each, known) for name, each in values.items()}
+def resolve_references(values: Mapping[str, Any], *, references: Mapping[str, str]) -> dict[str, str]:
+    """Replace the references in some values by `references`, pseudo parameters and the parameters' defaults."""
+    parameters = translate_template()["Parameters"].items()
+    defaults = {name: str(parameter["Default"]) for name, parameter in parameters if "Default" in parameter}
+    replacements = {**defaults, "AWS::StackName": STACK_NAME, **references}
+    return {name: _resolve(value, replacements) for name, value in values.items()}
 
 
-def _resolved(value: Any, known: Mapping[str, str]) -> str:
+def _resolve(value: Any, replacements: Mapping[str, str]) -> str:
     if not isinstance(value, Mapping):
         return str(value)
     if "Ref" in value:
-        return known[value["Ref"]]
+        return replacements[value["Ref"]]
     if "Fn::Join" in value:
-        # Of a list that is a parameter, which is given here as the text that CloudFormation takes apart.
+        # The list is a parameter of the type CommaDelimitedList. Its replacement is the text with the commas.
         separator, parameter = value["Fn::Join"]
-        return str(separator).join(known[parameter["Ref"]].split(","))
-    return re.sub(r"\$\{([^}]+)\}", lambda match: known[match[1]], value["Fn::Sub"])
+        return str(separator).join(replacements[parameter["Ref"]].split(","))
+    return re.sub(r"\$\{([^}]+)\}", lambda match: replacements[match[1]], value["Fn::Sub"])
 
 
 def references_in(value: Any) -> Iterator[str]:
-    """The logical ids and parameters that a value mentions, by Ref, Fn::GetAtt, Fn::Sub or Condition."""
+    """Yield the logical ids and parameters that a value mentions in Ref, Fn::GetAtt or Fn::Sub."""
     if isinstance(value, Mapping):
         for name, inner in value.items():
             if name == "Ref":
@@ -96,10 +99,10 @@ def references_in(value: Any) -> Iterator[str]:
             elif name == "Fn::GetAtt":
                 yield inner[0] if isinstance(inner, list) else inner.partition(".")[0]
             elif name == "Fn::Sub":
-                text, given = inner if isinstance(inner, list) else (inner, {})
+                text, variables = inner if isinstance(inner, list) else (inner, {})
                 names = (match.partition(".")[0] for match in re.findall(r"\$\{([^!}][^}]*)\}", text))
-                yield from (each for each in names if each not in given)
-                yield from references_in(given)
+                yield from (reference for reference in names if reference not in variables)
+                yield from references_in(variables)
             else:
                 yield from references_in(inner)
     elif isinstance(value, list):
@@ -108,30 +111,34 @@ def references_in(value: Any) -> Iterator[str]:
 
 
 def function(name: str) -> Properties:
-    """A function's properties."""
+    """Return a function's properties."""
     return resources_of("AWS::Lambda::Function")[name]
 
 
-def as_list(value: Any) -> list[Any]:
-    """A list, also where the template allows one thing to stand alone."""
+def ensure_list(value: Any) -> list[Any]:
+    """Return a list, also if the template has a single value without one."""
     return value if isinstance(value, list) else [value]
 
 
 def statements() -> Iterator[tuple[str, Properties]]:
-    """Every statement of every role, with the role's name."""
+    """Yield every statement of every role, with the role's name."""
     for role, properties in resources_of("AWS::IAM::Role").items():
         for policy in properties.get("Policies", []):
-            for statement in as_list(policy["PolicyDocument"]["Statement"]):
+            for statement in ensure_list(policy["PolicyDocument"]["Statement"]):
                 yield role, statement
 
 
 def statements_of(name: str) -> list[Properties]:
-    """Every statement of a function's role."""
-    role = function(name)["Role"]["Fn::GetAtt"][0]
-    return [statement for owner, statement in statements() if owner == role]
+    """Return every statement of a function's role."""
+    function_role = function(name)["Role"]["Fn::GetAtt"][0]
+    return [statement for role, statement in statements() if role == function_role]
 
 
 def operations() -> dict[tuple[str, str], Properties]:
-    """Every route of the API by path and method."""
+    """Return every route of the API, by path and method."""
     [api] = resources_of("AWS::ApiGateway::RestApi").values()
-    return {(path, method): each for path, methods in api["Body"]["paths"].items() for method, each in methods.items()}
+    return {
+        (path, method): operation
+        for path, methods in api["Body"]["paths"].items()
+        for method, operation in methods.items()
+    }

@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 from typing import cast
 
 from switchboard.domain.orders import Status
-from switchboard.domain.sms.messages import is_smsid
 from switchboard.domain.verification.verifications import (
     Verification,
     VerificationState,
@@ -145,5 +144,5 @@ def assembled_for_verification(
             codes=retrying(codes, *REPLAYED_CODES),
             notices=notices,
         ),
-        query=QueryOrders(orders=store, clock=clock, status_of=verification_status, is_id=is_smsid),
+        query=QueryOrders(orders=store, clock=clock, status_of=verification_status),
     )

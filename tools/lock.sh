@@ -1,6 +1,6 @@
 #!/bin/sh
-# Writes requirements/*.lock and the layer's requirements.txt from pyproject.toml: every version pinned, every file
-# hashed, for CPython 3.11 to 3.13, and no package index named.
+# Writes requirements/*.lock and the layer's requirements.txt from pyproject.toml. Every version is pinned and every file
+# is hashed, for CPython 3.11 to 3.13. The files name no package index.
 set -eu
 cd "$(dirname "$0")/.."
 layer=layers/switchboard/python/requirements.txt
@@ -16,5 +16,5 @@ compile --group dev pyproject.toml -o requirements/dev.lock
 for group in sandbox emulator sam; do
     compile --group "$group" -o "requirements/$group.lock"
 done
-# What is tested is what ships.
+# The layer gets the versions that the tests run with.
 compile -c requirements/dev.lock pyproject.toml -o "$layer"

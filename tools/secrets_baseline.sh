@@ -1,6 +1,6 @@
 #!/bin/sh
-# Writes .secrets.baseline anew: what looks like a secret in the tracked files and has been looked at by a person.
-# Random-looking text is not searched for (hashes and sample data are full of it), named secrets are.
+# Writes .secrets.baseline anew: the strings in tracked files that look like a secret and that a person has checked.
+# The scan looks for named secrets. It skips random-looking text, because hashes and sample data are full of it.
 set -eu
 cd "$(dirname "$0")/.."
 git ls-files -z ':!.secrets.baseline' | xargs -0 .venv/dev/bin/detect-secrets scan \

@@ -1,1 +1,1 @@
-"""One simulator per provider, each a real HTTP server written from the provider's document alone."""
+"""Simulators of the providers: real HTTP servers, each written from its provider's document alone."""

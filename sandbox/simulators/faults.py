@@ -1,30 +1,30 @@
-"""Scripted faults, whatever a provider's are: read in a control request, kept in order, used up request by request."""
+"""Holds scripted faults of any provider in their order, and uses them up request by request."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import Field, asdict, replace
 from typing import Any, ClassVar, Final, Generic, Protocol, TypeVar
 
-from sandbox.simulators.readers import WrongJsonError
+from sandbox.simulators.json_readers import WrongJsonError
 
 SOME_PAGE: Final = "<html><body><h1>It works!</h1></body></html>"
-"""What any web server might answer, and no provider does."""
+"""A page that any web server might answer, and no provider does."""
 
 
 class ScriptedFault(Protocol):
-    """What a provider's fault, a frozen dataclass of its own, has at least."""
+    """The members that the faults of every provider have. Each provider has a frozen dataclass of its own."""
 
     __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
 
     @property
     def times(self) -> int | None:
-        """Return how many requests it is good for; None is every one."""
+        """The number of requests that meet the fault; None is every request."""
 
 
 F = TypeVar("F", bound=ScriptedFault)
 
 
 class FaultScript(Generic[F]):
-    """The faults still to come, in the order they were scripted."""
+    """The faults that are still to come, in the order in which they were scripted."""
 
     def __init__(self) -> None:
         self._faults: list[F] = []
@@ -46,7 +46,7 @@ class FaultScript(Generic[F]):
         return None
 
     def pending(self) -> list[dict[str, object]]:
-        """Return what is left, as a control request scripts it."""
+        """Return the faults that are left, in the form in which a control request scripts them."""
         return [asdict(fault) for fault in self._faults]
 
     def clear(self) -> None:
@@ -54,10 +54,11 @@ class FaultScript(Generic[F]):
         self._faults.clear()
 
 
-def members_of(value: object, fault: type[ScriptedFault]) -> Mapping[str, object]:
+def read_members(value: object, fault: type[ScriptedFault]) -> Mapping[str, object]:
     """Return the members of a fault in decoded JSON.
 
-    Raises WrongJsonError when it is no object, or has a member that `fault` has not.
+    Raises:
+        WrongJsonError: when `value` is no object, or has a member that `fault` has not.
     """
     if not isinstance(value, Mapping):
         raise WrongJsonError("a fault must be an object")

@@ -1,14 +1,14 @@
-"""How the connection of a request to a simulator ended."""
+"""Holds the ways in which the connection of a request to a simulator can end."""
 
 from enum import StrEnum
 
 
 class Outcome(StrEnum):
-    """How the connection of a request ended."""
+    """The end of a request's connection."""
 
     ANSWERED = "answered"
     SPOILT = "spoilt"
-    """Answered, but with other bytes, another length or another pace than is right."""
+    """Answered, but with the wrong bytes, the wrong length or at the wrong pace."""
     RESET = "reset"
     HELD = "held"
     """Kept open for a time, then closed without an answer."""

@@ -1,4 +1,4 @@
-"""A simulator as a whole: start it, point a client at its address, script it and read it, stop it."""
+"""Runs a simulated provider: starts its server, sends its callbacks, and stops it."""
 
 import ssl
 from collections.abc import Callable, Sequence
@@ -6,51 +6,70 @@ from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
 from sandbox.simulators.account import Account
-from sandbox.simulators.controlling import PREFIX
-from sandbox.simulators.couriers import Courier
-from sandbox.simulators.listening import Listener
-from sandbox.simulators.waiting import Waiting
-from sandbox.simulators.wire import SimulatorHandler, SimulatorServer
+from sandbox.simulators.callback_sender import CallbackSender
+from sandbox.simulators.clock_and_locks import Condition, StateLock, never
+from sandbox.simulators.control import PREFIX, Routes
+from sandbox.simulators.http_server import SimulatorHandler, SimulatorServer
+from sandbox.simulators.listener import Listener
 
 P = TypeVar("P", bound=Account[Any, Any, Any])
 R = TypeVar("R")
 
 
 class Simulator(Generic[P, R]):
-    """A provider P, which sees requests R, on a local address from `start` (or entering a `with`) until `stop`."""
+    """A provider P with requests R on a local address, from `start` (or entering a `with`) until `stop`."""
 
     def __init__(
         self,
         provider: P,
         *,
-        waiting: Waiting,
+        lock: StateLock,
         handler: type[SimulatorHandler[P]],
-        couriers: Sequence[Courier] = (),
+        routes: Routes[P],
+        callback_senders: Sequence[CallbackSender] = (),
         by_hand: bool = False,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        """Serve `provider` by `handler`, over TLS if given a context; `by_hand`, no thread does the couriers' jobs."""
+        """Prepare a server of `provider`.
+
+        Args:
+            provider: the state of the simulated account.
+            lock: the lock around that state.
+            handler: answers requests to the provider's API.
+            routes: the control requests.
+            callback_senders: started and stopped with the server.
+            by_hand: with it no thread sends callbacks; `deliver_due` does.
+            tls: with it the server speaks HTTPS.
+        """
         self.provider = provider
-        self.waiting = waiting
+        self.lock = lock
         self._handler = handler
-        self._couriers = couriers
+        self._routes = routes
+        self._callback_senders = callback_senders
         self._by_hand = by_hand
         self._tls = tls
         self._listener = Listener()
 
     def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
-        """Listen on `host` and `port` (0 picks a free one). Raises OSError when the port is taken."""
-        self._listener.start(SimulatorServer((host, port), self._handler, self, tls=self._tls))
-        for courier in () if self._by_hand else self._couriers:
-            courier.start()
+        """Listen on `host` and `port`; port 0 is any free port.
+
+        Raises:
+            OSError: when the port is taken.
+        """
+        server = SimulatorServer(
+            (host, port), self._handler, provider=self.provider, routes=self._routes, wait=self.wait, tls=self._tls
+        )
+        self._listener.start(server)
+        for sender in () if self._by_hand else self._callback_senders:
+            sender.start()
 
     def stop(self) -> None:
-        """Close every connection and join every thread. A simulator that was stopped is not started again."""
+        """Close every connection and join every thread. A simulator cannot be started a second time."""
         if not self._listener.is_listening:
             return
-        self.waiting.stop()
-        for courier in self._couriers:
-            courier.stop()
+        self.lock.stop()
+        for sender in self._callback_senders:
+            sender.stop()
         self._listener.stop()
 
     def __enter__(self) -> Self:
@@ -64,34 +83,33 @@ class Simulator(Generic[P, R]):
 
     @property
     def url(self) -> str:
-        """Return the origin of the API, without a slash at its end."""
+        """The origin of the API, without a final slash."""
         return self._listener.origin
 
     @property
     def control_url(self) -> str:
-        """Return the address under which the control requests are, with its final slash."""
+        """The address of all control requests, with its final slash."""
         return self._listener.origin + PREFIX
 
     @property
     def requests(self) -> tuple[R, ...]:
-        """Return the requests seen, oldest first."""
+        """The requests received, oldest first."""
         return self.provider.requests
 
     def wake(self) -> None:
-        """Tell every wait that the clock has moved."""
-        self.waiting.wake()
-        for courier in self._couriers:
-            courier.wake()
+        """Let every wait and every thread read the clock again."""
+        self.lock.wake()
+        for sender in self._callback_senders:
+            sender.wake()
 
     def deliver_due(self) -> int:
-        """Do everything that is due in the calling thread; return how many jobs that was."""
-        return sum(courier.run_due() for courier in self._couriers)
+        """Do every job that is due in the calling thread, and return their number."""
+        return sum(sender.run_due() for sender in self._callback_senders)
 
-    def wait(self, seconds: float) -> None:
-        """Wait by the simulator's clock, or until it stops."""
-        self.waiting.during(seconds)
+    def wait(self, seconds: float, condition: Condition = never) -> None:
+        """Wait for `seconds` by the simulator's clock, until `condition()` holds, or until the simulator stops."""
+        self.lock.wait_for(seconds, condition)
 
     def wait_until(self, predicate: Callable[[], bool], *, timeout_s: float = 5.0) -> bool:
-        """Wait in real time until something the simulator did makes `predicate()` true; return whether it is."""
-        with self.waiting.changed:
-            return self.waiting.changed.wait_for(predicate, timeout_s)
+        """Wait in real time until a change makes `predicate()` true, and return whether it is."""
+        return self.lock.wait_in_real_time(predicate, timeout_s=timeout_s)

@@ -1,4 +1,4 @@
-"""The story that `make run` plays through everything it has brought up, one chapter a provider's service."""
+"""Plays the story of `make run`: one chapter for each service of a provider."""
 
 import os
 from collections.abc import Callable
@@ -7,26 +7,26 @@ from typing import Final
 from rich.console import Console
 
 from sandbox.endpoints import Endpoints
-from sandbox.story import calls, messages, recordings, verifications
+from sandbox.story import messages, recordings, verifications, voice_calls
 from sandbox.story.caller import Caller
 
 Chapter = Callable[[Caller, Console], None]
 
-# Each with the variable that, when set, puts another server in the place of the simulator whose numbers it plays with.
 CHAPTERS: Final[tuple[tuple[str, Chapter], ...]] = (
-    ("MEDIASMS_URL", messages.tell),
-    ("MEDIASMS_URL", verifications.tell),
-    ("BIZTEL_URL", recordings.tell),
-    ("BAIDU_VMS_URL", calls.tell),
+    ("MEDIASMS_URL", messages.play),
+    ("MEDIASMS_URL", verifications.play),
+    ("BIZTEL_URL", recordings.play),
+    ("BAIDU_VMS_URL", voice_calls.play),
 )
+"""Each chapter with the variable that names another server than the simulator whose numbers the chapter uses."""
 
 
 def play(endpoints: Endpoints, *, console: Console | None = None) -> None:
-    """Play it, printing each thing as it happens."""
+    """Play every chapter, printing each event when it happens."""
     console = console or Console(soft_wrap=True)
     caller = Caller(endpoints)
-    for variable, tell in CHAPTERS:
+    for variable, play_chapter in CHAPTERS:
         if os.environ.get(variable):
-            console.print(f"A chapter is the simulator's; {variable} names another server, so it is left out.")
+            console.print(f"One chapter is skipped: it needs the simulator, and {variable} names another server.")
         else:
-            tell(caller, console)
+            play_chapter(caller, console)

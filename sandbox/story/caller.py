@@ -1,4 +1,4 @@
-"""A company's application, as far as the story needs one, and the simulators' control endpoints beside it."""
+"""Calls the API as a company's application does, and the simulators' control interfaces."""
 
 import json
 from typing import Any
@@ -11,7 +11,7 @@ _CONNECTIONS = 8
 
 
 class Caller:
-    """An API key and HTTP."""
+    """An HTTP client with an API key."""
 
     def __init__(self, endpoints: Endpoints) -> None:
         self.endpoints = endpoints
@@ -20,24 +20,25 @@ class Caller:
         self._http = urllib3.PoolManager(retries=False, timeout=30.0, maxsize=_CONNECTIONS)
 
     def post(self, path: str, body: dict[str, Any], **headers: str) -> tuple[int, dict[str, Any], str | None]:
-        """Status, JSON and the `Idempotent-Replayed` header."""
-        answer = self._http.request(
+        """Send a POST to the API, and return the status, the JSON and the `Idempotent-Replayed` header."""
+        response = self._http.request(
             "POST",
             self._base + path,
             body=json.dumps(body),
             headers={"x-api-key": self._key, "content-type": "application/json", **headers},
         )
-        return answer.status, answer.json(), answer.headers.get("Idempotent-Replayed")
+        return response.status, response.json(), response.headers.get("Idempotent-Replayed")
 
     def get(self, path: str) -> dict[str, Any]:
-        found: dict[str, Any] = self._http.request("GET", self._base + path, headers={"x-api-key": self._key}).json()
-        return found
+        """Send a GET to the API, and return the JSON."""
+        resource: dict[str, Any] = self._http.request("GET", self._base + path, headers={"x-api-key": self._key}).json()
+        return resource
 
-    def ask(self, url: str) -> Any:
-        """What a simulator's control endpoint answers to a GET."""
+    def get_control(self, url: str) -> Any:
+        """Send a GET to a simulator's control interface, and return the JSON."""
         return self._http.request("GET", url).json()
 
-    def control(self, url: str, body: dict[str, Any]) -> Any:
-        """What a simulator's control endpoint answers to a POST."""
+    def post_control(self, url: str, body: dict[str, Any]) -> Any:
+        """Send a POST to a simulator's control interface, and return the JSON."""
         headers = {"content-type": "application/json"}
         return self._http.request("POST", url, body=json.dumps(body), headers=headers).json()

@@ -1,4 +1,4 @@
-"""One sandbox for all system tests: the real template on the embedded emulator, as `make run` starts it."""
+"""The sandbox of all system tests: the real template on the embedded emulator, as `make run` starts it."""
 
 from __future__ import annotations
 
@@ -19,72 +19,78 @@ from sandbox.endpoints import Endpoints
 
 REPOSITORY = Path(__file__).parents[2]
 T = TypeVar("T")
-PATIENCE_S = 300.0
-"""No test is about how long something takes: after so long it hangs. A machine may be slow and busy."""
+TIMEOUT_S = 300.0
+"""The time after which a test hangs. No test measures time, because a machine may be slow and busy."""
 
 
-def until(look: Callable[[], T], wanted: Callable[[T], bool]) -> T:
-    """Looks until it is as wanted; fails with what it was last."""
-    ends = time.monotonic() + PATIENCE_S
+def wait_until(read: Callable[[], T], condition: Callable[[T], bool]) -> T:
+    """Read until the value meets the condition and return it; fail with the last value after TIMEOUT_S."""
+    deadline = time.monotonic() + TIMEOUT_S
     while True:
-        seen = look()
-        if wanted(seen):
-            return seen
-        assert time.monotonic() < ends, seen
+        value = read()
+        if condition(value):
+            return value
+        assert time.monotonic() < deadline, value
         time.sleep(0.1)
 
 
-def asked(url: str, body: object | None = None) -> Any:
-    """What a simulator's control interface says."""
-    answer = requests.request("GET" if body is None else "POST", url, json=body, timeout=PATIENCE_S)
-    answer.raise_for_status()
-    return answer.json()
+def request_control(url: str, body: object | None = None) -> Any:
+    """Send a request to a simulator's control interface and return the JSON of its response."""
+    response = requests.request("GET" if body is None else "POST", url, json=body, timeout=TIMEOUT_S)
+    response.raise_for_status()
+    return response.json()
 
 
 @dataclass(frozen=True, slots=True)
 class Api:
-    """A caller of the deployed API, and the person who can see into the simulated provider."""
+    """A caller of the deployed API, with access to the control interface of the simulated MediaSMS."""
 
     endpoints: Endpoints
 
     def post(self, path: str, body: object, **headers: str) -> requests.Response:
+        """Send a POST with a JSON body; bytes are sent unchanged."""
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
         return self.request("POST", path, data=data, headers={"content-type": "application/json", **headers})
 
     def get(self, path: str) -> requests.Response:
+        """Send a GET."""
         return self.request("GET", path)
 
     def request(self, method: str, path: str, **arguments: Any) -> requests.Response:
+        """Send a request with the API key."""
         headers = {"x-api-key": self.endpoints.api_key, **arguments.pop("headers", {})}
         return requests.request(
-            method, f"{self.endpoints.api_url}/v1{path}", headers=headers, timeout=PATIENCE_S, **arguments
+            method, f"{self.endpoints.api_url}/v1{path}", headers=headers, timeout=TIMEOUT_S, **arguments
         )
 
     def report(self, token: str | None = None, **params: str) -> requests.Response:
+        """Send a delivery report to the webhook, as MediaSMS does."""
         route = f"/webhooks/mediasms/{token or self.endpoints.webhook_token}/delivery"
-        return requests.post(f"{self.endpoints.api_url}/v1{route}", data=params, timeout=PATIENCE_S)
+        return requests.post(f"{self.endpoints.api_url}/v1{route}", data=params, timeout=TIMEOUT_S)
 
     def control(self, path: str, body: object | None = None) -> Any:
-        return asked(self.endpoints.mediasms_url.replace("/sms/api/", f"/control/{path}"), body)
+        """Send a request to the control interface of the simulated MediaSMS."""
+        return request_control(self.endpoints.mediasms_url.replace("/sms/api/", f"/control/{path}"), body)
 
     def received(self, smsid: str) -> list[dict[str, Any]]:
-        """What the provider accepted under this id."""
+        """Return the messages that the simulated MediaSMS accepted under this id."""
         items: list[dict[str, Any]] = self.control(f"messages?smsid={smsid}")["items"]
         return items
 
-    def until(self, smsid: str, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-        """Looks at the message until it is as wanted; fails with what it was last."""
-        return until(lambda: self.get(f"/sms/{smsid}").json(), wanted)
+    def wait_until(self, smsid: str, condition: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        """Query the message until it meets the condition and return it."""
+        return wait_until(lambda: self.get(f"/sms/{smsid}").json(), condition)
 
 
 @pytest.fixture(scope="session")
 def sandbox_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of the sandbox."""
     return tmp_path_factory.mktemp("sandbox")
 
 
 @pytest.fixture(scope="session")
 def api(sandbox_dir: Path) -> Iterator[Api]:
-    """A sandbox that is up; it must end by itself, and cleanly, when it is asked to."""
+    """Start a sandbox, and check at the end that it stops with exit code 0 after SIGTERM."""
     environment = {**os.environ, "SANDBOX_DIR": str(sandbox_dir), "DEMO": "0"}
     for name in ("MEDIASMS_URL", "GATEWAY_PORT", "WEBHOOK_TOKEN"):
         environment.pop(name, None)
@@ -97,22 +103,22 @@ def api(sandbox_dir: Path) -> Iterator[Api]:
         yield Api(endpoints)
     finally:
         process.terminate()
-        ended = process.wait(timeout=PATIENCE_S)
+        exit_code = process.wait(timeout=TIMEOUT_S)
         output.close()
-    assert ended == 0, (sandbox_dir / "output.log").read_text()
+    assert exit_code == 0, (sandbox_dir / "output.log").read_text()
 
 
 def _await_endpoints(sandbox_dir: Path, process: subprocess.Popen[bytes]) -> Endpoints:
-    ends = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + TIMEOUT_S
     while not (sandbox_dir / "endpoints.json").exists():
         assert process.poll() is None, (sandbox_dir / "output.log").read_text()
-        assert time.monotonic() < ends, "the sandbox did not come up"
+        assert time.monotonic() < deadline, "the sandbox did not start"
         time.sleep(0.1)
     return Endpoints.read(sandbox_dir / "endpoints.json")
 
 
 @pytest.fixture(autouse=True)
-def calm_provider(api: Api) -> Iterator[None]:
-    """Each test leaves the simulated provider as it found it."""
+def reset_mediasms(api: Api) -> Iterator[None]:
+    """Reset the simulated MediaSMS after each test."""
     yield
     api.control("reset", {})

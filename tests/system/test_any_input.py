@@ -1,4 +1,4 @@
-"""Requests made up from the OpenAPI document, right and wrong: never a 5xx, never an answer it does not describe."""
+"""Valid and invalid requests generated from the OpenAPI document: never a 5xx, never an undocumented answer."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance,
 
 @DOCUMENT.parametrize()
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
-def test_every_answer_is_a_documented_one(api: Api, case: schemathesis.Case[Any]) -> None:
+def test_every_answer_to_a_generated_request_is_documented(api: Api, case: schemathesis.Case[Any]) -> None:
     if "token" in case.path_parameters:
         case.path_parameters["token"] = api.endpoints.webhook_token
     response = case.call(base_url=api.endpoints.api_url, headers={"x-api-key": api.endpoints.api_key})

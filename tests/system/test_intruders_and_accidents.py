@@ -1,4 +1,4 @@
-"""Wrong input, wrong tokens and a provider that refuses us, on the deployed template."""
+"""Invalid input, wrong tokens and a provider that rejects our credentials, on the deployed template."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import requests
 
 from sandbox.logs import read_logs
 from sandbox.stack import put_secret, read_secret
-from tests.system.conftest import PATIENCE_S, Api
+from tests.system.conftest import TIMEOUT_S, Api
 
 pytestmark = pytest.mark.xdist_group("sandbox")
 
@@ -50,7 +50,7 @@ pytestmark = pytest.mark.xdist_group("sandbox")
         "10 MB",
     ],
 )
-def test_bad_input_is_a_clear_problem(api: Api, body: bytes, status: int, code: str) -> None:
+def test_invalid_input_is_a_problem_and_reaches_no_provider(api: Api, body: bytes, status: int, code: str) -> None:
     before = api.control("requests")["count"]
     answer = api.post("/sms", body)
     assert (answer.status_code, answer.json()["code"]) == (status, code)
@@ -58,14 +58,16 @@ def test_bad_input_is_a_clear_problem(api: Api, body: bytes, status: int, code: 
     assert api.control("requests")["count"] == before
 
 
-def test_no_key_and_no_route_are_problems_too(api: Api) -> None:
-    keyless = requests.get(f"{api.endpoints.api_url}/v1/sms", timeout=PATIENCE_S)
-    nowhere = api.get("/nowhere")
+def test_a_missing_key_and_an_unknown_route_are_problems(api: Api) -> None:
+    keyless = requests.get(f"{api.endpoints.api_url}/v1/sms", timeout=TIMEOUT_S)
+    unrouted = api.get("/nowhere")
     assert (keyless.status_code, keyless.json()["code"]) == (403, "forbidden")
-    assert (nowhere.status_code, nowhere.json()["code"]) == (404, "not_found")
+    assert (unrouted.status_code, unrouted.json()["code"]) == (404, "not_found")
 
 
-@pytest.mark.parametrize("token", ["wrong", "é", "%00", "a" * 5000])
+@pytest.mark.parametrize(
+    "token", ["wrong", "é", "%00", "a" * 5000], ids=["wrong", "not ASCII", "percent-encoded NUL", "5000 characters"]
+)
 def test_a_wrong_token_is_refused_and_changes_nothing(api: Api, token: str) -> None:
     smsid = api.post("/sms", {"to": "090-0000-0004", "text": "a"}).json()["smsid"]
     assert api.report(token=quote(token), smsid=smsid, status="1").status_code == 403
@@ -78,15 +80,15 @@ def test_a_report_that_names_another_number_changes_nothing(api: Api) -> None:
     assert api.get(f"/sms/{smsid}").json()["state"] == "accepted"
 
 
-def test_reports_are_read_as_form_query_and_json_by_number_and_by_name(api: Api) -> None:
+def test_a_report_is_read_from_form_query_and_json_by_number_or_name(api: Api) -> None:
     url = f"{api.endpoints.api_url}/v1/webhooks/mediasms/{api.endpoints.webhook_token}/delivery"
     smsid = api.post("/sms", {"to": "090-0000-0004", "text": "a"}).json()["smsid"]
     name = "ａｕ　圏外・ＯＦＦ"
     answers = [
-        requests.get(url, params={"smsid": smsid, "status": "14"}, timeout=PATIENCE_S),
-        requests.post(url, json={"smsid": smsid, "status": 18}, timeout=PATIENCE_S),
-        requests.post(url, data=f"smsid={smsid}&status={quote(name.encode('cp932'))}", timeout=PATIENCE_S),
-        requests.post(url, data={"smsid": smsid, "status": "空を飛んだ"}, timeout=PATIENCE_S),
+        requests.get(url, params={"smsid": smsid, "status": "14"}, timeout=TIMEOUT_S),
+        requests.post(url, json={"smsid": smsid, "status": 18}, timeout=TIMEOUT_S),
+        requests.post(url, data=f"smsid={smsid}&status={quote(name.encode('cp932'))}", timeout=TIMEOUT_S),
+        requests.post(url, data={"smsid": smsid, "status": "空を飛んだ"}, timeout=TIMEOUT_S),
     ]
     assert [(answer.status_code, answer.text) for answer in answers] == [(200, "OK")] * 4
     reports = {report["status"]: report["meaning"] for report in api.get(f"/sms/{smsid}").json()["reports"]}
@@ -98,12 +100,12 @@ def test_reports_are_read_as_form_query_and_json_by_number_and_by_name(api: Api)
     }
 
 
-def test_what_nobody_can_read_is_quarantined_as_it_came(api: Api) -> None:
+def test_an_unreadable_callback_is_quarantined_unchanged(api: Api) -> None:
     url = f"{api.endpoints.api_url}/v1/webhooks/mediasms/{api.endpoints.webhook_token}/delivery"
     marker = uuid4().hex.encode()
     octets = {"content-type": "application/octet-stream"}
     for body in (marker + b"\xff\xfe", marker * 300_000):
-        assert requests.post(url, data=body, headers=octets, timeout=PATIENCE_S).status_code == 200
+        assert requests.post(url, data=body, headers=octets, timeout=TIMEOUT_S).status_code == 200
     s3 = boto3.client(
         "s3",
         endpoint_url=api.endpoints.aws_endpoint_url,
@@ -111,43 +113,45 @@ def test_what_nobody_can_read_is_quarantined_as_it_came(api: Api) -> None:
         aws_access_key_id="test",
         aws_secret_access_key="test",
     )
-    bucket = next(each["Name"] for each in s3.list_buckets()["Buckets"] if "quarantine" in each["Name"].lower())
-    listing = s3.list_objects_v2(Bucket=bucket, Prefix="quarantine/mediasms_delivery/")
-    kept = [s3.get_object(Bucket=bucket, Key=each["Key"])["Body"].read() for each in listing["Contents"]]
+    names = [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]]
+    quarantine = next(name for name in names if "quarantine" in name.lower())
+    listing = s3.list_objects_v2(Bucket=quarantine, Prefix="quarantine/mediasms_delivery/")
+    keys = [entry["Key"] for entry in listing["Contents"]]
+    files = [s3.get_object(Bucket=quarantine, Key=key)["Body"].read() for key in keys]
     bodies = [base64.b64encode(body) for body in (marker + b"\xff\xfe", marker * 300_000)]
-    assert all(any(body in each for each in kept) for body in bodies)
+    assert all(any(body in file for file in files) for body in bodies)
 
 
-def test_three_401s_stop_everything_and_new_credentials_start_it_again(api: Api) -> None:
-    right = read_secret(api.endpoints, "mediasms")
-    api.control("credentials", {"user": "somebody", "password": "else"})
+def test_three_401s_open_the_circuit_and_new_credentials_close_it(api: Api) -> None:
+    credentials = read_secret(api.endpoints, "mediasms")
+    api.control("credentials", {"user": "another-user", "password": "else"})
     before = api.control("requests")["codes"].get("401", 0)
     answers = [api.post("/sms", {"to": "090-0000-0001", "text": "a"}) for _ in range(5)]
     assert [answer.json()["code"] for answer in answers] == ["provider_configuration"] * 3 + ["provider_locked_out"] * 2
     assert answers[-1].headers["Retry-After"]
     assert api.control("requests")["codes"]["401"] - before == 3
-    # The same value again is a new version all the same, and no container is left with another one in its cache.
-    api.control("credentials", right)
+    # Putting the same value in again makes a new version, and every container has this value in its cache.
+    api.control("credentials", credentials)
     assert api.post("/sms", {"to": "090-0000-0001", "text": "a"}).json()["code"] == "provider_locked_out"
-    put_secret(api.endpoints, "mediasms", right)
-    # The first try needs all places in flight: where others sent a moment ago, theirs end half a minute later.
+    put_secret(api.endpoints, "mediasms", credentials)
+    # The first attempt needs every permit. The permits of containers that sent a moment ago end half a minute later.
     first = api.post("/sms", {"to": "090-0000-0001", "text": "a"})
     assert first.status_code in {201, 202}
-    api.until(first.json()["smsid"], lambda message: message["state"] == "delivered")
+    api.wait_until(first.json()["smsid"], lambda message: message["state"] == "delivered")
     assert api.post("/sms", {"to": "090-0000-0001", "text": "a"}).status_code == 201
     assert api.control("requests")["codes"]["401"] - before == 3
 
 
-def test_nothing_that_was_sent_is_in_any_log(api: Api) -> None:
+def test_no_log_contains_a_number_a_text_a_code_a_key_or_a_token(api: Api) -> None:
     number, text, sender = "090-0000-0088", "秘密の本文", "Canary7"
     api.post("/sms", {"to": number, "text": text, "sender": sender}, **{"Idempotency-Key": "canary-key-7"})
     api.post("/sms", {"to": number, "text": text, "oops": text})
     api.report(smsid="canary", status=text, mobilenumber=number, authcode="998877", smstext=text)
-    logged = read_logs(api.endpoints)
-    assert "delivery report" in logged
+    log_text = read_logs(api.endpoints)
+    assert "delivery report" in log_text
     secret_values = [number, "09000000088", "819000000088", text, sender, "canary-key-7", "998877"]
     secret_values += [api.endpoints.api_key, api.endpoints.webhook_token]
     forms = [
         form for value in secret_values for form in (value, quote(value), base64.b64encode(value.encode()).decode())
     ]
-    assert [form for form in forms if form in logged] == []
+    assert [form for form in forms if form in log_text] == []

@@ -1,4 +1,4 @@
-"""The main job on the deployed template: one SMS sent, tracked and answered for."""
+"""The main job on the deployed template: one SMS is sent, tracked and reported."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ def test_a_japanese_text_is_accepted_delivered_and_billable(api: Api) -> None:
     sent = api.post("/sms", {"to": "090-0000-0001", "text": TEXT})
     assert (sent.status_code, sent.json()["to"]) == (201, "+819000000001")
     assert sent.headers["Location"] == f"/v1/sms/{sent.json()['smsid']}"
-    message = api.until(sent.json()["smsid"], lambda seen: seen["state"] == "delivered")
+    message = api.wait_until(sent.json()["smsid"], lambda message: message["state"] == "delivered")
     assert message["billable"] is True
     assert message["final"] is True
     assert {report["meaning"] for report in message["reports"]} == {"in_progress", "delivered"}
     assert [item["received_by_phone"] for item in api.received(message["smsid"])] == [TEXT]
 
 
-def test_a_telephone_out_of_range_is_undelivered_and_later_delivered(api: Api) -> None:
+def test_a_message_to_a_phone_out_of_range_is_delivered_later(api: Api) -> None:
     smsid = api.post("/sms", {"to": "090-0000-0002", "text": TEXT}).json()["smsid"]
-    undelivered = api.until(smsid, lambda seen: seen["state"] == "undelivered")
+    undelivered = api.wait_until(smsid, lambda message: message["state"] == "undelivered")
     assert (undelivered["final"], undelivered["billable"]) == (False, False)
-    delivered = api.until(smsid, lambda seen: seen["state"] == "delivered")
+    delivered = api.wait_until(smsid, lambda message: message["state"] == "delivered")
     assert [report["status"] for report in delivered["reports"]] == ["14", "18", "1"]
 
 
-def test_a_lost_answer_is_unknown_never_sent_again_and_settled_by_its_report(api: Api) -> None:
+def test_a_lost_answer_is_unknown_until_its_report_and_sent_once(api: Api) -> None:
     key = uuid4().hex
     body = {"to": "090-0000-0005", "text": TEXT}
     sent = api.post("/sms", body, **{"Idempotency-Key": key})
@@ -43,12 +43,12 @@ def test_a_lost_answer_is_unknown_never_sent_again_and_settled_by_its_report(api
     smsid = sent.json()["smsid"]
     again = api.post("/sms", body, **{"Idempotency-Key": key})
     assert again.headers["Idempotent-Replayed"] == "true"
-    message = api.until(smsid, lambda seen: seen["state"] == "delivered")
+    message = api.wait_until(smsid, lambda message: message["state"] == "delivered")
     assert message["attempts"] == 1
     assert len(api.received(smsid)) == 1
 
 
-def test_a_connection_reset_after_the_request_left_is_unknown_and_not_sent_again(api: Api) -> None:
+def test_a_reset_after_the_request_left_is_unknown_and_not_retried(api: Api) -> None:
     sent = api.post("/sms", {"to": "090-0000-0006", "text": TEXT})
     assert (sent.status_code, sent.json()["state"]) == (202, "unknown")
     assert api.received(sent.json()["smsid"]) == []
@@ -59,24 +59,24 @@ def test_a_connection_reset_after_the_request_left_is_unknown_and_not_sent_again
     [("090-0000-0003", "failed"), ("090-0000-0008", "delivered"), ("090-0000-0009", "delivered")],
     ids=["failed", "duplicated and reordered reports", "an unlisted status first"],
 )
-def test_each_number_ends_its_own_way(api: Api, number: str, state: str) -> None:
+def test_a_message_reaches_the_state_that_its_reports_give(api: Api, number: str, state: str) -> None:
     smsid = api.post("/sms", {"to": number, "text": TEXT}).json()["smsid"]
-    api.until(smsid, lambda seen: seen["state"] == state)
+    api.wait_until(smsid, lambda message: message["state"] == state)
 
 
-def test_a_report_that_overtakes_the_answer_is_kept(api: Api) -> None:
+def test_a_report_that_overtakes_the_answer_is_stored(api: Api) -> None:
     sent = api.post("/sms", {"to": "090-0000-0010", "text": TEXT})
     assert sent.status_code == 201
     assert sent.json()["reports"]
 
 
-def test_silence_stays_accepted_until_its_deadline(api: Api) -> None:
+def test_a_message_without_a_report_stays_accepted(api: Api) -> None:
     smsid = api.post("/sms", {"to": "090-0000-0004", "text": TEXT}).json()["smsid"]
     message = api.get(f"/sms/{smsid}").json()
     assert (message["state"], message["final"], message["reports"]) == ("accepted", False, [])
 
 
-def test_the_same_key_sends_once_and_another_body_is_refused(api: Api) -> None:
+def test_a_repeated_key_sends_once_and_refuses_another_body(api: Api) -> None:
     key = {"Idempotency-Key": uuid4().hex}
     first = api.post("/sms", {"to": "090-0000-0001", "text": TEXT}, **key)
     again = api.post("/sms", {"to": "+81 90 0000 0001", "text": TEXT}, **key)
@@ -87,32 +87,32 @@ def test_the_same_key_sends_once_and_another_body_is_refused(api: Api) -> None:
     assert len(api.received(first.json()["smsid"])) == 1
 
 
-def test_32_requests_at_once_with_one_key_are_one_submission(api: Api) -> None:
+def test_32_concurrent_requests_with_one_key_are_one_submission(api: Api) -> None:
     key = {"Idempotency-Key": uuid4().hex}
     with ThreadPoolExecutor(32) as callers:
         answers = list(callers.map(lambda _: api.post("/sms", {"to": "090-0000-0007", "text": TEXT}, **key), range(32)))
     smsids = {answer.json()["smsid"] for answer in answers}
-    made = [answer for answer in answers if answer.ok and "Idempotent-Replayed" not in answer.headers]
-    seen = [(answer.status_code, answer.json().get("state")) for answer in answers]
+    first_answers = [answer for answer in answers if answer.ok and "Idempotent-Replayed" not in answer.headers]
+    statuses = [(answer.status_code, answer.json().get("state")) for answer in answers]
     assert len(smsids) == 1
-    assert len(made) == 1, seen
-    # On a crowded machine there may be no slot in time: then it is the queue that submits the one message.
-    assert {answer.status_code for answer in answers} <= {201, 202, 409}, seen
+    assert len(first_answers) == 1, statuses
+    # On a busy machine there may be no slot in time. Then the queue submits the one message.
+    assert {answer.status_code for answer in answers} <= {201, 202, 409}, statuses
     [smsid] = smsids
-    api.until(smsid, lambda message: message["state"] == "delivered")
+    api.wait_until(smsid, lambda message: message["state"] == "delivered")
     assert len(api.received(smsid)) == 1
 
 
-def test_a_message_the_provider_has_no_room_for_is_queued_and_sent_by_the_queue(api: Api) -> None:
+def test_a_message_that_mediasms_answers_with_503_is_sent_by_the_queue(api: Api) -> None:
     api.control("faults", {"kind": "answer", "code": 503})
     sent = api.post("/sms", {"to": "090-0000-0001", "text": TEXT})
     assert (sent.status_code, sent.json()["state"]) == (202, "queued")
-    message = api.until(sent.json()["smsid"], lambda seen: seen["state"] == "delivered")
+    message = api.wait_until(sent.json()["smsid"], lambda message: message["state"] == "delivered")
     assert message["attempts"] == 2
     assert len(api.received(message["smsid"])) == 1
 
 
-def test_what_the_provider_refuses_is_told_with_its_code_and_told_again_on_a_replay(api: Api) -> None:
+def test_a_rejected_message_and_its_replay_carry_the_providers_code(api: Api) -> None:
     api.control("faults", {"kind": "answer", "code": 550})
     key = {"Idempotency-Key": uuid4().hex}
     body = {"to": "090-0000-0001", "text": TEXT}
@@ -126,26 +126,26 @@ def test_what_the_provider_refuses_is_told_with_its_code_and_told_again_on_a_rep
     assert api.get(f"/sms/{answers[0].json()['smsid']}").json()["state"] == "rejected"
 
 
-def test_a_listing_pages_through_everything_newest_first(api: Api) -> None:
+def test_a_list_has_every_message_newest_first_page_by_page(api: Api) -> None:
     to = "090-0000-0077"
     smsids = [api.post("/sms", {"to": to, "text": TEXT}).json()["smsid"] for _ in range(5)]
-    seen: list[str] = []
+    listed_smsids: list[str] = []
     query = "/sms?to=09000000077&limit=2"
     cursor = ""
     while True:
         page = api.get(query + cursor).json()
-        seen += [item["smsid"] for item in page["items"]]
+        listed_smsids += [item["smsid"] for item in page["items"]]
         if page["next"] is None:
             break
         cursor = f"&cursor={page['next']}"
-    assert seen == smsids[::-1]
+    assert listed_smsids == smsids[::-1]
 
 
 def test_a_dry_run_sends_nothing(api: Api) -> None:
     before = api.control("requests")["count"]
     answer = api.post("/sms", {"to": "090-0000-0001", "text": "受付①😀", "dry_run": True})
     assert answer.status_code == 200
-    assert [(each["code"], each["position"]) for each in answer.json()["problems"]] == [
+    assert [(problem["code"], problem["position"]) for problem in answer.json()["problems"]] == [
         ("nec_special_character", 2),
         ("emoji", 3),
     ]
@@ -153,11 +153,11 @@ def test_a_dry_run_sends_nothing(api: Api) -> None:
     assert api.control("requests")["count"] == before
 
 
-def test_the_status_shows_every_part_with_the_rights_that_its_role_has(api: Api) -> None:
+def test_the_status_page_has_every_part_with_its_roles_permissions(api: Api) -> None:
     answer = api.get("/status")
 
     assert answer.status_code == 200
-    shown = answer.json()
-    assert shown["unavailable"] == []
-    assert shown["providers"]["mediasms"]["in_flight_limit"] >= 1
-    assert set(shown["queues"]) == {"outbox", "bulk", "outbox_dead_letters", "recordings", "recording_dead_letters"}
+    status = answer.json()
+    assert status["unavailable"] == []
+    assert status["providers"]["mediasms"]["in_flight_limit"] >= 1
+    assert set(status["queues"]) == {"outbox", "bulk", "outbox_dead_letters", "recordings", "recording_dead_letters"}

@@ -1,4 +1,4 @@
-"""Recordings on the deployed template: from BIZTEL's call action to files, with each role's own rights."""
+"""Recordings on the deployed template: from BIZTEL's call action to files, with each role's own permissions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import boto3
 import pytest
 import requests
 
-from tests.system.conftest import PATIENCE_S, Api, asked, until
+from tests.system.conftest import TIMEOUT_S, Api, request_control, wait_until
 
 pytestmark = pytest.mark.xdist_group("sandbox")
 
@@ -18,65 +18,76 @@ REQUESTS_PER_S: Final = 10
 
 
 def control(api: Api, path: str, body: object | None = None) -> Any:
-    return asked(f"{api.endpoints.biztel_url}/control/{path}", body)
+    """Send a request to the control interface of the simulated BIZTEL."""
+    return request_control(f"{api.endpoints.biztel_url}/control/{path}", body)
 
 
-def recording(api: Api, call_id: str) -> Any:
+def query_recording(api: Api, call_id: str) -> Any:
+    """Return the recording of a call, or the problem if there is none."""
     return api.get(f"/recordings/{call_id}").json()
 
 
-def test_a_finished_call_is_two_files_that_can_be_had_by_their_addresses(api: Api) -> None:
+def wait_until_stored(api: Api, call_id: str) -> Any:
+    """Query the recording of a call until it is stored and return it."""
+    return wait_until(lambda: query_recording(api, call_id), lambda recording: recording.get("state") == "stored")
+
+
+def test_an_ended_call_becomes_two_files_that_their_urls_return(api: Api) -> None:
     call = control(api, "calls", {"tel": "09000000001"})
     assert [action["answer"] for action in call["actions"]] == [200]
 
-    shown = until(lambda: recording(api, call["id"]), lambda seen: seen.get("state") == "stored")
+    recording = wait_until_stored(api, call["id"])
 
     for channel, role in (("left", "customer"), ("right", "operator")):
-        file = shown["channels"][channel]
+        file = recording["channels"][channel]
         assert file["role"] == role
-        content = requests.get(file["url"], timeout=PATIENCE_S).content
+        content = requests.get(file["url"], timeout=TIMEOUT_S).content
         assert hashlib.sha256(content).hexdigest() == file["sha256"]
         assert len(content) == file["bytes"]
-    assert [each["recording_id"] for each in api.get("/recordings?tel=090-0000-0001&limit=1").json()["items"]] == [
-        call["id"]
-    ]
+    page = api.get("/recordings?tel=090-0000-0001&limit=1").json()
+    assert [item["recording_id"] for item in page["items"]] == [call["id"]]
     corrected = api.post(f"/recordings/{call['id']}/roles", {"left": "operator", "right": "customer"})
     assert corrected.json()["channels"]["left"]["role"] == "operator"
     again = control(api, "calls/repeat", {"id": call["id"]})
     assert [action["answer"] for action in again["actions"]] == [200, 200]
 
 
-def test_a_transfer_that_breaks_off_is_made_again_and_stored_once(api: Api) -> None:
+def test_a_download_that_is_cut_is_repeated_and_stored_once(api: Api) -> None:
     call = control(api, "calls", {"faults": [{"kind": "cut", "channel": "left"}]})
 
-    until(lambda: recording(api, call["id"]), lambda seen: seen.get("state") == "stored")
+    wait_until_stored(api, call["id"])
 
     assert control(api, f"requests?id={call['id']}")["channels"] == {"left": 2, "right": 1}
 
 
-def test_calls_that_end_at_once_are_all_stored_within_the_burst_limit_and_nothing_twice(api: Api) -> None:
+def test_calls_that_end_at_once_are_stored_once_within_the_burst_limit(api: Api) -> None:
     before = control(api, "requests")["count"]
-    # The emulator shares this machine with every function: it may take longer than BIZTEL waits.
+    # The emulator shares this machine with every function, so its answer may take longer than BIZTEL waits.
     control(api, "config", {"action_timeout_s": 60})
     calls = control(api, "calls/many", {"n": CALLS_AT_ONCE, "wait": True})
     control(api, "config", {"action_timeout_s": 10})
 
-    def unfinished() -> list[str]:
-        return [each for each in calls["ids"] if recording(api, each).get("state") != "stored"]
+    def find_unfinished() -> list[str]:
+        return [call_id for call_id in calls["ids"] if query_recording(api, call_id).get("state") != "stored"]
 
-    until(unfinished, lambda left: left == [])
+    wait_until(find_unfinished, lambda call_ids: call_ids == [])
 
-    seen = control(api, "requests")["items"][before:]
-    # Other tests announced calls that there are none of, and those are still being asked for.
-    files = [(each["call_id"], each["channel"], each["status"]) for each in seen if each["call_id"] in calls["ids"]]
-    assert sorted(files) == sorted((each, channel, 200) for each in calls["ids"] for channel in ("left", "right"))
-    times = sorted(each["at_s"] for each in seen)
+    new_requests = control(api, "requests")["items"][before:]
+    # Other tests announced calls that do not exist. The worker still requests their recordings.
+    files = [
+        (request["call_id"], request["channel"], request["status"])
+        for request in new_requests
+        if request["call_id"] in calls["ids"]
+    ]
+    assert sorted(files) == sorted((call_id, channel, 200) for call_id in calls["ids"] for channel in ("left", "right"))
+    times = sorted(request["at_s"] for request in new_requests)
     assert all(last - first >= 1.0 for first, last in zip(times, times[REQUESTS_PER_S:], strict=False))
 
 
-def test_a_file_dropped_in_bulk_becomes_a_recording_without_a_request(api: Api) -> None:
+def test_a_bulk_file_becomes_a_recording_without_a_request(api: Api) -> None:
     call = control(api, "calls", {"announce": False})
-    file = next(each for each in control(api, f"bulk?id={call['id']}")["files"] if each["channel"] == "left")
+    files = control(api, f"bulk?id={call['id']}")["files"]
+    left = next(file for file in files if file["channel"] == "left")
     s3 = boto3.client(
         "s3",
         endpoint_url=api.endpoints.aws_endpoint_url,
@@ -84,20 +95,19 @@ def test_a_file_dropped_in_bulk_becomes_a_recording_without_a_request(api: Api) 
         aws_access_key_id="test",
         aws_secret_access_key="test",
     )
-    [bucket] = [each["Name"] for each in s3.list_buckets()["Buckets"] if "-jobs-" in each["Name"]]
+    [jobs_bucket] = [bucket["Name"] for bucket in s3.list_buckets()["Buckets"] if "-jobs-" in bucket["Name"]]
+    content = requests.get(left["url"], timeout=TIMEOUT_S).content
 
-    s3.put_object(
-        Bucket=bucket, Key=f"bulk/a day/{file['name']}", Body=requests.get(file["url"], timeout=PATIENCE_S).content
-    )
+    s3.put_object(Bucket=jobs_bucket, Key=f"bulk/a day/{left['name']}", Body=content)
 
-    shown = until(lambda: recording(api, call["id"]), lambda seen: seen.get("state") == "stored")
-    assert shown["channels"]["left"]["file_name"] == file["name"]
+    recording = wait_until_stored(api, call["id"])
+    assert recording["channels"]["left"]["file_name"] == left["name"]
     assert control(api, f"requests?id={call['id']}")["count"] == 0
 
 
-def test_a_wrong_token_and_an_unusable_id_are_told_apart(api: Api) -> None:
+def test_a_wrong_token_and_an_unusable_id_have_different_answers(api: Api) -> None:
     base = f"{api.endpoints.api_url}/v1/webhooks/biztel"
     path = "monitor_file_event?ID=../x&TEL=&DATE="
-    refused = requests.get(f"{base}/{api.endpoints.webhook_token}/{path}", timeout=PATIENCE_S)
+    refused = requests.get(f"{base}/{api.endpoints.webhook_token}/{path}", timeout=TIMEOUT_S)
     assert (refused.status_code, refused.text) == (400, '{"result":"error","code":"id_unusable"}')
-    assert requests.get(f"{base}/no-live-token/{path}", timeout=PATIENCE_S).status_code == 403
+    assert requests.get(f"{base}/no-live-token/{path}", timeout=TIMEOUT_S).status_code == 403

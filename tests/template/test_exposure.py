@@ -1,4 +1,4 @@
-"""Who gets in, and what the gateway and the environments give away."""
+"""Access to the API, and what the gateway and the environments reveal."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from tests.translated_template import (
     function_folders,
     operations,
     resources_of,
-    translated,
+    translate_template,
 )
 
 FUNCTIONS: Final = sorted(function_folders())
 
 
-def test_secrets_are_named_in_environments_and_their_values_stand_nowhere() -> None:
-    text = json.dumps(translated())
+def test_environments_name_secrets_and_no_secret_value_is_in_the_template() -> None:
+    text = json.dumps(translate_template())
 
     assert "resolve:secretsmanager" not in text
     assert "resolve:ssm-secure" not in text
@@ -29,7 +29,7 @@ def test_secrets_are_named_in_environments_and_their_values_stand_nowhere() -> N
         assert "SecretString" not in properties
 
 
-def test_secrets_open_nothing_as_they_are_created() -> None:
+def test_a_secret_opens_nothing_as_it_is_created() -> None:
     tokens = resources_of("AWS::SecretsManager::Secret")["WebhookTokensSecret"]["GenerateSecretString"]
     mediasms = resources_of("AWS::SecretsManager::Secret")["MediaSmsSecret"]["GenerateSecretString"]
 
@@ -40,8 +40,10 @@ def test_secrets_open_nothing_as_they_are_created() -> None:
     assert {*json.loads(baidu["SecretStringTemplate"]), baidu["GenerateStringKey"]} == {"ak", "sk"}
 
 
-def test_only_webhooks_are_reached_without_a_key() -> None:
-    keyless = {path for (path, _), each in operations().items() if {"api_key": []} not in each.get("security", [])}
+def test_only_webhooks_need_no_api_key() -> None:
+    keyless = {
+        path for (path, _), operation in operations().items() if {"api_key": []} not in operation.get("security", [])
+    }
 
     assert keyless
     assert all(path.startswith("/webhooks/") and "{token}" in path for path in keyless)
@@ -49,22 +51,22 @@ def test_only_webhooks_are_reached_without_a_key() -> None:
     assert keyless == webhooks
 
 
-def test_every_webhook_is_reached_by_get_and_by_post() -> None:
-    for path in {path for path, _ in operations() if path.startswith("/webhooks/")}:
-        assert {method for each, method in operations() if each == path} == {"get", "post"}
+def test_every_webhook_accepts_get_and_post() -> None:
+    for webhook in {path for path, _ in operations() if path.startswith("/webhooks/")}:
+        assert {method for path, method in operations() if path == webhook} == {"get", "post"}
 
 
-def test_keys_come_with_a_usage_plan_that_throttles() -> None:
+def test_the_usage_plan_of_the_api_keys_throttles() -> None:
     [plan] = resources_of("AWS::ApiGateway::UsagePlan").values()
 
     assert {"RateLimit", "BurstLimit"} <= set(plan["Throttle"])
 
 
-def test_access_logs_hold_neither_path_nor_query_nor_key() -> None:
+def test_access_logs_contain_no_path_no_query_and_no_key() -> None:
     [stage] = resources_of("AWS::ApiGateway::Stage").values()
-    written = set(re.findall(r"\$context\.[A-Za-z.]+", stage["AccessLogSetting"]["Format"]))
+    variables = set(re.findall(r"\$context\.[A-Za-z.]+", stage["AccessLogSetting"]["Format"]))
 
-    assert written <= {
+    assert variables <= {
         "$context.requestId",
         "$context.extendedRequestId",
         "$context.resourcePath",
@@ -79,16 +81,16 @@ def test_access_logs_hold_neither_path_nor_query_nor_key() -> None:
     assert json.loads(re.sub(r"\$context[A-Za-z.]+", "x", stage["AccessLogSetting"]["Format"]))
 
 
-def test_the_gateways_own_execution_log_is_off() -> None:
+def test_the_gateways_execution_log_is_off() -> None:
     [stage] = resources_of("AWS::ApiGateway::Stage").values()
 
-    for each in stage["MethodSettings"]:
-        assert each["DataTraceEnabled"] is False
-        assert each.get("LoggingLevel", "OFF") == "OFF"
+    for setting in stage["MethodSettings"]:
+        assert setting["DataTraceEnabled"] is False
+        assert setting.get("LoggingLevel", "OFF") == "OFF"
     assert not stage.get("TracingEnabled")
 
 
-def test_the_gateways_own_refusals_are_problems_too() -> None:
+def test_every_refusal_of_the_gateway_is_a_problem() -> None:
     [api] = resources_of("AWS::ApiGateway::RestApi").values()
     responses = api["Body"]["x-amazon-apigateway-gateway-responses"]
 
@@ -104,7 +106,7 @@ def test_the_gateways_own_refusals_are_problems_too() -> None:
             assert "gatewayresponse.header.Retry-After" in response["responseParameters"]
 
 
-def test_bodies_arrive_as_the_bytes_they_are() -> None:
+def test_the_gateway_passes_every_body_on_unchanged() -> None:
     [api] = resources_of("AWS::ApiGateway::RestApi").values()
 
     assert api["Body"]["x-amazon-apigateway-binary-media-types"] == ["*/*"]

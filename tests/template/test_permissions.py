@@ -1,4 +1,4 @@
-"""Every role may do what its function does, and nothing else."""
+"""Every role has the permissions that its function needs, and no others."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 import pytest
 
 from tests.translated_template import (
-    as_list,
+    ensure_list,
     function,
     function_folders,
     resources_of,
@@ -36,46 +36,52 @@ LAMBDAS_OWN_POLICIES: Final = {
 }
 
 
-def test_no_role_may_do_everything_or_anything_everywhere() -> None:
+def actions_of(name: str) -> set[str]:
+    """Return every action that a function's role allows."""
+    return {action for statement in statements_of(name) for action in ensure_list(statement["Action"])}
+
+
+def test_no_role_allows_every_action_or_every_resource() -> None:
     for role, statement in statements():
-        actions, places = as_list(statement["Action"]), as_list(statement["Resource"])
-        assert not [each for each in actions if "*" in each], role
-        assert "*" not in places, role
+        actions, resources = ensure_list(statement["Action"]), ensure_list(statement["Resource"])
+        assert not [action for action in actions if "*" in action], role
+        assert "*" not in resources, role
         assert "NotAction" not in statement
         assert "NotResource" not in statement
 
 
-def test_no_place_in_a_statement_is_wider_than_a_prefix_of_one_bucket() -> None:
+def test_no_resource_of_a_statement_is_wider_than_one_buckets_prefix() -> None:
     for role, statement in statements():
-        for place in as_list(statement["Resource"]):
-            text = json.dumps(place)
+        for resource in ensure_list(statement["Resource"]):
+            text = json.dumps(resource)
             assert "*" not in text or text in PREFIXES, role
 
 
-def test_managed_policies_are_only_those_that_lambda_itself_needs() -> None:
+def test_a_role_has_only_the_managed_policies_that_lambda_needs() -> None:
     for role, properties in resources_of("AWS::IAM::Role").items():
         assert set(properties.get("ManagedPolicyArns", [])) <= LAMBDAS_OWN_POLICIES, role
 
 
-def test_every_function_has_a_role_of_its_own_and_every_statement_a_name() -> None:
+def test_every_function_has_its_own_role_and_every_statement_a_sid() -> None:
     roles = [function(name)["Role"]["Fn::GetAtt"][0] for name in FUNCTIONS]
+    sids = [statement["Sid"] for name in FUNCTIONS for statement in statements_of(name)]
 
     assert len(set(roles)) == len(FUNCTIONS)
-    assert all(re.fullmatch("[A-Za-z0-9]+", each["Sid"]) for name in FUNCTIONS for each in statements_of(name))
+    assert all(re.fullmatch("[A-Za-z0-9]+", sid) for sid in sids)
 
 
-def test_nobody_may_delete_from_or_scan_a_table() -> None:
+def test_no_role_may_delete_from_or_scan_a_table() -> None:
     forbidden = {"dynamodb:Scan", "dynamodb:DeleteItem", "dynamodb:DeleteTable", "dynamodb:BatchWriteItem"}
 
-    assert not [role for role, each in statements() if forbidden & set(as_list(each["Action"]))]
+    assert not [role for role, statement in statements() if forbidden & set(ensure_list(statement["Action"]))]
 
 
-def test_each_secret_is_read_by_those_who_need_it_and_by_nobody_else() -> None:
+def test_only_the_functions_that_need_a_secret_may_read_it() -> None:
     readers: dict[str, set[str]] = {}
     for name in FUNCTIONS:
         for statement in statements_of(name):
-            if "secretsmanager:GetSecretValue" in as_list(statement["Action"]):
-                # Six characters that Secrets Manager adds to a name are all that is left open.
+            if "secretsmanager:GetSecretValue" in ensure_list(statement["Action"]):
+                # Only the six characters that Secrets Manager adds to a name are wildcards.
                 [secret] = re.findall(
                     r":secret:(\$\{AWS::StackName\}/[a-z_-]+)-\?{6}$", statement["Resource"]["Fn::Sub"]
                 )
@@ -97,58 +103,50 @@ def test_each_secret_is_read_by_those_who_need_it_and_by_nobody_else() -> None:
 
 
 @pytest.mark.parametrize("webhook", ["MediasmsDeliveryWebhook", "BaiduVmsWebhook"])
-def test_a_webhook_can_write_facts_and_read_nothing_of_any_message(webhook: str) -> None:
-    actions = {action for each in statements_of(webhook) for action in as_list(each["Action"])}
-
-    assert actions == {"dynamodb:UpdateItem", "s3:PutObject", "secretsmanager:GetSecretValue"}
+def test_a_webhook_may_write_facts_and_read_no_order(webhook: str) -> None:
+    assert actions_of(webhook) == {"dynamodb:UpdateItem", "s3:PutObject", "secretsmanager:GetSecretValue"}
 
 
 @pytest.mark.parametrize("webhook", ["MediasmsDeliveryWebhook", "MediasmsIvrWebhook", "BaiduVmsWebhook"])
-def test_a_webhook_can_hold_what_the_table_does_not_take_and_keep_what_nobody_can_read(webhook: str) -> None:
-    kept = [each for each in statements_of(webhook) if "s3:PutObject" in as_list(each["Action"])]
+def test_a_webhook_may_spool_events_and_quarantine_callbacks(webhook: str) -> None:
+    writes = [statement for statement in statements_of(webhook) if "s3:PutObject" in ensure_list(statement["Action"])]
 
-    assert {place["Fn::Sub"] for each in kept for place in as_list(each["Resource"])} == {
+    assert {resource["Fn::Sub"] for statement in writes for resource in ensure_list(statement["Resource"])} == {
         "${QuarantineBucket.Arn}/quarantine/*",
         "${QuarantineBucket.Arn}/spool/*",
     }
 
 
-def test_the_sweep_alone_can_read_and_let_go_of_what_is_held() -> None:
-    held = json.dumps({"Fn::Sub": "${QuarantineBucket.Arn}/spool/*"})
+def test_only_the_sweep_may_read_and_remove_spooled_events() -> None:
+    spool = json.dumps({"Fn::Sub": "${QuarantineBucket.Arn}/spool/*"})
     readers = {
         name
         for name in FUNCTIONS
-        for each in statements_of(name)
-        if {"s3:GetObject", "s3:DeleteObject"} & set(as_list(each["Action"]))
-        and held in {json.dumps(place) for place in as_list(each["Resource"])}
+        for statement in statements_of(name)
+        if {"s3:GetObject", "s3:DeleteObject"} & set(ensure_list(statement["Action"]))
+        and spool in {json.dumps(resource) for resource in ensure_list(statement["Resource"])}
     }
 
     assert readers == {"SweepOverdue"}
 
 
-def test_the_call_actions_webhook_can_add_jobs_and_read_nothing() -> None:
-    actions = {action for each in statements_of("BiztelCallActionWebhook") for action in as_list(each["Action"])}
-
-    assert actions == {"s3:PutObject", "secretsmanager:GetSecretValue"}
+def test_the_call_action_webhook_may_add_jobs_and_read_nothing() -> None:
+    assert actions_of("BiztelCallActionWebhook") == {"s3:PutObject", "secretsmanager:GetSecretValue"}
 
 
-def test_the_query_function_can_change_nothing() -> None:
-    actions = {action for each in statements_of("Query") for action in as_list(each["Action"])}
-
-    assert actions <= {"dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query"}
+def test_the_query_function_may_change_nothing() -> None:
+    assert actions_of("Query") <= {"dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query"}
 
 
-def test_whoever_shows_recordings_can_read_files_and_whoever_corrects_them_can_add_facts() -> None:
-    shown = {action for each in statements_of("QueryRecordings") for action in as_list(each["Action"])}
-    corrected = {action for each in statements_of("CorrectRecordingRoles") for action in as_list(each["Action"])}
+def test_a_recording_query_may_read_files_and_a_correction_may_add_facts() -> None:
+    read_only = {"dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query", "s3:GetObject"}
 
-    assert shown <= {"dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query", "s3:GetObject"}
-    assert corrected == {"dynamodb:UpdateItem", "s3:GetObject"}
+    assert actions_of("QueryRecordings") <= read_only
+    assert actions_of("CorrectRecordingRoles") == {"dynamodb:UpdateItem", "s3:GetObject"}
 
 
-def test_the_status_function_can_change_nothing_and_read_no_message() -> None:
-    actions = {action for each in statements_of("QueryStatus") for action in as_list(each["Action"])}
-    tables = [each["Resource"] for each in statements_of("QueryStatus") if "dynamodb:Query" in each["Action"]]
+def test_the_status_function_may_change_nothing_and_read_no_message() -> None:
+    queries = [statement for statement in statements_of("QueryStatus") if "dynamodb:Query" in statement["Action"]]
 
-    assert actions == {"dynamodb:GetItem", "dynamodb:Query", "sqs:GetQueueAttributes"}
-    assert tables == [{"Fn::Sub": "${StateTable.Arn}/index/by_due"}]
+    assert actions_of("QueryStatus") == {"dynamodb:GetItem", "dynamodb:Query", "sqs:GetQueueAttributes"}
+    assert [statement["Resource"] for statement in queries] == [{"Fn::Sub": "${StateTable.Arn}/index/by_due"}]

@@ -1,19 +1,19 @@
-"""What is kept, how it is protected, and what is forgotten."""
+"""Retention and protection of stored data."""
 
 from __future__ import annotations
 
 import pytest
 
-from switchboard.storage.orders.store import BY_CLIENT, BY_DUE, BY_RECIPIENT
+from switchboard.storage.orders.indexes import BY_CLIENT, BY_DUE, BY_RECIPIENT
 from tests.translated_template import (
     references_in,
     resources_of,
-    translated,
+    translate_template,
 )
 
 
 @pytest.mark.parametrize("name", sorted(resources_of("AWS::S3::Bucket")))
-def test_a_bucket_is_encrypted_private_and_reached_by_tls_only(name: str) -> None:
+def test_a_bucket_is_encrypted_private_and_open_to_tls_only(name: str) -> None:
     bucket = resources_of("AWS::S3::Bucket")[name]
     assert bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
     assert bucket["PublicAccessBlockConfiguration"] == {
@@ -35,14 +35,14 @@ def test_a_bucket_is_encrypted_private_and_reached_by_tls_only(name: str) -> Non
     assert len(denial["Resource"]) == 2
 
 
-def test_what_is_held_for_the_sweep_never_expires_before_it_is_released() -> None:
+def test_a_spooled_event_never_expires() -> None:
     rules = resources_of("AWS::S3::Bucket")["QuarantineBucket"]["LifecycleConfiguration"]["Rules"]
 
-    assert [each["Prefix"] for each in rules if "ExpirationInDays" in each] == ["quarantine/"]
+    assert [rule["Prefix"] for rule in rules if "ExpirationInDays" in rule] == ["quarantine/"]
 
 
 @pytest.mark.parametrize("name", ["JobsBucket", "RecordingsBucket"])
-def test_what_was_overwritten_or_deleted_by_mistake_can_be_had_again_for_a_while(name: str) -> None:
+def test_an_overwritten_or_deleted_object_can_be_restored_for_a_while(name: str) -> None:
     bucket = resources_of("AWS::S3::Bucket")[name]
     [rule] = bucket["LifecycleConfiguration"]["Rules"]
 
@@ -54,7 +54,7 @@ def test_what_was_overwritten_or_deleted_by_mistake_can_be_had_again_for_a_while
 
 @pytest.mark.parametrize("name", sorted(resources_of("AWS::DynamoDB::Table")))
 def test_a_table_outlives_its_stack_and_can_be_restored(name: str) -> None:
-    resource = translated()["Resources"][name]
+    resource = translate_template()["Resources"][name]
 
     assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("Retain", "Retain")
     assert resource["Properties"]["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
@@ -62,26 +62,26 @@ def test_a_table_outlives_its_stack_and_can_be_restored(name: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["AWS::S3::Bucket", "AWS::SecretsManager::Secret"])
-def test_buckets_and_secrets_outlive_their_stack(kind: str) -> None:
+def test_every_bucket_and_secret_outlives_its_stack(kind: str) -> None:
     for name in resources_of(kind):
-        resource = translated()["Resources"][name]
+        resource = translate_template()["Resources"][name]
         assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("Retain", "Retain"), name
 
 
-def test_messages_and_tallies_expire() -> None:
-    tables = resources_of("AWS::DynamoDB::Table")
+@pytest.mark.parametrize("name", ["StateTable", "LimitsTable"])
+def test_the_items_of_a_table_expire(name: str) -> None:
+    table = resources_of("AWS::DynamoDB::Table")[name]
 
-    for name in ("StateTable", "LimitsTable"):
-        assert tables[name]["TimeToLiveSpecification"] == {"AttributeName": "expires_at", "Enabled": True}
+    assert table["TimeToLiveSpecification"] == {"AttributeName": "expires_at", "Enabled": True}
 
 
-def test_the_indexes_are_those_that_the_store_asks_and_carry_nothing_that_reports_change() -> None:
+def test_the_indexes_have_the_stores_keys_and_nothing_a_report_changes() -> None:
     indexes = resources_of("AWS::DynamoDB::Table")["StateTable"]["GlobalSecondaryIndexes"]
 
-    keys = {each["IndexName"]: [key["AttributeName"] for key in each["KeySchema"]] for each in indexes}
+    keys = {index["IndexName"]: [key["AttributeName"] for key in index["KeySchema"]] for index in indexes}
     assert keys == {
         BY_CLIENT: ["list_partition", "list_position"],
         BY_RECIPIENT: ["recipient_partition", "list_position"],
         BY_DUE: ["pending", "due"],
     }
-    assert {each["Projection"]["ProjectionType"] for each in indexes} == {"KEYS_ONLY"}
+    assert {index["Projection"]["ProjectionType"] for index in indexes} == {"KEYS_ONLY"}

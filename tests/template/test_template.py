@@ -1,4 +1,4 @@
-"""Code and template agree, and what the template describes can be created and run."""
+"""Code and template agree, and the template's resources can be created and run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from switchboard.usecases.sms import send_queued as send_queued_sms
 from tests.events import EVENTS
 from tests.translated_template import (
     ROOT,
-    as_list,
+    Properties,
+    ensure_list,
     environment_of,
     function,
     function_folders,
@@ -24,20 +25,46 @@ from tests.translated_template import (
     resources_of,
     source,
     statements_of,
-    translated,
+    translate_template,
 )
 
 POWERTOOLS: Final = {"POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE", "POWERTOOLS_LOG_LEVEL"}
 FUNCTIONS: Final = sorted(function_folders())
 SENDERS: Final = {"SendSms", "SendQueuedSms", "StartVerification", "PlaceCall", "FetchRecording"}
-RECORDINGS: Final = {"BiztelCallActionWebhook", "QueryRecordings", "CorrectRecordingRoles"}
-"""What of the recordings is behind the gateway."""
+BEHIND_THE_GATEWAY: Final = {
+    "SendSms",
+    "SendSmsBatch",
+    "Query",
+    "QueryStatus",
+    "MediasmsDeliveryWebhook",
+    "StartVerification",
+    "CheckVerification",
+    "MediasmsIvrWebhook",
+    "PlaceCall",
+    "BaiduVmsWebhook",
+    "BiztelCallActionWebhook",
+    "QueryRecordings",
+    "CorrectRecordingRoles",
+}
 SETTINGS: Final = {
-    name.removesuffix("Settings").lower(): each for name, each in vars(config).items() if name.endswith("Settings")
+    name.removesuffix("Settings").lower(): settings
+    for name, settings in vars(config).items()
+    if name.endswith("Settings")
 }
 
 
-def test_every_function_has_a_folder_and_sample_events_and_every_folder_a_function() -> None:
+def event_source_mappings() -> list[Properties]:
+    """Return the properties of every mapping from a queue to a function."""
+    return list(resources_of("AWS::Lambda::EventSourceMapping").values())
+
+
+def minimum_of(parameter: str) -> int:
+    """Return the smallest value that a parameter may have."""
+    minimum: int = source()["Parameters"][parameter]["MinValue"]
+    return minimum
+
+
+def test_every_function_has_a_folder_and_sample_events() -> None:
     folders = {path.parent.name for path in ROOT.glob("functions/*/app.py")}
 
     assert set(function_folders().values()) == folders
@@ -51,126 +78,118 @@ def test_a_functions_logical_id_is_its_folders_name() -> None:
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_a_functions_environment_is_what_its_settings_read(name: str) -> None:
+def test_a_functions_environment_has_the_variables_of_its_settings(name: str) -> None:
     assert set(environment_of(name)) == SETTINGS[name.lower()].variables() | POWERTOOLS
 
 
 def test_every_parameter_is_used() -> None:
-    used = set(references_in({key: source()[key] for key in ("Globals", "Resources", "Conditions", "Outputs")}))
+    references = set(references_in({key: source()[key] for key in ("Globals", "Resources", "Conditions", "Outputs")}))
 
-    assert set(source()["Parameters"]) - used == set()
+    assert set(source()["Parameters"]) - references == set()
 
 
-def test_every_parameter_has_a_default_so_that_a_first_deployment_asks_for_nothing() -> None:
-    assert [name for name, each in source()["Parameters"].items() if "Default" not in each] == []
+def test_every_parameter_has_a_default_for_a_first_deployment() -> None:
+    parameters = source()["Parameters"].items()
+
+    assert [name for name, parameter in parameters if "Default" not in parameter] == []
+
+
+def test_every_parameter_has_a_description() -> None:
+    parameters = source()["Parameters"].items()
+
+    assert [name for name, parameter in parameters if not parameter.get("Description")] == []
 
 
 def test_resources_depend_on_each_other_without_a_cycle() -> None:
-    resources = translated()["Resources"]
+    resources = translate_template()["Resources"]
     graph = {
-        name: ({*references_in(each), *as_list(each.get("DependsOn", []))} & set(resources)) - {name}
-        for name, each in resources.items()
+        name: ({*references_in(resource), *ensure_list(resource.get("DependsOn", []))} & set(resources)) - {name}
+        for name, resource in resources.items()
     }
 
     assert set(TopologicalSorter(graph).static_order()) == set(resources)
 
 
-def test_nothing_refers_to_what_does_not_exist() -> None:
-    known = {*translated()["Resources"], *translated()["Parameters"]}
-    mentioned = {each for each in references_in(translated()) if not each.startswith("AWS::")}
+def test_every_reference_leads_to_a_resource_or_a_parameter() -> None:
+    targets = {*translate_template()["Resources"], *translate_template()["Parameters"]}
+    references = {name for name in references_in(translate_template()) if not name.startswith("AWS::")}
 
-    assert mentioned <= known
+    assert references <= targets
 
 
-def test_a_batch_is_not_delivered_again_while_it_is_still_worked_on() -> None:
-    for mapping in resources_of("AWS::Lambda::EventSourceMapping").values():
+def test_a_queue_delivers_no_batch_again_while_its_worker_may_run() -> None:
+    for mapping in event_source_mappings():
         queue = resources_of("AWS::SQS::Queue")[mapping["EventSourceArn"]["Fn::GetAtt"][0]]
         timeout = function(mapping["FunctionName"]["Ref"])["Timeout"]
         assert queue["VisibilityTimeout"] >= 6 * timeout
         assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
 
 
-def test_the_places_in_flight_are_shared_out_to_as_many_containers_as_there_may_be() -> None:
-    mappings = [
-        each
-        for each in resources_of("AWS::Lambda::EventSourceMapping").values()
-        if each["FunctionName"]["Ref"] == "SendQueuedSms"
-    ]
+def test_each_sms_queue_has_as_many_containers_as_the_worker_expects() -> None:
+    mappings = [mapping for mapping in event_source_mappings() if mapping["FunctionName"]["Ref"] == "SendQueuedSms"]
 
-    assert {each["ScalingConfig"]["MaximumConcurrency"] for each in mappings} == {CONTAINERS_A_QUEUE}
+    assert {mapping["ScalingConfig"]["MaximumConcurrency"] for mapping in mappings} == {CONTAINERS_A_QUEUE}
 
 
-def test_poison_ends_in_a_queue_that_keeps_it_longest_and_is_watched() -> None:
+def test_a_dead_letter_queue_keeps_its_entries_longest_and_has_an_alarm() -> None:
     queues = resources_of("AWS::SQS::Queue")
-    graves = {
-        each["RedrivePolicy"]["deadLetterTargetArn"]["Fn::GetAtt"][0]
-        for each in queues.values()
-        if "RedrivePolicy" in each
+    dead_letter_queues = {
+        queue["RedrivePolicy"]["deadLetterTargetArn"]["Fn::GetAtt"][0]
+        for queue in queues.values()
+        if "RedrivePolicy" in queue
     }
 
-    assert len(graves) == 2
-    watched = [json.dumps(each["Dimensions"]) for each in resources_of("AWS::CloudWatch::Alarm").values()]
-    for dead in graves:
-        assert queues[dead]["MessageRetentionPeriod"] == 1_209_600
-        assert any(f'"{dead}"' in each for each in watched)
+    assert len(dead_letter_queues) == 2
+    dimensions = [json.dumps(alarm["Dimensions"]) for alarm in resources_of("AWS::CloudWatch::Alarm").values()]
+    for name in dead_letter_queues:
+        assert queues[name]["MessageRetentionPeriod"] == 1_209_600
+        assert any(f'"{name}"' in dimension for dimension in dimensions)
 
 
-def test_what_the_worker_writes_starts_nothing() -> None:
-    """The one bucket that starts anything takes nothing from whom it starts. (I23)"""
+def test_the_recording_worker_writes_into_no_bucket_that_starts_it() -> None:
+    """The only bucket that starts a function is never written by that function. (I23)"""
     buckets = resources_of("AWS::S3::Bucket")
-    starting = {name for name, each in buckets.items() if "NotificationConfiguration" in each}
+    starting = {name for name, bucket in buckets.items() if "NotificationConfiguration" in bucket}
     written = {
         name
-        for each in statements_of("FetchRecording")
-        if "s3:PutObject" in as_list(each["Action"])
-        for name in references_in(each["Resource"])
+        for statement in statements_of("FetchRecording")
+        if "s3:PutObject" in ensure_list(statement["Action"])
+        for name in references_in(statement["Resource"])
     }
 
     assert starting == {"JobsBucket"}
     assert written == {"RecordingsBucket", "QuarantineBucket"}
 
 
-def test_the_jobs_bucket_tells_the_queue_that_takes_news_from_it_alone() -> None:
+def test_the_jobs_bucket_alone_may_notify_the_recording_queue() -> None:
     bucket = resources_of("AWS::S3::Bucket")["JobsBucket"]
     [policy] = resources_of("AWS::SQS::QueuePolicy").values()
     [statement] = policy["PolicyDocument"]["Statement"]
+    configurations = bucket["NotificationConfiguration"]["QueueConfigurations"]
+    prefixes = {configuration["Filter"]["S3Key"]["Rules"][0]["Value"] for configuration in configurations}
+    queues = {json.dumps(configuration["Queue"]) for configuration in configurations}
 
-    told = bucket["NotificationConfiguration"]["QueueConfigurations"]
-    assert {each["Filter"]["S3Key"]["Rules"][0]["Value"] for each in told} == {"jobs/", "bulk/"}
-    assert {json.dumps(each["Queue"]) for each in told} == {json.dumps({"Fn::GetAtt": ["RecordingQueue", "Arn"]})}
+    assert prefixes == {"jobs/", "bulk/"}
+    assert queues == {json.dumps({"Fn::GetAtt": ["RecordingQueue", "Arn"]})}
     name = bucket["BucketName"]["Fn::Sub"]
-    source = statement["Condition"]["ArnEquals"]["aws:SourceArn"]["Fn::Sub"]
-    assert source == f"arn:${{AWS::Partition}}:s3:::{name}"
+    source_arn = statement["Condition"]["ArnEquals"]["aws:SourceArn"]["Fn::Sub"]
+    assert source_arn == f"arn:${{AWS::Partition}}:s3:::{name}"
     assert statement["Resource"] == {"Fn::GetAtt": ["RecordingQueue", "Arn"]}
 
 
-def test_queues_are_encrypted() -> None:
-    assert all(each["SqsManagedSseEnabled"] is True for each in resources_of("AWS::SQS::Queue").values())
+def test_every_queue_is_encrypted() -> None:
+    assert all(queue["SqsManagedSseEnabled"] is True for queue in resources_of("AWS::SQS::Queue").values())
 
 
-def test_every_function_behind_the_gateway_ends_before_the_gateway_does() -> None:
-    behind = {
-        re.findall(r"\$\{(\w+)\.Arn\}", each["x-amazon-apigateway-integration"]["uri"]["Fn::Sub"])[0]
-        for each in operations().values()
-    }
+def test_a_function_behind_the_gateway_times_out_before_the_gateway() -> None:
+    integrations = [operation["x-amazon-apigateway-integration"] for operation in operations().values()]
+    functions = {re.findall(r"\$\{(\w+)\.Arn\}", integration["uri"]["Fn::Sub"])[0] for integration in integrations}
 
-    assert behind == {
-        "SendSms",
-        "SendSmsBatch",
-        "Query",
-        "QueryStatus",
-        "MediasmsDeliveryWebhook",
-        "StartVerification",
-        "CheckVerification",
-        "MediasmsIvrWebhook",
-        "PlaceCall",
-        "BaiduVmsWebhook",
-        *RECORDINGS,
-    }
-    assert all(function(name)["Timeout"] < 29 for name in behind)
+    assert functions == BEHIND_THE_GATEWAY
+    assert all(function(name)["Timeout"] < 29 for name in functions)
 
 
-def test_who_speaks_to_a_provider_leaves_by_the_fixed_address_where_there_is_one() -> None:
+def test_a_function_that_calls_a_provider_is_in_the_vpc_if_there_is_one() -> None:
     for name in FUNCTIONS:
         if name not in SENDERS:
             assert "VpcConfig" not in function(name), name
@@ -181,11 +200,10 @@ def test_who_speaks_to_a_provider_leaves_by_the_fixed_address_where_there_is_one
         assert outside == {"Ref": "AWS::NoValue"}
 
 
-def test_names_that_must_be_unique_in_an_account_carry_the_stacks_name() -> None:
-    """Two stacks in one account and region must not collide."""
+def test_two_stacks_in_one_account_share_no_name() -> None:
     fixed = {
         f"{name}.{key}"
-        for name, resource in translated()["Resources"].items()
+        for name, resource in translate_template()["Resources"].items()
         for key in ("Name", "FunctionName", "TableName", "BucketName", "QueueName", "LogGroupName", "RoleName")
         if isinstance(resource.get("Properties", {}).get(key), str) and resource["Type"] != "AWS::Lambda::LayerVersion"
     }
@@ -193,34 +211,37 @@ def test_names_that_must_be_unique_in_an_account_carry_the_stacks_name() -> None
     assert fixed == set()
 
 
-def test_sweep_and_watch_run_every_minute_and_a_failed_round_is_not_repeated() -> None:
+def test_sweep_and_watch_run_every_minute_without_retries() -> None:
     schedules = resources_of("AWS::Scheduler::Schedule").values()
 
-    assert sorted(each["Target"]["Arn"]["Fn::GetAtt"][0] for each in schedules) == ["SweepOverdue", "WatchLimits"]
+    assert sorted(schedule["Target"]["Arn"]["Fn::GetAtt"][0] for schedule in schedules) == [
+        "SweepOverdue",
+        "WatchLimits",
+    ]
     for schedule in schedules:
         assert schedule["ScheduleExpression"] == "rate(1 minute)"
         assert schedule["Target"]["RetryPolicy"] == {"MaximumRetryAttempts": 0}
 
 
-def test_no_output_has_a_parameters_name() -> None:
-    """`sam build` resolves an output's own name like a reference, and fails where that is a list."""
+def test_no_output_has_the_name_of_a_parameter() -> None:
+    """`sam build` resolves an output's name like a reference, and fails if the parameter is a list."""
     assert set(source()["Outputs"]) & set(source()["Parameters"]) == set()
 
 
-def test_a_message_that_could_not_be_sent_always_rests() -> None:
-    """Without a rest it would be tried, and each try written into its item, as fast as its queue delivers."""
-    assert source()["Parameters"]["RequeueDelaySeconds"]["MinValue"] >= 1
+def test_a_message_that_could_not_be_sent_waits_before_the_next_attempt() -> None:
+    """Without a delay the worker would try it, and write each attempt, as fast as the queue delivers."""
+    assert minimum_of("RequeueDelaySeconds") >= 1
 
 
-def test_whoever_sends_waits_for_a_slot_at_all() -> None:
-    """The queue's worker has no other patience than a caller: without any, nothing would ever be sent."""
-    assert source()["Parameters"]["SlotWaitBudgetSeconds"]["MinValue"] >= 1
+def test_a_sender_waits_for_a_slot_at_least_a_second() -> None:
+    """The queue's worker has the same budget as a caller: with none, no message would ever be sent."""
+    assert minimum_of("SlotWaitBudgetSeconds") >= 1
 
 
-def test_a_message_that_rests_is_not_taken_for_a_lost_one() -> None:
-    assert source()["Parameters"]["RequeueMinutes"]["MinValue"] * 60 > send_queued_sms.LONGEST_DELAY_S
+def test_the_sweep_requeues_no_message_that_waits_for_its_next_attempt() -> None:
+    assert minimum_of("RequeueMinutes") * 60 > send_queued_sms.LONGEST_DELAY_S
 
 
 @pytest.mark.parametrize("name", ["QueueValidityHours", "DeliveryWindowHours", "RetentionDays"])
-def test_no_deadline_has_passed_when_it_begins(name: str) -> None:
-    assert source()["Parameters"][name]["MinValue"] >= 1
+def test_a_deadline_is_later_than_its_beginning(name: str) -> None:
+    assert minimum_of(name) >= 1

@@ -1,4 +1,4 @@
-"""docs/openapi.yaml says what the code does: routes, fields, codes and headers, compared both ways."""
+"""Tests that docs/openapi.yaml and the code agree in both directions: routes, fields, codes and headers."""
 
 from __future__ import annotations
 
@@ -41,11 +41,12 @@ from switchboard.edge.api.verifications import CheckVerificationBody, StartVerif
 from switchboard.edge.api.voice_calls import PlaceCallBody
 from switchboard.edge.http import Reply
 from switchboard.edge.problems import PROBLEMS, UNEXPECTED, reply_to
+from switchboard.ports.listing import Page
 from switchboard.ports.status import QueueDepth
 from switchboard.ports.usage_limits import QuotaUsage
 from switchboard.providers.mediasms.response_codes import DELIVERY_STATUSES
 from switchboard.usecases.operations.query_status import ProviderStatus, SystemStatus
-from switchboard.usecases.query import OrderList, OrderView
+from switchboard.usecases.query import OrderView
 from tests.builders import a_call, a_message, a_verification, an_outcome
 from tests.deployment import Deployment, HttpAnswer, deployed
 from tests.events import cases_of, load_event
@@ -72,261 +73,308 @@ OUR_HEADERS: Final = frozenset({"Location", "Idempotent-Replayed", "Retry-After"
 
 
 @cache
-def document() -> dict[str, Any]:
+def load_document() -> dict[str, Any]:
     parsed: dict[str, Any] = yaml.safe_load((ROOT / "docs" / "openapi.yaml").read_text(encoding="utf-8"))
     return parsed
 
 
 def resolve(node: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What a reference points at; anything else as it is."""
-    found: Any = node
-    while "$ref" in found:
-        reference = found["$ref"]
-        found = document()
-        for step in reference.removeprefix("#/").split("/"):
-            found = found[step]
-    return cast("Mapping[str, Any]", found)
+    """Return the node that `node` refers to, or `node` itself if it is no reference."""
+    target: Any = node
+    while "$ref" in target:
+        target = follow_reference(target["$ref"], root=load_document())
+    return cast("Mapping[str, Any]", target)
 
 
-def schema(name: str) -> Mapping[str, Any]:
-    found: Mapping[str, Any] = document()["components"]["schemas"][name]
-    return found
+def follow_reference(reference: str, *, root: Mapping[str, Any]) -> Any:
+    """Return the node of `root` that `reference` points to."""
+    target: Any = root
+    for step in reference.removeprefix("#/").split("/"):
+        target = target[step]
+    return target
 
 
-def assert_valid(value: object, against: Mapping[str, Any]) -> None:
-    # The references in a schema lead into the document's components.
-    OAS31Validator({**against, "components": document()["components"]}).validate(value)
+def get_schema(name: str) -> Mapping[str, Any]:
+    schema: Mapping[str, Any] = load_document()["components"]["schemas"][name]
+    return schema
 
 
-def operations() -> dict[tuple[str, str], Mapping[str, Any]]:
-    """Every operation by (path, method)."""
+def assert_valid(value: object, schema: Mapping[str, Any]) -> None:
+    # The references in a schema point into the document's components.
+    OAS31Validator({**schema, "components": load_document()["components"]}).validate(value)
+
+
+def get_operations() -> dict[tuple[str, str], Mapping[str, Any]]:
+    """Return every operation by (path, method)."""
     return {
         (path, method): operation
-        for path, item in document()["paths"].items()
+        for path, item in load_document()["paths"].items()
         for method, operation in item.items()
         if method in METHODS
     }
 
 
-def routes_of_template() -> dict[tuple[str, str], bool]:
-    """Every Api event of the template by (path, method), and whether it needs an API key."""
+def get_template_routes() -> dict[tuple[str, str], bool]:
+    """Return whether each Api event of the template needs an API key, by (path, method)."""
     resources = source()["Resources"]
     api = resources["Api"]["Properties"]
-    found = {}
+    routes = {}
     for resource in resources.values():
         for event in resource.get("Properties", {}).get("Events", {}).values():
             if event["Type"] == "Api":
                 route = event["Properties"]
                 path = f"/{api['StageName']}{route['Path']}"
                 default = api["Auth"]["ApiKeyRequired"]
-                found[path, route["Method"].lower()] = route.get("Auth", {}).get("ApiKeyRequired", default)
-    return found
+                routes[path, route["Method"].lower()] = route.get("Auth", {}).get("ApiKeyRequired", default)
+    return routes
 
 
-def alternatives(node: Mapping[str, Any], *, root: Mapping[str, Any]) -> set[str]:
-    """A schema as the set of what it takes, one JSON text for each type: equal for the same rule written otherwise."""
+def list_alternatives(node: Mapping[str, Any], *, root: Mapping[str, Any]) -> set[str]:
+    """Return the types that a schema accepts, each with its rules as one JSON text.
+
+    The result is equal for two schemas that write the same rule differently.
+    """
     if "$ref" in node:
-        found: Any = root
-        for step in node["$ref"].removeprefix("#/").split("/"):
-            found = found[step]
-        return alternatives(found, root=root)
+        return list_alternatives(follow_reference(node["$ref"], root=root), root=root)
     if "anyOf" in node:
-        return {each for branch in node["anyOf"] for each in alternatives(branch, root=root)}
+        return {text for branch in node["anyOf"] for text in list_alternatives(branch, root=root)}
     rules = {"string": ("minLength", "maxLength", "pattern", "enum"), "integer": ("minimum", "exclusiveMaximum")}
     types = node["type"] if isinstance(node["type"], list) else [node["type"]]
     return {
-        json.dumps({"type": each} | {rule: node[rule] for rule in rules.get(each, ()) if rule in node}, sort_keys=True)
-        for each in types
+        json.dumps(
+            {"type": type_name} | {rule: node[rule] for rule in rules.get(type_name, ()) if rule in node},
+            sort_keys=True,
+        )
+        for type_name in types
     }
 
 
-def examples() -> Iterator[tuple[str, object, Mapping[str, Any]]]:
-    """Every example in the document with its place and its schema."""
-    for (path, method), operation in operations().items():
+def find_examples() -> Iterator[tuple[str, object, Mapping[str, Any]]]:
+    """Yield every example of the document with its place and its schema."""
+    for (path, method), operation in get_operations().items():
         place = f"{method} {path}"
-        parameters = [*operation.get("parameters", ()), *document()["paths"][path].get("parameters", ())]
+        parameters = [*operation.get("parameters", ()), *load_document()["paths"][path].get("parameters", ())]
         for parameter in map(resolve, parameters):
-            yield from _examples_in(parameter, f"{place} {parameter['name']}")
-        contents = [("request", operation.get("requestBody", {}))]
-        contents += [(status, resolve(each)) for status, each in operation["responses"].items()]
-        for part, holder in contents:
-            for media_type, media in holder.get("content", {}).items():
-                yield from _examples_in(media, f"{place} {part} {media_type}")
+            yield from _find_examples_in(parameter, f"{place} {parameter['name']}")
+        parts = [("request", operation.get("requestBody", {}))]
+        parts += [(status, resolve(response)) for status, response in operation["responses"].items()]
+        for part_name, part in parts:
+            for media_type, media in part.get("content", {}).items():
+                yield from _find_examples_in(media, f"{place} {part_name} {media_type}")
 
 
-def _examples_in(holder: Mapping[str, Any], place: str) -> Iterator[tuple[str, object, Mapping[str, Any]]]:
-    if "example" in holder:
-        yield place, holder["example"], holder["schema"]
-    for name, example in holder.get("examples", {}).items():
-        yield f"{place} {name}", example["value"], holder["schema"]
+def _find_examples_in(node: Mapping[str, Any], place: str) -> Iterator[tuple[str, object, Mapping[str, Any]]]:
+    if "example" in node:
+        yield place, node["example"], node["schema"]
+    for name, example in node.get("examples", {}).items():
+        yield f"{place} {name}", example["value"], node["schema"]
 
 
-def problem_examples() -> dict[tuple[int, str], set[str]]:
-    """The titles of the problems in the document by (status, code)."""
-    found: dict[tuple[int, str], set[str]] = {}
-    for response in document()["components"]["responses"].values():
+def get_problem_titles() -> dict[tuple[int, str], set[str]]:
+    """Return the titles of the document's problems by (status, code)."""
+    titles: dict[tuple[int, str], set[str]] = {}
+    for response in load_document()["components"]["responses"].values():
         media = response["content"].get("application/problem+json", {})
         for name, example in media.get("examples", {}).items():
             value = example["value"]
             assert name == value["code"]
-            found.setdefault((value["status"], value["code"]), set()).add(value["title"])
-    return found
+            titles.setdefault((value["status"], value["code"]), set()).add(value["title"])
+    return titles
 
 
-def gateway_problems() -> list[dict[str, Any]]:
-    """The bodies API Gateway answers with by itself."""
+def get_gateway_problems() -> list[dict[str, Any]]:
+    """Return the bodies of API Gateway's own error responses."""
     responses = source()["Resources"]["Api"]["Properties"]["GatewayResponses"]
-    bodies = [each["ResponseTemplates"]["application/json"] for each in responses.values()]
+    bodies = [response["ResponseTemplates"]["application/json"] for response in responses.values()]
     return [json.loads(body.replace("$context.error.messageString", '"a text"')) for body in bodies]
 
 
-def a_view(state: SmsState = SmsState.ACCEPTED, **facts: Any) -> OrderView[Message, SmsStatus]:
+def build_view(state: SmsState = SmsState.ACCEPTED, **facts: Any) -> OrderView[Message, SmsStatus]:
     return OrderView(order=a_message(**facts), status=SmsStatus(state=state, final=False))
 
 
-def full_message() -> Message:
+def build_full_message() -> Message:
     return a_message(
         not_after=START + timedelta(hours=1),
         measure=TextMeasure(characters=3, bytes_sjis=6, parts=1),
         outcomes={"first": an_outcome(OutcomeKind.ACCEPTED, code="200")},
-        reports=(ReportFact("1", None, START), ReportFact("never heard of", None, START)),
+        reports=(ReportFact("1", None, START), ReportFact("unlisted status", None, START)),
     )
 
 
 def test_the_document_is_valid_openapi() -> None:
-    validate(document())
+    validate(load_document())
 
 
-def test_its_routes_are_the_templates_and_each_asks_for_a_key_where_the_template_does() -> None:
+def test_no_description_is_cut_at_an_unquoted_comma() -> None:
+    # In a flow mapping the text after an unquoted comma becomes a key without a value.
+    assert [key for key in _find_keys_without_value(load_document()) if " " in key] == []
+
+
+def _find_keys_without_value(node: object) -> Iterator[str]:
+    if isinstance(node, dict):
+        for key, value in node.items():
+            if value is None:
+                yield key
+            yield from _find_keys_without_value(value)
+    elif isinstance(node, list):
+        for item in node:
+            yield from _find_keys_without_value(item)
+
+
+def test_the_routes_and_their_api_keys_are_the_templates() -> None:
     documented = {}
-    for route, operation in operations().items():
-        security = operation.get("security", document()["security"])
+    for route, operation in get_operations().items():
+        security = operation.get("security", load_document()["security"])
         assert security in ([], [{"apiKey": []}])
         documented[route] = bool(security)
 
-    assert documented == routes_of_template()
-    key = document()["components"]["securitySchemes"]["apiKey"]
+    assert documented == get_template_routes()
+    key = load_document()["components"]["securitySchemes"]["apiKey"]
     assert (key["in"], key["name"]) == ("header", "x-api-key")
 
 
-@pytest.mark.parametrize(("place", "value", "against"), [pytest.param(*each, id=each[0]) for each in examples()])
-def test_each_example_is_what_its_schema_says(place: str, value: object, against: Mapping[str, Any]) -> None:
-    assert_valid(value, against)
+@pytest.mark.parametrize(
+    ("value", "schema"), [pytest.param(value, schema, id=place) for place, value, schema in find_examples()]
+)
+def test_every_example_is_valid_against_its_schema(value: object, schema: Mapping[str, Any]) -> None:
+    assert_valid(value, schema)
 
 
-def test_a_message_may_be_asked_for_in_exactly_the_documented_fields() -> None:
-    documented = schema("SendSms")
+def test_a_send_accepts_exactly_the_documented_fields() -> None:
+    documented = get_schema("SendSms")
     accepted = SendSmsBody.model_json_schema()
 
     assert set(documented["properties"]) == set(accepted["properties"])
     assert documented["required"] == accepted["required"]
     assert documented["additionalProperties"] is accepted["additionalProperties"] is False
-    for name, rule in accepted["properties"].items():
-        shown = documented["properties"][name]
-        assert alternatives(shown, root=document()) == alternatives(rule, root=accepted), name
+    assert_same_rules(documented, accepted, names=set(accepted["properties"]))
+
+
+def assert_same_rules(documented: Mapping[str, Any], accepted: Mapping[str, Any], *, names: set[str]) -> None:
+    for name in sorted(names):
+        documented_rules = list_alternatives(documented["properties"][name], root=load_document())
+        assert documented_rules == list_alternatives(accepted["properties"][name], root=accepted), name
 
 
 @pytest.mark.parametrize(
     ("name", "field", "values"),
     [
-        ("SmsState", None, {each.value for each in SmsState}),
-        ("Carrier", None, {each.value for each in Carrier}),
-        ("VerificationState", None, {each.value for each in VerificationState}),
-        ("VerificationMode", None, {each.value for each in VerificationMode}),
-        ("VerificationLines", None, {each.value for each in VerificationLines}),
-        ("DeliveryReport", "meaning", {each.value for each in DeliveryMeaning}),
-        (
+        pytest.param("SmsState", None, set(SmsState), id="SMS states"),
+        pytest.param("Carrier", None, set(Carrier), id="carriers"),
+        pytest.param("VerificationState", None, set(VerificationState), id="verification states"),
+        pytest.param("VerificationMode", None, set(VerificationMode), id="verification modes"),
+        pytest.param("VerificationLines", None, set(VerificationLines), id="verification lines"),
+        pytest.param("DeliveryReport", "meaning", set(DeliveryMeaning), id="meanings of reports"),
+        pytest.param(
             "TextProblem",
             "code",
-            {each.value for each in RefusalCode} | {"empty", "too_long", "text_au_not_applicable", "more_problems"},
+            {*RefusalCode, "empty", "too_long", "text_au_not_applicable", "more_problems"},
+            id="problems of a text",
         ),
     ],
 )
-def test_each_closed_vocabulary_is_the_codes_own(name: str, field: str | None, values: set[str]) -> None:
-    rule = schema(name) if field is None else schema(name)["properties"][field]
+def test_every_enumeration_has_the_values_of_the_code(name: str, field: str | None, values: set[str]) -> None:
+    rule = get_schema(name) if field is None else get_schema(name)["properties"][field]
 
     assert set(rule["enum"]) == values
     assert len(rule["enum"]) == len(values)
 
 
-@pytest.mark.parametrize("name", ["SmsState", "VerificationState"])
+@pytest.mark.parametrize("name", ["SmsState", "VerificationState", "VoiceCallState", "RecordingState"])
 def test_every_state_is_explained(name: str) -> None:
-    explained = schema(name)["description"]
+    description = get_schema(name)["description"]
 
-    assert [line.split("`")[1] for line in explained.splitlines()] == schema(name)["enum"]
+    assert [line.split("`")[1] for line in description.splitlines()] == get_schema(name)["enum"]
 
 
 @pytest.mark.parametrize(
-    ("name", "model"), [("StartVerification", StartVerificationBody), ("CheckVerification", CheckVerificationBody)]
+    ("name", "model"),
+    [
+        pytest.param("StartVerification", StartVerificationBody, id="start"),
+        pytest.param("CheckVerification", CheckVerificationBody, id="check"),
+    ],
 )
-def test_verifications_are_asked_for_in_exactly_the_documented_fields(name: str, model: type[BaseModel]) -> None:
-    documented, accepted = schema(name), model.model_json_schema()
+def test_a_verification_accepts_exactly_the_documented_fields(name: str, model: type[BaseModel]) -> None:
+    documented, accepted = get_schema(name), model.model_json_schema()
 
     assert set(documented["properties"]) == set(accepted["properties"])
     assert documented["required"] == accepted["required"]
     assert documented["additionalProperties"] is accepted["additionalProperties"] is False
-    for field, rule in accepted["properties"].items():
-        shown = documented["properties"][field]
-        assert alternatives(shown, root=document()) == alternatives(rule, root=accepted), field
+    assert_same_rules(documented, accepted, names=set(accepted["properties"]))
 
 
 @pytest.mark.parametrize(
-    "facts", [{}, {"called_at": START}, {"late_call_at": START, "mode": VerificationMode.CALL_OUT, "repeat_calls": 1}]
+    "facts",
+    [
+        pytest.param({}, id="pending"),
+        pytest.param({"called_at": START}, id="called in time"),
+        pytest.param(
+            {"late_call_at": START, "mode": VerificationMode.CALL_OUT, "repeat_calls": 1},
+            id="call_out with a late call",
+        ),
+    ],
 )
-def test_a_verification_is_shown_in_exactly_the_documented_fields(facts: dict[str, Any]) -> None:
+def test_a_verification_has_exactly_the_documented_fields(facts: dict[str, Any]) -> None:
     view = OrderView(order=a_verification(**facts), status=Status(VerificationState.PENDING, final=False))
-    shown = verification_api.to_json(view)
+    item = verification_api.to_json(view)
 
-    assert_valid(shown, schema("Verification"))
-    assert set(shown) == set(schema("Verification")["properties"]) == set(schema("Verification")["required"])
-    listed = verification_api.page_to_json(OrderList(items=[view], next_position="position"))
-    assert_valid(listed, schema("VerificationList"))
-    assert set(listed) == set(schema("VerificationList")["properties"])
+    assert_valid(item, get_schema("Verification"))
+    assert set(item) == set(get_schema("Verification")["properties"]) == set(get_schema("Verification")["required"])
+    page = verification_api.page_to_json(Page(items=[view], next_position="position"))
+    assert_valid(page, get_schema("VerificationList"))
+    assert set(page) == set(get_schema("VerificationList")["properties"])
 
 
 @pytest.mark.parametrize("state", VerificationState)
-def test_the_answer_to_a_start_has_a_documented_status_and_documented_headers(state: VerificationState) -> None:
+def test_a_start_is_answered_with_documented_status_and_headers(state: VerificationState) -> None:
     view = OrderView(order=a_verification(), status=Status(state, final=False))
 
-    assert_documented(verification_api.to_reply(view, replayed=True), operations()["/v1/verifications", "post"])
-
-
-@pytest.mark.parametrize("message", [full_message(), a_message(measure=None)], ids=["full", "bare"])
-def test_a_message_is_shown_in_exactly_the_documented_fields(message: Message) -> None:
-    shown = sms_api.to_json(
-        OrderView(order=message, status=SmsStatus(SmsState.DELIVERED, final=True)), statuses=DELIVERY_STATUSES
-    )
-
-    assert_valid(shown, schema("Sms"))
-    assert set(shown) == set(schema("Sms")["properties"]) == set(schema("Sms")["required"])
-    for report in shown["reports"]:
-        assert set(report) == set(schema("DeliveryReport")["properties"])
-    if shown["text"] is not None:
-        assert set(shown["text"]) == set(schema("TextMeasure")["properties"])
-
-
-def test_a_list_is_shown_in_exactly_the_documented_fields() -> None:
-    shown = sms_api.page_to_json(OrderList(items=[a_view()], next_position="position"), statuses=DELIVERY_STATUSES)
-
-    assert_valid(shown, schema("SmsList"))
-    assert set(shown) == set(schema("SmsList")["properties"])
+    assert_documented(verification_api.to_reply(view, replayed=True), get_operations()["/v1/verifications", "post"])
 
 
 @pytest.mark.parametrize(
-    "request_",
-    [SmsRequest(to="09000000001", text="①" * 30, text_au="x"), SmsRequest(to="09000000001", template_id="1")],
+    "message", [pytest.param(build_full_message(), id="full"), pytest.param(a_message(measure=None), id="bare")]
 )
-def test_a_preflight_is_shown_in_exactly_the_documented_fields(request_: SmsRequest) -> None:
-    shown = sms_api.preflight_to_json(compose(request_, rules=SmsRules()))
+def test_a_message_has_exactly_the_documented_fields(message: Message) -> None:
+    item = sms_api.to_json(
+        OrderView(order=message, status=SmsStatus(SmsState.DELIVERED, final=True)), statuses=DELIVERY_STATUSES
+    )
 
-    assert_valid(shown, schema("Preflight"))
-    assert set(shown) == set(schema("Preflight")["properties"])
-    for view in shown["carriers"].values():
-        assert set(view) == set(schema("CarrierView")["properties"])
-    assert {name for each in shown["problems"] for name in each} <= set(schema("TextProblem")["properties"])
+    assert_valid(item, get_schema("Sms"))
+    assert set(item) == set(get_schema("Sms")["properties"]) == set(get_schema("Sms")["required"])
+    for report in item["reports"]:
+        assert set(report) == set(get_schema("DeliveryReport")["properties"])
+    if item["text"] is not None:
+        assert set(item["text"]) == set(get_schema("TextMeasure")["properties"])
 
 
-def test_the_status_is_shown_in_exactly_the_documented_fields() -> None:
+def test_a_list_of_messages_has_exactly_the_documented_fields() -> None:
+    page = sms_api.page_to_json(Page(items=[build_view()], next_position="position"), statuses=DELIVERY_STATUSES)
+
+    assert_valid(page, get_schema("SmsList"))
+    assert set(page) == set(get_schema("SmsList")["properties"])
+
+
+@pytest.mark.parametrize(
+    "sms_request",
+    [
+        pytest.param(SmsRequest(to="09000000001", text="①" * 30, text_au="x"), id="text with problems"),
+        pytest.param(SmsRequest(to="09000000001", template_id="1"), id="template"),
+    ],
+)
+def test_a_preflight_has_exactly_the_documented_fields(sms_request: SmsRequest) -> None:
+    body = sms_api.preflight_to_json(compose(sms_request, rules=SmsRules()))
+
+    assert_valid(body, get_schema("Preflight"))
+    assert set(body) == set(get_schema("Preflight")["properties"])
+    for carrier_view in body["carriers"].values():
+        assert set(carrier_view) == set(get_schema("CarrierView")["properties"])
+    names = {name for problem in body["problems"] for name in problem}
+    assert names <= set(get_schema("TextProblem")["properties"])
+
+
+def test_the_status_has_exactly_the_documented_fields() -> None:
     provider = ProviderStatus(
         open_because=None,
         consecutive_401s=0,
@@ -337,7 +385,7 @@ def test_the_status_is_shown_in_exactly_the_documented_fields() -> None:
     )
     usage = QuotaUsage(month="2026-11", used=1, limit=2, reserve=0, exhausted_on=date(2026, 11, 30))
     depth = QueueDepth(waiting=1, delayed=2, under_way=3)
-    shown = status_api.to_json(
+    body = status_api.to_json(
         SystemStatus(
             at=START,
             providers={"mediasms": provider, "biztel": None},
@@ -348,24 +396,24 @@ def test_the_status_is_shown_in_exactly_the_documented_fields() -> None:
         )
     )
 
-    assert_valid(shown, schema("Status"))
+    assert_valid(body, get_schema("Status"))
     for part, name in (
-        (shown, "Status"),
-        (shown["providers"]["mediasms"], "ProviderStatus"),
-        (shown["month_quotas"]["biztel"], "MonthQuotaUsage"),
-        (shown["queues"]["outbox"], "QueueDepth"),
+        (body, "Status"),
+        (body["providers"]["mediasms"], "ProviderStatus"),
+        (body["month_quotas"]["biztel"], "MonthQuotaUsage"),
+        (body["queues"]["outbox"], "QueueDepth"),
     ):
-        assert set(part) == set(schema(name)["properties"]) == set(schema(name)["required"])
+        assert set(part) == set(get_schema(name)["properties"]) == set(get_schema(name)["required"])
 
 
-def test_lists_take_exactly_the_documented_parameters() -> None:
-    request = load_event("query", "list_with_filters")
-    documented = {each["name"] for each in operations()["/v1/sms", "get"]["parameters"]}
+def test_a_list_accepts_exactly_the_documented_parameters() -> None:
+    event = load_event("query", "list_with_filters")
+    documented = {parameter["name"] for parameter in get_operations()["/v1/sms", "get"]["parameters"]}
 
-    assert documented == set(_parameters_that_lists_take(request))
+    assert documented == set(_find_accepted_parameters(event))
 
 
-def _parameters_that_lists_take(event: dict[str, Any]) -> Iterator[str]:
+def _find_accepted_parameters(event: dict[str, Any]) -> Iterator[str]:
     from switchboard.edge.http import InboundRequest
 
     for name in ("to", "state", "since", "until", "limit", "cursor", "smsid", "page", "offset", "client", "from"):
@@ -377,32 +425,34 @@ def _parameters_that_lists_take(event: dict[str, Any]) -> Iterator[str]:
                 yield name
 
 
-def test_the_problems_are_the_codes_own_and_api_gateways() -> None:
-    # An unreadable callback is kept and answered with 200, a lost outcome is the state `unknown`: never answers.
-    ours = [each for kind, each in PROBLEMS.items() if kind not in {WebhookUnreadableError, OutcomeUnknownError}]
+def test_the_problems_are_those_of_the_code_and_of_api_gateway() -> None:
+    # These two errors are never an answer: an unreadable callback is quarantined and answered with 200, and a lost
+    # outcome is the state `unknown`.
+    unanswered = {WebhookUnreadableError, OutcomeUnknownError}
+    problems = [problem for error_type, problem in PROBLEMS.items() if error_type not in unanswered]
     expected: dict[tuple[int, str], set[str]] = {}
-    for problem in (*ours, UNEXPECTED):
+    for problem in (*problems, UNEXPECTED):
         expected.setdefault((int(problem.status), problem.code), set()).add(problem.title)
-    for body in gateway_problems():
+    for body in get_gateway_problems():
         expected.setdefault((body["status"], body["code"]), set()).add(body["title"])
 
-    documented = problem_examples()
+    documented = get_problem_titles()
 
     assert documented.keys() == expected.keys()
-    for problem_, titles in documented.items():
-        assert titles <= expected[problem_]
-    assert set(schema("Problem")["properties"]["code"]["enum"]) == {code for _, code in expected}
+    for status_and_code, titles in documented.items():
+        assert titles <= expected[status_and_code]
+    assert set(get_schema("Problem")["properties"]["code"]["enum"]) == {code for _, code in expected}
 
 
-@pytest.mark.parametrize("body", gateway_problems(), ids=lambda body: body["code"])
-def test_what_api_gateway_answers_by_itself_is_a_documented_problem(body: dict[str, Any]) -> None:
-    assert_valid(body, schema("Problem"))
-    for operation in operations().values():
-        # A path without a route has no operation to be documented with.
+@pytest.mark.parametrize("body", get_gateway_problems(), ids=lambda body: body["code"])
+def test_an_error_of_api_gateway_is_a_documented_problem(body: dict[str, Any]) -> None:
+    assert_valid(body, get_schema("Problem"))
+    for operation in get_operations().values():
+        # A path without a route has no operation, so its 404 is documented nowhere.
         assert str(body["status"]) in {*operation["responses"], "404"}
 
 
-def test_a_problem_names_nothing_that_is_not_documented() -> None:
+def test_a_problem_has_only_documented_members() -> None:
     refused = RefusedError(
         "refused", provider="mediasms", operation="send_sms", provider_code="550", request_id="request"
     )
@@ -415,42 +465,42 @@ def test_a_problem_names_nothing_that_is_not_documented() -> None:
     members: set[str] = set()
     for reply in replies:
         assert isinstance(reply.body, str)
-        shown = json.loads(reply.body)
-        assert_valid(shown, schema("Problem"))
-        members |= set(shown)
-        for each in shown.get("errors", ()):
-            assert set(each) == set(schema("FieldProblem")["properties"])
+        body = json.loads(reply.body)
+        assert_valid(body, get_schema("Problem"))
+        members |= set(body)
+        for field_problem in body.get("errors", ()):
+            assert set(field_problem) == set(get_schema("FieldProblem")["properties"])
 
-    # tests/unit/handlers/test_biztel_call_action_webhook.py sees it written.
-    assert members | {"result"} == set(schema("Problem")["properties"])
+    # tests/unit/handlers/test_biztel_call_action_webhook.py tests `result`.
+    assert members | {"result"} == set(get_schema("Problem")["properties"])
 
 
-def test_retry_after_is_documented_for_exactly_the_statuses_that_carry_it() -> None:
-    carried = {int(each.status) for each in PROBLEMS.values() if each.retry_after_s is not None}
-    carried |= {HTTPStatus.TOO_MANY_REQUESTS}  # API Gateway's throttling
+def test_retry_after_is_documented_for_exactly_its_statuses() -> None:
+    expected = {int(problem.status) for problem in PROBLEMS.values() if problem.retry_after_s is not None}
+    expected |= {HTTPStatus.TOO_MANY_REQUESTS}  # API Gateway's throttling
     documented = {
         int(status)
-        for operation in operations().values()
+        for operation in get_operations().values()
         for status, response in operation["responses"].items()
         if "Retry-After" in resolve(response).get("headers", {})
     }
 
-    assert documented == carried
+    assert documented == expected
 
 
 @pytest.mark.parametrize("state", SmsState)
-def test_the_answer_to_a_send_has_a_documented_status_and_documented_headers(state: SmsState) -> None:
-    reply = sms_api.to_reply(a_view(state), statuses=DELIVERY_STATUSES, replayed=True)
+def test_a_send_is_answered_with_documented_status_and_headers(state: SmsState) -> None:
+    reply = sms_api.to_reply(build_view(state), statuses=DELIVERY_STATUSES, replayed=True)
 
-    assert_documented(reply, operations()["/v1/sms", "post"])
+    assert_documented(reply, get_operations()["/v1/sms", "post"])
 
 
 def assert_documented(reply: Reply | HttpAnswer, operation: Mapping[str, Any]) -> None:
-    """The answer's status, content type, body and headers are all in the operation."""
+    """Assert that the operation has the answer's status, content type, body and headers."""
     response = resolve(operation["responses"][str(int(reply.status))])
-    documented = response.get("headers", {})
-    assert OUR_HEADERS & set(reply.headers) <= set(documented)
-    for name, header in documented.items():
+    documented_headers = response.get("headers", {})
+    assert OUR_HEADERS & set(reply.headers) <= set(documented_headers)
+    for name, header in documented_headers.items():
         rule = resolve(header)
         assert name in reply.headers or not rule.get("required"), name
         if name in reply.headers:
@@ -467,7 +517,10 @@ def stack() -> Iterator[Deployment]:
         yield deployment
 
 
-@pytest.mark.parametrize(("function", "case"), [(name, case) for name in HTTP_FUNCTIONS for case in cases_of(name)])
+@pytest.mark.parametrize(
+    ("function", "case"),
+    [pytest.param(name, case, id=f"{name} {case}") for name in HTTP_FUNCTIONS for case in cases_of(name)],
+)
 def test_every_sample_event_is_answered_as_documented(stack: Deployment, function: str, case: str) -> None:
     event = load_event(function, case)
     path = f"/v1{event['resource']}"
@@ -477,29 +530,30 @@ def test_every_sample_event_is_answered_as_documented(stack: Deployment, functio
 
     answer = stack.http(function, event)
 
-    assert_documented(answer, operations()[path, event["httpMethod"].lower()])
+    assert_documented(answer, get_operations()[path, event["httpMethod"].lower()])
 
 
-def test_a_call_is_shown_with_exactly_the_documented_members() -> None:
+def test_a_voice_call_has_exactly_the_documented_members() -> None:
     call = a_call(outcomes={"first": an_outcome(OutcomeKind.ACCEPTED)}, reports=(CallResultFact("answered", START),))
-    shown = voice_call_api.to_json(OrderView(order=call, status=Status(VoiceCallState.ACCEPTED, final=False)))
+    item = voice_call_api.to_json(OrderView(order=call, status=Status(VoiceCallState.ACCEPTED, final=False)))
 
-    assert_valid(shown, schema("Call"))
-    assert set(shown) == set(schema("Call")["properties"]) == set(schema("Call")["required"])
-    assert set(schema("VoiceCallState")["enum"]) == set(VoiceCallState)
+    assert_valid(item, get_schema("Call"))
+    assert set(item) == set(get_schema("Call")["properties"]) == set(get_schema("Call")["required"])
+    assert set(get_schema("VoiceCallState")["enum"]) == set(VoiceCallState)
 
 
-def test_a_call_may_be_asked_for_in_exactly_the_documented_fields() -> None:
-    accepted, documented = PlaceCallBody.model_json_schema(), schema("PlaceCall")
+def test_a_placed_call_accepts_exactly_the_documented_fields() -> None:
+    accepted, documented = PlaceCallBody.model_json_schema(), get_schema("PlaceCall")
 
     assert set(documented["properties"]) == set(accepted["properties"])
     assert documented["required"] == accepted["required"]
-    for name in set(accepted["properties"]) - {"variables"}:
-        shown, rule = documented["properties"][name], accepted["properties"][name]
-        assert alternatives(shown, root=document()) == alternatives(rule, root=accepted), name
+    assert_same_rules(documented, accepted, names=set(accepted["properties"]) - {"variables"})
 
 
-def test_the_list_of_calls_takes_what_that_of_messages_does() -> None:
-    named = [{each["name"] for each in operations()[path, "get"]["parameters"]} for path in ("/v1/sms", "/v1/calls")]
+def test_calls_and_messages_are_listed_by_the_same_parameters() -> None:
+    messages, calls = (
+        {parameter["name"] for parameter in get_operations()[path, "get"]["parameters"]}
+        for path in ("/v1/sms", "/v1/calls")
+    )
 
-    assert named[0] == named[1]
+    assert calls == messages

@@ -1,4 +1,4 @@
-"""Baidu VMS on this machine: a server that does what its document says and, where that is silent, as configured."""
+"""Simulator of Baidu VMS: it behaves as the document says and, where the document is silent, as configured."""
 
 from sandbox.simulators.baidu_vms.config import SimulatorConfig
 from sandbox.simulators.baidu_vms.simulator import BaiduVmsSimulator

@@ -1,70 +1,76 @@
-"""The control endpoint: JSON requests from this machine that script the simulator and read what it received."""
+"""Holds the control requests: JSON from this machine that scripts the simulator and reads what it received."""
 
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
 
-from sandbox.simulators.baidu_vms.faults import fault_from_json
-from sandbox.simulators.controlling import Json, Routes, object_of
-from sandbox.simulators.readers import text
-from sandbox.simulators.routes import adding_faults, change_config, config, faults, reset
+from sandbox.simulators.baidu_vms.faults import read_fault
+from sandbox.simulators.baidu_vms.provider import Provider
+from sandbox.simulators.control import (
+    ControlRequest,
+    Json,
+    Routes,
+    change_config,
+    create_fault_route,
+    get_config,
+    get_faults,
+    read_object,
+    reset,
+)
+from sandbox.simulators.json_readers import read_text
 
-if TYPE_CHECKING:
-    from sandbox.simulators.baidu_vms.simulator import BaiduVmsSimulator
 
-
-def _calls(simulator: "BaiduVmsSimulator", query: Mapping[str, str], _: Any) -> Json:
-    wanted = [
+def _get_calls(provider: Provider, request: ControlRequest) -> Json:
+    query = request.query
+    calls = [
         call
-        for call in simulator.calls
+        for call in provider.calls
         if query.get("number", call.number) == call.number
         and query.get("token", call.client_token) == call.client_token
         and query.get("call_id", call.call_id) == call.call_id
     ]
-    with simulator.waiting.changed:
+    with provider.lock:
         return {
-            "count": len(wanted),
-            "by_number": dict(Counter(call.number for call in wanted)),
-            "by_token": dict(Counter(call.client_token for call in wanted if call.client_token is not None)),
-            "items": [asdict(call) for call in wanted],
+            "count": len(calls),
+            "by_number": dict(Counter(call.number for call in calls)),
+            "by_token": dict(Counter(call.client_token for call in calls if call.client_token is not None)),
+            "items": [asdict(call) for call in calls],
         }
 
 
-def _requests(simulator: "BaiduVmsSimulator", query: Mapping[str, str], _: Any) -> Json:
-    wanted = [
-        request
-        for request in simulator.requests
-        if query.get("number", request.number) == request.number
-        and query.get("token", request.client_token) == request.client_token
+def _get_requests(provider: Provider, request: ControlRequest) -> Json:
+    query = request.query
+    records = [
+        record
+        for record in provider.requests
+        if query.get("number", record.number) == record.number
+        and query.get("token", record.client_token) == record.client_token
     ]
     return {
-        "count": len(wanted),
-        "placed": sum(request.placed for request in wanted),
-        "codes": dict(Counter(request.code or str(request.http_status) for request in wanted)),
-        "items": [asdict(request) for request in wanted],
+        "count": len(records),
+        "placed": sum(record.placed for record in records),
+        "codes": dict(Counter(record.code or str(record.http_status) for record in records)),
+        "items": [asdict(record) for record in records],
     }
 
 
-def _set_credentials(simulator: "BaiduVmsSimulator", _: Mapping[str, str], body: Any) -> Json:
-    asked = object_of(body)
-    simulator.provider.set_credentials(
-        access_key=text(asked.get("access_key")), secret_key=text(asked.get("secret_key"))
-    )
+def _set_credentials(provider: Provider, request: ControlRequest) -> Json:
+    body = read_object(request.body)
+    provider.set_credentials(access_key=read_text(body.get("access_key")), secret_key=read_text(body.get("secret_key")))
     return {}
 
 
-def _push_callback(simulator: "BaiduVmsSimulator", _: Mapping[str, str], body: Any) -> Json:
-    return asdict(simulator.provider.push_callback(text(object_of(body).get("call_id"))))
+def _push_callback(provider: Provider, request: ControlRequest) -> Json:
+    return asdict(provider.push_callback(read_text(read_object(request.body).get("call_id"))))
 
 
-ROUTES: Final[Routes["BaiduVmsSimulator"]] = {
-    ("GET", "calls"): _calls,
-    ("GET", "requests"): _requests,
-    ("GET", "faults"): faults,
-    ("POST", "faults"): adding_faults(fault_from_json),
+ROUTES: Final[Routes[Provider]] = {
+    ("GET", "calls"): _get_calls,
+    ("GET", "requests"): _get_requests,
+    ("GET", "faults"): get_faults,
+    ("POST", "faults"): create_fault_route(read_fault),
     ("POST", "credentials"): _set_credentials,
-    ("GET", "config"): config,
+    ("GET", "config"): get_config,
     ("POST", "config"): change_config,
     ("POST", "callback"): _push_callback,
     ("POST", "reset"): reset,

@@ -1,4 +1,4 @@
-"""The document's three tables of errors (实名认证, 公共错误码, VMS错误码), row by row."""
+"""Holds the document's three tables of errors (实名认证, 公共错误码, VMS错误码), row by row."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -6,7 +6,7 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class Error:
-    """One row: what stands in `code` and `message` of the body, and the HTTP status."""
+    """One row: the body's `code` and `message`, and the HTTP status."""
 
     code: str
     message: str

@@ -1,4 +1,4 @@
-"""Telephone numbers that always end a certain way, one for every error of the document among them."""
+"""Holds the scripted telephone numbers, which always end in the same way: one for every error, and others."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,16 +14,16 @@ UNANSWERED: Final = "unanswered"
 
 @dataclass(frozen=True, slots=True)
 class NumberScript:
-    """What happens to every call to one number."""
+    """The script of every call to one number."""
 
     meaning: str
     fault: Fault | None = None
     result: str = ANSWERED
-    """How the call ends, as the callback tells it."""
+    """The end of the call, which the callback reports."""
     callbacks: int = 1
 
 
-def _error(error: Error) -> NumberScript:
+def _script_error(error: Error) -> NumberScript:
     fault = Fault(kind=FaultKind.ANSWER, code=error.code, message=error.message)
     return NumberScript(f"{error.http_status} {error.code}: {error.message}", fault)
 
@@ -35,7 +35,7 @@ _GATEWAY_PAGE: Final = "<html><body><h1>503 Service Temporarily Unavailable</h1>
 NUMBERS: Final[Mapping[str, NumberScript]] = MappingProxyType(
     {
         "13800000001": EVERY_OTHER_NUMBER,
-        "13800000002": NumberScript("called, nobody answers", result=UNANSWERED),
+        "13800000002": NumberScript("called, not answered", result=UNANSWERED),
         "13800000003": NumberScript("slow: called, answer after two seconds", Fault(kind=FaultKind.DELAY)),
         "13800000004": NumberScript("time-out: called, never an answer", Fault(kind=FaultKind.ACCEPT_THEN_HOLD)),
         "13800000005": NumberScript(
@@ -55,8 +55,8 @@ NUMBERS: Final[Mapping[str, NumberScript]] = MappingProxyType(
         ),
         "13800000010": NumberScript("called, 200 with a page instead of JSON", Fault(kind=FaultKind.ACCEPT_THEN_PAGE)),
         "13800000011": NumberScript("called and answered, the callback comes twice", callbacks=2),
-        "13800000100": _error(QUALIFY_NOT_PASS),
-        **{f"138000001{row:02}": _error(error) for row, error in enumerate(COMMON_ERRORS, 1)},
-        **{f"138000002{row:02}": _error(error) for row, error in enumerate(VMS_ERRORS, 1)},
+        "13800000100": _script_error(QUALIFY_NOT_PASS),
+        **{f"138000001{row:02}": _script_error(error) for row, error in enumerate(COMMON_ERRORS, 1)},
+        **{f"138000002{row:02}": _script_error(error) for row, error in enumerate(VMS_ERRORS, 1)},
     }
 )

@@ -1,4 +1,4 @@
-"""The provider itself, without sockets: decides what becomes of each request and remembers it."""
+"""Simulates Baidu VMS without sockets: decides about each request and remembers it."""
 
 import re
 import uuid
@@ -8,111 +8,114 @@ from typing import Final
 
 from sandbox.simulators.account import Account, Log
 from sandbox.simulators.baidu_vms import errors
-from sandbox.simulators.baidu_vms.callbacks import Callbacks
+from sandbox.simulators.baidu_vms.authentication import check_conditions, check_interface, check_signature
+from sandbox.simulators.baidu_vms.call_results import CallResultSender
+from sandbox.simulators.baidu_vms.client_tokens import ClientTokens, check_token, find_token
 from sandbox.simulators.baidu_vms.config import SimulatorConfig
-from sandbox.simulators.baidu_vms.door import check_conditions, check_interface, check_signature
+from sandbox.simulators.baidu_vms.decisions import Decision, Success, apply_fault, decide_by_fault
 from sandbox.simulators.baidu_vms.errors import Error
-from sandbox.simulators.baidu_vms.faults import BEFORE, Fault
+from sandbox.simulators.baidu_vms.faults import FAULTS_WITHOUT_CALL, Fault
 from sandbox.simulators.baidu_vms.numbers import EVERY_OTHER_NUMBER, NUMBERS, NumberScript
-from sandbox.simulators.baidu_vms.records import Call, Callback, RequestSeen
-from sandbox.simulators.baidu_vms.requests import CallRequest, RefusedError, WireRequest, number_in, read_call
-from sandbox.simulators.baidu_vms.signing import date_text
-from sandbox.simulators.baidu_vms.templates import heard
-from sandbox.simulators.baidu_vms.tokens import ClientTokens, check_token, token_in
-from sandbox.simulators.baidu_vms.verdicts import Success, Verdict, instead, spoilt
-from sandbox.simulators.waiting import Clock, Waiting
+from sandbox.simulators.baidu_vms.records import Callback, RequestRecord, VoiceCall
+from sandbox.simulators.baidu_vms.requests import CallRequest, HttpRequest, RefusedError, find_number, read_call
+from sandbox.simulators.baidu_vms.signatures import format_date
+from sandbox.simulators.baidu_vms.templates import fill_template
+from sandbox.simulators.clock_and_locks import Clock, StateLock
 
 _VOLUMES: Final = range(-20, 21)
 
 
-class Provider(Account[SimulatorConfig, Fault, RequestSeen]):
+class Provider(Account[SimulatorConfig, Fault, RequestRecord]):
     """The whole state of the simulated account."""
 
-    def __init__(self, config: SimulatorConfig, *, clock: Clock, waiting: Waiting, log: Log) -> None:
-        super().__init__(config, waiting=waiting, log=log)
+    def __init__(self, config: SimulatorConfig, *, clock: Clock, lock: StateLock, log: Log) -> None:
+        super().__init__(config, lock=lock, log=log)
         self._clock = clock
-        self.callbacks = Callbacks(waiting=waiting, clock=self.now, config=lambda: self._config, log=log)
+        self.call_results = CallResultSender(lock=lock, clock=self.now, config=lambda: self._config, log=log)
         self._forget()
 
     @property
-    def calls(self) -> tuple[Call, ...]:
-        """Return every call placed, oldest first."""
-        with self._waiting.changed:
+    def calls(self) -> tuple[VoiceCall, ...]:
+        """The calls that were placed, oldest first."""
+        with self.lock:
             return tuple(self._calls)
 
     def now(self) -> float:
-        """Return Unix seconds by the simulator's clock, as far ahead of it as configured."""
+        """Return Unix seconds: the simulator's clock and the configured offset."""
         return self._clock() + self._config.clock_offset_s
 
-    def handle(self, request: WireRequest) -> Verdict:
-        """Decide about a request, remember it, and place the call it asks for."""
-        number, token = number_in(request.body), token_in(request.query)
-        with self._waiting.changed:
+    def handle(self, request: HttpRequest) -> Decision:
+        """Decide about a request, remember it, and place the call that it asks for."""
+        number, token = find_number(request.body), find_token(request.query)
+        with self.lock:
             now = self.now()
-            verdict = self._decide(request, number, token, now)
-            error = verdict.answer if isinstance(verdict.answer, Error) else None
-            repeated = verdict.answer.call_id if isinstance(verdict.answer, Success) else None
-            call_id = verdict.call.call_id if verdict.call else repeated
+            decision = self._decide(request, number, token, now)
+            error = decision.answer if isinstance(decision.answer, Error) else None
+            repeated_id = decision.answer.call_id if isinstance(decision.answer, Success) else None
+            call_id = decision.call.call_id if decision.call else repeated_id
             self._requests.append(
-                RequestSeen(
+                RequestRecord(
                     at_s=now,
                     method=request.method,
                     path=request.path,
-                    http_status=verdict.http_status,
+                    http_status=decision.http_status,
                     code=error.code if error else None,
-                    outcome=verdict.outcome,
-                    cause=verdict.cause,
+                    outcome=decision.outcome,
+                    cause=decision.cause,
                     number=number,
                     client_token=token,
                     call_id=call_id,
-                    placed=verdict.call is not None,
+                    placed=decision.call is not None,
                 )
             )
-            self._waiting.changed.notify_all()
-        why = f" ({verdict.cause})" if verdict.cause else ""
-        self._log(
-            f"{verdict.http_status or '---'} {error.code if error else '-'} {verdict.outcome} {call_id or '-'}{why}"
-        )
-        return verdict
+            self.lock.wake()
+        cause = f" ({decision.cause})" if decision.cause else ""
+        status, code = decision.http_status or "---", error.code if error else "-"
+        self._log(f"{status} {code} {decision.outcome} {call_id or '-'}{cause}")
+        return decision
 
     def configure(self, changes: Mapping[str, object]) -> None:
-        """As for every provider; the clock, too, may have moved."""
+        """Change settings as for every provider; the clock may have moved with them."""
         super().configure(changes)
-        self._waiting.wake()
-        self.callbacks.wake()
+        self.lock.wake()
+        self.call_results.wake()
 
     def set_credentials(self, *, access_key: str, secret_key: str) -> None:
-        """From now on only these keys are right."""
+        """Replace the keys that the account accepts."""
         self._set_credentials(access_key=access_key, secret_key=secret_key)
 
     def push_callback(self, call_id: str) -> Callback:
-        """Send one callback more of a call, now. Raises ValueError when there is no such call."""
+        """Send one more callback of a call now.
+
+        Raises:
+            ValueError: when there is no such call.
+        """
         call = next((call for call in self.calls if call.call_id == call_id), None)
         if call is None:
             raise ValueError("no such call")
-        return self.callbacks.send(call)
+        return self.call_results.send(call)
 
     def reset(self) -> None:
-        """As for every provider; tokens, calls and callbacks to come are forgotten too."""
-        with self._waiting.changed:
+        """Reset as every provider, and forget tokens, calls and callbacks to come."""
+        with self.lock:
             super().reset()
-            self.callbacks.clear()
+            self.call_results.clear()
             self._forget()
 
     def _forget(self) -> None:
-        self._calls: list[Call] = []
+        self._calls: list[VoiceCall] = []
         self._tokens = ClientTokens()
 
-    def _decide(self, request: WireRequest, number: str, token: str | None, now: float) -> Verdict:
-        scripted = self._faults.take(lambda each: each.match_number in {None, number})
-        if scripted is not None and scripted.kind in BEFORE:
-            return instead(scripted, "scripted")
-        verdict = self._treat(request, token, now)
-        fault = scripted or verdict.fault
-        return verdict if fault is None else spoilt(verdict, fault, self._config)
+    def _decide(self, request: HttpRequest, number: str, token: str | None, now: float) -> Decision:
+        scripted_fault = self._faults.take(lambda fault: fault.match_number in {None, number})
+        if scripted_fault is not None and scripted_fault.kind in FAULTS_WITHOUT_CALL:
+            return decide_by_fault(scripted_fault, "scripted")
+        decision = self._treat(request, token, now)
+        fault = scripted_fault or decision.fault
+        return decision if fault is None else apply_fault(decision, fault, self._config)
 
-    def _treat(self, request: WireRequest, token: str | None, now: float) -> Verdict:
-        """Normal treatment, in an order of our own: the document gives none."""
+    def _treat(self, request: HttpRequest, token: str | None, now: float) -> Decision:
+        """Treat a request normally. The order of the checks is ours: the document gives none."""
         config = self._config
         token = token if config.tokens == "honoured" else None
         try:
@@ -123,61 +126,61 @@ class Provider(Account[SimulatorConfig, Fault, RequestSeen]):
                 check_token(token)
                 answer = self._tokens.receive(token, request, now)
                 if answer is not None:
-                    return Verdict(answer=answer, cause="repeated: the token is known")
-        except RefusedError as refused:
-            return Verdict(answer=refused.error, cause=refused.cause)
+                    return Decision(answer=answer, cause="repeated: the token is known")
+        except RefusedError as refusal:
+            return Decision(answer=refusal.error, cause=refusal.cause)
         try:
-            verdict = self._called(request, now)
-        except RefusedError as refused:
-            verdict = Verdict(answer=refused.error, cause=refused.cause)
-        keeps = verdict.call is not None or config.token_keeps_refusals
-        if token is not None and verdict.answer is not None and keeps:
-            self._tokens.remember(token, request, verdict.answer, now)
-        return verdict
+            decision = self._place_call(request, now)
+        except RefusedError as refusal:
+            decision = Decision(answer=refusal.error, cause=refusal.cause)
+        keeps_result = decision.call is not None or config.token_keeps_refusals
+        if token is not None and decision.answer is not None and keeps_result:
+            self._tokens.remember(token, request, decision.answer, now)
+        return decision
 
-    def _called(self, request: WireRequest, now: float) -> Verdict:
-        config, asked = self._config, read_call(request)
-        if asked.kind != 0:
+    def _place_call(self, request: HttpRequest, now: float) -> Decision:
+        config, call_request = self._config, read_call(request)
+        if call_request.kind != 0:
             raise RefusedError(errors.NOT_IMPLEMENTED, "type is not 0")
-        if asked.play_times < 1 or asked.volume not in _VOLUMES:
+        if call_request.play_times < 1 or call_request.volume not in _VOLUMES:
             raise RefusedError(errors.WRONG_PARAMETERS, "playTimes or voiceVolume is out of its range")
-        message = heard(config.templates, asked.template_id, asked.variables)
-        if not re.fullmatch(config.number_pattern, asked.number):
+        message = fill_template(config.templates, call_request.template_id, call_request.variables)
+        if not re.fullmatch(config.number_pattern, call_request.number):
             raise RefusedError(errors.ILLEGAL_NUMBER, "number has not the form of those that can be called")
-        script = NUMBERS.get(asked.number, EVERY_OTHER_NUMBER)
-        if script.fault is not None and script.fault.kind in BEFORE:
-            return instead(script.fault, "this number always does")
+        script = NUMBERS.get(call_request.number, EVERY_OTHER_NUMBER)
+        if script.fault is not None and script.fault.kind in FAULTS_WITHOUT_CALL:
+            return decide_by_fault(script.fault, "this number always does")
         under_way = sum(call.ends_at_s > now for call in self._calls)
         if config.concurrency_limit is not None and under_way >= config.concurrency_limit:
             raise RefusedError(errors.QUEUE_FULL, f"{under_way} calls are under way")
-        return self._placed(asked, message, script, token=token_in(request.query), now=now)
+        return self._create_call(call_request, message, script, token=find_token(request.query), now=now)
 
-    def _placed(
-        self, asked: CallRequest, message: str, script: NumberScript, *, token: str | None, now: float
-    ) -> Verdict:
+    def _create_call(
+        self, call_request: CallRequest, message: str, script: NumberScript, *, token: str | None, now: float
+    ) -> Decision:
         config = self._config
-        call = Call(
+        call = VoiceCall(
             sequence=len(self._calls) + 1,
             call_id=uuid.uuid4().hex,
             at_s=now,
             ends_at_s=now + config.ringing_s,
-            number=asked.number,
-            show_number=config.show_number if asked.show_number is None else asked.show_number,
-            template_id=asked.template_id,
-            variables=asked.variables,
+            number=call_request.number,
+            show_number=config.show_number if call_request.show_number is None else call_request.show_number,
+            template_id=call_request.template_id,
+            variables=call_request.variables,
             heard=message,
-            play_times=asked.play_times,
-            volume=asked.volume,
-            tag=asked.tag,
+            play_times=call_request.play_times,
+            volume=call_request.volume,
+            tag=call_request.tag,
             client_token=token,
             result=script.result,
         )
         self._calls.append(call)
-        self.callbacks.begin(call, copies=script.callbacks)
+        self.call_results.begin(call, copies=script.callbacks)
         answer = Success(
             call_id=call.call_id,
             tag=call.tag,
-            date_create="" if config.empty_date_create else date_text(datetime.fromtimestamp(now, UTC)),
+            date_create="" if config.empty_date_create else format_date(datetime.fromtimestamp(now, UTC)),
             show_number=call.show_number,
         )
-        return Verdict(answer=answer, call=call, fault=script.fault)
+        return Decision(answer=answer, call=call, fault=script.fault)

@@ -1,4 +1,4 @@
-"""What the simulator remembers: every request it saw, every call it placed, every callback it sent."""
+"""Holds what the simulator remembers: the requests it received, the calls it placed, the callbacks it sent."""
 
 from dataclasses import dataclass, field
 
@@ -7,7 +7,7 @@ from sandbox.simulators.outcomes import Outcome
 
 @dataclass(slots=True, kw_only=True)
 class Callback:
-    """One callback as it was sent, and the HTTP status it was answered with (None: no answer)."""
+    """One callback that was sent, and the HTTP status of the answer (None: no answer)."""
 
     at_s: float
     fields: dict[str, str]
@@ -16,7 +16,7 @@ class Callback:
 
 
 @dataclass(slots=True, kw_only=True)
-class Call:
+class VoiceCall:
     """One call that was placed. Times ending in `_s` are Unix seconds by the simulator's clock."""
 
     sequence: int
@@ -28,7 +28,7 @@ class Call:
     template_id: str
     variables: str
     heard: str
-    """What the called party hears, once each of `play_times`."""
+    """The text that the called party hears, as often as `play_times` says."""
     play_times: int
     volume: int
     tag: str
@@ -38,21 +38,21 @@ class Call:
 
 
 @dataclass(slots=True, kw_only=True, frozen=True)
-class RequestSeen:
-    """One request to the API and what became of it."""
+class RequestRecord:
+    """One request to the API and its outcome."""
 
     at_s: float
     method: str
     path: str
     http_status: int | None
-    """None when no answer was decided."""
+    """None if no answer was decided."""
     code: str | None
-    """The error's code; None where there is none."""
+    """The error's code; None if the answer is no error."""
     outcome: Outcome
     cause: str
     number: str
     client_token: str | None
     call_id: str | None
-    """The call that this request brought about, or whose answer was repeated."""
+    """The call that this request placed, or whose answer it got again."""
     placed: bool
-    """Whether this very request made somebody's telephone ring."""
+    """True if this very request placed the call."""

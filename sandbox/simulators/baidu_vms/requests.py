@@ -1,4 +1,4 @@
-"""A request as it came off the wire, and the document's table of its JSON body."""
+"""Holds a request as it arrived, and reads its JSON body by the document's table."""
 
 import json
 from collections.abc import Mapping
@@ -10,20 +10,20 @@ from sandbox.simulators.baidu_vms.errors import Error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WireRequest:
-    """A request to the API as it came off the wire."""
+class HttpRequest:
+    """A request to the API as it arrived."""
 
     method: str
     path: str
     query: str
-    """As it stood in the request line, without the question mark."""
+    """The query as it stands in the request line, without the question mark."""
     headers: Mapping[str, str]
-    """By lower-case name."""
+    """The headers by lower-case name."""
     body: bytes
 
 
 class RefusedError(Exception):
-    """The request ends here with one row of the tables; `cause` says why in words, without repeating it."""
+    """A refusal with one row of the tables. `cause` gives the reason in words, without repeating the request."""
 
     def __init__(self, error: Error, cause: str) -> None:
         super().__init__(cause)
@@ -58,8 +58,12 @@ _TYPES: Final[Mapping[str, type]] = {
 _REQUIRED: Final = ("calledNumber", "type", "voiceMessageTemplateId", "voiceMessageVar")
 
 
-def read_call(request: WireRequest) -> CallRequest:
-    """Return the body of a request. Raises RefusedError; members it does not know are ignored, as the document says."""
+def read_call(request: HttpRequest) -> CallRequest:
+    """Return the body of a request. Unknown members are ignored, as the document says.
+
+    Raises:
+        RefusedError: when the body is no such object.
+    """
     media_type, _, rest = request.headers.get("content-type", "").partition(";")
     charset = rest.strip().lower().removeprefix("charset=").strip('"')
     if media_type.strip().lower() != "application/json" or charset not in {"", "utf-8"}:
@@ -72,11 +76,11 @@ def read_call(request: WireRequest) -> CallRequest:
         body = json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as problem:
         raise RefusedError(errors.MALFORMED_JSON, "body is not JSON") from problem
-    return _call(body)
+    return _build_call(body)
 
 
-def number_in(body: bytes) -> str:
-    """Return the called number of a body that need not be right, empty if there is none."""
+def find_number(body: bytes) -> str:
+    """Return the called number of a body, even if the body is wrong otherwise; empty if there is none."""
     try:
         number = json.loads(body)["calledNumber"]
     except (ValueError, RecursionError, TypeError, LookupError):
@@ -84,14 +88,14 @@ def number_in(body: bytes) -> str:
     return number if isinstance(number, str) else ""
 
 
-def _call(body: Any) -> CallRequest:
+def _build_call(body: Any) -> CallRequest:
     if not isinstance(body, dict):
         raise RefusedError(errors.INAPPROPRIATE_JSON, "body is not an object")
     for name in _REQUIRED:
         if name not in body:
             raise RefusedError(errors.INAPPROPRIATE_JSON, f"{name} is missing")
     for name, kind in _TYPES.items():
-        # JSON's true is no number, though Python's is.
+        # True is a number in Python and none in JSON.
         if name in body and type(body[name]) is not kind:
             raise RefusedError(errors.INAPPROPRIATE_JSON, f"{name} is of another type")
     return CallRequest(

@@ -1,4 +1,4 @@
-"""The wire: `/v1/call` for callers and `/control/…` for whoever scripts the simulator, both over HTTP/1.1."""
+"""Answers HTTP requests to the API, `/v1/call`, as Baidu VMS does."""
 
 import json
 import uuid
@@ -7,38 +7,39 @@ from dataclasses import replace
 from typing import Final
 from urllib.parse import urlsplit
 
-from sandbox.simulators.baidu_vms.control import ROUTES
-from sandbox.simulators.baidu_vms.door import message_of
+from sandbox.simulators.baidu_vms.authentication import error_message
+from sandbox.simulators.baidu_vms.decisions import Answer, Page, Success
 from sandbox.simulators.baidu_vms.errors import INVALID_REQUEST, NOT_IMPLEMENTED
 from sandbox.simulators.baidu_vms.provider import Provider
-from sandbox.simulators.baidu_vms.requests import WireRequest
-from sandbox.simulators.baidu_vms.verdicts import Answer, Page, Success
+from sandbox.simulators.baidu_vms.requests import HttpRequest
+from sandbox.simulators.http_server import SimulatorHandler
 from sandbox.simulators.outcomes import Outcome
-from sandbox.simulators.wire import SimulatorHandler
 
 _JSON: Final = "application/json; charset=utf-8"
 
 
 class Handler(SimulatorHandler[Provider]):
-    """Takes calls and answers as the document says of every interface."""
-
-    routes = ROUTES
+    """A handler that takes calls and answers as the document says of every interface."""
 
     def refuse(self, status: int) -> None:
-        # What the library does not understand has no row of its own, but for methods that nobody serves.
+        """Answer a request that is no readable HTTP.
+
+        The document has no row for such a request, except for a method that is not implemented.
+        """
         error = NOT_IMPLEMENTED if status == NOT_IMPLEMENTED.http_status else INVALID_REQUEST
         self._answer(replace(error, http_status=status), {})
 
     def serve(self, path: str, body: bytes) -> None:
+        """Answer a request to the API."""
         headers = {name.lower(): value for name, value in self.headers.items()}
-        verdict = self.provider.handle(
-            WireRequest(method=self.command, path=path, query=urlsplit(self.path).query, headers=headers, body=body)
+        decision = self.provider.handle(
+            HttpRequest(method=self.command, path=path, query=urlsplit(self.path).query, headers=headers, body=body)
         )
-        self.simulator.wait(verdict.wait_s)
-        if not self.ended(verdict.outcome) and verdict.answer is not None:
-            self._answer(verdict.answer, headers, cut=verdict.outcome is Outcome.CUT)
+        self.server.wait(decision.wait_s)
+        if not self.end_without_answer(decision.outcome) and decision.answer is not None:
+            self._answer(decision.answer, headers, cut=decision.outcome is Outcome.CUT)
 
-    def _answer(self, answer: Answer, asked: Mapping[str, str], *, cut: bool = False) -> None:
+    def _answer(self, answer: Answer, request_headers: Mapping[str, str], *, cut: bool = False) -> None:
         if isinstance(answer, Page):
             self.send(answer.http_status, answer.body.encode(), "text/html")
             return
@@ -59,7 +60,7 @@ class Handler(SimulatorHandler[Provider]):
                 answer.http_status,
                 {
                     "code": answer.code,
-                    "message": message_of(answer, asked),
+                    "message": error_message(answer, request_headers),
                     "requestId": space + request_id,
                 },
             )

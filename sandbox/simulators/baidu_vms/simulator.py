@@ -1,23 +1,19 @@
-"""The simulator as a whole: start it, point a client at `url`, script it and read it, stop it."""
+"""Puts the simulator of Baidu VMS together: start it, point a client at `url`, script it and read it, stop it."""
 
 import time
 
 from sandbox.simulators.account import Log
 from sandbox.simulators.baidu_vms.config import SimulatorConfig
+from sandbox.simulators.baidu_vms.control import ROUTES
 from sandbox.simulators.baidu_vms.provider import Provider
-from sandbox.simulators.baidu_vms.records import Call, RequestSeen
+from sandbox.simulators.baidu_vms.records import RequestRecord, VoiceCall
 from sandbox.simulators.baidu_vms.server import Handler
+from sandbox.simulators.clock_and_locks import Clock, StateLock
 from sandbox.simulators.simulator import Simulator
-from sandbox.simulators.waiting import Clock, Waiting
 
 
-class BaiduVmsSimulator(Simulator[Provider, RequestSeen]):
-    """Baidu VMS on a local address, from `start` (or entering a `with`) until `stop`.
-
-    `clock` gives Unix seconds and decides signatures, tokens, calls under way and delays; a test that moves its own
-    clock calls `wake` afterwards. With `callbacks_by_hand` no thread sends callbacks: `deliver_due` does, in the
-    calling thread. `log` gets a line per request and callback, without numbers, texts or credentials.
-    """
+class BaiduVmsSimulator(Simulator[Provider, RequestRecord]):
+    """Baidu VMS on a local address, from `start` (or entering a `with`) until `stop`."""
 
     def __init__(
         self,
@@ -27,13 +23,27 @@ class BaiduVmsSimulator(Simulator[Provider, RequestSeen]):
         log: Log = lambda _line: None,
         callbacks_by_hand: bool = False,
     ) -> None:
-        waiting = Waiting(clock)
-        provider = Provider(config, clock=clock, waiting=waiting, log=log)
+        """Prepare the simulator.
+
+        Args:
+            config: the settings to begin with.
+            clock: gives Unix seconds. It decides signatures, tokens, calls under way and delays. A test that moves its
+                own clock calls `wake` afterwards.
+            log: gets a line for each request and callback, without numbers, texts or credentials.
+            callbacks_by_hand: with it no thread sends callbacks; `deliver_due` does, in the calling thread.
+        """
+        lock = StateLock(clock)
+        provider = Provider(config, clock=clock, lock=lock, log=log)
         super().__init__(
-            provider, waiting=waiting, handler=Handler, couriers=(provider.callbacks,), by_hand=callbacks_by_hand
+            provider,
+            lock=lock,
+            handler=Handler,
+            routes=ROUTES,
+            callback_senders=(provider.call_results,),
+            by_hand=callbacks_by_hand,
         )
 
     @property
-    def calls(self) -> tuple[Call, ...]:
-        """Return every call placed, oldest first."""
+    def calls(self) -> tuple[VoiceCall, ...]:
+        """The calls that were placed, oldest first."""
         return self.provider.calls

@@ -1,4 +1,4 @@
-"""Templates registered in the console, the variables that fill them, and values the content check refuses."""
+"""Holds the templates of the console, fills them with variables, and refuses values by the content check."""
 
 import re
 from collections.abc import Mapping
@@ -15,20 +15,20 @@ _PLACEHOLDER: Final = re.compile(r"\$\{([^}]*)\}")
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """One template. How the console writes a variable is not published: here it is `${name}`."""
+    """One template. The console's form of a variable is not published: here it is `${name}`."""
 
     text: str
     error: Error | None = None
-    """What calls with it are answered; None for a template that was approved."""
+    """The answer to a call with the template; None for an approved template."""
 
     @property
     def variables(self) -> frozenset[str]:
-        """Return the names of its variables."""
+        """The names of the variables."""
         return frozenset(_PLACEHOLDER.findall(self.text))
 
-    def filled(self, values: Mapping[str, str]) -> str:
-        """Return what the called party hears."""
-        return _PLACEHOLDER.sub(lambda found: values[found[1]], self.text)
+    def fill(self, values: Mapping[str, str]) -> str:
+        """Return the text with the variables replaced."""
+        return _PLACEHOLDER.sub(lambda match: values[match[1]], self.text)
 
 
 TEMPLATES: Final[Mapping[str, Template]] = MappingProxyType(
@@ -45,13 +45,14 @@ TEMPLATES: Final[Mapping[str, Template]] = MappingProxyType(
 FORBIDDEN_VALUES: Final[Mapping[str, Error]] = MappingProxyType(
     {"illegal-content": errors.CONTENT_ILLEGAL, "DROP TABLE": errors.SQL_INJECTION}
 )
-"""What the checks find in a variable's value, wherever in it, and what the answer is then."""
+"""Texts that the checks find anywhere in a variable's value, and the error for each."""
 
 
 def read_variables(text: str) -> dict[str, str]:
-    """Return the values by name in `name=test&number=1`, nothing of it decoded: the document knows no escaping.
+    """Return the values by name in `name=test&number=1`. Nothing is decoded: the document mentions no escaping.
 
-    Raises RefusedError where a part has not exactly one `=`, or a name comes twice.
+    Raises:
+        RefusedError: when a part has not exactly one `=`, or a name comes twice.
     """
     values: dict[str, str] = {}
     for part in text.split("&") if text else []:
@@ -62,8 +63,12 @@ def read_variables(text: str) -> dict[str, str]:
     return values
 
 
-def heard(templates: Mapping[str, Template], template_id: str, variables: str) -> str:
-    """Return what the called party hears. Raises RefusedError for template or variables that will not do."""
+def fill_template(templates: Mapping[str, Template], template_id: str, variables: str) -> str:
+    """Return the text that the called party hears.
+
+    Raises:
+        RefusedError: when the template cannot be used, or the variables are not exactly the template's.
+    """
     template = templates.get(template_id)
     if template is None:
         raise RefusedError(errors.NO_SUCH_TEMPLATE, "no such template")
@@ -76,4 +81,4 @@ def heard(templates: Mapping[str, Template], template_id: str, variables: str) -
         for forbidden, error in FORBIDDEN_VALUES.items():
             if forbidden in value:
                 raise RefusedError(error, "a variable's value always is")
-    return template.filled(values)
+    return template.fill(values)

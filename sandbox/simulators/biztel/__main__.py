@@ -1,27 +1,33 @@
-"""Run the simulator by itself: `python -m sandbox.simulators.biztel --port 8000 --action-url http://…`."""
+"""Runs the simulator of BIZTEL by itself: `python -m sandbox.simulators.biztel --port 8000 --action-url http://…`."""
 
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from sandbox.simulators import running
+from sandbox.simulators import command_line
 from sandbox.simulators.biztel.config import SimulatorConfig
 from sandbox.simulators.biztel.simulator import BiztelSimulator
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Serve until SIGINT or SIGTERM. The token comes from BIZTEL_TOKEN."""
-    parser = running.parser_for("sandbox.simulators.biztel", description=__doc__)
-    parser.add_argument("--certificate", type=Path, help="PEM file; with it the simulator speaks HTTPS")
-    parser.add_argument("--key", type=Path, help="PEM file of the certificate's key, unless it is in the same file")
-    parser.add_argument("--action-url", help="where the call action goes; may contain {ID}, {TEL} and {DATE}")
-    parser.add_argument("--action-method", choices=["GET", "POST"], default="GET")
-    parser.add_argument("--requests-per-second", type=int, default=10, help="1 before version 3.6.0")
+    """Serve until SIGINT or SIGTERM, with the token in BIZTEL_TOKEN."""
+    parser = command_line.create_parser(
+        "sandbox.simulators.biztel", description="Simulates BIZTEL until Ctrl-C. BIZTEL_TOKEN sets the API token."
+    )
+    parser.add_argument("--certificate", type=Path, help="a PEM file; with it the simulator speaks HTTPS")
+    parser.add_argument("--key", type=Path, help="the PEM file of the certificate's key, if it is another file")
+    parser.add_argument(
+        "--action-url", help="the address for the call action, with {ID}, {TEL} and {DATE} if needed (default: none)"
+    )
+    parser.add_argument("--action-method", choices=["GET", "POST"], default="GET", help="default: GET")
+    parser.add_argument(
+        "--requests-per-second", type=int, default=10, help="the rate limit (default: 10; 1 before version 3.6.0)"
+    )
     options = parser.parse_args(arguments)
     config = SimulatorConfig(token=os.environ.get("BIZTEL_TOKEN", "sandbox"))
     try:
-        config = config.changed(
+        config = config.with_changes(
             {
                 "action_url": options.action_url,
                 "action_method": options.action_method,
@@ -30,8 +36,8 @@ def main(arguments: Sequence[str]) -> None:
         )
     except ValueError as problem:
         parser.error(str(problem))
-    simulator = BiztelSimulator(config, certificate=options.certificate, key=options.key, log=running.log_line)
-    running.serve(simulator, options, api="recordings")
+    simulator = BiztelSimulator(config, certificate=options.certificate, key=options.key, log=command_line.print_line)
+    command_line.serve(simulator, options, api="recordings")
 
 
 if __name__ == "__main__":

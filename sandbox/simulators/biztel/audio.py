@@ -1,4 +1,7 @@
-"""Real MP3 of any length: two made-up voices encoded once, whole frames repeated, never a whole file in memory."""
+"""Makes real MP3 of any length: two made-up voices are encoded once, and their frames are repeated.
+
+A whole file is never in memory.
+"""
 
 import math
 from array import array
@@ -9,13 +12,13 @@ from typing import Final
 
 import lameenc
 
-from sandbox.simulators.biztel.wording import Channel
+from sandbox.simulators.biztel.error_bodies import Channel
 
 SAMPLES_PER_SECOND: Final = 8000
 BIT_RATE_KBPS: Final = 32
 SAMPLES_PER_FRAME: Final = 576
 FRAME_BYTES: Final = SAMPLES_PER_FRAME * BIT_RATE_KBPS * 1000 // 8 // SAMPLES_PER_SECOND
-"""Every frame of a constant bit rate that divides evenly has this length, so a file can be cut at any of them."""
+"""The length of every frame, because the constant bit rate divides evenly: a file can be cut at any frame."""
 
 _LOOP_FRAMES: Final = 83
 _CHUNK_BYTES: Final = 65_536
@@ -25,7 +28,7 @@ _TURN_S: Final = 1.5
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """Bytes to send: a head, then `loop` over and over, `looped` bytes of it."""
+    """Bytes to send: a head, then `looped` bytes of `loop` repeated."""
 
     head: bytes
     loop: bytes = field(default=b"", repr=False)
@@ -33,52 +36,52 @@ class Content:
 
     @property
     def length(self) -> int:
-        """Return how many bytes there are in all."""
+        """The number of bytes, head included."""
         return len(self.head) + self.looped
 
     def chunks(self) -> Iterator[bytes]:
-        """Yield all of it in pieces of about 64 KiB."""
+        """Yield all bytes in pieces of about 64 KiB."""
         for start in range(0, len(self.head), _CHUNK_BYTES):
             yield self.head[start : start + _CHUNK_BYTES]
         block = self.loop * max(1, _CHUNK_BYTES // max(1, len(self.loop)))
-        left = self.looped
-        while left > 0:
-            yield block[:left]
-            left -= len(block)
+        remaining = self.looped
+        while remaining > 0:
+            yield block[:remaining]
+            remaining -= len(block)
 
 
 def mp3_of_seconds(channel: Channel, seconds: float, *, title: str | None) -> Content:
-    """Return the file of one channel, `seconds` long to the nearest frame (72 ms), at least one.
+    """Return the file of one channel, `seconds` long to the nearest frame (72 ms) and at least one frame long.
 
-    With a `title` it begins with an ID3 tag that says it, which makes files of different calls different.
+    With a `title` it begins with an ID3 tag of that title, which makes the files of different calls different.
     """
     frames = max(1, round(seconds * SAMPLES_PER_SECOND / SAMPLES_PER_FRAME))
-    return Content(b"" if title is None else _id3_tag(title), _encoded(channel), frames * FRAME_BYTES)
+    return Content(b"" if title is None else _build_id3_tag(title), _encode(channel), frames * FRAME_BYTES)
 
 
 def mp3_of_bytes(channel: Channel, size: int, *, title: str | None) -> Content:
-    """Return the file of one channel with exactly `size` bytes, or, without a title, at most a frame fewer.
+    """Return the file of one channel with exactly `size` bytes or, without a title, up to one frame fewer.
 
-    There is one frame at least, however small `size` is.
+    It has at least one frame, even if `size` is smaller.
     """
-    head = b"" if title is None else _id3_tag(title)
+    head = b"" if title is None else _build_id3_tag(title)
     frames = max(1, (size - len(head)) // FRAME_BYTES)
     spare = size - len(head) - frames * FRAME_BYTES
     if title is not None and spare > 0:
-        head = _id3_tag(title, padding=spare)
-    return Content(head, _encoded(channel), frames * FRAME_BYTES)
+        head = _build_id3_tag(title, padding=spare)
+    return Content(head, _encode(channel), frames * FRAME_BYTES)
 
 
-def _id3_tag(title: str, *, padding: int = 0) -> bytes:
-    """ID3v2.3 with the title (TIT2) and zeros behind it."""
+def _build_id3_tag(title: str, *, padding: int = 0) -> bytes:
+    """Return an ID3v2.3 tag with the title (TIT2) and zeros behind it."""
     text = b"\x00" + title.encode("latin-1", "replace")
     frames = b"TIT2" + len(text).to_bytes(4) + b"\x00\x00" + text + bytes(padding)
     return b"ID3\x03\x00\x00" + bytes(len(frames) >> shift & 0x7F for shift in (21, 14, 7, 0)) + frames
 
 
 @cache
-def _encoded(channel: Channel) -> bytes:
-    """Six seconds of `channel`. The first frame needs none before it, so the whole may follow itself."""
+def _encode(channel: Channel) -> bytes:
+    """Return six seconds of `channel` as MP3. Its first frame needs no earlier one, so the MP3 may follow itself."""
     encoder = lameenc.Encoder()
     encoder.silence()
     encoder.set_channels(1)
@@ -93,18 +96,18 @@ def _encoded(channel: Channel) -> bytes:
 def samples_of(channel: Channel) -> "array[int]":
     """Return six seconds of 16-bit samples of `channel`.
 
-    The other party (left) speaks first and higher, the operator (right) answers; monaural is both.
+    The other party (left) speaks first and higher; the operator (right) answers. Monaural has both.
     """
     if channel is Channel.MONAURAL:
         both = zip(samples_of(Channel.LEFT), samples_of(Channel.RIGHT), strict=True)
         return array("h", (left + right for left, right in both))
     if channel is Channel.LEFT:
-        return _voice(pitch_hz=200, turn=0)
-    return _voice(pitch_hz=125, turn=1)
+        return _create_voice(pitch_hz=200, turn=0)
+    return _create_voice(pitch_hz=125, turn=1)
 
 
-def _voice(*, pitch_hz: int, turn: int) -> "array[int]":
-    """A hum with overtones in syllables, silent while it is the other's turn."""
+def _create_voice(*, pitch_hz: int, turn: int) -> "array[int]":
+    """Return a hum with overtones in syllables, silent during the other party's turn."""
     period = SAMPLES_PER_SECOND // pitch_hz
     wave = [
         4000 * sum(math.sin(math.tau * overtone * sample / period) / overtone for overtone in (1, 2, 3, 5))

@@ -1,4 +1,4 @@
-"""Everything about the simulated contract and system that a test or a person may choose."""
+"""Holds the settings of the simulated contract and system that a test or an operator may choose."""
 
 import re
 from collections.abc import Mapping
@@ -6,7 +6,16 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final, Literal, TypeVar
 
-from sandbox.simulators.readers import WrongJsonError, mapping_of, one_of, optional, seconds, switch, text, whole
+from sandbox.simulators.json_readers import (
+    WrongJsonError,
+    choice_reader,
+    mapping_reader,
+    optional_reader,
+    read_seconds,
+    read_switch,
+    read_text,
+    read_whole_number,
+)
 from sandbox.simulators.settings import Settings, address, choice, setting
 
 _PATTERN_FLAGS: Final = {"i": re.IGNORECASE, "m": re.MULTILINE, "s": re.DOTALL, "x": re.VERBOSE, "u": re.NOFLAG}
@@ -15,10 +24,11 @@ _CLOSING: Final = {"(": ")", "[": "]", "{": "}", "<": ">"}
 S = TypeVar("S", bound=int)
 
 
-def compiled(pattern: str) -> re.Pattern[str] | None:
-    """Return the expression of a pattern with delimiters and flags, None for an empty one.
+def compile_pattern(pattern: str) -> re.Pattern[str] | None:
+    """Return the regular expression of a pattern with delimiters and flags, or None for an empty pattern.
 
-    Raises WrongJsonError when it has no delimiters, an unknown flag, or is no expression.
+    Raises:
+        WrongJsonError: when the pattern has no delimiters or an unknown flag, or is no regular expression.
     """
     if not pattern:
         return None
@@ -37,87 +47,90 @@ def compiled(pattern: str) -> re.Pattern[str] | None:
         raise WrongJsonError(f"is no expression: {problem.msg}") from problem
 
 
-def _pattern(value: object) -> str:
-    compiled(text(value))
-    return text(value)
+def _read_pattern(value: object) -> str:
+    compile_pattern(read_text(value))
+    return read_text(value)
 
 
-def _address(value: object) -> str:
-    if not re.fullmatch(r"https?://[^/\s]+[^\s]*", text(value)):
+def _read_address(value: object) -> str:
+    if not re.fullmatch(r"https?://[^/\s]+[^\s]*", read_text(value)):
         raise WrongJsonError("must be an http or https address")
-    return text(value)
+    return read_text(value)
 
 
-def _status(default: S, *allowed: S) -> S:
-    chosen = one_of(*allowed)
-    return setting(lambda value: chosen(whole(value)), default=default)
+def _status_choice(default: S, *allowed: S) -> S:
+    read_choice = choice_reader(*allowed)
+    return setting(lambda value: read_choice(read_whole_number(value)), default=default)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimulatorConfig(Settings):
-    """The contract, the document's open questions, and the call action's form. Names ending in `_s` are seconds."""
+    """The contract, the document's open questions, and the call action's form.
+
+    Names ending in `_s` are seconds.
+    """
 
     token: str = field(repr=False)
 
     # The contract and the account's rights (3.7, 3.9).
-    api_licence: bool = setting(switch, default=True)
-    api_enabled: bool = setting(switch, default=True)
-    recording_licence: bool = setting(switch, default=True)
-    split_licence: bool = setting(switch, default=True)
-    """音声ファイル分離: without it left and right are refused."""
-    downloads_allowed: bool = setting(switch, default=True)
-    """スーパバイザ以下の録音ファイルのダウンロード禁止, turned round."""
+    api_licence: bool = setting(read_switch, default=True)
+    api_enabled: bool = setting(read_switch, default=True)
+    recording_licence: bool = setting(read_switch, default=True)
+    split_licence: bool = setting(read_switch, default=True)
+    """音声ファイル分離. With False left and right are refused."""
+    downloads_allowed: bool = setting(read_switch, default=True)
+    """The opposite of スーパバイザ以下の録音ファイルのダウンロード禁止."""
 
-    # The burst limit: ten a second from version 3.6.0, one before.
-    requests_per_second: int = setting(whole, default=10)
+    # The rate limit: ten requests a second from version 3.6.0, one before.
+    requests_per_second: int = setting(read_whole_number, default=10)
     window: Literal["sliding", "fixed"] = choice("sliding", "fixed")
-    refusals_count: bool = setting(switch, default=False)
-    """Whether refused requests use up the second too. The document is silent; False counts those let in."""
-    retry_after_s: int | None = setting(optional(whole), default=None)
-    """The Retry-After of a 429; None leaves it out, as the document does."""
+    refusals_count: bool = setting(read_switch, default=False)
+    """True counts refused requests in the rate limit too. The document is silent; False counts the others only."""
+    retry_after_s: int | None = setting(optional_reader(read_whole_number), default=None)
+    """The Retry-After of a 429. None sends none, as in the document."""
 
-    # The month: one request, one consumed.
-    requests_per_month: int = setting(whole, default=100_000)
-    refusals_consume: bool = setting(switch, default=True)
-    """Whether a request refused for its burst is consumed too: literally, every request is."""
-    month_used_up_status: Literal[403, 429] = _status(429, 403, 429)
-    """Not documented."""
+    # The month: every request is consumed.
+    requests_per_month: int = setting(read_whole_number, default=100_000)
+    refusals_consume: bool = setting(read_switch, default=True)
+    """True consumes a request that the rate limit refuses too: taken literally, the document consumes every one."""
+    month_used_up_status: Literal[403, 429] = _status_choice(429, 403, 429)
+    """The document does not give it."""
 
     # The form of an answer.
-    validate_error_status: Literal[400, 422] = _status(422, 400, 422)
-    """Not documented."""
-    error_details: bool = setting(switch, default=False)
-    """Whether `exception_id` and `messages`, null in the document's example, are filled."""
+    validate_error_status: Literal[400, 422] = _status_choice(422, 400, 422)
+    """The document does not give it."""
+    error_details: bool = setting(read_switch, default=False)
+    """True fills `exception_id` and `messages`, which are null in the document's example."""
     disposition: Literal["unquoted", "quoted", "extended", "none"] = choice("unquoted", "quoted", "extended", "none")
-    """The form of the file name in Content-Disposition; the document only says that it is there."""
-    audio_type: str = setting(text, default="audio/mpeg")
-    id3_tags: bool = setting(switch, default=True)
-    """Whether files begin with a tag that names call and channel, so that no two are the same."""
-    keep_alive_s: float = setting(seconds, default=15.0)
-    hold_open_s: float = setting(seconds, default=30.0)
+    """The form of the file name in Content-Disposition. The document only says that there is one."""
+    audio_type: str = setting(read_text, default="audio/mpeg")
+    id3_tags: bool = setting(read_switch, default=True)
+    """True begins files with a tag that names call and channel, so that no two files are the same."""
+    keep_alive_s: float = setting(read_seconds, default=15.0)
+    hold_open_s: float = setting(read_seconds, default=30.0)
 
     # Files.
-    file_delay_s: float = setting(seconds, default=0.0)
-    """From the end of a call until its files are there; 404 until then."""
-    split_days: int = setting(whole, default=7)
-    """How long left and right are kept (section 4). Monaural stays."""
+    file_delay_s: float = setting(read_seconds, default=0.0)
+    """The time from the end of a call until its files appear. Until then a download gets 404."""
+    split_days: int = setting(read_whole_number, default=7)
+    """The days for which left and right are kept (section 4). Monaural stays."""
 
     # The call action (2.1): the document's form, row by row.
-    action_url: str | None = address(_address)
-    """With {ID}, {TEL} and {DATE} where they belong; one without any gets all three as `action_place` says."""
+    action_url: str | None = address(_read_address)
+    """The address, with {ID}, {TEL} and {DATE}. Without any of them all three go where `action_place` says."""
     action_method: Literal["GET", "POST"] = choice("GET", "POST")
     action_place: Literal["query", "form", "json"] = choice("query", "form", "json")
     action_json_values: Literal["plain", "encoded"] = choice("plain", "encoded")
-    """Whether values are URL-encoded inside a JSON body too. The document shows an address only."""
+    """The form of values inside a JSON body. The document shows URL-encoding in an address only."""
     action_headers: Mapping[str, str] = setting(
-        mapping_of(text, called="headers by name"), default=MappingProxyType({}), repr=False
+        mapping_reader(read_text, called="headers by name"), default=MappingProxyType({}), repr=False
     )
-    action_timeout_s: float = setting(seconds, default=10.0)
-    action_error_pattern: str = setting(_pattern, default="")
-    """A pattern with delimiters, such as /"result":"error"/; an answer that contains it is an error."""
-    action_status_is_error: bool = setting(switch, default=True)
-    """Whether an answer that is not 2xx is an error by itself. Not documented."""
-    action_retries: int = setting(whole, default=0)
-    action_retry_after_s: float = setting(seconds, default=1.0)
-    action_copies: int = setting(whole, default=1)
-    """How often one event is told."""
+    action_timeout_s: float = setting(read_seconds, default=10.0)
+    action_error_pattern: str = setting(_read_pattern, default="")
+    """A pattern with delimiters, such as /"result":"error"/. An answer that contains it is an error."""
+    action_status_is_error: bool = setting(read_switch, default=True)
+    """True takes every answer that is not 2xx for an error. The document does not say."""
+    action_retries: int = setting(read_whole_number, default=0)
+    action_retry_after_s: float = setting(read_seconds, default=1.0)
+    action_copies: int = setting(read_whole_number, default=1)
+    """The number of call actions for one call."""

@@ -1,150 +1,162 @@
-"""The control endpoint: JSON requests from this machine that end calls, script faults and read what was counted."""
+"""Holds the control requests: JSON from this machine that ends calls, scripts faults and reads the counts."""
 
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
 from urllib.parse import urlencode
 
 from sandbox.simulators.biztel.audio import Content
-from sandbox.simulators.biztel.calls import Call, file_name, spec_from_json
-from sandbox.simulators.biztel.clocks import in_japan, moment
-from sandbox.simulators.biztel.faults import fault_from_json
-from sandbox.simulators.biztel.wording import Channel
-from sandbox.simulators.controlling import Json, Routes, object_of
-from sandbox.simulators.readers import WrongJsonError, seconds, switch, text, whole
-from sandbox.simulators.routes import adding_faults, change_config, config, faults, reset
+from sandbox.simulators.biztel.error_bodies import Channel
+from sandbox.simulators.biztel.faults import read_fault
+from sandbox.simulators.biztel.provider import Provider
+from sandbox.simulators.biztel.recorded_calls import RecordedCall, file_name, read_spec
+from sandbox.simulators.biztel.wall_clock import japan_time, read_moment
+from sandbox.simulators.control import (
+    ControlRequest,
+    Json,
+    Routes,
+    change_config,
+    create_fault_route,
+    get_config,
+    get_faults,
+    read_object,
+    reset,
+)
+from sandbox.simulators.json_readers import (
+    WrongJsonError,
+    read_seconds,
+    read_switch,
+    read_text,
+    read_whole_number,
+)
 
-if TYPE_CHECKING:
-    from sandbox.simulators.biztel.simulator import BiztelSimulator
-
-_MOST_CALLS_AT_ONCE: Final = 10_000
+_MAX_CALLS_AT_ONCE: Final = 10_000
 
 
-def _calls(simulator: "BiztelSimulator", query: Mapping[str, str], _: Any) -> Json:
-    wanted = [call for call in simulator.calls if query.get("id", call.call_id) == call.call_id]
-    with simulator.waiting.changed:
-        return {"count": len(wanted), "items": [_call(call) for call in wanted]}
+def _get_calls(provider: Provider, request: ControlRequest) -> Json:
+    calls = [call for call in provider.calls if request.query.get("id", call.call_id) == call.call_id]
+    with provider.lock:
+        return {"count": len(calls), "items": [_call_to_json(call) for call in calls]}
 
 
-def _call(call: Call) -> Json:
+def _call_to_json(call: RecordedCall) -> Json:
     return {
         "id": call.call_id,
         "tel": call.tel,
         "date": call.processed,
         "requests": {channel.value: call.requests[channel] for channel in Channel},
-        "actions": [asdict(action) for action in call.actions],
+        "actions": [asdict(attempt) for attempt in call.actions],
     }
 
 
-def _finish(simulator: "BiztelSimulator", _: Mapping[str, str], body: Any) -> Json:
-    asked = object_of(body)
-    wait = switch(asked.pop("wait", True))
-    call = simulator.finish(spec_from_json(asked), wait=wait)
-    with simulator.waiting.changed:
-        return _call(call)
+def _end_call(provider: Provider, request: ControlRequest) -> Json:
+    body = read_object(request.body)
+    wait = read_switch(body.pop("wait", True))
+    [call] = provider.end_calls(1, read_spec(body), wait=wait)
+    with provider.lock:
+        return _call_to_json(call)
 
 
-def _finish_many(simulator: "BiztelSimulator", _: Mapping[str, str], body: Any) -> Json:
-    asked = object_of(body)
-    wait, count = switch(asked.pop("wait", False)), whole(asked.pop("n", None))
-    if not 0 < count <= _MOST_CALLS_AT_ONCE:
-        raise WrongJsonError(f"n: must be from 1 to {_MOST_CALLS_AT_ONCE}")
-    if asked.get("call_id") is not None:
+def _end_calls(provider: Provider, request: ControlRequest) -> Json:
+    body = read_object(request.body)
+    wait, count = read_switch(body.pop("wait", False)), read_whole_number(body.pop("n", None))
+    if not 0 < count <= _MAX_CALLS_AT_ONCE:
+        raise WrongJsonError(f"n: must be from 1 to {_MAX_CALLS_AT_ONCE}")
+    if body.get("call_id") is not None:
         raise WrongJsonError("call_id: many calls cannot share one")
-    calls = simulator.finish_many(count, spec_from_json(asked), wait=wait)
-    with simulator.waiting.changed:
-        answers = Counter(str(action.answer or action.problem) for call in calls for action in call.actions)
+    calls = provider.end_calls(count, read_spec(body), wait=wait)
+    with provider.lock:
+        answers = Counter(str(attempt.answer or attempt.problem) for call in calls for attempt in call.actions)
     return {"count": len(calls), "ids": [call.call_id for call in calls], "answers": dict(answers)}
 
 
-def _repeat(simulator: "BiztelSimulator", _: Mapping[str, str], body: Any) -> Json:
-    call = _existing(simulator, text(object_of(body).get("id")))
-    simulator.tell_again(call)
-    with simulator.waiting.changed:
-        return _call(call)
+def _repeat_call_action(provider: Provider, request: ControlRequest) -> Json:
+    call = _find_call(provider, read_text(read_object(request.body).get("id")))
+    provider.repeat_call_action(call)
+    with provider.lock:
+        return _call_to_json(call)
 
 
-def _bulk(simulator: "BiztelSimulator", query: Mapping[str, str], _: Any) -> Json:
-    call = _existing(simulator, query.get("id", ""))
+def _get_bulk_files(provider: Provider, request: ControlRequest) -> Json:
+    call = _find_call(provider, request.query.get("id", ""))
     return {
         "files": [
             {
                 "channel": channel.value,
                 "name": file_name(call, channel),
-                "bytes": simulator.provider.file(call, channel).length,
-                "url": f"{simulator.control_url}file?{urlencode({'id': call.call_id, 'channel': channel})}",
+                "bytes": provider.file(call, channel).length,
+                "url": f"{request.control_url}file?{urlencode({'id': call.call_id, 'channel': channel})}",
             }
             for channel in call.spec.channels
         ]
     }
 
 
-def _file(simulator: "BiztelSimulator", query: Mapping[str, str], _: Any) -> Content:
-    call = _existing(simulator, query.get("id", ""))
-    return simulator.provider.file(call, Channel(query.get("channel", "")))
+def _get_file(provider: Provider, request: ControlRequest) -> Content:
+    call = _find_call(provider, request.query.get("id", ""))
+    return provider.file(call, Channel(request.query.get("channel", "")))
 
 
-def _requests(simulator: "BiztelSimulator", query: Mapping[str, str], _: Any) -> Json:
-    seen = [request for request in simulator.requests if query.get("id", request.call_id) == request.call_id]
-    statuses = Counter(str(request.status) for request in seen)
-    channels = Counter(request.channel for request in seen)
-    items = [asdict(request) for request in seen]
-    return {"count": len(seen), "statuses": dict(statuses), "channels": dict(channels), "items": items}
+def _get_requests(provider: Provider, request: ControlRequest) -> Json:
+    records = [record for record in provider.requests if request.query.get("id", record.call_id) == record.call_id]
+    statuses = Counter(str(record.status) for record in records)
+    channels = Counter(record.channel for record in records)
+    items = [asdict(record) for record in records]
+    return {"count": len(records), "statuses": dict(statuses), "channels": dict(channels), "items": items}
 
 
-def _usage(simulator: "BiztelSimulator", _query: Mapping[str, str], _: Any) -> Json:
-    return simulator.provider.usage()
+def _get_usage(provider: Provider, _: ControlRequest) -> Json:
+    return provider.usage()
 
 
-def _set_usage(simulator: "BiztelSimulator", _: Mapping[str, str], body: Any) -> Json:
-    simulator.provider.set_month_used(whole(object_of(body).get("used")))
-    return simulator.provider.usage()
+def _set_usage(provider: Provider, request: ControlRequest) -> Json:
+    provider.set_month_used(read_whole_number(read_object(request.body).get("used")))
+    return provider.usage()
 
 
-def _set_token(simulator: "BiztelSimulator", _: Mapping[str, str], body: Any) -> Json:
-    simulator.provider.set_token(text(object_of(body).get("token")))
+def _set_token(provider: Provider, request: ControlRequest) -> Json:
+    provider.set_token(read_text(read_object(request.body).get("token")))
     return {}
 
 
-def _clock(simulator: "BiztelSimulator", _query: Mapping[str, str], _: Any) -> Json:
-    return {"now": in_japan(simulator.provider.wall_clock()).isoformat(timespec="seconds")}
+def _get_clock(provider: Provider, _: ControlRequest) -> Json:
+    return {"now": japan_time(provider.wall_clock()).isoformat(timespec="seconds")}
 
 
-def _set_clock(simulator: "BiztelSimulator", _: Mapping[str, str], body: Any) -> Json:
-    asked = object_of(body)
-    if asked.keys() == {"now"}:
-        simulator.provider.wall_clock.set(moment(asked["now"]))
-    elif asked.keys() == {"advance_s"}:
-        simulator.provider.wall_clock.advance(seconds(asked["advance_s"]))
+def _set_clock(provider: Provider, request: ControlRequest) -> Json:
+    body = read_object(request.body)
+    if body.keys() == {"now"}:
+        provider.wall_clock.set(read_moment(body["now"]))
+    elif body.keys() == {"advance_s"}:
+        provider.wall_clock.advance(read_seconds(body["advance_s"]))
     else:
         raise WrongJsonError("either now or advance_s is needed")
-    return _clock(simulator, {}, None)
+    return _get_clock(provider, request)
 
 
-def _existing(simulator: "BiztelSimulator", call_id: str) -> Call:
-    call = simulator.provider.find(call_id)
+def _find_call(provider: Provider, call_id: str) -> RecordedCall:
+    call = provider.find(call_id)
     if call is None:
         raise WrongJsonError("id: there is no such call")
     return call
 
 
-ROUTES: Final[Routes["BiztelSimulator"]] = {
-    ("GET", "calls"): _calls,
-    ("POST", "calls"): _finish,
-    ("POST", "calls/many"): _finish_many,
-    ("POST", "calls/repeat"): _repeat,
-    ("GET", "bulk"): _bulk,
-    ("GET", "file"): _file,
-    ("GET", "requests"): _requests,
-    ("GET", "usage"): _usage,
+ROUTES: Final[Routes[Provider]] = {
+    ("GET", "calls"): _get_calls,
+    ("POST", "calls"): _end_call,
+    ("POST", "calls/many"): _end_calls,
+    ("POST", "calls/repeat"): _repeat_call_action,
+    ("GET", "bulk"): _get_bulk_files,
+    ("GET", "file"): _get_file,
+    ("GET", "requests"): _get_requests,
+    ("GET", "usage"): _get_usage,
     ("POST", "usage"): _set_usage,
-    ("GET", "faults"): faults,
-    ("POST", "faults"): adding_faults(fault_from_json),
+    ("GET", "faults"): get_faults,
+    ("POST", "faults"): create_fault_route(read_fault),
     ("POST", "token"): _set_token,
-    ("GET", "config"): config,
+    ("GET", "config"): get_config,
     ("POST", "config"): change_config,
-    ("GET", "clock"): _clock,
+    ("GET", "clock"): _get_clock,
     ("POST", "clock"): _set_clock,
     ("POST", "reset"): reset,
 }

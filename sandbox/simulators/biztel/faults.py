@@ -1,47 +1,47 @@
-"""Faults a test scripts: what the next tries of a download meet instead of the file."""
+"""Holds the faults that a test scripts: they replace or spoil the file in the next downloads."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sandbox.simulators.biztel.wording import Channel
-from sandbox.simulators.faults import members_of
-from sandbox.simulators.readers import optional, seconds, text, whole
+from sandbox.simulators.biztel.error_bodies import Channel
+from sandbox.simulators.faults import read_members
+from sandbox.simulators.json_readers import optional_reader, read_seconds, read_text, read_whole_number
 
 
 class FaultKind(StrEnum):
-    """What goes wrong."""
+    """The kind of a scripted fault."""
 
     SERVER_ERROR = "server_error"
     FORBIDDEN = "forbidden"
     NOT_FOUND = "not_found"
     BURST = "burst"
-    """429, although there was room."""
+    """Answer 429, although the rate limit allows the request."""
     CUT = "cut"
-    """Close after `bytes` of the file (default: half), under its true length."""
+    """Close the connection after `bytes` of the file (default: half) and announce the true length."""
     DRIP = "drip"
-    """Send `bytes` (default 1024) at a time, `seconds` (default 1) apart."""
+    """Send `bytes` (default: 1024) at a time, `seconds` (default: 1) apart."""
     SHORT_LENGTH = "short_length"
-    """Announce `bytes` (default 1) fewer than are sent."""
+    """Announce `bytes` (default: 1) fewer than are sent."""
     LONG_LENGTH = "long_length"
-    """Announce `bytes` (default 1) more than are sent, then close."""
+    """Announce `bytes` (default: 1) more than are sent, then close the connection."""
     NO_LENGTH = "no_length"
-    """Announce no length; the end of the connection is the end of the file."""
+    """Announce no length: the file ends with the connection."""
     NOT_MP3 = "not_mp3"
-    """The right length and type, but not a recording."""
+    """Send the right length and type, but no recording."""
     JSON = "json"
-    """200 with an error's body."""
+    """Answer 200 with the body of an error."""
     HTML = "html"
-    """200 with some page."""
+    """Answer 200 with a page."""
     EMPTY = "empty"
-    """200 with nothing."""
+    """Answer 200 with an empty body."""
     HOLD = "hold"
-    """No answer: close after `seconds` (default: the setting `hold_open_s`)."""
+    """Send no answer: close the connection after `seconds` (default: the setting `hold_open_s`)."""
     RESET = "reset"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """One scripted fault for the first `times` tries (None: all) of the call and channel it names (None: any)."""
+    """One scripted fault for the next `times` downloads (None: all) of `call_id` and `channel` (None: any)."""
 
     kind: FaultKind
     times: int | None = 1
@@ -51,19 +51,23 @@ class Fault:
     seconds: float | None = None
 
     def matches(self, call_id: str, channel: Channel) -> bool:
-        """Return whether a try is one that it spoils."""
+        """Return whether the fault applies to a download."""
         return self.call_id in {None, call_id} and self.channel in {None, channel}
 
 
-def fault_from_json(value: object) -> Fault:
-    """Read a fault from decoded JSON; field names are those of Fault. Raises ValueError saying what is wrong."""
-    asked = members_of(value, Fault)
-    channel = optional(text)(asked.get("channel"))
+def read_fault(value: object) -> Fault:
+    """Return the fault in decoded JSON, whose members are named like those of Fault.
+
+    Raises:
+        ValueError: when `value` is no such fault. Its text says what is wrong.
+    """
+    members = read_members(value, Fault)
+    channel = optional_reader(read_text)(members.get("channel"))
     return Fault(
-        kind=FaultKind(text(asked.get("kind"))),
-        times=optional(whole)(asked.get("times", 1)),
-        call_id=optional(text)(asked.get("call_id")),
+        kind=FaultKind(read_text(members.get("kind"))),
+        times=optional_reader(read_whole_number)(members.get("times", 1)),
+        call_id=optional_reader(read_text)(members.get("call_id")),
         channel=None if channel is None else Channel(channel),
-        bytes=optional(whole)(asked.get("bytes")),
-        seconds=optional(seconds)(asked.get("seconds")),
+        bytes=optional_reader(read_whole_number)(members.get("bytes")),
+        seconds=optional_reader(read_seconds)(members.get("seconds")),
     )

@@ -1,23 +1,26 @@
-"""Run the simulator by itself: `python -m sandbox.simulators.mediasms --port 9000 --report-url http://…`."""
+"""Runs the simulator of MediaSMS by itself: `python -m sandbox.simulators.mediasms --port 9000 --report-url http://…`."""
 
 import os
 import sys
 from collections.abc import Sequence
 
-from sandbox.simulators import running
+from sandbox.simulators import command_line
+from sandbox.simulators.json_readers import read_web_address
 from sandbox.simulators.mediasms.config import SimulatorConfig
 from sandbox.simulators.mediasms.simulator import MediaSmsSimulator
-from sandbox.simulators.readers import web_address
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Serve until SIGINT or SIGTERM. Credentials come from MEDIASMS_USER and MEDIASMS_PASSWORD."""
-    parser = running.parser_for("sandbox.simulators.mediasms", description=__doc__)
-    parser.add_argument("--report-url", type=web_address, help="where delivery reports go")
-    parser.add_argument("--report-method", choices=["POST", "GET"], default="POST")
-    parser.add_argument("--ivr-url", type=web_address, help="where IVR callbacks go")
-    parser.add_argument("--ivr-method", choices=["POST", "GET"], default="POST")
-    parser.add_argument("--long-sms", action="store_true", help="the account has the long-text option")
+    """Serve until SIGINT or SIGTERM, with the credentials in MEDIASMS_USER and MEDIASMS_PASSWORD."""
+    parser = command_line.create_parser(
+        "sandbox.simulators.mediasms",
+        description="Simulates MediaSMS until Ctrl-C. MEDIASMS_USER and MEDIASMS_PASSWORD set the credentials.",
+    )
+    parser.add_argument("--report-url", type=read_web_address, help="the address for delivery reports (default: none)")
+    parser.add_argument("--report-method", choices=["POST", "GET"], default="POST", help="default: POST")
+    parser.add_argument("--ivr-url", type=read_web_address, help="the address for IVR callbacks (default: none)")
+    parser.add_argument("--ivr-method", choices=["POST", "GET"], default="POST", help="default: POST")
+    parser.add_argument("--long-sms", action="store_true", help="give the account the long-text option")
     options = parser.parse_args(arguments)
     simulator = MediaSmsSimulator(
         SimulatorConfig(
@@ -29,9 +32,9 @@ def main(arguments: Sequence[str]) -> None:
             ivr_method=options.ivr_method,
             long_sms=options.long_sms,
         ),
-        log=running.log_line,
+        log=command_line.print_line,
     )
-    running.serve(simulator, options, api="send API")
+    command_line.serve(simulator, options, api="send API")
 
 
 if __name__ == "__main__":

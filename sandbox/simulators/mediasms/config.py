@@ -1,11 +1,20 @@
-"""Everything about the simulated account and provider that a test or a person may choose."""
+"""Holds the settings of the simulated account and provider that a test or an operator may choose."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final, Literal
 
-from sandbox.simulators.readers import list_of, mapping_of, optional, seconds, switch, text, web_address, whole
+from sandbox.simulators.json_readers import (
+    list_reader,
+    mapping_reader,
+    optional_reader,
+    read_seconds,
+    read_switch,
+    read_text,
+    read_web_address,
+    read_whole_number,
+)
 from sandbox.simulators.settings import Settings, address, choice, setting
 
 DEFAULT_TEMPLATES: Final[Mapping[str, str]] = MappingProxyType(
@@ -15,71 +24,74 @@ DEFAULT_TEMPLATES: Final[Mapping[str, str]] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimulatorConfig(Settings):
-    """The account, the document's open questions, and the speed of things. Names ending in `_s` are seconds."""
+    """The account, the document's open questions, and the speed of the simulator.
+
+    Names ending in `_s` are seconds.
+    """
 
     user: str
     password: str = field(repr=False)
 
     # The account.
     allowed_addresses: frozenset[str] | None = setting(
-        optional(lambda value: frozenset(list_of(text)(value))), default=None
+        optional_reader(lambda value: frozenset(list_reader(read_text)(value))), default=None
     )
-    """Source addresses registered in the console; None registers none and refuses none (557)."""
-    contracted_messages: int | None = setting(optional(whole), default=None)
-    """Accepted messages after which the answer is 402; None is no end."""
-    long_sms: bool = setting(switch, default=False)
-    titles_enabled: bool = setting(switch, default=True)
-    templates: Mapping[str, str] = setting(mapping_of(text, called="texts by id"), default=DEFAULT_TEMPLATES)
-    """Texts registered in the console by `smstextid`; any other id is a 550."""
+    """The source addresses registered in the console. Any other gets 557. None registers none and refuses none."""
+    contracted_messages: int | None = setting(optional_reader(read_whole_number), default=None)
+    """The number of accepted messages after which the answer is 402; None is no limit."""
+    long_sms: bool = setting(read_switch, default=False)
+    titles_enabled: bool = setting(read_switch, default=True)
+    templates: Mapping[str, str] = setting(mapping_reader(read_text, called="texts by id"), default=DEFAULT_TEMPLATES)
+    """The texts registered in the console, by `smstextid`. Any other id gets 550."""
 
-    # The pace: 80 a second from one source address.
-    requests_per_second: int = setting(whole, default=80)
+    # The rate limit: 80 requests a second from one source address.
+    requests_per_second: int = setting(read_whole_number, default=80)
     window: Literal["sliding", "fixed"] = choice("sliding", "fixed")
-    refusals_count: bool = setting(switch, default=False)
-    """Whether refused requests use up the second too. The document is silent; False counts accepted ones only."""
+    refusals_count: bool = setting(read_switch, default=False)
+    """True counts refused requests in the rate limit too. The document is silent; False counts accepted ones only."""
 
     # The form of an answer.
     http_status_style: Literal["code", "always_200"] = choice("code", "always_200")
     body_style: Literal["text", "json", "html"] = choice("text", "json", "html")
-    text_required_without_sms: bool = setting(switch, default=True)
-    """Whether methods 4 and 5, which send no SMS, need a text as the parameter table literally says."""
-    keep_alive_s: float = setting(seconds, default=15.0)
-    slow_answer_s: float = setting(seconds, default=2.0)
-    hold_open_s: float = setting(seconds, default=30.0)
-    """How long an accepted request that is never answered stays open before the connection is closed."""
-    early_report_wait_s: float = setting(seconds, default=3.0)
-    """How long an answer that must come after the first report waits for it at most."""
+    text_required_without_sms: bool = setting(read_switch, default=True)
+    """True requires a text for methods 4 and 5 too, which send no SMS, as the parameter table literally says."""
+    keep_alive_s: float = setting(read_seconds, default=15.0)
+    slow_answer_s: float = setting(read_seconds, default=2.0)
+    hold_open_s: float = setting(read_seconds, default=30.0)
+    """The time until the connection of an accepted request that is never answered is closed."""
+    early_report_wait_s: float = setting(read_seconds, default=3.0)
+    """The longest time that an answer waits for the first report, if it must come after that report."""
 
     # Delivery reports.
-    report_url: str | None = address(web_address)
+    report_url: str | None = address(read_web_address)
     report_method: Literal["POST", "GET"] = choice("POST", "GET")
     status_style: Literal["number", "name"] = choice("number", "name")
-    report_time_factor: float = setting(seconds, default=1.0)
-    """Multiplies every delay of every number's script: 0 makes all reports and IVR callbacks due at once."""
-    report_copies: int = setting(whole, default=1)
+    report_time_factor: float = setting(read_seconds, default=1.0)
+    """A factor for every delay in every number's script. 0 makes all reports and IVR callbacks due at once."""
+    report_copies: int = setting(read_whole_number, default=1)
     report_order: Literal["as_they_happen", "reversed", "shuffled"] = choice("as_they_happen", "reversed", "shuffled")
-    report_retries: int = setting(whole, default=0)
-    """Further tries after an answer that is not 2xx. The document promises none."""
-    report_retry_after_s: float = setting(seconds, default=1.0)
-    report_timeout_s: float = setting(seconds, default=15.0)
-    """For IVR callbacks too."""
+    report_retries: int = setting(read_whole_number, default=0)
+    """The number of retries after an answer that is not 2xx. The document promises none."""
+    report_retry_after_s: float = setting(read_seconds, default=1.0)
+    report_timeout_s: float = setting(read_seconds, default=15.0)
+    """The time-out of IVR callbacks too."""
 
     # Verification by telephone.
-    ivr_url: str | None = address(web_address)
+    ivr_url: str | None = address(read_web_address)
     ivr_method: Literal["POST", "GET"] = choice("POST", "GET")
     ivr_number_style: Literal["as_asked", "plus_81", "hyphens"] = choice("as_asked", "plus_81", "hyphens")
-    """How a callback writes `mobilenumber`; the document says as the request did."""
-    ivr_with_smsid: bool = setting(switch, default=False)
-    """Whether a callback carries `smsid`, which the document does not list."""
-    ivr_copies: int = setting(whole, default=1)
-    ivr_after_s: float = setting(seconds, default=0.0)
-    """From the successful call to its callback."""
-    default_holding_minutes: int = setting(whole, default=10)
-    """Where the request has no `holdingtime`; the document does not say."""
+    """The form of `mobilenumber` in a callback. The document says: as in the request."""
+    ivr_with_smsid: bool = setting(read_switch, default=False)
+    """True adds `smsid` to a callback, which the document does not list."""
+    ivr_copies: int = setting(read_whole_number, default=1)
+    ivr_after_s: float = setting(read_seconds, default=0.0)
+    """The time from the successful call to its callback."""
+    default_holding_minutes: int = setting(read_whole_number, default=10)
+    """The holding time of a request without `holdingtime`. The document gives no default."""
     holding_zero: Literal["closed", "no_end"] = choice("closed", "no_end")
-    """What `holdingtime=0` means; the document does not say. Literally, no minute in which a call would do."""
-    authcode_digits: int = setting(whole, default=4)
+    """The meaning of `holdingtime=0`, which the document does not give. Taken literally, no call is in time."""
+    authcode_digits: int = setting(read_whole_number, default=4)
     authcode_in: Literal["reports_after_reading", "every_report"] = choice("reports_after_reading", "every_report")
-    ring_s: float = setting(seconds, default=0.2)
-    call_again_after_s: float = setting(seconds, default=1.0)
-    """From the end of a call that nobody answered to the next one."""
+    ring_s: float = setting(read_seconds, default=0.2)
+    call_again_after_s: float = setting(read_seconds, default=1.0)
+    """The time from the end of an unanswered call to the next call."""

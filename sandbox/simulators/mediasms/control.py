@@ -1,32 +1,45 @@
-"""The control endpoint: JSON requests from this machine that script the simulator and read what it received."""
+"""Holds the control requests: JSON from this machine that scripts the simulator and reads what it received."""
 
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
 
-from sandbox.simulators.controlling import Json, Routes, object_of
-from sandbox.simulators.mediasms.faults import fault_from_json
-from sandbox.simulators.mediasms.numbers import script_from_json, script_to_json
+from sandbox.simulators.control import (
+    ControlRequest,
+    Json,
+    Routes,
+    change_config,
+    create_fault_route,
+    get_config,
+    get_faults,
+    read_object,
+    reset,
+)
+from sandbox.simulators.json_readers import (
+    optional_reader,
+    read_seconds,
+    read_switch,
+    read_text,
+    read_whole_number,
+)
+from sandbox.simulators.mediasms.faults import read_fault
+from sandbox.simulators.mediasms.numbers import read_script, script_to_json
+from sandbox.simulators.mediasms.provider import Provider
 from sandbox.simulators.mediasms.records import Message
-from sandbox.simulators.readers import optional, seconds, switch, text, whole
-from sandbox.simulators.routes import adding_faults, change_config, config, faults, reset
-
-if TYPE_CHECKING:
-    from sandbox.simulators.mediasms.simulator import MediaSmsSimulator
 
 
-def _messages(simulator: "MediaSmsSimulator", query: Mapping[str, str], _: Any) -> Json:
-    wanted = [
+def _get_messages(provider: Provider, request: ControlRequest) -> Json:
+    query = request.query
+    messages = [
         message
-        for message in simulator.messages
+        for message in provider.messages
         if query.get("smsid", message.smsid) == message.smsid and query.get("number", message.number) == message.number
     ]
-    with simulator.waiting.changed:
-        return {"count": len(wanted), "items": [_message(message) for message in wanted]}
+    with provider.lock:
+        return {"count": len(messages), "items": [_message_to_json(message) for message in messages]}
 
 
-def _message(message: Message) -> Json:
+def _message_to_json(message: Message) -> Json:
     return {
         "sequence": message.sequence,
         "smsid": message.smsid,
@@ -42,95 +55,100 @@ def _message(message: Message) -> Json:
     }
 
 
-def _requests(simulator: "MediaSmsSimulator", _query: Mapping[str, str], _: Any) -> Json:
-    seen = simulator.requests
-    codes = Counter(str(request.code) for request in seen)
-    return {"count": len(seen), "codes": dict(codes), "items": [asdict(request) for request in seen]}
+def _get_requests(provider: Provider, _: ControlRequest) -> Json:
+    records = provider.requests
+    codes = Counter(str(record.code) for record in records)
+    return {"count": len(records), "codes": dict(codes), "items": [asdict(record) for record in records]}
 
 
-def _set_credentials(simulator: "MediaSmsSimulator", _: Mapping[str, str], body: Any) -> Json:
-    asked = object_of(body)
-    simulator.provider.set_credentials(user=text(asked.get("user")), password=text(asked.get("password")))
+def _set_credentials(provider: Provider, request: ControlRequest) -> Json:
+    body = read_object(request.body)
+    provider.set_credentials(user=read_text(body.get("user")), password=read_text(body.get("password")))
     return {}
 
 
-def _numbers(simulator: "MediaSmsSimulator", _query: Mapping[str, str], _: Any) -> Json:
-    return {number: script_to_json(script) for number, script in simulator.provider.numbers.items()}
+def _get_numbers(provider: Provider, _: ControlRequest) -> Json:
+    return {number: script_to_json(script) for number, script in provider.numbers.items()}
 
 
-def _script_number(simulator: "MediaSmsSimulator", _: Mapping[str, str], body: Any) -> Json:
-    asked = object_of(body)
-    script = script_from_json(asked)
-    simulator.provider.script_number(text(asked.get("number")), script)
+def _script_number(provider: Provider, request: ControlRequest) -> Json:
+    body = read_object(request.body)
+    script = read_script(body)
+    provider.script_number(read_text(body.get("number")), script)
     return script_to_json(script)
 
 
-def _push_report(simulator: "MediaSmsSimulator", _: Mapping[str, str], body: Any) -> Json:
-    asked = object_of(body)
-    parameters = {text(key): text(value) for key, value in object_of(asked.get("parameters", {})).items()}
-    report = simulator.provider.push_report(text(asked.get("smsid")), whole(asked.get("status")), parameters)
+def _push_report(provider: Provider, request: ControlRequest) -> Json:
+    body = read_object(request.body)
+    parameters = _read_parameters(body)
+    report = provider.push_report(read_text(body.get("smsid")), read_whole_number(body.get("status")), parameters)
     return asdict(report)
 
 
-def _dial(simulator: "MediaSmsSimulator", _: Mapping[str, str], body: Any) -> Json:
-    asked = object_of(body)
-    hangs_up = switch(asked.get("hang_up", False))
-    dialled = simulator.provider.exchange.dial(text(asked.get("number")), text(asked.get("line")), hangs_up=hangs_up)
-    return asdict(dialled)
+def _read_parameters(body: Json) -> dict[str, str]:
+    return {read_text(key): read_text(value) for key, value in read_object(body.get("parameters", {})).items()}
 
 
-def _verifications(simulator: "MediaSmsSimulator", query: Mapping[str, str], _: Any) -> Json:
-    with simulator.waiting.changed:
+def _dial(provider: Provider, request: ControlRequest) -> Json:
+    body = read_object(request.body)
+    hangs_up = read_switch(body.get("hang_up", False))
+    number, line = read_text(body.get("number")), read_text(body.get("line"))
+    return asdict(provider.exchange.dial(number, line, hangs_up=hangs_up))
+
+
+def _get_ivr_requests(provider: Provider, request: ControlRequest) -> Json:
+    query = request.query
+    with provider.lock:
         items = [
-            request.shown(simulator.now_s)
-            for request in simulator.provider.exchange.requests
-            if query.get("smsid", request.message.smsid) == request.message.smsid
-            and query.get("number", request.number) == request.number
+            ivr_request.to_json(provider.now_s)
+            for ivr_request in provider.exchange.requests
+            if query.get("smsid", ivr_request.message.smsid) == ivr_request.message.smsid
+            and query.get("number", ivr_request.number) == ivr_request.number
         ]
     return {"count": len(items), "items": items}
 
 
-def _push_callback(simulator: "MediaSmsSimulator", _: Mapping[str, str], body: Any) -> Json:
-    asked = object_of(body)
-    parameters = {text(key): text(value) for key, value in object_of(asked.get("parameters", {})).items()}
-    return asdict(simulator.provider.exchange.push_now(text(asked.get("smsid", "")), parameters))
+def _push_ivr_callback(provider: Provider, request: ControlRequest) -> Json:
+    body = read_object(request.body)
+    parameters = _read_parameters(body)
+    return asdict(provider.exchange.push_callback(read_text(body.get("smsid", "")), parameters))
 
 
-def _clock(simulator: "MediaSmsSimulator", _query: Mapping[str, str], _: Any) -> Json:
-    return {"now_s": simulator.now_s}
+def _get_clock(provider: Provider, _: ControlRequest) -> Json:
+    return {"now_s": provider.now_s}
 
 
-def _put_clock_forward(simulator: "MediaSmsSimulator", _: Mapping[str, str], body: Any) -> Json:
-    simulator.advance(seconds(object_of(body).get("advance_s")))
-    return _clock(simulator, {}, None)
+def _advance_clock(provider: Provider, request: ControlRequest) -> Json:
+    provider.advance(read_seconds(read_object(request.body).get("advance_s")))
+    return _get_clock(provider, request)
 
 
-def _unblock(simulator: "MediaSmsSimulator", _: Mapping[str, str], body: Any) -> Json:
-    simulator.provider.unblock(optional(text)(object_of(body).get("address")))
-    return _blocked(simulator, {}, None)
+def _get_blocked(provider: Provider, _: ControlRequest) -> Json:
+    return {"blocked": provider.blocked_addresses()}
 
 
-def _blocked(simulator: "MediaSmsSimulator", _query: Mapping[str, str], _: Any) -> Json:
-    return {"blocked": simulator.provider.blocked_addresses()}
+def _unblock(provider: Provider, request: ControlRequest) -> Json:
+    provider.unblock(optional_reader(read_text)(read_object(request.body).get("address")))
+    return _get_blocked(provider, request)
 
 
-ROUTES: Final[Routes["MediaSmsSimulator"]] = {
-    ("GET", "messages"): _messages,
-    ("GET", "requests"): _requests,
-    ("GET", "faults"): faults,
-    ("POST", "faults"): adding_faults(fault_from_json),
+ROUTES: Final[Routes[Provider]] = {
+    ("GET", "messages"): _get_messages,
+    ("GET", "requests"): _get_requests,
+    ("GET", "faults"): get_faults,
+    ("POST", "faults"): create_fault_route(read_fault),
     ("POST", "credentials"): _set_credentials,
-    ("GET", "config"): config,
+    ("GET", "config"): get_config,
     ("POST", "config"): change_config,
-    ("GET", "numbers"): _numbers,
+    ("GET", "numbers"): _get_numbers,
     ("POST", "numbers"): _script_number,
     ("POST", "report"): _push_report,
     ("POST", "dial"): _dial,
-    ("GET", "ivr"): _verifications,
-    ("POST", "ivr"): _push_callback,
-    ("GET", "clock"): _clock,
-    ("POST", "clock"): _put_clock_forward,
-    ("GET", "blocked"): _blocked,
+    ("GET", "ivr"): _get_ivr_requests,
+    ("POST", "ivr"): _push_ivr_callback,
+    ("GET", "clock"): _get_clock,
+    ("POST", "clock"): _advance_clock,
+    ("GET", "blocked"): _get_blocked,
     ("POST", "unblock"): _unblock,
     ("POST", "reset"): reset,
 }

@@ -1,25 +1,35 @@
-"""Faults a test scripts: what the next requests meet instead of, or after, the normal treatment."""
+"""Holds the faults that a test scripts: they replace or spoil the normal treatment of the next requests."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sandbox.simulators.faults import SOME_PAGE, members_of
-from sandbox.simulators.readers import WrongJsonError, optional, seconds, switch, text, whole
+from sandbox.simulators.faults import SOME_PAGE, read_members
+from sandbox.simulators.json_readers import (
+    WrongJsonError,
+    optional_reader,
+    read_seconds,
+    read_switch,
+    read_text,
+    read_whole_number,
+)
 
 
 class FaultKind(StrEnum):
-    """What goes wrong."""
+    """The kind of a scripted fault."""
 
     ANSWER = "answer"
-    """Answer `code` at once, whatever the request was; nothing is accepted."""
+    """Answer `code` at once, whatever the request is; accept nothing."""
     RESET_BEFORE = "reset_before"
-    """Read the request and reset the connection; nothing is accepted."""
+    """Read the request and reset the connection; accept nothing."""
     ACCEPT_THEN_DROP = "accept_then_drop"
     """Treat the request normally, then close the connection without the answer."""
     ACCEPT_THEN_HOLD = "accept_then_hold"
-    """The same, after keeping the connection open for `seconds` (default: the setting `hold_open_s`)."""
+    """Treat the request normally, then close the connection without the answer after `seconds`.
+
+    The default is the setting `hold_open_s`.
+    """
     CUT_ANSWER = "cut_answer"
-    """Treat the request normally, then close in the middle of the answer's body."""
+    """Treat the request normally, then close the connection in the middle of the answer's body."""
     DELAY = "delay"
     """Treat the request normally and answer after `seconds`."""
     GARBAGE = "garbage"
@@ -28,7 +38,7 @@ class FaultKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """One scripted fault, good for `times` requests to `match_number` (any number when None)."""
+    """One scripted fault for the next `times` requests to `match_number` (None: to any number)."""
 
     kind: FaultKind
     times: int = 1
@@ -40,18 +50,22 @@ class Fault:
     accept: bool = True
 
 
-def fault_from_json(value: object) -> Fault:
-    """Read a fault from decoded JSON; field names are those of Fault. Raises ValueError saying what is wrong."""
-    asked = members_of(value, Fault)
+def read_fault(value: object) -> Fault:
+    """Return the fault in decoded JSON, whose members are named like those of Fault.
+
+    Raises:
+        ValueError: when `value` is no such fault. Its text says what is wrong.
+    """
+    members = read_members(value, Fault)
     fault = Fault(
-        kind=FaultKind(text(asked.get("kind"))),
-        times=whole(asked.get("times", 1)),
-        match_number=optional(text)(asked.get("match_number")),
-        code=optional(_http_code)(asked.get("code")),
-        seconds=optional(seconds)(asked.get("seconds")),
-        body=text(asked.get("body", SOME_PAGE)),
-        http_status=_http_code(asked.get("http_status", 200)),
-        accept=switch(asked.get("accept", True)),
+        kind=FaultKind(read_text(members.get("kind"))),
+        times=read_whole_number(members.get("times", 1)),
+        match_number=optional_reader(read_text)(members.get("match_number")),
+        code=optional_reader(_read_http_code)(members.get("code")),
+        seconds=optional_reader(read_seconds)(members.get("seconds")),
+        body=read_text(members.get("body", SOME_PAGE)),
+        http_status=_read_http_code(members.get("http_status", 200)),
+        accept=read_switch(members.get("accept", True)),
     )
     if fault.kind is FaultKind.ANSWER and fault.code is None:
         raise WrongJsonError("an answer needs its code")
@@ -60,8 +74,8 @@ def fault_from_json(value: object) -> Fault:
     return fault
 
 
-def _http_code(value: object) -> int:
-    code = whole(value)
+def _read_http_code(value: object) -> int:
+    code = read_whole_number(value)
     if not 200 <= code <= 999:
         raise WrongJsonError("must be a code of three digits, from 200")
     return code

@@ -1,32 +1,32 @@
-"""What the provider counts for one source address: accepted requests in a second, and wrong credentials in a row."""
+"""Counts requests of one source address: accepted ones in a second, and 401s in a row."""
 
 from typing import Final
 
-from sandbox.simulators.windows import RateWindow
+from sandbox.simulators.rate_window import RateWindow
 
-STREAK_THAT_BLOCKS: Final = 10
+BLOCKING_401S: Final = 10
 
 
 class UnauthorizedStreak:
-    """Counts 401 answers in a row to one address; the tenth blocks it for good."""
+    """The number of consecutive 401 answers to one address; the tenth blocks it for good."""
 
     def __init__(self) -> None:
         self.length = 0
 
     @property
     def blocked(self) -> bool:
-        """Return whether every further request of the address is a 555."""
-        return self.length >= STREAK_THAT_BLOCKS
+        """True if every further request of the address gets 555."""
+        return self.length >= BLOCKING_401S
 
-    def answered(self, code: int) -> None:
-        """Take note of an answer; once blocked, nothing breaks the streak."""
+    def record(self, code: int) -> None:
+        """Record an answer. No answer ends the streak of a blocked address."""
         if self.blocked:
             return
         self.length = self.length + 1 if code == 401 else 0
 
 
 class SourceAddress:
-    """Everything counted for one source address."""
+    """The counts of one source address."""
 
     def __init__(self) -> None:
         self.window = RateWindow()

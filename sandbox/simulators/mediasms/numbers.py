@@ -1,46 +1,55 @@
-"""Telephone numbers that always end a certain way, and what every other number does."""
+"""Holds the scripted telephone numbers, which always end in the same way, and the script of every other number."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from sandbox.simulators.mediasms import codes
-from sandbox.simulators.readers import WrongJsonError, list_of, optional, seconds, text, whole
+from sandbox.simulators.json_readers import (
+    WrongJsonError,
+    list_reader,
+    optional_reader,
+    read_seconds,
+    read_text,
+    read_whole_number,
+)
+from sandbox.simulators.mediasms import document_tables
 
 UNLISTED_STATUS: Final = 99
 
 
 class Behaviour(StrEnum):
-    """What becomes of the answer to a request that nothing refuses."""
+    """The treatment of an acceptable request and its answer."""
 
     ANSWER = "answer"
     RESET_BEFORE = "reset_before"
-    """The connection is reset and nothing was accepted."""
+    """Nothing is accepted; the connection is reset."""
     NEVER_ANSWER = "never_answer"
     """Accepted; the connection stays open for `hold_open_s`, then closes without an answer."""
     SLOW = "slow"
     """Accepted at once, answered after `slow_answer_s`."""
     REPORT_FIRST = "report_first"
-    """Accepted; the answer waits for the first report to be answered, `early_report_wait_s` at most."""
+    """Accepted; the answer waits until the first report was answered, at most `early_report_wait_s`."""
     CALL_FIRST = "call_first"
-    """Accepted; the phone dials its line at once, and the answer waits for the IVR callback to be answered, just as
-    long at most."""
+    """Accepted; the phone dials its line at once.
+
+    The answer waits until the IVR callback was answered, at most `early_report_wait_s`.
+    """
 
 
 class CallEnding(StrEnum):
-    """How a call to a phone (method 5) ends."""
+    """The end of a call to a phone (method 5)."""
 
     ANSWERED = "answered"
-    """Somebody listens to the number that is read out."""
+    """The phone's owner listens to the number that is read out."""
     NOT_ANSWERED = "not_answered"
     HUNG_UP = "hung_up"
-    """Somebody answers, and hangs up before the number is read out."""
+    """The phone's owner answers, and hangs up before the number is read out."""
 
 
 @dataclass(frozen=True, slots=True)
 class PickUp:
-    """What the phone's owner does with one call, and after how many rings."""
+    """The reaction of the phone's owner to one call, and the number of rings before it."""
 
     ending: CallEnding
     after_rings: int = 2
@@ -48,41 +57,41 @@ class PickUp:
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """One change of a message's delivery status; times are seconds after acceptance."""
+    """One change of a message's delivery status. Times are seconds after acceptance."""
 
     status: int
     after_s: float
     pushed_after_s: tuple[float, ...] | None = None
-    """When its reports are sent: several for duplicates, late ones for reordering; None for one at once."""
+    """The times of its reports: several for duplicates, late ones for reordering; None for one at once."""
 
     @property
     def push_times(self) -> tuple[float, ...]:
-        """Return when reports are due; never any for the statuses that are not pushed."""
-        if self.status in codes.NEVER_PUSHED:
+        """The times at which reports are due; none for a status that is never pushed."""
+        if self.status in document_tables.NEVER_PUSHED:
             return ()
         return (self.after_s,) if self.pushed_after_s is None else self.pushed_after_s
 
 
 @dataclass(frozen=True, slots=True)
 class NumberScript:
-    """What happens to every message to one number."""
+    """The script of every message to one number."""
 
     meaning: str
     transitions: tuple[Transition, ...]
     behaviour: Behaviour = Behaviour.ANSWER
     calls: tuple[PickUp, ...] = (PickUp(CallEnding.ANSWERED),)
-    """What happens to the first call, the second …; the last of them to every further one."""
+    """The reactions to the first call, the second …. The last one is the reaction to every further call."""
     ivr_pushed_after_s: tuple[float, ...] = (0.0,)
-    """When IVR callbacks are sent, counted from the successful call: several for duplicates, late ones."""
+    """The times of the IVR callbacks after the successful call: several for duplicates, or late ones."""
 
 
-def _journey(*pushed: Transition) -> tuple[Transition, ...]:
-    """The unpushed beginning every message has, then these."""
-    return (Transition(codes.NOT_PROCESSED, 0.0), Transition(codes.SENDING, 0.0), *pushed)
+def _create_transitions(*pushed: Transition) -> tuple[Transition, ...]:
+    """Return the two transitions with which every message begins, which are never pushed, and then `pushed`."""
+    return (Transition(document_tables.NOT_PROCESSED, 0.0), Transition(document_tables.SENDING, 0.0), *pushed)
 
 
-_IN_PROGRESS: Final = Transition(codes.PROCESSING, 0.1)
-_DELIVERED_SOON: Final = _journey(_IN_PROGRESS, Transition(codes.DELIVERED, 0.3))
+_IN_PROGRESS: Final = Transition(document_tables.PROCESSING, 0.1)
+_DELIVERED_SOON: Final = _create_transitions(_IN_PROGRESS, Transition(document_tables.DELIVERED, 0.3))
 
 EVERY_OTHER_NUMBER: Final = NumberScript("in progress (14), then delivered (1)", _DELIVERED_SOON)
 
@@ -90,43 +99,47 @@ NUMBERS: Final[Mapping[str, NumberScript]] = {
     "09000000001": NumberScript("delivered at once: 14, then 1", _DELIVERED_SOON),
     "09000000002": NumberScript(
         "out of range, then delivered: 14, 18, then 1",
-        _journey(
+        _create_transitions(
             _IN_PROGRESS,
-            Transition(codes.DOCOMO_OUT_OF_RANGE, 0.3),
-            Transition(codes.DELIVERED, 2.0),
+            Transition(document_tables.DOCOMO_OUT_OF_RANGE, 0.3),
+            Transition(document_tables.DELIVERED, 2.0),
         ),
     ),
-    "09000000003": NumberScript("failed: 14, then 0", _journey(_IN_PROGRESS, Transition(codes.FAILED, 0.3))),
-    "09000000004": NumberScript("invalid (33): accepted, then silence", _journey(Transition(codes.INVALID, 0.1))),
+    "09000000003": NumberScript(
+        "failed: 14, then 0", _create_transitions(_IN_PROGRESS, Transition(document_tables.FAILED, 0.3))
+    ),
+    "09000000004": NumberScript(
+        "invalid (33): accepted, then silence", _create_transitions(Transition(document_tables.INVALID, 0.1))
+    ),
     "09000000005": NumberScript(
         "time-out after acceptance: never answered, delivered all the same after ten seconds",
-        _journey(Transition(codes.PROCESSING, 10.0), Transition(codes.DELIVERED, 10.5)),
+        _create_transitions(Transition(document_tables.PROCESSING, 10.0), Transition(document_tables.DELIVERED, 10.5)),
         Behaviour.NEVER_ANSWER,
     ),
     "09000000006": NumberScript("connection reset before acceptance: nothing is sent", (), Behaviour.RESET_BEFORE),
     "09000000007": NumberScript("slow: accepted, answered after two seconds", _DELIVERED_SOON, Behaviour.SLOW),
     "09000000008": NumberScript(
         "reports twice and out of order: 1, 18, 14, 1, 14, 18",
-        _journey(
-            Transition(codes.PROCESSING, 0.1, (0.5, 0.7)),
-            Transition(codes.DOCOMO_OUT_OF_RANGE, 0.2, (0.4, 0.8)),
-            Transition(codes.DELIVERED, 0.3, (0.3, 0.6)),
+        _create_transitions(
+            Transition(document_tables.PROCESSING, 0.1, (0.5, 0.7)),
+            Transition(document_tables.DOCOMO_OUT_OF_RANGE, 0.2, (0.4, 0.8)),
+            Transition(document_tables.DELIVERED, 0.3, (0.3, 0.6)),
         ),
     ),
     "09000000009": NumberScript(
         f"an unlisted status ({UNLISTED_STATUS}), then delivered: 14, {UNLISTED_STATUS}, then 1",
-        _journey(_IN_PROGRESS, Transition(UNLISTED_STATUS, 0.3), Transition(codes.DELIVERED, 0.6)),
+        _create_transitions(_IN_PROGRESS, Transition(UNLISTED_STATUS, 0.3), Transition(document_tables.DELIVERED, 0.6)),
     ),
     "09000000010": NumberScript(
         "the first report arrives before the answer: 14, the answer, then 1",
-        _journey(Transition(codes.PROCESSING, 0.0), Transition(codes.DELIVERED, 1.0)),
+        _create_transitions(Transition(document_tables.PROCESSING, 0.0), Transition(document_tables.DELIVERED, 1.0)),
         Behaviour.REPORT_FIRST,
     ),
     "09000000011": NumberScript(
-        "as every other; a successful call is told twice", _DELIVERED_SOON, ivr_pushed_after_s=(0.0, 0.5)
+        "as every other; a successful call is reported twice", _DELIVERED_SOON, ivr_pushed_after_s=(0.0, 0.5)
     ),
     "09000000012": NumberScript(
-        "as every other; a successful call is told ten seconds late", _DELIVERED_SOON, ivr_pushed_after_s=(10.0,)
+        "as every other; a successful call is reported ten seconds late", _DELIVERED_SOON, ivr_pushed_after_s=(10.0,)
     ),
     "09000000013": NumberScript(
         "dials its line by itself at once: the IVR callback, then the answer", _DELIVERED_SOON, Behaviour.CALL_FIRST
@@ -149,49 +162,59 @@ NUMBERS: Final[Mapping[str, NumberScript]] = {
 }
 
 
-def script_from_json(value: Mapping[str, object]) -> NumberScript:
-    """Read `{"meaning"?, "behaviour"?, "transitions": [{"status", "after_s"?, "pushed_after_s"?}],
+def read_script(value: Mapping[str, object]) -> NumberScript:
+    """Return the script in decoded JSON.
+
+    Its form is `{"meaning"?, "behaviour"?, "transitions": [{"status", "after_s"?, "pushed_after_s"?}],
     "calls"?: [{"ending", "after_rings"?}], "ivr_pushed_after_s"?: [seconds, …]}`.
 
-    Raises ValueError when it is anything else.
+    Raises:
+        ValueError: when `value` has another form.
     """
     transitions = value.get("transitions", [])
     if not isinstance(transitions, list):
         raise WrongJsonError("transitions must be a list")
     return NumberScript(
-        meaning=text(value.get("meaning", "scripted")),
-        behaviour=Behaviour(text(value.get("behaviour", "answer"))),
-        transitions=tuple(_transition(item) for item in transitions),
-        calls=tuple(list_of(_pick_up)(value.get("calls", []))) or EVERY_OTHER_NUMBER.calls,
-        ivr_pushed_after_s=tuple(list_of(seconds)(value.get("ivr_pushed_after_s", [0.0]))),
+        meaning=read_text(value.get("meaning", "scripted")),
+        behaviour=Behaviour(read_text(value.get("behaviour", "answer"))),
+        transitions=tuple(_read_transition(item) for item in transitions),
+        calls=tuple(list_reader(_read_pick_up)(value.get("calls", []))) or EVERY_OTHER_NUMBER.calls,
+        ivr_pushed_after_s=tuple(list_reader(read_seconds)(value.get("ivr_pushed_after_s", [0.0]))),
     )
 
 
 def script_to_json(script: NumberScript) -> dict[str, object]:
-    """Return the script in the form `script_from_json` reads, every time spelt out."""
+    """Return `script` in the form that `read_script` reads, with every time spelt out."""
     return {
         "meaning": script.meaning,
         "behaviour": str(script.behaviour),
         "transitions": [
-            {"status": t.status, "after_s": t.after_s, "pushed_after_s": list(t.push_times)} for t in script.transitions
+            {
+                "status": transition.status,
+                "after_s": transition.after_s,
+                "pushed_after_s": list(transition.push_times),
+            }
+            for transition in script.transitions
         ],
-        "calls": [{"ending": str(each.ending), "after_rings": each.after_rings} for each in script.calls],
+        "calls": [{"ending": str(pick_up.ending), "after_rings": pick_up.after_rings} for pick_up in script.calls],
         "ivr_pushed_after_s": list(script.ivr_pushed_after_s),
     }
 
 
-def _transition(value: object) -> Transition:
+def _read_transition(value: object) -> Transition:
     if not isinstance(value, dict):
         raise WrongJsonError("a transition must be an object")
-    pushed = optional(list_of(seconds))(value.get("pushed_after_s"))
+    pushed = optional_reader(list_reader(read_seconds))(value.get("pushed_after_s"))
     return Transition(
-        status=whole(value.get("status")),
-        after_s=seconds(value.get("after_s", 0.0)),
+        status=read_whole_number(value.get("status")),
+        after_s=read_seconds(value.get("after_s", 0.0)),
         pushed_after_s=None if pushed is None else tuple(pushed),
     )
 
 
-def _pick_up(value: object) -> PickUp:
+def _read_pick_up(value: object) -> PickUp:
     if not isinstance(value, dict):
         raise WrongJsonError("a call must be an object")
-    return PickUp(ending=CallEnding(text(value.get("ending"))), after_rings=whole(value.get("after_rings", 2)))
+    return PickUp(
+        ending=CallEnding(read_text(value.get("ending"))), after_rings=read_whole_number(value.get("after_rings", 2))
+    )

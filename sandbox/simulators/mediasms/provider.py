@@ -1,4 +1,4 @@
-"""The provider itself, without sockets: decides what becomes of each request and remembers it."""
+"""Simulates MediaSMS without sockets: decides about each request and remembers it."""
 
 from collections import defaultdict
 from collections.abc import Mapping
@@ -6,114 +6,126 @@ from dataclasses import replace
 from typing import Final
 
 from sandbox.simulators.account import Account, Log
-from sandbox.simulators.mediasms.codes import Code
+from sandbox.simulators.clock_and_locks import MovableClock, StateLock
+from sandbox.simulators.mediasms.authentication import is_authorized
 from sandbox.simulators.mediasms.config import SimulatorConfig
-from sandbox.simulators.mediasms.credentials import is_authorized
-from sandbox.simulators.mediasms.delivery import Delivery
-from sandbox.simulators.mediasms.exchange import Exchange
+from sandbox.simulators.mediasms.decisions import Decision, SmsRequest, apply_fault
+from sandbox.simulators.mediasms.delivery_reports import DeliveryReportSender
+from sandbox.simulators.mediasms.document_tables import Code
 from sandbox.simulators.mediasms.faults import Fault, FaultKind
 from sandbox.simulators.mediasms.limits import SourceAddress, UnauthorizedStreak
 from sandbox.simulators.mediasms.numbers import EVERY_OTHER_NUMBER, NUMBERS, Behaviour, NumberScript
-from sandbox.simulators.mediasms.parameters import may_be_called_in, refusal_of, sends_sms
-from sandbox.simulators.mediasms.records import Message, Report, RequestSeen, masked, printable_smsid
-from sandbox.simulators.mediasms.texts import AU, what_the_phone_shows
-from sandbox.simulators.mediasms.verdicts import SmsRequest, Verdict, spoilt
+from sandbox.simulators.mediasms.parameters import find_refusal, may_be_called_in, sends_sms
+from sandbox.simulators.mediasms.phone_text import AU, text_on_phone
+from sandbox.simulators.mediasms.records import Message, Report, RequestRecord, mask_number, printable_smsid
+from sandbox.simulators.mediasms.telephone_exchange import TelephoneExchange
 from sandbox.simulators.outcomes import Outcome
-from sandbox.simulators.waiting import Clock, Waiting
 
-LONGEST_URL: Final = 8190
+MAX_URL_BYTES: Final = 8190
 
 
-class Provider(Account[SimulatorConfig, Fault, RequestSeen]):
+class Provider(Account[SimulatorConfig, Fault, RequestRecord]):
     """The whole state of the simulated account."""
 
-    def __init__(self, config: SimulatorConfig, *, clock: Clock, waiting: Waiting, log: Log) -> None:
-        super().__init__(config, waiting=waiting, log=log)
+    def __init__(self, config: SimulatorConfig, *, clock: MovableClock, lock: StateLock, log: Log) -> None:
+        super().__init__(config, lock=lock, log=log)
         self._clock = clock
-        self.delivery = Delivery(waiting=waiting, clock=clock, config=lambda: self._config, log=log)
-        self.exchange = Exchange(
-            waiting=waiting, clock=clock, config=lambda: self._config, delivery=self.delivery, log=log
+        self.delivery_reports = DeliveryReportSender(lock=lock, clock=clock, config=lambda: self._config, log=log)
+        self.exchange = TelephoneExchange(
+            lock=lock, clock=clock, config=lambda: self._config, delivery_reports=self.delivery_reports, log=log
         )
         self._forget()
 
     @property
     def messages(self) -> tuple[Message, ...]:
-        """Return everything accepted, oldest first."""
-        with self._waiting.changed:
+        """The accepted messages, oldest first."""
+        with self.lock:
             return tuple(self._messages)
 
     @property
     def numbers(self) -> dict[str, NumberScript]:
-        """Return the numbers that always end a certain way."""
-        with self._waiting.changed:
+        """The scripted numbers."""
+        with self.lock:
             return dict(self._numbers)
 
-    def handle(self, request: SmsRequest) -> Verdict:
-        """Decide about a request, remember it, and set an accepted message on its way."""
+    @property
+    def now_s(self) -> float:
+        """The time of the simulator's clock."""
+        return self._clock()
+
+    def advance(self, seconds: float) -> None:
+        """Put the simulator's clock forward, past holding times and delays."""
+        self._clock.advance(seconds)
+        self.lock.wake()
+        self.exchange.wake()
+        self.delivery_reports.wake()
+
+    def handle(self, request: SmsRequest) -> Decision:
+        """Decide about a request, remember it, and begin the delivery of an accepted message."""
         number = request.parameters.get("mobilenumber", "")
         smsid = request.parameters.get("smsid", "")
-        with self._waiting.changed:
+        with self.lock:
             now = self._clock()
-            verdict = self._decide(request, number, now)
-            if verdict.code is not None:
-                self._sources[request.source].streak.answered(verdict.code)
+            decision = self._decide(request, number, now)
+            if decision.code is not None:
+                self._sources[request.source].streak.record(decision.code)
             self._requests.append(
-                RequestSeen(
+                RequestRecord(
                     at_s=now,
                     source=request.source,
                     method=request.method,
-                    code=verdict.code,
-                    outcome=verdict.outcome,
-                    cause=verdict.cause,
+                    code=decision.code,
+                    outcome=decision.outcome,
+                    cause=decision.cause,
                     number=number,
                     smsid=smsid,
                 )
             )
-            if verdict.message is not None:
-                self._messages.append(verdict.message)
+            if decision.message is not None:
+                self._messages.append(decision.message)
                 if sends_sms(request.parameters):
-                    self.delivery.begin(verdict.message, self._script(number))
-                self.exchange.begin(verdict.message, self._script(number))
-            self._waiting.changed.notify_all()
-        why = f" ({verdict.cause})" if verdict.cause else ""
-        self._log(f"{verdict.code or '---'} {verdict.outcome} {masked(number)} {printable_smsid(smsid)}{why}")
-        return verdict
+                    self.delivery_reports.begin(decision.message, self._script(number))
+                self.exchange.begin(decision.message, self._script(number))
+            self.lock.wake()
+        cause = f" ({decision.cause})" if decision.cause else ""
+        self._log(f"{decision.code or '---'} {decision.outcome} {mask_number(number)} {printable_smsid(smsid)}{cause}")
+        return decision
 
     def set_credentials(self, *, user: str, password: str) -> None:
-        """From now on only these credentials are right."""
+        """Replace the credentials that the account accepts."""
         self._set_credentials(user=user, password=password)
 
     def script_number(self, number: str, script: NumberScript) -> None:
-        """Let every later message to `number` go as scripted."""
-        with self._waiting.changed:
+        """Apply `script` to every later message to `number`."""
+        with self.lock:
             self._numbers[number] = script
 
     def push_report(self, smsid: str, status: int, parameters: Mapping[str, str]) -> Report:
-        """Push one report now, late, repeated or foreign as it may be.
+        """Send one report now, even if it is late, repeated or foreign.
 
-        It repeats the latest message with `smsid`, if there is one, with `parameters` laid over it.
+        It repeats the latest message with `smsid`, if there is one; `parameters` replace or add to its fields.
         """
-        message = next((m for m in reversed(self.messages) if m.smsid == smsid), None)
-        asked = message.parameters if message else {}
-        return self.delivery.push_now({**asked, "smsid": smsid, **parameters}, status, message)
+        message = next((message for message in reversed(self.messages) if message.smsid == smsid), None)
+        original = message.parameters if message else {}
+        return self.delivery_reports.push_report({**original, "smsid": smsid, **parameters}, status, message)
 
     def unblock(self, source: str | None) -> None:
-        """Forget the 401 streak, and so the block, of one address or of all."""
-        with self._waiting.changed:
+        """Forget the consecutive 401s of one address, or of all, and so lift the block."""
+        with self.lock:
             for address in [source] if source else list(self._sources):
                 self._sources[address].streak = UnauthorizedStreak()
 
     def blocked_addresses(self) -> list[str]:
         """Return the addresses that get 555."""
-        with self._waiting.changed:
-            return sorted(address for address, counted in self._sources.items() if counted.streak.blocked)
+        with self.lock:
+            return sorted(address for address, counts in self._sources.items() if counts.streak.blocked)
 
     def reset(self) -> None:
-        """As for every provider; blocks, messages and reports to come are forgotten too. The clock stays."""
-        with self._waiting.changed:
+        """Reset as every provider, and forget blocks, messages and reports to come. The clock stays."""
+        with self.lock:
             super().reset()
             self.exchange.clear()
-            self.delivery.clear()
+            self.delivery_reports.clear()
             self._forget()
 
     def _forget(self) -> None:
@@ -124,79 +136,79 @@ class Provider(Account[SimulatorConfig, Fault, RequestSeen]):
     def _script(self, number: str) -> NumberScript:
         return self._numbers.get(number, EVERY_OTHER_NUMBER)
 
-    def _decide(self, request: SmsRequest, number: str, now: float) -> Verdict:
-        turned_away = self._turned_away_at_the_door(request)
-        if turned_away is not None:
-            return turned_away
-        fault = self._faults.take(lambda each: each.match_number in {None, number})
+    def _decide(self, request: SmsRequest, number: str, now: float) -> Decision:
+        refusal = self._refuse_by_address(request)
+        if refusal is not None:
+            return refusal
+        fault = self._faults.take(lambda candidate: candidate.match_number in {None, number})
         if fault is None:
             return self._treat(request, number, now)
         if fault.kind is FaultKind.RESET_BEFORE:
-            return Verdict(code=None, outcome=Outcome.RESET, cause="scripted")
+            return Decision(code=None, outcome=Outcome.RESET, cause="scripted")
         if fault.kind is FaultKind.ANSWER:
-            return Verdict(code=fault.code, cause="scripted")
+            return Decision(code=fault.code, cause="scripted")
         if fault.kind is FaultKind.GARBAGE and not fault.accept:
-            return Verdict(code=None, outcome=Outcome.GARBAGE, cause="scripted", garbage=fault)
-        return spoilt(self._treat(request, number, now), fault, hold_open_s=self._config.hold_open_s)
+            return Decision(code=None, outcome=Outcome.GARBAGE, cause="scripted", garbage=fault)
+        return apply_fault(self._treat(request, number, now), fault, hold_open_s=self._config.hold_open_s)
 
-    def _turned_away_at_the_door(self, request: SmsRequest) -> Verdict | None:
-        """The refusals that look at nothing but the address of the request and of its sender."""
+    def _refuse_by_address(self, request: SmsRequest) -> Decision | None:
+        """Return the refusal that follows from the addresses of the request and its sender alone."""
         allowed = self._config.allowed_addresses
-        if request.method == "GET" and request.url_bytes > LONGEST_URL:
-            return Verdict(code=Code.URL_TOO_LONG, cause=f"address over {LONGEST_URL} bytes")
+        if request.method == "GET" and request.url_bytes > MAX_URL_BYTES:
+            return Decision(code=Code.URL_TOO_LONG, cause=f"address over {MAX_URL_BYTES} bytes")
         if self._sources[request.source].streak.blocked:
-            return Verdict(code=Code.ADDRESS_BLOCKED, cause="ten 401 in a row")
+            return Decision(code=Code.ADDRESS_BLOCKED, cause="ten 401 in a row")
         if allowed is not None and request.source not in allowed:
-            return Verdict(code=Code.ADDRESS_PROHIBITED, cause="source address is not registered")
+            return Decision(code=Code.ADDRESS_PROHIBITED, cause="source address is not registered")
         return None
 
-    def _treat(self, request: SmsRequest, number: str, now: float) -> Verdict:
-        """Normal treatment, in an order of our own: the document gives none."""
+    def _treat(self, request: SmsRequest, number: str, now: float) -> Decision:
+        """Treat a request normally. The order of the checks is ours: the document gives none."""
         config, window = self._config, self._sources[request.source].window
         if not is_authorized(request.authorization, user=config.user, password=config.password):
-            return Verdict(code=Code.AUTHORIZATION_REQUIRED, cause="wrong credentials")
-        full = window.is_full(now, limit=config.requests_per_second, kind=config.window)
+            return Decision(code=Code.AUTHORIZATION_REQUIRED, cause="wrong credentials")
+        is_full = window.is_full(now, limit=config.requests_per_second, kind=config.window)
         if config.refusals_count:
             window.count(now)
-        if full:
-            return Verdict(code=Code.TOO_MANY_REQUESTS, cause=f"over {config.requests_per_second} a second")
-        refusal = refusal_of(request.parameters, config)
+        if is_full:
+            return Decision(code=Code.TOO_MANY_REQUESTS, cause=f"over {config.requests_per_second} a second")
+        refusal = find_refusal(request.parameters, config)
         if refusal is not None:
-            return Verdict(code=refusal.code, cause=refusal.cause)
+            return Decision(code=refusal.code, cause=refusal.cause)
         if config.contracted_messages is not None and len(self._messages) >= config.contracted_messages:
-            return Verdict(code=Code.PAYMENT_REQUIRED, cause="contracted count used up")
+            return Decision(code=Code.PAYMENT_REQUIRED, cause="contracted count used up")
         behaviour = self._script(number).behaviour
         if behaviour is Behaviour.RESET_BEFORE:
-            return Verdict(code=None, outcome=Outcome.RESET, cause="this number always does")
+            return Decision(code=None, outcome=Outcome.RESET, cause="this number always does")
         if not config.refusals_count:
             window.count(now)
-        return self._accepted(request, behaviour, now)
+        return self._accept(request, behaviour, now)
 
-    def _accepted(self, request: SmsRequest, behaviour: Behaviour, now: float) -> Verdict:
+    def _accept(self, request: SmsRequest, behaviour: Behaviour, now: float) -> Decision:
         config = self._config
         message = Message(
             sequence=len(self._messages) + 1,
             at_s=now,
             source=request.source,
             parameters=request.parameters,
-            received_by_phone=self._arriving_text(request.parameters),
+            received_by_phone=self._text_on_phone(request.parameters),
         )
-        verdict = Verdict(code=Code.SUCCESS, message=message)
+        decision = Decision(code=Code.SUCCESS, message=message)
         if behaviour is Behaviour.NEVER_ANSWER:
-            return replace(verdict, outcome=Outcome.HELD, wait_s=config.hold_open_s)
+            return replace(decision, outcome=Outcome.HELD, wait_s=config.hold_open_s)
         if behaviour is Behaviour.SLOW:
-            return replace(verdict, wait_s=config.slow_answer_s)
+            return replace(decision, wait_s=config.slow_answer_s)
         if behaviour is Behaviour.REPORT_FIRST and message.wants_reports and config.report_url:
-            return replace(verdict, wait_s=config.early_report_wait_s, until_told="report")
+            return replace(decision, wait_s=config.early_report_wait_s, wait_ends_with="report")
         if behaviour is Behaviour.CALL_FIRST and may_be_called_in(request.parameters) and config.ivr_url:
-            return replace(verdict, wait_s=config.early_report_wait_s, until_told="callback")
-        return verdict
+            return replace(decision, wait_s=config.early_report_wait_s, wait_ends_with="callback")
+        return decision
 
-    def _arriving_text(self, parameters: Mapping[str, str]) -> str | None:
+    def _text_on_phone(self, parameters: Mapping[str, str]) -> str | None:
         if not sends_sms(parameters):
             return None
         config, carrier = self._config, parameters.get("mobilecareer")
         text = parameters.get("smstext") or config.templates.get(parameters.get("smstextid", ""), "")
         if config.long_sms and carrier == AU:
             text = parameters.get("smstext2", text)
-        return what_the_phone_shows(text, carrier=carrier, long_sms=config.long_sms)
+        return text_on_phone(text, carrier=carrier, long_sms=config.long_sms)

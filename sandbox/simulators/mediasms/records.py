@@ -1,4 +1,4 @@
-"""What the simulator remembers: every request it saw, every message it accepted, every report it sent."""
+"""Holds what the simulator remembers: the requests it received, the messages it accepted, the callbacks it sent."""
 
 import re
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ _DIGITS: Final = re.compile(r"[0-9]{5,}")
 
 @dataclass(slots=True, kw_only=True)
 class Report:
-    """One delivery report as it was sent, and the HTTP status it was answered with (None: no answer)."""
+    """One delivery report that was sent, and the HTTP status of the answer (None: no answer)."""
 
     smsid: str
     status: int
@@ -26,20 +26,20 @@ class Report:
     problem: str | None = None
 
     @property
-    def was_taken(self) -> bool:
-        """Return whether the receiver answered 2xx."""
+    def is_acknowledged(self) -> bool:
+        """True if the receiver answered 2xx."""
         return self.answer is not None and 200 <= self.answer < 300
 
 
 @dataclass(slots=True, kw_only=True)
 class Callback:
-    """One IVR callback as it was sent, and the HTTP status it was answered with (None: no answer)."""
+    """One IVR callback that was sent, and the HTTP status of the answer (None: no answer)."""
 
     number: str
-    """As the callback writes it."""
+    """The number in the callback's form."""
     line: str
     smsid: str | None
-    """None when it carried none."""
+    """None if the callback carried none."""
     method: str
     at_s: float
     answer: int | None = None
@@ -48,14 +48,14 @@ class Callback:
 
 @dataclass(slots=True, kw_only=True)
 class Message:
-    """One accepted request; `at_s` is the simulator's clock, `at` the wall clock."""
+    """One accepted request; `at_s` is by the simulator's clock, `at` by the wall clock."""
 
     sequence: int
     at_s: float
     source: str
     parameters: Mapping[str, str]
     received_by_phone: str | None
-    """What the phone shows once delivered; None when the method sends no SMS."""
+    """The text that the phone shows once it is delivered; None if the method sends no SMS."""
     at: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="milliseconds"))
     status: int | None = None
     transitions: list[tuple[int, float]] = field(default_factory=list)
@@ -64,23 +64,23 @@ class Message:
 
     @property
     def smsid(self) -> str:
-        """Return the caller's id, empty when it gave none."""
+        """The caller's id, empty if the request has none."""
         return self.parameters.get("smsid", "")
 
     @property
     def number(self) -> str:
-        """Return the number the message went to, whole."""
+        """The whole number to which the message went."""
         return self.parameters["mobilenumber"]
 
     @property
     def wants_reports(self) -> bool:
-        """Return whether the request asked for delivery reports."""
+        """True if the request asks for delivery reports."""
         return self.parameters.get("status") == "1"
 
 
 @dataclass(slots=True, kw_only=True, frozen=True)
-class RequestSeen:
-    """One request to the send API and what became of it; `code` is None when nothing was decided."""
+class RequestRecord:
+    """One request to the send API and its outcome; `code` is None if nothing was decided."""
 
     at_s: float
     source: str
@@ -92,11 +92,11 @@ class RequestSeen:
     smsid: str
 
 
-def masked(number: str) -> str:
-    """Return the last four digits of a number behind stars; a dash for what is no number."""
+def mask_number(number: str) -> str:
+    """Return the last four digits of a number behind stars, or a dash for any other text."""
     return f"{'*' * (len(number) - 4)}{number[-4:]}" if _DIGITS.fullmatch(number) else "-"
 
 
 def printable_smsid(smsid: str) -> str:
-    """Return the id if it is one, a dash for anything else somebody may have put there."""
+    """Return `smsid` if it has the form of an id, or a dash for any other text."""
     return smsid if _SMSID.fullmatch(smsid) else "-"

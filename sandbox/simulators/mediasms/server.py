@@ -1,16 +1,15 @@
-"""The wire: `/sms/api/` for senders and `/control/…` for whoever scripts the simulator, both over HTTP/1.1."""
+"""Answers HTTP requests to the send API, `/sms/api/`, as MediaSMS does."""
 
 import json
 from collections.abc import Sequence
 from typing import Final
 from urllib.parse import parse_qsl, urlsplit
 
-from sandbox.simulators.mediasms.codes import REASONS
-from sandbox.simulators.mediasms.control import ROUTES
+from sandbox.simulators.http_server import JSON, SimulatorHandler
+from sandbox.simulators.mediasms.decisions import Decision, SmsRequest
+from sandbox.simulators.mediasms.document_tables import REASONS
 from sandbox.simulators.mediasms.provider import Provider
-from sandbox.simulators.mediasms.verdicts import SmsRequest, Verdict
 from sandbox.simulators.outcomes import Outcome
-from sandbox.simulators.wire import JSON, SimulatorHandler
 
 SEND_PATH: Final = "/sms/api/"
 _FORM: Final = "application/x-www-form-urlencoded"
@@ -18,56 +17,55 @@ _HTML: Final = "text/html; charset=UTF-8"
 
 
 class Handler(SimulatorHandler[Provider]):
-    """Takes SMS and answers with a code."""
-
-    routes = ROUTES
+    """A handler that takes messages and answers with a response code."""
 
     def serve(self, path: str, body: bytes) -> None:
+        """Answer a request to the send API; any other path is not found."""
         if path == SEND_PATH:
-            self._sms(body)
+            self._serve_sms(body)
         else:
             self._send(404, b"not found", _HTML)
 
     def refuse(self, status: int) -> None:
+        """Answer a request that is no readable HTTP with its status as the code."""
         self._send(status, str(status).encode(), _HTML)
 
-    def _sms(self, body: bytes) -> None:
+    def _serve_sms(self, body: bytes) -> None:
         if self.command == "GET":
             encoded = urlsplit(self.path).query.encode("latin-1")
         else:
             encoded = body if self.headers.get_content_type() == _FORM else b""
         is_whole = self.path.startswith("http")
         url = self.path if is_whole else f"http://{self.headers.get('Host', '')}{self.path}"
-        verdict = self.provider.handle(
+        decision = self.provider.handle(
             SmsRequest(
                 method=self.command,
                 url_bytes=len(url),
                 source=self.client_address[0],
                 authorization=self.headers.get("Authorization", ""),
-                parameters=_parameters(encoded),
+                parameters=_decode_form(encoded),
             )
         )
-        self._wait(verdict)
-        self._carry_out(verdict)
+        self._wait(decision)
+        self._carry_out(decision)
 
-    def _wait(self, verdict: Verdict) -> None:
-        """Wait as long as the answer is to be held back."""
-        message = verdict.message
-        told: Sequence[object] = ()
-        if message is not None and verdict.until_told is not None:
-            told = message.reports if verdict.until_told == "report" else message.callbacks
-        self.simulator.waiting.during(verdict.wait_s, lambda: bool(told))
+    def _wait(self, decision: Decision) -> None:
+        message = decision.message
+        events: Sequence[object] = ()
+        if message is not None and decision.wait_ends_with is not None:
+            events = message.reports if decision.wait_ends_with == "report" else message.callbacks
+        self.server.wait(decision.wait_s, lambda: bool(events))
 
-    def _carry_out(self, verdict: Verdict) -> None:
-        if self.ended(verdict.outcome):
+    def _carry_out(self, decision: Decision) -> None:
+        if self.end_without_answer(decision.outcome):
             return
-        if verdict.garbage is not None:
-            self._send(verdict.garbage.http_status, verdict.garbage.body.encode(), _HTML)
-        elif verdict.code is not None:
-            self._answer(verdict.code, cut=verdict.outcome is Outcome.CUT)
+        if decision.garbage is not None:
+            self._send(decision.garbage.http_status, decision.garbage.body.encode(), _HTML)
+        elif decision.code is not None:
+            self._answer(decision.code, cut=decision.outcome is Outcome.CUT)
 
     def _answer(self, code: int, *, cut: bool) -> None:
-        """Answer the bare code, in the configured form."""
+        """Answer the bare code in the configured form."""
         config = self.provider.config
         body, content_type = {
             "text": (str(code), _HTML),
@@ -81,7 +79,7 @@ class Handler(SimulatorHandler[Provider]):
         self.send(status, body, content_type, reason=REASONS.get(status, ""), headers=headers, cut=cut)
 
 
-def _parameters(encoded: bytes) -> dict[str, str]:
-    """Decode a form; of a repeated name the last counts, and one that is empty was not sent."""
+def _decode_form(encoded: bytes) -> dict[str, str]:
+    """Return the parameters of a form. Of a repeated name the last one counts; an empty one counts as not sent."""
     pairs = parse_qsl(encoded.decode("utf-8", "replace"), keep_blank_values=True, errors="replace")
     return {name: value for name, value in dict(pairs).items() if value}

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 import requests
 
-from sandbox.simulators.biztel.calls import Call, CallSpec
+from sandbox.simulators.biztel.error_bodies import Channel
 from sandbox.simulators.biztel.faults import Fault, FaultKind
-from sandbox.simulators.biztel.wording import Channel
+from sandbox.simulators.biztel.recorded_calls import CallSpec
+from sandbox.simulators.biztel.recorded_calls import RecordedCall as Call
 from tests.deployment import Deployment, HttpAnswer
 from tests.events import load_event, with_query
 

@@ -1,27 +1,27 @@
-"""Whose logs are shown is told by a part of a function's name."""
+"""A part of a function's name selects the logs."""
 
 from __future__ import annotations
 
 import pytest
 
-from sandbox.logs import named_like
-from sandbox.problems import SandboxError
+from sandbox.errors import SandboxError
+from sandbox.logs import find_names
 
 NAMES = ("SendSms", "SendSmsBatch", "QueryStatus")
 
 
 @pytest.mark.parametrize(
-    ("part", "found"),
+    ("part", "expected"),
     [
-        ("", ["QueryStatus", "SendSms", "SendSmsBatch"]),
-        ("send_sms", ["SendSms", "SendSmsBatch"]),
-        ("querystatus", ["QueryStatus"]),
+        pytest.param("", ["QueryStatus", "SendSms", "SendSmsBatch"], id="empty"),
+        pytest.param("send_sms", ["SendSms", "SendSmsBatch"], id="folder"),
+        pytest.param("querystatus", ["QueryStatus"], id="lower case"),
     ],
 )
-def test_a_folders_name_or_a_part_of_it_finds_the_functions(part: str, found: list[str]) -> None:
-    assert named_like(part, NAMES) == found
+def test_a_part_of_a_name_or_folder_finds_the_functions(part: str, expected: list[str]) -> None:
+    assert find_names(part, NAMES) == expected
 
 
-def test_a_name_that_nothing_has_is_answered_with_the_names_there_are() -> None:
-    with pytest.raises(SandboxError, match=r"send_letter\. There are: QueryStatus, SendSms, SendSmsBatch"):
-        named_like("send_letter", NAMES)
+def test_an_unknown_name_is_refused_with_the_list_of_names() -> None:
+    with pytest.raises(SandboxError, match=r"send_letter\. The functions are: QueryStatus, SendSms, SendSmsBatch"):
+        find_names("send_letter", NAMES)

@@ -227,7 +227,7 @@ class FetchRecordingSettings(RecordingSettings):
     biztel_requests_per_month: int
     biztel_month_reserve: int
     biztel_download_s: float
-    biztel_silence_s: float
+    biztel_read_timeout_s: float
     biztel_require_length: bool
     allow_plain_http: bool
 

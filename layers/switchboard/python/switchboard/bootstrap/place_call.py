@@ -91,7 +91,7 @@ def _build_guard(settings: PlaceCallSettings, account: CachedSecret) -> Provider
         ),
         account=account,
         store_timeout_s=settings.store_timeout_s,
-    ).workers[0]
+    ).single
 
 
 def _build_client(settings: PlaceCallSettings, account: CachedSecret) -> BaiduVmsClient:

@@ -13,6 +13,7 @@ from switchboard.edge.api import sms, verifications, voice_calls
 from switchboard.edge.metrics import Metric
 from switchboard.edge.resource_kinds import ResourceKind
 from switchboard.providers.mediasms.response_codes import DELIVERY_STATUSES
+from switchboard.storage.retrying import retrying
 
 
 @cache
@@ -25,7 +26,7 @@ def application() -> Mapping[str, ResourceKind]:
     settings = QuerySettings.load()
     return {
         "sms": ResourceKind(
-            query=query(settings, message_store(settings)),
+            query=query(settings, retrying(message_store(settings), "get")),
             id_name="smsid",
             metric=Metric.SMS_QUERIED,
             parse_filter=sms.parse_filter,

@@ -61,7 +61,7 @@ def application() -> StartVerificationApplication:
             orders=verifications,
             provider=provider,
             submission_of=submission_of,
-            guard=retrying(mediasms_guards(settings, account).workers[0], *GUARD),
+            guard=retrying(mediasms_guards(settings, account).single, *GUARD),
             clock=CLOCK,
             wait_budget=timedelta(seconds=settings.slot_wait_budget_s),
             claim_lifetime=CLAIM_LIFETIME,

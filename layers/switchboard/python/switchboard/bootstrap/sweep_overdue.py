@@ -57,10 +57,13 @@ def application() -> SweepOverdue:
             ),
             reconcile_voice_calls(settings),
             RequeueOverdueRecordings(
-                recordings=DynamoDbRecordingStore(
-                    client=dynamodb,
-                    table=settings.state_table,
-                    retention=timedelta(days=settings.recording_retention_days),
+                recordings=retrying(
+                    DynamoDbRecordingStore(
+                        client=dynamodb,
+                        table=settings.state_table,
+                        retention=timedelta(days=settings.recording_retention_days),
+                    ),
+                    "schedule",
                 ),
                 queue=SqsRecordingQueue(client=aws.sqs, queue_url=settings.recording_queue_url),
                 clock=CLOCK,

@@ -65,7 +65,7 @@ class InboundRequest:
             ClientUnknownError: the request has no API key.
         """
         if not self.api_key_id:
-            raise ClientUnknownError("Send a valid key in x-api-key.")
+            raise ClientUnknownError("Send a valid key in x-api-key")
         return self.api_key_id
 
     @property
@@ -89,18 +89,16 @@ class InboundRequest:
             MalformedRequestError: the body is no JSON object in UTF-8, or gives a name twice.
         """
         if len(self.body) > limit_bytes:
-            raise PayloadTooLargeError(f"The body is larger than {limit_bytes} bytes.")
+            raise PayloadTooLargeError(f"The body is larger than {limit_bytes} bytes")
         try:
             text = self.body.decode("utf-8")
             parsed = json.loads(text, object_pairs_hook=_reject_duplicates, parse_constant=_reject_constant)
             # JSON can spell a lone surrogate, which can be neither stored nor sent: it has no UTF-8.
             json.dumps(parsed, ensure_ascii=False).encode()
         except (ValueError, RecursionError):
-            raise MalformedRequestError(
-                "The body is not well-formed JSON in UTF-8 with each name given once."
-            ) from None
+            raise MalformedRequestError("The body is not well-formed JSON in UTF-8 with each name given once") from None
         if not isinstance(parsed, dict):
-            raise MalformedRequestError("The body is not a JSON object.")
+            raise MalformedRequestError("The body is not a JSON object")
         return parsed
 
 

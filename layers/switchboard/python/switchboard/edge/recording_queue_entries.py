@@ -35,7 +35,7 @@ def parse_entry(entry: Mapping[str, Any]) -> Iterator[RecordingEntry]:
     if "Records" not in entry:
         recording_id = entry.get("recording_id")
         if not isinstance(recording_id, str) or not is_recording_id(recording_id):
-            raise MalformedRequestError("The entry names no recording.")
+            raise MalformedRequestError("The entry names no recording")
         yield RecordingEntry(recording_id=recording_id)
         return
     for record in entry["Records"]:
@@ -51,5 +51,5 @@ def _parse_key(key: str) -> Iterator[RecordingEntry]:
         return
     recording_id = recording_id_of_job(key)
     if recording_id is None:
-        raise MalformedRequestError("The object is no job.")
+        raise MalformedRequestError("The object is no job")
     yield RecordingEntry(recording_id=recording_id)

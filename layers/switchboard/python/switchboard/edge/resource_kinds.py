@@ -33,4 +33,4 @@ def find_resource_kind(route: str, kinds: Mapping[str, ResourceKind]) -> Resourc
     try:
         return kinds[route.strip("/").partition("/")[0]]
     except KeyError:
-        raise ResourceNotFoundError("No route has this path.") from None
+        raise ResourceNotFoundError("No route has this path") from None

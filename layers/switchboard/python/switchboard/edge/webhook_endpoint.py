@@ -138,7 +138,7 @@ def authenticate(request: InboundRequest, *, live_tokens: Callable[[], object]) 
         raise ConfigurationError("the webhook tokens' secret holds no list of tokens")
     matches = [hmac.compare_digest(token, live.encode()) for live in tokens]
     if not any(matches):
-        raise WebhookForbiddenError("The token in the path is not a live one.")
+        raise WebhookForbiddenError("The token in the path is not a live one")
 
 
 def read_params(request: InboundRequest) -> Mapping[str, str]:

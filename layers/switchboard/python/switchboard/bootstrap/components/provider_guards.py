@@ -80,10 +80,9 @@ def provider_guards(
     store_timeout_s: float = 2.0,
     workers: int = 1,
 ) -> ProviderGuards:
-    """Build one container's guards over the limit state that all functions behind this address share.
+    """Build one container's guards over the provider limit that all functions behind this address share.
 
-    `workers[0]` is the guard of a function that sends one request at a time. `account` is the provider's secret: its
-    version names the credentials.
+    `account` is the provider's secret: its version names the credentials.
     """
     return ProviderGuards(
         store=DynamoDbProviderLimitStore(client=aws.dynamodb(timeout_s=store_timeout_s), table=limits_table),

@@ -1,4 +1,4 @@
-"""Builds what the applications that read or write recordings share."""
+"""Builds the components of the applications that read or write recordings."""
 
 from __future__ import annotations
 
@@ -14,39 +14,41 @@ from switchboard.providers.biztel.file_names import find_side
 from switchboard.storage import aws
 from switchboard.storage.recording.files import S3RecordingFiles
 from switchboard.storage.recording.store import DynamoDbRecordingStore
+from switchboard.storage.retrying import retrying
 from switchboard.usecases.recording.query import QueryRecordings
 
 
 def policy(settings: RecordingSettings) -> RecordingPolicy:
-    """Build the policy: which channels this deployment fetches of a recording, and until when.
+    """Build this deployment's policy for recordings.
 
     Raises:
-        ConfigurationError: a channel is unknown, or there is none.
+        ConfigurationError: BIZTEL_CHANNELS names no channel, or something that is none.
     """
     try:
-        channels = frozenset(Channel(channel) for channel in settings.biztel_channels)
+        channels = frozenset(Channel(name) for name in settings.biztel_channels)
     except ValueError:
         raise ConfigurationError("BIZTEL_CHANNELS: left, right and monaural are the channels") from None
     if not channels:
-        raise ConfigurationError("BIZTEL_CHANNELS: at least one channel is needed")
+        raise ConfigurationError("BIZTEL_CHANNELS: name at least one channel")
     return RecordingPolicy(
         channels=channels,
-        monaural_instead=settings.biztel_monaural_instead,
+        monaural_as_fallback=settings.biztel_monaural_instead,
         deadlines=RecordingDeadlines(
-            split_kept=timedelta(days=settings.biztel_split_days),
-            margin=timedelta(hours=settings.biztel_margin_hours),
-            not_found_for=timedelta(minutes=settings.biztel_not_found_minutes),
+            split_retention=timedelta(days=settings.biztel_split_days),
+            split_give_up_margin=timedelta(hours=settings.biztel_margin_hours),
+            not_ready_time=timedelta(minutes=settings.biztel_not_found_minutes),
         ),
     )
 
 
 def recording_store(settings: RecordingSettings) -> DynamoDbRecordingStore:
     """Build the store of the state table's recordings."""
-    return DynamoDbRecordingStore(
+    store = DynamoDbRecordingStore(
         client=aws.dynamodb(timeout_s=settings.store_timeout_s),
         table=settings.state_table,
         retention=settings.recording_retention,
     )
+    return retrying(store, "get", "announce", "begin", "withdraw", "record_outcome", "correct", "schedule")
 
 
 def recording_files(settings: RecordingSettings) -> S3RecordingFiles:
@@ -65,6 +67,6 @@ def query_recordings(settings: QueryRecordingsSettings) -> QueryRecordings:
         files=recording_files(settings),
         policy=policy(settings),
         clock=CLOCK,
-        url_lasts=timedelta(minutes=settings.recording_url_minutes),
+        url_lifetime=timedelta(minutes=settings.recording_url_minutes),
         side_of=find_side,
     )

@@ -35,7 +35,7 @@ def voice_call_status(settings: StateSettings) -> Callable[[VoiceCall, datetime]
 
 def query_voice_calls(settings: StateSettings) -> QueryVoiceCalls:
     """Where calls stand."""
-    calls = retrying(voice_call_store(settings), *CALL_IDS)
+    calls = retrying(voice_call_store(settings), "get", *CALL_IDS)
     return QueryVoiceCalls(calls=calls, clock=CLOCK, status_of=voice_call_status(settings))
 
 

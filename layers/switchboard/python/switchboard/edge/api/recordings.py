@@ -33,7 +33,7 @@ def parse_filter(request: InboundRequest) -> tuple[RecordingFilter, int, str | N
     if tel is not None and not (0 < len(tel) <= _MAX_TEL_LENGTH and tel.translate(_SPACES).isprintable()):
         raise InvalidRequestError(FieldProblem("tel", "must be 1 to 128 printable characters"))
     recording_filter = RecordingFilter(
-        tel=tel,
+        recipient=tel,
         state=RecordingState(state) if state is not None else None,
         since=parse_timestamp(values["from"], field="from") if "from" in values else None,
         until=parse_timestamp(values["to"], field="to") if "to" in values else None,

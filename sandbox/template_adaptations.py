@@ -1,0 +1,86 @@
+"""Adapts the translated template to the emulator's differences from AWS; the template itself does not mention them."""
+
+import re
+from typing import Any, Final
+
+Template = dict[str, Any]
+
+_TLS_ONLY: Final = "aws:SecureTransport"
+
+
+def adapt_template(template: Template) -> Template:
+    """Return `template` (translated, decoded JSON) adapted to the emulator; the original is used up."""
+    _extract_gateway_responses(template["Resources"])
+    _exempt_loopback_from_tls(template["Resources"])
+    _unescape_media_types(template["Resources"])
+    secrets = {
+        name for name, resource in template["Resources"].items() if resource["Type"] == "AWS::SecretsManager::Secret"
+    }
+    adapted: Template = _replace_secret_refs(template, secrets)
+    return adapted
+
+
+def _extract_gateway_responses(resources: Template) -> None:
+    # The emulator ignores x-amazon-apigateway-gateway-responses in an API's body and supports the resource type. A
+    # deployment freezes the responses, so it depends on them.
+    for api_name, api in list(resources.items()):
+        if api["Type"] != "AWS::ApiGateway::RestApi":
+            continue
+        responses = api["Properties"].get("Body", {}).get("x-amazon-apigateway-gateway-responses", {})
+        names = []
+        for response_type, response in responses.items():
+            name = f"{api_name}{response_type.title().replace('_', '')}Response"
+            properties = {
+                "RestApiId": {"Ref": api_name},
+                "ResponseType": response_type,
+                "StatusCode": response.get("statusCode"),
+                "ResponseParameters": response.get("responseParameters"),
+                "ResponseTemplates": response.get("responseTemplates"),
+            }
+            resources[name] = {
+                "Type": "AWS::ApiGateway::GatewayResponse",
+                "Properties": {key: value for key, value in properties.items() if value is not None},
+            }
+            names.append(name)
+        for resource in resources.values():
+            if resource["Type"] == "AWS::ApiGateway::Deployment" and resource["Properties"]["RestApiId"] == {
+                "Ref": api_name
+            }:
+                resource["DependsOn"] = [*_to_list(resource.get("DependsOn", [])), *names]
+
+
+def _exempt_loopback_from_tls(resources: Template) -> None:
+    # The emulator speaks plain HTTP and checks resource policies, so "TLS only" would refuse every request.
+    for resource in resources.values():
+        document = resource.get("Properties", {}).get("PolicyDocument", {})
+        for statement in _to_list(document.get("Statement", [])):
+            if statement.get("Effect") == "Deny" and _TLS_ONLY in statement.get("Condition", {}).get("Bool", {}):
+                statement["Condition"]["NotIpAddress"] = {"aws:SourceIp": "127.0.0.0/8"}
+
+
+def _unescape_media_types(resources: Template) -> None:
+    # CloudFormation's property spells "/" as "~1"; the emulator takes the value literally.
+    for resource in resources.values():
+        properties = resource.get("Properties", {})
+        if resource["Type"] == "AWS::ApiGateway::RestApi" and "BinaryMediaTypes" in properties:
+            properties["BinaryMediaTypes"] = [
+                media_type.replace("~1", "/") for media_type in properties["BinaryMediaTypes"]
+            ]
+
+
+def _replace_secret_refs(node: Any, secrets: set[str]) -> Any:
+    # A secret's Ref is its ARN on AWS and its name in the emulator, and no policy statement would match the name.
+    match node:
+        case {"Ref": str(name), **rest} if not rest and name in secrets:
+            return {"Fn::GetAtt": [name, "Id"]}
+        case {"Fn::Sub": str(text), **rest} if not rest:
+            return {"Fn::Sub": re.sub(r"\$\{(\w+)\}", lambda m: f"${{{m[1]}.Id}}" if m[1] in secrets else m[0], text)}
+        case dict():
+            return {key: _replace_secret_refs(value, secrets) for key, value in node.items()}
+        case list():
+            return [_replace_secret_refs(value, secrets) for value in node]
+    return node
+
+
+def _to_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]

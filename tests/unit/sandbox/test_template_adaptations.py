@@ -1,0 +1,93 @@
+"""The template is adapted to the emulator's differences from AWS and to nothing else."""
+
+import copy
+from typing import Any
+
+from sandbox.template_adaptations import adapt_template
+
+API: dict[str, Any] = {
+    "Type": "AWS::ApiGateway::RestApi",
+    "Properties": {
+        "Body": {
+            "x-amazon-apigateway-gateway-responses": {
+                "INVALID_API_KEY": {
+                    "statusCode": "403",
+                    "responseParameters": {"gatewayresponse.header.Content-Type": "'application/problem+json'"},
+                    "responseTemplates": {"application/json": '{"code": "invalid_api_key"}'},
+                },
+                "DEFAULT_5XX": {"responseTemplates": {"application/json": "{}"}},
+            }
+        }
+    },
+}
+
+
+def test_gateway_responses_become_resources_of_the_deployment() -> None:
+    deployment = {"Type": "AWS::ApiGateway::Deployment", "Properties": {"RestApiId": {"Ref": "Api"}}, "DependsOn": "X"}
+
+    resources = adapt_template({"Resources": {"Api": copy.deepcopy(API), "Deployed": deployment}})["Resources"]
+
+    assert resources["ApiInvalidApiKeyResponse"] == {
+        "Type": "AWS::ApiGateway::GatewayResponse",
+        "Properties": {
+            "RestApiId": {"Ref": "Api"},
+            "ResponseType": "INVALID_API_KEY",
+            "StatusCode": "403",
+            "ResponseParameters": {"gatewayresponse.header.Content-Type": "'application/problem+json'"},
+            "ResponseTemplates": {"application/json": '{"code": "invalid_api_key"}'},
+        },
+    }
+    assert "StatusCode" not in resources["ApiDefault5XxResponse"]["Properties"]
+    assert resources["Deployed"]["DependsOn"] == ["X", "ApiInvalidApiKeyResponse", "ApiDefault5XxResponse"]
+
+
+def test_media_types_are_spelt_with_a_slash() -> None:
+    api = {"Type": "AWS::ApiGateway::RestApi", "Properties": {"BinaryMediaTypes": ["*~1*", "audio~1mpeg"]}}
+
+    adapted = adapt_template({"Resources": {"Api": api}})
+
+    assert adapted["Resources"]["Api"]["Properties"]["BinaryMediaTypes"] == ["*/*", "audio/mpeg"]
+
+
+def test_a_tls_only_policy_admits_loopback_and_is_otherwise_unchanged() -> None:
+    tls_only = {"Effect": "Deny", "Principal": "*", "Condition": {"Bool": {"aws:SecureTransport": "false"}}}
+    allow = {"Effect": "Allow", "Principal": {"Service": "s3.amazonaws.com"}}
+    policy = {
+        "Type": "AWS::S3::BucketPolicy",
+        "Properties": {"PolicyDocument": {"Statement": [copy.deepcopy(tls_only), copy.deepcopy(allow)]}},
+    }
+
+    statements = adapt_template({"Resources": {"Policy": policy}})["Resources"]["Policy"]["Properties"][
+        "PolicyDocument"
+    ]
+
+    expected = {**tls_only["Condition"], "NotIpAddress": {"aws:SourceIp": "127.0.0.0/8"}}  # type: ignore[dict-item]
+    assert statements["Statement"] == [{**tls_only, "Condition": expected}, allow]
+
+
+def test_a_reference_to_a_secret_becomes_its_arn() -> None:
+    template = {
+        "Resources": {
+            "Secret": {
+                "Type": "AWS::SecretsManager::Secret",
+                "Properties": {"Name": {"Fn::Sub": "${AWS::StackName}/x"}},
+            },
+            "Role": {"Type": "AWS::IAM::Role", "Properties": {"Resource": [{"Ref": "Secret"}, {"Ref": "Table"}]}},
+        },
+        "Outputs": {"Secret": {"Value": {"Fn::Sub": "${Secret} of ${Table}"}}},
+    }
+
+    adapted = adapt_template(template)
+
+    assert adapted["Resources"]["Role"]["Properties"]["Resource"] == [
+        {"Fn::GetAtt": ["Secret", "Id"]},
+        {"Ref": "Table"},
+    ]
+    assert adapted["Resources"]["Secret"]["Properties"]["Name"] == {"Fn::Sub": "${AWS::StackName}/x"}
+    assert adapted["Outputs"]["Secret"]["Value"] == {"Fn::Sub": "${Secret.Id} of ${Table}"}
+
+
+def test_a_template_without_differences_is_unchanged() -> None:
+    template = {"Resources": {"Table": {"Type": "AWS::DynamoDB::Table"}}}
+
+    assert adapt_template(copy.deepcopy(template)) == template
