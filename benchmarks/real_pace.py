@@ -213,7 +213,7 @@ class _Thread:
         message = SmsSubmission(smsid=smsid, recipient="+819000000001", content=SmsContent(text="bench"))
         error: ProviderError | None = None
         try:
-            self._client.submit(message)
+            self._client.submit(self._client.prepare(message))
             self.used_s.append(slot_s)
         except RateLimitedError as raised:
             error = raised

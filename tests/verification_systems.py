@@ -20,7 +20,7 @@ from switchboard.domain.verification.verifications import (
 from switchboard.ports.callbacks import CallbackArchive, ReportStore
 from switchboard.ports.clock import Clock
 from switchboard.ports.provider_limits import ProviderGuard
-from switchboard.ports.providers import SmsProvider, Submitter
+from switchboard.ports.providers import Submitter
 from switchboard.ports.usage_limits import UsageLimits
 from switchboard.ports.verifications import CodeStore, IvrCallStore, VerificationStore
 from switchboard.storage.retrying import (
@@ -37,7 +37,7 @@ from switchboard.storage.retrying import (
 from switchboard.usecases.operations.reconcile_overdue import ReconcileOverdue
 from switchboard.usecases.operations.sweep import SweepOverdue
 from switchboard.usecases.query import QueryOrders
-from switchboard.usecases.sms.record_report import RecordDeliveryReport, RecordDeliveryReportAndCode
+from switchboard.usecases.sms.record_report import RecordDeliveryReport
 from switchboard.usecases.submission.attempt import Submission
 from switchboard.usecases.submission.submit_once import SubmitOnce
 from switchboard.usecases.verification.check import CheckVerification
@@ -53,10 +53,9 @@ from tests.fakes import (
     NoLimits,
     OpenGuard,
     ScriptedProvider,
+    ScriptedSubmitter,
 )
-from tests.systems import CLAIM_LIFETIME, WAIT_BUDGET
-
-SALT = b"0123456789abcdef"
+from tests.systems import CLAIM_LIFETIME, SALT, WAIT_BUDGET
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +65,7 @@ class VerificationSystem:
     start: StartVerification
     check: CheckVerification
     call: RecordIvrCall
-    notify: RecordDeliveryReportAndCode
+    report: RecordDeliveryReport
     sweep: SweepOverdue
     query: QueryOrders[Verification, Status[VerificationState]]
 
@@ -83,7 +82,7 @@ def assembled_for_verification(
     codes: CodeStore | None = None,
     reports: ReportStore | None = None,
     archive: CallbackArchive | None = None,
-    provider: SmsProvider | None = None,
+    provider: ScriptedSubmitter | None = None,
     guard: ProviderGuard | None = None,
     limits: UsageLimits | None = None,
     clock: Clock | None = None,
@@ -95,7 +94,7 @@ def assembled_for_verification(
     clock, archive, ids = clock or FixedClock(), archive or InMemoryCallbackArchive(), CountingIds()
     reports = reports or InMemoryMessageStore()
     # It looks at no submission, so that it takes any.
-    submitter = cast("Submitter[VerificationSubmission]", provider or ScriptedProvider())
+    submitter = cast("Submitter[VerificationSubmission, object]", provider or ScriptedProvider())
     submitted = retrying(store, *SUBMISSION)
     submission = Submission(
         orders=submitted,
@@ -107,7 +106,9 @@ def assembled_for_verification(
         claim_lifetime=CLAIM_LIFETIME,
         queues=False,
     )
-    notices = RecordIvrCall(calls=retrying(calls, *IVR_CALLS), leases=calls, archive=archive, clock=clock, grace=grace)
+    ivr_calls = RecordIvrCall(
+        calls=retrying(calls, *IVR_CALLS), leases=calls, archive=archive, clock=clock, grace=grace
+    )
     return VerificationSystem(
         start=StartVerification(
             submit_once=SubmitOnce(
@@ -122,9 +123,9 @@ def assembled_for_verification(
             new_id=ids,
         ),
         check=CheckVerification(verifications=retrying(store, *CODE_CHECK), clock=clock, deadlines=DEADLINES),
-        call=notices,
-        notify=RecordDeliveryReportAndCode(
-            record=RecordDeliveryReport(messages=reports, archive=archive, clock=clock),
+        call=ivr_calls,
+        report=RecordDeliveryReport(
+            reports=reports,
             codes=codes,
             archive=archive,
             clock=clock,
@@ -143,7 +144,7 @@ def assembled_for_verification(
                 )
             ],
             codes=retrying(codes, *REPLAYED_CODES),
-            notices=notices,
+            ivr_calls=ivr_calls,
         ),
         query=QueryOrders(orders=store, clock=clock, status_of=verification_status, is_id=is_smsid),
     )

@@ -1,31 +1,51 @@
-"""How many files a reader has to open to follow one request in a container that has just started."""
+"""The number of files that a reader has to open to follow one request in a container that has just started."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import pytest
 
+from switchboard.storage import aws
 from tests.deployment import Deployment
 from tests.events import load_event
 from tests.walks import walked
 
 
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One request by its sample event, and its limits."""
+
+    function: str
+    event: str
+    status: int
+    most_files: int
+    most_jumps: int
+
+
 @pytest.mark.parametrize(
-    ("function", "event", "status", "most_files", "most_jumps"),
+    "route",
     [
-        pytest.param("send_sms", "full_width_number", 201, 50, 280, id="an accepted SMS"),
-        pytest.param("mediasms_delivery_webhook", "post_form_utf8", 200, 22, 58, id="a delivery report"),
+        pytest.param(Route("send_sms", "full_width_number", 201, 40, 250), id="an accepted SMS"),
+        pytest.param(Route("mediasms_delivery_webhook", "post_form_utf8", 200, 22, 58), id="a delivery report"),
     ],
 )
-def test_a_request_runs_through_few_files(
-    stack: Deployment, function: str, event: str, status: int, most_files: int, most_jumps: int
-) -> None:
-    request = load_event(function, event)
-    stack.http(function, request)  # imports what the function needs
+def test_a_request_runs_through_few_files(stack: Deployment, route: Route) -> None:
+    request = load_event(route.function, route.event)
+    stack.http(route.function, request)  # imports the modules of the function
     stack.cold_start()
+    _forget_aws_clients()
 
     with walked() as walk:
-        answer = stack.http(function, request)
+        answer = stack.http(route.function, request)
 
-    assert answer.status == status
-    assert len(walk.files) <= most_files, sorted(walk.files)
-    assert walk.jumps <= most_jumps
+    assert answer.status == route.status
+    assert len(walk.files) <= route.most_files, sorted(walk.files)
+    assert walk.jumps <= route.most_jumps
+
+
+def _forget_aws_clients() -> None:
+    """Forget the clients too: each earlier container of this process watches the answers of the shared ones."""
+    for cached in vars(aws).values():
+        if hasattr(cached, "cache_clear"):
+            cached.cache_clear()

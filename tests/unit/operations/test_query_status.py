@@ -51,7 +51,7 @@ def a_query(**parts: Any) -> QueryStatus:
             "providers": [watched()],
             "limit_reader": InMemoryProviderLimitReader(InMemoryProviderLimitStore()),
             "quotas": {"biztel": CounterMonthlyQuota(counters=counters, provider="biztel", limit=100, reserve=5)},
-            "obligations": InMemoryDeadlineReader(InMemoryMessageStore()),
+            "deadlines": InMemoryDeadlineReader(InMemoryMessageStore()),
             "queues": {"outbox": FixedQueueReader(waiting=3, delayed=2, under_way=1)},
             "clock": FixedClock(),
             "time_budget": TIME_BUDGET,
@@ -150,7 +150,7 @@ def test_the_oldest_obligation_is_shown() -> None:
     messages = InMemoryMessageStore(deadlines=DEADLINES)
     messages.create(a_message())
 
-    shown = status_json(a_query(obligations=InMemoryDeadlineReader(messages))())
+    shown = status_json(a_query(deadlines=InMemoryDeadlineReader(messages))())
 
     due = START + DEADLINES.submission_after_claim
     assert shown["oldest_pending_deadline"] == due.isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -160,7 +160,7 @@ def test_the_oldest_obligation_is_shown() -> None:
 DOWN: Mapping[str, tuple[dict[str, Any], list[str]]] = {
     "providers": ({"limit_reader": down(InMemoryProviderLimitReader)}, ["providers.mediasms"]),
     "month": ({"quotas": {"biztel": down(CounterMonthlyQuota)}}, ["month_quotas.biztel"]),
-    "obligations": ({"obligations": down(InMemoryDeadlineReader)}, ["oldest_pending_deadline"]),
+    "deadlines": ({"deadlines": down(InMemoryDeadlineReader)}, ["oldest_pending_deadline"]),
     "queue": ({"queues": {"outbox": down(FixedQueueReader)}}, ["queues.outbox"]),
 }
 
@@ -171,9 +171,9 @@ def test_a_part_that_cannot_be_asked_is_null_and_named_and_takes_nothing_else_wi
 ) -> None:
     messages = InMemoryMessageStore(deadlines=DEADLINES)
     messages.create(a_message())
-    whole = status_json(a_query(obligations=InMemoryDeadlineReader(messages))())
+    whole = status_json(a_query(deadlines=InMemoryDeadlineReader(messages))())
 
-    shown = status_json(a_query(**{"obligations": InMemoryDeadlineReader(messages), **parts})())
+    shown = status_json(a_query(**{"deadlines": InMemoryDeadlineReader(messages), **parts})())
 
     assert shown["unavailable"] == missing
     [name] = missing

@@ -13,7 +13,7 @@ from switchboard.domain.orders import OutcomeKind
 from switchboard.domain.sms.messages import Message, SmsState
 from switchboard.ports.callbacks import SpooledEvent
 from switchboard.usecases.operations.reconcile_overdue import SweepAction
-from tests.builders import CLIENT, DEADLINES, MINUTE, a_claim, a_message, a_report, an_outcome
+from tests.builders import CLIENT, DEADLINES, MINUTE, a_callback, a_claim, a_message, a_report, an_outcome
 from tests.fakes import (
     START,
     Answer,
@@ -104,12 +104,12 @@ def test_a_delivery_that_was_never_heard_of_is_closed_when_its_window_ends(
 @pytest.mark.parametrize("status", ["14", "18", "0", "999"])
 def test_what_was_reported_is_closed_when_its_window_ends(setting: _Setting, status: str) -> None:
     setting.ended(OutcomeKind.ACCEPTED)
-    setting.system.record(a_report(status))
+    setting.system.record(a_callback(status))
     assert setting.after(DEADLINES.delivery_after_claim) == Counter({SweepAction.CLOSED: 1})
 
 
 def test_the_content_is_forgotten_also_where_a_report_came_before_the_silence(setting: _Setting) -> None:
-    setting.system.record(a_report("14"))
+    setting.system.record(a_callback("14"))
     assert setting.after(DEADLINES.submission_after_claim) == Counter({SweepAction.SUBMISSION_LOST: 1})
     assert setting.message.content is None
     assert setting.state is SmsState.IN_PROGRESS

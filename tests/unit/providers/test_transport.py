@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from switchboard.domain.errors import ConfigurationError, NotSentError, OutcomeUnknownError, ProviderError
-from switchboard.providers.transport import FAILURES, Answer, Connection, split_endpoint
+from switchboard.providers.transport import FAILURES, Answer, Connection, parse_endpoint
 from tests.fault_proxy import Ending, Fault, FaultProxy, ScriptedServer
 
 TARGET = "/path?canary-in-target"
@@ -375,7 +375,7 @@ where it is raised. A new one needs somebody to read what it means."""
 )  # fmt: skip
 def test_an_endpoint_that_is_not_plainly_one_is_a_configuration_error(url: str) -> None:
     with pytest.raises(ConfigurationError):
-        split_endpoint(url)
+        parse_endpoint(url)
 
 
 def test_plain_http_has_to_be_allowed() -> None:
@@ -392,8 +392,8 @@ def test_plain_http_has_to_be_allowed() -> None:
     ],
 )
 def test_an_endpoint_is_split_into_origin_and_path(url: str, origin: str, path: str) -> None:
-    found, rest = split_endpoint(url, allow_plain_http=True)
-    assert (str(found), rest) == (origin, path)
+    endpoint = parse_endpoint(url, allow_plain_http=True)
+    assert (str(endpoint.origin), endpoint.path) == (origin, path)
 
 
 @pytest.fixture(scope="module")

@@ -100,7 +100,7 @@ def test_more_than_was_announced_is_noticed_where_it_is_still_in_the_socket(serv
     server.answer = head % size + b"x" * size
     assert len(b"".join(pieces(server.port, limit=65536))) == size
     server.answer += b"y"
-    with pytest.raises(OutcomeUnknownError, match="more came"):
+    with pytest.raises(OutcomeUnknownError, match="longer than announced"):
         pieces(server.port, limit=65536)
 
 
@@ -110,7 +110,7 @@ def test_more_than_was_announced_is_not_believed(server: ScriptedServer, size: i
     server.answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size + b"x" * size
     assert len(b"".join(pieces(server.port, limit=limit))) == size
     server.answer += b"y"
-    with pytest.raises(OutcomeUnknownError, match="more came"):
+    with pytest.raises(OutcomeUnknownError, match="longer than announced"):
         pieces(server.port, limit=limit)
 
 

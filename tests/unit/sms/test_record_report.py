@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 from switchboard.domain.errors import StoreUnavailableError
 from switchboard.domain.sms.delivery import DeliveryReport
 from switchboard.domain.sms.messages import SmsState
-from switchboard.ports.callbacks import RawCallback, SpooledEvent
+from switchboard.domain.verification.verifications import ParsedDeliveryReport
+from switchboard.ports.callbacks import SpooledEvent
 from switchboard.ports.orders import MessageStore
 from switchboard.usecases.operations.reconcile_overdue import SweepAction
-from switchboard.usecases.sms.record_report import QuarantineCallback, ReportOutcome
-from tests.builders import CLIENT, MINUTE, OTHER_RECIPIENT, RECIPIENT, a_message, a_report
+from switchboard.usecases.sms.record_report import ReportOutcome
+from tests.builders import CLIENT, MINUTE, OTHER_RECIPIENT, RECIPIENT, a_callback, a_message, a_report
 from tests.fakes import START, Answer, FixedClock, InMemoryCallbackArchive, InMemoryMessageStore, down, flaky
 from tests.systems import assembled
 
@@ -35,25 +36,25 @@ def _statuses(messages: MessageStore) -> list[str]:
 
 
 def test_a_report_about_a_message_is_recorded(messages: InMemoryMessageStore) -> None:
-    assert assembled(messages=messages).record(a_report("1")) is ReportOutcome.RECORDED
+    assert assembled(messages=messages).record(a_callback("1")) is ReportOutcome.RECORDED
     assert _statuses(messages) == ["1"]
 
 
 def test_a_duplicate_is_recorded_as_before(messages: InMemoryMessageStore) -> None:
     record = assembled(messages=messages).record
-    assert [record(a_report("1")) for _ in range(2)] == [ReportOutcome.RECORDED] * 2
+    assert [record(a_callback("1")) for _ in range(2)] == [ReportOutcome.RECORDED] * 2
     assert _statuses(messages) == ["1"]
 
 
 def test_a_report_for_an_id_that_is_not_ours_is_kept_apart(messages: InMemoryMessageStore) -> None:
-    assert assembled(messages=messages).record(a_report("1", "foreign")) is ReportOutcome.ORPHAN
+    assert assembled(messages=messages).record(a_callback("1", "foreign")) is ReportOutcome.ORPHAN
     assert messages.get("foreign") is None
 
 
 def test_a_report_that_the_store_cannot_take_is_held_and_recorded_by_the_sweep(messages: InMemoryMessageStore) -> None:
     clock, archive = FixedClock(), InMemoryCallbackArchive()
     broken = assembled(messages=down(InMemoryMessageStore), archive=archive, clock=clock)
-    assert broken.record(a_report("1")) is ReportOutcome.SPOOLED
+    assert broken.record(a_callback("1")) is ReportOutcome.SPOOLED
     assert _statuses(messages) == []
     clock.advance(MINUTE)
     mended = assembled(messages=messages, archive=archive, clock=clock)
@@ -71,7 +72,7 @@ def test_a_report_whose_writing_got_no_answer_is_there_in_the_end(
 ) -> None:
     archive = InMemoryCallbackArchive()
     system = assembled(messages=flaky(messages, record_report=[answer] * 3), archive=archive)
-    assert system.record(a_report("1")) is ReportOutcome.SPOOLED
+    assert system.record(a_callback("1")) is ReportOutcome.SPOOLED
     assembled(messages=messages, archive=archive).sweep()
     assert _statuses(messages) == ["1"]
 
@@ -79,7 +80,7 @@ def test_a_report_whose_writing_got_no_answer_is_there_in_the_end(
 def test_a_report_that_can_be_kept_nowhere_is_not_acknowledged() -> None:
     broken = assembled(messages=down(InMemoryMessageStore), archive=down(InMemoryCallbackArchive))
     with pytest.raises(StoreUnavailableError):
-        broken.record(a_report("1"))
+        broken.record(a_callback("1"))
 
 
 def test_a_held_report_stays_held_while_the_store_does_not_answer(messages: InMemoryMessageStore) -> None:
@@ -116,7 +117,7 @@ def _seen(reports: Sequence[DeliveryReport]) -> tuple[SmsState, bool, frozenset[
     store.create(a_message())
     system = assembled(messages=store)
     for report in reports:
-        system.record(report)
+        system.record(ParsedDeliveryReport(report=report))
     view = system.query.one("sms1", client=CLIENT)
     facts = frozenset((report.status, report.recipient) for report in view.order.reports)
     return view.status.state, view.status.final, facts
@@ -131,16 +132,3 @@ def test_all_orders_and_repetitions_of_any_reports_give_one_view(
     views.add(_seen([*reports, *again]))
     views.add(_seen([*again, *reports]))
     assert len(views) == 1
-
-
-def test_what_nobody_can_read_is_kept_as_it_came() -> None:
-    archive = InMemoryCallbackArchive()
-    callback = RawCallback("mediasms/delivery", "POST", "", "text/plain", b"\xff")
-    QuarantineCallback(archive=archive, clock=FixedClock())(callback, reason="no smsid")
-    assert archive.quarantined == [(callback, "no smsid", START)]
-
-
-def test_what_cannot_be_quarantined_is_not_acknowledged() -> None:
-    callback = RawCallback("mediasms/delivery", "POST", "", "text/plain", b"\xff")
-    with pytest.raises(StoreUnavailableError):
-        QuarantineCallback(archive=down(InMemoryCallbackArchive), clock=FixedClock())(callback, reason="no smsid")

@@ -29,7 +29,7 @@ from switchboard.domain.sms.messages import Message, SmsContent, SmsState, SmsSu
 from switchboard.ports.provider_limits import ProviderGuard
 from switchboard.ports.providers import Receipt
 from switchboard.usecases.sms.send import SendSmsCommand, fingerprint_of
-from switchboard.usecases.submission.submit_once import SubmissionResult, derived_id
+from switchboard.usecases.submission.submit_once import SubmissionResult, derive_id
 from tests.builders import CLIENT, CONTENT, DEADLINES, MINUTE, OTHER_RECIPIENT, RECIPIENT, a_command
 from tests.fakes import (
     START,
@@ -46,7 +46,7 @@ from tests.fakes import (
 )
 from tests.systems import WAIT_BUDGET, System, assembled
 
-SMSID = derived_id(client=CLIENT, key="order-1")
+SMSID = derive_id(client=CLIENT, key="order-1")
 
 
 class _Setting:
@@ -486,7 +486,7 @@ def test_a_gate_that_cannot_be_told_changes_no_outcome() -> None:
 
 def test_a_derived_id_fits_the_provider_and_belongs_to_one_client_and_key() -> None:
     pairs = [("a", "bc"), ("ab", "c"), ("abc", ""), ("a\0b", "c"), ("b", "a")]
-    derived = {derived_id(client=client, key=key) for client, key in pairs}
+    derived = {derive_id(client=client, key=key) for client, key in pairs}
     assert len(derived) == len(pairs)
     assert all(smsid.isalnum() and len(smsid) == 40 for smsid in derived)
 

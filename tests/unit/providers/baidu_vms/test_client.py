@@ -30,8 +30,8 @@ from switchboard.domain.errors import (
     UnexpectedAnswerError,
 )
 from switchboard.domain.voice_calls import VoiceCallContent, VoiceCallSubmission
-from switchboard.ports.providers import Submitter
-from switchboard.providers.baidu_vms.client import BaiduVmsClient
+from switchboard.ports.providers import Receipt, Submitter
+from switchboard.providers.baidu_vms.client import BaiduVmsClient, PreparedRequest
 from switchboard.providers.baidu_vms.signer import Credentials
 from switchboard.providers.transport import Connection
 from tests.fakes import START, FixedClock
@@ -110,9 +110,12 @@ def submission(client: BaiduVmsClient, content: VoiceCallContent = CONTENT) -> V
     return VoiceCallSubmission(token=TOKEN, body=client.compose(RECIPIENT, content))
 
 
-def submit_once(port: int, **options: object) -> object:
-    client = client_for(port, **options)
-    return client.submit(submission(client))
+def submit(client: BaiduVmsClient, call: VoiceCallSubmission | None = None) -> Receipt:
+    return client.submit(client.prepare(call or submission(client)))
+
+
+def submit_once(port: int, **options: object) -> Receipt:
+    return submit(client_for(port, **options))
 
 
 @dataclass(frozen=True)
@@ -136,9 +139,10 @@ def sent(request: bytes) -> Sent:
 
 def test_a_call_is_posted_as_json_under_its_token(server: ScriptedServer) -> None:
     client = client_for(server.port)
-    submitter: Submitter[VoiceCallSubmission] = client
+    submitter: Submitter[VoiceCallSubmission, PreparedRequest] = client
+    prepared = submitter.prepare(submission(client))
     submitter.open()
-    receipt = submitter.submit(submission(client))
+    receipt = submitter.submit(prepared)
     assert receipt.provider_code is None
     assert receipt.facts == {"call_id": "c1", "show_number": "12345678", "tag": "test"}
     request = sent(server.requests[0])
@@ -191,7 +195,7 @@ def test_the_token_can_be_turned_off(server: ScriptedServer) -> None:
 def test_a_composed_body_is_sent_as_it_was_kept(server: ScriptedServer) -> None:
     client = client_for(server.port)
     body = client.compose(RECIPIENT, CONTENT).replace(",", ", ")
-    client.submit(VoiceCallSubmission(token="a1", body=body))
+    submit(client, VoiceCallSubmission(token="a1", body=body))
     assert sent(server.requests[0]).body == body.encode()
 
 
@@ -219,10 +223,9 @@ def test_no_submission_goes_out_that_was_not_composed(
 ) -> None:
     client = client_for(server.port)
     wrong = replace(submission(client), **changed)  # type: ignore[arg-type]
-    for refuse in (client.check, client.submit):
-        with pytest.raises(InvalidRequestError) as refused:
-            refuse(wrong)
-        assert [problem.field for problem in refused.value.problems] == [field]
+    with pytest.raises(InvalidRequestError) as refused:
+        client.prepare(wrong)
+    assert [problem.field for problem in refused.value.problems] == [field]
     assert server.connections == 0
 
 
@@ -259,7 +262,7 @@ def test_relying_on_the_token_repeats_the_very_same_request_until_it_is_answered
     clock = FixedClock()
     credentials = answering(server, first, FULL, first, ACCEPTED)
     client = client_for(server.port, credentials=credentials, clock=clock, rely_on_client_token=True)
-    assert client.submit(submission(client)).facts["call_id"] == "c1"
+    assert submit(client).facts["call_id"] == "c1"
     requests = [sent(request) for request in server.requests]
     assert len({(request.line, request.body) for request in requests}) == 1
     dates = [request.headers["x-bce-date"] for request in requests]
@@ -291,7 +294,7 @@ def test_a_provider_that_is_gone_after_a_lost_answer_leaves_the_outcome_unknown(
     with FaultProxy(server.port) as proxy:
         client = client_for(proxy.port, rely_on_client_token=True, clock=ClosingClock(proxy))
         with pytest.raises(OutcomeUnknownError):
-            client.submit(submission(client))
+            submit(client)
     assert len(server.requests) == 1
 
 
@@ -320,7 +323,7 @@ def test_nothing_is_sent_from_the_tokens_end_on(server: ScriptedServer) -> None:
     client = client_for(server.port, rely_on_client_token=True)
     for not_after, error in ((START, NotSentError), (START + timedelta(milliseconds=300), RateLimitedError)):
         with pytest.raises(error):
-            client.submit(replace(submission(client), not_after=not_after))
+            submit(client, replace(submission(client), not_after=not_after))
     assert len(server.requests) == 1
 
 
@@ -329,9 +332,9 @@ def test_an_expired_request_is_signed_anew_once_by_the_providers_clock_and_so_ar
 ) -> None:
     clock = FixedClock()
     client = client_for(server.port, clock=clock, credentials=answering(server, EXPIRED, ACCEPTED, ACCEPTED))
-    client.submit(submission(client))
+    submit(client)
     clock.advance(timedelta(hours=1))
-    client.submit(submission(client))
+    submit(client)
     first, second, third = (sent(request) for request in server.requests)
     assert (first.line, first.body) == (second.line, second.body)
     assert [each.headers["x-bce-date"] for each in (first, second, third)] == [
@@ -428,7 +431,7 @@ def test_nothing_was_sent_where_nobody_listens(rely_on_client_token: bool) -> No
     with pytest.raises(NotSentError):
         client.open()
     with pytest.raises(NotSentError) as unsent:
-        client.submit(submission(client))
+        submit(client)
     assert unsent.value.operation == "place_call"
 
 
@@ -437,8 +440,8 @@ def test_credentials_are_asked_for_anew_each_time(server: ScriptedServer) -> Non
     client = client_for(
         server.port, credentials=lambda: Credentials(access_key_id=next(keys), secret_access_key=SECRET)
     )
-    client.submit(submission(client))
-    client.submit(submission(client))
+    submit(client)
+    submit(client)
     assert [sent(each).headers["authorization"].split("/")[1] for each in server.requests] == ["one", "two"]
 
 
@@ -472,7 +475,7 @@ def test_neither_errors_nor_logs_hold_a_secret_a_number_or_a_text(caplog: pytest
         client = client_for(server.port, credentials=lambda: credentials)
         asked = submission(client)
         with pytest.raises(ProviderError) as failed:
-            client.submit(asked)
+            submit(client, asked)
         signature = sent(server.requests[0]).headers["authorization"].split("/")[-1]
     shown = "".join(traceback.format_exception(failed.value)) + repr(vars(failed.value)) + caplog.text
     shown += repr(asked) + repr(vars(client))

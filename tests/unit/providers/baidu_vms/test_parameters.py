@@ -18,9 +18,9 @@ from switchboard.domain.voice_calls import VoiceCallContent
 from switchboard.providers.baidu_vms.parameters import (
     MAX_VARIABLES_LENGTH,
     CallRules,
-    called_number_for,
     compose_body,
     is_call_body,
+    write_called_number,
 )
 from tests.strategies import any_text
 
@@ -167,7 +167,7 @@ def test_what_the_document_leaves_open_is_configuration() -> None:
     ],
 )
 def test_chinese_numbers_go_in_national_form_and_others_with_00(e164: str, called_number: str) -> None:
-    assert called_number_for(e164, prefixes=("+86", "+1", "+81")) == called_number
+    assert write_called_number(e164, prefixes=("+86", "+1", "+81")) == called_number
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from switchboard.domain.errors import (
 )
 from switchboard.edge.problems import problem_of
 from switchboard.ports.providers import Receipt
-from switchboard.providers.baidu_vms.answers import receipt_for
+from switchboard.providers.baidu_vms.answers import read_receipt
 from switchboard.providers.baidu_vms.response_codes import ERROR_ROWS
 from switchboard.providers.transport import Answer
 
@@ -54,7 +54,7 @@ def whole(status: int, said: object, **headers: str) -> Answer:
 
 
 def receipt(status: int, said: object, **headers: str) -> Receipt:
-    return receipt_for(whole(status, said, **headers), operation="try")
+    return read_receipt(whole(status, said, **headers), operation="try")
 
 
 def failure(status: int, said: object, **headers: str) -> ProviderError:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from switchboard.domain.errors import UnreadableFileNameError
 from switchboard.domain.recording.facts import Channel, RecordingFileName, Side, is_recording_id
-from switchboard.providers.biztel.file_names import MAX_FILE_NAME_LENGTH, file_name_in, parse_file_name
+from switchboard.providers.biztel.file_names import MAX_FILE_NAME_LENGTH, find_file_name, parse_file_name
 from tests.strategies import any_text
 
 NAME = "20190718161058-2006-2002-1563433858.66-SRC_l.mp3"
@@ -60,7 +60,7 @@ JST = timezone(timedelta(hours=9))
     ],
 )
 def test_a_name_is_found_in_every_form_that_a_header_may_have(header: str, name: str) -> None:
-    assert file_name_in(header, default="default") == name
+    assert find_file_name(header, default="default") == name
 
 
 def as_quoted(name: str) -> str:
@@ -79,7 +79,7 @@ OTHERS = st.sampled_from(["", "; size=1", '; note="x; filename=y.mp3"', "; filen
 
 @given(name=ASCII_NAMES, before=OTHERS, after=OTHERS)
 def test_a_quoted_name_comes_back_as_it_went_in(name: str, before: str, after: str) -> None:
-    assert file_name_in(f"attachment{before}; filename={as_quoted(name)}{after}", default="") == name
+    assert find_file_name(f"attachment{before}; filename={as_quoted(name)}{after}", default="") == name
 
 
 @given(name=ANY_NAMES, plain=ASCII_NAMES, before=OTHERS)
@@ -88,7 +88,7 @@ def test_an_extended_name_comes_back_as_it_went_in_and_goes_before_a_plain_one(
 ) -> None:
     extended = f"filename*=utf-8'ja'{quote(name, safe='')}"
     for header in (f"{extended}; filename={as_quoted(plain)}", f"filename={as_quoted(plain)}; {extended}"):
-        assert file_name_in(f"attachment{before}; {header}", default="") == name
+        assert find_file_name(f"attachment{before}; {header}", default="") == name
 
 
 @given(header=any_text(max_size=120))
@@ -98,7 +98,7 @@ def test_no_header_leads_out_of_a_folder_or_puts_a_control_character_into_a_name
         f"attachment; filename={header}",
         f"attachment; filename*=utf-8''{quote(header, errors='ignore')}",
     ):
-        name = file_name_in(text, default="default")
+        name = find_file_name(text, default="default")
         assert 0 < len(name) <= MAX_FILE_NAME_LENGTH
         assert not set(name) & set("/\\\r\n\t\x00")
         assert name not in {".", ".."}

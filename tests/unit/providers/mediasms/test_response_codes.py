@@ -18,11 +18,10 @@ from switchboard.domain.errors import (
     UnexpectedAnswerError,
 )
 from switchboard.domain.sms.delivery import DeliveryMeaning
-from switchboard.providers.mediasms.answers import code_in, receipt_for
+from switchboard.providers.mediasms.answers import find_code, read_receipt
 from switchboard.providers.mediasms.response_codes import (
     ACCEPTED_CODE,
     DELIVERY_STATUSES,
-    PUSHED_STATUSES,
     REFUSALS,
     status_code_of,
 )
@@ -54,7 +53,7 @@ CLASSES: dict[str, type[ProviderError]] = {
 def outcome(status: int, body: bytes, *, delimited: bool = True, strict: bool = False) -> type[object] | bool:
     """The error's class, or whether the receipt is verified."""
     try:
-        receipt = receipt_for(status, body, delimited=delimited, strict=strict, operation="try")
+        receipt = read_receipt(status, body, delimited=delimited, strict=strict, operation="try")
     except ProviderError as error:
         assert (error.provider, error.operation, error.http_status) == ("mediasms", "try", status)
         return type(error)
@@ -81,7 +80,7 @@ def test_a_code_in_no_row_has_an_unknown_outcome_and_is_kept() -> None:
     for code in {str(each) for each in range(100, 1000)} - LISTED_RESPONSES:
         assert outcome(200, code.encode()) is CLASSES[RESPONSES[OTHERS]]
         with pytest.raises(OutcomeUnknownError) as unexplained:
-            receipt_for(200, code.encode(), delimited=True, strict=False, operation="try")
+            read_receipt(200, code.encode(), delimited=True, strict=False, operation="try")
         assert unexplained.value.provider_code == code
 
 
@@ -99,7 +98,7 @@ def test_a_code_in_no_row_has_an_unknown_outcome_and_is_kept() -> None:
     ],
 )
 def test_the_code_is_found_in_every_dress_it_has_been_seen_in(body: bytes) -> None:
-    assert code_in(body) == "402"
+    assert find_code(body) == "402"
 
 
 @pytest.mark.parametrize(
@@ -128,7 +127,7 @@ def test_the_code_is_found_in_every_dress_it_has_been_seen_in(body: bytes) -> No
     ],
 )
 def test_anything_but_a_bare_code_is_not_read_as_one(body: bytes) -> None:
-    assert code_in(body) is None
+    assert find_code(body) is None
 
 
 def test_http_200_without_a_code_is_accepted_unverified_and_not_at_all_when_strict() -> None:
@@ -191,7 +190,6 @@ def test_the_status_table_has_the_documents_rows_and_no_others() -> None:
 @pytest.mark.parametrize("row", LISTED_STATUSES.values(), ids=LISTED_STATUSES)
 def test_a_status_means_what_the_table_says(row: dict[str, str]) -> None:
     assert DELIVERY_STATUSES[row["code"]].meaning == row["meaning"]
-    assert (row["code"] in PUSHED_STATUSES) is (row["pushed"] == "+")
 
 
 def test_a_status_of_the_other_row_is_unlisted_and_kept() -> None:

@@ -13,13 +13,14 @@ from switchboard.domain.errors import WebhookUnreadableError
 from switchboard.domain.verification.one_time_codes import SALT_BYTES
 from switchboard.edge.http import InboundRequest
 from switchboard.edge.webhooks import authenticate, raw_callback, read_params
+from switchboard.ports.callbacks import CallbackArchive
 from switchboard.providers.mediasms.response_codes import DELIVERY_STATUSES
 from switchboard.providers.mediasms.webhooks import parse_delivery_callback
 from switchboard.storage import aws
 from switchboard.storage.callbacks import S3CallbackArchive
 from switchboard.storage.sms.reports import DynamoDbReportStore
 from switchboard.storage.verification.ivr_calls import DynamoDbCodeStore
-from switchboard.usecases.sms.record_report import QuarantineCallback, RecordDeliveryReport, RecordDeliveryReportAndCode
+from switchboard.usecases.sms.record_report import RecordDeliveryReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +38,8 @@ class DeliveryWebhookApplication:
     """What the handler calls."""
 
     live_tokens: Callable[[], object]
-    record: RecordDeliveryReportAndCode
-    quarantine: QuarantineCallback
+    record: RecordDeliveryReport
+    archive: CallbackArchive
 
     def authenticate(self, request: InboundRequest) -> None:
         """Raises WebhookForbiddenError."""
@@ -49,7 +50,8 @@ class DeliveryWebhookApplication:
         try:
             notification = parse_delivery_callback(read_params(request))
         except WebhookUnreadableError as error:
-            self.quarantine(raw_callback(request, route="mediasms_delivery"), reason=str(error))
+            callback = raw_callback(request, route="mediasms_delivery")
+            self.archive.quarantine(callback, reason=str(error), at=CLOCK.now())
             return ReceivedReport(outcome="quarantined")
         outcome = self.record(notification)
         report = notification.report
@@ -72,12 +74,12 @@ def application() -> DeliveryWebhookApplication:
     codes = DynamoDbCodeStore(client=dynamodb, table=settings.state_table, retention=settings.retention)
     return DeliveryWebhookApplication(
         live_tokens=lambda: tokens().values.get("tokens"),
-        record=RecordDeliveryReportAndCode(
-            record=RecordDeliveryReport(messages=reports, archive=archive, clock=CLOCK),
+        record=RecordDeliveryReport(
+            reports=reports,
             codes=codes,
             archive=archive,
             clock=CLOCK,
             new_salt=lambda: secrets.token_bytes(SALT_BYTES),
         ),
-        quarantine=QuarantineCallback(archive=archive, clock=CLOCK),
+        archive=archive,
     )

@@ -12,12 +12,12 @@ from switchboard.config import MediaSmsIvrWebhookSettings
 from switchboard.domain.errors import WebhookUnreadableError
 from switchboard.edge.http import InboundRequest
 from switchboard.edge.webhooks import authenticate, raw_callback, read_params
+from switchboard.ports.callbacks import CallbackArchive
 from switchboard.providers.mediasms.webhooks import parse_ivr_call
 from switchboard.storage import aws
 from switchboard.storage.callbacks import S3CallbackArchive
 from switchboard.storage.retrying import IVR_CALLS, retrying
 from switchboard.storage.verification.ivr_calls import DynamoDbIvrCallStore
-from switchboard.usecases.sms.record_report import QuarantineCallback
 from switchboard.usecases.verification.record_ivr_call import UNMATCHED, RecordIvrCall
 
 _ROUTE = "mediasms_ivr"
@@ -37,7 +37,7 @@ class IvrWebhookApplication:
 
     live_tokens: Callable[[], object]
     record: RecordIvrCall
-    quarantine: QuarantineCallback
+    archive: CallbackArchive
 
     def authenticate(self, request: InboundRequest) -> None:
         """Raises WebhookForbiddenError."""
@@ -48,11 +48,11 @@ class IvrWebhookApplication:
         try:
             notice = parse_ivr_call(read_params(request))
         except WebhookUnreadableError as error:
-            self.quarantine(raw_callback(request, route=_ROUTE), reason=str(error))
+            self.archive.quarantine(raw_callback(request, route=_ROUTE), reason=str(error), at=CLOCK.now())
             return ReceivedIvrCall(outcome="quarantined")
         outcome = self.record(notice)
         if outcome in UNMATCHED:
-            self.quarantine(raw_callback(request, route=_ROUTE), reason=outcome.value)
+            self.archive.quarantine(raw_callback(request, route=_ROUTE), reason=outcome.value, at=CLOCK.now())
         return ReceivedIvrCall(outcome=outcome.value, smsid=notice.smsid)
 
 
@@ -72,5 +72,5 @@ def application() -> IvrWebhookApplication:
             clock=CLOCK,
             grace=timedelta(minutes=settings.lease_grace_minutes),
         ),
-        quarantine=QuarantineCallback(archive=archive, clock=CLOCK),
+        archive=archive,
     )

@@ -20,7 +20,7 @@ from switchboard.ports.provider_limits import ProviderGuard
 from switchboard.providers.baidu_vms.client import BaiduVmsClient
 from switchboard.providers.baidu_vms.parameters import CallRules
 from switchboard.providers.baidu_vms.signer import Credentials
-from switchboard.providers.transport import Connection, split_endpoint
+from switchboard.providers.transport import Connection, parse_endpoint
 from switchboard.storage.retrying import GUARD, SUBMISSION, retrying
 from switchboard.storage.secrets import CachedSecret
 from switchboard.usecases.submission.attempt import Submission
@@ -92,13 +92,12 @@ def _guard(settings: PlaceCallSettings, account: CachedSecret) -> ProviderGuard:
 
 
 def _client(settings: PlaceCallSettings, account: CachedSecret) -> BaiduVmsClient:
-    origin, _ = split_endpoint(settings.baidu_vms_base_url, allow_plain_http=settings.allow_plain_http)
     return BaiduVmsClient(
         base_url=settings.baidu_vms_base_url,
         credentials=_credentials(settings, account),
         clock=CLOCK,
         connection=Connection(
-            origin=origin,
+            origin=parse_endpoint(settings.baidu_vms_base_url, allow_plain_http=settings.allow_plain_http).origin,
             provider="baidu_vms",
             allow_plain_http=settings.allow_plain_http,
             connect_timeout_s=_CONNECT_TIMEOUT_S,

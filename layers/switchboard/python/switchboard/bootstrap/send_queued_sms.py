@@ -9,7 +9,7 @@ from functools import cache
 from queue import SimpleQueue
 from typing import Final
 
-from switchboard.bootstrap.components.mediasms import Sender, new_id, senders
+from switchboard.bootstrap.components.mediasms import Sender, build_senders, new_id
 from switchboard.bootstrap.components.shared import CLOCK
 from switchboard.bootstrap.components.sms import message_store, outbox
 from switchboard.config import SendQueuedSmsSettings
@@ -65,7 +65,7 @@ def application() -> QueuedSenders:
     messages = retrying(message_store(settings), *SUBMISSION)
     queue = outbox(settings)
 
-    def verb(sender: Sender) -> SendQueuedSms:
+    def build(sender: Sender) -> SendQueuedSms:
         return SendQueuedSms(
             messages=messages,
             submission=sender.submission,
@@ -77,10 +77,10 @@ def application() -> QueuedSenders:
         )
 
     threads = _threads(settings, places=settings.in_flight_limit - 1)
-    ready = senders(settings, messages, workers=threads, bulk_in_flight_limit=settings.bulk_in_flight_limit)
+    senders = build_senders(settings, messages, workers=threads, bulk_in_flight_limit=settings.bulk_in_flight_limit)
     return QueuedSenders(
-        guards=ready.guards,
-        verbs=[verb(sender) for sender in ready.each],
+        guards=senders.guards,
+        verbs=[build(sender) for sender in senders.workers],
         bulk_queue=settings.bulk_queue_url.rpartition("/")[2],
         bulk_threads=min(threads, _threads(settings, places=settings.bulk_in_flight_limit)),
     )

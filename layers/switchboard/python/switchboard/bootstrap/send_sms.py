@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
-from switchboard.bootstrap.components.mediasms import new_id, submission
+from switchboard.bootstrap.components.mediasms import build_submission, new_id
 from switchboard.bootstrap.components.shared import CLOCK
 from switchboard.bootstrap.components.sms import deadlines, message_store, outbox, query, sms_status
 from switchboard.bootstrap.components.usage_limits import overseas_prefixes, usage_limits
@@ -41,7 +41,7 @@ def application() -> SendSmsApplication:
         send=SendSms(
             submit_once=SubmitOnce(
                 orders=messages,
-                submission=submission(settings, messages),
+                submission=build_submission(settings, messages),
                 limits=usage_limits(settings),
                 clock=CLOCK,
                 new_id=new_id,

@@ -38,7 +38,7 @@ def application() -> SweepOverdue:
     messages, times = message_store(settings), deadlines(settings)
     archive = S3CallbackArchive(client=aws.s3, bucket=settings.quarantine_bucket)
     dynamodb = aws.dynamodb(timeout_s=settings.store_timeout_s)
-    ivr_calls = DynamoDbIvrCallStore(client=dynamodb, table=settings.state_table)
+    calls = DynamoDbIvrCallStore(client=dynamodb, table=settings.state_table)
     codes = DynamoDbCodeStore(client=dynamodb, table=settings.state_table, retention=settings.retention)
     return SweepOverdue(
         reports=retrying(messages, *REPLAYED_REPORTS),
@@ -72,9 +72,9 @@ def application() -> SweepOverdue:
             ),
         ],
         codes=retrying(codes, *REPLAYED_CODES),
-        notices=RecordIvrCall(
-            calls=retrying(ivr_calls, *IVR_CALLS),
-            leases=ivr_calls,
+        ivr_calls=RecordIvrCall(
+            calls=retrying(calls, *IVR_CALLS),
+            leases=calls,
             archive=archive,
             clock=CLOCK,
             grace=timedelta(minutes=settings.lease_grace_minutes),

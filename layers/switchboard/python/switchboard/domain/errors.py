@@ -45,9 +45,8 @@
 
     ConfigurationError                 outside the root, so that nothing swallows it
 
-Two class attributes decide what to do: `retryable` (the same request may be tried again by itself) and
-`outcome_known` (it is certain that the thing did *not* happen). No error carries a body, a text, a secret
-or a whole telephone number.
+The class attribute `outcome_known` says that the thing certainly did *not* happen. No error carries a body, a text, a
+secret or a whole telephone number.
 """
 
 from __future__ import annotations
@@ -71,7 +70,6 @@ class FieldProblem:
 class SwitchboardError(Exception):
     """The root of everything that the edge turns into an answer."""
 
-    retryable: ClassVar[bool] = False
     outcome_known: ClassVar[bool] = True
 
 
@@ -98,8 +96,6 @@ class IdempotencyKeyReusedError(OrderError):
 class RequestInProgressError(OrderError):
     """The first request under this key has not ended yet."""
 
-    retryable = True
-
 
 class SubmissionFailedError(OrderError):
     """Nothing was accepted for this order, and why. `cause` decides the answer."""
@@ -113,8 +109,6 @@ class SubmissionFailedError(OrderError):
 class VerificationOpenError(OrderError):
     """Another verification has this number and line; `retry_after_s` is when that ends at the latest."""
 
-    retryable = True
-
     def __init__(self, message: str, names: Mapping[str, str], *, retry_after_s: int) -> None:
         super().__init__(message, names)
         self.retry_after_s = retry_after_s
@@ -122,8 +116,6 @@ class VerificationOpenError(OrderError):
 
 class CodeNotReadyError(OrderError):
     """The provider has not reported the code that it read out."""
-
-    retryable = True
 
 
 class WrongCodeError(OrderError):
@@ -177,14 +169,11 @@ class StoreError(SwitchboardError):
 class StoreUnavailableError(StoreError):
     """The store gave no answer: the write may or may not have been applied."""
 
-    retryable = True
     outcome_known = False
 
 
 class SlotUnavailableError(SwitchboardError):
     """No slot for this request at this moment. `retry_after_s` says when one is likely at the latest."""
-
-    retryable = True
 
     def __init__(self, message: str, *, retry_after_s: float = 1.0) -> None:
         super().__init__(message)
@@ -202,8 +191,6 @@ class ConcurrencyLimitError(SlotUnavailableError):
 class LockedOutError(SwitchboardError):
     """The circuit for this provider and egress address is open."""
 
-    retryable = True
-
     def __init__(self, message: str, *, reason: str) -> None:
         super().__init__(message)
         self.reason = reason
@@ -211,8 +198,6 @@ class LockedOutError(SwitchboardError):
 
 class LimitExceededError(SwitchboardError):
     """An abuse limit is reached; nothing was sent. `retry_after_s` is when its window ends."""
-
-    retryable = True
 
     def __init__(self, message: str, *, retry_after_s: int) -> None:
         super().__init__(message)
@@ -236,8 +221,6 @@ class MonthlyQuotaExhaustedError(SwitchboardError):
 
     `retry_after` is when the next month begins, `retry_after_s` how many whole seconds that is from `at`.
     """
-
-    retryable = True
 
     def __init__(self, message: str, *, provider: str, retry_after: datetime, at: datetime) -> None:
         super().__init__(message)
@@ -270,8 +253,6 @@ class ProviderError(SwitchboardError):
 class NotSentError(ProviderError):
     """Name resolution, connecting or the TLS handshake failed: no byte of the request left."""
 
-    retryable = True
-
 
 class OutcomeUnknownError(ProviderError):
     """Bytes had left when it failed: nobody can know what the provider made of them."""
@@ -286,8 +267,6 @@ class UnexpectedAnswerError(OutcomeUnknownError):
 class RateLimitedError(ProviderError):
     """Refused for speed, and by the document not accepted. `retry_after_s` is how long the provider wants to be left
     alone, where that is known."""
-
-    retryable = True
 
     def __init__(
         self,
@@ -339,8 +318,6 @@ class ForbiddenError(ProviderError):
 class DownloadFailedError(ProviderError):
     """A transfer broke off, ran out of time, or was answered with an error of the provider's own. Reading changes
     nothing there, so it may always be tried again."""
-
-    retryable = True
 
 
 class NotAudioError(DownloadFailedError):

@@ -1,4 +1,4 @@
-"""Tell a caller where its calls stand, by our token or by the provider's id."""
+"""Answer a caller's questions about its voice calls, by our token or by the provider's id."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ VoiceCallView = OrderView[VoiceCall, Status[VoiceCallState]]
 
 
 class QueryVoiceCalls(QueryOrders[VoiceCall, Status[VoiceCallState]]):
-    """A caller sees the calls placed with its own API key, and nothing else exists for it."""
+    """The voice calls that were placed with the caller's own API key: no others exist for it."""
 
     def __init__(
         self,
@@ -29,7 +29,12 @@ class QueryVoiceCalls(QueryOrders[VoiceCall, Status[VoiceCallState]]):
         self._calls = calls
 
     def one(self, order_id: str, *, client: str) -> VoiceCallView:
-        """By token or by the provider's id. Raises ResourceNotFoundError, StoreUnavailableError."""
+        """Find a call by its token or by the provider's id.
+
+        Raises:
+            ResourceNotFoundError: this client has no such call.
+            StoreUnavailableError: the store gave no answer.
+        """
         try:
             return super().one(order_id, client=client)
         except ResourceNotFoundError:
