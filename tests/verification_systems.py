@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import cast
 
-from switchboard.domain.orders import Status
+from switchboard.domain.orders import Status, SubmissionState
 from switchboard.domain.sms.messages import is_smsid
 from switchboard.domain.verification.verifications import (
     Verification,
@@ -75,6 +75,11 @@ def verification_status(verification: Verification, now: datetime) -> Status[Ver
     return status_of(verification, deadlines=DEADLINES, now=now)
 
 
+def submission_status(verification: Verification, now: datetime) -> Status[SubmissionState]:
+    """Where its submission stands, by the usual deadlines."""
+    return submission_status_of(verification, deadlines=DEADLINES, now=now)
+
+
 def assembled_for_verification(
     *,
     store: VerificationStore | None = None,
@@ -117,7 +122,8 @@ def assembled_for_verification(
                 limits=retrying(limits or NoLimits(), *USAGE),
                 clock=clock,
                 new_id=ids,
-                status_of=lambda verification, now: submission_status_of(verification, deadlines=DEADLINES, now=now),
+                status_of=verification_status,
+                submission_status_of=submission_status,
             ),
             clock=clock,
             new_id=ids,

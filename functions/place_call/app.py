@@ -21,9 +21,8 @@ def lambda_handler(request: InboundRequest, context: LambdaContext) -> Reply:
     app = application()
     client, key = request.client, parse_idempotency_key(request)
     placed = app.place(parse_call_body(request).command(client=client, idempotency_key=key))
-    view = app.query.view(placed.order)
-    call_id, token = view.order.call_id, view.order.token
-    logger.info("call", call_id=call_id, token=token, state=view.status.state, replayed=placed.replayed)
-    name = "VoiceCallReplayed" if placed.replayed else METRICS.get(view.status.state, "VoiceCallUnknown")
+    call_id, token = placed.order.call_id, placed.order.token
+    logger.info("call", call_id=call_id, token=token, state=placed.status.state, replayed=placed.replayed)
+    name = "VoiceCallReplayed" if placed.replayed else METRICS.get(placed.status.state, "VoiceCallUnknown")
     metrics.add_metric(name=name, unit=MetricUnit.Count, value=1)
-    return placed_reply(view, replayed=placed.replayed)
+    return placed_reply(placed, replayed=placed.replayed)

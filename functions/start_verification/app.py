@@ -23,10 +23,9 @@ def lambda_handler(request: InboundRequest, context: LambdaContext) -> Reply:
     client, key = request.client, parse_idempotency_key(request)
     composed = compose(parse_start_body(request).request(), rules=app.rules)
     started = app.start(StartVerificationCommand(client=client, request=composed, idempotency_key=key))
-    view = app.query.view(started.order)
-    reply = started_reply(view, replayed=started.replayed)
+    reply = started_reply(started, replayed=started.replayed)
     unknown = reply.status is HTTPStatus.ACCEPTED
-    logger.info("verification", verification_id=view.order.id, state=view.status.state, replayed=started.replayed)
+    logger.info("verification", verification_id=started.order.id, state=started.status.state, replayed=started.replayed)
     name = "VerificationReplayed" if started.replayed else "VerificationUnknown" if unknown else "VerificationStarted"
     metrics.add_metric(name=name, unit=MetricUnit.Count, value=1)
     return reply

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from switchboard.domain.errors import StoreUnavailableError, SwitchboardError, WrongCodeError
+from switchboard.domain.orders import Status
 from switchboard.domain.verification.verifications import (
     Verification,
     VerificationMode,
@@ -48,7 +49,9 @@ class VerificationWorld:
         self.compared = 0
         self.right_ones = 0
         self.code_kept = False
-        self.told: list[tuple[str, SubmissionResult[Verification] | type[SwitchboardError] | None]] = []
+        self.told: list[
+            tuple[str, SubmissionResult[Verification, Status[VerificationState]] | type[SwitchboardError] | None]
+        ] = []
         kept = stepped(self.store, "verifications")
         self.system = assembled_for_verification(
             store=kept,

@@ -164,7 +164,7 @@ class CallWorld:
         self.baidu = Baidu(parts.honours, self.clock)
         self.store = parts.store(deadlines=DEADLINES)
         self.archive = InMemoryCallbackArchive()
-        self.told: list[SubmissionResult[VoiceCall] | type[SwitchboardError] | None] = []
+        self.told: list[SubmissionResult[VoiceCall, Status[VoiceCallState]] | type[SwitchboardError] | None] = []
         self.acknowledged = False
         self.actors: list[Actor] = []
         client = client or BaiduVmsClient(

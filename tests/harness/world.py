@@ -34,7 +34,7 @@ class World:
         self.provider = ScriptedProvider()
         self.actors: list[Actor] = []
         self.acknowledged: set[str] = set()
-        self.told: list[SubmissionResult[Message] | type[SwitchboardError] | None] = []
+        self.told: list[SubmissionResult[Message, SmsStatus] | type[SwitchboardError] | None] = []
         self.system = assembled(
             messages=stepped(self.store, "messages"),
             outbox=stepped(self.outbox, "outbox"),

@@ -25,7 +25,7 @@ from switchboard.domain.errors import (
     SwitchboardError,
 )
 from switchboard.domain.orders import OutcomeKind
-from switchboard.domain.sms.messages import Message, SmsContent, SmsState, SmsSubmission
+from switchboard.domain.sms.messages import Message, SmsContent, SmsState, SmsStatus, SmsSubmission
 from switchboard.ports.provider_limits import ProviderGuard
 from switchboard.ports.providers import Receipt
 from switchboard.usecases.sms.send import SendSmsCommand, fingerprint_of
@@ -70,7 +70,7 @@ class _Setting:
             ids=self.ids,
         )
 
-    def send(self, command: SendSmsCommand | None = None) -> SubmissionResult[Message]:
+    def send(self, command: SendSmsCommand | None = None) -> SubmissionResult[Message, SmsStatus]:
         return self.system().send(command or a_command())
 
     def state(self, smsid: str = SMSID) -> SmsState:

@@ -12,7 +12,7 @@ from switchboard.bootstrap.components.mediasms import new_id
 from switchboard.bootstrap.components.provider_guards import baidu_guard_settings, provider_guards
 from switchboard.bootstrap.components.shared import CLOCK, secret
 from switchboard.bootstrap.components.usage_limits import usage_limits
-from switchboard.bootstrap.components.voice_calls import query_voice_calls, voice_call_status, voice_call_store
+from switchboard.bootstrap.components.voice_calls import voice_call_status, voice_call_store
 from switchboard.config import PlaceCallSettings
 from switchboard.domain.errors import ConfigurationError
 from switchboard.domain.voice_calls import submission_of
@@ -26,7 +26,6 @@ from switchboard.storage.secrets import CachedSecret
 from switchboard.usecases.submission.attempt import Submission
 from switchboard.usecases.submission.submit_once import SubmitOnce
 from switchboard.usecases.voice_call.place import PlaceCall
-from switchboard.usecases.voice_call.query import QueryVoiceCalls
 
 # As for an SMS; the first request of a submission begins before it, and its repeats within the retry budget after that.
 _CLAIM_LIFETIME: Final = timedelta(seconds=20)
@@ -38,7 +37,6 @@ class PlaceCallApplication:
     """What the handler calls."""
 
     place: PlaceCall
-    query: QueryVoiceCalls
 
 
 @cache
@@ -73,7 +71,6 @@ def application() -> PlaceCallApplication:
             new_id=new_id,
             callback_expected=bool(settings.baidu_vms_call_id_names and settings.baidu_vms_result_names),
         ),
-        query=query_voice_calls(settings),
     )
 
 

@@ -10,22 +10,18 @@ from switchboard.bootstrap.components.mediasms import CLAIM_LIFETIME, mediasms_c
 from switchboard.bootstrap.components.shared import CLOCK, secret
 from switchboard.bootstrap.components.sms import deadlines
 from switchboard.bootstrap.components.usage_limits import usage_limits
-from switchboard.bootstrap.components.verifications import query_verifications, verification_store
+from switchboard.bootstrap.components.verifications import verification_status, verification_store
 from switchboard.config import StartVerificationSettings
 from switchboard.domain.errors import ConfigurationError, InvalidRequestError
-from switchboard.domain.orders import Status
 from switchboard.domain.verification.requests import VerificationRules, parse_line
 from switchboard.domain.verification.verifications import (
-    Verification,
     VerificationMode,
-    VerificationState,
     submission_of,
     submission_status_of,
 )
 from switchboard.providers.mediasms.parameters import UNDOCUMENTED_METHODS
 from switchboard.providers.mediasms.verifications import METHODS, MediaSmsVerifications
 from switchboard.storage.retrying import GUARD, SUBMISSION, retrying
-from switchboard.usecases.query import QueryOrders
 from switchboard.usecases.submission.attempt import Submission
 from switchboard.usecases.submission.submit_once import SubmitOnce
 from switchboard.usecases.verification.start import StartVerification
@@ -37,7 +33,6 @@ class StartVerificationApplication:
 
     rules: VerificationRules
     start: StartVerification
-    query: QueryOrders[Verification, Status[VerificationState]]
 
 
 @cache
@@ -67,12 +62,12 @@ def application() -> StartVerificationApplication:
         limits=usage_limits(settings),
         clock=CLOCK,
         new_id=new_id,
-        status_of=lambda verification, now: submission_status_of(verification, deadlines=times, now=now),
+        status_of=verification_status(settings),
+        submission_status_of=lambda verification, now: submission_status_of(verification, deadlines=times, now=now),
     )
     return StartVerificationApplication(
         rules=VerificationRules(pool=lines(settings), holding_minutes=settings.verification_minutes),
         start=StartVerification(submit_once=submit_once, clock=CLOCK, new_id=new_id),
-        query=query_verifications(settings),
     )
 
 

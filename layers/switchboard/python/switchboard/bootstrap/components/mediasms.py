@@ -53,35 +53,37 @@ class Senders:
 
 def build_submission(settings: SenderSettings, messages: MessageStore) -> SmsSubmitter:
     """Build the submission of one message at a time to MediaSMS."""
-    return build_senders(settings, messages).workers[0].submission
+    account = secret(settings.mediasms_secret_name)
+    [guard] = mediasms_guards(settings, account).workers
+    return _build_submission(settings, messages, mediasms_client(settings, account), guard)
 
 
 def build_senders(
-    settings: SenderSettings, messages: MessageStore, *, workers: int = 1, bulk_in_flight_limit: int | None = None
+    settings: SenderSettings, messages: MessageStore, *, workers: int, bulk_in_flight_limit: int
 ) -> Senders:
     """Build one sender for each worker thread."""
     account = secret(settings.mediasms_secret_name)
     guards = mediasms_guards(settings, account, workers=workers)
+    senders = []
+    bulk_guards = guards.with_concurrency_limit(bulk_in_flight_limit)
+    for guard, bulk_guard in zip(guards.workers, bulk_guards, strict=True):
+        client = mediasms_client(settings, account)
+        submission = _build_submission(settings, messages, client, guard)
+        senders.append(Sender(submission, bulk=_build_submission(settings, messages, client, bulk_guard)))
+    return Senders(guards, workers=senders)
 
-    def build(client: MediaSmsClient, guard: ProviderGuard) -> SmsSubmitter:
-        return Submission(
-            orders=messages,
-            provider=client,
-            submission_of=submission_of,
-            guard=retrying(guard, *GUARD),
-            clock=CLOCK,
-            wait_budget=timedelta(seconds=settings.slot_wait_budget_s),
-            claim_lifetime=CLAIM_LIFETIME,
-        )
 
-    clients = [mediasms_client(settings, account) for _ in range(workers)]
-    bulk_guards = guards.with_concurrency_limit(bulk_in_flight_limit) if bulk_in_flight_limit else guards.workers
-    return Senders(
-        guards=guards,
-        workers=[
-            Sender(submission=build(client, guard), bulk=build(client, bulk_guard))
-            for client, guard, bulk_guard in zip(clients, guards.workers, bulk_guards, strict=True)
-        ],
+def _build_submission(
+    settings: SenderSettings, messages: MessageStore, client: MediaSmsClient, guard: ProviderGuard
+) -> SmsSubmitter:
+    return Submission(
+        orders=messages,
+        provider=client,
+        submission_of=submission_of,
+        guard=retrying(guard, *GUARD),
+        clock=CLOCK,
+        wait_budget=timedelta(seconds=settings.slot_wait_budget_s),
+        claim_lifetime=CLAIM_LIFETIME,
     )
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from switchboard.domain.errors import FieldProblem, InvalidRequestError
 from switchboard.domain.orders import Claim, Deadlines
-from switchboard.domain.sms.messages import Message, SmsContent, TextMeasure
+from switchboard.domain.sms.messages import Message, SmsContent, SmsStatus, TextMeasure
 from switchboard.domain.timestamps import to_rfc3339
 from switchboard.ports.clock import ClaimIds, Clock
 from switchboard.usecases.submission.submit_once import SubmissionResult, SubmitOnce, derive_id, fingerprint
@@ -38,7 +38,7 @@ class SendSms:
     def __init__(
         self,
         *,
-        submit_once: SubmitOnce[Message],
+        submit_once: SubmitOnce[Message, SmsStatus],
         clock: Clock,
         new_id: ClaimIds,
         deadlines: Deadlines,
@@ -48,7 +48,7 @@ class SendSms:
         self._new_id = new_id
         self._deadlines = deadlines
 
-    def __call__(self, command: SendSmsCommand) -> SubmissionResult[Message]:
+    def __call__(self, command: SendSmsCommand) -> SubmissionResult[Message, SmsStatus]:
         """Send the SMS, or replay the request that sent it before. Raises what SubmitOnce raises.
 
         Raises:

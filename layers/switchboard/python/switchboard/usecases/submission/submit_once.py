@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, Final, Generic
+from typing import Any, Final, Generic, TypeVar
 
 from switchboard.domain.errors import (
     IdempotencyKeyReusedError,
@@ -22,7 +22,10 @@ from switchboard.domain.orders import Claim, Order, OutcomeKind, Status, Submiss
 from switchboard.ports.clock import ClaimIds, Clock
 from switchboard.ports.orders import OrderStore, Outbox, R
 from switchboard.ports.usage_limits import UsageLimits
+from switchboard.usecases.query import OrderView
 from switchboard.usecases.submission.attempt import Submission
+
+T = TypeVar("T", bound=Status[StrEnum])
 
 _ATTEMPTS_WITHOUT_PAUSE: Final = 10
 """The attempts that may follow each other at once. Each later one must wait a second longer than the one before it,
@@ -30,18 +33,18 @@ which allows some four hundred attempts in a day."""
 
 
 @dataclass(frozen=True, slots=True)
-class SubmissionResult(Generic[R]):
-    """The order as it stands now. `replayed` is True if an earlier request had placed it."""
+class SubmissionResult(OrderView[R, T]):
+    """The order and its status now. `replayed` is True if an earlier request had placed it."""
 
-    order: R
     replayed: bool
 
 
-class SubmitOnce(Generic[R]):
+class SubmitOnce(Generic[R, T]):
     """The submission of an order under its id, which is chosen by the caller, derived from its key, or minted.
 
-    `status_of` derives an order's status: its `submitting` and `rejected` must mean what SubmissionState means by
-    them. Nothing is queued without an outbox: see Submission.
+    `status_of` derives the status that the caller sees. `submission_status_of` replaces it in decisions: its
+    `submitting` and `rejected` must mean what SubmissionState means by them. Nothing is queued without an outbox: see
+    Submission.
     """
 
     def __init__(
@@ -52,7 +55,8 @@ class SubmitOnce(Generic[R]):
         limits: UsageLimits,
         clock: Clock,
         new_id: ClaimIds,
-        status_of: Callable[[R, datetime], Status[StrEnum]],
+        status_of: Callable[[R, datetime], T],
+        submission_status_of: Callable[[R, datetime], Status[StrEnum]] | None = None,
         outbox: Outbox[R] | None = None,
     ) -> None:
         self.prepare: Final = submission.prepare
@@ -62,9 +66,10 @@ class SubmitOnce(Generic[R]):
         self._clock = clock
         self._new_id = new_id
         self._status_of = status_of
+        self._submission_status_of = submission_status_of or status_of
         self._outbox = outbox
 
-    def __call__(self, order: R, *, key_id: str | None = None) -> SubmissionResult[R]:
+    def __call__(self, order: R, *, key_id: str | None = None) -> SubmissionResult[R, T]:
         """Submit a new order, which holds its first claim, or replay the request that placed it before.
 
         Only what goes on to the provider counts towards the usage limits.
@@ -96,7 +101,7 @@ class SubmitOnce(Generic[R]):
         # The stored order is prepared anew: it keeps the line and the bytes that it was placed with.
         return self._submit(_complete(answer.order, order), claim, None)
 
-    def replay(self, order: R) -> SubmissionResult[R] | None:
+    def replay(self, order: R) -> SubmissionResult[R, T] | None:
         """Replay an order that is too late to be submitted, or return None if no request placed it in time.
 
         Raises what a call raises.
@@ -108,7 +113,7 @@ class SubmitOnce(Generic[R]):
         if key_id is not None and not self._orders.bind_key(key_id, order.id, at=order.created_at):
             raise IdempotencyKeyReusedError("This key belongs to another request. Use a new key", order.names)
 
-    def _submit(self, order: R, claim: Claim, prepared: object | None) -> SubmissionResult[R]:
+    def _submit(self, order: R, claim: Claim, prepared: object | None) -> SubmissionResult[R, T]:
         usage = _UsageReservation(self._limits, order, claim)
         attempt = self._submission.run(order, claim, prepared=prepared, reserve_usage=usage.commit)
         if attempt.order.queued_at is not None:
@@ -117,7 +122,7 @@ class SubmitOnce(Generic[R]):
             if attempt.outcome.kind is OutcomeKind.NOT_SENT:
                 usage.refund()
             raise SubmissionFailedError(attempt.error, order.names) from attempt.error
-        return SubmissionResult(order=attempt.order, replayed=False)
+        return self._build_result(attempt.order, replayed=False)
 
     def _put_into_queue(self, order: R) -> None:
         if self._outbox is None:
@@ -128,8 +133,8 @@ class SubmitOnce(Generic[R]):
             # The order is recorded as queued: the sweep finds it waiting and puts it into the queue.
             return
 
-    def _replay(self, existing: R) -> SubmissionResult[R]:
-        state = self._status_of(existing, self._clock.now()).state
+    def _replay(self, existing: R) -> SubmissionResult[R, T]:
+        state = self._submission_status_of(existing, self._clock.now()).state
         if state == SubmissionState.SUBMITTING:
             message = "The first request with this key or id is still under way. Repeat the request in a few seconds"
             raise RequestInProgressError(message, existing.names)
@@ -143,7 +148,10 @@ class SubmitOnce(Generic[R]):
                 request_id=outcome.facts.get("request_id"),
             )
             raise SubmissionFailedError(refused, existing.names, replayed=True)
-        return SubmissionResult(order=existing, replayed=True)
+        return self._build_result(existing, replayed=True)
+
+    def _build_result(self, order: R, *, replayed: bool) -> SubmissionResult[R, T]:
+        return SubmissionResult(order=order, status=self._status_of(order, self._clock.now()), replayed=replayed)
 
     def _may_retry(self, existing: R) -> bool:
         """Tell whether a repeated request is tried again: nothing was sent, and the order is not queued."""

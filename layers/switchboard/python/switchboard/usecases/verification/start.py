@@ -5,11 +5,18 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 
 from switchboard.domain.errors import VerificationOpenError
-from switchboard.domain.orders import Claim
+from switchboard.domain.orders import Claim, Status
 from switchboard.domain.verification.requests import ComposedVerification
-from switchboard.domain.verification.verifications import START_WITHIN, Verification, VerificationMode
+from switchboard.domain.verification.verifications import (
+    START_WITHIN,
+    Verification,
+    VerificationMode,
+    VerificationState,
+)
 from switchboard.ports.clock import ClaimIds, Clock
 from switchboard.usecases.submission.submit_once import SubmissionResult, SubmitOnce, derive_id, fingerprint
+
+VerificationStatus = Status[VerificationState]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +31,14 @@ class StartVerificationCommand:
 class StartVerification:
     """The use case of `POST /v1/verifications`."""
 
-    def __init__(self, *, submit_once: SubmitOnce[Verification], clock: Clock, new_id: ClaimIds) -> None:
+    def __init__(
+        self, *, submit_once: SubmitOnce[Verification, VerificationStatus], clock: Clock, new_id: ClaimIds
+    ) -> None:
         self._submit_once = submit_once
         self._clock = clock
         self._new_id = new_id
 
-    def __call__(self, command: StartVerificationCommand) -> SubmissionResult[Verification]:
+    def __call__(self, command: StartVerificationCommand) -> SubmissionResult[Verification, VerificationStatus]:
         """Start the verification, or replay the request that started it before. Raises what SubmitOnce raises.
 
         A verification that was placed before keeps its line, also if it is tried again.

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
-from switchboard.domain.orders import Claim
-from switchboard.domain.voice_calls import PreparedCall, VoiceCall, VoiceCallContent, submit_before
+from switchboard.domain.orders import Claim, Status
+from switchboard.domain.voice_calls import PreparedCall, VoiceCall, VoiceCallContent, VoiceCallState, submit_before
 from switchboard.ports.clock import ClaimIds, Clock
 from switchboard.usecases.submission.submit_once import SubmissionResult, SubmitOnce, derive_id, fingerprint
 
@@ -30,7 +30,7 @@ class PlaceCall:
     def __init__(
         self,
         *,
-        submit_once: SubmitOnce[VoiceCall],
+        submit_once: SubmitOnce[VoiceCall, Status[VoiceCallState]],
         compose: Compose,
         clock: Clock,
         new_id: ClaimIds,
@@ -42,7 +42,7 @@ class PlaceCall:
         self._new_id = new_id
         self._callback_expected = callback_expected
 
-    def __call__(self, command: PlaceCallCommand) -> SubmissionResult[VoiceCall]:
+    def __call__(self, command: PlaceCallCommand) -> SubmissionResult[VoiceCall, Status[VoiceCallState]]:
         """Place the call, or replay the request that placed it before. Raises what SubmitOnce raises.
 
         Raises:
