@@ -69,7 +69,7 @@ def provider_of(state: ProviderLimitState) -> ProviderStatus:
     return found
 
 
-def test_a_new_stack_is_closed_idle_and_owes_nothing() -> None:
+def test_a_new_stack_is_closed_idle_and_has_nothing_pending() -> None:
     shown = status_json(a_query()())
 
     assert shown == {
@@ -110,7 +110,7 @@ def test_a_new_stack_is_closed_idle_and_owes_nothing() -> None:
         (ProviderLimitState(consecutive_401s=8, blocked_by="555"), "open", "555"),
     ],
 )
-def test_a_circuit_is_open_from_the_limit_on_or_where_something_blocks_the_address(
+def test_a_circuit_is_open_from_the_limit_or_by_a_block(
     state: ProviderLimitState, circuit: str, because: str | None
 ) -> None:
     store = InMemoryProviderLimitStore()
@@ -125,18 +125,18 @@ def test_a_circuit_is_open_from_the_limit_on_or_where_something_blocks_the_addre
     )
 
 
-def test_permits_that_ran_out_are_not_in_flight() -> None:
+def test_expired_permits_are_not_in_flight() -> None:
     permits = {"over": NOW_US - 1, "just": NOW_US, "long": NOW_US + 30 * SECOND_US}
 
     assert provider_of(ProviderLimitState(permits=permits)).in_flight == 2
 
 
 @pytest.mark.parametrize(("next_slot_us", "ahead_s"), [(NOW_US + 1_500_000, 1.5), (NOW_US - SECOND_US, 0.0), (0, 0.0)])
-def test_slots_are_given_out_as_far_ahead_as_the_cursor_is(next_slot_us: int, ahead_s: float) -> None:
+def test_slots_ahead_follow_the_next_slot(next_slot_us: int, ahead_s: float) -> None:
     assert provider_of(ProviderLimitState(next_slot_us=next_slot_us)).slots_ahead_s == ahead_s
 
 
-def test_the_month_is_shown_with_its_forecast() -> None:
+def test_a_month_quota_shows_its_forecast() -> None:
     quota = CounterMonthlyQuota(counters=InMemoryCounterStore(), provider="biztel", limit=6, reserve=1)
     for _ in range(5):
         quota.take(START, urgent=True)
@@ -146,7 +146,7 @@ def test_the_month_is_shown_with_its_forecast() -> None:
     assert (shown["used"], shown["used_percent"], shown["exhausted_on"]) == (5, 83.3, "2026-11-26")
 
 
-def test_the_oldest_obligation_is_shown() -> None:
+def test_the_oldest_pending_deadline_is_shown() -> None:
     messages = InMemoryMessageStore(deadlines=DEADLINES)
     messages.create(a_message())
 
@@ -166,9 +166,7 @@ DOWN: Mapping[str, tuple[dict[str, Any], list[str]]] = {
 
 
 @pytest.mark.parametrize(("parts", "missing"), DOWN.values(), ids=list(DOWN))
-def test_a_part_that_cannot_be_asked_is_null_and_named_and_takes_nothing_else_with_it(
-    parts: dict[str, Any], missing: list[str]
-) -> None:
+def test_an_unavailable_part_is_null_named_and_alone(parts: dict[str, Any], missing: list[str]) -> None:
     messages = InMemoryMessageStore(deadlines=DEADLINES)
     messages.create(a_message())
     whole = status_json(a_query(deadlines=InMemoryDeadlineReader(messages))())
@@ -185,7 +183,7 @@ def test_a_part_that_cannot_be_asked_is_null_and_named_and_takes_nothing_else_wi
     assert shown == {**whole, "unavailable": missing}
 
 
-def test_with_nothing_to_ask_there_is_still_an_answer() -> None:
+def test_a_status_without_any_part_is_still_an_answer() -> None:
     parts = {key: value for given, _ in DOWN.values() for key, value in given.items()}
 
     status = a_query(**parts)()
@@ -194,7 +192,7 @@ def test_with_nothing_to_ask_there_is_still_an_answer() -> None:
     assert json.dumps(status_json(status))
 
 
-def test_stores_that_take_long_leave_time_for_an_answer() -> None:
+def test_slow_stores_leave_time_for_an_answer() -> None:
     clock = FixedClock()
 
     class SlowQueue(FixedQueueReader):
@@ -209,7 +207,7 @@ def test_stores_that_take_long_leave_time_for_an_answer() -> None:
     assert status.queues["queue2"] is not None
 
 
-def test_each_provider_is_read_from_its_own_lane() -> None:
+def test_each_provider_has_its_own_limit_state() -> None:
     store = InMemoryProviderLimitStore()
     store.states["baidu_vms#shared"] = ProviderLimitState(consecutive_401s=1)
 

@@ -58,7 +58,7 @@ def _standing(message: Message, now: datetime = START) -> SmsStatus:
         (_ended(OutcomeKind.NOT_SENT), REQUEST_END, SmsState.EXPIRED, True),
     ],
 )
-def test_without_a_report_the_submission_and_the_time_decide(
+def test_status_without_reports_follows_submission_and_time(
     message: Message, now: datetime, state: SmsState, final: bool
 ) -> None:
     assert _standing(message, now) == SmsStatus(state=state, final=final)
@@ -76,7 +76,7 @@ def test_without_a_report_the_submission_and_the_time_decide(
         (["999", "14"], SmsState.IN_PROGRESS, SmsState.EXPIRED),
     ],
 )
-def test_what_was_reported_may_still_change_until_the_delivery_window_closes(
+def test_reported_status_may_change_until_delivery_window_closes(
     statuses: list[str], open_state: SmsState, closed_state: SmsState
 ) -> None:
     message = _reported(*statuses)
@@ -87,7 +87,7 @@ def test_what_was_reported_may_still_change_until_the_delivery_window_closes(
 @pytest.mark.parametrize("kind", OutcomeKind)
 @pytest.mark.parametrize("before", [[], ["14"], ["18", "0"], ["20", "33"]])
 @pytest.mark.parametrize("now", [START, DELIVERY_END + timedelta(days=30)])
-def test_delivered_overrides_everything_and_is_final_and_billable(
+def test_delivered_overrides_all_reports_and_is_final_and_billable(
     kind: OutcomeKind, before: list[str], now: datetime
 ) -> None:
     status = _standing(_reported(*before, "1", message=_ended(kind)), now)
@@ -96,22 +96,22 @@ def test_delivered_overrides_everything_and_is_final_and_billable(
 
 
 @pytest.mark.parametrize("state", [state for state in SmsState if state is not SmsState.DELIVERED])
-def test_nothing_but_delivered_is_billable(state: SmsState) -> None:
+def test_only_delivered_messages_are_billable(state: SmsState) -> None:
     assert not SmsStatus(state=state, final=True).billable
 
 
-def test_a_report_that_names_another_number_changes_nothing() -> None:
+def test_a_report_for_another_number_changes_nothing() -> None:
     message = _ended(OutcomeKind.ACCEPTED)
     foreign = _reported("1", "20", recipient=OTHER_RECIPIENT, message=message)
     assert _standing(foreign) == _standing(message)
     assert foreign.updated_at == message.updated_at
 
 
-def test_a_report_that_names_no_number_counts() -> None:
+def test_a_report_without_a_number_counts() -> None:
     assert _standing(_reported("1", recipient=None)).state is SmsState.DELIVERED
 
 
-def test_a_message_that_is_submitted_again_is_judged_by_its_last_claim() -> None:
+def test_a_resubmitted_message_counts_from_its_last_claim() -> None:
     second = Claim(id="second", at=START + timedelta(hours=1))
     again = _ended(OutcomeKind.NOT_SENT, claims=(Claim("first", START), second))
     assert not again.known_unsent
@@ -130,7 +130,7 @@ MOMENTS = st.sampled_from([START, SUBMISSION_END, REQUEST_END, DELIVERY_END])
 
 
 @given(message=MESSAGES, reports=REPORTS, now=MOMENTS, data=st.data())
-def test_reports_in_any_order_and_any_number_of_times_give_one_standing(
+def test_order_and_repetition_of_reports_do_not_change_the_status(
     message: Message, reports: Sequence[str], now: datetime, data: st.DataObject
 ) -> None:
     shuffled = data.draw(
@@ -141,15 +141,15 @@ def test_reports_in_any_order_and_any_number_of_times_give_one_standing(
 
 
 @given(message=MESSAGES, reports=REPORTS, more=REPORTS, now=MOMENTS)
-def test_delivered_is_never_taken_back(message: Message, reports: list[str], more: list[str], now: datetime) -> None:
+def test_a_delivered_message_stays_delivered(
+    message: Message, reports: list[str], more: list[str], now: datetime
+) -> None:
     if _standing(_reported(*reports, message=message), START).state is SmsState.DELIVERED:
         assert _standing(_reported(*reports, *more, message=message), now).state is SmsState.DELIVERED
 
 
 @given(message=MESSAGES, reports=REPORTS, now=MOMENTS)
-def test_an_unknown_outcome_is_called_failed_only_by_the_provider(
-    message: Message, reports: list[str], now: datetime
-) -> None:
+def test_an_unknown_outcome_fails_only_by_a_report(message: Message, reports: list[str], now: datetime) -> None:
     outcome = message.last_outcome
     if outcome is None or outcome.kind is OutcomeKind.UNKNOWN:
         state = _standing(_reported(*reports, message=message), now).state
@@ -159,7 +159,7 @@ def test_an_unknown_outcome_is_called_failed_only_by_the_provider(
 
 
 @given(message=MESSAGES, reports=REPORTS, now=MOMENTS)
-def test_whatever_is_not_final_is_looked_at_again(message: Message, reports: list[str], now: datetime) -> None:
+def test_a_message_without_final_status_has_a_due_time(message: Message, reports: list[str], now: datetime) -> None:
     reported = _reported(*reports, message=message)
     outcome = message.last_outcome
     # Reports about what the provider had refused: time alone makes those final.
@@ -168,7 +168,7 @@ def test_whatever_is_not_final_is_looked_at_again(message: Message, reports: lis
 
 
 @given(message=MESSAGES, reports=REPORTS)
-def test_whatever_was_looked_at_when_it_was_due_is_final_in_the_end(message: Message, reports: list[str]) -> None:
+def test_a_message_swept_at_every_due_time_becomes_final(message: Message, reports: list[str]) -> None:
     reported = _reported(*reports, message=message)
     last = max(DELIVERY_END, REQUEST_END)
     assert _standing(reported, last).final
@@ -190,17 +190,17 @@ def test_whatever_was_looked_at_when_it_was_due_is_final_in_the_end(message: Mes
         (a_message(claims=(), queued_at=START), START + DEADLINES.requeue_after_queued),
     ],
 )
-def test_a_message_is_due_by_its_next_deadline(message: Message, due: datetime | None) -> None:
+def test_a_message_is_due_at_its_next_deadline(message: Message, due: datetime | None) -> None:
     assert next_due(message, deadlines=DEADLINES) == due
 
 
-def test_waiting_in_the_queue_counts_from_the_last_attempt() -> None:
+def test_queue_waiting_time_counts_from_the_last_attempt() -> None:
     tried = Outcome(OutcomeKind.NOT_SENT, START + timedelta(hours=2))
     waiting = a_message(outcomes={"first": tried}, queued_at=START)
     assert next_due(waiting, deadlines=DEADLINES) == tried.at + DEADLINES.requeue_after_queued
 
 
-def test_a_message_was_updated_when_its_last_fact_came() -> None:
+def test_updated_at_is_the_time_of_the_last_fact() -> None:
     assert a_message().updated_at == START
     later: list[dict[str, Any]] = [
         {"outcomes": {"first": an_outcome(OutcomeKind.ACCEPTED, at=START + MINUTE)}},
@@ -217,5 +217,5 @@ def test_a_message_was_updated_when_its_last_fact_came() -> None:
 @pytest.mark.parametrize(
     ("text", "fits"), [("a" * 50, True), ("a" * 51, False), ("", False), ("a-b", False), ("é", False)]
 )
-def test_an_id_is_what_the_provider_takes(text: str, fits: bool) -> None:
+def test_an_id_is_1_to_50_ascii_letters_and_digits(text: str, fits: bool) -> None:
     assert is_smsid(text) is fits

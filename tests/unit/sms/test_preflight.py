@@ -70,9 +70,7 @@ def codes(result: Preflight) -> list[str]:
 
 
 @given(st.one_of(any_text(), sendable_text()), st.booleans(), st.sampled_from(EVERY_CHOICE))
-def test_a_text_that_fits_is_whole_in_shift_jis_and_is_not_cut(
-    text: str, long_sms: bool, carrier: Carrier | None
-) -> None:
+def test_a_fitting_text_is_encodable_and_not_cut(text: str, long_sms: bool, carrier: Carrier | None) -> None:
     if not preflight(text, long_sms=long_sms, carrier=carrier).fits:
         return
     sent = normalise(text)
@@ -82,9 +80,7 @@ def test_a_text_that_fits_is_whole_in_shift_jis_and_is_not_cut(
 
 
 @given(sendable_text(), st.booleans(), st.sampled_from([None, *DOMESTIC_CARRIERS]))
-def test_a_text_of_sendable_characters_is_refused_only_where_it_would_be_cut(
-    text: str, long_sms: bool, carrier: Carrier | None
-) -> None:
+def test_a_sendable_text_is_refused_only_if_it_would_be_cut(text: str, long_sms: bool, carrier: Carrier | None) -> None:
     result = preflight(text, long_sms=long_sms, carrier=carrier)
     cut = [is_cut(text, carrier=each, long_sms=long_sms) for each in ([carrier] if carrier else DOMESTIC_CARRIERS)]
     assert result.fits is not any(cut)
@@ -92,7 +88,7 @@ def test_a_text_of_sendable_characters_is_refused_only_where_it_would_be_cut(
 
 
 @given(sendable_text(max_size=800), st.booleans())
-def test_a_text_for_any_carrier_fits_exactly_where_it_fits_each(text: str, long_sms: bool) -> None:
+def test_a_text_for_any_carrier_fits_if_it_fits_every_carrier(text: str, long_sms: bool) -> None:
     views = preflight(text, long_sms=long_sms).carriers
     assert list(views) == list(DOMESTIC_CARRIERS)
     for carrier in DOMESTIC_CARRIERS:
@@ -100,7 +96,7 @@ def test_a_text_for_any_carrier_fits_exactly_where_it_fits_each(text: str, long_
     assert preflight(text, long_sms=long_sms).fits is all(view.fits for view in views.values())
 
 
-def test_every_character_of_the_basic_plane_is_sent_exactly_if_shift_jis_has_it() -> None:
+def test_a_basic_plane_character_is_sendable_if_shift_jis_has_it() -> None:
     wrong = []
     for code_point in range(0x10000):
         text = chr(code_point)
@@ -159,7 +155,9 @@ def test_every_character_of_the_basic_plane_is_sent_exactly_if_shift_jis_has_it(
         ("あ" * 71, Carrier.OVERSEAS, True, False),
     ],
 )
-def test_limits_are_met_exactly(text: str, carrier: Carrier | None, long_sms: bool, fits: bool) -> None:
+def test_a_text_at_the_limit_fits_and_one_above_does_not(
+    text: str, carrier: Carrier | None, long_sms: bool, fits: bool
+) -> None:
     result = preflight(text, long_sms=long_sms, carrier=carrier)
     assert result.fits is fits
     assert codes(result) == ([] if fits else ["too_long"])
@@ -179,13 +177,11 @@ def test_limits_are_met_exactly(text: str, carrier: Carrier | None, long_sms: bo
         ("こんにちは", Carrier.AU, True, 670),
     ],
 )
-def test_the_limit_in_force_follows_from_text_and_carrier(
-    text: str, carrier: Carrier | None, long_sms: bool, limit: int
-) -> None:
+def test_the_limit_depends_on_text_and_carrier(text: str, carrier: Carrier | None, long_sms: bool, limit: int) -> None:
     assert preflight(text, long_sms=long_sms, carrier=carrier).limit == limit
 
 
-def test_a_text_is_counted_in_utf16_units_and_shift_jis_bytes_with_newlines_as_two() -> None:
+def test_a_text_is_counted_in_utf16_units_and_shift_jis_bytes() -> None:
     result = preflight("abあｱ\r\n")
     assert (result.characters, result.bytes_sjis) == (6, 7)
     assert preflight("😀").characters == 2
@@ -195,11 +191,11 @@ def test_a_text_is_counted_in_utf16_units_and_shift_jis_bytes_with_newlines_as_t
     ("length", "parts"),
     [(1, 1), (70, 1), (71, 2), (134, 2), (135, 3), (201, 3), (202, 4), (603, 9), (604, 10), (660, 10)],
 )
-def test_a_long_text_comes_in_parts_of_67(length: int, parts: int) -> None:
+def test_a_long_text_has_parts_of_67_characters(length: int, parts: int) -> None:
     assert preflight("あ" * length, long_sms=True).parts == parts
 
 
-def test_without_the_long_option_there_is_one_part() -> None:
+def test_a_text_without_the_long_option_has_one_part() -> None:
     assert preflight("あ" * 70).parts == 1
     assert preflight("a" * 140, long_sms=True).parts == 1
     assert preflight("a" * 141, long_sms=True).parts == 3
@@ -209,11 +205,11 @@ def test_without_the_long_option_there_is_one_part() -> None:
 
 
 @pytest.mark.parametrize(("given_as", "sent_as"), SAME_CHARACTER.items())
-def test_look_alikes_have_one_spelling(given_as: str, sent_as: str) -> None:
+def test_look_alike_characters_have_one_spelling(given_as: str, sent_as: str) -> None:
     assert normalise(f"a{given_as}b") == f"a{sent_as}b"
 
 
-def test_newlines_are_line_feeds_and_kana_are_composed() -> None:
+def test_normalising_unifies_newlines_and_composes_kana() -> None:
     assert normalise("a\r\nb\rc\nd\n\re") == "a\nb\nc\nd\n\ne"
     assert normalise("か\u3099は\u309a") == "がぱ"
     assert normalise("ｶﾞ①㈱") == "ｶﾞ①㈱"
@@ -227,7 +223,7 @@ def test_normalising_twice_changes_nothing(text: str) -> None:
 
 
 @given(st.text(st.characters(exclude_characters="".join(SAME_CHARACTER) + "\n", exclude_categories=["Cs"])))
-def test_outside_its_table_normalising_is_canonical_equivalence(text: str) -> None:
+def test_normalising_other_characters_is_canonical_equivalence(text: str) -> None:
     assert unicodedata.normalize("NFD", normalise(text)) == unicodedata.normalize("NFD", text)
 
 
@@ -244,7 +240,7 @@ def test_outside_its_table_normalising_is_canonical_equivalence(text: str) -> No
     + [(character, "control_character") for character in "\x00\x07\x0b\x1b\x7f\x80\x85"]
     + [(character, "lone_surrogate") for character in "\ud800\udfff"],
 )
-def test_a_character_that_cannot_be_sent_is_named_with_its_class_and_place(character: str, code: str) -> None:
+def test_a_refused_character_is_named_with_its_class_and_position(character: str, code: str) -> None:
     (problem,) = preflight(f"お名前{character}様").problems
     assert (problem.code, problem.character, problem.position) == (code, character, 3)
     assert f"U+{ord(character):04X}" in problem.message
@@ -266,12 +262,12 @@ def test_a_character_that_cannot_be_sent_is_named_with_its_class_and_place(chara
         ("\U0001f600a\U0001f600", [("😀", 0), ("😀", 2)]),
     ],
 )
-def test_positions_are_those_of_the_text_as_given(text: str, found: list[tuple[str, int]]) -> None:
+def test_positions_refer_to_the_unnormalised_text(text: str, found: list[tuple[str, int]]) -> None:
     assert [(problem.character, problem.position) for problem in preflight(text).problems] == found
 
 
 @given(any_text())
-def test_a_reported_position_holds_the_character_or_the_start_of_its_composition(text: str) -> None:
+def test_a_position_points_at_the_character_or_its_composition(text: str) -> None:
     for problem in preflight(text).problems:
         if problem.position is None or problem.character is None:
             continue
@@ -280,13 +276,13 @@ def test_a_reported_position_holds_the_character_or_the_start_of_its_composition
 
 
 @pytest.mark.parametrize("text", ["", " ", "\u3000", "\n\n", "\r\n", "\t \u00a0", " \n\u3000"])
-def test_blank_texts_are_refused(text: str) -> None:
+def test_a_blank_text_is_refused(text: str) -> None:
     result = preflight(text)
     assert codes(result) == ["empty"]
     assert not any(view.fits for view in result.carriers.values())
 
 
-def test_problems_are_told_up_to_a_number_and_counted_beyond() -> None:
+def test_problems_beyond_the_maximum_are_only_counted() -> None:
     result = preflight("①" * 5_000)
     assert len(result.problems) == MAX_PROBLEMS
     assert result.problem_count == 5_001
@@ -298,7 +294,7 @@ def test_problems_are_told_up_to_a_number_and_counted_beyond() -> None:
 
 
 @pytest.mark.parametrize("text", ["a" * (MAX_CODE_POINTS + 1), "\U0001f600\ud800\x00" * 400_000])
-def test_a_text_far_too_long_is_refused_without_being_examined(text: str) -> None:
+def test_a_far_too_long_text_is_refused_unexamined(text: str) -> None:
     result = preflight("ok", text_au=text, long_sms=True)
     assert codes(result) == ["too_long"]
     result = preflight(text)
@@ -309,7 +305,7 @@ def test_a_text_far_too_long_is_refused_without_being_examined(text: str) -> Non
 
 
 @given(any_text(), any_text(), st.booleans(), st.sampled_from(EVERY_CHOICE))
-def test_no_string_raises_and_every_answer_can_be_shown(
+def test_any_string_gives_a_serialisable_answer(
     text: str, text_au: str, long_sms: bool, carrier: Carrier | None
 ) -> None:
     result = preflight(text, text_au=text_au, long_sms=long_sms, carrier=carrier)
@@ -318,13 +314,13 @@ def test_no_string_raises_and_every_answer_can_be_shown(
     assert not any(0xD800 <= ord(character) <= 0xDFFF for each in result.field_problems() for character in each.message)
 
 
-def test_messages_do_not_quote_the_text() -> None:
+def test_problem_messages_do_not_quote_the_text() -> None:
     error = InvalidRequestError(*preflight("秘密のコードは①です" * 9).field_problems())
     assert not any(character in str(error) for character in "秘密コード①")
     assert {problem.field for problem in error.problems} == {"text"}
 
 
-def test_the_api_shows_the_fields_of_the_contract() -> None:
+def test_the_json_has_the_fields_of_the_contract() -> None:
     shown = preflight("あ①").as_json()
     assert shown == {
         "characters": 2,
@@ -365,7 +361,7 @@ def test_au_gets_its_own_text_and_the_others_the_common_one() -> None:
     assert result.carriers[Carrier.DOCOMO].characters == result.characters == 660
 
 
-def test_problems_of_aus_text_say_so() -> None:
+def test_a_problem_of_the_au_text_names_its_field() -> None:
     result = preflight("あ", text_au="い①" + "い" * 669, long_sms=True)
     assert [(problem.field, problem.code) for problem in result.problems] == [
         ("text_au", "too_long"),
@@ -377,24 +373,24 @@ def test_problems_of_aus_text_say_so() -> None:
     assert codes(preflight("あ", text_au="", long_sms=True)) == ["empty"]
 
 
-def test_with_au_named_both_texts_must_fit() -> None:
+def test_with_carrier_au_both_texts_must_fit() -> None:
     assert preflight("あ" * 670, text_au="い", long_sms=True, carrier=Carrier.AU).fits
     assert codes(preflight("あ" * 671, text_au="い", long_sms=True, carrier=Carrier.AU)) == ["too_long"]
     assert codes(preflight("あ", text_au="い" * 671, long_sms=True, carrier=Carrier.AU)) == ["too_long"]
 
 
 @pytest.mark.parametrize(("long_sms", "carrier"), [(False, None), (False, Carrier.AU), (True, Carrier.OVERSEAS)])
-def test_aus_text_is_a_problem_where_it_has_no_meaning(long_sms: bool, carrier: Carrier | None) -> None:
+def test_an_au_text_without_a_meaning_is_a_problem(long_sms: bool, carrier: Carrier | None) -> None:
     result = preflight("あ", text_au="い", long_sms=long_sms, carrier=carrier)
     assert [(problem.field, problem.code) for problem in result.problems] == [("text_au", "text_au_not_applicable")]
 
 
-def test_overseas_has_its_own_view_alone() -> None:
+def test_an_overseas_text_has_only_the_overseas_view() -> None:
     view = preflight("{price}", carrier=Carrier.OVERSEAS).carriers
     assert list(view) == [Carrier.OVERSEAS]
     assert (view[Carrier.OVERSEAS].used, view[Carrier.OVERSEAS].unit) == (9, "gsm_characters")
 
 
-def test_every_python_code_point_beyond_the_basic_plane_is_refused() -> None:
+def test_every_code_point_beyond_the_basic_plane_is_refused() -> None:
     sample = range(0x10000, sys.maxunicode + 1, 257)
     assert not any(preflight(chr(code_point)).fits for code_point in sample)

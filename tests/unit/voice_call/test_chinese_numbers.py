@@ -27,7 +27,7 @@ from tests.strategies import any_text
         "0086 130 0000 0001",
     ],
 )
-def test_usual_spellings_of_a_mobile_number_are_read(written: str) -> None:
+def test_common_spellings_of_a_mobile_number_are_parsed(written: str) -> None:
     assert parse_chinese_number(written).e164 == "+8613000000001"
 
 
@@ -43,7 +43,7 @@ def test_usual_spellings_of_a_mobile_number_are_read(written: str) -> None:
         ("0755-00000001", "+8675500000001"),
     ],
 )
-def test_a_land_line_is_read_with_its_area_code(written: str, e164: str) -> None:
+def test_a_land_line_with_its_area_code_is_parsed(written: str, e164: str) -> None:
     assert parse_chinese_number(written).e164 == e164
 
 
@@ -51,7 +51,7 @@ def test_a_land_line_is_read_with_its_area_code(written: str, e164: str) -> None
     ("written", "e164"),
     [("+1 200 000 0001", "+12000000001"), ("+81 90 0000 0001", "+819000000001"), ("+999 0000 0001", "+99900000001")],
 )
-def test_any_other_country_is_read_after_a_plus_sign_only(written: str, e164: str) -> None:
+def test_another_country_is_parsed_only_after_a_plus_sign(written: str, e164: str) -> None:
     assert parse_chinese_number(written).e164 == e164
     for other in (written.replace("+", "00", 1), written.removeprefix("+")):
         with pytest.raises(InvalidRequestError):
@@ -87,7 +87,7 @@ def test_any_other_country_is_read_after_a_plus_sign_only(written: str, e164: st
         "1" * 65,
     ],
 )
-def test_what_is_no_number_is_refused_and_not_repeated(written: str) -> None:
+def test_an_invalid_number_is_refused_and_not_quoted(written: str) -> None:
     with pytest.raises(InvalidRequestError) as refused:
         parse_chinese_number(written, field="number")
     assert [problem.field for problem in refused.value.problems] == ["number"]
@@ -104,18 +104,18 @@ def test_what_is_no_number_is_refused_and_not_repeated(written: str) -> None:
         ("+8675500000001", "075500000001"),
     ],
 )
-def test_a_number_is_dialled_in_its_national_form(e164: str, national: str) -> None:
+def test_a_chinese_number_has_its_national_form(e164: str, national: str) -> None:
     assert chinese_national_form(PhoneNumber(e164=e164)) == national
 
 
 @pytest.mark.parametrize("e164", ["+819000000001", "+15550000001", "+8612000000001", "+864000000001"])
-def test_a_number_that_is_not_chinese_has_no_such_form(e164: str) -> None:
+def test_a_foreign_number_has_no_national_form(e164: str) -> None:
     with pytest.raises(InvalidRequestError):
         chinese_national_form(PhoneNumber(e164=e164))
 
 
 @given(st.from_regex(r"\A(1[3-9][0-9]{9}|010[0-9]{8}|0[2-9][0-9]{8,10})\Z"))
-def test_the_national_form_reads_back_as_the_same_number(national: str) -> None:
+def test_the_national_form_parses_back_to_the_number(national: str) -> None:
     try:
         number = parse_chinese_number(national)
     except InvalidRequestError:
@@ -126,7 +126,7 @@ def test_the_national_form_reads_back_as_the_same_number(national: str) -> None:
 
 
 @given(any_text(max_size=40))
-def test_anything_is_either_a_number_or_refused(written: str) -> None:
+def test_any_text_is_a_number_or_refused(written: str) -> None:
     try:
         number = parse_chinese_number(written)
     except InvalidRequestError:

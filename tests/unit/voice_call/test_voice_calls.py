@@ -35,7 +35,7 @@ def ended(kind: OutcomeKind | None, **facts: Any) -> VoiceCall:
         (OutcomeKind.NOT_SENT, True, timedelta(hours=23), VoiceCallState.FAILED, True),
     ],
 )
-def test_a_call_stands_where_its_submission_ended_and_is_final_when_nothing_more_can_be_heard(
+def test_a_call_status_follows_submission_time_and_callback(
     kind: OutcomeKind | None, callback: bool, after: timedelta, state: VoiceCallState, final: bool
 ) -> None:
     for reports in ((), (CallResultFact("answered", START), CallResultFact("failed", START))):
@@ -55,9 +55,9 @@ def test_a_call_stands_where_its_submission_ended_and_is_final_when_nothing_more
         (OutcomeKind.NOT_SENT, True, START + timedelta(hours=23)),
     ],
 )
-def test_what_may_still_change_is_looked_at_again(kind: OutcomeKind | None, callback: bool, due: object) -> None:
+def test_a_call_that_may_change_has_a_due_time(kind: OutcomeKind | None, callback: bool, due: object) -> None:
     assert next_due(ended(kind, callback_expected=callback), deadlines=DEADLINES) == due
 
 
-def test_what_was_said_is_in_no_repr() -> None:
+def test_the_repr_of_a_call_hides_its_text() -> None:
     assert "{}" not in repr(a_call(claims=(Claim("first", START),)).content)

@@ -35,7 +35,7 @@ AT = datetime(2026, 11, 22, 3, 4, 5, 678000, tzinfo=UTC)
 
 
 @pytest.mark.parametrize("vector", VECTORS, ids=[vector["name"] for vector in VECTORS])
-def test_the_given_vectors_are_met(vector: dict[str, Any]) -> None:
+def test_the_documented_vectors_are_met(vector: dict[str, Any]) -> None:
     headers = build_signed_headers(
         credentials=Credentials(access_key_id=vector["ak"], secret_access_key=vector["sk"]),
         method=vector["method"],
@@ -86,7 +86,7 @@ KEY_TEXTS = st.text(st.sampled_from("ABCxyz0189+=_-.~"), min_size=1, max_size=40
     at=AT,
     lifetime_s=1800,
 )
-def test_any_signature_equals_the_one_of_the_providers_sdk(
+def test_any_signature_equals_that_of_the_providers_sdk(
     *,
     key: tuple[str, str],
     method: str,
@@ -137,7 +137,7 @@ def sign_request(credentials: Credentials = KEY, **changed: Any) -> dict[str, st
     return build_signed_headers(credentials=credentials, **(request | changed))
 
 
-def test_exactly_the_host_and_the_date_are_signed() -> None:
+def test_only_host_and_date_are_signed() -> None:
     headers = sign_request()
     assert set(headers) == {"Authorization", "x-bce-date"}
     assert headers["Authorization"].split("/")[:5] == [
@@ -168,27 +168,27 @@ def test_a_session_token_is_sent_and_signed() -> None:
         {"lifetime_s": 301},
     ],
 )
-def test_nothing_that_is_signed_can_change_without_the_signature(changed: dict[str, Any]) -> None:
+def test_a_changed_request_has_another_signature(changed: dict[str, Any]) -> None:
     assert sign_request(**changed)["Authorization"].split("/")[-1] != sign_request()["Authorization"].split("/")[-1]
 
 
-def test_the_documents_own_example_is_encoded_as_it_shows() -> None:
+def test_the_documents_example_is_encoded_as_documented() -> None:
     assert encode("this is an example for 测试") == "this%20is%20an%20example%20for%20%E6%B5%8B%E8%AF%95"
 
 
 @given(st.dictionaries(ENCODABLE, ENCODABLE, max_size=5))
-def test_a_query_reads_back_as_what_it_was_made_of_and_never_holds_a_plus(parameters: dict[str, str]) -> None:
+def test_any_query_parses_back_and_holds_no_plus(parameters: dict[str, str]) -> None:
     query = build_query(parameters)
     assert "+" not in query
     kept = {name: value for name, value in parameters.items() if name.lower() != "authorization"}
     assert dict(parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query))) == kept
 
 
-def test_a_parameter_that_carries_a_signature_is_not_part_of_one() -> None:
+def test_an_authorization_parameter_is_not_signed() -> None:
     assert build_query({"Authorization": "bce-auth-v1", "a": "1"}) == "a=1"
 
 
-def test_a_signature_over_no_header_is_refused() -> None:
+def test_a_signature_without_headers_is_refused() -> None:
     with pytest.raises(ValueError, match="at least one header"):
         sign(credentials=KEY, method="POST", path="/", parameters={}, headers={"host": " "}, at=AT, lifetime_s=1)
 
@@ -207,14 +207,12 @@ def test_a_signature_over_no_header_is_refused() -> None:
         ("a", "canary", "canary\r\nx: y"),
     ],
 )
-def test_a_key_that_a_header_cannot_carry_is_a_configuration_error(
-    key_id: str, secret: str, session: str | None
-) -> None:
+def test_an_unusable_key_is_a_configuration_error(key_id: str, secret: str, session: str | None) -> None:
     with pytest.raises(ConfigurationError) as wrong:
         Credentials(access_key_id=key_id, secret_access_key=secret, session_token=session)
     assert "canary" not in str(wrong.value)
 
 
-def test_credentials_do_not_print() -> None:
+def test_the_repr_of_credentials_hides_them() -> None:
     assert "canary" not in repr(TEMPORARY)
     assert "AKEXAMPLE" not in repr(TEMPORARY)

@@ -118,7 +118,7 @@ def test_an_sms_is_posted_as_a_form_with_basic_credentials(server: ScriptedServe
     }
 
 
-def test_a_template_a_sender_and_a_carrier_go_under_the_documents_names(server: ScriptedServer) -> None:
+def test_template_sender_and_carrier_have_the_documents_names(server: ScriptedServer) -> None:
     content = SmsContent(template_id="12", sender="Shop1", carrier="softbank")
     submit(client_for(server.port), SmsSubmission(smsid="a1", recipient="+819000000001", content=content))
     fields = sent(server)[2]
@@ -145,9 +145,7 @@ def test_a_number_outside_japan_goes_overseas_with_its_country_code(
     ("recipient", "carrier"),
     [("+15550000001", "docomo"), ("+819000000001", "overseas"), ("+819000000001", "rakuten")],
 )
-def test_a_carrier_that_cannot_be_is_refused_before_anything_is_sent(
-    server: ScriptedServer, recipient: str, carrier: str
-) -> None:
+def test_an_impossible_carrier_is_refused(server: ScriptedServer, recipient: str, carrier: str) -> None:
     with pytest.raises(InvalidRequestError) as refused:
         submit(client_for(server.port), submission(recipient, carrier=carrier))
     assert [problem.field for problem in refused.value.problems] == ["carrier"]
@@ -176,20 +174,20 @@ def test_au_gets_its_own_long_text(server: ScriptedServer) -> None:
     "text",
     ["\u301c\u2212\u2016\u00a2\u00a3\u00ac\u2015\uffe5", "\uff5e\uff0d\u2225\uffe0\uffe1\uffe2\u2014\u00a5"],
 )
-def test_look_alikes_are_spelled_the_configured_way(
+def test_look_alikes_have_the_configured_spelling(
     server: ScriptedServer, variant: WireVariant, wire: str, text: str
 ) -> None:
     submit(client_for(server.port, wire_variant=variant), submission(text=text))
     assert sent(server)[2]["smstext"] == wire
 
 
-def test_a_text_can_go_out_exactly_as_it_was_given(server: ScriptedServer) -> None:
+def test_a_text_can_be_sent_unchanged(server: ScriptedServer) -> None:
     text = "\uff5e\u301c\u2014か\u3099\r\n"
     submit(client_for(server.port, wire_variant="as_is"), submission(text=text))
     assert sent(server)[2]["smstext"] == text
 
 
-def test_ms932_spelling_survives_microsofts_converter_and_jis_spelling_the_standards() -> None:
+def test_each_spelling_is_encodable_by_its_converter() -> None:
     sets = {"ms932": "cp932", "jis": "shift_jis"}
     for variant, codec in sets.items():
         with ScriptedServer(ACCEPTED) as server:
@@ -205,7 +203,7 @@ def test_a_get_carries_the_same_fields_in_its_query(server: ScriptedServer) -> N
     assert fields["smstext"] == "あ b"
 
 
-def test_a_get_as_long_as_the_document_allows_is_sent_and_no_longer(server: ScriptedServer) -> None:
+def test_a_get_up_to_the_documents_length_is_prepared(server: ScriptedServer) -> None:
     client = client_for(server.port, method="GET")
 
     def with_template(digits: int) -> PreparedRequest:
@@ -222,7 +220,7 @@ def test_a_get_as_long_as_the_document_allows_is_sent_and_no_longer(server: Scri
     assert len(server.requests) == 2
 
 
-def test_a_submission_that_the_document_does_not_take_is_refused_in_our_own_names(server: ScriptedServer) -> None:
+def test_an_invalid_sms_is_refused_under_our_field_names(server: ScriptedServer) -> None:
     client = client_for(server.port)
     client.prepare(submission(sender="Shop1"))
     with pytest.raises(InvalidRequestError) as refused:
@@ -234,7 +232,7 @@ def test_a_submission_that_the_document_does_not_take_is_refused_in_our_own_name
     assert server.connections == 0
 
 
-def test_a_get_that_would_be_too_long_is_refused_by_the_check_too(server: ScriptedServer) -> None:
+def test_an_sms_too_long_for_a_get_is_refused(server: ScriptedServer) -> None:
     template = SmsContent(template_id="1" * MAX_GET_BYTES)
     with pytest.raises(InvalidRequestError):
         client_for(server.port, method="GET").prepare(
@@ -253,7 +251,7 @@ def test_a_get_that_would_be_too_long_is_refused_by_the_check_too(server: Script
         (502, OutcomeUnknownError),
     ],
 )
-def test_a_refusal_is_told_with_its_code(server: ScriptedServer, code: int, expected: type[ProviderError]) -> None:
+def test_a_refusal_has_its_class_and_code(server: ScriptedServer, code: int, expected: type[ProviderError]) -> None:
     server.answer = answer(code)
     with pytest.raises(expected) as refused:
         submit_once(server.port)
@@ -262,7 +260,7 @@ def test_a_refusal_is_told_with_its_code(server: ScriptedServer, code: int, expe
     assert len(server.requests) == 1
 
 
-def test_an_answer_without_a_code_is_accepted_unverified_unless_strict(server: ScriptedServer) -> None:
+def test_a_200_without_a_code_is_unverified_unless_strict(server: ScriptedServer) -> None:
     server.answer = answer(200, b"<p>welcome</p>")
     assert submit(client_for(server.port), submission()).verified is False
     with pytest.raises(OutcomeUnknownError):
@@ -270,7 +268,7 @@ def test_an_answer_without_a_code_is_accepted_unverified_unless_strict(server: S
 
 
 @pytest.mark.parametrize("ending", ["close", "reset"])
-def test_a_request_cut_at_any_byte_is_never_called_refused_or_unsent(server: ScriptedServer, ending: Ending) -> None:
+def test_a_request_cut_at_any_byte_has_an_unknown_outcome(server: ScriptedServer, ending: Ending) -> None:
     submit_once(server.port)
     with FaultProxy(server.port) as proxy:
         for passed in range(len(server.requests[0])):
@@ -291,7 +289,7 @@ def test_a_request_cut_at_any_byte_is_never_called_refused_or_unsent(server: Scr
     ],
     ids=["200", "550", "503", "401", "chunked"],
 )
-def test_only_a_whole_answer_means_anything(server: ScriptedServer, whole: bytes, ending: Ending) -> None:
+def test_an_answer_cut_at_any_byte_has_an_unknown_outcome(server: ScriptedServer, whole: bytes, ending: Ending) -> None:
     server.answer = whole
     with FaultProxy(server.port) as proxy:
         for passed in range(len(whole)):
@@ -301,7 +299,7 @@ def test_only_a_whole_answer_means_anything(server: ScriptedServer, whole: bytes
         assert outcome_through(proxy) is not OutcomeUnknownError
 
 
-def test_an_answer_that_only_its_closing_ends_means_nothing_without_its_code(server: ScriptedServer) -> None:
+def test_an_undelimited_answer_needs_its_code(server: ScriptedServer) -> None:
     server.answer, server.then_close = b"HTTP/1.0 200 OK\r\n\r\n200", True
     with FaultProxy(server.port) as proxy:
         for passed in range(len(server.answer)):
@@ -320,7 +318,7 @@ def outcome_through(proxy: FaultProxy) -> type[ProviderError] | None:
     return None
 
 
-def test_nothing_was_sent_where_nobody_listens(server: ScriptedServer) -> None:
+def test_a_closed_port_means_not_sent(server: ScriptedServer) -> None:
     with ScriptedServer() as gone:
         port = gone.port
     client = client_for(port)
@@ -331,7 +329,7 @@ def test_nothing_was_sent_where_nobody_listens(server: ScriptedServer) -> None:
     assert unsent.value.operation == "send_sms"
 
 
-def test_credentials_are_asked_for_anew_each_time(server: ScriptedServer) -> None:
+def test_credentials_are_read_before_each_request(server: ScriptedServer) -> None:
     passwords = iter(["one", "two"])
     client = client_for(server.port, credentials=lambda: Credentials(user="u", password=next(passwords)))
     submit(client, submission())
@@ -343,13 +341,13 @@ def test_credentials_are_asked_for_anew_each_time(server: ScriptedServer) -> Non
 
 
 @pytest.mark.parametrize(("user", "password"), [("", "p"), ("u:v", "p"), ("u\n", "p"), ("u", "p\r\nX: y")])
-def test_credentials_that_basic_cannot_carry_are_a_configuration_error(user: str, password: str) -> None:
+def test_unusable_credentials_are_a_configuration_error(user: str, password: str) -> None:
     with pytest.raises(ConfigurationError) as wrong:
         Credentials(user=user, password=password)
     assert password not in str(wrong.value).split()
 
 
-def test_a_connection_elsewhere_or_in_the_clear_is_a_configuration_error() -> None:
+def test_another_origin_or_plain_http_is_a_configuration_error() -> None:
     with pytest.raises(ConfigurationError):
         client_for(1, base_url="https://elsewhere.invalid/sms/api/")
     with pytest.raises(ConfigurationError):
@@ -358,7 +356,7 @@ def test_a_connection_elsewhere_or_in_the_clear_is_a_configuration_error() -> No
 
 @pytest.mark.parametrize("method", ["POST", "GET"])
 @pytest.mark.parametrize("bad", [b"", answer(550, b"550 canary-text"), b"HTTP/1.1 200 OK\r\nbroken header\r\n\r\n"])
-def test_neither_errors_nor_logs_hold_a_secret_a_number_or_a_text(
+def test_errors_and_logs_hold_no_secret_number_or_text(
     caplog: pytest.LogCaptureFixture, method: str, bad: bytes
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -370,5 +368,5 @@ def test_neither_errors_nor_logs_hold_a_secret_a_number_or_a_text(
         assert canary not in shown
 
 
-def test_credentials_do_not_print() -> None:
+def test_the_repr_of_credentials_hides_them() -> None:
     assert "canary" not in repr(Credentials(user=USER, password=PASSWORD))

@@ -101,7 +101,7 @@ def problems_of(submission: VerificationSubmission, **options: Any) -> dict[str,
         (replace(CALL_OUT, content=SMS), {"method": "5", "smstext": "canary-text", "repeatcall": "3"}),
     ],
 )
-def test_each_mode_is_its_method_with_the_line_and_the_holding_time(
+def test_each_mode_has_its_method_line_and_holding_time(
     server: ScriptedServer, submission: VerificationSubmission, own: dict[str, str]
 ) -> None:
     verifications: Submitter[VerificationSubmission, PreparedRequest] = verifications_for(server.port)
@@ -122,7 +122,7 @@ def test_each_mode_is_its_method_with_the_line_and_the_holding_time(
         (VerificationLines.ANY, MOBILE, "b", "09000000001"),
     ],
 )
-def test_the_lines_allowed_are_the_documents_a_b_or_nothing(
+def test_each_kind_of_line_has_its_document_value(
     server: ScriptedServer, lines: VerificationLines, recipient: str, career: str | None, number: str
 ) -> None:
     submit(verifications_for(server.port), replace(CALL_IN, lines=lines, recipient=recipient))
@@ -130,14 +130,14 @@ def test_the_lines_allowed_are_the_documents_a_b_or_nothing(
     assert (fields.get("mobilecareer"), fields["mobilenumber"]) == (career, number)
 
 
-def test_a_template_and_a_sender_go_with_the_sms(server: ScriptedServer) -> None:
+def test_template_and_sender_are_sent_with_the_sms(server: ScriptedServer) -> None:
     content = SmsContent(template_id="12", sender="Shop1")
     submit(verifications_for(server.port), replace(SMS_AND_CALL_IN, content=content))
     fields = sent(server)
     assert (fields["smstextid"], fields["smstitle"], fields.get("smstext")) == ("12", "Shop1", None)
 
 
-def test_a_text_for_nobody_can_be_left_out(server: ScriptedServer) -> None:
+def test_the_placeholder_text_can_be_left_out(server: ScriptedServer) -> None:
     submit(verifications_for(server.port, unsent_text=None), CALL_IN)
     assert "smstext" not in sent(server)
 
@@ -168,25 +168,25 @@ def test_a_text_for_nobody_can_be_left_out(server: ScriptedServer) -> None:
         ),
     ],
 )
-def test_what_the_document_does_not_take_is_refused_in_our_own_names(
+def test_an_invalid_verification_is_refused_under_our_names(
     submission: VerificationSubmission, problems: dict[str, str]
 ) -> None:
     assert problems_of(submission) == problems
 
 
-def test_a_get_that_would_be_too_long_is_refused(server: ScriptedServer) -> None:
+def test_a_verification_too_long_for_a_get_is_refused(server: ScriptedServer) -> None:
     template = replace(SMS_AND_CALL_IN, content=SmsContent(template_id="1" * 8190))
     assert problems_of(template, http_method="GET") == {"text": "too_long"}
 
 
 @pytest.mark.parametrize("holding_minutes", [0, 999])
-def test_the_holding_times_at_the_documents_limits_are_sent(server: ScriptedServer, holding_minutes: int) -> None:
+def test_a_holding_time_at_the_documents_limit_is_sent(server: ScriptedServer, holding_minutes: int) -> None:
     submit(verifications_for(server.port), replace(CALL_IN, holding_minutes=holding_minutes))
     assert sent(server)["holdingtime"] == str(holding_minutes)
 
 
 @pytest.mark.parametrize("method", [6, 7])
-def test_a_method_without_a_documented_meaning_needs_leave(server: ScriptedServer, method: int) -> None:
+def test_an_undocumented_method_must_be_allowed(server: ScriptedServer, method: int) -> None:
     methods = {**METHODS, VerificationMode.CALL_OUT: method}
     assert problems_of(CALL_OUT, methods=methods) == {"mode": "not_allowed"}
     submit(verifications_for(server.port, methods=methods, allow_undocumented_methods=True), CALL_OUT)
@@ -194,7 +194,7 @@ def test_a_method_without_a_documented_meaning_needs_leave(server: ScriptedServe
     assert (fields["method"], fields.get("smstext")) == (str(method), None)
 
 
-def test_a_refusal_is_told_with_its_code_and_operation(server: ScriptedServer) -> None:
+def test_a_refusal_has_its_code_and_operation(server: ScriptedServer) -> None:
     server.answer = answer(567)
     with pytest.raises(RefusedError) as refused:
         submit(verifications_for(server.port), CALL_IN)
@@ -202,7 +202,7 @@ def test_a_refusal_is_told_with_its_code_and_operation(server: ScriptedServer) -
     assert len(server.requests) == 1
 
 
-def test_nothing_was_sent_where_nobody_listens() -> None:
+def test_a_closed_port_means_not_sent() -> None:
     with ScriptedServer() as gone:
         port = gone.port
     for attempt in (lambda: verifications_for(port).open(), lambda: submit(verifications_for(port), CALL_IN)):
@@ -210,7 +210,7 @@ def test_nothing_was_sent_where_nobody_listens() -> None:
             attempt()
 
 
-def test_neither_a_number_nor_a_text_nor_a_code_is_printed() -> None:
+def test_no_repr_shows_a_number_a_text_or_a_code() -> None:
     notification = parse_delivery_callback({"smsid": "v1", "status": "1", "authcode": "314159"})
     notice = parse_ivr_call({"mobilenumber": "09000000001", "ipphone": LINE, "method": "4"})
     shown = repr(SMS_AND_CALL_IN) + repr(notification) + repr(notice)
@@ -245,7 +245,7 @@ def start(simulator: MediaSmsSimulator, submission: VerificationSubmission) -> N
 @pytest.mark.parametrize(
     "submission", [CALL_IN, SMS_AND_CALL_IN, replace(CALL_IN, recipient=FIXED, lines=VerificationLines.ANY)]
 )
-def test_a_call_in_is_told_in_any_form_for_the_number_that_was_to_be_verified(
+def test_an_ivr_callback_in_any_form_names_the_number(
     simulator: MediaSmsSimulator,
     webhooks: Receiver,
     style: str,
@@ -260,9 +260,7 @@ def test_a_call_in_is_told_in_any_form_for_the_number_that_was_to_be_verified(
     assert notices == [IvrCallEvent(recipient=submission.recipient, line=LINE, mode=submission.mode, smsid=smsid)]
 
 
-def test_the_code_read_out_comes_with_the_report_that_the_call_was_answered(
-    simulator: MediaSmsSimulator, webhooks: Receiver
-) -> None:
+def test_the_code_comes_with_the_report_of_the_answered_call(simulator: MediaSmsSimulator, webhooks: Receiver) -> None:
     start(simulator, CALL_OUT)
     simulator.advance(60)
     simulator.deliver_due()

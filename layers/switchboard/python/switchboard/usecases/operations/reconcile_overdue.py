@@ -1,4 +1,4 @@
-"""Look at overdue orders, and record what their silence means."""
+"""Look at overdue orders, and time them out, close them or requeue them."""
 
 from __future__ import annotations
 
