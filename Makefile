@@ -24,9 +24,12 @@ test: .venv/dev/ready .venv/emulator/ready .venv/sandbox/ready ## all tests, the
 	@.venv/dev/bin/python -c "import platform; print('Testing on', platform.python_implementation(), platform.python_version())"
 	@.venv/dev/bin/pytest -q -n 2 --dist loadgroup
 
-check: .venv/dev/ready .venv/sam/ready ## lint, types, import rules, template lint, secret scan
+check: .venv/dev/ready .venv/sam/ready ## lint, words, types, import rules, template lint, secret scan
 	.venv/dev/bin/ruff check .
 	.venv/dev/bin/ruff format --check .
+	@# The changelog and the style page name the retired words.
+	git ls-files -z '*.py' '*.md' '*.yaml' '*.toml' '*.sh' Makefile ':!CHANGELOG.md' ':!docs/style.md' | xargs -0 .venv/dev/bin/codespell
+	.venv/dev/bin/python tools/check_language.py
 	.venv/dev/bin/mypy
 	PYTHONPATH=.:$(LAYER) .venv/dev/bin/lint-imports --no-cache
 	.venv/sam/bin/sam validate --lint --region ap-northeast-1

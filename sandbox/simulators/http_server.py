@@ -160,7 +160,7 @@ class SimulatorHandler(BaseHTTPRequestHandler, ABC, Generic[P]):
         if outcome is Outcome.RESET:
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
             self.server.reset_on_close(self.connection)
-        elif outcome not in {Outcome.HELD, Outcome.DROPPED}:
+        elif outcome not in {Outcome.KEPT_OPEN, Outcome.DROPPED}:
             return False
         self.close_connection = True
         return True

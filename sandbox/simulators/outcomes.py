@@ -10,7 +10,7 @@ class Outcome(StrEnum):
     SPOILT = "spoilt"
     """Answered, but with the wrong bytes, the wrong length or at the wrong pace."""
     RESET = "reset"
-    HELD = "held"
+    KEPT_OPEN = "held"  # codespell:ignore held
     """Kept open for a time, then closed without an answer."""
     DROPPED = "dropped"
     """Closed at once without an answer."""

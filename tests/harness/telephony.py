@@ -153,7 +153,7 @@ class Telephony:
 
     def _is_held(self, number: str, line: str) -> bool:
         lease = self.store.leases.get((number, line))
-        return lease is not None and lease.held_at(self.clock.now())
+        return lease is not None and lease.covers(self.clock.now())
 
     def _tell(self, notice: IvrCallEvent, truth: Truth) -> None:
         self.ledger.outcomes[truth, self.system.call(notice)] += 1

@@ -526,7 +526,9 @@ def test_the_number_that_never_answers_accepts_once_and_delivers(receiver: Repor
             assert receiver.values == ["14", "1"]
             clock.now += 30
             simulator.wake()
-        assert [(record.code, record.outcome) for record in simulator.requests] == [(200, "held")]
+        assert [(record.code, record.outcome) for record in simulator.requests] == [
+            (200, "held")
+        ]  # codespell:ignore held
         assert len(simulator.messages) == 1
 
 

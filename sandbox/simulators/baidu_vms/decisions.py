@@ -78,7 +78,7 @@ def apply_fault(decision: Decision, fault: Fault, config: SimulatorConfig) -> De
             return replace(decision, outcome=Outcome.DROPPED)
         case FaultKind.ACCEPT_THEN_HOLD:
             wait_s = config.hold_open_s if fault.seconds is None else fault.seconds
-            return replace(decision, outcome=Outcome.HELD, wait_s=wait_s)
+            return replace(decision, outcome=Outcome.KEPT_OPEN, wait_s=wait_s)
         case FaultKind.DELAY:
             return replace(decision, wait_s=config.slow_answer_s if fault.seconds is None else fault.seconds)
         case FaultKind.CUT_ANSWER:

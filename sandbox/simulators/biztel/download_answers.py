@@ -95,7 +95,7 @@ def apply_fault(answer: DownloadAnswer, fault: Fault, *, hold_open_s: float) -> 
             return _replace_body(spoilt, b"", answer.content_type)
         case FaultKind.HOLD:
             hold_s = hold_open_s if fault.seconds is None else fault.seconds
-            return replace(spoilt, outcome=Outcome.HELD, hold_s=hold_s)
+            return replace(spoilt, outcome=Outcome.KEPT_OPEN, hold_s=hold_s)
         case _:
             return replace(spoilt, outcome=Outcome.RESET)
 

@@ -40,7 +40,7 @@ class Handler(SimulatorHandler[Provider]):
         answer = self.provider.handle(
             Download(call_id=call_id, channel=channel, authorization=self.headers.get("Authorization", ""))
         )
-        if answer.outcome is Outcome.HELD:
+        if answer.outcome is Outcome.KEPT_OPEN:
             self.server.wait(answer.hold_s)
         if not self.end_without_answer(answer.outcome):
             self._send(answer)

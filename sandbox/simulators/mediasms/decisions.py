@@ -47,7 +47,7 @@ def apply_fault(decision: Decision, fault: Fault, *, hold_open_s: float) -> Deci
             return replace(decision, outcome=Outcome.DROPPED, wait_s=0.0, wait_ends_with=None)
         case FaultKind.ACCEPT_THEN_HOLD:
             wait_s = hold_open_s if fault.seconds is None else fault.seconds
-            return replace(decision, outcome=Outcome.HELD, wait_s=wait_s, wait_ends_with=None)
+            return replace(decision, outcome=Outcome.KEPT_OPEN, wait_s=wait_s, wait_ends_with=None)
         case FaultKind.DELAY:
             return replace(decision, wait_s=fault.seconds or 0.0, wait_ends_with=None)
         case FaultKind.CUT_ANSWER:

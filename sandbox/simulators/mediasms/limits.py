@@ -7,7 +7,7 @@ from sandbox.simulators.rate_window import RateWindow
 BLOCKING_401S: Final = 10
 
 
-class UnauthorizedStreak:
+class ConsecutiveRefusals:
     """The number of consecutive 401 answers to one address; the tenth blocks it for good."""
 
     def __init__(self) -> None:
@@ -19,7 +19,7 @@ class UnauthorizedStreak:
         return self.length >= BLOCKING_401S
 
     def record(self, code: int) -> None:
-        """Record an answer. No answer ends the streak of a blocked address."""
+        """Record an answer. No answer ends the block of a blocked address."""
         if self.blocked:
             return
         self.length = self.length + 1 if code == 401 else 0
@@ -30,4 +30,4 @@ class SourceAddress:
 
     def __init__(self) -> None:
         self.window = RateWindow()
-        self.streak = UnauthorizedStreak()
+        self.refusals = ConsecutiveRefusals()

@@ -13,7 +13,7 @@ from sandbox.simulators.mediasms.decisions import Decision, SmsRequest, apply_fa
 from sandbox.simulators.mediasms.delivery_reports import DeliveryReportSender
 from sandbox.simulators.mediasms.document_tables import Code
 from sandbox.simulators.mediasms.faults import Fault, FaultKind
-from sandbox.simulators.mediasms.limits import SourceAddress, UnauthorizedStreak
+from sandbox.simulators.mediasms.limits import SourceAddress, ConsecutiveRefusals
 from sandbox.simulators.mediasms.numbers import EVERY_OTHER_NUMBER, NUMBERS, Behaviour, NumberScript
 from sandbox.simulators.mediasms.parameters import find_refusal, may_be_called_in, sends_sms
 from sandbox.simulators.mediasms.phone_text import AU, text_on_phone
@@ -68,7 +68,7 @@ class Provider(Account[SimulatorConfig, Fault, RequestRecord]):
             now = self._clock()
             decision = self._decide(request, number, now)
             if decision.code is not None:
-                self._sources[request.source].streak.record(decision.code)
+                self._sources[request.source].refusals.record(decision.code)
             self._requests.append(
                 RequestRecord(
                     at_s=now,
@@ -113,12 +113,12 @@ class Provider(Account[SimulatorConfig, Fault, RequestRecord]):
         """Forget the consecutive 401s of one address, or of all, and so lift the block."""
         with self.lock:
             for address in [source] if source else list(self._sources):
-                self._sources[address].streak = UnauthorizedStreak()
+                self._sources[address].refusals = ConsecutiveRefusals()
 
     def blocked_addresses(self) -> list[str]:
         """Return the addresses that get 555."""
         with self.lock:
-            return sorted(address for address, counts in self._sources.items() if counts.streak.blocked)
+            return sorted(address for address, counts in self._sources.items() if counts.refusals.blocked)
 
     def reset(self) -> None:
         """Reset as every provider, and forget blocks, messages and reports to come. The clock stays."""
@@ -156,7 +156,7 @@ class Provider(Account[SimulatorConfig, Fault, RequestRecord]):
         allowed = self._config.allowed_addresses
         if request.method == "GET" and request.url_bytes > MAX_URL_BYTES:
             return Decision(code=Code.URL_TOO_LONG, cause=f"address over {MAX_URL_BYTES} bytes")
-        if self._sources[request.source].streak.blocked:
+        if self._sources[request.source].refusals.blocked:
             return Decision(code=Code.ADDRESS_BLOCKED, cause="ten 401 in a row")
         if allowed is not None and request.source not in allowed:
             return Decision(code=Code.ADDRESS_PROHIBITED, cause="source address is not registered")
@@ -195,7 +195,7 @@ class Provider(Account[SimulatorConfig, Fault, RequestRecord]):
         )
         decision = Decision(code=Code.SUCCESS, message=message)
         if behaviour is Behaviour.NEVER_ANSWER:
-            return replace(decision, outcome=Outcome.HELD, wait_s=config.hold_open_s)
+            return replace(decision, outcome=Outcome.KEPT_OPEN, wait_s=config.hold_open_s)
         if behaviour is Behaviour.SLOW:
             return replace(decision, wait_s=config.slow_answer_s)
         if behaviour is Behaviour.REPORT_FIRST and message.wants_reports and config.report_url:

@@ -1,1 +1,1 @@
-"""The composition root: one module a function, which builds that function's application and imports nothing more."""
+"""The composition root: one module for each function, which builds its application and imports nothing else."""

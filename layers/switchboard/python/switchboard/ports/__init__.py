@@ -1,1 +1,1 @@
-"""What the use cases need from the outside, as Protocols; one module a topic, so that nobody loads another's."""
+"""The Protocols through which the use cases reach the outside, one module a topic."""

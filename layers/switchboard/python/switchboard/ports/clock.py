@@ -21,4 +21,6 @@ class Clock(Protocol):
 class ClaimIds(Protocol):
     """A source of ids that no other invocation mints."""
 
-    def __call__(self) -> str: ...
+    def __call__(self) -> str:
+        """Mint one id."""
+        ...

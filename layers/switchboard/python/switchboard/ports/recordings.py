@@ -148,13 +148,19 @@ class Download(Protocol):
     """One channel's file while it is transferred. `length` is in bytes, or None if the provider does not give it."""
 
     @property
-    def content_type(self) -> str: ...
+    def content_type(self) -> str:
+        """The media type."""
+        ...
 
     @property
-    def length(self) -> int | None: ...
+    def length(self) -> int | None:
+        """The number of bytes."""
+        ...
 
     @property
-    def file_name(self) -> str: ...
+    def file_name(self) -> str:
+        """The name that the provider gives the file."""
+        ...
 
     def chunks(self) -> Iterator[bytes]:
         """Yield the file's bytes in pieces of limited size. Call it once.

@@ -36,8 +36,8 @@ class Lease:
     since: datetime
     until: datetime
 
-    def held_at(self, at: datetime) -> bool:
-        """Tell whether the lease is held at this time."""
+    def covers(self, at: datetime) -> bool:
+        """Tell if the lease is valid at this time."""
         return self.since <= at < self.until
 
 

@@ -1,0 +1,1 @@
+"""Adapters to AWS: the stores, queues and buckets behind the ports."""

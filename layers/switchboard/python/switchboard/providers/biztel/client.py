@@ -59,7 +59,7 @@ class BiztelDownload:
         The file is whole only after the iterator has ended by itself.
 
         Raises:
-            DownloadFailedError: the transfer was cut or stalled, or held less or more than it announced.
+            DownloadFailedError: the transfer was cut or stalled, or was shorter or longer than it announced.
         """
         chunk, self._first = self._first, b""
         while chunk:

@@ -1,0 +1,1 @@
+"""Recordings in the state table, and their jobs and files in buckets."""

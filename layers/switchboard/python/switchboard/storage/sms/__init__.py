@@ -1,0 +1,1 @@
+"""Messages in the state table, and the delivery reports in their items."""

@@ -1,0 +1,1 @@
+"""Verifications in the state table, with their leases, IVR calls and codes."""

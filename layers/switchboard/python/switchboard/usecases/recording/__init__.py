@@ -1,0 +1,1 @@
+"""Use cases of recordings: fetch, keep bulk files, query, requeue."""

@@ -60,7 +60,7 @@ class RecordIvrCall:
         verification_id = ivr_call.smsid
         if verification_id is None:
             lease = self._calls.lease(recipient=ivr_call.recipient, line=ivr_call.line)
-            if lease is None or not lease.held_at(seen_at):
+            if lease is None or not lease.covers(seen_at):
                 return IvrCallMatch.NO_CANDIDATE
             verification_id = lease.verification_id
         match = self._calls.record_call(verification_id, ivr_call, seen_at=seen_at)
