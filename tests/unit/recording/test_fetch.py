@@ -192,7 +192,7 @@ class World:
         return {channel: each.state for channel, each in status.channels.items()}
 
 
-def test_an_announced_recording_is_stored_with_a_request_a_channel() -> None:
+def test_a_ready_recording_is_stored_with_one_request_per_channel() -> None:
     world = World()
 
     done = world.deliver()
@@ -205,7 +205,7 @@ def test_an_announced_recording_is_stored_with_a_request_a_channel() -> None:
     assert world.recordings.due == {}
 
 
-def test_an_entry_that_comes_again_asks_for_nothing_and_ends_only_once() -> None:
+def test_a_repeated_entry_requests_nothing_and_closes_only_once() -> None:
     world = World()
     for _ in range(3):
         world.deliver()
@@ -213,14 +213,14 @@ def test_an_entry_that_comes_again_asks_for_nothing_and_ends_only_once() -> None
     assert (len(world.source.asked), world.quota.used, world.closed) == (2, 2, 1)
 
 
-def test_an_id_that_was_never_announced_is_let_go() -> None:
+def test_an_entry_for_an_unknown_id_does_nothing() -> None:
     done = World().fetch("never", seconds_left=lambda: 900)
 
     assert (done.status, done.ends, done.requeue_reason) == (None, {}, None)
 
 
 @pytest.mark.parametrize("kind", [DownloadFailedError, RateLimitedError])
-def test_what_failed_is_tried_again_after_about_five_fifteen_and_forty_five_seconds(kind: type[ProviderError]) -> None:
+def test_a_failed_download_is_repeated_after_about_5_15_and_45_seconds(kind: type[ProviderError]) -> None:
     world = World(source=ScriptedSource(*[failure(kind)] * 3), channels=frozenset({Channel.LEFT}))
     delays = []
     for _ in range(3):
@@ -235,14 +235,14 @@ def test_what_failed_is_tried_again_after_about_five_fifteen_and_forty_five_seco
     assert world.states() == {Channel.LEFT: ChannelState.STORED}
 
 
-def test_a_pause_that_the_provider_asks_for_is_kept() -> None:
+def test_a_delay_that_the_provider_requires_is_observed() -> None:
     world = World(source=ScriptedSource(failure(RateLimitedError, retry_after_s=120.0)))
     world.deliver()
 
     assert [delay >= 120 for _, delay in world.queue.entries] == [True]
 
 
-def test_an_entry_that_waits_in_a_long_queue_is_not_doubled_and_one_that_is_lost_comes_again() -> None:
+def test_the_sweep_requeues_an_entry_only_after_the_grace() -> None:
     class Unreachable(ScriptedSource):
         def open(self) -> None:
             raise failure(NotSentError)
@@ -259,7 +259,7 @@ def test_an_entry_that_waits_in_a_long_queue_is_not_doubled_and_one_that_is_lost
     assert world.queue.entries == [(ID, 10), (ID, 0)]
 
 
-def test_an_entry_before_its_time_asks_for_nothing() -> None:
+def test_an_entry_before_its_time_requests_nothing() -> None:
     world = World(source=ScriptedSource(failure(DownloadFailedError)), channels=frozenset({Channel.LEFT}))
     world.deliver()
     world.deliver()
@@ -267,7 +267,7 @@ def test_an_entry_before_its_time_asks_for_nothing() -> None:
     assert len(world.source.asked) == 1
 
 
-def test_what_never_succeeds_is_lost_shortly_before_the_seventh_day_and_the_monaural_file_is_fetched() -> None:
+def test_split_channels_that_never_succeed_are_replaced_by_monaural() -> None:
     class Broken(ScriptedSource):
         @contextmanager
         def download(
@@ -292,7 +292,7 @@ def test_what_never_succeeds_is_lost_shortly_before_the_seventh_day_and_the_mona
     assert 30 < len(world.source.asked) == world.quota.used < 120
 
 
-def test_a_monaural_file_that_fails_as_well_is_looked_at_only_when_it_is_due() -> None:
+def test_a_failing_monaural_file_is_attempted_only_when_it_is_due() -> None:
     """Left and right are over by then: their moment has passed, and is nobody's reason to look at once."""
     world = World(source=ScriptedSource(*[failure(DownloadFailedError)] * 1_000))
     world.reconcile()
@@ -302,7 +302,7 @@ def test_a_monaural_file_that_fails_as_well_is_looked_at_only_when_it_is_due() -
     assert 100 < len(world.source.asked) < 300
 
 
-def test_without_the_policy_what_is_lost_stays_lost() -> None:
+def test_a_forbidden_channel_stays_so_without_the_fallback() -> None:
     world = World(source=ScriptedSource(*[failure(ForbiddenError)] * 2), monaural_as_fallback=False)
     world.reconcile()
 
@@ -310,7 +310,7 @@ def test_without_the_policy_what_is_lost_stays_lost() -> None:
     assert len(world.source.asked) == 2
 
 
-def test_a_missing_file_is_asked_for_until_it_can_only_be_lost() -> None:
+def test_a_missing_file_is_requested_until_it_counts_as_lost() -> None:
     world = World(source=ScriptedSource(*[failure(ProviderNotFoundError)] * 100), monaural_as_fallback=False)
     world.reconcile()
 
@@ -319,7 +319,7 @@ def test_a_missing_file_is_asked_for_until_it_can_only_be_lost() -> None:
 
 
 @pytest.mark.parametrize("error", [RateLimitTimeoutError("full"), LockedOutError("open", reason="authentication")])
-def test_without_a_slot_nothing_is_asked_counted_or_lost(error: SlotUnavailableError | LockedOutError) -> None:
+def test_a_look_without_a_slot_requests_counts_and_loses_nothing(error: SlotUnavailableError | LockedOutError) -> None:
     world = World()
     world.guard = ScriptedGuard(world.clock, error)
     world.fetch._guard = world.guard
@@ -334,7 +334,7 @@ def test_without_a_slot_nothing_is_asked_counted_or_lost(error: SlotUnavailableE
     assert set(world.states().values()) == {ChannelState.STORED}
 
 
-def test_a_place_that_was_waited_for_finds_a_connection_that_is_new() -> None:
+def test_the_request_after_a_wait_uses_a_fresh_connection() -> None:
     """The provider counts a request when it arrives: connecting after the slot would make it late."""
     clock = FixedClock()
     ages: list[timedelta] = []
@@ -360,7 +360,7 @@ def test_a_place_that_was_waited_for_finds_a_connection_that_is_new() -> None:
     assert ages == [timedelta(), timedelta()]
 
 
-def test_a_place_that_was_waited_for_is_lost_where_the_provider_cannot_be_reached_any_more() -> None:
+def test_a_provider_unreachable_after_a_wait_gets_no_request() -> None:
     clock = FixedClock()
 
     class Unreachable(ScriptedSource):
@@ -378,7 +378,7 @@ def test_a_place_that_was_waited_for_is_lost_where_the_provider_cannot_be_reache
     assert world.recordings.rows[ID].attempts == frozenset()
 
 
-def test_a_refused_token_is_told_to_the_gate_and_ends_the_look() -> None:
+def test_a_refused_token_is_recorded_by_the_guard_and_ends_the_look() -> None:
     world = World(source=ScriptedSource(failure(AuthenticationFailedError)))
     done = world.deliver()
 
@@ -388,7 +388,7 @@ def test_a_refused_token_is_told_to_the_gate_and_ends_the_look() -> None:
     assert len(world.source.asked) == 1
 
 
-def test_an_invocation_without_time_for_a_download_begins_none() -> None:
+def test_an_invocation_without_time_for_a_download_starts_none() -> None:
     world = World()
     done = world.deliver(seconds_left=30)
 
@@ -398,7 +398,7 @@ def test_an_invocation_without_time_for_a_download_begins_none() -> None:
     assert set(world.states().values()) == {ChannelState.STORED}
 
 
-def test_a_month_that_ends_in_time_is_waited_for() -> None:
+def test_a_month_that_ends_before_the_deadline_is_waited_for() -> None:
     quota = CountingQuota(limit=1, ends=START + DAY)
     world = World(quota=quota)
     world.deliver()
@@ -410,7 +410,7 @@ def test_a_month_that_ends_in_time_is_waited_for() -> None:
     assert DAY <= world.clock.now() - START < 2 * DAY
 
 
-def test_a_month_that_ends_too_late_leaves_the_monaural_file_for_the_next_one() -> None:
+def test_a_month_that_ends_after_the_deadline_leaves_monaural_for_the_next() -> None:
     quota = CountingQuota(limit=0, ends=START + 20 * DAY)
     world = World(quota=quota)
     world.deliver()
@@ -423,7 +423,7 @@ def test_a_month_that_ends_too_late_leaves_the_monaural_file_for_the_next_one() 
     assert world.source.asked == [(ID, Channel.MONAURAL)]
 
 
-def test_without_the_policy_the_months_reserve_is_for_what_would_be_gone() -> None:
+def test_the_reserve_of_the_month_is_used_without_the_fallback() -> None:
     world = World(quota=CountingQuota(limit=2, reserve=2, ends=START + 20 * DAY), monaural_as_fallback=False)
     world.reconcile()
 
@@ -463,7 +463,7 @@ def test_a_break_at_any_step_stores_nothing_twice_and_loses_nothing(how: str, en
             assert len(world.source.asked) == 2, told
 
 
-def test_two_workers_at_the_same_recording_ask_once_for_each_channel() -> None:
+def test_two_workers_on_one_recording_request_each_channel_once() -> None:
     world = World()
     other = World()
     for name in ("jobs", "recordings", "files", "queue"):
@@ -485,7 +485,7 @@ def test_two_workers_at_the_same_recording_ask_once_for_each_channel() -> None:
     assert world.files.writes == 2
 
 
-def test_whoever_comes_second_to_the_claim_asks_for_nothing() -> None:
+def test_the_second_worker_to_claim_a_channel_requests_nothing() -> None:
     world, other = World(), World()
     for name in ("jobs", "recordings", "files", "queue"):
         setattr(other.fetch, f"_{name}", getattr(world.fetch, f"_{name}"))

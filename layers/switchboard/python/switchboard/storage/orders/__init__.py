@@ -1,0 +1,1 @@
+"""Store orders in the StateTable, and read its indexes for all kinds of items."""

@@ -1,0 +1,1 @@
+"""Store recordings in the StateTable, and their jobs and files in buckets."""

@@ -1,0 +1,1 @@
+"""Store messages and their delivery reports in the StateTable."""

@@ -1,0 +1,1 @@
+"""Store verifications, IVR calls and one-time codes in the StateTable."""

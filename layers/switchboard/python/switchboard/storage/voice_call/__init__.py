@@ -1,0 +1,1 @@
+"""Store voice calls and their results in the StateTable."""
