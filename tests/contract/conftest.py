@@ -1,4 +1,4 @@
-"""Stores by both of their implementations: the fake, and the adapter on an AWS that moto plays in this process."""
+"""Provide stores in both implementations: the fake, and the adapter on an AWS that moto plays in this process."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import boto3
 import pytest
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sqs import SQSClient
 
+T = TypeVar("T")
+
 RETENTION = timedelta(days=400)
 IMPLEMENTATIONS = ["in memory", "AWS"]
 REGION: Final = "ap-northeast-1"
@@ -48,7 +51,7 @@ REGION: Final = "ap-northeast-1"
 
 @dataclass(frozen=True, slots=True)
 class Aws:
-    """Clients of the AWS in this process."""
+    """The clients of the AWS in this process."""
 
     dynamodb: DynamoDBClient
     s3: S3Client
@@ -56,22 +59,30 @@ class Aws:
     numbers: Iterator[int] = field(default_factory=itertools.count)
 
     def unique(self, stem: str) -> str:
-        """A name that no other test uses."""
+        """Return a name that no other test uses."""
         return f"{stem}-{next(self.numbers)}"
 
 
 @dataclass(frozen=True, slots=True)
-class Verifications:
+class VerificationStores:
     """The three stores over one table of verifications."""
 
-    store: VerificationStore
+    verifications: VerificationStore
     calls: IvrCallStore
     codes: CodeStore
 
 
+def choose(request: pytest.FixtureRequest, fake: Callable[[], T], adapter_fixture: str) -> T:
+    """Return the implementation that the fixture's parameter names: a new fake, or the adapter of another fixture."""
+    if request.param == "in memory":
+        return fake()
+    adapter: T = request.getfixturevalue(adapter_fixture)
+    return adapter
+
+
 @contextmanager
 def _one_call_at_a_time() -> Iterator[None]:
-    """moto's DynamoDB checks a condition and writes in two steps, so that two threads may both pass the check."""
+    """Serialize moto's DynamoDB, which checks a condition and writes in two steps that two threads may interleave."""
     lock, call_action = Lock(), DynamoHandler.call_action
 
     def locked(*args: Any, **kwargs: Any) -> Any:
@@ -111,10 +122,7 @@ def dynamodb_messages(aws: Aws, state_table_name: str) -> DynamoDbMessageStore:
 
 @pytest.fixture(params=IMPLEMENTATIONS)
 def messages(request: pytest.FixtureRequest) -> MessageStore:
-    if request.param == "in memory":
-        return InMemoryMessageStore(deadlines=DEADLINES)
-    store: MessageStore = request.getfixturevalue("dynamodb_messages")
-    return store
+    return choose(request, partial(InMemoryMessageStore, deadlines=DEADLINES), "dynamodb_messages")
 
 
 @pytest.fixture
@@ -125,12 +133,12 @@ def dynamodb_verifications(aws: Aws, state_table_name: str) -> DynamoDbVerificat
 
 
 @pytest.fixture(params=IMPLEMENTATIONS)
-def kept(request: pytest.FixtureRequest) -> Verifications:
+def stores(request: pytest.FixtureRequest) -> VerificationStores:
     if request.param == "in memory":
         fake = InMemoryVerificationStore(grace=GRACE, deadlines=DEADLINES)
-        return Verifications(fake, fake, fake)
+        return VerificationStores(fake, fake, fake)
     aws, table = request.getfixturevalue("aws"), request.getfixturevalue("state_table_name")
-    return Verifications(
+    return VerificationStores(
         request.getfixturevalue("dynamodb_verifications"),
         DynamoDbIvrCallStore(client=aws.dynamodb, table=table),
         DynamoDbCodeStore(client=aws.dynamodb, table=table, retention=RETENTION),
@@ -144,10 +152,7 @@ def dynamodb_limits(aws: Aws, limits_table_name: str) -> DynamoDbProviderLimitSt
 
 @pytest.fixture(params=IMPLEMENTATIONS)
 def store(request: pytest.FixtureRequest) -> ProviderLimitStore:
-    if request.param == "in memory":
-        return InMemoryProviderLimitStore()
-    store: ProviderLimitStore = request.getfixturevalue("dynamodb_limits")
-    return store
+    return choose(request, InMemoryProviderLimitStore, "dynamodb_limits")
 
 
 @pytest.fixture
@@ -157,10 +162,7 @@ def dynamodb_counters(aws: Aws, limits_table_name: str) -> DynamoDbCounterStore:
 
 @pytest.fixture(params=IMPLEMENTATIONS)
 def counters(request: pytest.FixtureRequest) -> CounterStore:
-    if request.param == "in memory":
-        return InMemoryCounterStore()
-    store: CounterStore = request.getfixturevalue("dynamodb_counters")
-    return store
+    return choose(request, InMemoryCounterStore, "dynamodb_counters")
 
 
 @pytest.fixture
@@ -171,21 +173,18 @@ def bucket(aws: Aws) -> str:
 
 
 @pytest.fixture
-def s3_vault(aws: Aws, bucket: str) -> S3CallbackArchive:
+def s3_archive(aws: Aws, bucket: str) -> S3CallbackArchive:
     return S3CallbackArchive(client=lambda: aws.s3, bucket=bucket)
 
 
 @pytest.fixture(params=IMPLEMENTATIONS)
 def archive(request: pytest.FixtureRequest) -> CallbackArchive:
-    if request.param == "in memory":
-        return InMemoryCallbackArchive()
-    store: CallbackArchive = request.getfixturevalue("s3_vault")
-    return store
+    return choose(request, InMemoryCallbackArchive, "s3_archive")
 
 
 @pytest.fixture
 def dynamodb_calls(aws: Aws) -> Iterator[list[str]]:
-    """The names of the DynamoDB operations called during the test, in order."""
+    """Collect the names of the DynamoDB operations that the test calls, in order."""
     calls: list[str] = []
     record: Callable[..., None] = lambda model, **_: calls.append(model.name)  # noqa: E731
     aws.dynamodb.meta.events.register("before-call.dynamodb", record)

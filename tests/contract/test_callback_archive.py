@@ -1,5 +1,4 @@
-"""What every CallbackArchive does: it keeps what came until it can be acted on, and what nobody could read as it
-was."""
+"""Test what every CallbackArchive does: spool events until they can be recorded, and quarantine callbacks unchanged."""
 
 from __future__ import annotations
 
@@ -25,82 +24,82 @@ RAW = RawCallback(
     content_type="application/x-www-form-urlencoded",
     body=b"\x00\xff\x83\x5c",
 )
+EVENTS: dict[str, CallbackEvent] = {
+    "report without a number": a_report("1", recipient=None),
+    "report with an unlisted status": a_report("圏外・OFF"),
+    "report with the longest id": a_report("1", "x" * 50),
+    "call without an id": a_notice(),
+    "call with an id": a_notice(smsid="sms1", mode=VerificationMode.SMS_AND_CALL_IN),
+    "result": CallResult("c1", "answered"),
+    "result with the longest id": CallResult("!~" * 64, "呼损"),
+}
 
 
-def _held(archive: CallbackArchive, *, limit: int = 100) -> list[SpooledEvent]:
-    return [replace(held, handle="") for held in archive.spooled(limit=limit)]
+def _spooled(archive: CallbackArchive, *, limit: int = 100) -> list[SpooledEvent]:
+    return [replace(spooled, handle="") for spooled in archive.spooled(limit=limit)]
 
 
-def test_nothing_is_held_at_first(archive: CallbackArchive) -> None:
-    assert _held(archive) == []
+def test_a_new_archive_has_no_spooled_event(archive: CallbackArchive) -> None:
+    assert _spooled(archive) == []
 
 
-def test_what_is_held_comes_back_oldest_first(archive: CallbackArchive) -> None:
-    reports = [SpooledEvent(a_report(str(number)), START + number * MINUTE) for number in (2, 0, 1)]
-    for report in reports:
-        archive.spool(report)
-    assert _held(archive) == [reports[1], reports[2], reports[0]]
+def test_spooled_events_come_back_oldest_first(archive: CallbackArchive) -> None:
+    events = [SpooledEvent(a_report(str(number)), START + number * MINUTE) for number in (2, 0, 1)]
+    for event in events:
+        archive.spool(event)
+    assert _spooled(archive) == [events[1], events[2], events[0]]
 
 
-def test_no_more_comes_back_than_asked_for(archive: CallbackArchive) -> None:
-    reports = [SpooledEvent(a_report("1", f"sms{number}"), START + number * MINUTE) for number in range(3)]
-    for report in reports:
-        archive.spool(report)
-    assert _held(archive, limit=2) == reports[:2]
+def test_the_limit_bounds_how_many_spooled_events_come_back(archive: CallbackArchive) -> None:
+    events = [SpooledEvent(a_report("1", f"sms{number}"), START + number * MINUTE) for number in range(3)]
+    for event in events:
+        archive.spool(event)
+    assert _spooled(archive, limit=2) == events[:2]
 
 
-NEWS: tuple[CallbackEvent, ...] = (
-    a_report("1", recipient=None),
-    a_report("圏外・OFF"),
-    a_report("1", "x" * 50),
-    a_notice(),
-    a_notice(smsid="sms1", mode=VerificationMode.SMS_AND_CALL_IN),
-    CallResult("c1", "answered"),
-    CallResult("!~" * 64, "呼损"),
-)
+@pytest.mark.parametrize("event", EVENTS.values(), ids=EVENTS.keys())
+def test_a_spooled_event_of_any_kind_comes_back_unchanged(archive: CallbackArchive, event: CallbackEvent) -> None:
+    spooled = SpooledEvent(event, START)
+    archive.spool(spooled)
+    assert _spooled(archive) == [spooled]
 
 
-@pytest.mark.parametrize("report", NEWS)
-def test_news_of_any_kind_comes_back_as_it_was(archive: CallbackArchive, report: CallbackEvent) -> None:
-    held = SpooledEvent(report, START)
-    archive.spool(held)
-    assert _held(archive) == [held]
+def test_events_of_the_same_moment_are_all_spooled(archive: CallbackArchive) -> None:
+    for event in EVENTS.values():
+        archive.spool(SpooledEvent(event, START))
+    assert {spooled.event for spooled in _spooled(archive)} == set(EVENTS.values())
 
 
-def test_whatever_comes_in_one_moment_is_held(archive: CallbackArchive) -> None:
-    for report in NEWS:
-        archive.spool(SpooledEvent(report, START))
-    assert {held.event for held in _held(archive)} == set(NEWS)
-
-
-def test_a_report_held_twice_because_the_answer_was_lost_is_held_once(archive: CallbackArchive) -> None:
+def test_an_event_spooled_again_after_a_lost_answer_is_there_once(archive: CallbackArchive) -> None:
     for _ in range(2):
         archive.spool(SpooledEvent(a_report("1"), START))
-    assert len(_held(archive)) == 1
+    assert len(_spooled(archive)) == 1
 
 
-def test_what_is_let_go_of_is_held_no_longer_and_the_rest_is(archive: CallbackArchive) -> None:
+def test_a_removed_event_is_gone_and_the_others_stay(archive: CallbackArchive) -> None:
     for status in ("14", "1"):
         archive.spool(SpooledEvent(a_report(status), START))
     first, second = archive.spooled(limit=10)
     for _ in range(2):
         archive.remove(first)
-    assert _held(archive) == [replace(second, handle="")]
+    assert _spooled(archive) == [replace(second, handle="")]
 
 
-def test_what_is_quarantined_is_not_held(archive: CallbackArchive) -> None:
+def test_a_quarantined_callback_is_no_spooled_event(archive: CallbackArchive) -> None:
     archive.quarantine(RAW, reason="no smsid", at=START)
-    assert _held(archive) == []
+    assert _spooled(archive) == []
 
 
-def test_what_is_quarantined_is_kept_byte_for_byte_with_why(aws: Aws, bucket: str, s3_vault: S3CallbackArchive) -> None:
+def test_a_quarantined_callback_is_stored_byte_for_byte_with_its_reason(
+    aws: Aws, bucket: str, s3_archive: S3CallbackArchive
+) -> None:
     for _ in range(2):
-        s3_vault.quarantine(RAW, reason="no smsid", at=START)
+        s3_archive.quarantine(RAW, reason="no smsid", at=START)
     [entry] = aws.s3.list_objects_v2(Bucket=bucket)["Contents"]
     assert entry["Key"].startswith("quarantine/mediasms/delivery/2026/11/22/2026-11-22T03:04:05.678Z-")
-    kept = json.load(aws.s3.get_object(Bucket=bucket, Key=entry["Key"])["Body"])
-    assert base64.b64decode(kept.pop("body_base64")) == RAW.body
-    assert kept == {
+    content = json.load(aws.s3.get_object(Bucket=bucket, Key=entry["Key"])["Body"])
+    assert base64.b64decode(content.pop("body_base64")) == RAW.body
+    assert content == {
         "route": "mediasms/delivery",
         "method": "POST",
         "query": "a=%ff",
@@ -110,40 +109,45 @@ def test_what_is_quarantined_is_kept_byte_for_byte_with_why(aws: Aws, bucket: st
     }
 
 
+REPORT = b'"event": {"recipient": null, "smsid": "sms1", "status": "1"}'
+SEEN_AT = b'"seen_at": "2026-11-22T03:04:05.678Z"'
+
+
 @pytest.mark.parametrize(
     "body",
     [
-        b"",
-        b"\xff",
-        b"[]",
-        b"null",
-        b"{}",
-        b'{"seen_at": 5, "report": {}}',
-        b'{"seen_at": "2026-11-22T03:04:05.678Z", "kind": "of a later version", "report": {}}',
-        b'{"seen_at": "2026-11-22T03:04:05.678Z", "kind": ["call_result"], "report": {}}',
-        b'{"seen_at": "2026-11-22T03:04:05.678Z", "kind": "call_result", "report": {"call_id": "c1"}}',
-        b'{"seen_at": "2026-11-22T03:04:05.678Z", "kind": "ivr", "report": {"mode": "none"}}',
+        pytest.param(b"", id="empty"),
+        pytest.param(b"\xff", id="no UTF-8"),
+        pytest.param(b"[]", id="list"),
+        pytest.param(b"null", id="null"),
+        pytest.param(b"{}", id="no members"),
+        pytest.param(b'{"seen_at": 5, "kind": "delivery", ' + REPORT + b"}", id="a number as time"),
+        pytest.param(b"{" + SEEN_AT + b", " + REPORT + b"}", id="no kind"),
+        pytest.param(b"{" + SEEN_AT + b', "kind": "of a later version", ' + REPORT + b"}", id="unknown kind"),
+        pytest.param(b"{" + SEEN_AT + b', "kind": ["call_result"], ' + REPORT + b"}", id="a list as kind"),
+        pytest.param(b"{" + SEEN_AT + b', "kind": "call_result", "event": {"call_id": "c1"}}', id="no result"),
+        pytest.param(b"{" + SEEN_AT + b', "kind": "ivr", "event": {"mode": "none"}}', id="unknown mode"),
     ],
 )
-def test_what_is_held_and_nobody_can_read_comes_back_raw_among_the_rest(
-    aws: Aws, bucket: str, s3_vault: S3CallbackArchive, body: bytes
+def test_an_unreadable_spooled_object_comes_back_raw_among_the_others(
+    aws: Aws, bucket: str, s3_archive: S3CallbackArchive, body: bytes
 ) -> None:
     aws.s3.put_object(Bucket=bucket, Key="spool/0", Body=body)
-    s3_vault.spool(SpooledEvent(a_report("1"), START))
-    unreadable, readable = s3_vault.spooled(limit=10)
+    s3_archive.spool(SpooledEvent(a_report("1"), START))
+    unreadable, readable = s3_archive.spooled(limit=10)
     assert unreadable.event == RawCallback("spool", "", "spool/0", "application/json", body)
     assert readable.event == a_report("1")
-    s3_vault.remove(unreadable)
-    assert _held(s3_vault) == [replace(readable, handle="")]
+    s3_archive.remove(unreadable)
+    assert _spooled(s3_archive) == [replace(readable, handle="")]
 
 
-def test_a_bucket_that_does_not_answer_is_said_so(aws: Aws) -> None:
-    nowhere = S3CallbackArchive(client=lambda: aws.s3, bucket="there-is-none")
+def test_a_missing_bucket_is_a_store_unavailable_error(aws: Aws) -> None:
+    archive = S3CallbackArchive(client=lambda: aws.s3, bucket="there-is-none")
     for call in (
-        lambda: nowhere.quarantine(RAW, reason="", at=START),
-        lambda: nowhere.spool(SpooledEvent(a_report("1"), START)),
-        lambda: list(nowhere.spooled(limit=1)),
-        lambda: nowhere.remove(SpooledEvent(a_report("1"), START, "spool/x")),
+        lambda: archive.quarantine(RAW, reason="", at=START),
+        lambda: archive.spool(SpooledEvent(a_report("1"), START)),
+        lambda: list(archive.spooled(limit=1)),
+        lambda: archive.remove(SpooledEvent(a_report("1"), START, "spool/x")),
     ):
         with pytest.raises(StoreUnavailableError, match="NoSuchBucket"):
             call()

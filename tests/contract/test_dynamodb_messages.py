@@ -1,4 +1,4 @@
-"""What only the DynamoDB MessageStore has: what it costs, when an item expires, and how a failure looks."""
+"""Test what only the DynamoDB MessageStore has: its cost, the expiry of its items, and its failures."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def running(dynamodb_messages: DynamoDbMessageStore, dynamodb_limits: DynamoDbPr
         clock=clock,
         version=lambda: "v1",
     ).single
-    # The very first slot of a state costs one write more.
+    # The first slot of a new state costs one write more.
     guard.acquire(latest=clock.now() + timedelta(seconds=1))
     clock.advance(timedelta(seconds=1))
     system = assembled(messages=dynamodb_messages, outbox=outbox, provider=provider, clock=clock, guard=guard)
@@ -58,7 +58,7 @@ def test_a_send_costs_two_writes_and_one_for_its_slot_and_reads_nothing(
     assert dynamodb_calls == ["PutItem", "UpdateItem", "UpdateItem"]
 
 
-def test_a_recipients_limits_cost_one_write_more(
+def test_the_limits_of_a_recipient_cost_one_further_write(
     dynamodb_messages: DynamoDbMessageStore, dynamodb_counters: DynamoDbCounterStore, dynamodb_calls: list[str]
 ) -> None:
     rules = UsageLimitRules(recipient_per_minute=3, recipient_per_hour=10, recipient_per_day=30)
@@ -67,7 +67,7 @@ def test_a_recipients_limits_cost_one_write_more(
     assert dynamodb_calls == ["PutItem", "UpdateItem", "UpdateItem"]
 
 
-def test_a_busy_second_send_costs_no_more(running: _Running, dynamodb_calls: list[str]) -> None:
+def test_a_second_send_in_the_same_second_costs_the_same(running: _Running, dynamodb_calls: list[str]) -> None:
     running.system.send(a_command())
     running.system.send(a_command(idempotency_key="order-2"))
     assert dynamodb_calls == ["PutItem", "UpdateItem", "UpdateItem"] * 2
@@ -114,7 +114,7 @@ def _attributes(aws: Aws, table: str, smsid: str = "sms1") -> dict[str, str]:
 EXPIRY = str(int((START + RETENTION).timestamp()))
 
 
-def test_every_item_expires_when_its_retention_ends(
+def test_every_item_expires_at_the_end_of_its_retention(
     aws: Aws, dynamodb_messages: DynamoDbMessageStore, state_table_name: str
 ) -> None:
     dynamodb_messages.create(a_message())
@@ -127,7 +127,7 @@ def test_every_item_expires_when_its_retention_ends(
         assert _attributes(aws, state_table_name, smsid)["expires_at"] == EXPIRY
 
 
-def test_what_is_no_longer_awaited_leaves_the_index_of_what_is(
+def test_a_decided_message_leaves_the_index_of_pending_items(
     aws: Aws, dynamodb_messages: DynamoDbMessageStore, state_table_name: str
 ) -> None:
     message = a_message()
@@ -137,7 +137,7 @@ def test_what_is_no_longer_awaited_leaves_the_index_of_what_is(
     assert not {"pending", "due"} & _attributes(aws, state_table_name).keys()
 
 
-def test_a_text_is_nowhere_in_the_item_once_its_submission_is_decided(
+def test_a_decided_message_has_no_text_in_its_item(
     aws: Aws, dynamodb_messages: DynamoDbMessageStore, state_table_name: str
 ) -> None:
     message = a_message()
@@ -147,30 +147,34 @@ def test_a_text_is_nowhere_in_the_item_once_its_submission_is_decided(
     assert "content" not in _attributes(aws, state_table_name)
 
 
-CALLS: list[Callable[[MessageStore], object]] = [
-    lambda messages: messages.create(a_message()),
-    lambda messages: messages.claim("sms1", a_claim("second")),
-    lambda messages: messages.bind_key("key1", "sms1", at=START),
-    lambda messages: messages.record_outcome(a_message(), a_claim("first"), an_outcome(OutcomeKind.ACCEPTED)),
-    lambda messages: messages.record_report(a_report("1"), seen_at=START),
-    lambda messages: messages.record_timeout(a_message(), at=START),
-    lambda messages: messages.record_closed(a_message(), at=START),
-    lambda messages: messages.postpone(a_message(), until=START),
-    lambda messages: messages.get("sms1"),
-    lambda messages: messages.find(ListingQuery(limit=1), client=CLIENT),
-    lambda messages: messages.overdue(now=START, limit=1),
-]
+CALLS: dict[str, Callable[[MessageStore], object]] = {
+    "create": lambda messages: messages.create(a_message()),
+    "claim": lambda messages: messages.claim("sms1", a_claim("second")),
+    "bind_key": lambda messages: messages.bind_key("key1", "sms1", at=START),
+    "record_outcome": lambda messages: messages.record_outcome(
+        a_message(), a_claim("first"), an_outcome(OutcomeKind.ACCEPTED)
+    ),
+    "record_report": lambda messages: messages.record_report(a_report("1"), seen_at=START),
+    "record_timeout": lambda messages: messages.record_timeout(a_message(), at=START),
+    "record_closed": lambda messages: messages.record_closed(a_message(), at=START),
+    "postpone": lambda messages: messages.postpone(a_message(), until=START),
+    "get": lambda messages: messages.get("sms1"),
+    "find": lambda messages: messages.find(ListingQuery(limit=1), client=CLIENT),
+    "overdue": lambda messages: messages.overdue(now=START, limit=1),
+}
 
 
-@pytest.mark.parametrize("call", CALLS)
-def test_what_aws_refuses_is_said_without_its_text(aws: Aws, call: Callable[[MessageStore], object]) -> None:
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
+def test_an_error_of_aws_names_the_operation_and_the_code_only(
+    aws: Aws, call: Callable[[MessageStore], object]
+) -> None:
     store = DynamoDbMessageStore(client=aws.dynamodb, table="none", deadlines=DEADLINES, retention=RETENTION)
     with pytest.raises(StoreUnavailableError, match=r"^[a-z ]+: ResourceNotFoundException$"):
         call(store)
 
 
-@pytest.mark.parametrize("call", CALLS)
-def test_an_aws_that_does_not_answer_is_said_so(
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
+def test_an_unreachable_aws_is_a_store_unavailable_error(
     aws: Aws, dynamodb_messages: DynamoDbMessageStore, call: Callable[[MessageStore], object]
 ) -> None:
     def unreachable(**_: object) -> None:

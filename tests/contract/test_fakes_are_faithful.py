@@ -1,4 +1,4 @@
-"""Whatever is done to a message, in whatever order: the fake and the DynamoDB store answer alike."""
+"""Test that a fake and its DynamoDB store answer every sequence of calls alike."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _ALIKE = settings(max_examples=30, deadline=None, derandomize=True)
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call, as a function of the store and of the message as its caller last saw it."""
+    """One call, as a function of the store and of the message as the caller last read it."""
 
     name: str
     arguments: tuple[Any, ...]
@@ -52,7 +52,7 @@ def _outcome(store: MessageStore, seen: Message, call: Call) -> object:
 
 def _call(name: str, make: Callable[..., object], *arguments: st.SearchStrategy[Any]) -> st.SearchStrategy[Call]:
     minutes = st.sampled_from([0, 1, 3, 16, 24 * 60, 72 * 60])
-    return st.builds(lambda given, at: Call(name, given, at, make), st.tuples(*arguments), minutes)
+    return st.builds(lambda drawn, at: Call(name, drawn, at, make), st.tuples(*arguments), minutes)
 
 
 def _at(call: Call) -> Any:
@@ -77,7 +77,7 @@ CALLS = st.one_of(
         st.sampled_from(["1", "14", "a|b"]),
         st.sampled_from([RECIPIENT, OTHER_RECIPIENT, None]),
     ),
-    _call("silence", lambda store, seen, call: store.record_timeout(seen, at=_at(call))),
+    _call("timeout", lambda store, seen, call: store.record_timeout(seen, at=_at(call))),
     _call("closed", lambda store, seen, call: store.record_closed(seen, at=_at(call))),
     _call("postpone", lambda store, seen, call: store.postpone(seen, until=_at(call))),
     _call(
@@ -88,9 +88,7 @@ CALLS = st.one_of(
 
 @_ALIKE
 @given(calls=st.lists(CALLS, max_size=14), begun=st.booleans())
-def test_every_sequence_of_calls_about_a_message_is_answered_alike(
-    aws: Aws, calls: Sequence[Call], begun: bool
-) -> None:
+def test_both_message_stores_answer_every_sequence_of_calls_alike(aws: Aws, calls: Sequence[Call], begun: bool) -> None:
     table = aws.unique("alike")
     aws.dynamodb.create_table(**state_table(table))
     real = DynamoDbMessageStore(client=aws.dynamodb, table=table, deadlines=DEADLINES, retention=RETENTION)
@@ -102,7 +100,7 @@ def test_every_sequence_of_calls_about_a_message_is_answered_alike(
         assert call(fake, seen) == call(real, seen), call
         stored = fake.get(SMSID)
         assert stored == real.get(SMSID), call
-        # Every other caller acts on what it saw some time ago.
+        # Every second caller acts on a message that it read some time ago.
         seen = stored if stored is not None and call.minutes % 2 else seen
         assert list(fake.overdue(now=_SOON, limit=9)) == list(real.overdue(now=_SOON, limit=9)), call
     assert list(fake.overdue(now=_LATE, limit=9)) == list(real.overdue(now=_LATE, limit=9))
@@ -119,8 +117,8 @@ RULES = st.builds(
 )
 TIMES = st.integers(min_value=1, max_value=50)
 SLOTS = st.builds(
-    lambda now, wait, count, slowed: SlotRequest(
-        interval_us=5, now_us=now, latest_us=now + wait, count=count, backed_off_us=slowed, recovered_us=now - 20
+    lambda now, wait, count, backed_off: SlotRequest(
+        interval_us=5, now_us=now, latest_us=now + wait, count=count, backed_off_us=backed_off, recovered_us=now - 20
     ),
     TIMES,
     TIMES,
@@ -137,7 +135,7 @@ PERMITS = st.none() | st.tuples(GROUPS, ENDS, st.dictionaries(WORKERS, ENDS, max
         expired={worker: until for worker, until in drawn[2].items() if worker not in drawn[0]},
     )
 )
-PROVIDER_LIMIT_CALLS = st.one_of(
+LIMIT_CALLS = st.one_of(
     st.builds(
         lambda slots, rule, permit: lambda store: store.reserve_next("state", slots, rule=rule, permit=permit),
         SLOTS,
@@ -172,8 +170,8 @@ PROVIDER_LIMIT_CALLS = st.one_of(
 
 
 @_ALIKE
-@given(calls=st.lists(PROVIDER_LIMIT_CALLS, max_size=14))
-def test_every_sequence_of_calls_about_a_limit_is_answered_alike(
+@given(calls=st.lists(LIMIT_CALLS, max_size=14))
+def test_both_limit_stores_answer_every_sequence_of_calls_alike(
     aws: Aws, calls: Sequence[Callable[[ProviderLimitStore], object]]
 ) -> None:
     table = aws.unique("alike")

@@ -1,4 +1,4 @@
-"""What every MessageStore finds: a client's messages, newest first, and the overdue ones, longest overdue first."""
+"""Test what every MessageStore lists: a client's messages, newest first, and overdue ones, longest overdue first."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.builders import CLIENT, DEADLINES, MINUTE, OTHER_RECIPIENT, RECIPIENT
 from tests.fakes import START
 
 
-def _found(
+def _list_ids(
     messages: MessageStore,
     *,
     client: str = CLIENT,
@@ -26,7 +26,7 @@ def _found(
     until: datetime | None = None,
     limit: int = 100,
 ) -> list[str]:
-    """The ids on all pages, by pages of at most `limit`."""
+    """Return the ids on all pages of at most `limit` messages."""
     ids: list[str] = []
     query = ListingQuery(recipient=recipient, since=since, until=until, limit=limit)
     while True:
@@ -40,7 +40,10 @@ def _found(
 
 @pytest.fixture
 def listed(messages: MessageStore) -> MessageStore:
-    """Five messages, a minute apart but for two at once; the third is to another number, one is another client's."""
+    """Create five messages of the client and one of another client.
+
+    The five are a minute apart, except the last two, which are of one moment. The third is to another number.
+    """
     for number, minutes in enumerate((0, 1, 2, 3, 3)):
         recipient = OTHER_RECIPIENT if number == 2 else RECIPIENT
         messages.create(a_message(f"sms{number}", at=START + minutes * MINUTE, recipient=recipient))
@@ -48,60 +51,65 @@ def listed(messages: MessageStore) -> MessageStore:
     return messages
 
 
-def test_a_client_sees_its_own_messages_newest_first(listed: MessageStore) -> None:
-    assert _found(listed) == ["sms4", "sms3", "sms2", "sms1", "sms0"]
-    assert _found(listed, client="client2") == ["foreign"]
-    assert _found(listed, client="client3") == []
+def test_a_list_has_the_clients_own_messages_newest_first(listed: MessageStore) -> None:
+    assert _list_ids(listed) == ["sms4", "sms3", "sms2", "sms1", "sms0"]
+    assert _list_ids(listed, client="client2") == ["foreign"]
+    assert _list_ids(listed, client="client3") == []
 
 
-def test_messages_can_be_found_by_number(listed: MessageStore) -> None:
-    assert _found(listed, recipient=RECIPIENT) == ["sms4", "sms3", "sms1", "sms0"]
-    assert _found(listed, recipient=OTHER_RECIPIENT) == ["sms2"]
-    assert _found(listed, client="client2", recipient=OTHER_RECIPIENT) == []
+def test_a_list_for_a_number_has_only_the_messages_to_it(listed: MessageStore) -> None:
+    assert _list_ids(listed, recipient=RECIPIENT) == ["sms4", "sms3", "sms1", "sms0"]
+    assert _list_ids(listed, recipient=OTHER_RECIPIENT) == ["sms2"]
+    assert _list_ids(listed, client="client2", recipient=OTHER_RECIPIENT) == []
 
 
-@pytest.mark.parametrize("recipient", [None, RECIPIENT])
-@pytest.mark.parametrize("limit", [1, 2, 3, 5])
-def test_pages_of_any_size_give_each_message_once(listed: MessageStore, recipient: str | None, limit: int) -> None:
-    assert _found(listed, recipient=recipient, limit=limit) == _found(listed, recipient=recipient)
+@pytest.mark.parametrize("recipient", [None, RECIPIENT], ids=["all numbers", "one number"])
+@pytest.mark.parametrize("limit", [1, 2, 3, 5], ids="limit {}".format)
+def test_pages_of_any_size_have_each_message_once(listed: MessageStore, recipient: str | None, limit: int) -> None:
+    assert _list_ids(listed, recipient=recipient, limit=limit) == _list_ids(listed, recipient=recipient)
 
 
 def test_since_is_inclusive_and_until_exclusive(listed: MessageStore) -> None:
-    assert _found(listed, since=START + MINUTE) == ["sms4", "sms3", "sms2", "sms1"]
-    assert _found(listed, until=START + MINUTE) == ["sms0"]
-    assert _found(listed, since=START + MINUTE, until=START + 3 * MINUTE, limit=1) == ["sms2", "sms1"]
+    assert _list_ids(listed, since=START + MINUTE) == ["sms4", "sms3", "sms2", "sms1"]
+    assert _list_ids(listed, until=START + MINUTE) == ["sms0"]
+    assert _list_ids(listed, since=START + MINUTE, until=START + 3 * MINUTE, limit=1) == ["sms2", "sms1"]
 
 
-@pytest.mark.parametrize("until", [START, START - MINUTE])
-def test_an_empty_span_of_time_finds_nothing(listed: MessageStore, until: datetime) -> None:
-    assert _found(listed, since=START, until=until) == []
+@pytest.mark.parametrize("until", [START, START - MINUTE], ids=["ends where it begins", "ends before it begins"])
+def test_a_list_over_an_empty_span_is_empty(listed: MessageStore, until: datetime) -> None:
+    assert _list_ids(listed, since=START, until=until) == []
 
 
 @pytest.mark.parametrize(
     "position",
     [
-        "",
-        "#",
-        "nonsense",
-        "x" * 24 + "#sms1",
-        to_rfc3339(START),
-        f"{to_rfc3339(START)}#",
-        f"{to_rfc3339(START)}sms1",
-        f"{to_rfc3339(START)}#sms-1",
-        f"{to_rfc3339(START)}#sms\x00",
-        f"{to_rfc3339(START)}#送信",
-        f"{to_rfc3339(START)}#{'a' * 51}",
+        pytest.param("", id="empty"),
+        pytest.param("#", id="only the separator"),
+        pytest.param("nonsense", id="neither time nor separator"),
+        pytest.param("x" * 24 + "#sms1", id="no time"),
+        pytest.param(to_rfc3339(START), id="only a time"),
+        pytest.param(f"{to_rfc3339(START)}#", id="no id"),
+        pytest.param(f"{to_rfc3339(START)}sms1", id="no separator"),
+        pytest.param(f"{to_rfc3339(START)}#sms-1", id="hyphen in the id"),
+        pytest.param(f"{to_rfc3339(START)}#sms\x00", id="NUL in the id"),
+        pytest.param(f"{to_rfc3339(START)}#送信", id="Japanese id"),
+        pytest.param(f"{to_rfc3339(START)}#{'a' * 51}", id="id too long"),
     ],
 )
-def test_a_position_that_was_never_handed_out_is_refused(listed: MessageStore, position: str) -> None:
+def test_a_position_of_another_form_is_refused(listed: MessageStore, position: str) -> None:
     with pytest.raises(InvalidRequestError):
         listed.find(ListingQuery(limit=10, position=position), client=CLIENT)
 
 
 @pytest.mark.parametrize(
-    ("since", "until"), [(START + 10 * MINUTE, None), (None, START - 10 * MINUTE), (START + MINUTE, START)]
+    ("since", "until"),
+    [
+        pytest.param(START + 10 * MINUTE, None, id="before the span"),
+        pytest.param(None, START - 10 * MINUTE, id="after the span"),
+        pytest.param(START + MINUTE, START, id="empty span"),
+    ],
 )
-def test_a_position_outside_the_span_asked_for_is_refused(
+def test_a_position_outside_the_queried_span_is_refused(
     listed: MessageStore, since: datetime | None, until: datetime | None
 ) -> None:
     position = f"{to_rfc3339(START)}#sms0"
@@ -109,82 +117,82 @@ def test_a_position_outside_the_span_asked_for_is_refused(
         listed.find(ListingQuery(since=since, until=until, limit=10, position=position), client=CLIENT)
 
 
-def _due(messages: MessageStore, now: datetime, *, limit: int = 100) -> list[str]:
+def _overdue_ids(messages: MessageStore, now: datetime, *, limit: int = 100) -> list[str]:
     return [message.smsid for message in messages.overdue(now=now, limit=limit)]
 
 
-def _open_until(messages: MessageStore, deadline: datetime) -> None:
-    """The message is due then, and not before."""
-    assert _due(messages, deadline - timedelta(milliseconds=1)) == []
-    assert _due(messages, deadline) == ["sms1"]
+def _assert_due_at(messages: MessageStore, deadline: datetime) -> None:
+    """Check that the message is due at the deadline and not before."""
+    assert _overdue_ids(messages, deadline - timedelta(milliseconds=1)) == []
+    assert _overdue_ids(messages, deadline) == ["sms1"]
 
 
-def _written(messages: MessageStore, kind: OutcomeKind, *, queue: bool = False) -> Message:
+def _create_with_outcome(messages: MessageStore, kind: OutcomeKind, *, queue: bool = False) -> Message:
     message = a_message()
     messages.create(message)
     return messages.record_outcome(message, message.claims[0], an_outcome(kind, at=START + MINUTE), queue=queue)
 
 
-def test_the_longest_overdue_comes_first_and_no_more_than_asked_for(messages: MessageStore) -> None:
+def test_overdue_messages_come_longest_overdue_first_up_to_the_limit(messages: MessageStore) -> None:
     for number in (2, 0, 1):
         messages.create(a_message(f"sms{number}", at=START + number * MINUTE))
-    assert _due(messages, START + timedelta(days=1)) == ["sms0", "sms1", "sms2"]
-    assert _due(messages, START + timedelta(days=1), limit=2) == ["sms0", "sms1"]
+    assert _overdue_ids(messages, START + timedelta(days=1)) == ["sms0", "sms1", "sms2"]
+    assert _overdue_ids(messages, START + timedelta(days=1), limit=2) == ["sms0", "sms1"]
 
 
 @pytest.mark.parametrize("kind", [OutcomeKind.ACCEPTED, OutcomeKind.UNKNOWN])
-def test_what_may_have_been_sent_is_due_when_its_delivery_is_overdue(messages: MessageStore, kind: OutcomeKind) -> None:
-    _written(messages, kind)
-    _open_until(messages, START + DEADLINES.delivery_after_claim)
+def test_a_message_that_may_be_sent_is_due_when_delivery_is_overdue(messages: MessageStore, kind: OutcomeKind) -> None:
+    _create_with_outcome(messages, kind)
+    _assert_due_at(messages, START + DEADLINES.delivery_after_claim)
 
 
-def test_what_was_rejected_is_never_due(messages: MessageStore) -> None:
-    _written(messages, OutcomeKind.REJECTED)
-    assert _due(messages, START + timedelta(days=400)) == []
+def test_a_rejected_message_is_never_overdue_ids(messages: MessageStore) -> None:
+    _create_with_outcome(messages, OutcomeKind.REJECTED)
+    assert _overdue_ids(messages, START + timedelta(days=400)) == []
 
 
-def test_what_was_not_sent_is_due_when_it_may_no_longer_be(messages: MessageStore) -> None:
-    message = _written(messages, OutcomeKind.NOT_SENT)
-    _open_until(messages, message.submit_before)
+def test_an_unsent_message_is_due_when_its_submission_time_ends(messages: MessageStore) -> None:
+    message = _create_with_outcome(messages, OutcomeKind.NOT_SENT)
+    _assert_due_at(messages, message.submit_before)
 
 
-def test_what_waits_in_the_queue_is_due_when_it_has_waited_long(messages: MessageStore) -> None:
-    _written(messages, OutcomeKind.NOT_SENT, queue=True)
-    _open_until(messages, START + MINUTE + DEADLINES.requeue_after_queued)
+def test_a_queued_message_is_due_when_it_has_waited_long(messages: MessageStore) -> None:
+    _create_with_outcome(messages, OutcomeKind.NOT_SENT, queue=True)
+    _assert_due_at(messages, START + MINUTE + DEADLINES.requeue_after_queued)
 
 
-def test_a_new_claim_is_due_when_its_submission_is_overdue(messages: MessageStore) -> None:
-    _written(messages, OutcomeKind.NOT_SENT, queue=True)
+def test_a_message_with_a_new_claim_is_due_when_submission_is_overdue(messages: MessageStore) -> None:
+    _create_with_outcome(messages, OutcomeKind.NOT_SENT, queue=True)
     messages.claim("sms1", a_claim("second", at=START + 5 * MINUTE))
-    _open_until(messages, START + 5 * MINUTE + DEADLINES.submission_after_claim)
+    _assert_due_at(messages, START + 5 * MINUTE + DEADLINES.submission_after_claim)
 
 
-def test_what_was_silent_is_due_when_its_delivery_is_overdue(messages: MessageStore) -> None:
+def test_a_timed_out_message_is_due_when_delivery_is_overdue(messages: MessageStore) -> None:
     message = a_message()
     messages.create(message)
     messages.record_timeout(message, at=START + 3 * MINUTE)
-    _open_until(messages, START + DEADLINES.delivery_after_claim)
+    _assert_due_at(messages, START + DEADLINES.delivery_after_claim)
 
 
-def test_what_is_closed_is_never_due(messages: MessageStore) -> None:
-    messages.record_closed(_written(messages, OutcomeKind.ACCEPTED), at=START)
-    assert _due(messages, START + timedelta(days=400)) == []
+def test_a_closed_message_is_never_overdue_ids(messages: MessageStore) -> None:
+    messages.record_closed(_create_with_outcome(messages, OutcomeKind.ACCEPTED), at=START)
+    assert _overdue_ids(messages, START + timedelta(days=400)) == []
 
 
-def test_what_is_postponed_is_due_then(messages: MessageStore) -> None:
-    messages.postpone(_written(messages, OutcomeKind.ACCEPTED), until=START + 7 * MINUTE)
-    _open_until(messages, START + 7 * MINUTE)
+def test_a_postponed_message_is_due_at_the_new_time(messages: MessageStore) -> None:
+    messages.postpone(_create_with_outcome(messages, OutcomeKind.ACCEPTED), until=START + 7 * MINUTE)
+    _assert_due_at(messages, START + 7 * MINUTE)
 
 
-def test_postponing_is_void_once_another_claim_was_made(messages: MessageStore) -> None:
-    before = _written(messages, OutcomeKind.NOT_SENT, queue=True)
+def test_postponing_does_nothing_after_another_claim(messages: MessageStore) -> None:
+    before = _create_with_outcome(messages, OutcomeKind.NOT_SENT, queue=True)
     messages.claim("sms1", a_claim("second", at=START + MINUTE))
     messages.postpone(before, until=START + timedelta(days=9))
-    _open_until(messages, START + MINUTE + DEADLINES.submission_after_claim)
+    _assert_due_at(messages, START + MINUTE + DEADLINES.submission_after_claim)
 
 
-def test_postponing_what_is_closed_does_not_open_it(messages: MessageStore) -> None:
-    message = _written(messages, OutcomeKind.ACCEPTED)
+def test_postponing_a_closed_message_does_not_open_it(messages: MessageStore) -> None:
+    message = _create_with_outcome(messages, OutcomeKind.ACCEPTED)
     messages.record_closed(message, at=START)
     messages.postpone(message, until=START)
-    assert _due(messages, START + timedelta(days=400)) == []
+    assert _overdue_ids(messages, START + timedelta(days=400)) == []

@@ -1,4 +1,4 @@
-"""What every MessageStore does with reports: each is kept, whenever it comes, and none makes a message."""
+"""Test what every MessageStore does with reports: each is stored, whenever it comes, and none makes a message."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ def _reports(messages: MessageStore) -> tuple[ReportFact, ...]:
     return message.reports
 
 
-def test_a_report_about_a_message_is_kept_with_the_time_it_came(messages: MessageStore) -> None:
+def test_a_report_is_stored_with_the_time_it_came(messages: MessageStore) -> None:
     messages.create(a_message())
     assert messages.record_report(a_report("14"), seen_at=START + MINUTE)
     assert _reports(messages) == (ReportFact("14", RECIPIENT, START + MINUTE),)
 
 
-def test_the_same_report_again_keeps_the_time_it_came_first(messages: MessageStore) -> None:
+def test_a_repeated_report_keeps_the_time_it_came_first(messages: MessageStore) -> None:
     messages.create(a_message())
     for minutes in (1, 2):
         assert messages.record_report(a_report("14"), seen_at=START + minutes * MINUTE)
     assert _reports(messages) == (ReportFact("14", RECIPIENT, START + MINUTE),)
 
 
-def test_reports_stand_in_the_order_they_came(messages: MessageStore) -> None:
+def test_reports_are_in_the_order_in_which_they_came(messages: MessageStore) -> None:
     messages.create(a_message())
     for minutes, status in ((2, "1"), (1, "18"), (2, "0")):
         messages.record_report(a_report(status), seen_at=START + minutes * MINUTE)
@@ -39,7 +39,7 @@ def test_reports_stand_in_the_order_they_came(messages: MessageStore) -> None:
 
 
 @pytest.mark.parametrize("kind", OutcomeKind)
-def test_a_report_that_overtakes_the_answer_is_kept(messages: MessageStore, kind: OutcomeKind) -> None:
+def test_a_report_that_overtakes_the_outcome_is_stored(messages: MessageStore, kind: OutcomeKind) -> None:
     message = a_message()
     messages.create(message)
     messages.record_report(a_report("1"), seen_at=START)
@@ -47,7 +47,7 @@ def test_a_report_that_overtakes_the_answer_is_kept(messages: MessageStore, kind
     assert [report.status for report in written.reports] == ["1"]
 
 
-def test_a_report_on_a_closed_message_is_kept(messages: MessageStore) -> None:
+def test_a_report_about_a_closed_message_is_stored(messages: MessageStore) -> None:
     message = a_message()
     messages.create(message)
     messages.record_closed(message, at=START)
@@ -55,14 +55,25 @@ def test_a_report_on_a_closed_message_is_kept(messages: MessageStore) -> None:
     assert [report.status for report in _reports(messages)] == ["1"]
 
 
-@pytest.mark.parametrize("status", ["ドコモ圏外・OFF", "a|b|c", "", " ", "未知 の状態", "#1", "report|1"])
-def test_an_unlisted_status_is_kept_as_it_is(messages: MessageStore, status: str) -> None:
+@pytest.mark.parametrize(
+    "status",
+    [
+        pytest.param("ドコモ圏外・OFF", id="Japanese"),
+        pytest.param("未知 の状態", id="Japanese with a space"),
+        pytest.param("a|b|c", id="separators"),
+        pytest.param("report|1", id="like an attribute's name"),
+        pytest.param("#1", id="like a placeholder"),
+        pytest.param("", id="empty"),
+        pytest.param(" ", id="blank"),
+    ],
+)
+def test_an_unlisted_status_is_stored_unchanged(messages: MessageStore, status: str) -> None:
     messages.create(a_message())
     messages.record_report(a_report(status), seen_at=START)
     assert _reports(messages) == (ReportFact(status, RECIPIENT, START),)
 
 
-def test_a_report_that_names_no_number_is_about_this_message(messages: MessageStore) -> None:
+def test_a_report_without_a_number_is_about_its_message(messages: MessageStore) -> None:
     messages.create(a_message())
     messages.record_report(a_report("1", recipient=None), seen_at=START)
     message = messages.get("sms1")
@@ -70,7 +81,7 @@ def test_a_report_that_names_no_number_is_about_this_message(messages: MessageSt
     assert message.recipient_reports == (ReportFact("1", None, START),)
 
 
-def test_a_report_that_names_another_number_is_kept_and_says_nothing_about_this_one(messages: MessageStore) -> None:
+def test_a_report_for_another_number_is_stored_but_is_not_the_recipients(messages: MessageStore) -> None:
     messages.create(a_message())
     messages.record_report(a_report("1", recipient=OTHER_RECIPIENT), seen_at=START)
     messages.record_report(a_report("1"), seen_at=START + MINUTE)
@@ -80,7 +91,7 @@ def test_a_report_that_names_another_number_is_kept_and_says_nothing_about_this_
     assert message.recipient_reports == (ReportFact("1", RECIPIENT, START + MINUTE),)
 
 
-def test_a_report_for_an_id_that_is_not_ours_is_known_as_such_and_makes_no_message(messages: MessageStore) -> None:
+def test_a_report_for_an_unknown_id_makes_no_message(messages: MessageStore) -> None:
     for _ in range(2):
         assert not messages.record_report(a_report("1", "orphan"), seen_at=START)
     assert messages.get("orphan") is None
@@ -88,7 +99,7 @@ def test_a_report_for_an_id_that_is_not_ours_is_known_as_such_and_makes_no_messa
     assert not page.items
 
 
-def test_an_id_that_has_reports_already_is_given_to_nobody(messages: MessageStore) -> None:
+def test_an_id_with_reports_cannot_be_the_id_of_a_new_message(messages: MessageStore) -> None:
     messages.record_report(a_report("1"), seen_at=START)
     answer = messages.create(a_message())
     assert not answer.granted
@@ -96,7 +107,7 @@ def test_an_id_that_has_reports_already_is_given_to_nobody(messages: MessageStor
     assert messages.get("sms1") is None
 
 
-def test_a_report_does_not_change_who_may_submit(messages: MessageStore) -> None:
+def test_a_report_does_not_change_which_claim_is_granted(messages: MessageStore) -> None:
     message = a_message()
     messages.create(message)
     messages.record_report(a_report("14"), seen_at=START)

@@ -1,4 +1,4 @@
-"""What every MessageStore does with the facts about one message: who may submit, and how it ended."""
+"""Test what every MessageStore does with the facts of one message: which claim is granted, and what stays."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from tests.fakes import START
 SENT_KINDS = [OutcomeKind.ACCEPTED, OutcomeKind.REJECTED, OutcomeKind.UNKNOWN]
 
 
-def _created(messages: MessageStore, message: Message) -> tuple[Message, Claim]:
+def _create(messages: MessageStore, message: Message) -> tuple[Message, Claim]:
     assert messages.create(message).granted
     return message, message.claims[0]
 
 
-def _unsent(messages: MessageStore, *, queue: bool = False) -> Message:
-    message, claim = _created(messages, a_message())
+def _create_unsent(messages: MessageStore, *, queue: bool = False) -> Message:
+    message, claim = _create(messages, a_message())
     return messages.record_outcome(message, claim, an_outcome(OutcomeKind.NOT_SENT), queue=queue)
 
 
-def _stored(messages: MessageStore, smsid: str = "sms1") -> Message:
+def _read(messages: MessageStore, smsid: str = "sms1") -> Message:
     message = messages.get(smsid)
     assert message is not None
     return message
@@ -35,95 +35,103 @@ def _stored(messages: MessageStore, smsid: str = "sms1") -> Message:
 @pytest.mark.parametrize(
     "message",
     [
-        a_message(),
-        a_message(measure=None, content=SmsContent(template_id="7", sender="Shop1", carrier="docomo")),
-        a_message(content=SmsContent(text="日本語\n", text_au="au"), measure=TextMeasure(4, 7, 1)),
-        a_message(not_after=START + timedelta(hours=1), submit_before=START + timedelta(hours=1)),
+        pytest.param(a_message(), id="usual"),
+        pytest.param(
+            a_message(measure=None, content=SmsContent(template_id="7", sender="Shop1", carrier="docomo")),
+            id="template without a measure",
+        ),
+        pytest.param(
+            a_message(content=SmsContent(text="日本語\n", text_au="au"), measure=TextMeasure(4, 7, 1)),
+            id="text of its own for au",
+        ),
+        pytest.param(
+            a_message(not_after=START + timedelta(hours=1), submit_before=START + timedelta(hours=1)), id="not after"
+        ),
     ],
 )
-def test_a_message_reads_back_as_it_was_created(messages: MessageStore, message: Message) -> None:
+def test_a_created_message_comes_back_unchanged(messages: MessageStore, message: Message) -> None:
     messages.create(message)
     assert messages.get(message.smsid) == message
 
 
-def test_nothing_is_read_where_nothing_was_written(messages: MessageStore) -> None:
+def test_an_unknown_id_has_no_message(messages: MessageStore) -> None:
     assert messages.get("nothing") is None
 
 
-def test_an_id_that_is_taken_is_refused_and_what_stands_there_is_given(messages: MessageStore) -> None:
-    first, _ = _created(messages, a_message())
+def test_a_second_message_of_the_same_id_is_refused_with_the_first(messages: MessageStore) -> None:
+    first, _ = _create(messages, a_message())
     answer = messages.create(a_message(claim_id="second", fingerprint="another"))
     assert not answer.granted
     assert answer.order == first
     assert messages.get("sms1") == first
 
 
-def test_a_creation_repeated_because_its_answer_was_lost_is_granted_again(messages: MessageStore) -> None:
-    message, _ = _created(messages, a_message())
+def test_a_creation_repeated_after_a_lost_answer_is_granted(messages: MessageStore) -> None:
+    message, _ = _create(messages, a_message())
     again = messages.create(message)
     assert again.granted
     assert again.order == message
 
 
 @pytest.mark.parametrize("kind", OutcomeKind)
-def test_a_creation_whose_claim_has_ended_is_not_granted_again(messages: MessageStore, kind: OutcomeKind) -> None:
-    message, claim = _created(messages, a_message())
+def test_a_creation_repeated_after_its_outcome_is_refused(messages: MessageStore, kind: OutcomeKind) -> None:
+    message, claim = _create(messages, a_message())
     messages.record_outcome(message, claim, an_outcome(kind))
     assert not messages.create(message).granted
 
 
-def test_no_claim_is_given_while_another_is_open(messages: MessageStore) -> None:
-    message, _ = _created(messages, a_message())
+def test_a_claim_is_refused_while_another_is_open(messages: MessageStore) -> None:
+    message, _ = _create(messages, a_message())
     answer = messages.claim("sms1", a_claim("second", at=START + timedelta(hours=1)))
     assert not answer.granted
     assert answer.order == message
 
 
 @pytest.mark.parametrize("kind", SENT_KINDS)
-def test_no_claim_is_given_after_anything_that_may_have_been_sent(messages: MessageStore, kind: OutcomeKind) -> None:
-    message, claim = _created(messages, a_message())
+def test_a_claim_is_refused_if_the_message_may_be_sent_already(messages: MessageStore, kind: OutcomeKind) -> None:
+    message, claim = _create(messages, a_message())
     messages.record_outcome(message, claim, an_outcome(kind))
     assert not messages.claim("sms1", a_claim("second")).granted
 
 
-def test_a_claim_is_given_after_what_is_known_unsent(messages: MessageStore) -> None:
-    _unsent(messages)
+def test_a_claim_is_granted_if_the_message_is_known_create_unsent(messages: MessageStore) -> None:
+    _create_unsent(messages)
     second = a_claim("second", at=START + MINUTE)
     answer = messages.claim("sms1", second)
     assert answer.granted
     assert answer.order == messages.get("sms1")
-    assert _stored(messages).last_claim == second
+    assert _read(messages).last_claim == second
     assert not messages.claim("sms1", a_claim("third", at=START + MINUTE)).granted
 
 
-def test_a_claim_repeated_because_its_answer_was_lost_is_granted_again(messages: MessageStore) -> None:
-    _unsent(messages)
+def test_a_claim_repeated_after_a_lost_answer_is_granted(messages: MessageStore) -> None:
+    _create_unsent(messages)
     second = a_claim("second")
     messages.claim("sms1", second)
     assert messages.claim("sms1", second).granted
-    assert [claim.id for claim in _stored(messages).claims] == ["first", "second"]
+    assert [claim.id for claim in _read(messages).claims] == ["first", "second"]
 
 
-def test_a_claim_whose_silence_was_written_down_is_not_granted_again(messages: MessageStore) -> None:
-    _unsent(messages, queue=True)
+def test_a_claim_repeated_after_its_timeout_is_refused(messages: MessageStore) -> None:
+    _create_unsent(messages, queue=True)
     second = a_claim("second")
     messages.claim("sms1", second)
-    messages.record_timeout(_stored(messages), at=START + 3 * MINUTE)
+    messages.record_timeout(_read(messages), at=START + 3 * MINUTE)
     assert not messages.claim("sms1", second).granted
 
 
-def test_no_claim_is_given_from_the_end_of_the_submission_time_on(messages: MessageStore) -> None:
-    end = _unsent(messages).submit_before
+def test_a_claim_is_refused_from_the_end_of_the_submission_time_on(messages: MessageStore) -> None:
+    end = _create_unsent(messages).submit_before
     assert not messages.claim("sms1", a_claim("late", at=end)).granted
     assert messages.claim("sms1", a_claim("in time", at=end - timedelta(milliseconds=1))).granted
 
 
-def test_no_claim_is_given_on_a_closed_message(messages: MessageStore) -> None:
-    messages.record_closed(_unsent(messages), at=START)
+def test_a_claim_on_a_closed_message_is_refused(messages: MessageStore) -> None:
+    messages.record_closed(_create_unsent(messages), at=START)
     assert not messages.claim("sms1", a_claim("second")).granted
 
 
-def test_no_claim_is_given_where_there_is_no_message(messages: MessageStore) -> None:
+def test_a_claim_on_no_message_is_refused(messages: MessageStore) -> None:
     messages.record_report(a_report("1", "orphan"), seen_at=START)
     for smsid in ("nothing", "orphan"):
         answer = messages.claim(smsid, a_claim("first"))
@@ -132,7 +140,7 @@ def test_no_claim_is_given_where_there_is_no_message(messages: MessageStore) -> 
 
 
 def test_the_first_outcome_of_a_claim_stays(messages: MessageStore) -> None:
-    message, claim = _created(messages, a_message())
+    message, claim = _create(messages, a_message())
     first = an_outcome(OutcomeKind.ACCEPTED, code="200")
     messages.record_outcome(message, claim, first)
     later = messages.record_outcome(message, claim, an_outcome(OutcomeKind.NOT_SENT, at=START + MINUTE), queue=True)
@@ -141,16 +149,16 @@ def test_the_first_outcome_of_a_claim_stays(messages: MessageStore) -> None:
     assert not messages.claim("sms1", a_claim("second")).granted
 
 
-def test_an_outcome_written_twice_counts_once(messages: MessageStore) -> None:
-    message, claim = _created(messages, a_message())
+def test_a_repeated_outcome_counts_once(messages: MessageStore) -> None:
+    message, claim = _create(messages, a_message())
     for _ in range(2):
         messages.record_outcome(message, claim, an_outcome(OutcomeKind.NOT_SENT), queue=True)
     assert messages.claim("sms1", a_claim("second")).granted
     assert not messages.claim("sms1", a_claim("third")).granted
 
 
-def test_an_unsent_message_that_is_queued_keeps_its_content_and_the_time_it_was_queued(messages: MessageStore) -> None:
-    queued = _unsent(messages, queue=True)
+def test_a_queued_message_keeps_its_content_and_its_queueing_time(messages: MessageStore) -> None:
+    queued = _create_unsent(messages, queue=True)
     assert (queued.content, queued.queued_at) == (CONTENT, START)
     second = a_claim("second", at=START + MINUTE)
     granted = messages.claim("sms1", second).order
@@ -162,46 +170,46 @@ def test_an_unsent_message_that_is_queued_keeps_its_content_and_the_time_it_was_
 
 
 @pytest.mark.parametrize("kind", OutcomeKind)
-def test_content_is_forgotten_once_the_queue_does_not_need_it(messages: MessageStore, kind: OutcomeKind) -> None:
-    message, claim = _created(messages, a_message())
+def test_content_is_deleted_with_an_outcome_outside_the_queue(messages: MessageStore, kind: OutcomeKind) -> None:
+    message, claim = _create(messages, a_message())
     written = messages.record_outcome(message, claim, an_outcome(kind))
     assert written.content is None
     assert written.queued_at is None
     assert written == messages.get("sms1")
 
 
-def test_an_outcome_of_a_message_that_is_not_there_makes_none(messages: MessageStore) -> None:
+def test_an_outcome_of_no_message_makes_none(messages: MessageStore) -> None:
     message = a_message()
     messages.record_outcome(message, message.claims[0], an_outcome(OutcomeKind.ACCEPTED))
     assert messages.get("sms1") is None
 
 
-def test_silence_is_written_down_once_and_content_is_forgotten(messages: MessageStore) -> None:
-    message, claim = _created(messages, a_message())
+def test_a_timeout_is_recorded_once_and_deletes_the_content(messages: MessageStore) -> None:
+    message, claim = _create(messages, a_message())
     messages.record_timeout(message, at=START + 2 * MINUTE)
     messages.record_timeout(message, at=START + 3 * MINUTE)
-    stored = _stored(messages)
+    stored = _read(messages)
     assert stored.timeouts == {claim.id: START + 2 * MINUTE}
     assert stored.content is None
 
 
-def test_silence_is_void_once_an_outcome_was_heard(messages: MessageStore) -> None:
-    message, claim = _created(messages, a_message())
+def test_a_timeout_after_an_outcome_does_nothing(messages: MessageStore) -> None:
+    message, claim = _create(messages, a_message())
     messages.record_outcome(message, claim, an_outcome(OutcomeKind.ACCEPTED))
     messages.record_timeout(message, at=START + MINUTE)
-    assert _stored(messages).timeouts == {}
+    assert _read(messages).timeouts == {}
 
 
-def test_silence_is_void_once_another_claim_was_made(messages: MessageStore) -> None:
-    unsent = _unsent(messages)
-    before = replace(unsent, outcomes={})
+def test_a_timeout_after_another_claim_does_nothing(messages: MessageStore) -> None:
+    unsent = _create_unsent(messages)
+    earlier = replace(unsent, outcomes={})
     messages.claim("sms1", a_claim("second"))
-    messages.record_timeout(before, at=START + MINUTE)
-    assert _stored(messages).timeouts == {}
+    messages.record_timeout(earlier, at=START + MINUTE)
+    assert _read(messages).timeouts == {}
 
 
-def test_an_outcome_heard_after_the_silence_is_still_a_fact(messages: MessageStore) -> None:
-    message, claim = _created(messages, a_message())
+def test_an_outcome_after_the_timeout_is_recorded(messages: MessageStore) -> None:
+    message, claim = _create(messages, a_message())
     messages.record_timeout(message, at=START + 2 * MINUTE)
     late = an_outcome(OutcomeKind.NOT_SENT, at=START + 3 * MINUTE)
     written = messages.record_outcome(message, claim, late, queue=True)
@@ -210,35 +218,35 @@ def test_an_outcome_heard_after_the_silence_is_still_a_fact(messages: MessageSto
     assert messages.claim("sms1", a_claim("second", at=START + 4 * MINUTE)).granted
 
 
-def test_closing_is_void_once_another_claim_was_made(messages: MessageStore) -> None:
-    unsent = _unsent(messages)
+def test_closing_after_another_claim_does_nothing(messages: MessageStore) -> None:
+    unsent = _create_unsent(messages)
     messages.claim("sms1", a_claim("second"))
     messages.record_closed(unsent, at=START)
-    assert _stored(messages).closed_at is None
+    assert _read(messages).closed_at is None
 
 
-def test_the_first_closing_stays_and_content_is_forgotten(messages: MessageStore) -> None:
-    queued = _unsent(messages, queue=True)
+def test_the_first_closing_stays_and_deletes_the_content(messages: MessageStore) -> None:
+    queued = _create_unsent(messages, queue=True)
     messages.record_closed(queued, at=START + MINUTE)
     messages.record_closed(queued, at=START + 2 * MINUTE)
-    stored = _stored(messages)
+    stored = _read(messages)
     assert (stored.closed_at, stored.content) == (START + MINUTE, None)
 
 
-def test_what_is_said_about_a_message_that_is_not_there_makes_none(messages: MessageStore) -> None:
+def test_recording_facts_about_no_message_makes_none(messages: MessageStore) -> None:
     messages.record_timeout(a_message(), at=START)
     messages.record_closed(a_message(), at=START)
     messages.postpone(a_message(), until=START)
     assert messages.get("sms1") is None
 
 
-def test_a_key_is_tied_to_one_id_only(messages: MessageStore) -> None:
+def test_a_key_is_bound_to_one_id_only(messages: MessageStore) -> None:
     assert messages.bind_key("key1", "chosen", at=START)
     assert messages.bind_key("key1", "chosen", at=START + MINUTE)
     assert not messages.bind_key("key1", "another", at=START)
 
 
-def test_a_key_that_is_tied_to_a_chosen_id_makes_no_message_of_its_own(messages: MessageStore) -> None:
+def test_a_key_bound_to_a_chosen_id_makes_no_message_of_its_own(messages: MessageStore) -> None:
     messages.bind_key("key1", "chosen", at=START)
     answer = messages.create(a_message("key1"))
     assert not answer.granted
@@ -246,7 +254,7 @@ def test_a_key_that_is_tied_to_a_chosen_id_makes_no_message_of_its_own(messages:
     assert messages.get("key1") is None
 
 
-def test_a_key_that_made_a_message_of_its_own_is_tied_to_no_other_id(messages: MessageStore) -> None:
+def test_a_key_that_made_a_message_is_bound_to_no_other_id(messages: MessageStore) -> None:
     messages.create(a_message("key1"))
     assert not messages.bind_key("key1", "chosen", at=START)
     assert messages.get("key1") == a_message("key1")

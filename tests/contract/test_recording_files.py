@@ -1,4 +1,4 @@
-"""Files in the bucket are whole or not there, whatever became of the transfer, and cost no memory. (I24, I26)"""
+"""Test that a file is stored whole or not at all, in memory that does not depend on its size. (I24, I26)"""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from switchboard.storage.recording.files import PART_BYTES, S3RecordingFiles
 from tests.contract.conftest import Aws
 
 PART: Final = 5 * 1024 * 1024
-"""S3's own least size of a part that is not the last."""
+"""S3's minimum size of a part that is not the last."""
 KEY: Final = "recordings/2026/11/22/1563433858.66/left.mp3"
 SIZES: Final = (1, PART - 1, PART, PART + 1, 2 * PART - 1, 2 * PART, 2 * PART + 1)
 CHUNK: Final = 64 * 1024
@@ -25,7 +25,7 @@ CHUNK: Final = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """A download of `size` bytes that breaks off after `cut` of them, if that is given."""
+    """A download of `size` bytes. With `cut` it breaks off after that many bytes."""
 
     size: int
     cut: int | None = None
@@ -49,15 +49,15 @@ def files(aws: Aws, bucket: str) -> S3RecordingFiles:
     return S3RecordingFiles(client=lambda: aws.s3, bucket=bucket, part_bytes=PART)
 
 
-def left_behind(aws: Aws, bucket: str) -> tuple[list[str], list[str]]:
-    """The keys of the objects, and of the uploads left open."""
+def list_keys(aws: Aws, bucket: str) -> tuple[list[str], list[str]]:
+    """Return the keys of the objects, and those of the open uploads."""
     objects = aws.s3.list_objects_v2(Bucket=bucket).get("Contents", [])
     uploads = aws.s3.list_multipart_uploads(Bucket=bucket).get("Uploads", [])
-    return [each["Key"] for each in objects], [each["Key"] for each in uploads]
+    return [entry["Key"] for entry in objects], [upload["Key"] for upload in uploads]
 
 
-@pytest.mark.parametrize("size", SIZES)
-def test_a_whole_transfer_is_stored_as_it_came(aws: Aws, bucket: str, files: S3RecordingFiles, size: int) -> None:
+@pytest.mark.parametrize("size", SIZES, ids="{} bytes".format)
+def test_a_whole_transfer_is_stored_unchanged(aws: Aws, bucket: str, files: S3RecordingFiles, size: int) -> None:
     stored = files.store(KEY, Transfer(size))
 
     answer = aws.s3.get_object(Bucket=bucket, Key=KEY)
@@ -65,65 +65,65 @@ def test_a_whole_transfer_is_stored_as_it_came(aws: Aws, bucket: str, files: S3R
     assert (stored.bytes, stored.sha256) == (size, sha256(b"\xff" * size).hexdigest())
     assert answer["ContentType"] == "audio/mpeg"
     assert files.find(KEY) == stored
-    assert left_behind(aws, bucket) == ([KEY], [])
+    assert list_keys(aws, bucket) == ([KEY], [])
 
 
-@pytest.mark.parametrize("cut", [0, *SIZES])
+@pytest.mark.parametrize("cut", [0, *SIZES], ids="cut after {} bytes".format)
 def test_a_transfer_that_breaks_off_leaves_nothing(aws: Aws, bucket: str, files: S3RecordingFiles, cut: int) -> None:
     with pytest.raises(DownloadFailedError):
         files.store(KEY, Transfer(2 * PART + 2, cut))
 
-    assert left_behind(aws, bucket) == ([], [])
+    assert list_keys(aws, bucket) == ([], [])
 
 
-@pytest.mark.parametrize("size", [3, PART + 3])
-def test_a_file_that_is_there_stays_as_it_is(aws: Aws, bucket: str, files: S3RecordingFiles, size: int) -> None:
+@pytest.mark.parametrize("size", [3, PART + 3], ids=["one part", "two parts"])
+def test_an_existing_file_is_not_overwritten(aws: Aws, bucket: str, files: S3RecordingFiles, size: int) -> None:
     first = files.store(KEY, Transfer(2))
 
     assert files.store(KEY, Transfer(size)) == first
     assert aws.s3.get_object(Bucket=bucket, Key=KEY)["ContentLength"] == 2
-    assert left_behind(aws, bucket) == ([KEY], [])
+    assert list_keys(aws, bucket) == ([KEY], [])
 
 
-def test_what_a_dead_worker_left_open_is_ended_by_the_next(aws: Aws, bucket: str, files: S3RecordingFiles) -> None:
+def test_an_upload_left_open_by_a_dead_worker_is_aborted(aws: Aws, bucket: str, files: S3RecordingFiles) -> None:
     aws.s3.create_multipart_upload(Bucket=bucket, Key=KEY)
 
     files.store(KEY, Transfer(PART + 1))
 
-    assert left_behind(aws, bucket) == ([KEY], [])
+    assert list_keys(aws, bucket) == ([KEY], [])
 
 
-def test_a_file_that_is_not_there_is_not_found(files: S3RecordingFiles) -> None:
+def test_a_missing_file_is_not_found(files: S3RecordingFiles) -> None:
     assert files.find(KEY) is None
 
 
-@pytest.mark.parametrize("size", [1, PART + 1])
-@pytest.mark.parametrize("letter", ["a", "録", "𠮷"])
-def test_a_name_of_any_length_leaves_room_in_the_metadata(
+@pytest.mark.parametrize("size", [1, PART + 1], ids=["one part", "two parts"])
+@pytest.mark.parametrize("letter", ["a", "録", "𠮷"], ids=["1 byte", "3 bytes", "4 bytes"])
+def test_a_file_name_of_any_length_fits_into_the_metadata(
     aws: Aws, bucket: str, files: S3RecordingFiles, letter: str, size: int
 ) -> None:
-    """S3 refuses more than 2 KB of it, each time anew: the recording would be lost for its name."""
+    """S3 refuses metadata of more than 2 KB at every attempt, so the recording would be lost because of its name."""
     name = letter * 251 + ".mp3"
 
     assert files.store(KEY, Transfer(size, file_name=name)).file_name == name
 
     metadata = aws.s3.head_object(Bucket=bucket, Key=KEY)["Metadata"]
-    assert sum(len(each) + len(value) for each, value in metadata.items()) <= 2048
-    found = files.find(KEY)
-    assert found is not None
-    assert name.endswith(found.file_name)
-    assert found.file_name.endswith(f"{letter}.mp3")
+    assert sum(len(key) + len(value) for key, value in metadata.items()) <= 2048
+    stored = files.find(KEY)
+    assert stored is not None
+    assert name.endswith(stored.file_name)
+    assert stored.file_name.endswith(f"{letter}.mp3")
 
 
-def test_a_bucket_that_does_not_answer_is_said_so(aws: Aws) -> None:
-    lost = S3RecordingFiles(client=lambda: aws.s3, bucket="no-such-bucket", part_bytes=PART)
+def test_a_missing_bucket_is_a_store_unavailable_error(aws: Aws) -> None:
+    files = S3RecordingFiles(client=lambda: aws.s3, bucket="no-such-bucket", part_bytes=PART)
 
     for size in (1, PART + 1):
         with pytest.raises(StoreUnavailableError, match="NoSuchBucket"):
-            lost.store(KEY, Transfer(size))
+            files.store(KEY, Transfer(size))
 
 
-def test_an_address_expires_and_names_the_file(files: S3RecordingFiles) -> None:
+def test_a_link_expires_and_names_the_file(files: S3RecordingFiles) -> None:
     url = files.url(files.store(KEY, Transfer(1)), expires_in=timedelta(minutes=15))
 
     assert "Expires=" in url
@@ -131,7 +131,7 @@ def test_an_address_expires_and_names_the_file(files: S3RecordingFiles) -> None:
 
 
 class _Sink:
-    """An S3 that reads what it is given and keeps nothing."""
+    """An S3 that reads every part and stores nothing."""
 
     def __init__(self) -> None:
         self.parts = 0
@@ -155,7 +155,7 @@ class _Sink:
         return None
 
 
-def _peak(size: int) -> int:
+def _measure_peak(size: int) -> int:
     sink = _Sink()
     files = S3RecordingFiles(client=lambda: cast("Any", sink), bucket="any")
     tracemalloc.start()
@@ -167,8 +167,8 @@ def _peak(size: int) -> int:
 
 
 def test_memory_does_not_depend_on_the_size_of_a_file() -> None:
-    """1 GiB, with the process's own memory, is in benchmarks/recordings.py."""
-    small, large = _peak(16 * 2**20), _peak(160 * 2**20)
+    """A file of 1 GiB, with the memory of the process, is measured in benchmarks/recordings.py."""
+    small, large = _measure_peak(16 * 2**20), _measure_peak(160 * 2**20)
 
     assert large < 16 * 2**20
     assert large < small + 2**20

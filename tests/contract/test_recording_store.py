@@ -1,4 +1,4 @@
-"""What every RecordingStore does: facts are added once, in any order, and one worker at a time has a channel."""
+"""Test what every RecordingStore does: facts are added once, and only one worker at a time gets a channel."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from switchboard.domain.recording.facts import (
 from switchboard.ports.listing import ListingQuery
 from switchboard.ports.recordings import RecordingStore
 from switchboard.storage.recording.store import DynamoDbRecordingStore
-from tests.contract.conftest import IMPLEMENTATIONS, RETENTION, Aws
+from tests.contract.conftest import IMPLEMENTATIONS, RETENTION, Aws, choose
 from tests.fakes import START, InMemoryRecordingStore
 
 ID = "1563433858.66"
 MINUTE = timedelta(minutes=1)
 DUE = START + 16 * MINUTE
-SAID = ReadyFact(tel="09000000001", date="2019-07-18 16:10:58", called_at=START - MINUTE, at=START)
+READY = ReadyFact(tel="09000000001", date="2019-07-18 16:10:58", called_at=START - MINUTE, at=START)
 FILE = StoredFile(key="k", bytes=9, sha256="0" * 64, content_type="audio/mpeg", file_name="録音.mp3", seconds=5.976)
 
 
@@ -39,116 +39,119 @@ def dynamodb_recordings(aws: Aws, state_table_name: str) -> DynamoDbRecordingSto
 
 @pytest.fixture(params=IMPLEMENTATIONS)
 def recordings(request: pytest.FixtureRequest) -> RecordingStore:
-    if request.param == "in memory":
-        return InMemoryRecordingStore()
-    store: RecordingStore = request.getfixturevalue("dynamodb_recordings")
-    return store
+    return choose(request, InMemoryRecordingStore, "dynamodb_recordings")
 
 
-def attempt(id_: str = "first", channel: Channel = Channel.LEFT) -> FetchAttempt:
+def an_attempt(id_: str = "first", channel: Channel = Channel.LEFT) -> FetchAttempt:
     return FetchAttempt(id=id_, channel=channel, at=START)
 
 
-def outcome(id_: str = "first", end: FetchEnd = FetchEnd.FAILED, channel: Channel = Channel.LEFT) -> FetchOutcome:
+def an_outcome(id_: str = "first", end: FetchEnd = FetchEnd.FAILED, channel: Channel = Channel.LEFT) -> FetchOutcome:
     file = FILE if end is FetchEnd.STORED else None
     return FetchOutcome(id=id_, channel=channel, at=START + MINUTE, end=end, file=file, provider_code="X")
 
 
-def begun(recordings: RecordingStore, recording: Recording, wanted: FetchAttempt) -> Recording:
-    after = recordings.begin(recording, wanted, due=DUE)
-    assert after is not None
-    return after
+def begin(recordings: RecordingStore, recording: Recording, attempt: FetchAttempt) -> Recording:
+    """Begin an attempt that must be granted."""
+    begun = recordings.begin(recording, attempt, due=DUE)
+    assert begun is not None
+    return begun
 
 
-def test_what_was_never_announced_is_not_there(recordings: RecordingStore) -> None:
+def read(recordings: RecordingStore) -> Recording:
+    """Return the recording, which must exist."""
+    recording = recordings.get(ID)
+    assert recording is not None
+    return recording
+
+
+def test_an_unknown_id_has_no_recording(recordings: RecordingStore) -> None:
     assert recordings.get(ID) is None
     assert recordings.correct(ID, RoleCorrection(at=START, left=Role.OPERATOR, right=Role.CUSTOMER)) is None
     assert recordings.get(ID) is None
 
 
-def test_facts_come_back_as_they_were_added(recordings: RecordingStore) -> None:
+def test_facts_come_back_unchanged(recordings: RecordingStore) -> None:
     correction = RoleCorrection(at=START, left=Role.OPERATOR, right=Role.CUSTOMER)
-    recording = recordings.announce(ID, SAID, due=DUE)
-    begun(recordings, recording, attempt())
-    recordings.record_outcome(ID, outcome(end=FetchEnd.STORED))
+    recording = recordings.announce(ID, READY, due=DUE)
+    begin(recordings, recording, an_attempt())
+    recordings.record_outcome(ID, an_outcome(end=FetchEnd.STORED))
     recordings.correct(ID, correction)
 
     assert recordings.get(ID) == Recording(
         recording_id=ID,
-        ready_facts=frozenset({SAID}),
-        attempts=frozenset({attempt()}),
-        outcomes=frozenset({outcome(end=FetchEnd.STORED)}),
+        ready_facts=frozenset({READY}),
+        attempts=frozenset({an_attempt()}),
+        outcomes=frozenset({an_outcome(end=FetchEnd.STORED)}),
         corrections=frozenset({correction}),
     )
 
 
-def test_the_same_announcement_again_is_the_first_and_another_is_added(recordings: RecordingStore) -> None:
-    recordings.announce(ID, SAID, due=DUE)
-    again = ReadyFact(tel=SAID.tel, date=SAID.date, called_at=SAID.called_at, at=START + MINUTE)
+def test_a_repeated_ready_fact_adds_nothing_and_another_one_is_added(recordings: RecordingStore) -> None:
+    recordings.announce(ID, READY, due=DUE)
+    repeated = ReadyFact(tel=READY.tel, date=READY.date, called_at=READY.called_at, at=START + MINUTE)
     by_file = ReadyFact(tel="", date="", called_at=None, at=START + MINUTE, by_file=True)
 
-    recordings.announce(ID, again, due=DUE)
-    assert recordings.announce(ID, by_file, due=DUE).ready_facts == {SAID, by_file}
+    recordings.announce(ID, repeated, due=DUE)
+    assert recordings.announce(ID, by_file, due=DUE).ready_facts == {READY, by_file}
 
 
-def test_one_of_two_who_saw_the_same_gets_the_channel(recordings: RecordingStore) -> None:
-    seen = recordings.announce(ID, SAID, due=DUE)
+def test_one_of_two_workers_that_saw_the_same_gets_the_channel(recordings: RecordingStore) -> None:
+    recording = recordings.announce(ID, READY, due=DUE)
 
-    begun(recordings, seen, attempt("first"))
+    begin(recordings, recording, an_attempt("first"))
 
-    assert recordings.begin(seen, attempt("second"), due=DUE) is None
-    begun(recordings, seen, attempt("third", Channel.RIGHT))
-
-
-def test_an_attempt_whose_answer_was_lost_is_granted_when_it_is_made_again(recordings: RecordingStore) -> None:
-    seen = recordings.announce(ID, SAID, due=DUE)
-
-    first = begun(recordings, seen, attempt())
-
-    assert begun(recordings, seen, attempt()) == first
+    assert recordings.begin(recording, an_attempt("second"), due=DUE) is None
+    begin(recordings, recording, an_attempt("third", Channel.RIGHT))
 
 
-def test_nothing_begins_on_a_channel_that_is_stored(recordings: RecordingStore) -> None:
-    seen = begun(recordings, recordings.announce(ID, SAID, due=DUE), attempt())
-    after = recordings.record_outcome(ID, outcome(end=FetchEnd.STORED))
+def test_an_attempt_repeated_after_a_lost_answer_is_granted(recordings: RecordingStore) -> None:
+    recording = recordings.announce(ID, READY, due=DUE)
 
-    assert recordings.begin(seen, attempt("second"), due=DUE) is None
-    assert recordings.begin(after, attempt("second"), due=DUE) is None
+    first = begin(recordings, recording, an_attempt())
+
+    assert begin(recordings, recording, an_attempt()) == first
+
+
+def test_no_attempt_begins_at_a_stored_channel(recordings: RecordingStore) -> None:
+    earlier = begin(recordings, recordings.announce(ID, READY, due=DUE), an_attempt())
+    stored = recordings.record_outcome(ID, an_outcome(end=FetchEnd.STORED))
+
+    assert recordings.begin(earlier, an_attempt("second"), due=DUE) is None
+    assert recordings.begin(stored, an_attempt("second"), due=DUE) is None
 
 
 def test_the_first_outcome_of_an_attempt_stays(recordings: RecordingStore) -> None:
-    begun(recordings, recordings.announce(ID, SAID, due=DUE), attempt())
-    recordings.record_outcome(ID, outcome(end=FetchEnd.FAILED))
+    begin(recordings, recordings.announce(ID, READY, due=DUE), an_attempt())
+    recordings.record_outcome(ID, an_outcome(end=FetchEnd.FAILED))
 
-    assert recordings.record_outcome(ID, outcome(end=FetchEnd.NOT_FOUND)).outcomes == {outcome(end=FetchEnd.FAILED)}
+    assert recordings.record_outcome(ID, an_outcome(end=FetchEnd.NOT_FOUND)).outcomes == {
+        an_outcome(end=FetchEnd.FAILED)
+    }
 
 
-@pytest.mark.parametrize("times", [1, 2])
-def test_an_attempt_that_asked_for_nothing_can_be_withdrawn(recordings: RecordingStore, times: int) -> None:
-    seen = recordings.announce(ID, SAID, due=DUE)
-    begun(recordings, seen, attempt())
+@pytest.mark.parametrize("times", [1, 2], ids=["once", "twice"])
+def test_a_withdrawn_attempt_leaves_the_channel_to_another(recordings: RecordingStore, times: int) -> None:
+    begin(recordings, recordings.announce(ID, READY, due=DUE), an_attempt())
     for _ in range(times):
-        recordings.withdraw(ID, attempt())
+        recordings.withdraw(ID, an_attempt())
 
-    after = recordings.get(ID)
-    assert after is not None
-    assert after.attempts == frozenset()
-    begun(recordings, after, attempt("second"))
-
-
-def test_an_attempt_with_an_outcome_stays(recordings: RecordingStore) -> None:
-    begun(recordings, recordings.announce(ID, SAID, due=DUE), attempt())
-    recordings.record_outcome(ID, outcome())
-    recordings.withdraw(ID, attempt())
-
-    after = recordings.get(ID)
-    assert after is not None
-    assert after.attempts == {attempt()}
+    recording = read(recordings)
+    assert recording.attempts == frozenset()
+    begin(recordings, recording, an_attempt("second"))
 
 
-def test_what_is_due_is_found_until_nothing_is_awaited(recordings: RecordingStore) -> None:
-    recording = recordings.announce(ID, SAID, due=DUE)
-    other = recordings.announce("other", SAID, due=DUE - MINUTE)
+def test_an_attempt_with_an_outcome_cannot_be_withdrawn(recordings: RecordingStore) -> None:
+    begin(recordings, recordings.announce(ID, READY, due=DUE), an_attempt())
+    recordings.record_outcome(ID, an_outcome())
+    recordings.withdraw(ID, an_attempt())
+
+    assert read(recordings).attempts == {an_attempt()}
+
+
+def test_a_due_recording_is_overdue_until_it_is_rescheduled_or_closed(recordings: RecordingStore) -> None:
+    recording = recordings.announce(ID, READY, due=DUE)
+    other = recordings.announce("other", READY, due=DUE - MINUTE)
 
     assert list(recordings.overdue(now=DUE - 2 * MINUTE, limit=9)) == []
     assert list(recordings.overdue(now=DUE, limit=9)) == [other, recording]
@@ -156,27 +159,24 @@ def test_what_is_due_is_found_until_nothing_is_awaited(recordings: RecordingStor
     recordings.schedule(other, due=DUE + MINUTE, at=START)
     recordings.schedule(recording, due=None, at=START)
     assert list(recordings.overdue(now=DUE, limit=9)) == []
-    closed = recordings.get(ID)
-    assert closed is not None
-    assert closed.closed_at == START
+    assert read(recordings).closed_at == START
 
 
-def test_who_has_not_seen_the_last_attempt_schedules_nothing(recordings: RecordingStore) -> None:
-    seen = recordings.announce(ID, SAID, due=DUE)
-    begun(recordings, seen, attempt())
+def test_a_worker_that_missed_the_last_attempt_schedules_nothing(recordings: RecordingStore) -> None:
+    earlier = recordings.announce(ID, READY, due=DUE)
+    begin(recordings, earlier, an_attempt())
 
-    recordings.schedule(seen, due=None, at=START)
+    recordings.schedule(earlier, due=None, at=START)
 
-    after = recordings.get(ID)
-    assert after is not None
-    assert after.closed_at is None
-    assert list(recordings.overdue(now=DUE, limit=9)) == [after]
+    recording = read(recordings)
+    assert recording.closed_at is None
+    assert list(recordings.overdue(now=DUE, limit=9)) == [recording]
 
 
-def test_lists_are_by_the_time_of_the_call_newest_first(recordings: RecordingStore) -> None:
+def test_a_list_is_by_the_time_of_the_call_newest_first(recordings: RecordingStore) -> None:
     def add(id_: str, *, tel: str, minutes: int) -> None:
-        said = ReadyFact(tel=tel, date="", called_at=START + minutes * MINUTE, at=START)
-        recordings.announce(id_, said, due=DUE)
+        ready_fact = ReadyFact(tel=tel, date="", called_at=START + minutes * MINUTE, at=START)
+        recordings.announce(id_, ready_fact, due=DUE)
 
     add("a.1", tel="09000000001", minutes=1)
     add("b.2", tel="anonymous", minutes=3)
@@ -196,9 +196,9 @@ def test_lists_are_by_the_time_of_the_call_newest_first(recordings: RecordingSto
             ids(ListingQuery(limit=9, position=position))
 
 
-def test_corrections_leave_room_for_what_the_worker_writes(recordings: RecordingStore) -> None:
-    """Any API key may correct any recording, and an item has an end."""
-    recordings.announce(ID, SAID, due=DUE)
+def test_the_number_of_corrections_is_limited(recordings: RecordingStore) -> None:
+    """Any API key may correct any recording, and the size of an item is limited."""
+    recordings.announce(ID, READY, due=DUE)
     for number in range(MAX_CORRECTIONS):
         at = START + number * MINUTE
         corrected = recordings.correct(ID, RoleCorrection(at=at, left=Role.OPERATOR, right=Role.CUSTOMER))

@@ -1,4 +1,4 @@
-"""One idempotency key, one effect: however often, at once or one after another, the request is made. (I4)"""
+"""Test that an idempotency key has one effect, however often the request is made, at once or in turn. (I4)"""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.systems import assembled
 CALLERS = 32
 
 
-def _sender(messages: MessageStore, provider: ScriptedProvider) -> SendSms:
+def _build_send(messages: MessageStore, provider: ScriptedProvider) -> SendSms:
     return assembled(messages=messages, provider=provider).send
 
 
@@ -32,14 +32,14 @@ def _sender(messages: MessageStore, provider: ScriptedProvider) -> SendSms:
     [a_command(), a_command(smsid="chosen"), a_command(smsid="chosen", idempotency_key=None)],
     ids=["key", "key and id", "id"],
 )
-def test_of_many_callers_at_once_one_submits_and_the_others_learn_of_it(
+def test_one_of_many_callers_at_once_submits_and_the_others_replay(
     dynamodb_messages: DynamoDbMessageStore, command: SendSmsCommand
 ) -> None:
-    provider, together = ScriptedProvider(), Barrier(CALLERS)
+    provider, barrier = ScriptedProvider(), Barrier(CALLERS)
 
     def call(_: int) -> SubmissionResult[Message, SmsStatus] | None:
-        send = _sender(dynamodb_messages, provider)
-        together.wait()
+        send = _build_send(dynamodb_messages, provider)
+        barrier.wait()
         try:
             return send(command)
         except RequestInProgressError:
@@ -64,22 +64,22 @@ COMMANDS = st.builds(
 
 @settings(max_examples=300, deadline=None)
 @given(commands=st.lists(COMMANDS, max_size=12))
-def test_a_key_has_the_effect_of_its_first_request_only(commands: Sequence[SendSmsCommand]) -> None:
+def test_an_idempotency_key_has_the_effect_of_its_first_request_only(commands: Sequence[SendSmsCommand]) -> None:
     provider = ScriptedProvider()
-    send = _sender(InMemoryMessageStore(deadlines=DEADLINES), provider)
-    first: dict[tuple[str, str | None], SendSmsCommand] = {}
-    sent_for: dict[tuple[str, str | None], str] = {}
+    send = _build_send(InMemoryMessageStore(deadlines=DEADLINES), provider)
+    first_commands: dict[tuple[str, str | None], SendSmsCommand] = {}
+    smsids_by_scope: dict[tuple[str, str | None], str] = {}
     for command in commands:
         scope = (command.client, command.idempotency_key)
         try:
             answer = send(command)
         except IdempotencyKeyReusedError:
-            # Another request of this key, or of this id, came first.
-            assert first.get(scope) != command
+            # A different request with this key or this id came first.
+            assert first_commands.get(scope) != command
             continue
-        assert first.setdefault(scope, command) == command
-        assert answer.replayed is (scope in sent_for)
-        assert sent_for.setdefault(scope, answer.order.smsid) == answer.order.smsid
+        assert first_commands.setdefault(scope, command) == command
+        assert answer.replayed is (scope in smsids_by_scope)
+        assert smsids_by_scope.setdefault(scope, answer.order.smsid) == answer.order.smsid
     smsids = [submission.smsid for submission in provider.submissions]
-    assert sorted(smsids) == sorted(sent_for.values())
+    assert sorted(smsids) == sorted(smsids_by_scope.values())
     assert len(set(smsids)) == len(smsids)

@@ -1,7 +1,11 @@
-"""What every VoiceCallStore does: a call is found by either id, results are kept whenever they come, bytes stay while
-another attempt may send them."""
+"""Test what every VoiceCallStore does with ids, results and bytes.
+
+A call is found by either id. Results are stored whenever they come. Bytes stay while another attempt may send them.
+"""
 
 from __future__ import annotations
+
+from functools import partial
 
 import pytest
 
@@ -11,24 +15,23 @@ from switchboard.ports.listing import ListingQuery
 from switchboard.ports.voice_calls import VoiceCallStore
 from switchboard.storage.voice_call.store import DynamoDbVoiceCallStore
 from tests.builders import CALLED, CLIENT, DEADLINES, MINUTE, a_call, a_claim, an_outcome
-from tests.contract.conftest import IMPLEMENTATIONS, RETENTION, Aws
+from tests.contract.conftest import IMPLEMENTATIONS, RETENTION, Aws, choose
 from tests.fakes import START, InMemoryVoiceCallStore
-from tests.tables import state_table
 
 ACCEPTED = Outcome(OutcomeKind.ACCEPTED, START, facts={"call_id": "c1", "show_number": "1234", "request_id": "r1"})
 
 
+@pytest.fixture
+def dynamodb_voice_calls(aws: Aws, state_table_name: str) -> DynamoDbVoiceCallStore:
+    return DynamoDbVoiceCallStore(client=aws.dynamodb, table=state_table_name, deadlines=DEADLINES, retention=RETENTION)
+
+
 @pytest.fixture(params=IMPLEMENTATIONS)
 def calls(request: pytest.FixtureRequest) -> VoiceCallStore:
-    if request.param == "in memory":
-        return InMemoryVoiceCallStore(deadlines=DEADLINES)
-    aws: Aws = request.getfixturevalue("aws")
-    table = aws.unique("calls")
-    aws.dynamodb.create_table(**state_table(table))
-    return DynamoDbVoiceCallStore(client=aws.dynamodb, table=table, deadlines=DEADLINES, retention=RETENTION)
+    return choose(request, partial(InMemoryVoiceCallStore, deadlines=DEADLINES), "dynamodb_voice_calls")
 
 
-def test_every_fact_of_a_call_is_kept(calls: VoiceCallStore) -> None:
+def test_a_created_call_comes_back_unchanged(calls: VoiceCallStore) -> None:
     call = a_call(play_times=2, volume=-5, tag="t", show_number="55", callback_expected=True)
     calls.create(call)
     assert calls.get("call1") == call
@@ -45,36 +48,34 @@ def test_an_accepted_call_is_found_by_the_providers_id(calls: VoiceCallStore) ->
     assert (stored.call_id, stored.shown_number, stored.request_id, stored.content) == ("c1", "1234", "r1", None)
 
 
-@pytest.mark.parametrize("early", [True, False])
-def test_a_result_is_kept_whenever_it_comes_and_at_the_time_it_first_came(calls: VoiceCallStore, early: bool) -> None:
-    call, ours = a_call(callback_expected=True), []
+@pytest.mark.parametrize("early", [True, False], ids=["before the outcome", "after the outcome"])
+def test_a_result_is_stored_with_the_earliest_time_it_came(calls: VoiceCallStore, early: bool) -> None:
+    call, known = a_call(callback_expected=True), []
     calls.create(call)
     if not early:
         calls.record_outcome(call, call.claims[0], ACCEPTED)
     for minutes, result in ((3, "b"), (2, "a"), (1, "b"), (3, "b")):
-        ours.append(calls.record_result(CallResult("c1", result), seen_at=START + minutes * MINUTE))
+        known.append(calls.record_result(CallResult("c1", result), seen_at=START + minutes * MINUTE))
     calls.record_outcome(call, call.claims[0], ACCEPTED)
     stored = calls.get("call1")
     assert stored is not None
-    assert ours == [not early] * 4
+    assert known == [not early] * 4
     assert stored.reports == (CallResultFact("b", START + MINUTE), CallResultFact("a", START + 2 * MINUTE))
     page = calls.find(ListingQuery(recipient=CALLED, limit=10), client=CLIENT)
     assert list(page.items) == [stored]
 
 
-def test_a_result_makes_no_call(calls: VoiceCallStore) -> None:
+def test_a_result_of_an_unknown_call_makes_no_call(calls: VoiceCallStore) -> None:
     assert not calls.record_result(CallResult("c1", "a"), seen_at=START)
     assert calls.token_of("c1") is None
     assert calls.get("c1") is None
 
 
-@pytest.mark.parametrize("silence", [False, True])
-def test_the_bytes_stay_for_another_attempt_also_where_a_silence_was_concluded(
-    calls: VoiceCallStore, silence: bool
-) -> None:
+@pytest.mark.parametrize("timed_out", [False, True], ids=["in time", "after a time-out"])
+def test_an_unsent_call_keeps_its_bytes_for_the_next_attempt(calls: VoiceCallStore, timed_out: bool) -> None:
     call = a_call(content=PreparedCall("the bytes"))
     calls.create(call)
-    if silence:
+    if timed_out:
         calls.record_timeout(call, at=START + 3 * MINUTE)
     calls.record_outcome(call, call.claims[0], an_outcome(OutcomeKind.NOT_SENT))
     granted = calls.claim("call1", a_claim("second", at=START + 5 * MINUTE))
@@ -84,9 +85,7 @@ def test_the_bytes_stay_for_another_attempt_also_where_a_silence_was_concluded(
 
 
 @pytest.mark.parametrize("kind", [OutcomeKind.REJECTED, OutcomeKind.UNKNOWN])
-def test_the_bytes_are_forgotten_once_it_is_decided_and_nothing_is_awaited(
-    calls: VoiceCallStore, kind: OutcomeKind
-) -> None:
+def test_a_decided_call_without_a_pending_report_loses_its_bytes(calls: VoiceCallStore, kind: OutcomeKind) -> None:
     call = a_call()
     calls.create(call)
     written = calls.record_outcome(call, call.claims[0], an_outcome(kind))
@@ -94,7 +93,7 @@ def test_the_bytes_are_forgotten_once_it_is_decided_and_nothing_is_awaited(
     assert list(calls.overdue(now=START + 9_999 * MINUTE, limit=10)) == []
 
 
-def test_a_closed_call_does_not_get_its_bytes_back(calls: VoiceCallStore) -> None:
+def test_an_outcome_of_a_closed_call_does_not_bring_its_bytes_back(calls: VoiceCallStore) -> None:
     call = a_call()
     calls.create(call)
     calls.record_closed(call, at=START)

@@ -1,4 +1,4 @@
-"""What recordings are kept in, in memory."""
+"""Keep recordings, their jobs, files and queue in memory, and script the provider that has them."""
 
 from __future__ import annotations
 
@@ -56,44 +56,46 @@ class InMemoryJobStore(JobStore):
 
 
 class InMemoryRecordingStore(RecordingStore):
-    """Recordings in a dict, with what the table keeps beside the facts."""
+    """Recordings in a dict, and when each of them is due."""
 
     def __init__(self) -> None:
         self.rows: dict[str, Recording] = {}
         self.due: dict[str, datetime] = {}
 
     def announce(self, recording_id: str, ready_fact: ReadyFact, *, due: datetime) -> Recording:
-        known = self.rows.get(recording_id)
-        if known is None:
-            known = Recording(recording_id=recording_id, ready_facts=frozenset({ready_fact}))
+        existing = self.rows.get(recording_id)
+        if existing is None:
+            existing = Recording(recording_id=recording_id, ready_facts=frozenset({ready_fact}))
             self.due[recording_id] = due
-        self.rows[recording_id] = add_fact(known, ready_fact)
+        self.rows[recording_id] = add_fact(existing, ready_fact)
         return self.rows[recording_id]
 
     def get(self, recording_id: str) -> Recording | None:
         return self.rows.get(recording_id)
 
     def begin(self, recording: Recording, attempt: FetchAttempt, *, due: datetime) -> Recording | None:
-        known = self.rows[recording.recording_id]
-        stored = any(each.channel is attempt.channel and each.end is FetchEnd.STORED for each in known.outcomes)
-        unchanged = _begun(known, attempt.channel) == _begun(recording, attempt.channel)
-        if stored or not (unchanged or attempt in known.attempts):
+        existing = self.rows[recording.recording_id]
+        stored = any(
+            outcome.channel is attempt.channel and outcome.end is FetchEnd.STORED for outcome in existing.outcomes
+        )
+        unchanged = _count_attempts(existing, attempt.channel) == _count_attempts(recording, attempt.channel)
+        if stored or not (unchanged or attempt in existing.attempts):
             return None
-        self.rows[recording.recording_id] = add_fact(known, attempt)
+        self.rows[recording.recording_id] = add_fact(existing, attempt)
         self.due[recording.recording_id] = due
         return self.rows[recording.recording_id]
 
     def withdraw(self, recording_id: str, attempt: FetchAttempt) -> None:
-        known = self.rows[recording_id]
-        if attempt.id not in {each.id for each in known.outcomes}:
-            self.rows[recording_id] = replace(known, attempts=known.attempts - {attempt})
+        existing = self.rows[recording_id]
+        if attempt.id not in {outcome.id for outcome in existing.outcomes}:
+            self.rows[recording_id] = replace(existing, attempts=existing.attempts - {attempt})
 
     def record_outcome(self, recording_id: str, outcome: FetchOutcome) -> Recording:
-        known = self.rows[recording_id]
-        if outcome.id not in {each.id for each in known.outcomes}:
-            known = add_fact(known, outcome)
-        self.rows[recording_id] = known
-        return known
+        existing = self.rows[recording_id]
+        if outcome.id not in {outcome.id for outcome in existing.outcomes}:
+            existing = add_fact(existing, outcome)
+        self.rows[recording_id] = existing
+        return existing
 
     def correct(self, recording_id: str, correction: RoleCorrection) -> Recording | None:
         if recording_id in self.rows:
@@ -103,15 +105,15 @@ class InMemoryRecordingStore(RecordingStore):
         return self.rows.get(recording_id)
 
     def schedule(self, recording: Recording, *, due: datetime | None, at: datetime) -> None:
-        known = self.rows[recording.recording_id]
-        if any(_begun(known, channel) != _begun(recording, channel) for channel in Channel):
+        existing = self.rows[recording.recording_id]
+        if any(_count_attempts(existing, channel) != _count_attempts(recording, channel) for channel in Channel):
             return
         if due is None:
             self.due.pop(recording.recording_id, None)
-            self.rows[recording.recording_id] = replace(known, closed_at=known.closed_at or at)
+            self.rows[recording.recording_id] = replace(existing, closed_at=existing.closed_at or at)
         else:
             self.due[recording.recording_id] = due
-            self.rows[recording.recording_id] = replace(known, closed_at=None)
+            self.rows[recording.recording_id] = replace(existing, closed_at=None)
 
     def find(self, query: ListingQuery) -> Page[Recording]:
         tel = None if query.recipient is None else canonical_tel(query.recipient)
@@ -123,8 +125,8 @@ class InMemoryRecordingStore(RecordingStore):
         return list_page(entries, query, is_id=is_recording_id)
 
     def overdue(self, *, now: datetime, limit: int) -> list[Recording]:
-        late = sorted((due, id_) for id_, due in self.due.items() if due <= now)
-        return [self.rows[id_] for _, id_ in late[:limit]]
+        overdue = sorted((due, id_) for id_, due in self.due.items() if due <= now)
+        return [self.rows[id_] for _, id_ in overdue[:limit]]
 
 
 def add_fact(recording: Recording, fact: RecordingFact) -> Recording:
@@ -143,8 +145,8 @@ def add_fact(recording: Recording, fact: RecordingFact) -> Recording:
     return replace(recording, corrections=recording.corrections | {fact})
 
 
-def _begun(recording: Recording, channel: Channel) -> int:
-    return sum(each.channel is channel for each in recording.attempts)
+def _count_attempts(recording: Recording, channel: Channel) -> int:
+    return sum(attempt.channel is channel for attempt in recording.attempts)
 
 
 class InMemoryRecordingQueue(RecordingQueue):
@@ -202,11 +204,11 @@ class WholeDownload:
 
 
 class ScriptedSource(RecordingSource):
-    """Answers with a file, or raises what it is told to, one request after another. `asked` has every request."""
+    """A source that answers each request with a file, or raises the next of the scripted errors."""
 
     def __init__(self, *errors: ProviderError | None) -> None:
         self._script = deque(errors)
-        self.asked: list[tuple[str, Channel]] = []
+        self.requests: list[tuple[str, Channel]] = []
 
     def open(self) -> None:
         return
@@ -215,7 +217,7 @@ class ScriptedSource(RecordingSource):
     def download(
         self, recording_id: str, channel: Channel, *, deadline_s: float | None = None
     ) -> Iterator[WholeDownload]:
-        self.asked.append((recording_id, channel))
+        self.requests.append((recording_id, channel))
         error = self._script.popleft() if self._script else None
         if error is not None:
             raise error
@@ -223,7 +225,7 @@ class ScriptedSource(RecordingSource):
 
 
 class CountingQuota(MonthlyQuota):
-    """A month with so much room, and a reserve in it."""
+    """A month's quota of `limit` requests, of which `reserve` are for urgent ones."""
 
     def __init__(self, *, limit: int = 1_000, reserve: int = 0, ends: datetime | None = None) -> None:
         self.limit = limit
@@ -234,7 +236,7 @@ class CountingQuota(MonthlyQuota):
     def take(self, at: datetime, *, urgent: bool) -> None:
         if self.used >= (self.limit if urgent else self.limit - self.reserve):
             ends = self._ends or at + timedelta(days=30)
-            raise MonthlyQuotaExhaustedError("spent", provider="biztel", retry_after=ends, at=at)
+            raise MonthlyQuotaExhaustedError("exhausted", provider="biztel", retry_after=ends, at=at)
         self.used += 1
 
     def usage(self, at: datetime) -> QuotaUsage:

@@ -55,7 +55,9 @@ class InMemoryOrderStore(OrderStore[R]):
         return ClaimAnswer(granted=True, order=row.order)
 
     def bind_key(self, key_id: str, order_id: str, *, at: datetime) -> bool:
-        return key_id not in self.rows and self._bound.setdefault(key_id, order_id) == order_id
+        if key_id not in self.rows:
+            self._bound.setdefault(key_id, order_id)
+        return self._bound.get(key_id) == order_id
 
     def record_outcome(self, order: R, claim: Claim, outcome: Outcome, *, queue: bool = False) -> R:
         row = self.rows.get(order.id)
@@ -70,9 +72,9 @@ class InMemoryOrderStore(OrderStore[R]):
         written = _with_outcome(stored, claim, outcome, queued=kept, content=content)
         row.order = written
         row.not_sent += outcome.kind is OutcomeKind.NOT_SENT
-        # A caller that knows nothing of the closing opens the order again, and the sweep closes it again.
-        known = replace(written, closed_at=order.closed_at) if written.closed_at else written
-        row.due = self._next_due(known)
+        # The due time follows from the order as the caller last read it: a caller that has not seen the closing makes
+        # the order due again, and the sweep closes it again.
+        row.due = self._next_due(_with_outcome(order, claim, outcome, queued=queue, content=None))
         return written
 
     def record_timeout(self, order: R, *, at: datetime) -> None:
@@ -80,7 +82,8 @@ class InMemoryOrderStore(OrderStore[R]):
         if row is None or row.order is None or claim is None or claim.id in row.order.outcomes:
             return
         row.order = replace(row.order, timeouts={claim.id: at, **row.order.timeouts}, content=None)
-        row.due = self._next_due(row.order)
+        if row.due is not None:
+            row.due = self._next_due(replace(order, timeouts={**order.timeouts, claim.id: at})) or at
 
     def record_closed(self, order: R, *, at: datetime) -> None:
         row = self._unchanged(order)

@@ -13,7 +13,7 @@ from sandbox.simulators.mediasms.decisions import Decision, SmsRequest, apply_fa
 from sandbox.simulators.mediasms.delivery_reports import DeliveryReportSender
 from sandbox.simulators.mediasms.document_tables import Code
 from sandbox.simulators.mediasms.faults import Fault, FaultKind
-from sandbox.simulators.mediasms.limits import SourceAddress, ConsecutiveRefusals
+from sandbox.simulators.mediasms.limits import ConsecutiveRefusals, SourceAddress
 from sandbox.simulators.mediasms.numbers import EVERY_OTHER_NUMBER, NUMBERS, Behaviour, NumberScript
 from sandbox.simulators.mediasms.parameters import find_refusal, may_be_called_in, sends_sms
 from sandbox.simulators.mediasms.phone_text import AU, text_on_phone

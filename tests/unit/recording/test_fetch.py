@@ -1,4 +1,4 @@
-"""What is announced is stored once, whole, or given up with a reason: over every crash, lost answer and retry_delay.
+"""A recording that is ready is stored once, or given up with a reason, over every crash, lost answer and retry.
 
 (I12, I22, I24, I25)
 """
@@ -27,7 +27,7 @@ from switchboard.domain.errors import (
     SlotUnavailableError,
     StoreUnavailableError,
 )
-from switchboard.domain.recording.facts import Channel, RecordingReady
+from switchboard.domain.recording.facts import Channel, FetchEnd, RecordingReady
 from switchboard.domain.recording.policy import RecordingPolicy
 from switchboard.domain.recording.status import ChannelState, RecordingState
 from switchboard.storage.retrying import retrying
@@ -35,6 +35,7 @@ from switchboard.usecases.recording.fetch import FetchRecording, FetchResult
 from switchboard.usecases.recording.requeue_overdue import RequeueOverdueRecordings
 from tests.fakes import (
     START,
+    Answer,
     CountingIds,
     CountingQuota,
     FixedClock,
@@ -46,6 +47,7 @@ from tests.fakes import (
     ScriptedGuard,
     ScriptedSource,
     WholeDownload,
+    flaky,
 )
 
 ID = "1563433858.66"
@@ -53,17 +55,17 @@ BOTH = frozenset({Channel.LEFT, Channel.RIGHT})
 DAY = timedelta(days=1)
 
 
-def failure(kind: type[ProviderError], **more: Any) -> ProviderError:
-    return kind("scripted", provider="biztel", operation="download_recording", **more)
+def an_error(kind: type[ProviderError], **members: Any) -> ProviderError:
+    return kind("scripted", provider="biztel", operation="download_recording", **members)
 
 
 class CrashedError(BaseException):
-    """The container is gone."""
+    """The end of the container."""
 
 
 @dataclass
 class Breaker:
-    """Breaks one step of all that are made: before it, after it, or by losing its answer."""
+    """A break at one of all steps: before it, after it, or by losing its answer."""
 
     at: int | None = None
     how: str = "before"
@@ -81,21 +83,21 @@ class Breaker:
 
     def step(self, label: str, call: Callable[[], Any]) -> Any:
         self.steps.append(label)
-        here = self.at == len(self.steps) - 1
-        if here and self.how == "before":
+        breaks = self.at == len(self.steps) - 1
+        if breaks and self.how == "before":
             raise CrashedError
-        if here and self.how == "refused":
+        if breaks and self.how == "refused":
             raise StoreUnavailableError(label)
         result = call()
-        if here and self.how == "after":
+        if breaks and self.how == "after":
             raise CrashedError
-        if here and self.how == "answer lost":
+        if breaks and self.how == "answer lost":
             raise StoreUnavailableError(label)
         return result
 
 
 class SteppedSource(ScriptedSource):
-    """A source whose request is a step, before and after."""
+    """A source whose request is a step that can break before and after."""
 
     def __init__(self, breaker: Breaker) -> None:
         super().__init__()
@@ -112,7 +114,7 @@ class SteppedSource(ScriptedSource):
 
 
 class World:
-    """One deployment with one announced recording."""
+    """One deployment with one recording that is ready."""
 
     def __init__(
         self,
@@ -135,12 +137,11 @@ class World:
         self.quota = quota or CountingQuota()
         self.policy = RecordingPolicy(channels=channels, monaural_as_fallback=monaural_as_fallback)
         self.closed = 0
-        breaker = breaker or Breaker()
-        stepped = breaker.wrap
+        wrap = (breaker or Breaker()).wrap
         self.fetch = FetchRecording(
-            jobs=stepped(self.jobs, "jobs"),
+            jobs=wrap(self.jobs, "jobs"),
             recordings=retrying(
-                stepped(self.recordings, "recordings"),
+                wrap(self.recordings, "recordings"),
                 "get",
                 "announce",
                 "begin",
@@ -148,11 +149,11 @@ class World:
                 "record_outcome",
                 "schedule",
             ),
-            files=stepped(self.files, "files"),
-            queue=stepped(self.queue, "queue"),
+            files=wrap(self.files, "files"),
+            queue=wrap(self.queue, "queue"),
             source=self.source,
             guard=self.guard,
-            quota=stepped(self.quota, "quota"),
+            quota=wrap(self.quota, "quota"),
             policy=self.policy,
             clock=self.clock,
             new_id=CountingIds(),
@@ -163,16 +164,16 @@ class World:
         self.jobs.put(RecordingReady(recording_id=ID, tel="anonymous", called_at=START), at=START)
 
     def deliver(self, *, seconds_left: float = 900) -> FetchResult | None:
-        """One delivery of an entry; None where its container died, or it is to come again."""
+        """Deliver an entry once. Return None if its container died or the queue must deliver it again."""
         try:
-            done = self.fetch(ID, seconds_left=lambda: seconds_left)
+            result = self.fetch(ID, seconds_left=lambda: seconds_left)
         except (CrashedError, StoreUnavailableError):
             return None
-        self.closed += done.closed
-        return done
+        self.closed += result.closed
+        return result
 
     def reconcile(self, *, days: float = 40) -> None:
-        """Delivers whatever is in the queue and sweeps, until nothing is awaited."""
+        """Deliver all entries of the queue and sweep, until nothing is pending."""
         if ID not in self.recordings.rows and not self.queue.entries:
             self.queue.entries.append((ID, 0))
         for _ in range(2_000):
@@ -188,40 +189,41 @@ class World:
         raise AssertionError("it never ends")
 
     def states(self) -> dict[Channel, ChannelState]:
+        """Return the present state of each channel."""
         status = self.policy.status(self.recordings.rows[ID], now=self.clock.now())
-        return {channel: each.state for channel, each in status.channels.items()}
+        return {channel: channel_status.state for channel, channel_status in status.channels.items()}
 
 
-def test_an_announced_recording_is_stored_with_a_request_a_channel() -> None:
+def test_a_ready_recording_is_stored_with_one_request_per_channel() -> None:
     world = World()
 
-    done = world.deliver()
+    result = world.deliver()
 
-    assert done is not None
-    assert (done.status and done.status.state, done.closed) == (RecordingState.STORED, True)
-    assert world.source.asked == [(ID, Channel.LEFT), (ID, Channel.RIGHT)]
+    assert result is not None
+    assert (result.status and result.status.state, result.closed) == (RecordingState.STORED, True)
+    assert world.source.requests == [(ID, Channel.LEFT), (ID, Channel.RIGHT)]
     assert world.quota.used == 2
     assert world.queue.entries == []
     assert world.recordings.due == {}
 
 
-def test_an_entry_that_comes_again_asks_for_nothing_and_ends_only_once() -> None:
+def test_a_repeated_entry_requests_nothing_and_closes_only_once() -> None:
     world = World()
     for _ in range(3):
         world.deliver()
 
-    assert (len(world.source.asked), world.quota.used, world.closed) == (2, 2, 1)
+    assert (len(world.source.requests), world.quota.used, world.closed) == (2, 2, 1)
 
 
-def test_an_id_that_was_never_announced_is_let_go() -> None:
-    done = World().fetch("never", seconds_left=lambda: 900)
+def test_an_entry_for_an_unknown_id_does_nothing() -> None:
+    result = World().fetch("never", seconds_left=lambda: 900)
 
-    assert (done.status, done.ends, done.requeue_reason) == (None, {}, None)
+    assert (result.status, result.ends, result.requeue_reason) == (None, {}, None)
 
 
-@pytest.mark.parametrize("kind", [DownloadFailedError, RateLimitedError])
-def test_what_failed_is_tried_again_after_about_five_fifteen_and_forty_five_seconds(kind: type[ProviderError]) -> None:
-    world = World(source=ScriptedSource(*[failure(kind)] * 3), channels=frozenset({Channel.LEFT}))
+@pytest.mark.parametrize("kind", [DownloadFailedError, RateLimitedError], ids=["failed", "too fast"])
+def test_a_failed_download_is_repeated_after_about_5_15_and_45_seconds(kind: type[ProviderError]) -> None:
+    world = World(source=ScriptedSource(*[an_error(kind)] * 3), channels=frozenset({Channel.LEFT}))
     delays = []
     for _ in range(3):
         world.deliver()
@@ -235,17 +237,17 @@ def test_what_failed_is_tried_again_after_about_five_fifteen_and_forty_five_seco
     assert world.states() == {Channel.LEFT: ChannelState.STORED}
 
 
-def test_a_pause_that_the_provider_asks_for_is_kept() -> None:
-    world = World(source=ScriptedSource(failure(RateLimitedError, retry_after_s=120.0)))
+def test_a_delay_that_the_provider_requires_is_observed() -> None:
+    world = World(source=ScriptedSource(an_error(RateLimitedError, retry_after_s=120.0)))
     world.deliver()
 
     assert [delay >= 120 for _, delay in world.queue.entries] == [True]
 
 
-def test_an_entry_that_waits_in_a_long_queue_is_not_doubled_and_one_that_is_lost_comes_again() -> None:
+def test_the_sweep_requeues_an_entry_only_after_the_grace() -> None:
     class Unreachable(ScriptedSource):
         def open(self) -> None:
-            raise failure(NotSentError)
+            raise an_error(NotSentError)
 
     world = World(source=Unreachable())
     world.deliver()
@@ -259,23 +261,35 @@ def test_an_entry_that_waits_in_a_long_queue_is_not_doubled_and_one_that_is_lost
     assert world.queue.entries == [(ID, 10), (ID, 0)]
 
 
-def test_an_entry_before_its_time_asks_for_nothing() -> None:
-    world = World(source=ScriptedSource(failure(DownloadFailedError)), channels=frozenset({Channel.LEFT}))
+def test_a_store_error_while_scheduling_keeps_the_ends_and_requeues() -> None:
+    world = World()
+    world.fetch._recordings = flaky(world.recordings, schedule=[Answer.NOT_APPLIED])
+
+    result = world.deliver()
+
+    assert result is not None
+    assert (result.requeue_reason, result.closed) == ("store", False)
+    assert result.ends == dict.fromkeys(BOTH, FetchEnd.STORED)
+    assert world.queue.entries == [(ID, 10)]
+
+
+def test_an_entry_before_its_time_requests_nothing() -> None:
+    world = World(source=ScriptedSource(an_error(DownloadFailedError)), channels=frozenset({Channel.LEFT}))
     world.deliver()
     world.deliver()
 
-    assert len(world.source.asked) == 1
+    assert len(world.source.requests) == 1
 
 
-def test_what_never_succeeds_is_lost_shortly_before_the_seventh_day_and_the_monaural_file_is_fetched() -> None:
+def test_split_channels_that_never_succeed_are_replaced_by_monaural() -> None:
     class Broken(ScriptedSource):
         @contextmanager
         def download(
             self, recording_id: str, channel: Channel, *, deadline_s: float | None = None
         ) -> Iterator[WholeDownload]:
             if channel is not Channel.MONAURAL:
-                self.asked.append((recording_id, channel))
-                raise failure(DownloadFailedError)
+                self.requests.append((recording_id, channel))
+                raise an_error(DownloadFailedError)
             with super().download(recording_id, channel) as download:
                 yield download
 
@@ -289,53 +303,59 @@ def test_what_never_succeeds_is_lost_shortly_before_the_seventh_day_and_the_mona
     }
     assert timedelta(days=6) < world.clock.now() - START < timedelta(days=7)
     assert world.closed == 1
-    assert 30 < len(world.source.asked) == world.quota.used < 120
+    assert 30 < len(world.source.requests) == world.quota.used < 120
 
 
-def test_a_monaural_file_that_fails_as_well_is_looked_at_only_when_it_is_due() -> None:
-    """Left and right are over by then: their moment has passed, and is nobody's reason to look at once."""
-    world = World(source=ScriptedSource(*[failure(DownloadFailedError)] * 1_000))
+def test_a_failing_monaural_file_is_attempted_only_when_it_is_due() -> None:
+    """Left and right are lost by then. Their deadlines have passed and are no reason to look at once."""
+    world = World(source=ScriptedSource(*[an_error(DownloadFailedError)] * 1_000))
     world.reconcile()
 
     assert set(world.states().values()) == {ChannelState.LOST}
     assert timedelta(days=29) < world.clock.now() - START < timedelta(days=31)
-    assert 100 < len(world.source.asked) < 300
+    assert 100 < len(world.source.requests) < 300
 
 
-def test_without_the_policy_what_is_lost_stays_lost() -> None:
-    world = World(source=ScriptedSource(*[failure(ForbiddenError)] * 2), monaural_as_fallback=False)
+def test_a_forbidden_channel_stays_so_without_the_fallback() -> None:
+    world = World(source=ScriptedSource(*[an_error(ForbiddenError)] * 2), monaural_as_fallback=False)
     world.reconcile()
 
     assert set(world.states().values()) == {ChannelState.FORBIDDEN}
-    assert len(world.source.asked) == 2
+    assert len(world.source.requests) == 2
 
 
-def test_a_missing_file_is_asked_for_until_it_can_only_be_lost() -> None:
-    world = World(source=ScriptedSource(*[failure(ProviderNotFoundError)] * 100), monaural_as_fallback=False)
+def test_a_missing_file_is_requested_until_it_counts_as_lost() -> None:
+    world = World(source=ScriptedSource(*[an_error(ProviderNotFoundError)] * 100), monaural_as_fallback=False)
     world.reconcile()
 
     assert set(world.states().values()) == {ChannelState.LOST}
     assert timedelta(hours=1) <= world.clock.now() - START < timedelta(hours=6)
 
 
-@pytest.mark.parametrize("error", [RateLimitTimeoutError("full"), LockedOutError("open", reason="authentication")])
-def test_without_a_slot_nothing_is_asked_counted_or_lost(error: SlotUnavailableError | LockedOutError) -> None:
+@pytest.mark.parametrize(
+    "error",
+    [
+        pytest.param(RateLimitTimeoutError("full"), id="no slot in time"),
+        pytest.param(LockedOutError("open", reason="authentication"), id="locked out"),
+    ],
+)
+def test_a_look_without_a_slot_requests_counts_and_loses_nothing(error: SlotUnavailableError | LockedOutError) -> None:
     world = World()
     world.guard = ScriptedGuard(world.clock, error)
     world.fetch._guard = world.guard
 
-    done = world.deliver()
+    result = world.deliver()
 
-    assert done is not None
-    assert done.requeue_reason is not None
-    assert (world.source.asked, world.quota.used) == ([], 0)
+    assert result is not None
+    assert result.requeue_reason is not None
+    assert (world.source.requests, world.quota.used) == ([], 0)
     assert world.recordings.rows[ID].attempts == frozenset()
     world.reconcile()
     assert set(world.states().values()) == {ChannelState.STORED}
 
 
-def test_a_place_that_was_waited_for_finds_a_connection_that_is_new() -> None:
-    """The provider counts a request when it arrives: connecting after the slot would make it late."""
+def test_the_request_after_a_wait_uses_a_fresh_connection() -> None:
+    """The provider counts a request when it arrives, so connecting after the slot would make it late."""
     clock = FixedClock()
     ages: list[timedelta] = []
 
@@ -353,56 +373,56 @@ def test_a_place_that_was_waited_for_finds_a_connection_that_is_new() -> None:
             with super().download(recording_id, channel, deadline_s=deadline_s) as download:
                 yield download
 
-    crowd = [ConcurrencyLimitError("crowded") for _ in range(20)]
-    World(source=Ageing(), clock=clock, guard=ScriptedGuard(clock, *crowd)).deliver()
+    refusals = [ConcurrencyLimitError("no permit") for _ in range(20)]
+    World(source=Ageing(), clock=clock, guard=ScriptedGuard(clock, *refusals)).deliver()
 
     assert clock.now() - START == timedelta(seconds=2)
     assert ages == [timedelta(), timedelta()]
 
 
-def test_a_place_that_was_waited_for_is_lost_where_the_provider_cannot_be_reached_any_more() -> None:
+def test_a_provider_unreachable_after_a_wait_gets_no_request() -> None:
     clock = FixedClock()
 
     class Unreachable(ScriptedSource):
         def open(self) -> None:
             if clock.now() > START:
-                raise failure(NotSentError)
+                raise an_error(NotSentError)
 
-    guard = ScriptedGuard(clock, ConcurrencyLimitError("crowded"))
+    guard = ScriptedGuard(clock, ConcurrencyLimitError("no permit"))
     world = World(source=Unreachable(), clock=clock, guard=guard)
-    done = world.deliver()
+    result = world.deliver()
 
-    assert done is not None
-    assert done.requeue_reason == "not_reached"
-    assert (world.source.asked, world.quota.used) == ([], 0)
+    assert result is not None
+    assert result.requeue_reason == "not_reached"
+    assert (world.source.requests, world.quota.used) == ([], 0)
     assert world.recordings.rows[ID].attempts == frozenset()
 
 
-def test_a_refused_token_is_told_to_the_gate_and_ends_the_look() -> None:
-    world = World(source=ScriptedSource(failure(AuthenticationFailedError)))
-    done = world.deliver()
+def test_a_refused_token_is_recorded_by_the_guard_and_ends_the_look() -> None:
+    world = World(source=ScriptedSource(an_error(AuthenticationFailedError)))
+    result = world.deliver()
 
-    assert done is not None
-    assert done.account_rejected
-    assert [type(each) for each in world.guard.results] == [AuthenticationFailedError]
-    assert len(world.source.asked) == 1
+    assert result is not None
+    assert result.account_rejected
+    assert [type(error) for error in world.guard.results] == [AuthenticationFailedError]
+    assert len(world.source.requests) == 1
 
 
-def test_an_invocation_without_time_for_a_download_begins_none() -> None:
+def test_an_invocation_without_time_for_a_download_starts_none() -> None:
     world = World()
-    done = world.deliver(seconds_left=30)
+    result = world.deliver(seconds_left=30)
 
-    assert done is not None
-    assert (done.requeue_reason, world.source.asked) == ("time", [])
+    assert result is not None
+    assert (result.requeue_reason, world.source.requests) == ("time", [])
     world.reconcile()
     assert set(world.states().values()) == {ChannelState.STORED}
 
 
-def test_a_month_that_ends_in_time_is_waited_for() -> None:
+def test_a_month_that_ends_before_the_deadline_is_waited_for() -> None:
     quota = CountingQuota(limit=1, ends=START + DAY)
     world = World(quota=quota)
     world.deliver()
-    assert len(world.source.asked) == 1
+    assert len(world.source.requests) == 1
     quota.limit = 10
     world.reconcile()
 
@@ -410,20 +430,20 @@ def test_a_month_that_ends_in_time_is_waited_for() -> None:
     assert DAY <= world.clock.now() - START < 2 * DAY
 
 
-def test_a_month_that_ends_too_late_leaves_the_monaural_file_for_the_next_one() -> None:
+def test_a_month_that_ends_after_the_deadline_leaves_monaural_for_the_next() -> None:
     quota = CountingQuota(limit=0, ends=START + 20 * DAY)
     world = World(quota=quota)
     world.deliver()
-    assert (world.states()[Channel.LEFT], world.source.asked) == (ChannelState.LOST, [])
+    assert (world.states()[Channel.LEFT], world.source.requests) == (ChannelState.LOST, [])
     world.clock.advance(20 * DAY)
     quota.limit = 10
     world.reconcile()
 
     assert world.states()[Channel.MONAURAL] is ChannelState.STORED
-    assert world.source.asked == [(ID, Channel.MONAURAL)]
+    assert world.source.requests == [(ID, Channel.MONAURAL)]
 
 
-def test_without_the_policy_the_months_reserve_is_for_what_would_be_gone() -> None:
+def test_the_reserve_of_the_month_is_used_without_the_fallback() -> None:
     world = World(quota=CountingQuota(limit=2, reserve=2, ends=START + 20 * DAY), monaural_as_fallback=False)
     world.reconcile()
 
@@ -431,7 +451,7 @@ def test_without_the_policy_the_months_reserve_is_for_what_would_be_gone() -> No
     assert world.quota.used == 2
 
 
-def _steps() -> int:
+def _count_steps() -> int:
     breaker = Breaker()
     World(source=SteppedSource(breaker), breaker=breaker).reconcile()
     World.deliver(World(breaker=breaker))
@@ -439,31 +459,32 @@ def _steps() -> int:
 
 
 @pytest.mark.parametrize("how", ["before", "after", "refused", "answer lost"])
-@pytest.mark.parametrize("entries", [1, 2])
+@pytest.mark.parametrize("entries", [1, 2], ids=["one entry", "two entries"])
 def test_a_break_at_any_step_stores_nothing_twice_and_loses_nothing(how: str, entries: int) -> None:
-    for at in range(_steps()):
+    for at in range(_count_steps()):
         breaker = Breaker(at=at, how=how)
         world = World(source=SteppedSource(breaker), breaker=breaker)
         world.queue.entries += [(ID, 0)] * entries
         for _ in range(entries):
             if world.deliver() is None:
-                # SQS delivers again what nobody was done with, once it is visible again.
+                # SQS delivers the entry again once it is visible again.
                 world.queue.entries.append((ID, 900))
         world.reconcile()
 
-        told = (at, breaker.steps[at] if at < len(breaker.steps) else None)
-        assert world.states() == dict.fromkeys(BOTH, ChannelState.STORED), told
-        assert world.files.writes == 2, told
-        assert world.recordings.due == {}, told
-        # Whatever was asked for had been counted.
-        assert len(world.source.asked) <= world.quota.used <= len(world.source.asked) + 2, told
-        assert len(world.source.asked) <= 3, told
-        if told[1] == "files.store" and how in ("after", "answer lost"):
-            # A file that is there is found, and not asked for again.
-            assert len(world.source.asked) == 2, told
+        broken_step = breaker.steps[at] if at < len(breaker.steps) else None
+        context = (at, broken_step)
+        assert world.states() == dict.fromkeys(BOTH, ChannelState.STORED), context
+        assert world.files.writes == 2, context
+        assert world.recordings.due == {}, context
+        # Every request was counted before it was made.
+        assert len(world.source.requests) <= world.quota.used <= len(world.source.requests) + 2, context
+        assert len(world.source.requests) <= 3, context
+        if broken_step == "files.store" and how in ("after", "answer lost"):
+            # The stored file is found and not requested again.
+            assert len(world.source.requests) == 2, context
 
 
-def test_two_workers_at_the_same_recording_ask_once_for_each_channel() -> None:
+def test_two_workers_on_one_recording_request_each_channel_once() -> None:
     world = World()
     other = World()
     for name in ("jobs", "recordings", "files", "queue"):
@@ -480,12 +501,11 @@ def test_two_workers_at_the_same_recording_ask_once_for_each_channel() -> None:
     world.deliver()
     world.reconcile()
 
-    asked = world.source.asked + other.source.asked
-    assert sorted(asked) == [(ID, Channel.LEFT), (ID, Channel.RIGHT)]
+    assert sorted(world.source.requests + other.source.requests) == [(ID, Channel.LEFT), (ID, Channel.RIGHT)]
     assert world.files.writes == 2
 
 
-def test_whoever_comes_second_to_the_claim_asks_for_nothing() -> None:
+def test_the_second_worker_to_claim_a_channel_requests_nothing() -> None:
     world, other = World(), World()
     for name in ("jobs", "recordings", "files", "queue"):
         setattr(other.fetch, f"_{name}", getattr(world.fetch, f"_{name}"))
@@ -499,5 +519,5 @@ def test_whoever_comes_second_to_the_claim_asks_for_nothing() -> None:
     cast("Any", world.recordings).begin = overtaken
     world.deliver()
 
-    assert sorted(world.source.asked + other.source.asked) == [(ID, Channel.LEFT), (ID, Channel.RIGHT)]
+    assert sorted(world.source.requests + other.source.requests) == [(ID, Channel.LEFT), (ID, Channel.RIGHT)]
     assert world.files.writes == 2

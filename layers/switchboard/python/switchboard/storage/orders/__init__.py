@@ -1,1 +1,1 @@
-"""Orders in the state table: items, indexes and the store that every kind of order shares."""
+"""Store orders in the StateTable, and read its indexes for all kinds of items."""

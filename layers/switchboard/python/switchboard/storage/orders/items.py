@@ -135,6 +135,11 @@ def order_from(item: Item | None, *, codec: OrderCodec[R]) -> R | None:
     )
 
 
+def optional_int(value: Any) -> int | None:
+    """Convert DynamoDB's number to an integer, or return None if there is none."""
+    return None if value is None else int(value)
+
+
 def _outcome_from(value: Mapping[str, Any]) -> Outcome:
     return Outcome(
         kind=OutcomeKind(value["kind"]),

@@ -1,1 +1,1 @@
-"""Recordings in the state table, and their jobs and files in buckets."""
+"""Store recordings in the StateTable, and their jobs and files in buckets."""

@@ -1,1 +1,1 @@
-"""Messages in the state table, and the delivery reports in their items."""
+"""Store messages and their delivery reports in the StateTable."""

@@ -1,1 +1,1 @@
-"""Verifications in the state table, with their leases, IVR calls and codes."""
+"""Store verifications, IVR calls and one-time codes in the StateTable."""

@@ -31,7 +31,7 @@ from switchboard.domain.verification.verifications import (
 from switchboard.ports.orders import ClaimAnswer
 from switchboard.storage.aws import store_errors
 from switchboard.storage.items import CODE, SMSID_PREFIX, VERIFICATION, expiry, lease_key, to_attributes
-from switchboard.storage.orders.items import OrderCodec
+from switchboard.storage.orders.items import OrderCodec, optional_int
 from switchboard.storage.orders.store import CLAIM, MAY_CLAIM, DynamoDbOrderStore
 from switchboard.storage.verification.ivr_calls import lease_from, shorten_lease
 
@@ -64,7 +64,7 @@ class VerificationCodec(OrderCodec[Verification]):
         }
 
     def order_from(self, values: Mapping[str, Any], common: Mapping[str, Any]) -> Verification:
-        content, repeat_calls = values.get("content"), values.get("repeat_calls")
+        content = values.get("content")
         return Verification(
             **common,
             content=SmsContent(**content) if content else None,
@@ -72,7 +72,7 @@ class VerificationCodec(OrderCodec[Verification]):
             line=values["line"],
             lines=VerificationLines(values["lines"]),
             holding_minutes=int(values["holding_minutes"]),
-            repeat_calls=None if repeat_calls is None else int(repeat_calls),
+            repeat_calls=optional_int(values.get("repeat_calls")),
             called_at=from_optional_rfc3339(values.get("called_at")),
             late_call_at=from_optional_rfc3339(values.get("late_call_at")),
             codes=tuple(_code_from(name, value) for name, value in sorted(values.items()) if name.startswith(CODE)),
@@ -218,7 +218,7 @@ class DynamoDbVerificationStore(DynamoDbOrderStore[Verification]):
             lease = lease_from(reasons[1].get("Item"))
             retry_after_s = math.ceil((lease.until - claim.at).total_seconds()) if lease else 1
             raise VerificationOpenError(
-                "another verification has this number and line", {}, retry_after_s=retry_after_s
+                "Another verification of this number is open on this line", {}, retry_after_s=retry_after_s
             )
         raise error
 

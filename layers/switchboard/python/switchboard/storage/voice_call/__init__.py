@@ -1,1 +1,1 @@
-"""Voice calls in the state table, and the results that the provider reports."""
+"""Store voice calls and their results in the StateTable."""

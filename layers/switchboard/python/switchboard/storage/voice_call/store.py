@@ -18,7 +18,7 @@ from switchboard.ports.listing import ListingQuery, Page
 from switchboard.storage.aws import conditional_update, store_errors
 from switchboard.storage.items import Item, expiry, to_attributes
 from switchboard.storage.orders.indexes import get_items
-from switchboard.storage.orders.items import OrderCodec
+from switchboard.storage.orders.items import OrderCodec, optional_int
 from switchboard.storage.orders.store import DynamoDbOrderStore
 
 if TYPE_CHECKING:
@@ -51,8 +51,8 @@ class VoiceCallCodec(OrderCodec[VoiceCall]):
             **common,
             content=PreparedCall(**content) if content else None,
             template_id=values["template_id"],
-            play_times=_optional_int(values.get("play_times")),
-            volume=_optional_int(values.get("volume")),
+            play_times=optional_int(values.get("play_times")),
+            volume=optional_int(values.get("volume")),
             tag=values.get("tag"),
             show_number=values.get("show_number"),
             callback_expected=values.get("callback_expected", False),
@@ -155,7 +155,3 @@ def _results_in(item: Item) -> tuple[CallResultFact, ...]:
         if name.startswith(_RESULT)
     ]
     return tuple(sorted(facts, key=lambda fact: (fact.first_seen_at, fact.result)))
-
-
-def _optional_int(value: Any) -> int | None:
-    return None if value is None else int(value)

@@ -1,1 +1,1 @@
-"""Use cases of recordings: fetch, keep bulk files, query, requeue."""
+"""Fetch recordings, keep files that came in bulk, and show recordings to callers."""
