@@ -1,4 +1,4 @@
-"""The template as it is written, and as CloudFormation gets it: translated by SAM's own translator."""
+"""The template as it is written, with its loops expanded, and as SAM's own translator translates it."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 from samtranslator.yaml_helper import yaml_parse
 
+from sandbox.language_extensions import expand_template
+
 ROOT: Final = Path(__file__).parent.parent
 REGION: Final = "ap-northeast-1"
 STACK_NAME: Final = "switchboard"
@@ -23,7 +25,13 @@ Properties = Mapping[str, Any]
 
 @cache
 def source() -> dict[str, Any]:
-    """Return `template.yaml` as it is written."""
+    """Return `template.yaml` with its loops expanded, before SAM's transform."""
+    return expand_template(written_template())
+
+
+@cache
+def written_template() -> dict[str, Any]:
+    """Return `template.yaml` as it is written, with its YAML anchors resolved."""
     template: dict[str, Any] = yaml_parse((ROOT / "template.yaml").read_text(encoding="utf-8"))
     return template
 
