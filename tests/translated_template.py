@@ -91,6 +91,9 @@ def _resolve(value: Any, replacements: Mapping[str, str]) -> str:
         return str(value)
     if "Ref" in value:
         return replacements[value["Ref"]]
+    if "Fn::FindInMap" in value:
+        mapping, row, column = value["Fn::FindInMap"]
+        return str(source()["Mappings"][mapping][_resolve(row, replacements)][column])
     if "Fn::Join" in value:
         # The list is a parameter of the type CommaDelimitedList. Its replacement is the text with the commas.
         separator, parameter = value["Fn::Join"]
