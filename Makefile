@@ -43,6 +43,7 @@ bench: .venv/dev/ready ## benchmarks, as ratios within one run
 
 build: .venv/sam/ready ## what `make deploy` uploads
 	PATH="$$(dirname $(PYTHON)):$$PATH" .venv/sam/bin/sam build
+	@.venv/sam/bin/python tools/check_built_template.py $(BUILT)/template.yaml
 	@# Lambda cannot write byte code beside a layer's sources: without it every cold start would compile them again.
 	$(PYTHON) -m compileall -q --invalidation-mode unchecked-hash -s $(BUILT)/SwitchboardLayer -p /opt $(BUILT)/SwitchboardLayer
 

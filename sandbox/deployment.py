@@ -17,6 +17,7 @@ from samtranslator.yaml_helper import yaml_parse
 from sandbox.artifacts import build_function, build_layer
 from sandbox.aws_clients import create_client, create_session
 from sandbox.errors import SandboxError
+from sandbox.language_extensions import expand_template
 from sandbox.template_adaptations import adapt_template
 
 STACK_NAME: Final = "switchboard"
@@ -86,8 +87,7 @@ def deploy(
 def _read_template(template: Path) -> dict[str, Any]:
     if not template.exists():
         raise SandboxError(f"{template} is missing. Restore it, for example with: git restore {template.name}")
-    source: dict[str, Any] = yaml_parse(template.read_text(encoding="utf-8"))
-    return source
+    return expand_template(yaml_parse(template.read_text(encoding="utf-8")))
 
 
 class _Bucket:

@@ -19,10 +19,8 @@ from sandbox.paths import EMULATOR_PYTHON, SHARED_CACHE, TEMPLATE, SandboxPaths
 from sandbox.progress import Progress
 
 _PARAMETERS: Final[Mapping[str, str]] = {
-    # The simulators speak plain HTTP.
-    "AllowPlainHttp": "true",
-    # The emulator shares this machine with every function that it runs, so it may be slower than DynamoDB ever is.
-    "StoreTimeoutSeconds": "10",
+    # Allows plain HTTP, which the simulators speak, and gives a slow store more time.
+    "Profile": "sandbox",
     "SlotWaitBudgetSeconds": "5",
     "DefaultLines": "050-0000-0001,050-0000-0002",
     # The names in the callbacks of the simulated Baidu VMS; the document publishes none.

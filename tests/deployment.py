@@ -45,7 +45,7 @@ TOKEN: Final = "a-webhook-token-that-opens-nothing-real"
 """The token in the sample events' paths."""
 
 _USUAL: Final[Mapping[str, str]] = {
-    "AllowPlainHttp": "true",
+    "Profile": "sandbox",
     "DefaultLines": "050-0000-0001,050-0000-0002",
     # Most tests send to the same number many times.
     "RecipientLimitPerMinute": "0",

@@ -1,4 +1,4 @@
-"""The template as it is written, and as CloudFormation gets it: translated by SAM's own translator."""
+"""The template as it is written, with its loops expanded, and as SAM's own translator translates it."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 from samtranslator.yaml_helper import yaml_parse
 
+from sandbox.language_extensions import expand_template
+
 ROOT: Final = Path(__file__).parent.parent
 REGION: Final = "ap-northeast-1"
 STACK_NAME: Final = "switchboard"
@@ -23,7 +25,13 @@ Properties = Mapping[str, Any]
 
 @cache
 def source() -> dict[str, Any]:
-    """Return `template.yaml` as it is written."""
+    """Return `template.yaml` with its loops expanded, before SAM's transform."""
+    return expand_template(written_template())
+
+
+@cache
+def written_template() -> dict[str, Any]:
+    """Return `template.yaml` as it is written, with its YAML anchors resolved."""
     template: dict[str, Any] = yaml_parse((ROOT / "template.yaml").read_text(encoding="utf-8"))
     return template
 
@@ -83,6 +91,9 @@ def _resolve(value: Any, replacements: Mapping[str, str]) -> str:
         return str(value)
     if "Ref" in value:
         return replacements[value["Ref"]]
+    if "Fn::FindInMap" in value:
+        mapping, row, column = value["Fn::FindInMap"]
+        return str(source()["Mappings"][mapping][_resolve(row, replacements)][column])
     if "Fn::Join" in value:
         # The list is a parameter of the type CommaDelimitedList. Its replacement is the text with the commas.
         separator, parameter = value["Fn::Join"]

@@ -22,6 +22,7 @@ from tests.translated_template import (
     function_folders,
     operations,
     references_in,
+    resolve_references,
     resources_of,
     source,
     statements_of,
@@ -46,6 +47,8 @@ BEHIND_THE_GATEWAY: Final = {
     "QueryRecordings",
     "CorrectRecordingRoles",
 }
+LONGEST_REFERENCE: Final = 160
+"""The characters of a reference to a resource. The URL of a queue is the longest one and has at most 134."""
 SETTINGS: Final = {
     name.removesuffix("Settings").lower(): settings
     for name, settings in vars(config).items()
@@ -245,3 +248,12 @@ def test_the_sweep_requeues_no_message_that_waits_for_its_next_attempt() -> None
 @pytest.mark.parametrize("name", ["QueueValidityHours", "DeliveryWindowHours", "RetentionDays"])
 def test_a_deadline_is_later_than_its_beginning(name: str) -> None:
     assert minimum_of(name) >= 1
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_functions_environment_stays_under_the_4_kb_of_lambda(name: str) -> None:
+    resources = dict.fromkeys(translate_template()["Resources"], "x" * LONGEST_REFERENCE)
+
+    environment = resolve_references(environment_of(name), references=resources)
+
+    assert len(json.dumps(environment, separators=(",", ":")).encode()) < 4096

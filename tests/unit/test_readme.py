@@ -152,6 +152,12 @@ def test_readme_lists_parameters_with_the_defaults_of_the_template() -> None:
                 assert not default
 
 
+def test_readme_lists_parameters_in_the_order_of_the_template() -> None:
+    listed = codes_in([row[0] for row in table("parameter", "default", "when to change it")])
+
+    assert listed == [name for name in source()["Parameters"] if name in listed]
+
+
 def test_the_runbook_has_one_section_for_each_alarm_of_the_template() -> None:
     resources = source()["Resources"].items()
     alarms = {name for name, resource in resources if resource["Type"] == "AWS::CloudWatch::Alarm"}
