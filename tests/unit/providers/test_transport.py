@@ -1,8 +1,11 @@
-"""The transport knows what has left, believes whole answers only, and goes nowhere but to its origin."""
+"""The transport knows what has left, believes whole answers only, and connects to its origin only."""
 
 from __future__ import annotations
 
+import contextlib
 import datetime
+import gzip
+import http.client
 import inspect
 import ipaddress
 import itertools
@@ -12,15 +15,20 @@ import ssl
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
+import requests
+import urllib3.connection
 import urllib3.exceptions
+import urllib3.response
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from switchboard.domain.errors import ConfigurationError, NotSentError, OutcomeUnknownError, ProviderError
-from switchboard.providers.transport import FAILURES, Answer, Connection, split_endpoint
+from switchboard.providers.http_adapter import FAILURES
+from switchboard.providers.transport import Answer, Connection, split_endpoint
 from tests.fault_proxy import Ending, Fault, FaultProxy, ScriptedServer
 
 TARGET = "/path?canary-in-target"
@@ -30,13 +38,23 @@ WITH_LENGTH = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 3\
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0002\r\n20\r\n1\r\n0\r\n000\r\n\r\n"
 UNTIL_CLOSED_HEAD = b"HTTP/1.0 200 OK\r\nServer: x\r\n\r\n"
 CLOSING = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 3\r\n\r\n200"
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+PROCESSING = b"HTTP/1.1 102 Processing\r\n\r\n"
+EARLY_HINTS = b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>\r\nLink: </script.js>\r\n\r\n"
+SWITCHING = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n"
+BOMB = gzip.compress(bytes(40_000_000))
+ANSWERS = pytest.mark.parametrize(
+    "whole",
+    [WITH_LENGTH, CHUNKED, CLOSING, EARLY_HINTS + WITH_LENGTH],
+    ids=["with a length", "chunked", "closing", "after a 103"],
+)
 
 
 def connection_to(port: int, **options: object) -> Connection:
     options = {"connect_timeout_s": 5.0, "read_timeout_s": 5.0, "deadline_s": 20.0} | options
     return Connection(
         origin=f"http://127.0.0.1:{port}",
-        provider="somebody",
+        provider="mediasms",
         allow_plain_http=True,
         **options,  # type: ignore[arg-type]
     )
@@ -71,7 +89,7 @@ def refused_port() -> int:
         return int(taken.getsockname()[1])
 
 
-def test_a_whole_answer_comes_back_as_it_is(server: ScriptedServer) -> None:
+def test_a_whole_answer_is_returned_unchanged(server: ScriptedServer) -> None:
     answer = post_once(server.port)
     assert (answer.status, answer.body, answer.delimited) == (200, b"200", True)
     assert answer.headers["content-type"] == "text/html"
@@ -95,7 +113,7 @@ def test_a_request_cut_at_any_byte_has_an_unknown_outcome(
 
 
 @pytest.mark.parametrize("ending", ["close", "reset"])
-@pytest.mark.parametrize("whole", [WITH_LENGTH, CHUNKED, CLOSING])
+@ANSWERS
 def test_an_answer_cut_at_any_byte_has_an_unknown_outcome(
     server: ScriptedServer, proxy: FaultProxy, whole: bytes, ending: Ending
 ) -> None:
@@ -108,7 +126,7 @@ def test_an_answer_cut_at_any_byte_has_an_unknown_outcome(
     assert post_once(proxy.port).body == b"200"
 
 
-def test_an_answer_that_only_the_closing_ends_says_so_and_is_nothing_without_its_headers(
+def test_an_answer_until_the_closing_is_not_delimited_and_needs_its_head(
     server: ScriptedServer, proxy: FaultProxy
 ) -> None:
     server.answer, server.then_close = UNTIL_CLOSED_HEAD + b"200", True
@@ -123,14 +141,18 @@ def test_an_answer_that_only_the_closing_ends_says_so_and_is_nothing_without_its
 
 
 @pytest.mark.parametrize("silent_after", [0, 5, len(WITH_LENGTH) - 1])
-def test_silence_ends_by_the_read_time_out(server: ScriptedServer, proxy: FaultProxy, silent_after: int) -> None:
+def test_silence_ends_with_the_read_timeout(server: ScriptedServer, proxy: FaultProxy, silent_after: int) -> None:
     proxy.fault = Fault(response_bytes=silent_after, ending="stall")
     with pytest.raises(OutcomeUnknownError, match="Timeout"):
         post_once(proxy.port, read_timeout_s=0.1)
 
 
-@pytest.mark.parametrize("whole", [WITH_LENGTH, CHUNKED, UNTIL_CLOSED_HEAD + b"2" * 100])
-def test_a_slow_drip_ends_by_the_deadline(server: ScriptedServer, proxy: FaultProxy, whole: bytes) -> None:
+@pytest.mark.parametrize(
+    "whole",
+    [WITH_LENGTH, CHUNKED, UNTIL_CLOSED_HEAD + b"2" * 100, EARLY_HINTS * 20],
+    ids=["with a length", "chunked", "until closed", "only 103"],
+)
+def test_a_slow_drip_ends_with_the_deadline(server: ScriptedServer, proxy: FaultProxy, whole: bytes) -> None:
     server.answer = whole
     proxy.fault = Fault(drip_s=0.02)
     with pytest.raises(OutcomeUnknownError, match="Timeout"):
@@ -138,15 +160,13 @@ def test_a_slow_drip_ends_by_the_deadline(server: ScriptedServer, proxy: FaultPr
 
 
 @pytest.mark.timeout(60)
-def test_silence_does_not_outlast_the_deadline_however_long_a_read_may_take(
-    server: ScriptedServer, proxy: FaultProxy
-) -> None:
+def test_a_long_read_timeout_does_not_outlast_the_deadline(server: ScriptedServer, proxy: FaultProxy) -> None:
     proxy.fault = Fault(response_bytes=5, ending="stall")
     with pytest.raises(OutcomeUnknownError, match="Timeout"):
         post_once(proxy.port, deadline_s=0.1, read_timeout_s=3600.0)
 
 
-def test_the_deadline_counts_on_through_every_byte_that_comes(server: ScriptedServer) -> None:
+def test_the_deadline_runs_on_while_bytes_arrive(server: ScriptedServer) -> None:
     seconds = itertools.count()  # a second passes each time the clock is read
     server.answer = WITH_LENGTH.replace(b"3", b"90000") + b"2" * 80_000
     with pytest.raises(OutcomeUnknownError, match="Timeout"):
@@ -158,27 +178,74 @@ def test_a_late_answer_within_the_deadline_is_an_answer(server: ScriptedServer, 
     assert post_once(proxy.port).body == b"200"
 
 
-@pytest.mark.parametrize(
-    "garbled",
-    [
-        b"",
-        b"200",
-        b"HTTP/1.1 OK\r\n\r\n",
-        b"HTTP/1.1 20\r\n\r\n",
-        b"HTTP/2 200 OK\r\n\r\n",
-        b"HTTP/1.1 103 Early Hints\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n200",
-        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n200",
-        b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\n200",
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n200\r\n0\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\nX: " + b"x" * 70_000 + b"\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\n" + b"X: x\r\n" * 200 + b"\r\n",
-        b"HTTP/1.1 200 OK\r\nContent-Length: 70000\r\n\r\n" + b"2" * 70_000,
-        b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + b"2" * 70_000,
-    ],
-)
+UNREADABLE = {
+    "empty": b"",
+    "no status line": b"200",
+    "no status": b"HTTP/1.1 OK\r\n\r\n",
+    "short status": b"HTTP/1.1 20\r\n\r\n",
+    "other version": b"HTTP/2 200 OK\r\n\r\n",
+    "only a 103": EARLY_HINTS,
+    "a 101": SWITCHING,
+    "a 101 before an answer": SWITCHING + WITH_LENGTH,
+    "a 103 in disguise": b"HTTP/1.1 +103 Early Hints\r\n\r\n" + WITH_LENGTH,
+    "less than announced": b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n200",
+    "more than announced": b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n200",
+    "more after the last chunk": CHUNKED + b"0",
+    "a second answer": WITH_LENGTH + WITH_LENGTH,
+    "two lengths": b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\n200",
+    "no chunk size": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n200\r\n0\r\n\r\n",
+    "long header": b"HTTP/1.1 200 OK\r\nX: " + b"x" * 70_000 + b"\r\n\r\n",
+    "many headers": b"HTTP/1.1 200 OK\r\n" + b"X: x\r\n" * 200 + b"\r\n",
+    "long body": b"HTTP/1.1 200 OK\r\nContent-Length: 70000\r\n\r\n" + b"2" * 70_000,
+    "long body until closed": b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + b"2" * 70_000,
+}
+
+
+@pytest.mark.parametrize("garbled", UNREADABLE.values(), ids=UNREADABLE)
 def test_an_unreadable_answer_has_an_unknown_outcome(garbled: bytes) -> None:
     with ScriptedServer(garbled, then_close=True) as server, pytest.raises(OutcomeUnknownError):
+        post_once(server.port)
+
+
+@ANSWERS
+def test_an_answer_with_a_changed_byte_is_read_or_unknown(whole: bytes) -> None:
+    with ScriptedServer(then_close=True) as server:
+        for position, byte in itertools.product(range(len(whole)), b"\n 1\xff"):
+            server.answer = whole[:position] + bytes([byte]) + whole[position + 1 :]
+            with contextlib.suppress(OutcomeUnknownError):
+                assert post_once(server.port).status >= 200
+
+
+@pytest.mark.parametrize(
+    "provisional",
+    [CONTINUE, PROCESSING, EARLY_HINTS, CONTINUE + PROCESSING * 3 + EARLY_HINTS, b"HTTP/1.1 199\r\nX: y\r\n\r\n"],
+    ids=["100", "102", "103", "several", "199"],
+)
+@pytest.mark.parametrize("whole", [WITH_LENGTH, CHUNKED], ids=["with a length", "chunked"])
+def test_a_provisional_answer_is_skipped(server: ScriptedServer, provisional: bytes, whole: bytes) -> None:
+    server.answer = provisional + whole
+    connection = connection_to(server.port)
+    for _ in range(2):
+        answer = post(connection)
+        assert (answer.status, answer.body, answer.delimited) == (200, b"200", True)
+        assert "link" not in answer.headers
+    assert server.connections == 1
+    connection.close()
+
+
+FLOODS = {
+    "100": CONTINUE * 1000,
+    "102": PROCESSING * 1000,
+    "103": EARLY_HINTS * 1000,
+    "one with many headers": b"HTTP/1.1 103 Early Hints\r\n" + b"X: x\r\n" * 1000 + b"\r\n",
+    "one with a long header": b"HTTP/1.1 103 Early Hints\r\nX: " + b"x" * 70_000 * 100 + b"\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("flood", FLOODS.values(), ids=FLOODS)
+def test_a_flood_of_provisional_answers_has_an_unknown_outcome(server: ScriptedServer, flood: bytes) -> None:
+    server.answer = flood + WITH_LENGTH
+    with pytest.raises(OutcomeUnknownError, match="TooManyProvisionalAnswers"):
         post_once(server.port)
 
 
@@ -189,26 +256,42 @@ def test_a_body_as_long_as_the_cap_is_read(server: ScriptedServer) -> None:
         post_once(server.port, max_body_bytes=8)
 
 
-def test_compressed_bodies_are_neither_asked_for_nor_unpacked(server: ScriptedServer) -> None:
+def test_a_compressed_body_is_neither_requested_nor_unpacked(server: ScriptedServer) -> None:
     server.answer = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 3\r\n\r\n200"
     assert post_once(server.port).body == b"200"
     assert b"\r\nAccept-Encoding: identity\r\n" in server.requests[0]
 
 
-def test_nothing_was_sent_where_nobody_listens() -> None:
+@pytest.mark.parametrize("status", [200, 302, 503])
+def test_a_gzip_bomb_is_returned_raw_within_the_cap_only(server: ScriptedServer, status: int) -> None:
+    head = f"HTTP/1.1 {status} X\r\nLocation: /\r\nContent-Encoding: gzip\r\nContent-Length: {len(BOMB)}\r\n\r\n"
+    server.answer = head.encode() + BOMB
+    assert post_once(server.port, max_body_bytes=len(BOMB)).body == BOMB
+    with pytest.raises(OutcomeUnknownError, match="longer than"):
+        post_once(server.port, max_body_bytes=len(BOMB) - 1)
+
+
+def test_a_refused_connection_has_sent_nothing() -> None:
     connection = connection_to(refused_port())
     with pytest.raises(NotSentError) as opening:
         connection.open()
-    assert (opening.value.provider, opening.value.operation) == ("somebody", "open")
+    assert (opening.value.provider, opening.value.operation) == ("mediasms", "open")
     with pytest.raises(NotSentError) as posting:
         post(connection)
     assert posting.value.operation == "try"
 
 
-def test_nothing_was_sent_where_the_name_means_nothing() -> None:
-    connection = Connection(origin="https://" + "a" * 64 + ".invalid", provider="somebody")
+def test_an_unresolvable_name_has_sent_nothing() -> None:
+    connection = Connection(origin="https://" + "a" * 64 + ".invalid", provider="mediasms")
     with pytest.raises(NotSentError):
         connection.open()
+
+
+def test_a_deadline_that_ends_before_the_first_byte_has_sent_nothing(server: ScriptedServer) -> None:
+    with pytest.raises(NotSentError) as caught:
+        post_once(server.port, deadline_s=0)
+    assert caught.value.operation == "try"
+    assert server.requests == []
 
 
 def test_a_live_connection_is_used_again_within_a_second_only(server: ScriptedServer) -> None:
@@ -227,7 +310,7 @@ def test_a_live_connection_is_used_again_within_a_second_only(server: ScriptedSe
     connection.close()
 
 
-def test_a_connection_that_is_opened_ahead_stays_usable_for_half_a_second(server: ScriptedServer) -> None:
+def test_a_connection_opened_ahead_stays_usable_for_half_a_second(server: ScriptedServer) -> None:
     now = 0.0
     connection = connection_to(server.port, monotonic=lambda: now)
     connection.open()
@@ -256,8 +339,8 @@ def test_a_connection_that_the_other_side_closed_is_not_used_again(server: Scrip
 
 
 def server_has_closed(connection: Connection) -> bool:
-    """Whether the end of the stream has arrived here, which the kernel needs a moment for."""
-    connected = connection._socket
+    """Wait until the end of the stream has arrived here."""
+    connected = connection._adapter._socket
     assert connected
     connected.settimeout(5)
     return connected.recv(1, socket.MSG_PEEK) == b""
@@ -286,11 +369,17 @@ def test_a_connection_is_not_used_again_after_a_failure(server: ScriptedServer) 
         ("POST", "/", {"X": "a\n b"}),
         ("POST", "/", {"X\r\nY": "b"}),
         ("POST", "/", {"X": "あ"}),
+        ("POST", "/", {"X": " a"}),
         ("POST", "/", {"content-length": "1"}),
         ("POST", "/", {"Host": "elsewhere.invalid"}),
     ],
-)
-def test_a_request_that_could_smuggle_anything_is_refused_before_a_connection_is_made(
+    ids=[
+        "line break in target", "space in target", "another origin", "not ASCII in target", "space in method",
+        "line break in value", "folded value", "line break in name", "not ASCII in value", "space before value",
+        "length", "host",
+    ],
+)  # fmt: skip
+def test_an_unsafe_request_is_refused_before_connecting(
     server: ScriptedServer, method: str, target: str, headers: dict[str, str]
 ) -> None:
     with pytest.raises(ValueError, match=r"request line|header"):
@@ -298,14 +387,50 @@ def test_a_request_that_could_smuggle_anything_is_refused_before_a_connection_is
     assert server.connections == 0
 
 
-def test_a_redirect_is_an_answer_and_is_not_followed(server: ScriptedServer) -> None:
+def test_a_request_carries_its_target_and_its_headers_unchanged(server: ScriptedServer) -> None:
+    target = "/a/../b%7e%2f?x=%E3%81%82&y=~&&z=a+b|%"
+    connection = connection_to(server.port)
+    connection.exchange("POST", target, headers={"x-Name": "a  b "}, body=b"", operation="try")
+    connection.exchange("GET", target, headers={}, operation="try")
+    connection.close()
+    lines = [request.partition(b"\r\n\r\n")[0].decode().split("\r\n") for request in server.requests]
+    assert [head[0] for head in lines] == [f"POST {target} HTTP/1.1", f"GET {target} HTTP/1.1"]
+    assert "x-Name: a  b " in lines[0]
+    names = [{line.partition(":")[0] for line in head[1:]} for head in lines]
+    assert names[1] == {"Host", "Accept-Encoding", "User-Agent"}
+    assert names[0] == names[1] | {"x-Name", "Content-Length"}
+
+
+@pytest.mark.parametrize("location", ["{elsewhere}/", "/other", "//[", "http://", ""])
+def test_a_redirect_is_an_answer_and_is_not_followed(server: ScriptedServer, location: str) -> None:
     with ScriptedServer(WITH_LENGTH) as elsewhere:
-        server.answer = f"HTTP/1.1 302 Found\r\nLocation: {elsewhere.origin}/\r\nContent-Length: 0\r\n\r\n".encode()
-        assert post_once(server.port).status == 302
+        location = location.format(elsewhere=elsewhere.origin)
+        for status in (300, 301, 302, 303, 307, 308):
+            head = f"HTTP/1.1 {status} X\r\nLocation: {location}\r\nContent-Length: 3\r\n\r\n"
+            server.answer = head.encode() + b"200"
+            answer = post_once(server.port)
+            assert (answer.status, answer.headers["location"], answer.body) == (status, location, b"200")
         assert elsewhere.connections == 0
+    assert len(server.requests) == 6
 
 
-def test_the_environment_names_no_proxy_and_no_credentials(
+def test_a_cookie_is_neither_stored_nor_sent_again(server: ScriptedServer) -> None:
+    server.answer = WITH_LENGTH.replace(b"\r\n", b"\r\nSet-Cookie: a=b; Path=/\r\nSet-Cookie2: c=d; Version=1\r\n", 1)
+    connection = connection_to(server.port)
+    for _ in range(2):
+        assert post(connection).headers["set-cookie"] == "a=b; Path=/"
+    assert list(connection._session.cookies) == []
+    assert not any(b"cookie" in request.lower() for request in server.requests)
+    connection.close()
+
+
+def test_a_session_reaches_no_other_origin(server: ScriptedServer) -> None:
+    with ScriptedServer(WITH_LENGTH) as elsewhere, pytest.raises(requests.exceptions.InvalidSchema):
+        connection_to(server.port)._session.get(elsewhere.origin)
+    assert elsewhere.connections == 0
+
+
+def test_a_proxy_and_a_netrc_of_the_environment_are_ignored(
     server: ScriptedServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     netrc = tmp_path / "netrc"
@@ -322,21 +447,25 @@ def test_the_environment_names_no_proxy_and_no_credentials(
     assert server.requests[0].lower().count(b"authorization") == 1
 
 
-@pytest.mark.parametrize("garbled", [b"", b"HTTP/1.1 200 OK\r\nno colon\r\nContent-Length: 4\r\n\r\n200", CHUNKED[:-2]])
-def test_neither_errors_nor_logs_show_what_was_asked(caplog: pytest.LogCaptureFixture, garbled: bytes) -> None:
+@pytest.mark.parametrize(
+    "garbled",
+    [b"", b"HTTP/1.1 200 OK\r\nno colon\r\nContent-Length: 4\r\n\r\n200", CHUNKED[:-2], EARLY_HINTS * 50, SWITCHING],
+    ids=["empty", "no colon", "no last chunk", "flood of 103", "101"],
+)
+def test_errors_and_logs_show_nothing_of_a_request(caplog: pytest.LogCaptureFixture, garbled: bytes) -> None:
     caplog.set_level(logging.DEBUG)
     with ScriptedServer(garbled, then_close=True) as server:
         try:
             post_once(server.port)
         except ProviderError as error:
-            shown = "".join(traceback.format_exception(error)) + repr(vars(error))
+            text = "".join(traceback.format_exception(error)) + repr(vars(error))
             assert error.__cause__ is None
             assert error.__context__ is None
         else:
-            shown = ""
-        shown += caplog.text
+            text = ""
+        text += caplog.text
     for canary in ("canary-in", str(server.port)):
-        assert canary not in shown
+        assert canary not in text
 
 
 def test_an_answer_does_not_print_its_body_or_headers(server: ScriptedServer) -> None:
@@ -344,27 +473,72 @@ def test_an_answer_does_not_print_its_body_or_headers(server: ScriptedServer) ->
     assert "canary" not in repr(post_once(server.port))
 
 
-def test_every_exception_of_the_driver_is_mapped() -> None:
-    classes = {
-        name: each
-        for name, each in inspect.getmembers(urllib3.exceptions, inspect.isclass)
-        if issubclass(each, Exception) and not issubclass(each, Warning) and each.__module__ == "urllib3.exceptions"
-    }
-    assert not [name for name, each in classes.items() if not issubclass(each, FAILURES)]
-    assert set(classes) - {"ConnectionError"} == READ_AND_JUDGED
-
-
-READ_AND_JUDGED = {
-    "BodyNotHttplibCompatible", "ClosedPoolError", "ConnectTimeoutError", "DecodeError", "EmptyPoolError",
-    "FullPoolError", "HTTPError", "HeaderParsingError", "HostChangedError", "IncompleteRead",
-    "InvalidChunkLength", "InvalidHeader", "LocationParseError", "LocationValueError", "MaxRetryError",
-    "NameResolutionError", "NewConnectionError", "PoolError", "ProtocolError", "ProxyError",
-    "ProxySchemeUnknown", "ProxySchemeUnsupported", "ReadTimeoutError", "RequestError", "ResponseError",
-    "ResponseNotChunked", "SSLError", "TimeoutError", "TimeoutStateError", "URLSchemeUnknown",
-    "UnrewindableBodyError",
+EXCEPTIONS = {
+    urllib3.exceptions: {
+        "BodyNotHttplibCompatible", "ClosedPoolError", "ConnectTimeoutError", "DecodeError", "EmptyPoolError",
+        "FullPoolError", "HTTPError", "HeaderParsingError", "HostChangedError", "IncompleteRead",
+        "InvalidChunkLength", "InvalidHeader", "LocationParseError", "LocationValueError", "MaxRetryError",
+        "NameResolutionError", "NewConnectionError", "PoolError", "ProtocolError", "ProxyError",
+        "ProxySchemeUnknown", "ProxySchemeUnsupported", "ReadTimeoutError", "RequestError", "ResponseError",
+        "ResponseNotChunked", "SSLError", "TimeoutError", "TimeoutStateError", "URLSchemeUnknown",
+        "UnrewindableBodyError",
+    },
+    requests.exceptions: {
+        "ChunkedEncodingError", "ConnectTimeout", "ConnectionError", "ContentDecodingError", "HTTPError",
+        "InvalidHeader", "InvalidJSONError", "InvalidProxyURL", "InvalidSchema", "InvalidURL", "JSONDecodeError",
+        "MissingSchema", "ProxyError", "ReadTimeout", "RequestException", "RetryError", "SSLError",
+        "StreamConsumedError", "Timeout", "TooManyRedirects", "URLRequired", "UnrewindableBodyError",
+    },
+    http.client: {
+        "BadStatusLine", "CannotSendHeader", "CannotSendRequest", "HTTPException", "ImproperConnectionState",
+        "IncompleteRead", "InvalidURL", "LineTooLong", "NotConnected", "RemoteDisconnected", "ResponseNotReady",
+        "UnimplementedFileMode", "UnknownProtocol", "UnknownTransferEncoding",
+    },
 }  # fmt: skip
-"""urllib3's exceptions as of 2.8: each is a failure of connecting (nothing sent) or of an exchange (unknown), by
-where it is raised. A new one needs somebody to read what it means."""
+"""The exceptions of the drivers as of urllib3 2.8, requests 2.34 and Python 3.13, each read and judged.
+
+Each is a failure of connecting (nothing sent) or of an exchange (unknown), depending on the place that raises it. A
+new one has to be read before it is added.
+"""
+
+
+def exceptions_in(module: ModuleType) -> dict[str, type[Exception]]:
+    return {
+        name: kind
+        for name, kind in inspect.getmembers(module, inspect.isclass)
+        if kind.__module__ == module.__name__ and kind.__name__ == name
+        if issubclass(kind, Exception) and not issubclass(kind, Warning)
+    }
+
+
+@pytest.mark.parametrize("module", EXCEPTIONS, ids=lambda module: module.__name__)
+def test_every_exception_of_the_drivers_is_mapped(module: ModuleType) -> None:
+    kinds = exceptions_in(module)
+    assert not [name for name, kind in kinds.items() if not issubclass(kind, FAILURES)]
+    assert set(kinds) == EXCEPTIONS[module]
+
+
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [
+        ((urllib3.connection.HTTPConnection, "connect"), NotSentError),
+        ((urllib3.connection.HTTPConnection, "putrequest"), NotSentError),
+        ((urllib3.connection.HTTPConnection, "getresponse"), OutcomeUnknownError),
+        ((urllib3.response.HTTPResponse, "read"), OutcomeUnknownError),
+    ],
+    ids=["connecting", "before the first byte", "reading the head", "reading the body"],
+)
+def test_an_exception_of_a_driver_becomes_one_of_ours(
+    server: ScriptedServer, monkeypatch: pytest.MonkeyPatch, target: tuple[type, str], expected: type[ProviderError]
+) -> None:
+    for kind in [kind for module in EXCEPTIONS for kind in exceptions_in(module).values()]:
+
+        def fail(*_: object, kind: type[Exception] = kind, **__: object) -> None:
+            raise kind.__new__(kind)
+
+        monkeypatch.setattr(*target, fail)
+        with pytest.raises(expected, match=rf"\({kind.__name__}\)$"):
+            post_once(server.port)
 
 
 @pytest.mark.parametrize(
@@ -373,14 +547,14 @@ where it is raised. A new one needs somebody to read what it means."""
      "https://a.invalid/?x=1", "https://a.invalid/#x", "https://a.invalid:x/", "https://a.invalid/a b",
      "https://[a/"],
 )  # fmt: skip
-def test_an_endpoint_that_is_not_plainly_one_is_a_configuration_error(url: str) -> None:
+def test_anything_but_a_plain_endpoint_is_a_configuration_error(url: str) -> None:
     with pytest.raises(ConfigurationError):
         split_endpoint(url)
 
 
 def test_plain_http_has_to_be_allowed() -> None:
     with pytest.raises(ConfigurationError):
-        Connection(origin="http://127.0.0.1:1", provider="somebody")
+        Connection(origin="http://127.0.0.1:1", provider="mediasms")
 
 
 @pytest.mark.parametrize(
@@ -392,13 +566,13 @@ def test_plain_http_has_to_be_allowed() -> None:
     ],
 )
 def test_an_endpoint_is_split_into_origin_and_path(url: str, origin: str, path: str) -> None:
-    found, rest = split_endpoint(url, allow_plain_http=True)
-    assert (str(found), rest) == (origin, path)
+    destination, rest = split_endpoint(url, allow_plain_http=True)
+    assert (str(destination), rest) == (origin, path)
 
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A self-signed certificate for 127.0.0.1 and its key, in one file."""
+    """Make a self-signed certificate for 127.0.0.1 and its key, in one file."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "test")])
     now = datetime.datetime.now(datetime.UTC)
@@ -433,7 +607,7 @@ def tls_server(certificate: Path) -> Iterator[ScriptedServer]:
 def tls_connection(origin: str, certificate: Path | None, *, deadline_s: float = 20.0) -> Connection:
     return Connection(
         origin=origin,
-        provider="somebody",
+        provider="mediasms",
         tls_context=ssl.create_default_context(cafile=certificate) if certificate else None,
         connect_timeout_s=5.0,
         deadline_s=deadline_s,
@@ -451,9 +625,7 @@ def test_a_tls_connection_is_opened_ahead_and_used_again(tls_server: ScriptedSer
     connection.close()
 
 
-def test_an_answer_through_tls_that_never_ends_is_ended_by_the_deadline(
-    tls_server: ScriptedServer, certificate: Path
-) -> None:
+def test_an_endless_answer_through_tls_ends_with_the_deadline(tls_server: ScriptedServer, certificate: Path) -> None:
     tls_server.answer = UNTIL_CLOSED_HEAD
     connection = tls_connection(f"https://127.0.0.1:{tls_server.port}", certificate, deadline_s=0.3)
     connection.open()
@@ -461,7 +633,11 @@ def test_an_answer_through_tls_that_never_ends_is_ended_by_the_deadline(
         post(connection)
 
 
-def test_nothing_is_sent_to_a_server_whose_certificate_nobody_signed(tls_server: ScriptedServer) -> None:
+def test_nothing_is_sent_to_a_server_with_an_untrusted_certificate(
+    tls_server: ScriptedServer, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+    monkeypatch.setenv("CURL_CA_BUNDLE", str(certificate))
     with pytest.raises(NotSentError):
         post(tls_connection(f"https://127.0.0.1:{tls_server.port}", None))
     assert tls_server.requests == []
@@ -476,6 +652,6 @@ def test_nothing_is_sent_to_a_server_with_another_name(tls_server: ScriptedServe
 def test_a_handshake_that_never_ends_has_sent_nothing(tls_server: ScriptedServer) -> None:
     with FaultProxy(tls_server.port) as proxy:
         proxy.fault = Fault(response_bytes=10, ending="stall")
-        connection = Connection(origin=f"https://127.0.0.1:{proxy.port}", provider="somebody", connect_timeout_s=0.2)
+        connection = Connection(origin=f"https://127.0.0.1:{proxy.port}", provider="mediasms", connect_timeout_s=0.2)
         with pytest.raises(NotSentError):
             connection.open()
