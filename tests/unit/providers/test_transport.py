@@ -140,11 +140,12 @@ def test_an_answer_until_the_closing_is_not_delimited_and_needs_its_head(
         assert (answer.body, answer.delimited) == (b"200"[:passed], False)
 
 
+@pytest.mark.timeout(60)
 @pytest.mark.parametrize("silent_after", [0, 5, len(WITH_LENGTH) - 1])
 def test_silence_ends_with_the_read_timeout(server: ScriptedServer, proxy: FaultProxy, silent_after: int) -> None:
     proxy.fault = Fault(response_bytes=silent_after, ending="stall")
     with pytest.raises(OutcomeUnknownError, match="Timeout"):
-        post_once(proxy.port, read_timeout_s=0.1)
+        post_once(proxy.port, read_timeout_s=0.1, deadline_s=3600.0)
 
 
 @pytest.mark.parametrize(
@@ -194,6 +195,7 @@ UNREADABLE = {
     "a second answer": WITH_LENGTH + WITH_LENGTH,
     "two lengths": b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\n200",
     "no chunk size": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n200\r\n0\r\n\r\n",
+    "a 103 for a chunk size": CHUNKED.replace(b"0002", EARLY_HINTS + b"0002"),
     "long header": b"HTTP/1.1 200 OK\r\nX: " + b"x" * 70_000 + b"\r\n\r\n",
     "many headers": b"HTTP/1.1 200 OK\r\n" + b"X: x\r\n" * 200 + b"\r\n",
     "long body": b"HTTP/1.1 200 OK\r\nContent-Length: 70000\r\n\r\n" + b"2" * 70_000,
@@ -279,6 +281,8 @@ def test_a_refused_connection_has_sent_nothing() -> None:
     with pytest.raises(NotSentError) as posting:
         post(connection)
     assert posting.value.operation == "try"
+    assert opening.value.__context__ is None
+    assert posting.value.__context__ is None
 
 
 def test_an_unresolvable_name_has_sent_nothing() -> None:
@@ -334,6 +338,15 @@ def test_a_connection_that_the_other_side_closed_is_not_used_again(server: Scrip
         assert post(connection).body == b"200"
         while not server_has_closed(connection):
             pass
+    assert server.connections == 2
+    connection.close()
+
+
+def test_a_connection_that_the_answer_closes_is_not_used_again(server: ScriptedServer) -> None:
+    server.answer = CLOSING
+    connection = connection_to(server.port)
+    for _ in range(2):
+        assert post(connection).body == b"200"
     assert server.connections == 2
     connection.close()
 

@@ -133,10 +133,11 @@ def test_an_answer_with_surplus_bytes_is_not_whole(server: ScriptedServer, size:
         pieces(server.port, limit=limit)
 
 
+@pytest.mark.timeout(60)
 def test_silence_within_the_body_ends_with_the_read_timeout(server: ScriptedServer, proxy: FaultProxy) -> None:
     proxy.fault = Fault(response_bytes=len(WITH_LENGTH) - 1, ending="stall")
     with pytest.raises(OutcomeUnknownError, match="Timeout"):
-        pieces(proxy.port, read_timeout_s=0.1)
+        pieces(proxy.port, read_timeout_s=0.1, deadline_s=3600.0)
 
 
 def test_a_slow_drip_ends_with_the_deadline_of_the_stream(server: ScriptedServer, proxy: FaultProxy) -> None:

@@ -64,7 +64,7 @@ class PlainSession(requests.Session):
 class OneConnectionAdapter(HTTPAdapter):
     """A transport adapter with one connection to one origin, for one request at a time.
 
-    `exchange` is the socket of a request, from `send` until `keep` or `close` ends it.
+    Each request ends with `keep` or `close`. `exchange` is the socket of the last request, or None after `close`.
     """
 
     def __init__(
@@ -150,7 +150,6 @@ class OneConnectionAdapter(HTTPAdapter):
             return
         self._connection.sock = self._socket
         self._idle_since = self._monotonic()
-        self.exchange = None
 
     def close(self) -> None:
         """Close the connection, if there is one."""
