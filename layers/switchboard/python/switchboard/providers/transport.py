@@ -313,7 +313,7 @@ class Connection:
 
     def _not_sent(self, problem: str, operation: str) -> NotSentError:
         return NotSentError(
-            f"{self._provider} could not be reached ({problem})", provider=self._provider, operation=operation
+            f"nothing was sent to {self._provider} ({problem})", provider=self._provider, operation=operation
         )
 
     def _outcome_unknown(self, problem: str, operation: str) -> OutcomeUnknownError:
