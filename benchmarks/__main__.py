@@ -1,7 +1,7 @@
-"""Prints the report. Aims that are missed are told, not failed: a busy machine is no reason to stop anybody."""
+"""Print the report. A missed aim is printed and fails nothing: a busy machine is no reason to stop a build."""
 
 from benchmarks.cold_import import cold_import_rows
-from benchmarks.contenders import prepared
+from benchmarks.contenders import build_contenders
 from benchmarks.operations import operation_rows
 from benchmarks.pace import print_pace
 from benchmarks.real_pace import print_real_pace
@@ -12,9 +12,10 @@ from benchmarks.warm_call import warm_call_rows
 
 
 def main() -> None:
-    with running_stack() as stack, prepared(stack) as field:
-        operations = list(operation_rows(stack, field))
-        print_table([*cold_import_rows(field), *warm_call_rows(field), *operations])
+    """Run all benchmarks and print their tables."""
+    with running_stack() as stack, build_contenders(stack) as contenders:
+        operations = list(operation_rows(stack, contenders))
+        print_table([*cold_import_rows(contenders), *warm_call_rows(contenders), *operations])
     print_table(recording_rows())
     print_pace()
     print_real_pace()

@@ -1,4 +1,4 @@
-"""The handlers that are compared, and how each is run in a fresh process."""
+"""The handlers to compare, each run in a new process."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _EVENTS: Final[Mapping[str, dict[str, Any]]] = {
     "send_sms": load_event(
         "send_sms", "japanese_text", body={"to": "090-0000-0001", "text": "ご予約を承りました。11月22日 12時"}
     ),
-    # As most reports are: one with a telephone verification's code costs a slow hash and a write more, by intention.
+    # An ordinary report. One with the code of a telephone verification costs a slow hash and one more write on purpose.
     "mediasms_delivery_webhook": load_event(
         "mediasms_delivery_webhook", "post_form_utf8", body=b"mobilenumber=09000000001&status=1&smsid=order1001"
     ),
@@ -33,16 +33,16 @@ HANDLERS: Final = tuple(_EVENTS)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """What one process reported; times are of the CPU, in seconds."""
+    """The measurements of one process, in seconds: of the import, and the CPU time of each call."""
 
-    cold: float
-    cold_wall: float
-    calls: tuple[float, ...]
+    cold_cpu_s: float
+    cold_wall_s: float
+    calls_cpu_s: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contender:
-    """One handler: ours with its application, or the minimal one of the same name."""
+    """One handler: this system's with its application, or the minimal one of the same name."""
 
     module: str
     folder: Path
@@ -51,11 +51,15 @@ class Contender:
     event: Path | None
 
     def run(self, *, calls: int = 0) -> Measured:
-        """In a fresh process: import, build, and call. Raises RuntimeError where a call fails."""
+        """Import, build and call the handler in a new process.
+
+        Raises:
+            RuntimeError: the process or a call failed.
+        """
         command = [sys.executable, "-S", "-P", str(_HERE / "measured.py"), self.module, self.application]
         if calls:
             command += [str(self.event), str(calls)]
-        done = subprocess.run(
+        process = subprocess.run(
             command,
             env={**self.environment, "PYTHONPATH": f"{self.folder}{os.pathsep}{self.environment['PYTHONPATH']}"},
             stdout=subprocess.DEVNULL,
@@ -63,17 +67,17 @@ class Contender:
             text=True,
             check=False,
         )
-        if done.returncode:
-            raise RuntimeError(f"{self.folder / self.module}: {done.stderr}")
-        cold, cold_wall, statuses, spent = json.loads(done.stderr.splitlines()[-1])
+        if process.returncode:
+            raise RuntimeError(f"{self.folder / self.module}: {process.stderr}")
+        cold_cpu_s, cold_wall_s, statuses, calls_cpu_s = json.loads(process.stderr.splitlines()[-1])
         if any(status >= 300 for status in statuses):
             raise RuntimeError(f"{self.folder / self.module} answered {statuses}")
-        return Measured(cold=cold, cold_wall=cold_wall, calls=tuple(spent))
+        return Measured(cold_cpu_s=cold_cpu_s, cold_wall_s=cold_wall_s, calls_cpu_s=tuple(calls_cpu_s))
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
-    """All contenders."""
+class Contenders:
+    """All contenders, those of this system and the minimal ones by handler name."""
 
     bare: Contender
     ours: Mapping[str, Contender]
@@ -81,8 +85,8 @@ class Field:
 
 
 @contextmanager
-def prepared(stack: Stack) -> Iterator[Field]:
-    """The contenders on what Lambda gives a handler, until the block ends."""
+def build_contenders(stack: Stack) -> Iterator[Contenders]:
+    """Yield the contenders, with the packages that Lambda gives a handler, until the block ends."""
     with TemporaryDirectory(prefix="benchmarks-") as folder:
         packages, byte_code = Path(folder) / "packages", Path(folder) / "byte_code"
         packages.mkdir()
@@ -111,4 +115,4 @@ def prepared(stack: Stack) -> Iterator[Field]:
             environment={**shared, **stack.environments["send_sms"]},
             event=None,
         )
-        yield Field(bare=bare, ours=ours, minimal=minimal)
+        yield Contenders(bare=bare, ours=ours, minimal=minimal)

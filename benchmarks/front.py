@@ -1,4 +1,4 @@
-"""One HTTP port that speaks AWS's JSON protocols for moto and accepts every SMS as the provider, and keeps count."""
+"""One HTTP port for moto's AWS and for a provider that accepts every SMS, with a count of all operations."""
 
 from __future__ import annotations
 
@@ -20,20 +20,21 @@ _SERVICES: Final = {"DynamoDB_20120810": "dynamodb", "secretsmanager": "secretsm
 
 
 class Front(ThreadingHTTPServer):
-    """Listens on a free port of 127.0.0.1. `counts` has entries such as `dynamodb UpdateItem <table>`."""
+    """A server on a free port of 127.0.0.1. `counts` has entries such as `dynamodb UpdateItem <table>`."""
 
     daemon_threads = True
 
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Exchange)
+        super().__init__(("127.0.0.1", 0), _RequestHandler)
         self.counts: Counter[str] = Counter()
 
     @property
     def url(self) -> str:
+        """The address that clients connect to."""
         return f"http://127.0.0.1:{self.server_port}"
 
 
-class _Exchange(BaseHTTPRequestHandler):
+class _RequestHandler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     wbufsize = -1
@@ -43,18 +44,18 @@ class _Exchange(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
         if self.path == PROVIDER_PATH:
             self.server.counts["provider POST"] += 1
-            self._answer(200, b"200", "text/html")
+            self._reply(200, b"200", "text/html")
             return
         prefix, _, operation = self.headers["X-Amz-Target"].partition(".")
         service, parameters = _SERVICES[prefix], json.loads(body)
         self.server.counts[" ".join(filter(None, (service, operation, parameters.get("TableName"))))] += 1
-        status, result = _carried_out(service, operation, parameters)
-        self._answer(status, json.dumps(result, default=_timestamp).encode(), "application/x-amz-json-1.0")
+        status, result = _call_service(service, operation, parameters)
+        self._reply(status, json.dumps(result, default=_to_timestamp).encode(), "application/x-amz-json-1.0")
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class names it so
-        """Standard error stays readable."""
+        """Log nothing, so that standard error stays readable."""
 
-    def _answer(self, status: int, body: bytes, content_type: str) -> None:
+    def _reply(self, status: int, body: bytes, content_type: str) -> None:
         self.send_response(status)
         self.send_header("Content-Type", content_type)
         self.send_header("Content-Length", str(len(body)))
@@ -64,15 +65,15 @@ class _Exchange(BaseHTTPRequestHandler):
 
 
 @cache
-def _client(service: str) -> Any:
-    make: Any = boto3.Session(region_name=REGION).client
-    return make(service)
+def _get_client(service: str) -> Any:
+    build: Any = boto3.Session(region_name=REGION).client
+    return build(service)
 
 
-def _carried_out(service: str, operation: str, parameters: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
+def _call_service(service: str, operation: str, parameters: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
     method = re.sub(r"(?<!^)(?=[A-Z])", "_", operation).lower()
     try:
-        result: dict[str, Any] = getattr(_client(service), method)(**parameters)
+        result: dict[str, Any] = getattr(_get_client(service), method)(**parameters)
     except ClientError as error:
         failure = {"__type": error.response["Error"]["Code"], "message": error.response["Error"]["Message"]}
         rest = {name: value for name, value in error.response.items() if name not in {"Error", "ResponseMetadata"}}
@@ -80,5 +81,5 @@ def _carried_out(service: str, operation: str, parameters: Mapping[str, Any]) ->
     return 200, {name: value for name, value in result.items() if name != "ResponseMetadata"}
 
 
-def _timestamp(value: Any) -> float:
+def _to_timestamp(value: Any) -> float:
     return float(value.timestamp())

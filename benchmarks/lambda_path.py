@@ -1,4 +1,4 @@
-"""What a handler finds on Lambda: the layer's requirements and boto3, and no other package that is installed here."""
+"""The packages that a handler finds on Lambda: the layer's requirements and boto3, and no other installed package."""
 
 from __future__ import annotations
 
@@ -15,39 +15,39 @@ _RUNTIME: Final = ("boto3",)
 
 
 def link_packages(folder: Path) -> None:
-    """Fills `folder` with links to those packages and their metadata.
+    """Fill `folder` with links to those packages and their metadata.
 
-    Some libraries look through all that is installed when they are imported, so a cold start among the development
+    Some libraries look through all installed packages when they are imported. A cold start among the development
     packages says little about one on Lambda.
     """
-    for top_level in _top_levels(_closure([*_locked_in_layer(), *_RUNTIME])):
+    for top_level in _find_top_levels(_find_dependencies([*_read_locked_names(), *_RUNTIME])):
         link = folder / top_level.name
         if not link.exists():
             link.symlink_to(top_level)
 
 
-def _locked_in_layer() -> Iterator[str]:
+def _read_locked_names() -> Iterator[str]:
     for line in (LAYER / "requirements.txt").read_text(encoding="utf-8").splitlines():
         if (name := _NAME.match(line)) and "==" in line:
             yield name[0]
 
 
-def _closure(names: Iterable[str]) -> set[str]:
-    found: set[str] = set()
+def _find_dependencies(names: Iterable[str]) -> set[str]:
+    dependencies: set[str] = set()
     pending = list(names)
     while pending:
         name = re.sub(r"[-_.]+", "-", pending.pop()).lower()
-        if name in found:
+        if name in dependencies:
             continue
-        found.add(name)
+        dependencies.add(name)
         for requirement in metadata.requires(name) or []:
-            required = _NAME.match(requirement)
-            if required and ";" not in requirement:
-                pending.append(required[0])
-    return found
+            match = _NAME.match(requirement)
+            if match and ";" not in requirement:
+                pending.append(match[0])
+    return dependencies
 
 
-def _top_levels(names: Iterable[str]) -> Iterator[Path]:
+def _find_top_levels(names: Iterable[str]) -> Iterator[Path]:
     for name in names:
         distribution = metadata.distribution(name)
         root = Path(str(distribution.locate_file("")))

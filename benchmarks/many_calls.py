@@ -1,7 +1,7 @@
-"""A thousand calls that end at once, against the sandbox that is up: `python -m benchmarks.many_calls [how many]`.
+"""A thousand calls that end at once, against the running sandbox: `python -m benchmarks.many_calls [number]`.
 
-All are to be stored, with one request a channel, each counted in the month, and never more in a second than BIZTEL
-takes.
+All recordings must be stored, with one request a channel. Each request must be counted in the monthly quota, and no
+second may have more requests than BIZTEL allows.
 """
 
 import json
@@ -20,65 +20,70 @@ from sandbox.stack import running_endpoints
 _LIMIT: Final = 10
 _CHANNELS: Final = 2
 _PAGE: Final = 100
-_LOOK_EVERY_S: Final = 5.0
+_POLL_INTERVAL_S: Final = 5.0
 _HTTP: Final = urllib3.PoolManager(retries=False, timeout=600.0)
 
 
 def main(count: int) -> None:
-    """Raises AssertionError where something is lost, made twice, too fast or not counted."""
+    """End `count` calls and wait for their recordings.
+
+    Raises:
+        AssertionError: a recording is lost, or a request was repeated, too fast or not counted.
+    """
     endpoints = running_endpoints(Places.from_environment())
     biztel = f"{endpoints.biztel_url}/control"
-    before, refused = _asked(f"{biztel}/requests")["count"], _asked(f"{biztel}/usage")["violations"]
-    counted = _counted(endpoints)
-    # The emulator shares this machine with every function: it may take longer than BIZTEL waits.
-    _asked(f"{biztel}/config", {"action_timeout_s": 120})
+    requests_before = _request(f"{biztel}/requests")["count"]
+    violations_before = _request(f"{biztel}/usage")["violations"]
+    used_before = _read_monthly_usage(endpoints)
+    # The emulator shares this machine with every function: a callback may take longer than BIZTEL waits.
+    _request(f"{biztel}/config", {"action_timeout_s": 120})
     began = time.monotonic()
-    calls = set(_asked(f"{biztel}/calls/many", {"n": count})["ids"])
+    calls = set(_request(f"{biztel}/calls/many", {"n": count})["ids"])
     assert len(calls) == count
     while True:
-        seen = _asked(f"{biztel}/requests")
-        made = seen["count"] - before
+        log = _request(f"{biztel}/requests")
+        made = log["count"] - requests_before
         print(f"{time.monotonic() - began:6.1f} s  {made} of {_CHANNELS * count} requests", flush=True)
-        # Pages of the API are asked for late: the emulator has enough to do.
-        if made >= _CHANNELS * count and calls <= set(_stored(endpoints)):
+        # The listing is read last, since the emulator is busy until then.
+        if made >= _CHANNELS * count and calls <= set(_list_stored(endpoints)):
             break
-        time.sleep(_LOOK_EVERY_S)
-    # What was announced before, and there is no recording of, is still being asked for: it takes its part of the pace.
-    everything = seen["items"][before:]
-    items = [each for each in everything if each["call_id"] in calls]
-    times = sorted(each["at_s"] for each in everything)
+        time.sleep(_POLL_INTERVAL_S)
+    # Requests for earlier calls without a recording go on meanwhile, and take their part of the rate.
+    all_requests = log["items"][requests_before:]
+    requests = [request for request in all_requests if request["call_id"] in calls]
+    times = sorted(request["at_s"] for request in all_requests)
     most = max(sum(at <= other < at + 1 for other in times[index : index + 100]) for index, at in enumerate(times))
-    each_once = {(each["call_id"], each["channel"]) for each in items if each["status"] == 200}
-    print(f"{made / (times[-1] - times[0]):.2f} requests a second, {most} at most in any, {seen['statuses']}")
-    assert len(each_once) == len(items) == _CHANNELS * count
+    files = {(request["call_id"], request["channel"]) for request in requests if request["status"] == 200}
+    print(f"{made / (times[-1] - times[0]):.2f} requests a second, at most {most} in one second, {log['statuses']}")
+    assert len(files) == len(requests) == _CHANNELS * count
     assert most <= _LIMIT
-    assert _asked(f"{biztel}/usage")["violations"] == refused
-    assert _counted(endpoints) - counted == len(everything)
+    assert _request(f"{biztel}/usage")["violations"] == violations_before
+    assert _read_monthly_usage(endpoints) - used_before == len(all_requests)
 
 
-def _counted(endpoints: Endpoints) -> int:
-    """What this system has counted of the month."""
-    status = _asked(f"{endpoints.api_url}/v1/status", api_key=endpoints.api_key)
+def _read_monthly_usage(endpoints: Endpoints) -> int:
+    """Return the number of requests that this system has counted in the month."""
+    status = _request(f"{endpoints.api_url}/v1/status", api_key=endpoints.api_key)
     used: int = status["month_quotas"]["biztel"]["used"]
     return used
 
 
-def _stored(endpoints: Endpoints) -> Iterator[str]:
-    """The ids of all recordings that are stored whole."""
+def _list_stored(endpoints: Endpoints) -> Iterator[str]:
+    """Yield the ids of all recordings that are stored whole."""
     first = f"{endpoints.api_url}/v1/recordings?state=stored&limit={_PAGE}"
-    page = _asked(first, api_key=endpoints.api_key)
+    page = _request(first, api_key=endpoints.api_key)
     while True:
-        yield from (each["recording_id"] for each in page["items"])
+        yield from (recording["recording_id"] for recording in page["items"])
         if not page["next"]:
             return
-        page = _asked(f"{first}&next_slot={quote(page['next'])}", api_key=endpoints.api_key)
+        page = _request(f"{first}&cursor={quote(page['next'])}", api_key=endpoints.api_key)
 
 
-def _asked(url: str, body: object | None = None, *, api_key: str = "") -> Any:
+def _request(url: str, body: object | None = None, *, api_key: str = "") -> Any:
     method, data = ("GET", None) if body is None else ("POST", json.dumps(body))
-    answer = _HTTP.request(method, url, body=data, headers={"x-api-key": api_key} if api_key else None)
-    assert answer.status == 200, answer.data
-    return answer.json()
+    response = _HTTP.request(method, url, body=data, headers={"x-api-key": api_key} if api_key else None)
+    assert response.status == 200, response.data
+    return response.json()
 
 
 if __name__ == "__main__":

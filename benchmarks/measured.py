@@ -1,10 +1,10 @@
-"""Runs in a process of its own: imports one handler, calls it, and writes what that took to standard error.
+"""Measure one handler in a process of its own: import it, call it, and write the times to standard error.
 
     python measured.py MODULE APPLICATION [EVENT CALLS]
 
-APPLICATION is the name in MODULE that builds the handler's application, or empty. The line
-written last is `[cpu_s, wall_s, [status, ...], [cpu_s of each call, ...]]`; the first two are those of the import.
-Imports nothing before the clock runs that the interpreter had not loaded by itself.
+APPLICATION is the name in MODULE that builds the handler's application, or empty. The last line is
+`[cpu_s, wall_s, [status, ...], [cpu_s of each call, ...]]`; the first two are those of the import. The script imports
+only modules that the interpreter has loaded itself, until the clock runs.
 """
 
 import sys
@@ -19,6 +19,7 @@ class _Context:
 
 
 def main() -> None:
+    """Import the handler, call it, and write the measurements."""
     module_name, application, *rest = sys.argv[1:]
     cpu, wall = time.process_time(), time.perf_counter()
     module = __import__(module_name)

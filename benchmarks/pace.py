@@ -1,4 +1,4 @@
-"""How much of the provider's rate is used on virtual time, and whether it is ever exceeded."""
+"""The used share of the provider's rate on virtual time, and the requests that exceed it."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from rich.console import Console
 from rich.table import Table
 
 from switchboard.guard.provider.rate_limiter import GuardSettings
-from tests.harness.pacing import RATE, Pace, Profile
+from tests.harness.pacing import RATE, PaceSimulation, Profile
 
-# Ten virtual minutes a line in all. PACE_SECONDS=600 makes it ten minutes a seed, and half an hour.
+# All seeds of a row take ten virtual minutes. With PACE_SECONDS=600 each seed does, and the benchmark half an hour.
 _SECONDS: Final = float(os.environ.get("PACE_SECONDS", "30"))
 _SEEDS: Final = range(1, 1 + int(os.environ.get("PACE_SEEDS", "20")))
 _WARM: Final = (0.005, 0.010)
@@ -28,6 +28,8 @@ _AIMS: Final = {_WARM: 0.98, _WIDE: 0.92}
 
 @dataclass(frozen=True, slots=True)
 class _Result:
+    """The requests of one simulation, and the refused ones by each way of counting."""
+
     requests: int
     sliding: int
     fixed: int
@@ -35,25 +37,25 @@ class _Result:
 
 
 def print_pace() -> None:
-    """One line a profile: workers, latency one way, the margin for lateness, and total_401s by three ways to count."""
+    """Print one row a profile, with its conditions and its 503s by three ways of counting."""
     table = Table(
         "policy", "workers", "one way", "clocks", "jitter", "of the limit", "aim", "sliding", "fixed", "counting",
-        title=f"Pace: {len(_SEEDS)} times {_SECONDS:g} virtual seconds of as much as there is, limit {RATE} a second;"
-        " 503s by an exact sliding window, a fixed second, and a window in which total_401s count",
+        title=f"Pace: {len(_SEEDS)} times {_SECONDS:g} virtual seconds at full load, limit {RATE} a second;"
+        " 503s by an exact sliding window, a fixed second, and a sliding window that counts refused requests",
         title_justify="left",
     )  # fmt: skip
     with ProcessPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
         for profile in _profiles():
             results = list(pool.map(_play, repeat(profile), _SEEDS))
-            used = sum(each.requests for each in results) / (len(results) * _SECONDS * RATE)
-            refused = [sum(getattr(each, by) for each in results) for by in ("sliding", "fixed", "counting")]
+            used = sum(result.requests for result in results) / (len(results) * _SECONDS * RATE)
+            refused = [sum(getattr(result, way) for result in results) for way in ("sliding", "fixed", "counting")]
             aim = _AIMS[profile.latency_s]
             table.add_row(
                 profile.name,
                 str(profile.workers),
-                "-".join(f"{each * 1000:g}" for each in profile.latency_s) + " ms",
+                "-".join(f"{latency_s * 1000:g}" for latency_s in profile.latency_s) + " ms",
                 f"\u00b1{profile.skew_s * 1000:g} ms",
-                f"{profile.limits.jitter / timedelta(milliseconds=1):g} ms",
+                f"{profile.settings.jitter / timedelta(milliseconds=1):g} ms",
                 f"{used:.1%}",
                 f">= {aim:.0%}, no 503: {'met' if used >= aim and not any(refused) else 'MISSED'}",
                 *map(str, refused),
@@ -62,14 +64,22 @@ def print_pace() -> None:
 
 
 def _play(profile: Profile, seed: int) -> _Result:
-    provider = Pace(profile, seed=seed).run(seconds=_SECONDS)
-    return _Result(provider.requests, provider.refused_sliding, provider.refused_fixed, provider.refused_counting)
+    provider = PaceSimulation(profile, seed=seed).run(seconds=_SECONDS)
+    return _Result(
+        requests=provider.requests,
+        sliding=provider.refused_by_sliding,
+        fixed=provider.refused_by_fixed,
+        counting=provider.refused_by_counting,
+    )
 
 
 def _profiles() -> Iterator[Profile]:
-    """Two clocks that differ by 20 ms, and latencies by 5, put two requests 25 ms nearer to each other than their
-    slots are: with less jitter than that no pace is safe, and with that no more than 97.5 % is left. Lambda's clocks
-    agree within a millisecond."""
+    """Yield the profiles of all rows.
+
+    Clocks that differ by 20 ms and latencies that differ by 5 ms bring two requests 25 ms nearer than their slots. A
+    jitter below 25 ms therefore exceeds the limit, and a jitter of 25 ms leaves at most 97.5 % of it. The clocks of
+    Lambda agree within a millisecond.
+    """
     for latency_s, skew_s, jitter_ms in (
         (_WARM, 0.01, 18),
         (_WARM, 0.01, 26),
@@ -78,5 +88,6 @@ def _profiles() -> Iterator[Profile]:
         (_WIDE, 0.01, 80),
     ):
         for name, in_flight, workers in (("full_rate", None, _WORKERS), ("lockout_safe", _PERMITS, _PERMITS)):
-            limits = GuardSettings(requests_per_s=RATE, in_flight=in_flight, jitter=timedelta(milliseconds=jitter_ms))
-            yield Profile(name=name, latency_s=latency_s, workers=workers, limits=limits, skew_s=skew_s)
+            jitter = timedelta(milliseconds=jitter_ms)
+            settings = GuardSettings(requests_per_s=RATE, in_flight=in_flight, jitter=jitter)
+            yield Profile(name=name, latency_s=latency_s, workers=workers, settings=settings, skew_s=skew_s)

@@ -1,4 +1,4 @@
-"""The pace in real time: two processes with threads of their own, over loopback against the provider's simulator."""
+"""The pace in real time: two processes with three threads each, over loopback, against the provider's simulator."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ from switchboard.providers.mediasms.client import Credentials, MediaSmsClient
 from switchboard.providers.transport import Connection
 from tests.fakes import InMemoryProviderLimitStore
 
-# PACE_REAL_SECONDS=10 is a quick look at the same table.
+# PACE_REAL_SECONDS=10 prints the same table in less time.
 _SECONDS: Final = float(os.environ.get("PACE_REAL_SECONDS", "60"))
 _PROCESSES: Final = 2
-_SEATS: Final = 3
+_WORKERS: Final = 3
 _BATCH: Final = 10
 _ACCOUNT: Final = "bench"
 _AIM: Final = 0.97
@@ -41,40 +41,43 @@ _AIM: Final = 0.97
 
 @dataclass(frozen=True, slots=True)
 class _Case:
+    """One row of the table: the settings of a provider's guard."""
+
     name: str
-    limits: GuardSettings
+    settings: GuardSettings
 
     @property
     def slots_per_s(self) -> float:
-        """What the room for lateness leaves of the limit."""
-        return timedelta(seconds=1) / timedelta(microseconds=self.limits.interval_us)
+        """The part of the limit that the jitter leaves."""
+        return timedelta(seconds=1) / timedelta(microseconds=self.settings.interval_us)
 
 
 _LOOPBACK_JITTER: Final = timedelta(milliseconds=24)
-"""What requests differ by on loopback between clocks that agree: one machine's threads, woken late."""
+"""The delay between requests on loopback with equal clocks: threads of one machine wake up late."""
 
 
-def _cases(
-    name: str, requests_per_s: int, deployed: timedelta, limits: Callable[..., GuardSettings]
+def _build_cases(
+    name: str, requests_per_s: int, deployed: timedelta, build_settings: Callable[..., GuardSettings]
 ) -> Iterator[_Case]:
-    """With the room for lateness that loopback needs, and with the template's."""
-    for where, jitter in (("loopback", _LOOPBACK_JITTER), ("as deployed", deployed)):
-        yield _Case(f"{name}, {requests_per_s}/s, {where}", limits(requests_per_s=requests_per_s, jitter=jitter))
+    """Yield one case with the jitter that loopback needs, and one with the template's."""
+    for place, jitter in (("loopback", _LOOPBACK_JITTER), ("as deployed", deployed)):
+        settings = build_settings(requests_per_s=requests_per_s, jitter=jitter)
+        yield _Case(f"{name}, {requests_per_s}/s, {place}", settings)
 
 
-# Places in flight, policy and jitter as the template has them.
+# Requests in flight, policy and jitter are those of the template.
 _MEDIASMS: Final = functools.partial(mediasms_guard_settings, in_flight=7, policy="lockout_safe")
 _BIZTEL: Final = functools.partial(biztel_guard_settings, in_flight=10)
 _CASES: Final = (
-    *_cases("MediaSMS", 80, timedelta(milliseconds=75), _MEDIASMS),
-    *_cases("BIZTEL", 10, timedelta(milliseconds=100), _BIZTEL),
-    *_cases("BIZTEL", 1, timedelta(milliseconds=100), _BIZTEL),
+    *_build_cases("MediaSMS", 80, timedelta(milliseconds=75), _MEDIASMS),
+    *_build_cases("BIZTEL", 10, timedelta(milliseconds=100), _BIZTEL),
+    *_build_cases("BIZTEL", 1, timedelta(milliseconds=100), _BIZTEL),
 )
 
 
 @dataclass(frozen=True, slots=True)
 class _Counts:
-    """What one process saw; the first and the last of the slots it used, in Unix seconds."""
+    """The requests of one process; the first and the last of their slots, in Unix seconds."""
 
     accepted: int
     refused: int
@@ -82,26 +85,28 @@ class _Counts:
     last_s: float
 
 
-class _SharedLanes:
-    """The limits table of all processes: one operation at a time, as DynamoDB does with one item."""
+class _SharedLimitStore:
+    """The limits table of all processes: one operation at a time, as DynamoDB runs those of one item."""
 
     def __init__(self) -> None:
         self._store = InMemoryProviderLimitStore()
-        self._one_at_a_time = Lock()
+        self._lock = Lock()
 
     def call(self, operation: str, *args: Any, **kwargs: Any) -> Any:
-        with self._one_at_a_time:
+        with self._lock:
             return getattr(self._store, operation)(*args, **kwargs)
 
 
 class _Table(BaseManager):
-    """Serves the store to the other processes."""
+    """A server of the store for the other processes."""
 
 
-_Table.register("store", _SharedLanes)
+_Table.register("store", _SharedLimitStore)
 
 
-class _RemoteLanes:
+class _RemoteLimitStore:
+    """The store as another process calls it."""
+
     def __init__(self, store: Any) -> None:
         self._store = store
 
@@ -110,21 +115,22 @@ class _RemoteLanes:
 
 
 def print_real_pace() -> None:
-    """One line a rate: accepted requests, and answers that said we were too fast."""
+    """Print one row a case: accepted requests, and 503s for requests that came too fast."""
     table = Table(
         "limit", "jitter", "accepted", "of the limit", "of the slots", "aim", "503s", "",
-        title=f"Pace in real time: {_PROCESSES} processes of {_SEATS} threads for {_SECONDS:g} s",
+        title=f"Pace in real time: {_PROCESSES} processes of {_WORKERS} threads for {_SECONDS:g} s",
         title_justify="left",
     )  # fmt: skip
     for case in _CASES:
-        counts = _measured(case)
-        accepted, refused = sum(each.accepted for each in counts), sum(each.refused for each in counts)
-        # From the first to the last: of one request a second, a minute holds one more or one less by chance.
-        rate = (accepted - 1) / (max(each.last_s for each in counts) - min(each.first_s for each in counts))
-        of_limit, of_slots = rate / case.limits.requests_per_s, rate / case.slots_per_s
-        # The aim is of the limit, whatever the jitter costs: that is a choice of the deployment, and told beside it.
+        processes = _measure(case)
+        accepted, refused = sum(counts.accepted for counts in processes), sum(counts.refused for counts in processes)
+        # From the first slot to the last: at one request a second, a minute has one more or one less by chance.
+        duration_s = max(counts.last_s for counts in processes) - min(counts.first_s for counts in processes)
+        rate = (accepted - 1) / duration_s
+        of_limit, of_slots = rate / case.settings.requests_per_s, rate / case.slots_per_s
+        # The aim is a share of the limit. The deployment chooses the jitter, and the table shows its cost beside it.
         met = of_limit >= _AIM and not refused
-        jitter = f"{case.limits.jitter / timedelta(milliseconds=1):g} ms"
+        jitter = f"{case.settings.jitter / timedelta(milliseconds=1):g} ms"
         table.add_row(
             case.name, jitter, str(accepted), f"{of_limit:.1%}", f"{of_slots:.1%}",
             f">= {_AIM:.0%}", str(refused), "met" if met else "MISSED",
@@ -132,18 +138,20 @@ def print_real_pace() -> None:
     Console(width=140).print(table)
 
 
-def _measured(case: _Case) -> list[_Counts]:
-    config = SimulatorConfig(user=_ACCOUNT, password=_ACCOUNT, requests_per_second=case.limits.requests_per_s)
+def _measure(case: _Case) -> list[_Counts]:
+    config = SimulatorConfig(user=_ACCOUNT, password=_ACCOUNT, requests_per_second=case.settings.requests_per_s)
     simulator = MediaSmsSimulator(config, log=lambda _: None)
     simulator.start("127.0.0.1", 0)
     context = get_context("spawn")
     results: SimpleQueue[_Counts] = context.SimpleQueue()
     key = secrets.token_bytes(16)
     with _Table(address=("127.0.0.1", 0), authkey=key, ctx=context) as table:
-        store = table.store()  # type: ignore[attr-defined]  # BaseManager makes it from what is registered
+        store = table.store()  # type: ignore[attr-defined]  # `register` adds it
         until = SystemClock().now() + timedelta(seconds=_SECONDS + 2)
-        told = {"url": simulator.url, "case": case, "until_s": until.timestamp(), "results": results}
-        processes = [context.Process(target=_process, args=(store, key), kwargs=told) for _ in range(_PROCESSES)]
+        arguments = {"url": simulator.url, "case": case, "until_s": until.timestamp(), "results": results}
+        processes = [
+            context.Process(target=_run_process, args=(store, key), kwargs=arguments) for _ in range(_PROCESSES)
+        ]
         for process in processes:
             process.start()
         counts = [results.get() for _ in processes]
@@ -153,44 +161,46 @@ def _measured(case: _Case) -> list[_Counts]:
     return counts
 
 
-def _process(store: Any, key: bytes, *, url: str, case: _Case, until_s: float, results: SimpleQueue[_Counts]) -> None:
-    """One container: batches of ten, shared by its threads, from `until_s` less the span on."""
-    from multiprocessing import current_process  # noqa: PLC0415 - its key is wanted in this process alone
+def _run_process(
+    store: Any, key: bytes, *, url: str, case: _Case, until_s: float, results: SimpleQueue[_Counts]
+) -> None:
+    """Run one container: batches of ten that its threads share, for the benchmark's duration up to `until_s`."""
+    from multiprocessing import current_process  # noqa: PLC0415 - only this process needs its key
 
     current_process().authkey = key
     clock = SystemClock()
     guards = ProviderGuards(
-        store=_RemoteLanes(store),
-        key="state",
+        store=_RemoteLimitStore(store),
+        key="mediasms#shared",
         container_id=secrets.token_hex(4),
-        settings=case.limits,
+        settings=case.settings,
         clock=clock,
         version=lambda: "v1",
-        workers=_SEATS,
+        workers=_WORKERS,
     )
-    threads = [_Thread(guard, _client(url)) for guard in guards.workers]
+    threads = [_Thread(guard, _build_client(url)) for guard in guards.workers]
     now = clock.now()
     clock.sleep_until(now + timedelta(seconds=until_s - now.timestamp() - _SECONDS))
-    with ThreadPoolExecutor(_SEATS) as pool:
+    with ThreadPoolExecutor(_WORKERS) as pool:
         while clock.now().timestamp() < until_s:
             with guards.batch(_BATCH):
-                shares = [_BATCH // _SEATS + (number < _BATCH % _SEATS) for number in range(_SEATS)]
-                list(pool.map(lambda thread, share: thread.send(share, until_s), threads, shares))
-    used_s = [at_s for thread in threads for at_s in thread.used_s]
+                counts = [_BATCH // _WORKERS + (number < _BATCH % _WORKERS) for number in range(_WORKERS)]
+                list(pool.map(lambda thread, count: thread.send(count, until_s), threads, counts))
+    slots_s = [slot_s for thread in threads for slot_s in thread.accepted_slots_s]
     refused = sum(thread.refused for thread in threads)
-    results.put(_Counts(accepted=len(used_s), refused=refused, first_s=min(used_s), last_s=max(used_s)))
+    results.put(_Counts(accepted=len(slots_s), refused=refused, first_s=min(slots_s), last_s=max(slots_s)))
 
 
 class _Thread:
-    """Sends one message after the other, as `Submission` does."""
+    """A thread that sends one message after the other, as `Submission` does."""
 
     def __init__(self, guard: ProviderGuard, client: MediaSmsClient) -> None:
         self._guard = guard
         self._client = client
         self._clock = SystemClock()
         self._numbers = 0
-        self.used_s: list[float] = []
-        """The slots of what was accepted, in Unix seconds."""
+        self.accepted_slots_s: list[float] = []
+        """The slots of accepted requests, in Unix seconds."""
         self.refused = 0
 
     def send(self, count: int, until_s: float) -> None:
@@ -198,8 +208,8 @@ class _Thread:
             self._client.open()
             try:
                 slot = self._guard.acquire(latest=self._clock.now() + timedelta(seconds=2))
-            except SlotUnavailableError as full:
-                self._clock.sleep_until(self._clock.now() + timedelta(seconds=min(0.1, full.retry_after_s)))
+            except SlotUnavailableError as unavailable:
+                self._clock.sleep_until(self._clock.now() + timedelta(seconds=min(0.1, unavailable.retry_after_s)))
                 continue
             self._clock.sleep_until(slot)
             if self._guard.is_stale(slot) or slot.timestamp() >= until_s:
@@ -214,14 +224,14 @@ class _Thread:
         error: ProviderError | None = None
         try:
             self._client.submit(message)
-            self.used_s.append(slot_s)
-        except RateLimitedError as raised:
-            error = raised
+            self.accepted_slots_s.append(slot_s)
+        except RateLimitedError as rate_limited:
+            error = rate_limited
             self.refused += 1
         self._guard.record_result(error)
 
 
-def _client(url: str) -> MediaSmsClient:
+def _build_client(url: str) -> MediaSmsClient:
     origin = url.split("/sms/", maxsplit=1)[0]
     connection = Connection(
         origin=origin, provider="mediasms", allow_plain_http=True, connect_timeout_s=5.0, deadline_s=20.0

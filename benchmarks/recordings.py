@@ -1,4 +1,4 @@
-"""The download path: its throughput beside a plain copy, its memory, and how much of the burst limit it uses."""
+"""The download path: its throughput beside a plain copy, its memory, and its share of the rate limit."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ _SIZE: Final = 64 * MIB
 _SIZES: Final = (16 * MIB, 1024 * MIB)
 _ROUNDS: Final = 6
 _CHUNK: Final = 64 * 1024
-# One frame of MPEG 1 layer III, 128 kbit/s at 44.1 kHz, 417 bytes; the file is nothing but such frames.
+# One frame of MPEG 1 layer III, 128 kbit/s at 44.1 kHz, 417 bytes. The file consists of such frames.
 _FRAME: Final = b"\xff\xfb\x90\x00" + bytes(413)
 _BLOCK: Final = _FRAME * 512
 _PACE_S: Final = 60.0
 _LIMIT: Final = 10
-# What a deployment has by default, and what it may be set to where machines are quick.
+# The default of a deployment, and a setting for quick machines.
 _JITTERS_MS: Final = (100, 30)
 
 
 class _Files(BaseHTTPRequestHandler):
-    """Serves as many bytes of an MP3 as the path ends in, and takes whatever is put."""
+    """A handler that serves an MP3 with as many bytes as the path's last part says, and accepts every PUT."""
 
     protocol_version = "HTTP/1.1"
 
@@ -69,13 +69,13 @@ class _Files(BaseHTTPRequestHandler):
 
 
 class _PartsOverHttp:
-    """What the store asks of S3, as plain requests to the server that the plain copy puts to as well."""
+    """The calls of the store to S3, as plain requests to the server that the plain copy uses too."""
 
     def __init__(self, url: str) -> None:
         self._url = url
         self._http = urllib3.PoolManager(retries=False)
 
-    def put_object(self, *, Body: BytesIO, **_: Any) -> dict[str, str]:  # noqa: N803 - boto3's own name
+    def put_object(self, *, Body: BytesIO, **_: Any) -> dict[str, str]:  # noqa: N803 - boto3's parameter
         return self.upload_part(Body=Body)
 
     def upload_part(self, *, Body: BytesIO, **_: Any) -> dict[str, str]:  # noqa: N803
@@ -95,13 +95,15 @@ class _PartsOverHttp:
 
 @dataclass(frozen=True, slots=True)
 class _Servers:
+    """The addresses of the server to read from and the server to write to."""
+
     source: str
     target: str
 
 
 @contextmanager
-def _servers() -> Iterator[_Servers]:
-    """Two servers in a process of their own, so that only the copying is ours."""
+def _run_servers() -> Iterator[_Servers]:
+    """Run two servers in a process of their own, so that this process only copies."""
     process = subprocess.Popen(
         [sys.executable, "-m", "benchmarks.recordings", "serve"], stdout=subprocess.PIPE, text=True
     )
@@ -120,10 +122,10 @@ def _serve() -> None:
     for server in servers:
         Thread(target=server.serve_forever, daemon=True).start()
     print(*(server.server_address[1] for server in servers), flush=True)
-    Event().wait()  # until this process is ended
+    Event().wait()  # until the other process ends this one
 
 
-def _ours(servers: _Servers, size: int) -> float:
+def _time_ours(servers: _Servers, size: int) -> float:
     client = BiztelClient(
         base_url=servers.source, token=lambda: ApiToken(value="t"), allow_plain_http=True, deadline_s=600
     )
@@ -132,27 +134,29 @@ def _ours(servers: _Servers, size: int) -> float:
     began = time.perf_counter()
     with client.download(str(size), Channel.LEFT) as download:
         stored = files.store("key", download)
-    took = time.perf_counter() - began
+    duration_s = time.perf_counter() - began
     assert stored.bytes == size
-    return took
+    return duration_s
 
 
-def _plain(servers: _Servers, size: int) -> float:
-    """Reads and puts, part by part, with the hash that anybody would want; nothing is looked at."""
+def _time_plain_copy(servers: _Servers, size: int) -> float:
+    """Return the seconds for reading and putting part by part, with a hash and without any check."""
     http = urllib3.PoolManager(retries=False)
     digest = hashlib.sha256()
     began = time.perf_counter()
-    answer = http.request("GET", f"{servers.source}/{size}", preload_content=False)
-    while part := answer.read(PART_BYTES):
+    response = http.request("GET", f"{servers.source}/{size}", preload_content=False)
+    while part := response.read(PART_BYTES):
         digest.update(part)
         http.request("PUT", f"{servers.target}/part", body=part)
     return time.perf_counter() - began
 
 
 def recording_rows() -> Iterator[Row]:
-    """Throughput, memory and pace of the download path."""
-    with _servers() as servers:
-        plain, ours = zip(*((_plain(servers, _SIZE), _ours(servers, _SIZE)) for _ in range(_ROUNDS)), strict=True)
+    """Measure throughput, memory and pace of the download path."""
+    with _run_servers() as servers:
+        plain, ours = zip(
+            *((_time_plain_copy(servers, _SIZE), _time_ours(servers, _SIZE)) for _ in range(_ROUNDS)), strict=True
+        )
         ratio = min(plain) / min(ours)
         yield Row(
             what=f"throughput, {_SIZE // MIB} MiB",
@@ -162,9 +166,9 @@ def recording_rows() -> Iterator[Row]:
             aim=">= 0.8",
             met=ratio >= 0.8,
         )
-        small, large = (_peak_mib(servers, size) for size in _SIZES)
+        small, large = (_measure_peak_mib(servers, size) for size in _SIZES)
         yield Row(
-            what="memory at 16 and 1024 MiB, over the start",
+            what="memory growth at 1024 MiB, beside 16 MiB",
             ours=f"{large:.0f} MiB",
             baseline=f"{small:.0f} MiB",
             measured=f"{large - small:+.0f} MiB",
@@ -172,9 +176,9 @@ def recording_rows() -> Iterator[Row]:
             met=large <= 16,
         )
     for jitter_ms in _JITTERS_MS:
-        rate = _paced(jitter_ms)
+        rate = _measure_rate(jitter_ms)
         yield Row(
-            what=f"requests a second of {_LIMIT}, {jitter_ms} ms for lateness",
+            what=f"requests a second, limit {_LIMIT}, jitter {jitter_ms} ms",
             ours=f"{rate:.2f}",
             baseline=str(_LIMIT),
             measured=f"{rate / _LIMIT:.0%}",
@@ -183,47 +187,47 @@ def recording_rows() -> Iterator[Row]:
         )
 
 
-def _peak_mib(servers: _Servers, size: int) -> float:
-    """How far one process's memory grew over its start while it stored one file of this size."""
-    done = subprocess.run(
+def _measure_peak_mib(servers: _Servers, size: int) -> float:
+    """Return by how many MiB one process's memory grew while it stored one file of this size."""
+    process = subprocess.run(
         [sys.executable, "-m", "benchmarks.recordings", "peak", servers.source, servers.target, str(size)],
         capture_output=True,
         text=True,
         check=True,
     )
-    return float(done.stdout)
+    return float(process.stdout)
 
 
 def _print_peak(source: str, target: str, size: int) -> None:
     servers = _Servers(source, target)
-    _ours(servers, 1 * MIB)  # what is imported and cached once
-    before = _most_kib()
-    _ours(servers, size)
-    print((_most_kib() - before) / 1024)
+    _time_ours(servers, 1 * MIB)  # loads imports and caches
+    before = _read_peak_kib()
+    _time_ours(servers, size)
+    print((_read_peak_kib() - before) / 1024)
 
 
-def _most_kib() -> int:
-    """The most memory this process has had, since it became this program."""
-    [line] = [each for each in Path("/proc/self/status").read_text().splitlines() if each.startswith("VmHWM")]
+def _read_peak_kib() -> int:
+    """Return the peak memory of this process since it started this program."""
+    [line] = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")]
     return int(line.split()[1])
 
 
-def _paced(jitter_ms: int) -> float:
-    """As many slots as the worker's guard gives out in virtual time."""
+def _measure_rate(jitter_ms: int) -> float:
+    """Return the slots a second that the guard grants one worker in virtual time."""
     clock = FixedClock()
     guard = ProviderGuards(
         store=InMemoryProviderLimitStore(),
         key="biztel#shared",
-        container_id="w",
+        container_id="container",
         settings=GuardSettings(requests_per_s=_LIMIT, jitter=timedelta(milliseconds=jitter_ms)),
         clock=clock,
         version=lambda: "1",
-    ).workers[0]
-    ends, made = clock.now() + timedelta(seconds=_PACE_S), 0
+    ).single
+    ends, slots = clock.now() + timedelta(seconds=_PACE_S), 0
     while clock.now() < ends:
         clock.sleep_until(guard.acquire(latest=ends + timedelta(seconds=1)))
-        made += 1
-    return made / _PACE_S
+        slots += 1
+    return slots / _PACE_S
 
 
 if __name__ == "__main__":

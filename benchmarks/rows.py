@@ -12,7 +12,7 @@ from rich.table import Table
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """What was measured against what. `measured` is judged by `met`; `aim` says what would be."""
+    """One line of the report. `measured` compares `ours` with `baseline`; `met` says if it meets the `aim`."""
 
     what: str
     ours: str
@@ -23,28 +23,30 @@ class Row:
 
 
 def ratio_row(what: str, *, ours: Sequence[float], baseline: Sequence[float], aim: float) -> Row:
-    """Compares two series of CPU seconds: their minima, which noise can only raise, and their medians beside them.
+    """Compare two series of CPU seconds by their minima, which noise can only raise, with the medians beside them.
 
-    The ratio of the minima is what is judged.
+    The aim is for the ratio of the minima.
     """
-    lowest = min(ours) / min(baseline)
-    middle = statistics.median(ours) / statistics.median(baseline)
+    minimum_ratio = min(ours) / min(baseline)
+    median_ratio = statistics.median(ours) / statistics.median(baseline)
     return Row(
         what=what,
-        ours=_milliseconds(ours),
-        baseline=_milliseconds(baseline),
-        measured=f"{lowest:.2f} ({middle:.2f})",
+        ours=_format_milliseconds(ours),
+        baseline=_format_milliseconds(baseline),
+        measured=f"{minimum_ratio:.2f} ({median_ratio:.2f})",
         aim=f"<= {aim:g}",
-        met=lowest <= aim,
+        met=minimum_ratio <= aim,
     )
 
 
 def print_table(rows: Iterable[Row]) -> None:
-    table = Table("", "ours", "baseline", "measured", "aim", "", title="Minimum (median) of each", title_justify="left")
+    """Print the rows as a table."""
+    title = "Costs; times are minimum (median)"
+    table = Table("", "ours", "baseline", "measured", "aim", "", title=title, title_justify="left")
     for row in rows:
         table.add_row(row.what, row.ours, row.baseline, row.measured, row.aim, "met" if row.met else "MISSED")
     Console(width=140).print(table)
 
 
-def _milliseconds(series: Sequence[float]) -> str:
+def _format_milliseconds(series: Sequence[float]) -> str:
     return f"{min(series) * 1000:.1f} ms ({statistics.median(series) * 1000:.1f})"

@@ -1,4 +1,4 @@
-"""The deployed tables and secrets, and a provider that says yes, in another process: its work counts as nobody's."""
+"""The deployed tables and secrets, and a provider that accepts everything, in a process that is not measured."""
 
 from __future__ import annotations
 
@@ -20,55 +20,55 @@ _TABLES = ("StateTable", "LimitsTable")
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """A running stack, seen from the process that measures."""
+    """A running stack, as the measuring process sees it."""
 
     environments: Mapping[str, Mapping[str, str]]
-    """Each function's environment variables, by the name of its folder."""
-    _line: Connection
+    """The environment variables of each function, by the name of its folder."""
+    _connection: Connection
 
-    def counted(self) -> Counter[str]:
-        """What was asked for since this was called last, such as `dynamodb UpdateItem StateTable`."""
-        self._line.send("counted")
-        counts: Counter[str] = self._line.recv()
+    def take_counts(self) -> Counter[str]:
+        """Return the operations since the last call, such as `dynamodb UpdateItem StateTable`, and begin anew."""
+        self._connection.send("take_counts")
+        counts: Counter[str] = self._connection.recv()
         return counts
 
 
 @contextmanager
 def running_stack() -> Iterator[Stack]:
-    """The template's resources behind one port, until the block ends."""
+    """Yield a stack with the template's resources behind one port, until the block ends."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     server = context.Process(target=_serve, args=(theirs,), daemon=True)
     server.start()
     theirs.close()
     try:
-        yield Stack(environments=ours.recv(), _line=ours)
+        yield Stack(environments=ours.recv(), _connection=ours)
     finally:
         ours.close()
         server.join(timeout=10)
 
 
-def _serve(line: Connection) -> None:
-    logging.getLogger("samtranslator").setLevel(logging.ERROR)  # it warns of a service it was not given
+def _serve(connection: Connection) -> None:
+    logging.getLogger("samtranslator").setLevel(logging.ERROR)  # it warns of a service that it was not given
     with Front() as front, deployed(MediaSmsBaseUrl=f"{front.url}{PROVIDER_PATH}") as deployment:
         threading.Thread(target=front.serve_forever, daemon=True).start()
         names = {deployment.references[name]: name for name in _TABLES}
-        line.send(_environments(deployment.references, url=front.url))
+        connection.send(_build_environments(deployment.references, url=front.url))
         while True:
             try:
-                line.recv()
+                connection.recv()
             except EOFError:
                 break
             counts, front.counts = front.counts, Counter()
-            line.send(Counter({_with_logical_ids(key, names): count for key, count in counts.items()}))
+            connection.send(Counter({_name_tables_by_logical_id(key, names): count for key, count in counts.items()}))
         front.shutdown()
 
 
-def _with_logical_ids(key: str, names: Mapping[str, str]) -> str:
+def _name_tables_by_logical_id(key: str, names: Mapping[str, str]) -> str:
     return " ".join(names.get(word, word) for word in key.split())
 
 
-def _environments(references: Mapping[str, str], *, url: str) -> dict[str, dict[str, str]]:
+def _build_environments(references: Mapping[str, str], *, url: str) -> dict[str, dict[str, str]]:
     aws = {
         "AWS_ENDPOINT_URL": url,
         "AWS_ACCESS_KEY_ID": "testing",

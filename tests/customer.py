@@ -1,4 +1,4 @@
-"""A provider's customer on this machine: a clock to set, plain HTTP requests, and a server for what is told."""
+"""Act as a provider's customer on this machine: a clock to set, plain HTTP requests, and a server for callbacks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 
 class ManualClock:
-    """A clock that moves when told to."""
+    """A clock that moves only if a test sets `now`."""
 
     def __init__(self, now: float = 100.0) -> None:
         self.now = now
@@ -26,7 +26,7 @@ class ManualClock:
 
 @dataclass(frozen=True)
 class Answered:
-    """An answer as it came off the wire."""
+    """An answer, unparsed."""
 
     status: int
     headers: Mapping[str, str]
@@ -34,10 +34,12 @@ class Answered:
 
     @property
     def json(self) -> Any:
+        """The body, parsed as JSON."""
         return json.loads(self.body)
 
 
 def connection_to(url: str, *, tls: ssl.SSLContext | None = None) -> http.client.HTTPConnection:
+    """Build a connection to the host of `url`. It opens with the first request."""
     parts = urlsplit(url)
     if parts.scheme == "https":
         return http.client.HTTPSConnection(parts.hostname or "", parts.port, timeout=10, context=tls)
@@ -51,7 +53,7 @@ def answer_of(
     body: bytes | None = None,
     headers: Mapping[str, str] = {},
 ) -> Answered:
-    """What one request is answered with; the connection is closed."""
+    """Send one request, close the connection and return the answer."""
     try:
         connection.request(method, target, body, dict(headers))
         response = connection.getresponse()
@@ -61,12 +63,13 @@ def answer_of(
 
 
 def json_or_nothing(body: object) -> bytes | None:
+    """Encode a body as JSON, or return None for None."""
     return None if body is None else json.dumps(body).encode()
 
 
 @dataclass(frozen=True)
 class Received:
-    """A request that a simulator sent."""
+    """A request from a simulator."""
 
     method: str
     path: str
@@ -76,13 +79,13 @@ class Received:
 
     @property
     def fields(self) -> dict[str, str]:
-        """What it says, in its form or, without one, in its address."""
+        """The fields of its form or, for a GET request, of its query."""
         encoded = self.query if self.method == "GET" else self.body.decode("ascii")
         return dict(parse_qsl(encoded, keep_blank_values=True))
 
 
 class Receiver(ThreadingHTTPServer):
-    """The customer's end while it is entered: keeps each request and answers as told, else 200."""
+    """The customer's server while its context is open: it keeps each request and answers from `answers`, else 200."""
 
     daemon_threads = True
     request_queue_size = 256
@@ -91,7 +94,7 @@ class Receiver(ThreadingHTTPServer):
         self._path = path
         self.received: list[Received] = []
         self.answers: list[tuple[int, bytes]] = []
-        """Those to come, status and body."""
+        """The next answers, as status and body."""
         self.may_answer = threading.Event()
         self.may_answer.set()
         self.on_arrival: Callable[[], None] = lambda: None
@@ -102,17 +105,19 @@ class Receiver(ThreadingHTTPServer):
 
     @property
     def url(self) -> str:
+        """The URL of the path that the server was built with."""
         return self.at(self._path)
 
     def at(self, path: str) -> str:
+        """Return the URL of a path on this server."""
         return f"http://127.0.0.1:{self.server_address[1]}{path}"
 
     def fields(self, path: str | None = None) -> list[dict[str, str]]:
-        """What was told, under one path or at all."""
-        return [each.fields for each in self.received if path in {None, each.path}]
+        """Return the fields of each request, or of those to `path` alone."""
+        return [request.fields for request in self.received if path in {None, request.path}]
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Stay quiet when the simulator went away; anything else is a mistake of this file."""
+        """Ignore a simulator that closed the connection. Any other error is a mistake in this file."""
         if not isinstance(sys.exception(), OSError):
             super().handle_error(request, client_address)
 
@@ -131,12 +136,12 @@ class _ReceiverHandler(BaseHTTPRequestHandler):
     server: Receiver
 
     def do_GET(self) -> None:
-        self._take()
+        self._answer()
 
     def do_POST(self) -> None:
-        self._take()
+        self._answer()
 
-    def _take(self) -> None:
+    def _answer(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
         parts, server = urlsplit(self.path), self.server
         with server.lock:
@@ -155,4 +160,4 @@ class _ReceiverHandler(BaseHTTPRequestHandler):
         self.wfile.write(answer)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Stay quiet."""
+        """Log nothing."""

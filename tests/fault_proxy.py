@@ -1,4 +1,4 @@
-"""A scripted server and a proxy that breaks things between it and a client, byte by byte, both on 127.0.0.1."""
+"""Serve scripted answers, and break a connection at any byte between a client and a server, both on 127.0.0.1."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ from types import TracebackType
 from typing import Literal, Self
 
 POLL_S = 0.05
-SEND_S = 30.0  # a large answer takes as long as its reader does
+SEND_S = 30.0  # the reader of a large answer decides how long it takes
 Ending = Literal["close", "reset", "stall"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """What goes wrong: how many bytes pass in each direction (None: all), and how it ends after that.
+    """A fault of a connection.
 
-    `delay_s` passes before the first byte of the answer, `drip_s` after each byte of it.
+    `request_bytes` and `response_bytes` pass in each direction (None: all), and then the connection ends with `ending`.
+    `delay_s` passes before the first byte of the answer, `drip_s` after each of its bytes.
     """
 
     request_bytes: int | None = None
@@ -33,18 +34,19 @@ class Fault:
 
 
 class Listener(ABC):
-    """Accepts on a free port of 127.0.0.1 and serves each connection in a thread of its own, until it is left."""
+    """A server on a free port of 127.0.0.1, with a thread for each connection, while its context is open."""
 
     def __init__(self) -> None:
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
-        self._listening = socket.create_server(("127.0.0.1", 0))
-        self._listening.settimeout(POLL_S)
-        self.port: int = self._listening.getsockname()[1]
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self._socket.settimeout(POLL_S)
+        self.port: int = self._socket.getsockname()[1]
         self.connections = 0
 
     @property
     def origin(self) -> str:
+        """The server's scheme, host and port."""
         return f"http://127.0.0.1:{self.port}"
 
     def __enter__(self) -> Self:
@@ -57,11 +59,11 @@ class Listener(ABC):
         self._stopping.set()
         for thread in self._threads:
             thread.join()
-        self._listening.close()
+        self._socket.close()
 
     @abstractmethod
-    def serve(self, connected: socket.socket) -> None:
-        """What is done with one connection; it is closed afterwards."""
+    def serve(self, connection: socket.socket) -> None:
+        """Serve one connection, which is closed afterwards."""
 
     def _start(self, target: object, *args: object) -> None:
         thread = threading.Thread(target=target, args=args, daemon=True)  # type: ignore[arg-type]
@@ -71,18 +73,18 @@ class Listener(ABC):
     def _accept(self) -> None:
         while not self._stopping.is_set():
             with contextlib.suppress(TimeoutError):
-                connected, _ = self._listening.accept()
+                connection, _ = self._socket.accept()
                 self.connections += 1
-                self._start(self._serve, connected)
+                self._start(self._serve, connection)
 
-    def _serve(self, connected: socket.socket) -> None:
-        with connected, contextlib.suppress(OSError):
-            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self.serve(connected)
+    def _serve(self, connection: socket.socket) -> None:
+        with connection, contextlib.suppress(OSError):
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self.serve(connection)
 
 
 class ScriptedServer(Listener):
-    """Answers every whole request with the bytes in `answer`, then waits for the next one or closes."""
+    """A server that answers every whole request with the bytes in `answer`, and then waits for the next or closes."""
 
     def __init__(self, answer: bytes = b"", *, then_close: bool = False, tls: ssl.SSLContext | None = None) -> None:
         super().__init__()
@@ -91,68 +93,68 @@ class ScriptedServer(Listener):
         self.requests: list[bytes] = []
         self._tls = tls
 
-    def serve(self, connected: socket.socket) -> None:
+    def serve(self, connection: socket.socket) -> None:
         if self._tls:
-            with self._tls.wrap_socket(connected, server_side=True) as secured:
-                self._converse(secured)
+            with self._tls.wrap_socket(connection, server_side=True) as tls_connection:
+                self._answer_requests(tls_connection)
         else:
-            self._converse(connected)
+            self._answer_requests(connection)
 
-    def _converse(self, connected: socket.socket) -> None:
-        connected.settimeout(POLL_S)
-        heard = b""
+    def _answer_requests(self, connection: socket.socket) -> None:
+        connection.settimeout(POLL_S)
+        unread = b""
         while not self._stopping.is_set():
             with contextlib.suppress(TimeoutError):
-                more = connected.recv(65536)
-                if not more:
+                data = connection.recv(65536)
+                if not data:
                     return
-                heard += more
-            if not is_whole(heard):
+                unread += data
+            if not is_whole(unread):
                 continue
-            self.requests.append(heard)
-            heard = b""
-            connected.settimeout(SEND_S)
-            connected.sendall(self.answer)
-            connected.settimeout(POLL_S)
+            self.requests.append(unread)
+            unread = b""
+            connection.settimeout(SEND_S)
+            connection.sendall(self.answer)
+            connection.settimeout(POLL_S)
             if self.then_close:
                 return
 
 
 class FaultProxy(Listener):
-    """Passes bytes on to `upstream_port` as far as `fault` lets it. Set `fault` between exchanges."""
+    """A proxy that passes bytes to `upstream_port` as far as `fault` allows. A test sets `fault` between exchanges."""
 
     def __init__(self, upstream_port: int) -> None:
         super().__init__()
         self._upstream_port = upstream_port
         self.fault = Fault()
 
-    def serve(self, connected: socket.socket) -> None:
+    def serve(self, connection: socket.socket) -> None:
         fault = self.fault
         with socket.create_connection(("127.0.0.1", self._upstream_port)) as upstream:
             upstream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._relay(connected, upstream, fault)
+            self._relay(connection, upstream, fault)
             if fault.ending == "stall":
                 self._stopping.wait()
             elif fault.ending == "reset":
-                connected.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
     def _relay(self, client: socket.socket, upstream: socket.socket, fault: Fault) -> None:
-        left = {client: fault.request_bytes, upstream: fault.response_bytes}
-        other = {client: upstream, upstream: client}
+        bytes_left = {client: fault.request_bytes, upstream: fault.response_bytes}
+        peers = {client: upstream, upstream: client}
         delay_s = fault.delay_s
         while not self._stopping.is_set():
-            for source in select.select(list(left), [], [], POLL_S)[0]:
+            for source in select.select(list(bytes_left), [], [], POLL_S)[0]:
                 data = source.recv(65536)
                 if source is upstream and data:
                     self._stopping.wait(delay_s)
                     delay_s = 0.0
-                limit = left[source]
+                limit = bytes_left[source]
                 passed = data if limit is None else data[:limit]
-                self._pass_on(passed, other[source], fault.drip_s if source is upstream else 0.0)
+                self._pass_on(passed, peers[source], fault.drip_s if source is upstream else 0.0)
                 if not data or len(passed) < len(data):
                     return
                 if limit is not None:
-                    left[source] = limit - len(passed)
+                    bytes_left[source] = limit - len(passed)
 
     def _pass_on(self, data: bytes, to: socket.socket, drip_s: float) -> None:
         if not drip_s:
@@ -165,7 +167,7 @@ class FaultProxy(Listener):
 
 
 def is_whole(request: bytes) -> bool:
-    """The head of an HTTP/1.1 request has ended, and as many bytes as it announces follow."""
+    """Return whether an HTTP/1.1 request is complete: its head has ended, and its body has its Content-Length."""
     head, end, body = request.partition(b"\r\n\r\n")
     lengths = [line.partition(b":")[2] for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:")]
     return bool(end) and len(body) >= sum(map(int, lengths))

@@ -1,4 +1,4 @@
-"""hypothesis strategies for the kinds of input that more than one test file wants."""
+"""Build the hypothesis strategies that several test files use."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ _FULL_WIDTH = str.maketrans(
 
 
 def any_text(*, max_size: int = 200) -> st.SearchStrategy[str]:
-    """Every Python string: astral, combining, NUL and lone surrogates, with Japanese more often than chance."""
-    whatever = st.characters(exclude_categories=())
+    """Draw any Python string: astral, combining, NUL and lone surrogates, and Japanese more often than by chance."""
+    any_character = st.characters(exclude_categories=())
     japanese = st.characters(min_codepoint=0x3000, max_codepoint=0x30FF)
-    # Composing pairs, newlines, look-alikes and the characters between two encodings, which chance never picks.
+    # Composing pairs, newlines, look-alikes and characters that two encodings disagree on: chance never picks them.
     awkward = st.sampled_from("\r\n\t \u3000か\u3099e\u0301A\u030a\u00c5\u212b～－∥￠￡￢—¥‾①㈱髙ｶﾞ😀❤\ufe0f\u200d~\\`^")
     ascii_text = st.characters(min_codepoint=0x20, max_codepoint=0x7E)
-    return st.text(st.one_of(ascii_text, japanese, awkward, whatever), max_size=max_size)
+    return st.text(st.one_of(ascii_text, japanese, awkward, any_character), max_size=max_size)
 
 
 def sendable_text(*, max_size: int = 200) -> st.SearchStrategy[str]:
-    """Text in which nothing but its length can be wrong, from one letter on."""
+    """Draw a text of one or more characters that can be sent. Only its length may be wrong."""
     alphabet = st.sampled_from("aZ09 ~\\\n.:/日本語漢字あアｱﾞ、。〜−“”☆ＡЖΩ")
     return st.builds("{}{}".format, st.sampled_from("aあｱ"), st.text(alphabet, max_size=max_size))
 
 
 def mobile_numbers() -> st.SearchStrategy[str]:
-    """Japanese mobile numbers in national form that nobody holds: the fourth digit is never handed out as 0."""
+    """Draw a Japanese mobile number in national form. Its fourth digit is 0, so no subscriber holds it."""
     subscriber = st.integers(min_value=0, max_value=9_999_999).map("{:07d}".format)
     return st.builds("{}0{}".format, st.sampled_from(["060", "070", "090"]), subscriber)
 
 
 @st.composite
 def written_forms(draw: st.DrawFn, national: str) -> str:
-    """One Japanese number in national form as somebody might write it; it reads back as the same number."""
+    """Draw a way in which people write one Japanese number (given in national form). It reads as the same number."""
     separator = st.sampled_from(_HYPHENS)
     prefix = draw(st.sampled_from(["0", "+81", "81", "+81(0)", "(+81)"]))
     blocks = [prefix + national[1:3], national[3:7], national[7:]]

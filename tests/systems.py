@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from switchboard.domain.sms.messages import Message, SmsStatus, is_smsid, next_due, status_of, submission_of
+from switchboard.domain.sms.messages import Message, SmsStatus, next_due, status_of, submission_of
 from switchboard.ports.callbacks import CallbackArchive
 from switchboard.ports.clock import ClaimIds, Clock
 from switchboard.ports.orders import MessageStore, Outbox
@@ -142,5 +142,5 @@ def assembled(
             status_of=sms_status,
             time_budget=TIME_BUDGET,
         ),
-        query=parts.query(orders=messages, clock=clock, status_of=sms_status, is_id=is_smsid),
+        query=parts.query(orders=messages, clock=clock, status_of=sms_status),
     )

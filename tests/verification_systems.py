@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 from typing import cast
 
 from switchboard.domain.orders import Status
-from switchboard.domain.sms.messages import is_smsid
 from switchboard.domain.verification.verifications import (
     Verification,
     VerificationState,
@@ -133,5 +132,5 @@ def assembled_for_verification(
             codes=codes,
             notices=notices,
         ),
-        query=QueryOrders(orders=store, clock=clock, status_of=verification_status, is_id=is_smsid),
+        query=QueryOrders(orders=store, clock=clock, status_of=verification_status),
     )

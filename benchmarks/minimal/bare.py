@@ -1,4 +1,4 @@
-"""The least that a function on DynamoDB can be: what a cold start is compared with."""
+"""The smallest function with a DynamoDB client: the baseline of a cold start."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A delivery webhook by hand: one secret, one update, and nothing that anybody could rely on."""
+"""A minimal delivery webhook: one secret, one update, and no guarantee."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sending an SMS by hand: the calls that `functions/send_sms` makes, with nothing checked and nothing caught."""
+"""A minimal sender of one SMS: the calls of `functions/send_sms`, without checks and without error handling."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ def lambda_handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     _dynamodb.update_item(
         TableName=os.environ["LIMITS_TABLE"],
         Key={"pk": {"S": "MINIMAL"}},
-        UpdateExpression="SET cursor_us = :next, tried_version = :version",
-        ConditionExpression="attribute_not_exists(cursor_us) OR cursor_us < :now OR streak < :limit",
+        UpdateExpression="SET next_slot_us = :next, probed_version = :version",
+        ConditionExpression="attribute_not_exists(next_slot_us) OR next_slot_us < :now OR consecutive_401s < :limit",
         ExpressionAttributeValues={
             ":next": {"N": "1"},
             ":now": {"N": "2"},

@@ -137,14 +137,6 @@ def test_what_is_held_and_nobody_can_read_comes_back_raw_among_the_rest(
     assert _held(s3_vault) == [replace(readable, handle="")]
 
 
-def test_what_was_held_before_there_were_kinds_is_a_delivery_report(
-    aws: Aws, bucket: str, s3_vault: S3CallbackArchive
-) -> None:
-    body = b'{"event": {"recipient": null, "smsid": "sms1", "status": "1"}, "seen_at": "2026-11-22T03:04:05.678Z"}'
-    aws.s3.put_object(Bucket=bucket, Key="spool/0", Body=body)
-    assert _held(s3_vault) == [SpooledEvent(a_report("1", recipient=None), START)]
-
-
 def test_a_bucket_that_does_not_answer_is_said_so(aws: Aws) -> None:
     nowhere = S3CallbackArchive(client=lambda: aws.s3, bucket="there-is-none")
     for call in (

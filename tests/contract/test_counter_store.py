@@ -1,4 +1,4 @@
-"""What every CounterStore does, and what only the one in DynamoDB has: threads, items and failures."""
+"""The contract of every CounterStore, and the threads, items and failures of the one in DynamoDB."""
 
 from __future__ import annotations
 
@@ -19,67 +19,67 @@ from tests.contract.conftest import Aws
 from tests.fakes import START, InMemoryCounterStore
 from tests.tables import limits_table
 
-END = START + timedelta(days=1)
+EXPIRY = START + timedelta(days=1)
 LIMITS = {"minute_1204": 2, "hour_1200": 3}
 
 
-def _count(counters: CounterStore, **limits: int) -> set[str]:
-    return set(counters.increment("counter", limits or LIMITS, expires_at=END))
+def _increment(counters: CounterStore, **limits: int) -> set[str]:
+    return set(counters.increment("counter", limits or LIMITS, expires_at=EXPIRY))
 
 
-def test_counts_until_a_limit_and_says_which_one_it_is(counters: CounterStore) -> None:
-    assert [_count(counters) for _ in range(3)] == [set(), set(), {"minute_1204"}]
+def test_a_counter_counts_up_to_its_limit_and_names_it(counters: CounterStore) -> None:
+    assert [_increment(counters) for _ in range(3)] == [set(), set(), {"minute_1204"}]
 
 
-def test_what_one_limit_refuses_counts_towards_none(counters: CounterStore) -> None:
+def test_a_call_that_one_limit_refuses_counts_nowhere(counters: CounterStore) -> None:
     for _ in range(9):
-        _count(counters)
-    assert _count(counters, minute_1205=2, hour_1200=3) == set()
-    assert _count(counters, minute_1205=2, hour_1200=3) == {"hour_1200"}
+        _increment(counters)
+    assert _increment(counters, minute_1205=2, hour_1200=3) == set()
+    assert _increment(counters, minute_1205=2, hour_1200=3) == {"hour_1200"}
 
 
-def test_every_limit_that_is_reached_is_named(counters: CounterStore) -> None:
-    assert _count(counters, minute_1204=1, hour_1200=1, day_0000=2) == set()
-    assert _count(counters, minute_1204=1, hour_1200=1, day_0000=2) == {"minute_1204", "hour_1200"}
+def test_every_reached_limit_is_named(counters: CounterStore) -> None:
+    assert _increment(counters, minute_1204=1, hour_1200=1, day_0000=2) == set()
+    assert _increment(counters, minute_1204=1, hour_1200=1, day_0000=2) == {"minute_1204", "hour_1200"}
 
 
-def test_a_limit_that_was_lowered_counts_at_once(counters: CounterStore) -> None:
-    assert [_count(counters, day_0000=9) for _ in range(3)] == [set()] * 3
-    assert _count(counters, day_0000=2) == {"day_0000"}
+def test_a_lower_limit_counts_at_once(counters: CounterStore) -> None:
+    assert [_increment(counters, day_0000=9) for _ in range(3)] == [set()] * 3
+    assert _increment(counters, day_0000=2) == {"day_0000"}
 
 
-def test_tallies_do_not_know_each_other(counters: CounterStore) -> None:
-    assert not counters.increment("one", {"day_0000": 1}, expires_at=END)
-    assert not counters.increment("other", {"day_0000": 1}, expires_at=END)
+def test_counters_of_different_keys_are_independent(counters: CounterStore) -> None:
+    assert not counters.increment("one", {"day_0000": 1}, expires_at=EXPIRY)
+    assert not counters.increment("other", {"day_0000": 1}, expires_at=EXPIRY)
 
 
-def test_what_is_uncounted_may_be_counted_again(counters: CounterStore) -> None:
+def test_a_decremented_counter_may_be_incremented_again(counters: CounterStore) -> None:
     for _ in range(2):
-        _count(counters)
+        _increment(counters)
     counters.decrement("counter", list(LIMITS))
-    assert [_count(counters) for _ in range(2)] == [set(), {"minute_1204"}]
+    assert [_increment(counters) for _ in range(2)] == [set(), {"minute_1204"}]
 
 
-def test_uncounting_a_tally_that_has_been_forgotten_does_not_bring_it_back(counters: CounterStore) -> None:
+def test_a_decrement_does_not_restore_an_expired_item(counters: CounterStore) -> None:
     counters.decrement("counter", ["day_0000"])
-    assert [_count(counters, day_0000=1) for _ in range(2)] == [set(), {"day_0000"}]
+    assert [_increment(counters, day_0000=1) for _ in range(2)] == [set(), {"day_0000"}]
 
 
-def test_blocks_are_granted_until_the_limit_and_the_last_only_in_part(counters: CounterStore) -> None:
-    assert [counters.take_block("counter", block=4, limit=10, expires_at=END) for _ in range(5)] == [4, 4, 2, 0, 0]
+def test_blocks_are_granted_up_to_the_limit_and_the_last_in_part(counters: CounterStore) -> None:
+    assert [counters.take_block("counter", block=4, limit=10, expires_at=EXPIRY) for _ in range(5)] == [4, 4, 2, 0, 0]
 
 
-def test_reading_shows_every_counter_and_of_an_unknown_tally_none(counters: CounterStore) -> None:
-    _count(counters)
-    _count(counters, hour_1200=3)
-    counters.take_block("counter", block=4, limit=10, expires_at=END)
+def test_a_read_returns_every_counter_of_its_key(counters: CounterStore) -> None:
+    _increment(counters)
+    _increment(counters, hour_1200=3)
+    counters.take_block("counter", block=4, limit=10, expires_at=EXPIRY)
 
     assert dict(counters.read("counter")) == {"minute_1204": 1, "hour_1200": 2, "granted": 4}
     assert dict(counters.read("other")) == {}
 
 
-def test_reading_counts_nothing(counters: CounterStore) -> None:
-    _count(counters, day_0000=1)
+def test_a_read_counts_nothing(counters: CounterStore) -> None:
+    _increment(counters, day_0000=1)
     for _ in range(2):
         counters.read("counter")
     assert dict(counters.read("counter")) == {"day_0000": 1}
@@ -87,25 +87,25 @@ def test_reading_counts_nothing(counters: CounterStore) -> None:
 
 Call = Callable[[CounterStore], object]
 NAMES = st.sampled_from(["minute_1204", "minute_1205", "hour_1200", "day_0000"])
-COUNTS = st.dictionaries(NAMES, st.integers(1, 4), min_size=1, max_size=3)
+LIMITS_OF_CALLS = st.dictionaries(NAMES, st.integers(1, 4), min_size=1, max_size=3)
 
 
-def _to_count(limits: dict[str, int]) -> Call:
-    return lambda counters: set(counters.increment("counted", limits, expires_at=END))
+def _build_increment(limits: dict[str, int]) -> Call:
+    return lambda counters: set(counters.increment("counters", limits, expires_at=EXPIRY))
 
 
-def _to_uncount(names: list[str]) -> Call:
-    return lambda counters: counters.decrement("counted", names)
+def _build_decrement(names: list[str]) -> Call:
+    return lambda counters: counters.decrement("counters", names)
 
 
-def _to_take(block: int, limit: int) -> Call:
-    return lambda counters: counters.take_block("granted", block=block, limit=limit, expires_at=END)
+def _build_take_block(block: int, limit: int) -> Call:
+    return lambda counters: counters.take_block("blocks", block=block, limit=limit, expires_at=EXPIRY)
 
 
 CALLS = st.one_of(
-    COUNTS.map(_to_count),
-    st.lists(NAMES, min_size=1, max_size=3, unique=True).map(_to_uncount),
-    st.builds(_to_take, st.integers(1, 5), st.integers(1, 12)),
+    LIMITS_OF_CALLS.map(_build_increment),
+    st.lists(NAMES, min_size=1, max_size=3, unique=True).map(_build_decrement),
+    st.builds(_build_take_block, st.integers(1, 5), st.integers(1, 12)),
 )
 
 
@@ -117,37 +117,39 @@ def test_every_sequence_of_calls_is_answered_alike(aws: Aws, calls: Sequence[Cal
     real, fake = DynamoDbCounterStore(client=aws.dynamodb, table=table), InMemoryCounterStore()
     for number, call in enumerate(calls):
         assert call(fake) == call(real), number
-        for key in ("counted", "granted"):
+        for key in ("counters", "blocks"):
             assert dict(fake.read(key)) == dict(real.read(key)), number
 
 
-def _admitted(limits: CounterUsageLimits, tries: int) -> int:
-    """Of so many tries in one window."""
-    admitted = 0
+def _reserve_many(limits: CounterUsageLimits, tries: int) -> int:
+    """Return how many of these tries in one window succeeded."""
+    successes = 0
     for _ in range(tries):
         try:
             limits.reserve(recipient=RECIPIENT, client=CLIENT, at=START)
         except (RecipientLimitError, ClientLimitError):
             continue
-        admitted += 1
-    return admitted
+        successes += 1
+    return successes
 
 
 @pytest.mark.parametrize(
     ("rules", "tries"),
-    [(UsageLimitRules(recipient_per_minute=9, recipient_per_day=20), 2), (UsageLimitRules(client_per_hour=41), 4)],
-    ids=["recipient", "client"],
+    [
+        pytest.param(UsageLimitRules(recipient_per_minute=9, recipient_per_day=20), 2, id="recipient"),
+        pytest.param(UsageLimitRules(client_per_hour=41), 4, id="client"),
+    ],
 )
-def test_of_32_containers_exactly_as_many_submissions_are_admitted_as_may_be(
+def test_32_containers_reserve_exactly_the_limit_together(
     dynamodb_counters: DynamoDbCounterStore, rules: UsageLimitRules, tries: int
 ) -> None:
     containers = [CounterUsageLimits(counters=dynamodb_counters, rules=rules) for _ in range(32)]
     with ThreadPoolExecutor(32) as pool:
-        admitted = sum(pool.map(lambda container: _admitted(container, tries), containers))
-    assert admitted == (rules.recipient_per_minute or rules.client_per_hour)
+        reserved = sum(pool.map(lambda container: _reserve_many(container, tries), containers))
+    assert reserved == (rules.recipient_per_minute or rules.client_per_hour)
 
 
-def test_an_item_shows_no_number_and_expires_within_two_days(
+def test_an_item_has_no_phone_number_and_expires_in_two_days(
     aws: Aws, dynamodb_counters: DynamoDbCounterStore, limits_table_name: str
 ) -> None:
     rules = UsageLimitRules(
@@ -159,25 +161,25 @@ def test_an_item_shows_no_number_and_expires_within_two_days(
 
     assert len(items) == 3
     assert RECIPIENT[-8:] not in str(items)
-    soon, late = START.timestamp() + 24 * 3600, START.timestamp() + 48 * 3600
-    assert all(soon < int(item["expires_at"]["N"]) <= late for item in items)
+    earliest, latest = START.timestamp() + 24 * 3600, START.timestamp() + 48 * 3600
+    assert all(earliest < int(item["expires_at"]["N"]) <= latest for item in items)
 
 
-def test_an_admission_costs_one_write_and_a_share_of_two(
+def test_a_reservation_costs_little_more_than_one_write(
     dynamodb_counters: DynamoDbCounterStore, dynamodb_calls: list[str]
 ) -> None:
     rules = UsageLimitRules(recipient_per_day=1000, client_per_hour=10_000, per_day=100_000)
-    _admitted(CounterUsageLimits(counters=dynamodb_counters, rules=rules), 300)
+    _reserve_many(CounterUsageLimits(counters=dynamodb_counters, rules=rules), 300)
     assert set(dynamodb_calls) == {"UpdateItem"}
     assert 300 < len(dynamodb_calls) < 300 * 1.15
 
 
-def test_a_table_that_is_not_there_is_said_so(aws: Aws) -> None:
+def test_a_missing_table_is_an_unavailable_store(aws: Aws) -> None:
     counters = DynamoDbCounterStore(client=aws.dynamodb, table="none")
     calls: list[Call] = [
-        lambda store: store.increment("counter", LIMITS, expires_at=END),
+        lambda store: store.increment("counter", LIMITS, expires_at=EXPIRY),
         lambda store: store.decrement("counter", list(LIMITS)),
-        lambda store: store.take_block("counter", block=1, limit=1, expires_at=END),
+        lambda store: store.take_block("counter", block=1, limit=1, expires_at=EXPIRY),
         lambda store: store.read("counter"),
     ]
     for call in calls:

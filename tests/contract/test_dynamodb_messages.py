@@ -13,6 +13,7 @@ from switchboard.domain.errors import StoreUnavailableError
 from switchboard.domain.orders import OutcomeKind
 from switchboard.guard.provider.rate_limiter import GuardSettings, ProviderGuards
 from switchboard.guard.usage.usage_limits import CounterUsageLimits, UsageLimitRules
+from switchboard.ports.listing import ListingQuery
 from switchboard.ports.orders import MessageStore
 from switchboard.storage.limits.counters import DynamoDbCounterStore
 from switchboard.storage.limits.provider_limits import DynamoDbProviderLimitStore
@@ -42,7 +43,7 @@ def running(dynamodb_messages: DynamoDbMessageStore, dynamodb_limits: DynamoDbPr
         settings=GuardSettings(requests_per_s=80),
         clock=clock,
         version=lambda: "v1",
-    ).workers[0]
+    ).single
     # The very first slot of a state costs one write more.
     guard.acquire(latest=clock.now() + timedelta(seconds=1))
     clock.advance(timedelta(seconds=1))
@@ -156,7 +157,7 @@ CALLS: list[Callable[[MessageStore], object]] = [
     lambda messages: messages.record_closed(a_message(), at=START),
     lambda messages: messages.postpone(a_message(), until=START),
     lambda messages: messages.get("sms1"),
-    lambda messages: messages.find(client=CLIENT, recipient=None, since=None, until=None, limit=1, position=None),
+    lambda messages: messages.find(ListingQuery(limit=1), client=CLIENT),
     lambda messages: messages.overdue(now=START, limit=1),
 ]
 

@@ -137,7 +137,7 @@ PERMITS = st.none() | st.tuples(GROUPS, ENDS, st.dictionaries(WORKERS, ENDS, max
         expired={worker: until for worker, until in drawn[2].items() if worker not in drawn[0]},
     )
 )
-LANE_CALLS = st.one_of(
+PROVIDER_LIMIT_CALLS = st.one_of(
     st.builds(
         lambda slots, rule, permit: lambda store: store.reserve_next("state", slots, rule=rule, permit=permit),
         SLOTS,
@@ -157,23 +157,23 @@ LANE_CALLS = st.one_of(
     ),
     GROUPS.map(lambda workers: lambda store: store.return_permits("state", workers=workers)),
     st.builds(
-        lambda seen, versions: lambda store: store.reset_401s("state", seen=seen, versions=versions),
+        lambda total, versions: lambda store: store.reset_401s("state", expected_total_401s=total, versions=versions),
         st.integers(min_value=0, max_value=4),
         st.lists(VERSIONS, min_size=1, unique=True),
     ),
     st.builds(
-        lambda now, slot: lambda store: store.back_off("state", pct=150, now_us=now, slot_us=slot),
+        lambda now, slot: lambda store: store.back_off("state", percent=150, now_us=now, slot_us=slot),
         st.sampled_from([10, 20]),
         TIMES,
     ),
-    VERSIONS.map(lambda version: lambda store: store.forget_probed("state", but=version)),
+    VERSIONS.map(lambda version: lambda store: store.forget_probed("state", keep=version)),
     st.sampled_from(["555", "557"]).map(lambda code: lambda store: store.block("state", code=code)),
 )
 
 
 @_ALIKE
-@given(calls=st.lists(LANE_CALLS, max_size=14))
-def test_every_sequence_of_calls_about_a_lane_is_answered_alike(
+@given(calls=st.lists(PROVIDER_LIMIT_CALLS, max_size=14))
+def test_every_sequence_of_calls_about_a_limit_is_answered_alike(
     aws: Aws, calls: Sequence[Callable[[ProviderLimitStore], object]]
 ) -> None:
     table = aws.unique("alike")

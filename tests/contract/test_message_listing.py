@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -10,6 +11,7 @@ from switchboard.domain.errors import InvalidRequestError
 from switchboard.domain.orders import OutcomeKind
 from switchboard.domain.sms.messages import Message
 from switchboard.domain.timestamps import to_rfc3339
+from switchboard.ports.listing import ListingQuery
 from switchboard.ports.orders import MessageStore
 from tests.builders import CLIENT, DEADLINES, MINUTE, OTHER_RECIPIENT, RECIPIENT, a_claim, a_message, an_outcome
 from tests.fakes import START
@@ -25,17 +27,15 @@ def _found(
     limit: int = 100,
 ) -> list[str]:
     """The ids on all pages, by pages of at most `limit`."""
-    found: list[str] = []
-    position = None
+    ids: list[str] = []
+    query = ListingQuery(recipient=recipient, since=since, until=until, limit=limit)
     while True:
-        page = messages.find(
-            client=client, recipient=recipient, since=since, until=until, limit=limit, position=position
-        )
-        assert len(page.orders) <= limit
-        found += [message.smsid for message in page.orders]
-        position = page.next_position
-        if position is None:
-            return found
+        page = messages.find(query, client=client)
+        assert len(page.items) <= limit
+        ids += [message.smsid for message in page.items]
+        if page.next_position is None:
+            return ids
+        query = replace(query, position=page.next_position)
 
 
 @pytest.fixture
@@ -95,7 +95,7 @@ def test_an_empty_span_of_time_finds_nothing(listed: MessageStore, until: dateti
 )
 def test_a_position_that_was_never_handed_out_is_refused(listed: MessageStore, position: str) -> None:
     with pytest.raises(InvalidRequestError):
-        listed.find(client=CLIENT, recipient=None, since=None, until=None, limit=10, position=position)
+        listed.find(ListingQuery(limit=10, position=position), client=CLIENT)
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_a_position_outside_the_span_asked_for_is_refused(
 ) -> None:
     position = f"{to_rfc3339(START)}#sms0"
     with pytest.raises(InvalidRequestError):
-        listed.find(client=CLIENT, recipient=None, since=since, until=until, limit=10, position=position)
+        listed.find(ListingQuery(since=since, until=until, limit=10, position=position), client=CLIENT)
 
 
 def _due(messages: MessageStore, now: datetime, *, limit: int = 100) -> list[str]:

@@ -6,6 +6,7 @@ import pytest
 
 from switchboard.domain.orders import OutcomeKind
 from switchboard.domain.sms.delivery import ReportFact
+from switchboard.ports.listing import ListingQuery
 from switchboard.ports.orders import MessageStore
 from tests.builders import CLIENT, MINUTE, OTHER_RECIPIENT, RECIPIENT, a_claim, a_message, a_report, an_outcome
 from tests.fakes import START
@@ -83,8 +84,8 @@ def test_a_report_for_an_id_that_is_not_ours_is_known_as_such_and_makes_no_messa
     for _ in range(2):
         assert not messages.record_report(a_report("1", "orphan"), seen_at=START)
     assert messages.get("orphan") is None
-    page = messages.find(client=CLIENT, recipient=None, since=None, until=None, limit=10, position=None)
-    assert not page.orders
+    page = messages.find(ListingQuery(limit=10), client=CLIENT)
+    assert not page.items
 
 
 def test_an_id_that_has_reports_already_is_given_to_nobody(messages: MessageStore) -> None:

@@ -1,4 +1,4 @@
-"""A provider's month on both counter stores: the last request has one winner, wherever and whenever it is asked for."""
+"""A monthly quota on both counter stores: one container gets the last request, at whatever moment."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ LIMIT = 100_000
 MIDDLE = datetime(2026, 11, 15, 3, tzinfo=UTC)
 LAST_MOMENT = datetime(2026, 11, 30, 14, 59, 59, 999_999, tzinfo=UTC)
 MIDNIGHT = datetime(2026, 11, 30, 15, tzinfo=UTC)
-"""00:00:00 on 1 December in Japan."""
+"""00:00:00 on 1 December in Japan, the end of the month."""
 
 
-def _quota(counters: CounterStore, *, limit: int = LIMIT) -> CounterMonthlyQuota:
+def _build_quota(counters: CounterStore, *, limit: int = LIMIT) -> CounterMonthlyQuota:
     return CounterMonthlyQuota(counters=counters, provider="biztel", limit=limit, reserve=limit // 20)
 
 
-def _taken(quota: CounterMonthlyQuota, at: datetime, *, urgent: bool = True) -> bool:
+def _try_take(quota: CounterMonthlyQuota, at: datetime, *, urgent: bool = True) -> bool:
     try:
         quota.take(at, urgent=urgent)
     except MonthlyQuotaExhaustedError:
@@ -32,50 +32,50 @@ def _taken(quota: CounterMonthlyQuota, at: datetime, *, urgent: bool = True) -> 
     return True
 
 
-def _use(aws: Aws, table: str, *, month: str, used: int) -> None:
-    """The month's item as so many requests leave it."""
+def _put_usage(aws: Aws, table: str, *, month: str, used: int) -> None:
+    """Put the month's item as `used` requests leave it."""
     item = {"pk": {"S": f"QUOTA#biztel#{month}"}, "requests": {"N": str(used)}, "expires_at": {"N": "9999999999"}}
     aws.dynamodb.put_item(TableName=table, Item=item)
 
 
-@pytest.mark.parametrize("at", [MIDDLE, LAST_MOMENT], ids=["middle", "last moment"])
-def test_at_99_999_used_exactly_one_of_32_containers_gets_the_last_request(
+@pytest.mark.parametrize("at", [MIDDLE, LAST_MOMENT], ids=["middle of the month", "last moment of the month"])
+def test_exactly_one_of_32_containers_gets_the_last_request(
     aws: Aws, dynamodb_counters: DynamoDbCounterStore, limits_table_name: str, at: datetime
 ) -> None:
-    _use(aws, limits_table_name, month="2026-11", used=LIMIT - 1)
-    quotas = [_quota(dynamodb_counters) for _ in range(32)]
+    _put_usage(aws, limits_table_name, month="2026-11", used=LIMIT - 1)
+    quotas = [_build_quota(dynamodb_counters) for _ in range(32)]
 
     with ThreadPoolExecutor(32) as pool:
-        won = sum(pool.map(lambda quota: _taken(quota, at), quotas))
+        successes = sum(pool.map(lambda quota: _try_take(quota, at), quotas))
 
-    assert won == 1
+    assert successes == 1
     assert quotas[0].usage(at).used == LIMIT
 
 
-def test_of_32_containers_around_midnight_each_month_has_one_winner(
+def test_around_midnight_one_container_gets_the_last_of_each_month(
     aws: Aws, dynamodb_counters: DynamoDbCounterStore, limits_table_name: str
 ) -> None:
-    _use(aws, limits_table_name, month="2026-11", used=LIMIT - 1)
-    _use(aws, limits_table_name, month="2026-12", used=LIMIT - 1)
-    quota = _quota(dynamodb_counters)
+    _put_usage(aws, limits_table_name, month="2026-11", used=LIMIT - 1)
+    _put_usage(aws, limits_table_name, month="2026-12", used=LIMIT - 1)
+    quota = _build_quota(dynamodb_counters)
     before = MIDNIGHT - timedelta(minutes=1)
 
     with ThreadPoolExecutor(32) as pool:
-        won = list(pool.map(lambda at: (at, _taken(quota, at)), [before, MIDNIGHT] * 16))
+        results = list(pool.map(lambda at: (at, _try_take(quota, at)), [before, MIDNIGHT] * 16))
 
-    assert sorted(at for at, winner in won if winner) == [before, MIDNIGHT]
-
-
-def test_a_spent_month_stays_spent_until_midnight_in_japan(counters: CounterStore) -> None:
-    quota = _quota(counters, limit=2)
-
-    assert [_taken(quota, MIDDLE) for _ in range(3)] == [True, True, False]
-    assert not _taken(quota, LAST_MOMENT)
-    assert [_taken(quota, MIDNIGHT) for _ in range(3)] == [True, True, False]
+    assert sorted(at for at, success in results if success) == [before, MIDNIGHT]
 
 
-def test_what_is_used_is_what_was_counted(counters: CounterStore) -> None:
-    quota = _quota(counters)
+def test_an_exhausted_quota_lasts_until_midnight_in_japan(counters: CounterStore) -> None:
+    quota = _build_quota(counters, limit=2)
+
+    assert [_try_take(quota, MIDDLE) for _ in range(3)] == [True, True, False]
+    assert not _try_take(quota, LAST_MOMENT)
+    assert [_try_take(quota, MIDNIGHT) for _ in range(3)] == [True, True, False]
+
+
+def test_the_usage_is_the_number_of_counted_requests(counters: CounterStore) -> None:
+    quota = _build_quota(counters)
     assert quota.usage(MIDDLE).used == 0
 
     for _ in range(3):
@@ -88,16 +88,16 @@ def test_what_is_used_is_what_was_counted(counters: CounterStore) -> None:
 def test_a_request_costs_one_write_and_no_read(
     dynamodb_counters: DynamoDbCounterStore, dynamodb_calls: list[str]
 ) -> None:
-    quota = _quota(dynamodb_counters, limit=20)
+    quota = _build_quota(dynamodb_counters, limit=20)
     for _ in range(30):
-        _taken(quota, MIDDLE)
+        _try_take(quota, MIDDLE)
     assert dynamodb_calls == ["UpdateItem"] * 30
 
 
-def test_a_months_item_outlasts_the_month(
+def test_the_item_of_a_month_expires_after_the_month(
     aws: Aws, dynamodb_counters: DynamoDbCounterStore, limits_table_name: str
 ) -> None:
-    _quota(dynamodb_counters).take(MIDDLE, urgent=True)
+    _build_quota(dynamodb_counters).take(MIDDLE, urgent=True)
 
     [item] = aws.dynamodb.scan(TableName=limits_table_name)["Items"]
 

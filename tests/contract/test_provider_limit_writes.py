@@ -1,4 +1,4 @@
-"""What a send costs the limits table, and what DynamoDB's own answers tell of this machine's clock."""
+"""The writes that a send costs the limits table, and the clock difference in DynamoDB's answers."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from switchboard.storage.limits.store_clock import StoreClock
 from tests.contract.conftest import Aws
 from tests.fakes import START, FixedClock
 
-LIMITS = GuardSettings(requests_per_s=80)
+SETTINGS = GuardSettings(requests_per_s=80)
 BUDGET = timedelta(seconds=2)
-_HANDLERS = count(1)
+_HANDLER_NUMBERS = count(1)
 
 
 @contextmanager
-def _counted(aws: Aws) -> Iterator[Counter[str]]:
-    """Every operation that the client is asked for."""
+def _count_calls(aws: Aws) -> Iterator[Counter[str]]:
+    """Count the calls of each operation of the client inside the `with` block."""
     calls: Counter[str] = Counter()
-    name = f"counted{next(_HANDLERS)}"
+    name = f"count{next(_HANDLER_NUMBERS)}"
     events = aws.dynamodb.meta.events
     events.register("before-call.dynamodb", lambda model, **_: calls.update([model.name]), unique_id=name)
     try:
@@ -36,32 +36,32 @@ def _counted(aws: Aws) -> Iterator[Counter[str]]:
         events.unregister("before-call.dynamodb", unique_id=name)
 
 
-def _guards(store: DynamoDbProviderLimitStore, clock: FixedClock, *, workers: int = 1) -> ProviderGuards:
+def _build_guards(store: DynamoDbProviderLimitStore, clock: FixedClock, *, workers: int = 1) -> ProviderGuards:
     return ProviderGuards(
         store=store,
-        key="counted",
-        container_id="me",
-        settings=LIMITS,
+        key="mediasms#shared",
+        container_id="container",
+        settings=SETTINGS,
         clock=clock,
         version=lambda: "v1",
         workers=workers,
     )
 
 
-def _sends(guard: ProviderGuard, clock: FixedClock) -> None:
+def _send(guard: ProviderGuard, clock: FixedClock) -> None:
     clock.sleep_until(guard.acquire(latest=clock.now() + BUDGET))
     guard.record_result(None)
 
 
 def test_a_synchronous_send_costs_one_write_and_no_read(aws: Aws, dynamodb_limits: DynamoDbProviderLimitStore) -> None:
     clock = FixedClock()
-    [guard] = _guards(dynamodb_limits, clock).workers
-    _sends(guard, clock)
-    with _counted(aws) as calls:
+    guard = _build_guards(dynamodb_limits, clock).single
+    _send(guard, clock)
+    with _count_calls(aws) as calls:
         for number in range(20):
-            # Both branches: an idle state, and a busy one.
+            # Every other send finds a state without slots reserved ahead.
             clock.advance(timedelta(milliseconds=100 * (number % 2)))
-            _sends(guard, clock)
+            _send(guard, clock)
     assert calls == {"UpdateItem": 20}
 
 
@@ -69,46 +69,50 @@ def test_a_hundred_queued_sends_cost_ten_writes_and_no_read(
     aws: Aws, dynamodb_limits: DynamoDbProviderLimitStore
 ) -> None:
     clock = FixedClock()
-    guards = _guards(dynamodb_limits, clock, workers=3)
-    _sends(guards.workers[0], clock)
-    with _counted(aws) as calls:
+    guards = _build_guards(dynamodb_limits, clock, workers=3)
+    _send(guards.single, clock)
+    with _count_calls(aws) as calls:
         for _ in range(10):
             with guards.batch(10):
                 for number in range(10):
-                    _sends(guards.workers[number % 3], clock)
+                    _send(guards.workers[number % 3], clock)
     assert calls.keys() == {"UpdateItem"}
     assert calls["UpdateItem"] <= 0.11 * 100
 
 
 @pytest.mark.parametrize(
-    ("ahead_s", "told"),
-    [(0.0, (0.0, 0.0)), (0.9, (0.0, 0.9)), (3600.0, (3598.0, 3600.0)), (-3600.0, (-3600.0, -3598.0))],
+    ("ahead_s", "least", "most"),
+    [
+        pytest.param(0.0, 0.0, 0.0, id="equal clocks"),
+        pytest.param(0.9, 0.0, 0.9, id="less than a second ahead"),
+        pytest.param(3600.0, 3598.0, 3600.0, id="an hour ahead"),
+        pytest.param(-3600.0, -3600.0, -3598.0, id="an hour behind"),
+    ],
 )
-def test_a_clock_is_told_from_the_stores_by_its_ordinary_answers(
-    aws: Aws, limits_table_name: str, ahead_s: float, told: tuple[float, float]
+def test_an_ordinary_answer_has_the_clock_difference(
+    aws: Aws, limits_table_name: str, ahead_s: float, least: float, most: float
 ) -> None:
-    store_time = StoreClock(aws.dynamodb, now_s=lambda: time() + ahead_s)
-    assert store_time.ahead_s() is None
+    store_clock = StoreClock(aws.dynamodb, now_s=lambda: time() + ahead_s)
+    assert store_clock.ahead_s() is None
     aws.dynamodb.get_item(TableName=limits_table_name, Key={"pk": {"S": "anything"}})
-    least, most = told
-    known = store_time.ahead_s()
-    assert known is not None
-    assert least <= known <= most
+    difference_s = store_clock.ahead_s()
+    assert difference_s is not None
+    assert least <= difference_s <= most
 
 
-def test_an_answer_that_refuses_tells_the_time_as_well(aws: Aws, limits_table_name: str) -> None:
-    store_time = StoreClock(aws.dynamodb, now_s=lambda: time() - 60)
+def test_a_refused_write_has_the_clock_difference_too(aws: Aws, limits_table_name: str) -> None:
+    store_clock = StoreClock(aws.dynamodb, now_s=lambda: time() - 60)
     with pytest.raises(aws.dynamodb.exceptions.ConditionalCheckFailedException):
         aws.dynamodb.update_item(
             TableName=limits_table_name, Key={"pk": {"S": "anything"}}, ConditionExpression="attribute_exists(pk)"
         )
-    known = store_time.ahead_s()
-    assert known is not None
-    assert known < -50
+    difference_s = store_clock.ahead_s()
+    assert difference_s is not None
+    assert difference_s < -50
 
 
-def test_a_store_that_is_near_in_time_gives_slots(dynamodb_limits: DynamoDbProviderLimitStore) -> None:
+def test_a_container_with_the_stores_clock_gets_a_slot(dynamodb_limits: DynamoDbProviderLimitStore) -> None:
     clock = FixedClock()
-    [guard] = _guards(dynamodb_limits, clock).workers
+    guard = _build_guards(dynamodb_limits, clock).single
     assert guard.acquire(latest=START + BUDGET) == START
     assert dynamodb_limits.clock_ahead_s() == 0

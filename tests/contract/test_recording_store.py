@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -20,6 +19,7 @@ from switchboard.domain.recording.facts import (
     RoleCorrection,
     StoredFile,
 )
+from switchboard.ports.listing import ListingQuery
 from switchboard.ports.recordings import RecordingStore
 from switchboard.storage.recording.store import DynamoDbRecordingStore
 from tests.contract.conftest import IMPLEMENTATIONS, RETENTION, Aws
@@ -181,22 +181,19 @@ def test_lists_are_by_the_time_of_the_call_newest_first(recordings: RecordingSto
     add("a.1", tel="09000000001", minutes=1)
     add("b.2", tel="anonymous", minutes=3)
     add("c.3", tel="+819000000001", minutes=2)
-    found: Callable[..., list[str]] = lambda **asked: [  # noqa: E731
-        each.recording_id
-        for each in recordings.find(
-            **{"tel": None, "since": None, "until": None, "limit": 9, "position": None, **asked}
-        ).recordings
-    ]
 
-    assert found() == ["b.2", "c.3", "a.1"]
-    assert found(tel="090-0000-0001") == ["c.3", "a.1"]
-    assert found(tel="anonymous") == ["b.2"]
-    assert found(since=START + 2 * MINUTE, until=START + 3 * MINUTE) == ["c.3"]
-    page = recordings.find(tel=None, since=None, until=None, limit=2, position=None)
-    assert found(position=page.next_position) == ["a.1"]
+    def ids(query: ListingQuery) -> list[str]:
+        return [recording.recording_id for recording in recordings.find(query).items]
+
+    assert ids(ListingQuery(limit=9)) == ["b.2", "c.3", "a.1"]
+    assert ids(ListingQuery(limit=9, recipient="090-0000-0001")) == ["c.3", "a.1"]
+    assert ids(ListingQuery(limit=9, recipient="anonymous")) == ["b.2"]
+    assert ids(ListingQuery(limit=9, since=START + 2 * MINUTE, until=START + 3 * MINUTE)) == ["c.3"]
+    page = recordings.find(ListingQuery(limit=2))
+    assert ids(ListingQuery(limit=9, position=page.next_position)) == ["a.1"]
     for position in ("none", "2026-11-22T03:04:05.678Z#../x", "2026-11-22T03:04:05Z#a"):
         with pytest.raises(InvalidRequestError):
-            found(position=position)
+            ids(ListingQuery(limit=9, position=position))
 
 
 def test_corrections_leave_room_for_what_the_worker_writes(recordings: RecordingStore) -> None:

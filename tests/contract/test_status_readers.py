@@ -1,4 +1,4 @@
-"""What a status page reads is what the stores wrote: the fakes and the adapters see the same."""
+"""The readers of the status page return what the stores wrote, fakes and adapters alike."""
 
 from __future__ import annotations
 
@@ -26,56 +26,57 @@ from tests.fakes import (
     InMemoryProviderLimitStore,
 )
 
+KEY = "mediasms#shared"
 KINDS = ("sms",)
 RULE = CircuitRule(version="v1", open_after_401s=3, max_consecutive_401s=8, in_flight=7)
 
 
 @pytest.fixture(params=IMPLEMENTATIONS)
-def store(request: pytest.FixtureRequest) -> tuple[ProviderLimitStore, ProviderLimitReader]:
+def limits(request: pytest.FixtureRequest) -> tuple[ProviderLimitStore, ProviderLimitReader]:
     if request.param == "in memory":
-        store = InMemoryProviderLimitStore()
-        return store, InMemoryProviderLimitReader(store)
-    real: DynamoDbProviderLimitStore = request.getfixturevalue("dynamodb_limits")
+        fake = InMemoryProviderLimitStore()
+        return fake, InMemoryProviderLimitReader(fake)
+    store: DynamoDbProviderLimitStore = request.getfixturevalue("dynamodb_limits")
     aws: Aws = request.getfixturevalue("aws")
-    return real, DynamoDbProviderLimitReader(client=aws.dynamodb, table=request.getfixturevalue("limits_table_name"))
+    return store, DynamoDbProviderLimitReader(client=aws.dynamodb, table=request.getfixturevalue("limits_table_name"))
 
 
 @pytest.fixture(params=IMPLEMENTATIONS)
-def obligations(request: pytest.FixtureRequest) -> tuple[MessageStore, DeadlineReader]:
+def deadlines(request: pytest.FixtureRequest) -> tuple[MessageStore, DeadlineReader]:
     if request.param == "in memory":
-        store = InMemoryMessageStore(deadlines=DEADLINES)
-        return store, InMemoryDeadlineReader(store)
-    real: DynamoDbMessageStore = request.getfixturevalue("dynamodb_messages")
+        fake = InMemoryMessageStore(deadlines=DEADLINES)
+        return fake, InMemoryDeadlineReader(fake)
+    store: DynamoDbMessageStore = request.getfixturevalue("dynamodb_messages")
     aws: Aws = request.getfixturevalue("aws")
-    return real, DynamoDbDeadlineReader(
+    return store, DynamoDbDeadlineReader(
         client=aws.dynamodb, table=request.getfixturevalue("state_table_name"), kinds=KINDS
     )
 
 
-def test_a_lane_that_was_never_used_is_as_new(store: tuple[ProviderLimitStore, ProviderLimitReader]) -> None:
-    _, reader = store
-    assert reader.read("mediasms#shared") == ProviderLimitState()
+def test_a_key_that_was_never_used_has_a_new_state(limits: tuple[ProviderLimitStore, ProviderLimitReader]) -> None:
+    _, reader = limits
+    assert reader.read(KEY) == ProviderLimitState()
 
 
-def test_a_lane_is_read_as_its_last_writer_left_it(store: tuple[ProviderLimitStore, ProviderLimitReader]) -> None:
-    limits, reader = store
-    update = limits.reserve_now(
-        "state",
+def test_the_reader_returns_the_last_written_state(limits: tuple[ProviderLimitStore, ProviderLimitReader]) -> None:
+    store, reader = limits
+    update = store.reserve_now(
+        KEY,
         SlotRequest(interval_us=5, now_us=10, latest_us=20),
         rule=RULE,
         permit=Permit(workers=("a",), until_us=99),
     )
-    assert reader.read("state") == update.state
+    assert reader.read(KEY) == update.state
 
-    assert limits.record_401("state", worker="a", version="v1") == reader.read("state")
-    limits.block("state", code="557")
+    assert store.record_401(KEY, worker="a", version="v1") == reader.read(KEY)
+    store.block(KEY, code="557")
 
-    read = reader.read("state")
-    assert (read.consecutive_401s, read.blocked_by, dict(read.permits)) == (1, "557", {})
-    assert reader.read("other") == ProviderLimitState()
+    state = reader.read(KEY)
+    assert (state.consecutive_401s, state.blocked_by, dict(state.permits)) == (1, "557", {})
+    assert reader.read("baidu_vms#shared") == ProviderLimitState()
 
 
-def _due_of_one_created(at: datetime) -> datetime:
+def _deadline_of_message_created(at: datetime) -> datetime:
     store = InMemoryMessageStore(deadlines=DEADLINES)
     store.create(a_message(at=at))
     due = InMemoryDeadlineReader(store).oldest_pending_deadline()
@@ -83,18 +84,18 @@ def _due_of_one_created(at: datetime) -> datetime:
     return due
 
 
-def test_the_oldest_obligation_is_the_one_due_first(obligations: tuple[MessageStore, DeadlineReader]) -> None:
-    store, reader = obligations
+def test_the_oldest_deadline_is_that_of_the_oldest_message(deadlines: tuple[MessageStore, DeadlineReader]) -> None:
+    store, reader = deadlines
     assert reader.oldest_pending_deadline() is None
     older, newer = START - timedelta(hours=3), START
     for smsid, at in (("newer", newer), ("older", older), ("between", START - timedelta(hours=1))):
         store.create(a_message(smsid, at=at, claim_id=smsid))
 
-    assert reader.oldest_pending_deadline() == _due_of_one_created(older)
+    assert reader.oldest_pending_deadline() == _deadline_of_message_created(older)
 
 
-def test_what_is_closed_is_no_obligation(obligations: tuple[MessageStore, DeadlineReader]) -> None:
-    store, reader = obligations
+def test_a_closed_message_has_no_deadline(deadlines: tuple[MessageStore, DeadlineReader]) -> None:
+    store, reader = deadlines
     message = a_message()
     store.create(message)
     message = store.record_outcome(message, message.claims[0], an_outcome(OutcomeKind.REJECTED, code="550"))
@@ -103,7 +104,7 @@ def test_what_is_closed_is_no_obligation(obligations: tuple[MessageStore, Deadli
     assert reader.oldest_pending_deadline() is None
 
 
-def test_a_queues_depth_counts_what_waits_is_delayed_and_is_under_way(aws: Aws) -> None:
+def test_a_queue_depth_counts_waiting_delayed_and_received_messages(aws: Aws) -> None:
     url = aws.sqs.create_queue(QueueName=aws.unique("queue"))["QueueUrl"]
     reader = SqsQueueReader(client=lambda: aws.sqs, queue_url=url)
     assert reader.depth() == QueueDepth(waiting=0, delayed=0, under_way=0)
@@ -115,10 +116,10 @@ def test_a_queues_depth_counts_what_waits_is_delayed_and_is_under_way(aws: Aws) 
     assert reader.depth() == QueueDepth(waiting=2, delayed=2, under_way=1)
 
 
-def test_a_store_that_is_not_there_is_said_so(aws: Aws) -> None:
+def test_a_missing_table_or_queue_is_an_unavailable_store(aws: Aws) -> None:
     url = aws.sqs.create_queue(QueueName=aws.unique("queue"))["QueueUrl"]
     reads: list[Callable[[], object]] = [
-        lambda: DynamoDbProviderLimitReader(client=aws.dynamodb, table="none").read("state"),
+        lambda: DynamoDbProviderLimitReader(client=aws.dynamodb, table="none").read(KEY),
         DynamoDbDeadlineReader(client=aws.dynamodb, table="none", kinds=KINDS).oldest_pending_deadline,
         SqsQueueReader(client=lambda: aws.sqs, queue_url=f"{url}-none").depth,
     ]
@@ -127,9 +128,9 @@ def test_a_store_that_is_not_there_is_said_so(aws: Aws) -> None:
             read()
 
 
-def test_each_part_of_a_status_is_one_call(aws: Aws, state_table_name: str, dynamodb_calls: list[str]) -> None:
+def test_each_reader_makes_one_call(aws: Aws, state_table_name: str, dynamodb_calls: list[str]) -> None:
     DynamoDbDeadlineReader(client=aws.dynamodb, table=state_table_name, kinds=KINDS).oldest_pending_deadline()
-    DynamoDbProviderLimitReader(client=aws.dynamodb, table=state_table_name).read("state")
+    DynamoDbProviderLimitReader(client=aws.dynamodb, table=state_table_name).read(KEY)
 
-    # A query for each kind of order.
+    # One query for each kind of order.
     assert dynamodb_calls == ["Query", "GetItem"]

@@ -7,6 +7,7 @@ import pytest
 
 from switchboard.domain.orders import Outcome, OutcomeKind
 from switchboard.domain.voice_calls import CallResult, CallResultFact, PreparedCall
+from switchboard.ports.listing import ListingQuery
 from switchboard.ports.voice_calls import VoiceCallStore
 from switchboard.storage.voice_call.store import DynamoDbVoiceCallStore
 from tests.builders import CALLED, CLIENT, DEADLINES, MINUTE, a_call, a_claim, an_outcome
@@ -57,8 +58,8 @@ def test_a_result_is_kept_whenever_it_comes_and_at_the_time_it_first_came(calls:
     assert stored is not None
     assert ours == [not early] * 4
     assert stored.reports == (CallResultFact("b", START + MINUTE), CallResultFact("a", START + 2 * MINUTE))
-    page = calls.find(client=CLIENT, recipient=CALLED, since=None, until=None, limit=10, position=None)
-    assert list(page.orders) == [stored]
+    page = calls.find(ListingQuery(recipient=CALLED, limit=10), client=CLIENT)
+    assert list(page.items) == [stored]
 
 
 def test_a_result_makes_no_call(calls: VoiceCallStore) -> None:

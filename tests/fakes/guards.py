@@ -1,4 +1,4 @@
-"""Gates that are open, or as closed as they are told to be."""
+"""Provider guards that always grant a slot, or refuse as scripted."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from switchboard.ports.provider_limits import ProviderGuard
 
 
 class OpenGuard(ProviderGuard):
-    """Always a slot, at once."""
+    """A guard that grants each slot at once. `results` are the recorded results, in order."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self.heard_errors: list[ProviderError | None] = []
+        self.results: list[ProviderError | None] = []
 
     def acquire(self, *, latest: datetime) -> datetime:
         return self._clock.now()
@@ -24,11 +24,11 @@ class OpenGuard(ProviderGuard):
         return False
 
     def record_result(self, error: ProviderError | None) -> None:
-        self.heard_errors.append(error)
+        self.results.append(error)
 
 
 class ScriptedGuard(OpenGuard):
-    """Raises what it is told to, one reservation after another, and is open when nothing is left to tell."""
+    """A guard that raises one error of its script for each reservation, and grants every slot after the last."""
 
     def __init__(self, clock: Clock, *errors: SwitchboardError) -> None:
         super().__init__(clock)

@@ -1,4 +1,4 @@
-"""Abuse limits that are never reached, and counters in memory."""
+"""Usage limits that are never reached, and counters in memory."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from switchboard.ports.usage_limits import CounterStore, UsageLimits
 
 
 class NoLimits(UsageLimits):
-    """Admits everything."""
+    """UsageLimits without a limit."""
 
     def reserve(self, *, recipient: str, client: str, at: datetime) -> None:
         return
@@ -20,7 +20,7 @@ class NoLimits(UsageLimits):
 
 
 class InMemoryCounterStore(CounterStore):
-    """A CounterStore in a dict. `writes` counts the calls, refused ones too."""
+    """A CounterStore in a dict. `writes` counts all updates, refused ones too."""
 
     def __init__(self) -> None:
         self.counters: dict[str, Counter[str]] = {}
@@ -29,11 +29,11 @@ class InMemoryCounterStore(CounterStore):
     def increment(self, key: str, limits: Mapping[str, int], *, expires_at: datetime) -> Collection[str]:
         self.writes += 1
         counters = self.counters.get(key, Counter())
-        full = [name for name, limit in limits.items() if name in counters and counters[name] >= limit]
-        if not full:
+        exhausted = [name for name, limit in limits.items() if name in counters and counters[name] >= limit]
+        if not exhausted:
             counters.update(list(limits))
             self.counters[key] = counters
-        return full
+        return exhausted
 
     def decrement(self, key: str, names: Collection[str]) -> None:
         self.writes += 1

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
 
-from switchboard.domain.errors import FieldProblem, InvalidRequestError, MonthlyQuotaExhaustedError, ProviderError
+from switchboard.domain.errors import MonthlyQuotaExhaustedError, ProviderError
 from switchboard.domain.phone_numbers import canonical_tel
 from switchboard.domain.recording.facts import (
     MAX_CORRECTIONS,
@@ -19,22 +19,24 @@ from switchboard.domain.recording.facts import (
     FetchOutcome,
     ReadyFact,
     Recording,
+    RecordingFact,
     RecordingReady,
     RoleCorrection,
     StoredFile,
+    is_recording_id,
     too_many_corrections,
 )
-from switchboard.domain.timestamps import to_rfc3339
+from switchboard.ports.listing import ListingQuery, Page
 from switchboard.ports.recordings import (
     Download,
     JobStore,
     RecordingFiles,
-    RecordingPage,
     RecordingQueue,
     RecordingSource,
     RecordingStore,
 )
 from switchboard.ports.usage_limits import MonthlyQuota, QuotaUsage
+from tests.fakes.listing import list_page
 
 
 class InMemoryJobStore(JobStore):
@@ -43,13 +45,11 @@ class InMemoryJobStore(JobStore):
     def __init__(self) -> None:
         self.jobs: dict[str, ReadyFact] = {}
 
-    def put(self, notice: RecordingReady, *, at: datetime) -> bool:
-        new = notice.recording_id not in self.jobs
-        if new:
-            self.jobs[notice.recording_id] = ReadyFact(
-                tel=notice.tel, date=notice.date, called_at=notice.called_at, at=at
-            )
-        return new
+    def put(self, ready: RecordingReady, *, at: datetime) -> bool:
+        is_new = ready.recording_id not in self.jobs
+        if is_new:
+            self.jobs[ready.recording_id] = ReadyFact(tel=ready.tel, date=ready.date, called_at=ready.called_at, at=at)
+        return is_new
 
     def get(self, recording_id: str) -> ReadyFact | None:
         return self.jobs.get(recording_id)
@@ -67,7 +67,7 @@ class InMemoryRecordingStore(RecordingStore):
         if known is None:
             known = Recording(recording_id=recording_id, ready_facts=frozenset({ready_fact}))
             self.due[recording_id] = due
-        self.rows[recording_id] = known.with_fact(ready_fact)
+        self.rows[recording_id] = add_fact(known, ready_fact)
         return self.rows[recording_id]
 
     def get(self, recording_id: str) -> Recording | None:
@@ -79,7 +79,7 @@ class InMemoryRecordingStore(RecordingStore):
         unchanged = _begun(known, attempt.channel) == _begun(recording, attempt.channel)
         if stored or not (unchanged or attempt in known.attempts):
             return None
-        self.rows[recording.recording_id] = known.with_fact(attempt)
+        self.rows[recording.recording_id] = add_fact(known, attempt)
         self.due[recording.recording_id] = due
         return self.rows[recording.recording_id]
 
@@ -91,7 +91,7 @@ class InMemoryRecordingStore(RecordingStore):
     def record_outcome(self, recording_id: str, outcome: FetchOutcome) -> Recording:
         known = self.rows[recording_id]
         if outcome.id not in {each.id for each in known.outcomes}:
-            known = known.with_fact(outcome)
+            known = add_fact(known, outcome)
         self.rows[recording_id] = known
         return known
 
@@ -99,7 +99,7 @@ class InMemoryRecordingStore(RecordingStore):
         if recording_id in self.rows:
             if len(self.rows[recording_id].corrections) >= MAX_CORRECTIONS:
                 raise too_many_corrections()
-            self.rows[recording_id] = self.rows[recording_id].with_fact(correction)
+            self.rows[recording_id] = add_fact(self.rows[recording_id], correction)
         return self.rows.get(recording_id)
 
     def schedule(self, recording: Recording, *, due: datetime | None, at: datetime) -> None:
@@ -113,28 +113,34 @@ class InMemoryRecordingStore(RecordingStore):
             self.due[recording.recording_id] = due
             self.rows[recording.recording_id] = replace(known, closed_at=None)
 
-    def find(
-        self, *, tel: str | None, since: datetime | None, until: datetime | None, limit: int, position: str | None
-    ) -> RecordingPage:
-        first, last = to_rfc3339(since) if since else "0", to_rfc3339(until) if until else "~"
-        wanted = None if tel is None else canonical_tel(tel)
-        places = {
-            f"{to_rfc3339(each.called_at or each.announced_at)}#{each.recording_id}": each
-            for each in self.rows.values()
-            if wanted is None or wanted in {canonical_tel(told.tel) for told in each.ready_facts}
-        }
-        if position is not None and position not in places:
-            raise InvalidRequestError(FieldProblem("cursor", "was not handed out", code="invalid_cursor"))
-        found = sorted((place for place in places if first <= place <= last), reverse=True)
-        found = [place for place in found if position is None or place < position]
-        more = len(found) >= limit
-        return RecordingPage(
-            recordings=[places[place] for place in found[:limit]], next_position=found[limit - 1] if more else None
-        )
+    def find(self, query: ListingQuery) -> Page[Recording]:
+        tel = None if query.recipient is None else canonical_tel(query.recipient)
+        entries = [
+            (recording.called_at or recording.announced_at, recording.recording_id, recording)
+            for recording in self.rows.values()
+            if tel is None or tel in {canonical_tel(fact.tel) for fact in recording.ready_facts}
+        ]
+        return list_page(entries, query, is_id=is_recording_id)
 
     def overdue(self, *, now: datetime, limit: int) -> list[Recording]:
         late = sorted((due, id_) for id_, due in self.due.items() if due <= now)
         return [self.rows[id_] for _, id_ in late[:limit]]
+
+
+def add_fact(recording: Recording, fact: RecordingFact) -> Recording:
+    """Return the recording with one fact more.
+
+    A repeated fact changes nothing. Of ready facts that differ only in their time, the first stays.
+    """
+    if isinstance(fact, ReadyFact):
+        repeated = {ready_fact for ready_fact in recording.ready_facts if replace(ready_fact, at=fact.at) == fact}
+        first = min(repeated | {fact}, key=lambda ready_fact: ready_fact.at)
+        return replace(recording, ready_facts=(recording.ready_facts - repeated) | {first})
+    if isinstance(fact, FetchAttempt):
+        return replace(recording, attempts=recording.attempts | {fact})
+    if isinstance(fact, FetchOutcome):
+        return replace(recording, outcomes=recording.outcomes | {fact})
+    return replace(recording, corrections=recording.corrections | {fact})
 
 
 def _begun(recording: Recording, channel: Channel) -> int:

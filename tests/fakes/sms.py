@@ -7,12 +7,12 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Generic
 
-from switchboard.domain.errors import FieldProblem, InvalidRequestError
-from switchboard.domain.orders import Claim, Deadlines, Outcome, OutcomeKind
+from switchboard.domain.orders import Claim, Deadlines, Outcome, OutcomeKind, is_order_id
 from switchboard.domain.sms.delivery import DeliveryReport, ReportFact
 from switchboard.domain.sms.messages import Message, next_due
-from switchboard.domain.timestamps import from_rfc3339, to_rfc3339
-from switchboard.ports.orders import ClaimAnswer, MessageStore, OrderPage, OrderStore, R
+from switchboard.ports.listing import ListingQuery, Page
+from switchboard.ports.orders import ClaimAnswer, MessageStore, OrderStore, R
+from tests.fakes.listing import list_page
 
 
 @dataclass(slots=True)
@@ -97,31 +97,12 @@ class InMemoryOrderStore(OrderStore[R]):
         row = self.rows.get(order_id)
         return row.order if row else None
 
-    def find(
-        self,
-        *,
-        client: str,
-        recipient: str | None,
-        since: datetime | None,
-        until: datetime | None,
-        limit: int,
-        position: str | None,
-    ) -> OrderPage[R]:
-        first = to_rfc3339(since) if since else "0"
-        last = to_rfc3339(until) if until else "~"
-        if position is not None and not (_is_position(position) and first <= position <= last):
-            raise InvalidRequestError(FieldProblem("cursor", "was not handed out", code="invalid_cursor"))
-        fitting = {
-            f"{to_rfc3339(row.order.created_at)}#{order_id}": row.order
-            for order_id, row in self.rows.items()
-            if row.order is not None and row.order.client == client and recipient in (None, row.order.recipient)
-        }
-        places = sorted((place for place in fitting if first <= place <= last), reverse=True)
-        places = [place for place in places if position is None or place < position]
-        more = len(places) >= limit
-        return OrderPage(
-            orders=[fitting[place] for place in places[:limit]], next_position=places[limit - 1] if more else None
-        )
+    def find(self, query: ListingQuery, *, client: str) -> Page[R]:
+        orders = [row.order for row in self.rows.values() if row.order is not None and row.order.client == client]
+        entries = [
+            (order.created_at, order.id, order) for order in orders if query.recipient in (None, order.recipient)
+        ]
+        return list_page(entries, query, is_id=is_order_id)
 
     def overdue(self, *, now: datetime, limit: int) -> Sequence[R]:
         due = [(row.due, row.order) for row in self.rows.values() if row.due is not None and row.due <= now]
@@ -174,12 +155,3 @@ def _with_outcome(order: R, claim: Claim, outcome: Outcome, *, queued: bool, con
     outcomes = {**order.outcomes, claim.id: outcome}
     queued_at = order.queued_at or (outcome.at if queued else None)
     return replace(order, outcomes=outcomes, queued_at=queued_at, content=content)
-
-
-def _is_position(text: str) -> bool:
-    instant, hash_sign, order_id = text[:24], text[24:25], text[25:]
-    try:
-        from_rfc3339(instant)
-    except ValueError:
-        return False
-    return hash_sign == "#" and len(order_id) <= 50 and order_id.isascii() and order_id.isalnum()

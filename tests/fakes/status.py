@@ -1,4 +1,4 @@
-"""What a status page reads, from the other fakes."""
+"""Readers for the status page, over the other fakes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.fakes.stores import InMemoryProviderLimitStore
 
 
 class InMemoryProviderLimitReader(ProviderLimitReader):
-    """Reads the store of an InMemoryProviderLimitStore."""
+    """A ProviderLimitReader over the states of an InMemoryProviderLimitStore."""
 
     def __init__(self, store: InMemoryProviderLimitStore) -> None:
         self._store = store
@@ -21,7 +21,7 @@ class InMemoryProviderLimitReader(ProviderLimitReader):
 
 
 class InMemoryDeadlineReader(DeadlineReader):
-    """Reads what is open in an InMemoryMessageStore."""
+    """A DeadlineReader over the open messages of an InMemoryMessageStore."""
 
     def __init__(self, messages: InMemoryMessageStore) -> None:
         self._messages = messages
@@ -31,7 +31,7 @@ class InMemoryDeadlineReader(DeadlineReader):
 
 
 class FixedQueueReader(QueueReader):
-    """A queue whose depth does not change."""
+    """A QueueReader whose depth does not change."""
 
     def __init__(self, *, waiting: int = 0, delayed: int = 0, under_way: int = 0) -> None:
         self._depth = QueueDepth(waiting=waiting, delayed=delayed, under_way=under_way)

@@ -55,10 +55,10 @@ class InMemoryProviderLimitStore(ProviderLimitStore):
         if key in self.states:
             self.states[key] = self._without(key, workers)
 
-    def reset_401s(self, key: str, *, seen: int, versions: Collection[str]) -> None:
+    def reset_401s(self, key: str, *, expected_total_401s: int, versions: Collection[str]) -> None:
         self.writes += 1
         old = self._state(key)
-        if old.total_401s == seen > 0:
+        if old.total_401s == expected_total_401s > 0:
             self.states[key] = replace(
                 old,
                 consecutive_401s=0,
@@ -66,17 +66,17 @@ class InMemoryProviderLimitStore(ProviderLimitStore):
                 rejected_versions=old.rejected_versions - set(versions),
             )
 
-    def forget_probed(self, key: str, *, but: str) -> None:
+    def forget_probed(self, key: str, *, keep: str) -> None:
         self.writes += 1
         old = self._state(key)
         if old.probed_versions and not old.consecutive_401s:
-            self.states[key] = replace(old, probed_versions=frozenset({but}))
+            self.states[key] = replace(old, probed_versions=frozenset({keep}))
 
-    def back_off(self, key: str, *, pct: int, now_us: int, slot_us: int) -> None:
+    def back_off(self, key: str, *, percent: int, now_us: int, slot_us: int) -> None:
         self.writes += 1
         old = self._state(key)
         if not old.backed_off_us or old.backed_off_us < slot_us:
-            self.states[key] = replace(old, backoff_percent=pct, backed_off_us=now_us)
+            self.states[key] = replace(old, backoff_percent=percent, backed_off_us=now_us)
 
     def block(self, key: str, *, code: str) -> None:
         self.writes += 1

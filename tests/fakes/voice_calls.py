@@ -7,7 +7,7 @@ from datetime import datetime
 
 from switchboard.domain.orders import Claim, Deadlines, Outcome, OutcomeKind
 from switchboard.domain.voice_calls import CallResult, CallResultFact, VoiceCall, next_due
-from switchboard.ports.orders import OrderPage
+from switchboard.ports.listing import ListingQuery, Page
 from switchboard.ports.voice_calls import VoiceCallStore
 from tests.fakes.sms import InMemoryOrderStore
 
@@ -39,24 +39,13 @@ class InMemoryVoiceCallStore(InMemoryOrderStore[VoiceCall], VoiceCallStore):
 
     def get(self, order_id: str) -> VoiceCall | None:
         call = super().get(order_id)
-        return self._with_reports(call) if call is not None else None
+        return self._add_reports(call) if call is not None else None
 
-    def find(
-        self,
-        *,
-        client: str,
-        recipient: str | None,
-        since: datetime | None,
-        until: datetime | None,
-        limit: int,
-        position: str | None,
-    ) -> OrderPage[VoiceCall]:
-        page = super().find(
-            client=client, recipient=recipient, since=since, until=until, limit=limit, position=position
-        )
-        return replace(page, orders=[self._with_reports(call) for call in page.orders])
+    def find(self, query: ListingQuery, *, client: str) -> Page[VoiceCall]:
+        page = super().find(query, client=client)
+        return replace(page, items=[self._add_reports(call) for call in page.items])
 
-    def _with_reports(self, call: VoiceCall) -> VoiceCall:
-        found = self.results.get(call.call_id or "", {})
-        facts = [CallResultFact(result, at) for result, at in found.items()]
+    def _add_reports(self, call: VoiceCall) -> VoiceCall:
+        results = self.results.get(call.call_id or "", {})
+        facts = [CallResultFact(result, at) for result, at in results.items()]
         return replace(call, reports=tuple(sorted(facts, key=lambda fact: (fact.first_seen_at, fact.result))))

@@ -1,4 +1,4 @@
-"""Many workers behind one address on virtual time, and a provider that counts 401s in a row."""
+"""Many containers behind one address on virtual time, and a provider that counts 401s in a row."""
 
 from __future__ import annotations
 
@@ -17,42 +17,45 @@ from switchboard.guard.provider.rate_limiter import GuardSettings, ProviderGuard
 from switchboard.ports.provider_limits import ProviderGuard, ProviderLimitStore
 from tests.fakes import START, Ending, FixedClock, InMemoryProviderLimitStore, provider_error
 
-KEY: Final = "state"
+KEY: Final = "mediasms#shared"
 _BUDGET: Final = timedelta(seconds=2)
 _UNAUTHENTICATED: Final = provider_error(Ending.UNAUTHENTICATED)
 
 
 @dataclass(slots=True)
 class Provider:
-    """Takes the credentials in `good`, and counts its total_401s in a row. `unheard`: those of them that no worker
-    lived to write down."""
+    """A provider that accepts the versions in `valid_versions` and counts its 401s in a row.
 
-    good: set[str] = field(default_factory=set)
-    in_a_row: int = 0
-    unheard: int = 0
-    worst: int = 0
+    `unrecorded_401s` are those of them that no container lived to record.
+    """
+
+    valid_versions: set[str] = field(default_factory=set)
+    consecutive_401s: int = 0
+    unrecorded_401s: int = 0
+    most_recorded_401s: int = 0
     requests: int = 0
 
-    def takes(self, version: str, *, heard: bool) -> bool:
+    def receive(self, version: str, *, recorded: bool) -> bool:
+        """Receive a request with this version of the credentials, and return if they are accepted."""
         self.requests += 1
-        if version in self.good:
-            self.in_a_row = self.unheard = 0
+        if version in self.valid_versions:
+            self.consecutive_401s = self.unrecorded_401s = 0
             return True
-        self.in_a_row += 1
-        self.unheard += not heard
-        self.worst = max(self.worst, self.in_a_row - self.unheard)
+        self.consecutive_401s += 1
+        self.unrecorded_401s += not recorded
+        self.most_recorded_401s = max(self.most_recorded_401s, self.consecutive_401s - self.unrecorded_401s)
         return False
 
 
 @dataclass(slots=True)
 class Secret:
-    """What Secrets Manager holds."""
+    """The credentials in Secrets Manager."""
 
     version: str = "v1"
 
 
-class Worker:
-    """A container: its guards, one for each of its threads, its clock and its copy of the secret."""
+class Container:
+    """A container: the guards of its threads, its clock and its copy of the secret."""
 
     def __init__(
         self,
@@ -60,7 +63,7 @@ class Worker:
         *,
         store: ProviderLimitStore,
         secret: Secret,
-        limits: GuardSettings,
+        settings: GuardSettings,
         skew: timedelta,
         workers: int = 1,
     ) -> None:
@@ -73,7 +76,7 @@ class Worker:
             store=store,
             key=KEY,
             container_id=name,
-            settings=limits,
+            settings=settings,
             clock=self.clock,
             version=self.version,
             forget_credentials=self.forget,
@@ -92,110 +95,111 @@ class Worker:
 class History:
     """One random history: the credentials are revoked in the middle of it, and replaced once or more often."""
 
-    def __init__(self, seed: int, *, limits: GuardSettings, store: InMemoryProviderLimitStore | None = None) -> None:
+    def __init__(self, seed: int, *, settings: GuardSettings, store: InMemoryProviderLimitStore | None = None) -> None:
         self.random = Random(seed)
-        self.limits = limits
+        self.settings = settings
         self.store = store or InMemoryProviderLimitStore()
-        self.provider = Provider(good={"v1"})
+        self.provider = Provider(valid_versions={"v1"})
         self.secret = Secret()
         self.time = 0.0
         self._names = count(1)
         self._order = count()
         self._events: list[tuple[float, int, Callable[[float], None]]] = []
-        # Few or many workers, quick or slow answers: the extremes are where it breaks.
-        [self._workers] = self.random.choices([1, 3, 7, 8, 12, 20, 40, 200], [4, 4, 4, 8, 8, 8, 4, 1])
+        # Few or many containers, quick or slow answers: the extremes are where the guard would fail.
+        [self._containers] = self.random.choices([1, 3, 7, 8, 12, 20, 40, 200], [4, 4, 4, 8, 8, 8, 4, 1])
         self._slowest_s = self.random.choice([0.02, 0.1, 0.5, 2.0])
-        self.crashes = self.random.choice([0.0, 0.0, 0.02, 0.1])
-        self.put_back_s = 30.0
+        self.crash_rate = self.random.choice([0.0, 0.0, 0.02, 0.1])
+        self.retry_delay_s = 30.0
 
-    def flurry(self) -> None:
-        """Traffic before, while and after the credentials are revoked, and perhaps other wrong ones put in."""
-        jobs = self.random.choice([8, 24, 48, 96]) // self._workers
-        for _ in range(self._workers):
+    def run_revocation(self) -> None:
+        """Run traffic before, while and after the credentials are revoked, perhaps with wrong ones put in after it."""
+        messages = self.random.choice([8, 24, 48, 96]) // self._containers
+        for _ in range(self._containers):
             workers = self.random.choice([1, 1, 3])
-            self.arrives(self.random.uniform(0, 3), jobs=max(1, jobs // workers), workers=workers)
+            self.add_container(self.random.uniform(0, 3), messages=max(1, messages // workers), workers=workers)
         for _ in range(self.random.choice([0, 0, 1, 4])):
-            self._at(self.random.uniform(0, 3), self._revoke)
-            self._at(self.random.uniform(0, 3), self._restore)
-        self._at(self.random.uniform(0, 3), self._revoke)
-        self._at(3, self._revoke)
+            self._schedule(self.random.uniform(0, 3), self._revoke)
+            self._schedule(self.random.uniform(0, 3), self._restore)
+        self._schedule(self.random.uniform(0, 3), self._revoke)
+        self._schedule(3, self._revoke)
         for number in range(self.random.choice([0, 0, 1, 3])):
-            self._at(self.random.uniform(0, 45), partial(self._replace, f"wrong{number}"))
+            self._schedule(self.random.uniform(0, 45), partial(self._put_secret, f"wrong{number}"))
         self.run(until=45)
 
-    def arrives(self, time: float, *, jobs: int = 1, workers: int = 1) -> None:
-        """So many messages for a new container: one after the other, or as a batch that `workers` threads share."""
-        worker = Worker(
+    def add_container(self, time: float, *, messages: int = 1, workers: int = 1) -> None:
+        """Start a container at `time` that sends `messages` in turn, or in a batch that `workers` threads share."""
+        container = Container(
             f"w{next(self._names)}",
             store=self.store,
             secret=self.secret,
-            limits=self.limits,
+            settings=self.settings,
             skew=timedelta(seconds=self.random.uniform(-0.01, 0.01)),
             workers=workers,
         )
         if workers > 1:
-            self._at(time, lambda _: worker.batch.enter_context(worker.guards.batch(jobs * workers)))
-        for guard in worker.guards.workers:
-            self._at(time, partial(self._reserve, worker, guard, jobs))
+            size = messages * workers
+            self._schedule(time, lambda _: container.batch.enter_context(container.guards.batch(size)))
+        for guard in container.guards.workers:
+            self._schedule(time, partial(self._reserve, container, guard, messages))
 
-    def put_right(self) -> None:
-        """New credentials, at the provider and in the secret."""
-        self.provider.good = {"right"}
-        self._replace("right", self.time)
+    def replace_credentials(self) -> None:
+        """Put valid new credentials in, at the provider and in the secret."""
+        self.provider.valid_versions = {"right"}
+        self._put_secret("right", self.time)
 
     def run(self, *, until: float) -> None:
-        """Plays what is to happen before `until`, in seconds. Deliveries after that never come."""
+        """Run all events before `until`, in seconds, and drop the later ones."""
         while self._events and self._events[0][0] < until:
             time, _, event = heapq.heappop(self._events)
             event(time)
         self._events.clear()
         self.time = until
 
-    def _replace(self, version: str, _now: float) -> None:
+    def _put_secret(self, version: str, _now: float) -> None:
         self.secret.version = version
 
     def _revoke(self, _now: float) -> None:
-        self.provider.good = set()
+        self.provider.valid_versions = set()
 
     def _restore(self, _now: float) -> None:
-        self.provider.good = {"v1"}
+        self.provider.valid_versions = {"v1"}
 
-    def _at(self, time: float, event: Callable[[float], None]) -> None:
+    def _schedule(self, time: float, event: Callable[[float], None]) -> None:
         heapq.heappush(self._events, (time, next(self._order), event))
 
-    def _reserve(self, worker: Worker, guard: ProviderGuard, jobs: int, now: float) -> None:
-        worker.clock.sleep_until(_instant(now) + worker.skew)
+    def _reserve(self, container: Container, guard: ProviderGuard, messages: int, now: float) -> None:
+        container.clock.sleep_until(_to_instant(now) + container.skew)
         try:
-            slot = guard.acquire(latest=worker.clock.now() + _BUDGET)
+            slot = guard.acquire(latest=container.clock.now() + _BUDGET)
         except (LockedOutError, SlotUnavailableError):
-            # The queue delivers it again, to this container or to another.
-            again = now + self.put_back_s * self.random.uniform(0.8, 1.2)
+            # The queue delivers the message again, to this container or to another.
+            retry_at = now + self.retry_delay_s * self.random.uniform(0.8, 1.2)
             if self.random.random() < 0.5:
-                self._at(again, partial(self._reserve, worker, guard, jobs))
+                self._schedule(retry_at, partial(self._reserve, container, guard, messages))
             else:
-                self.arrives(again, jobs=jobs)
+                self.add_container(retry_at, messages=messages)
             return
-        sent = max(now, (slot - worker.skew - START).total_seconds()) + self.random.uniform(0.001, 0.04)
-        self._at(sent, partial(self._arrive, worker, guard, jobs, worker.version()))
+        sent = max(now, (slot - container.skew - START).total_seconds()) + self.random.uniform(0.001, 0.04)
+        self._schedule(sent, partial(self._deliver, container, guard, messages, container.version()))
 
-    def _arrive(self, worker: Worker, guard: ProviderGuard, jobs: int, version: str, now: float) -> None:
-        crashes = self.random.random() < self.crashes
-        taken = self.provider.takes(version, heard=not crashes)
+    def _deliver(self, container: Container, guard: ProviderGuard, messages: int, version: str, now: float) -> None:
+        crashes = self.random.random() < self.crash_rate
+        accepted = self.provider.receive(version, recorded=not crashes)
         answered = now + self.random.uniform(0.02, self._slowest_s)
         if crashes:
-            # Lambda starts another container; SQS delivers what was not acknowledged again.
-            self.arrives(answered + self.random.choice([0.1, 60.0]), jobs=jobs)
+            # Lambda starts another container; SQS delivers unacknowledged messages again.
+            self.add_container(answered + self.random.choice([0.1, 60.0]), messages=messages)
             return
-        self._at(answered, partial(self._hear, worker, guard, jobs, taken))
+        self._schedule(answered, partial(self._record, container, guard, messages, accepted))
 
-    def _hear(self, worker: Worker, guard: ProviderGuard, jobs: int, taken: bool, now: float) -> None:
-        worker.clock.sleep_until(_instant(now) + worker.skew)
-        guard.record_result(None if taken else _UNAUTHENTICATED)
+    def _record(self, container: Container, guard: ProviderGuard, messages: int, accepted: bool, now: float) -> None:
+        container.clock.sleep_until(_to_instant(now) + container.skew)
+        guard.record_result(None if accepted else _UNAUTHENTICATED)
         # A refused message goes back to its caller, or into the queue.
-        pause = 0.0 if taken else self.random.choice([0.0, 0.5, self.put_back_s])
-        if jobs > 1:
-            self._at(now + pause, partial(self._reserve, worker, guard, jobs - 1))
+        pause = 0.0 if accepted else self.random.choice([0.0, 0.5, self.retry_delay_s])
+        if messages > 1:
+            self._schedule(now + pause, partial(self._reserve, container, guard, messages - 1))
 
 
-def _instant(seconds: float) -> datetime:
+def _to_instant(seconds: float) -> datetime:
     return START + timedelta(seconds=seconds)

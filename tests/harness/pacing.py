@@ -1,4 +1,4 @@
-"""Many workers with clocks that disagree, on virtual time, and a provider that counts what arrives in a second."""
+"""Many workers with clocks that disagree, on virtual time, and a provider that counts the requests of a second."""
 
 from __future__ import annotations
 
@@ -19,157 +19,161 @@ RATE: Final = 80
 _BUDGET: Final = timedelta(seconds=2)
 _STORE_S: Final = (0.002, 0.006)
 _WRITE_S: Final = (0.0001, 0.0005)
-_PAUSES: Final = 0.01
+_PAUSE_RATE: Final = 0.01
 _PAUSE_S: Final = (0.05, 0.5)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """One way to the provider takes `latency_s`, between these, as the way back. Clocks are `skew_s` off at most."""
+    """The conditions of one simulation.
+
+    `latency_s` has the shortest and the longest time of one way to the provider, or back. A clock is off by `skew_s` at
+    most. With `pauses_before_write`, each pause falls between a worker's last look at its clock and the first byte.
+    """
 
     name: str
     latency_s: tuple[float, float]
     workers: int
-    limits: GuardSettings
-    unseen: bool = False
+    settings: GuardSettings
+    pauses_before_write: bool = False
     skew_s: float = 0.01
 
 
 @dataclass(slots=True)
-class Counted:
-    """Whether a second with more than `RATE` requests was seen, by three ways of counting them.
+class CountingProvider:
+    """A provider that counts the requests beyond `RATE` in a second, in three ways.
 
-    The sliding window and the fixed second count what they took; the third is a sliding window that counts what it
-    refused, too.
+    The sliding window and the fixed second count accepted requests; the third way is a sliding window that counts
+    refused requests too.
     """
 
-    taken: deque[float] = field(default_factory=deque)
-    arrived: deque[float] = field(default_factory=deque)
+    accepted: deque[float] = field(default_factory=deque)
+    received: deque[float] = field(default_factory=deque)
     second: int = -1
     in_second: int = 0
     requests: int = 0
-    refused_sliding: int = 0
-    refused_fixed: int = 0
-    refused_counting: int = 0
+    refused_by_sliding: int = 0
+    refused_by_fixed: int = 0
+    refused_by_counting: int = 0
     fullest: int = 0
 
-    def arrives(self, now: float) -> None:
+    def receive(self, now: float) -> None:
         self.requests += 1
-        for window in (self.taken, self.arrived):
+        for window in (self.accepted, self.received):
             while window and window[0] <= now - 1:
                 window.popleft()
-        self.refused_counting += len(self.arrived) >= RATE
-        self.arrived.append(now)
-        self.fullest = max(self.fullest, len(self.arrived))
-        if len(self.taken) >= RATE:
-            self.refused_sliding += 1
+        self.refused_by_counting += len(self.received) >= RATE
+        self.received.append(now)
+        self.fullest = max(self.fullest, len(self.received))
+        if len(self.accepted) >= RATE:
+            self.refused_by_sliding += 1
         else:
-            self.taken.append(now)
+            self.accepted.append(now)
         if int(now) != self.second:
             self.second, self.in_second = int(now), 0
-        self.refused_fixed += self.in_second >= RATE
+        self.refused_by_fixed += self.in_second >= RATE
         self.in_second += self.in_second < RATE
 
     @property
     def refused(self) -> int:
-        return self.refused_sliding + self.refused_fixed + self.refused_counting
+        return self.refused_by_sliding + self.refused_by_fixed + self.refused_by_counting
 
 
-class Pace:
-    """Everybody always has a message to send."""
+class PaceSimulation:
+    """A simulation in which each worker always has a message to send."""
 
     def __init__(self, profile: Profile, *, seed: int) -> None:
-        self.provider = Counted()
+        self.provider = CountingProvider()
         self.profile = profile
         self.random = Random(seed)
         self.store = InMemoryProviderLimitStore()
         self._order = count()
         self._events: list[tuple[float, int, Callable[[float], None]]] = []
 
-    def run(self, *, seconds: float) -> Counted:
+    def run(self, *, seconds: float) -> CountingProvider:
         for number in range(self.profile.workers):
-            self.at(self.random.uniform(0, 1), _Sender(self, name=str(number)).begin)
+            self.schedule(self.random.uniform(0, 1), _Sender(self, name=str(number)).begin)
         while self._events[0][0] < seconds:
             time, _, event = heapq.heappop(self._events)
             event(time)
         return self.provider
 
-    def at(self, time: float, event: Callable[[float], None]) -> None:
+    def schedule(self, time: float, event: Callable[[float], None]) -> None:
         heapq.heappush(self._events, (time, next(self._order), event))
 
-    def drawn(self, between: tuple[float, float]) -> float:
-        return self.random.uniform(*between)
+    def draw(self, bounds: tuple[float, float]) -> float:
+        return self.random.uniform(*bounds)
 
 
 class _Sender:
-    """One worker: reserves, waits by its own clock, sends, and begins again once the answer is there.
+    """One worker: it reserves a slot, waits by its own clock, sends, and begins again after the answer.
 
-    In one of a hundred rounds it is paused, at any moment of it: asleep, or between its last look at the clock and
-    the first byte, where nobody can see it (`unseen`: always there).
+    In one of a hundred rounds it pauses, at any moment of the round: asleep, or between its last look at the clock and
+    the first byte, where the guard cannot notice it.
     """
 
-    def __init__(self, pace: Pace, *, name: str) -> None:
-        self._pace = pace
-        self._skew_s = pace.drawn((-pace.profile.skew_s, pace.profile.skew_s))
+    def __init__(self, simulation: PaceSimulation, *, name: str) -> None:
+        self._simulation = simulation
+        self._skew_s = simulation.draw((-simulation.profile.skew_s, simulation.profile.skew_s))
         self._clock = FixedClock()
         self._guard = ProviderGuards(
-            store=pace.store,
-            key="state",
+            store=simulation.store,
+            key="mediasms#shared",
             container_id=name,
-            settings=pace.profile.limits,
+            settings=simulation.profile.settings,
             clock=self._clock,
             version=lambda: "v1",
-        ).workers[0]
+        ).single
         self._began = 0.0
         self._round_s = 1.0
         self._pause = (0.0, 0.0)
         self._slot = START
 
     def begin(self, now: float) -> None:
-        """A new round. How long it takes is not known yet: about as long as the last one."""
+        """Begin a new round, which will take about as long as the last one."""
         self._round_s, self._began = (now - self._began) or 1.0, now
         self._pause = (0.0, 0.0)
-        if not self._pace.profile.unseen and self._pace.random.random() < _PAUSES:
-            paused = now + self._pace.drawn((0.0, self._round_s))
-            self._pause = (paused, paused + self._pace.drawn(_PAUSE_S))
+        if not self._simulation.profile.pauses_before_write and self._simulation.random.random() < _PAUSE_RATE:
+            paused = now + self._simulation.draw((0.0, self._round_s))
+            self._pause = (paused, paused + self._simulation.draw(_PAUSE_S))
         self._reserve(now)
 
-    def _at(self, time: float, event: Callable[[float], None]) -> None:
+    def _schedule(self, time: float, event: Callable[[float], None]) -> None:
         paused, until = self._pause
-        self._pace.at(until if paused <= time < until else time, event)
+        self._simulation.schedule(until if paused <= time < until else time, event)
 
     def _reserve(self, now: float) -> None:
-        self._tell(now)
+        self._set_clock(now)
         try:
             self._slot = self._guard.acquire(latest=self._clock.now() + _BUDGET)
-        except SlotUnavailableError as full:
-            wait_s = min(full.retry_after_s, 0.1) if isinstance(full, ConcurrencyLimitError) else full.retry_after_s
-            self._at(now + wait_s + self._pace.drawn((0.01, 0.1)), self._reserve)
+        except SlotUnavailableError as error:
+            wait_s = min(error.retry_after_s, 0.1) if isinstance(error, ConcurrencyLimitError) else error.retry_after_s
+            self._schedule(now + wait_s + self._simulation.draw((0.01, 0.1)), self._reserve)
             return
-        told = now + self._pace.drawn(_STORE_S)
-        self._at(max(told, (self._slot - START).total_seconds() - self._skew_s), self._look)
+        reserved = now + self._simulation.draw(_STORE_S)
+        self._schedule(max(reserved, (self._slot - START).total_seconds() - self._skew_s), self._check_slot)
 
-    def _look(self, now: float) -> None:
-        self._tell(now)
+    def _check_slot(self, now: float) -> None:
+        self._set_clock(now)
         if self._guard.is_stale(self._slot):
             self._reserve(now)
             return
-        unseen = self._pace.profile.unseen and self._pace.random.random() < _PAUSES
-        paused_s = self._pace.drawn(_PAUSE_S) if unseen else 0.0
-        self._at(now + self._pace.drawn(_WRITE_S) + paused_s, self._write)
+        pauses = self._simulation.profile.pauses_before_write and self._simulation.random.random() < _PAUSE_RATE
+        paused_s = self._simulation.draw(_PAUSE_S) if pauses else 0.0
+        self._schedule(now + self._simulation.draw(_WRITE_S) + paused_s, self._write)
 
     def _write(self, now: float) -> None:
-        self._pace.at(now + self._pace.drawn(self._pace.profile.latency_s), self._arrive)
+        self._simulation.schedule(now + self._simulation.draw(self._simulation.profile.latency_s), self._deliver)
 
-    def _arrive(self, now: float) -> None:
-        self._pace.provider.arrives(now)
-        self._at(now + self._pace.drawn(self._pace.profile.latency_s), self._hear)
+    def _deliver(self, now: float) -> None:
+        self._simulation.provider.receive(now)
+        self._schedule(now + self._simulation.draw(self._simulation.profile.latency_s), self._record)
 
-    def _hear(self, now: float) -> None:
-        self._tell(now)
+    def _record(self, now: float) -> None:
+        self._set_clock(now)
         self._guard.record_result(None)
-        # Two writes to the state table: the outcome of this one, and the claim of the next.
-        self._at(now + self._pace.drawn(_STORE_S) + self._pace.drawn(_STORE_S), self.begin)
+        # Two writes to the state table: the outcome of this message, and the claim of the next.
+        self._schedule(now + self._simulation.draw(_STORE_S) + self._simulation.draw(_STORE_S), self.begin)
 
-    def _tell(self, now: float) -> None:
+    def _set_clock(self, now: float) -> None:
         self._clock.sleep_until(START + timedelta(seconds=now + self._skew_s))

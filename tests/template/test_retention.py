@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from switchboard.storage.orders.store import BY_CLIENT, BY_DUE, BY_RECIPIENT
+from switchboard.storage.orders.indexes import BY_CLIENT, BY_DUE, BY_RECIPIENT
 from tests.translated_template import (
     references_in,
     resources_of,

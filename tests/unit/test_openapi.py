@@ -44,11 +44,12 @@ from switchboard.edge.api.verifications import (
 from switchboard.edge.api.voice_calls import PlaceCallBody, call_json
 from switchboard.edge.http import Reply
 from switchboard.edge.problems import PROBLEMS, UNEXPECTED, reply_to
+from switchboard.ports.listing import Page
 from switchboard.ports.status import QueueDepth
 from switchboard.ports.usage_limits import QuotaUsage
 from switchboard.providers.mediasms.response_codes import DELIVERY_STATUSES
 from switchboard.usecases.operations.query_status import ProviderStatus, SystemStatus
-from switchboard.usecases.query import OrderList, OrderView
+from switchboard.usecases.query import OrderView
 from tests.builders import a_call, a_message, a_verification, an_outcome
 from tests.deployment import Deployment, HttpAnswer, deployed
 from tests.events import cases_of, load_event
@@ -323,7 +324,7 @@ def test_a_verification_has_exactly_the_documented_fields(facts: dict[str, Any])
 
     assert_valid(item, get_schema("Verification"))
     assert set(item) == set(get_schema("Verification")["properties"]) == set(get_schema("Verification")["required"])
-    page = verifications_json(OrderList(items=[view], next_position="position"))
+    page = verifications_json(Page(items=[view], next_position="position"))
     assert_valid(page, get_schema("VerificationList"))
     assert set(page) == set(get_schema("VerificationList")["properties"])
 
@@ -352,7 +353,7 @@ def test_a_message_has_exactly_the_documented_fields(message: Message) -> None:
 
 
 def test_a_list_of_messages_has_exactly_the_documented_fields() -> None:
-    page = list_json(OrderList(items=[build_view()], next_position="position"), statuses=DELIVERY_STATUSES)
+    page = list_json(Page(items=[build_view()], next_position="position"), statuses=DELIVERY_STATUSES)
 
     assert_valid(page, get_schema("SmsList"))
     assert set(page) == set(get_schema("SmsList")["properties"])

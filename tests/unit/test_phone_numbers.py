@@ -1,4 +1,4 @@
-"""What is read as a telephone number, as what kind, and that it never shows."""
+"""Telephone numbers are read in every usual spelling, sorted by kind, and never shown whole."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ NEVER_ACCEPTED = {phonenumbers.PhoneNumberType.TOLL_FREE, phonenumbers.PhoneNumb
 
 
 def oracle_type(national: str) -> int | None:
-    """What the numbering plan's public metadata says of a number in national form; None if it is not valid."""
+    """Return the type of a national number by the plan's public metadata, or None if the number is not valid."""
     try:
         number = phonenumbers.parse(national, "JP")
-    except phonenumbers.NumberParseException:  # such as 010 and no country after it
+    except phonenumbers.NumberParseException:  # such as 010 without a country code
         return None
     japanese = number.country_code == 81  # 010 and a country code is a call abroad
     return phonenumbers.number_type(number) if japanese and phonenumbers.is_valid_number(number) else None
@@ -59,20 +59,20 @@ def test_every_way_of_writing_a_number_reads_as_the_same_number(data: st.DataObj
 @pytest.mark.parametrize(
     "written",
     [
-        "09000000001",
-        "090-0000-0001",
-        "090\u20100000\u20130001",
-        "090\u22120000\u30fc0001",
-        "090 0000\u30000001",
-        "(090)0000-0001",
-        "（０９０）００００－０００１",
-        "+81 90 0000 0001",
-        "+81-(0)90-0000-0001",
-        "＋８１９００００００００１",
-        "819000000001",
+        pytest.param("09000000001", id="plain"),
+        pytest.param("090-0000-0001", id="hyphens"),
+        pytest.param("090\u20100000\u20130001", id="Unicode hyphens"),
+        pytest.param("090\u22120000\u30fc0001", id="minus sign and long vowel mark"),
+        pytest.param("090 0000\u30000001", id="blanks"),
+        pytest.param("(090)0000-0001", id="parentheses"),
+        pytest.param("（０９０）００００－０００１", id="full width"),
+        pytest.param("+81 90 0000 0001", id="international with blanks"),
+        pytest.param("+81-(0)90-0000-0001", id="international with trunk zero"),
+        pytest.param("＋８１９００００００００１", id="full width international"),
+        pytest.param("819000000001", id="country code without plus"),
     ],
 )
-def test_usual_spellings_are_read(written: str) -> None:
+def test_each_usual_spelling_is_read(written: str) -> None:
     assert parse_phone_number(written) == PhoneNumber(e164="+819000000001")
 
 
@@ -108,25 +108,25 @@ def test_a_kind_never_contradicts_the_numbering_plan(national: str) -> None:
         ("+999 0000 0001", NumberKind.OVERSEAS),
     ],
 )
-def test_digits_tell_the_kind(written: str, kind: NumberKind) -> None:
+def test_the_digits_decide_the_kind(written: str, kind: NumberKind) -> None:
     assert parse_phone_number(written).kind is kind
 
 
 @pytest.mark.parametrize(
     "written",
     [
-        "110",
-        "119",
-        "118",
-        "0120-000-001",
-        "0120-00-0001",
-        "0800-000-0001",
-        "0570-000-001",
-        "0990-000-001",
-        "+81 120 000 001",
-        "020-4000-0001",
-        "020-0000-0001",
-        "0200-0000-00-0001",
+        pytest.param("110", id="police"),
+        pytest.param("119", id="ambulance"),
+        pytest.param("118", id="coast guard"),
+        pytest.param("0120-000-001", id="0120"),
+        pytest.param("0120-00-0001", id="0120 in another grouping"),
+        pytest.param("0800-000-0001", id="0800"),
+        pytest.param("0570-000-001", id="0570"),
+        pytest.param("0990-000-001", id="0990"),
+        pytest.param("+81 120 000 001", id="0120 international"),
+        pytest.param("020-4000-0001", id="pager"),
+        pytest.param("020-0000-0001", id="0200 with 11 digits"),
+        pytest.param("0200-0000-00-0001", id="0200 with 14 digits"),
     ],
 )
 def test_emergency_service_and_pager_numbers_are_not_supported(written: str) -> None:
@@ -136,41 +136,40 @@ def test_emergency_service_and_pager_numbers_are_not_supported(written: str) -> 
 @pytest.mark.parametrize(
     "written",
     [
-        "",
-        " ",
-        "+",
-        "-",
-        "090-0000-000",
-        "090-0000-00001",
-        "03-0000-000",
-        "9000000001",
-        "0081-90-0000-0001",
-        "010-81-90-0000-0001",
-        "+0 90 0000 0001",
-        "+1 202",
-        "+1234567890123456",
-        "+81",
-        "+",
-        "++819000000001",
-        "+81+9000000001",
-        "090-0000-0001\n",
-        "090-0000-0001 ext 2",
-        "O90-0000-0001",
-        "tel:09000000001",
-        "090.0000.0001",
-        "090-0000-0001\x00",
-        "090-0000-0001\ud800",
-        "\u0660\u0669\u0660-0000-0001",
-        "\u096609000000001",
-        "09000000\u00b9001",
-        "\U0001d7ce9000000001",
+        pytest.param("", id="empty"),
+        pytest.param(" ", id="blank"),
+        pytest.param("+", id="plus alone"),
+        pytest.param("-", id="hyphen alone"),
+        pytest.param("090-0000-000", id="mobile, a digit missing"),
+        pytest.param("090-0000-00001", id="mobile, a digit too many"),
+        pytest.param("03-0000-000", id="fixed, a digit missing"),
+        pytest.param("9000000001", id="no leading zero"),
+        pytest.param("0081-90-0000-0001", id="dialling prefix 00"),
+        pytest.param("010-81-90-0000-0001", id="dialling prefix 010"),
+        pytest.param("+0 90 0000 0001", id="country code 0"),
+        pytest.param("+1 202", id="overseas, too short"),
+        pytest.param("+1234567890123456", id="overseas, too long"),
+        pytest.param("+81", id="country code alone"),
+        pytest.param("++819000000001", id="two plus signs"),
+        pytest.param("+81+9000000001", id="second plus sign"),
+        pytest.param("090-0000-0001\n", id="newline"),
+        pytest.param("090-0000-0001 ext 2", id="extension"),
+        pytest.param("O90-0000-0001", id="letter O"),
+        pytest.param("tel:09000000001", id="URI"),
+        pytest.param("090.0000.0001", id="dots"),
+        pytest.param("090-0000-0001\x00", id="NUL"),
+        pytest.param("090-0000-0001\ud800", id="lone surrogate"),
+        pytest.param("\u0660\u0669\u0660-0000-0001", id="Arabic digits"),
+        pytest.param("\u096609000000001", id="Devanagari digit"),
+        pytest.param("09000000\u00b9001", id="superscript digit"),
+        pytest.param("\U0001d7ce9000000001", id="mathematical digit"),
     ],
 )
-def test_anything_else_is_not_a_number(written: str) -> None:
+def test_any_other_text_is_no_telephone_number(written: str) -> None:
     assert problem_code(written) == "invalid_phone_number"
 
 
-def test_written_forms_end_at_a_fixed_length_whatever_they_hold() -> None:
+def test_a_text_beyond_the_longest_spelling_is_refused() -> None:
     padding = MAX_WRITTEN_LENGTH - len("09000000001")
     assert parse_phone_number(" " * padding + "09000000001").national == "09000000001"
     assert problem_code(" " * (padding + 1) + "09000000001") == "invalid_phone_number"
@@ -178,7 +177,7 @@ def test_written_forms_end_at_a_fixed_length_whatever_they_hold() -> None:
 
 
 @given(any_text(max_size=80))
-def test_no_string_does_anything_but_parse_or_be_refused(raw: str) -> None:
+def test_every_string_is_either_read_or_refused(raw: str) -> None:
     try:
         number = parse_phone_number(raw)
     except InvalidRequestError:
@@ -187,7 +186,7 @@ def test_no_string_does_anything_but_parse_or_be_refused(raw: str) -> None:
 
 
 @given(st.text("0123456789+", max_size=20))
-def test_a_refusal_does_not_repeat_what_was_written(raw: str) -> None:
+def test_a_refusal_does_not_repeat_the_input(raw: str) -> None:
     try:
         parse_phone_number(raw, field="messages.3.to")
     except InvalidRequestError as error:
@@ -197,9 +196,18 @@ def test_a_refusal_does_not_repeat_what_was_written(raw: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "e164", ["", "+", "819000000001", "+8109000000001", "+0900", "+81 9000000001", "+\u0661234567890"]
+    "e164",
+    [
+        pytest.param("", id="empty"),
+        pytest.param("+", id="plus alone"),
+        pytest.param("819000000001", id="no plus"),
+        pytest.param("+8109000000001", id="trunk zero"),
+        pytest.param("+0900", id="country code 0"),
+        pytest.param("+81 9000000001", id="blank"),
+        pytest.param("+\u0661234567890", id="Arabic digit"),
+    ],
 )
-def test_a_number_that_is_not_one_cannot_be_made(e164: str) -> None:
+def test_a_phone_number_is_not_built_from_malformed_e164(e164: str) -> None:
     with pytest.raises(InvalidRequestError):
         PhoneNumber(e164=e164)
 
@@ -207,9 +215,9 @@ def test_a_number_that_is_not_one_cannot_be_made(e164: str) -> None:
 @pytest.mark.parametrize("written", ["090-0000-0187", "+1 202 555 0187", "+12345678"])
 def test_a_number_prints_with_three_digits_at_most(written: str) -> None:
     number = parse_phone_number(written)
-    for shown in (repr(number), str(number), f"{number}", f"{[number]}", number.masked):
-        assert sum(character.isdigit() for character in shown) == 3
-        assert shown.count(number.e164[-3:]) == 1
+    for printed in (repr(number), str(number), f"{number}", f"{[number]}", number.masked):
+        assert sum(character.isdigit() for character in printed) == 3
+        assert printed.count(number.e164[-3:]) == 1
 
 
 @pytest.mark.parametrize("written", ["060-0000-0001", "090-0000-0001", "020-1000-0001"])
@@ -220,11 +228,11 @@ def test_mobile_and_machine_numbers_take_sms(written: str) -> None:
 @pytest.mark.parametrize(
     ("written", "overseas_prefixes", "code"),
     [
-        ("03-0000-0001", ("+",), "not_sms_capable"),
-        ("050-0000-0001", ("+",), "not_sms_capable"),
-        ("+1 202 555 0100", (), "overseas_not_allowed"),
-        ("+1 202 555 0100", ("+86", "+1203"), "overseas_not_allowed"),
-        ("+99 0000 0001", ("+99",), "invalid_phone_number"),
+        pytest.param("03-0000-0001", ("+",), "not_sms_capable", id="fixed line"),
+        pytest.param("050-0000-0001", ("+",), "not_sms_capable", id="IP telephone"),
+        pytest.param("+1 202 555 0100", (), "overseas_not_allowed", id="no prefix allowed"),
+        pytest.param("+1 202 555 0100", ("+86", "+1203"), "overseas_not_allowed", id="another prefix allowed"),
+        pytest.param("+99 0000 0001", ("+99",), "invalid_phone_number", id="too short"),
     ],
 )
 def test_numbers_that_cannot_receive_sms_are_refused(
@@ -236,10 +244,16 @@ def test_numbers_that_cannot_receive_sms_are_refused(
     assert (problem.field, problem.code) == ("recipient", code)
 
 
-def test_overseas_numbers_take_sms_from_eleven_digits_on() -> None:
+def test_an_overseas_number_of_eleven_digits_takes_sms() -> None:
     check_sms_recipient(parse_phone_number("+99 0000 00001"), overseas_prefixes=("+99",))
 
 
-@pytest.mark.parametrize("prefixes", [("+1",), ("+86", "+1202")])
-def test_an_overseas_number_needs_one_of_the_prefixes(prefixes: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    "prefixes",
+    [
+        pytest.param(("+1",), id="country code"),
+        pytest.param(("+86", "+1202"), id="area code"),
+    ],
+)
+def test_an_overseas_number_with_an_allowed_prefix_takes_sms(prefixes: tuple[str, ...]) -> None:
     check_sms_recipient(parse_phone_number("+1 202 555 0100"), overseas_prefixes=prefixes)

@@ -1,4 +1,4 @@
-"""Whatever happens to the credentials, MediaSMS never gets the tenth 401 in a row from us. (I13)"""
+"""MediaSMS never gets the tenth 401 in a row from this deployment, whatever happens to the credentials. (I13)"""
 
 from __future__ import annotations
 
@@ -14,90 +14,103 @@ from switchboard.guard.provider.rate_limiter import GuardSettings
 from tests.fakes import InMemoryProviderLimitStore
 from tests.harness.lockout import KEY, History
 
-LIMITS: Final = GuardSettings(requests_per_s=80)
-BLOCKED_AT: Final = 10
+SETTINGS: Final = GuardSettings(requests_per_s=80)
+LOCKOUT_401S: Final = 10
 DAY_S: Final = 24 * 3600.0
 HOUR_S: Final = 3600.0
 
 
-def _flurries(
+def _play_histories(
     seeds: Iterable[int],
     *,
-    limits: GuardSettings = LIMITS,
-    kind: type[InMemoryProviderLimitStore] = InMemoryProviderLimitStore,
+    settings: GuardSettings = SETTINGS,
+    store_class: type[InMemoryProviderLimitStore] = InMemoryProviderLimitStore,
 ) -> Iterator[History]:
     for seed in seeds:
-        history = History(seed, limits=limits, store=kind())
-        history.flurry()
+        history = History(seed, settings=settings, store=store_class())
+        history.run_revocation()
         yield history
 
 
-@pytest.mark.parametrize("part", range(4))
-def test_at_most_nine_refusals_in_a_row_reach_the_provider_in_any_history(part: int) -> None:
-    """Those do not count whose worker died before it could write them down: nobody can know of them."""
-    worst = [history.provider.worst for history in _flurries(range(part * 2_500, (part + 1) * 2_500))]
+@pytest.mark.parametrize("part", range(4), ids=lambda part: f"histories {part * 2_500} to {part * 2_500 + 2_499}")
+def test_at_most_nine_401s_in_a_row_reach_the_provider(part: int) -> None:
+    """A 401 does not count if its container died before recording it: the guard cannot know of it."""
+    histories = _play_histories(range(part * 2_500, (part + 1) * 2_500))
 
-    assert max(worst) == BLOCKED_AT - 1
-
-
-def _tries_the_latest_credentials(history: History) -> None:
-    history.arrives(history.time)
-    history.run(until=history.time + 3 * history.put_back_s)
+    assert max(history.provider.most_recorded_401s for history in histories) == LOCKOUT_401S - 1
 
 
-def test_once_open_the_circuit_lets_nothing_through_in_a_day_and_one_request_closes_it() -> None:
-    for history in _flurries(range(200)):
-        provider, store = history.provider, history.store.states
-        while store[KEY].consecutive_401s < LIMITS.open_after_401s:
-            history.arrives(history.time)
-            history.run(until=history.time + 2 * history.put_back_s)
-        _tries_the_latest_credentials(history)
-        before, history.put_back_s, history.crashes = provider.requests, HOUR_S, 0.0
+def _probe_latest_credentials(history: History) -> None:
+    history.add_container(history.time)
+    history.run(until=history.time + 3 * history.retry_delay_s)
+
+
+def test_an_open_circuit_sends_nothing_for_a_day_and_one_probe_closes_it() -> None:
+    for history in _play_histories(range(200)):
+        provider, states = history.provider, history.store.states
+        while states[KEY].consecutive_401s < SETTINGS.open_after_401s:
+            history.add_container(history.time)
+            history.run(until=history.time + 2 * history.retry_delay_s)
+        _probe_latest_credentials(history)
+        before, history.retry_delay_s, history.crash_rate = provider.requests, HOUR_S, 0.0
         for _ in range(3):
-            history.arrives(history.time)
+            history.add_container(history.time)
         history.run(until=history.time + DAY_S)
         assert provider.requests == before
-        assert provider.worst < BLOCKED_AT
+        assert provider.most_recorded_401s < LOCKOUT_401S
 
-        history.put_right()
-        if store[KEY].consecutive_401s >= LIMITS.max_consecutive_401s:
-            # As the runbook says.
-            store[KEY] = replace(store[KEY], consecutive_401s=0, probed_versions=frozenset())
-        history.arrives(history.time)
+        history.replace_credentials()
+        if states[KEY].consecutive_401s >= SETTINGS.max_consecutive_401s:
+            # An operator resets the state as the runbook says.
+            states[KEY] = replace(states[KEY], consecutive_401s=0, probed_versions=frozenset())
+        history.add_container(history.time)
         history.run(until=history.time + HOUR_S)
-        assert (provider.requests, provider.in_a_row) == (before + 1, 0)
-        history.arrives(history.time, jobs=20)
+        assert (provider.requests, provider.consecutive_401s) == (before + 1, 0)
+        history.add_container(history.time, messages=20)
         history.run(until=history.time + HOUR_S)
         assert provider.requests == before + 21
 
 
-class _EndsAnyStreak(InMemoryProviderLimitStore):
-    """A late answer ends a consecutive_401s that began after it."""
+class _StoreThatResetsNewer401s(InMemoryProviderLimitStore):
+    """A mutant in which a late answer also resets the 401s that came after its reservation."""
 
-    def reset_401s(self, state: str, *, seen: int, versions: Collection[str]) -> None:
-        super().reset_401s(state, seen=self.states[state].total_401s, versions=versions)
+    def reset_401s(self, key: str, *, expected_total_401s: int, versions: Collection[str]) -> None:
+        super().reset_401s(key, expected_total_401s=self.states[key].total_401s, versions=versions)
 
 
-class _KeepsNoPermits(InMemoryProviderLimitStore):
-    """Everybody may send."""
+class _StoreWithoutPermits(InMemoryProviderLimitStore):
+    """A mutant that stores no permit, so that any number of requests may be in flight."""
 
     def _moved(
-        self, state: str, old: ProviderLimitState, next_slot_us: int, rule: CircuitRule, permit: Permit | None
+        self, key: str, old: ProviderLimitState, next_slot_us: int, rule: CircuitRule, permit: Permit | None
     ) -> LimitUpdate:
-        move = super()._moved(state, old, next_slot_us, rule, permit)
-        self.states[state] = replace(move.state, permits={})
-        return move
-
-
-@pytest.mark.parametrize("mutant", [_EndsAnyStreak, _KeepsNoPermits])
-def test_the_histories_catch_the_mutant(mutant: type[InMemoryProviderLimitStore]) -> None:
-    assert any(history.provider.worst >= BLOCKED_AT for history in _flurries(range(2_500), kind=mutant))
+        update = super()._moved(key, old, next_slot_us, rule, permit)
+        self.states[key] = replace(update.state, permits={})
+        return update
 
 
 @pytest.mark.parametrize(
-    "limits",
-    [replace(LIMITS, in_flight=1_000), replace(LIMITS, in_flight=8), replace(LIMITS, lease=timedelta(seconds=1))],
-    ids=["no cap", "eight in flight", "a short lease"],
+    "mutant",
+    [
+        pytest.param(_StoreThatResetsNewer401s, id="resets newer 401s"),
+        pytest.param(_StoreWithoutPermits, id="no permits"),
+    ],
 )
-def test_the_histories_catch_the_wrong_limits(limits: GuardSettings) -> None:
-    assert any(history.provider.worst >= BLOCKED_AT for history in _flurries(range(2_500), limits=limits))
+def test_the_histories_catch_the_mutant(mutant: type[InMemoryProviderLimitStore]) -> None:
+    histories = _play_histories(range(2_500), store_class=mutant)
+
+    assert any(history.provider.most_recorded_401s >= LOCKOUT_401S for history in histories)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        pytest.param(replace(SETTINGS, in_flight=1_000), id="no concurrency limit"),
+        pytest.param(replace(SETTINGS, in_flight=8), id="eight in flight"),
+        pytest.param(replace(SETTINGS, lease=timedelta(seconds=1)), id="a short lease"),
+    ],
+)
+def test_the_histories_catch_the_wrong_settings(settings: GuardSettings) -> None:
+    histories = _play_histories(range(2_500), settings=settings)
+
+    assert any(history.provider.most_recorded_401s >= LOCKOUT_401S for history in histories)

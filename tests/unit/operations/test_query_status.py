@@ -1,15 +1,16 @@
-"""A status page that tells what is known, and works when parts of it cannot be asked."""
+"""The status page shows each part that answers, and works without the others."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from switchboard.domain.rate_limits import ProviderLimitState
+from switchboard.domain.timestamps import to_unix_us
 from switchboard.edge.api.status import status_json
 from switchboard.guard.usage.monthly_quota import CounterMonthlyQuota
 from switchboard.ports.status import QueueDepth
@@ -27,13 +28,13 @@ from tests.fakes import (
     down,
 )
 
-NOW_US = (START - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+NOW_US = to_unix_us(START)
 SECOND_US = 1_000_000
-LANE = "mediasms#shared"
+KEY = "mediasms#shared"
 TIME_BUDGET = timedelta(seconds=15)
 
 
-def watched(provider: str = "mediasms") -> WatchedProvider:
+def build_watched_provider(provider: str = "mediasms") -> WatchedProvider:
     return WatchedProvider(
         provider=provider,
         key=f"{provider}#shared",
@@ -43,36 +44,35 @@ def watched(provider: str = "mediasms") -> WatchedProvider:
     )
 
 
-def a_query(**parts: Any) -> QueryStatus:
-    """Over empty stores, but for the parts given."""
+def build_query(**components: Any) -> QueryStatus:
+    """Build a query over empty stores, except for the given components."""
     counters = InMemoryCounterStore()
     return QueryStatus(
         **{
-            "providers": [watched()],
+            "providers": [build_watched_provider()],
             "limit_reader": InMemoryProviderLimitReader(InMemoryProviderLimitStore()),
             "quotas": {"biztel": CounterMonthlyQuota(counters=counters, provider="biztel", limit=100, reserve=5)},
-            "obligations": InMemoryDeadlineReader(InMemoryMessageStore()),
+            "deadlines": InMemoryDeadlineReader(InMemoryMessageStore()),
             "queues": {"outbox": FixedQueueReader(waiting=3, delayed=2, under_way=1)},
             "clock": FixedClock(),
             "time_budget": TIME_BUDGET,
-            **parts,
+            **components,
         }
     )
 
 
-def provider_of(state: ProviderLimitState) -> ProviderStatus:
+def query_provider(state: ProviderLimitState) -> ProviderStatus:
     store = InMemoryProviderLimitStore()
-    store.states[LANE] = state
-    status = a_query(limit_reader=InMemoryProviderLimitReader(store))()
-    found = status.providers["mediasms"]
-    assert found is not None
-    return found
+    store.states[KEY] = state
+    provider = build_query(limit_reader=InMemoryProviderLimitReader(store))().providers["mediasms"]
+    assert provider is not None
+    return provider
 
 
-def test_a_new_stack_is_closed_idle_and_owes_nothing() -> None:
-    shown = status_json(a_query()())
+def test_a_new_deployment_has_closed_circuits_and_no_deadline() -> None:
+    page = status_json(build_query()())
 
-    assert shown == {
+    assert page == {
         "at": "2026-11-22T03:04:05.678Z",
         "providers": {
             "mediasms": {
@@ -104,97 +104,100 @@ def test_a_new_stack_is_closed_idle_and_owes_nothing() -> None:
 @pytest.mark.parametrize(
     ("state", "circuit", "because"),
     [
-        (ProviderLimitState(consecutive_401s=2, total_401s=9), "closed", None),
-        (ProviderLimitState(consecutive_401s=3, total_401s=3), "open", "authentication"),
-        (ProviderLimitState(blocked_by="557"), "open", "557"),
-        (ProviderLimitState(consecutive_401s=8, blocked_by="555"), "open", "555"),
+        pytest.param(ProviderLimitState(consecutive_401s=2, total_401s=9), "closed", None, id="below the limit"),
+        pytest.param(ProviderLimitState(consecutive_401s=3, total_401s=3), "open", "authentication", id="at the limit"),
+        pytest.param(ProviderLimitState(blocked_by="557"), "open", "557", id="blocked address"),
+        pytest.param(ProviderLimitState(consecutive_401s=8, blocked_by="555"), "open", "555", id="401s and blocked"),
     ],
 )
-def test_a_circuit_is_open_from_the_limit_on_or_where_something_blocks_the_address(
+def test_a_circuit_is_open_at_the_limit_or_for_a_blocked_address(
     state: ProviderLimitState, circuit: str, because: str | None
 ) -> None:
     store = InMemoryProviderLimitStore()
-    store.states[LANE] = state
+    store.states[KEY] = state
 
-    shown = status_json(a_query(limit_reader=InMemoryProviderLimitReader(store))())["providers"]["mediasms"]
+    provider = status_json(build_query(limit_reader=InMemoryProviderLimitReader(store))())["providers"]["mediasms"]
 
-    assert (shown["circuit"], shown["open_because"], shown["consecutive_401s"]) == (
-        circuit,
-        because,
-        state.consecutive_401s,
-    )
+    assert provider["circuit"] == circuit
+    assert provider["open_because"] == because
+    assert provider["consecutive_401s"] == state.consecutive_401s
 
 
-def test_permits_that_ran_out_are_not_in_flight() -> None:
-    permits = {"over": NOW_US - 1, "just": NOW_US, "long": NOW_US + 30 * SECOND_US}
+def test_expired_permits_are_not_in_flight() -> None:
+    permits = {"expired": NOW_US - 1, "expiring": NOW_US, "valid": NOW_US + 30 * SECOND_US}
 
-    assert provider_of(ProviderLimitState(permits=permits)).in_flight == 2
-
-
-@pytest.mark.parametrize(("next_slot_us", "ahead_s"), [(NOW_US + 1_500_000, 1.5), (NOW_US - SECOND_US, 0.0), (0, 0.0)])
-def test_slots_are_given_out_as_far_ahead_as_the_cursor_is(next_slot_us: int, ahead_s: float) -> None:
-    assert provider_of(ProviderLimitState(next_slot_us=next_slot_us)).slots_ahead_s == ahead_s
+    assert query_provider(ProviderLimitState(permits=permits)).in_flight == 2
 
 
-def test_the_month_is_shown_with_its_forecast() -> None:
+@pytest.mark.parametrize(
+    ("next_slot_us", "ahead_s"),
+    [
+        pytest.param(NOW_US + 1_500_000, 1.5, id="ahead"),
+        pytest.param(NOW_US - SECOND_US, 0.0, id="past"),
+        pytest.param(0, 0.0, id="never used"),
+    ],
+)
+def test_slots_ahead_is_the_time_to_the_next_slot(next_slot_us: int, ahead_s: float) -> None:
+    assert query_provider(ProviderLimitState(next_slot_us=next_slot_us)).slots_ahead_s == ahead_s
+
+
+def test_the_page_has_the_monthly_quota_with_its_forecast() -> None:
     quota = CounterMonthlyQuota(counters=InMemoryCounterStore(), provider="biztel", limit=6, reserve=1)
     for _ in range(5):
         quota.take(START, urgent=True)
 
-    shown = status_json(a_query(quotas={"biztel": quota})())["month_quotas"]["biztel"]
+    usage = status_json(build_query(quotas={"biztel": quota})())["month_quotas"]["biztel"]
 
-    assert (shown["used"], shown["used_percent"], shown["exhausted_on"]) == (5, 83.3, "2026-11-26")
+    assert (usage["used"], usage["used_percent"], usage["exhausted_on"]) == (5, 83.3, "2026-11-26")
 
 
-def test_the_oldest_obligation_is_shown() -> None:
+def test_the_page_has_the_oldest_pending_deadline() -> None:
     messages = InMemoryMessageStore(deadlines=DEADLINES)
     messages.create(a_message())
 
-    shown = status_json(a_query(obligations=InMemoryDeadlineReader(messages))())
+    page = status_json(build_query(deadlines=InMemoryDeadlineReader(messages))())
 
     due = START + DEADLINES.submission_after_claim
-    assert shown["oldest_pending_deadline"] == due.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    assert shown["unavailable"] == []
+    assert page["oldest_pending_deadline"] == due.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    assert page["unavailable"] == []
 
 
-DOWN: Mapping[str, tuple[dict[str, Any], list[str]]] = {
-    "providers": ({"limit_reader": down(InMemoryProviderLimitReader)}, ["providers.mediasms"]),
-    "month": ({"quotas": {"biztel": down(CounterMonthlyQuota)}}, ["month_quotas.biztel"]),
-    "obligations": ({"obligations": down(InMemoryDeadlineReader)}, ["oldest_pending_deadline"]),
-    "queue": ({"queues": {"outbox": down(FixedQueueReader)}}, ["queues.outbox"]),
+UNANSWERED: Mapping[str, dict[str, Any]] = {
+    "providers.mediasms": {"limit_reader": down(InMemoryProviderLimitReader)},
+    "month_quotas.biztel": {"quotas": {"biztel": down(CounterMonthlyQuota)}},
+    "oldest_pending_deadline": {"deadlines": down(InMemoryDeadlineReader)},
+    "queues.outbox": {"queues": {"outbox": down(FixedQueueReader)}},
 }
+"""Components that do not answer, by the name of their part."""
 
 
-@pytest.mark.parametrize(("parts", "missing"), DOWN.values(), ids=list(DOWN))
-def test_a_part_that_cannot_be_asked_is_null_and_named_and_takes_nothing_else_with_it(
-    parts: dict[str, Any], missing: list[str]
-) -> None:
+@pytest.mark.parametrize("name", UNANSWERED)
+def test_a_part_that_does_not_answer_is_null_and_named(name: str) -> None:
     messages = InMemoryMessageStore(deadlines=DEADLINES)
     messages.create(a_message())
-    whole = status_json(a_query(obligations=InMemoryDeadlineReader(messages))())
+    deadlines = InMemoryDeadlineReader(messages)
+    expected = status_json(build_query(deadlines=deadlines)())
 
-    shown = status_json(a_query(**{"obligations": InMemoryDeadlineReader(messages), **parts})())
+    page = status_json(build_query(**{"deadlines": deadlines, **UNANSWERED[name]})())
 
-    assert shown["unavailable"] == missing
-    [name] = missing
     part, _, member = name.partition(".")
     if member:
-        whole[part][member] = None
+        expected[part][member] = None
     else:
-        whole["oldest_pending_deadline"] = None
-    assert shown == {**whole, "unavailable": missing}
+        expected[part] = None
+    assert page == {**expected, "unavailable": [name]}
 
 
-def test_with_nothing_to_ask_there_is_still_an_answer() -> None:
-    parts = {key: value for given, _ in DOWN.values() for key, value in given.items()}
+def test_without_any_answer_there_is_still_a_page() -> None:
+    components = {key: value for unanswered in UNANSWERED.values() for key, value in unanswered.items()}
 
-    status = a_query(**parts)()
+    status = build_query(**components)()
 
-    assert status.unavailable == [name for _, missing in DOWN.values() for name in missing]
+    assert status.unavailable == list(UNANSWERED)
     assert json.dumps(status_json(status))
 
 
-def test_stores_that_take_long_leave_time_for_an_answer() -> None:
+def test_slow_stores_leave_time_for_an_answer() -> None:
     clock = FixedClock()
 
     class SlowQueue(FixedQueueReader):
@@ -202,18 +205,19 @@ def test_stores_that_take_long_leave_time_for_an_answer() -> None:
             clock.advance(timedelta(seconds=6))
             return super().depth()
 
-    status = a_query(clock=clock, queues={f"queue{number}": SlowQueue() for number in range(5)})()
+    status = build_query(clock=clock, queues={f"queue{number}": SlowQueue() for number in range(5)})()
 
     assert clock.now() - status.at == timedelta(seconds=18)
     assert status.unavailable == ["queues.queue3", "queues.queue4"]
     assert status.queues["queue2"] is not None
 
 
-def test_each_provider_is_read_from_its_own_lane() -> None:
+def test_each_provider_is_read_from_its_own_state() -> None:
     store = InMemoryProviderLimitStore()
     store.states["baidu_vms#shared"] = ProviderLimitState(consecutive_401s=1)
 
-    status = a_query(providers=[watched(), watched("baidu_vms")], limit_reader=InMemoryProviderLimitReader(store))()
+    providers = [build_watched_provider(), build_watched_provider("baidu_vms")]
+    status = build_query(providers=providers, limit_reader=InMemoryProviderLimitReader(store))()
 
-    streaks = {name: each.consecutive_401s for name, each in status.providers.items() if each is not None}
-    assert streaks == {"mediasms": 0, "baidu_vms": 1}
+    consecutive_401s = {name: provider and provider.consecutive_401s for name, provider in status.providers.items()}
+    assert consecutive_401s == {"mediasms": 0, "baidu_vms": 1}

@@ -30,6 +30,7 @@ from switchboard.domain.errors import (
 from switchboard.domain.recording.facts import Channel, RecordingReady
 from switchboard.domain.recording.policy import RecordingPolicy
 from switchboard.domain.recording.status import ChannelState, RecordingState
+from switchboard.storage.retrying import retrying
 from switchboard.usecases.recording.fetch import FetchRecording, FetchResult
 from switchboard.usecases.recording.requeue_overdue import RequeueOverdueRecordings
 from tests.fakes import (
@@ -121,7 +122,7 @@ class World:
         guard: OpenGuard | None = None,
         quota: CountingQuota | None = None,
         channels: frozenset[Channel] = BOTH,
-        monaural_instead: bool = True,
+        monaural_as_fallback: bool = True,
         breaker: Breaker | None = None,
     ) -> None:
         self.clock = clock or FixedClock()
@@ -132,13 +133,21 @@ class World:
         self.source = source or ScriptedSource()
         self.guard = guard or OpenGuard(self.clock)
         self.quota = quota or CountingQuota()
-        self.policy = RecordingPolicy(channels=channels, monaural_instead=monaural_instead)
+        self.policy = RecordingPolicy(channels=channels, monaural_as_fallback=monaural_as_fallback)
         self.closed = 0
         breaker = breaker or Breaker()
         stepped = breaker.wrap
         self.fetch = FetchRecording(
             jobs=stepped(self.jobs, "jobs"),
-            recordings=stepped(self.recordings, "recordings"),
+            recordings=retrying(
+                stepped(self.recordings, "recordings"),
+                "get",
+                "announce",
+                "begin",
+                "withdraw",
+                "record_outcome",
+                "schedule",
+            ),
             files=stepped(self.files, "files"),
             queue=stepped(self.queue, "queue"),
             source=self.source,
@@ -294,7 +303,7 @@ def test_a_monaural_file_that_fails_as_well_is_looked_at_only_when_it_is_due() -
 
 
 def test_without_the_policy_what_is_lost_stays_lost() -> None:
-    world = World(source=ScriptedSource(*[failure(ForbiddenError)] * 2), monaural_instead=False)
+    world = World(source=ScriptedSource(*[failure(ForbiddenError)] * 2), monaural_as_fallback=False)
     world.reconcile()
 
     assert set(world.states().values()) == {ChannelState.FORBIDDEN}
@@ -302,7 +311,7 @@ def test_without_the_policy_what_is_lost_stays_lost() -> None:
 
 
 def test_a_missing_file_is_asked_for_until_it_can_only_be_lost() -> None:
-    world = World(source=ScriptedSource(*[failure(ProviderNotFoundError)] * 100), monaural_instead=False)
+    world = World(source=ScriptedSource(*[failure(ProviderNotFoundError)] * 100), monaural_as_fallback=False)
     world.reconcile()
 
     assert set(world.states().values()) == {ChannelState.LOST}
@@ -375,7 +384,7 @@ def test_a_refused_token_is_told_to_the_gate_and_ends_the_look() -> None:
 
     assert done is not None
     assert done.account_rejected
-    assert [type(each) for each in world.guard.heard_errors] == [AuthenticationFailedError]
+    assert [type(each) for each in world.guard.results] == [AuthenticationFailedError]
     assert len(world.source.asked) == 1
 
 
@@ -415,7 +424,7 @@ def test_a_month_that_ends_too_late_leaves_the_monaural_file_for_the_next_one() 
 
 
 def test_without_the_policy_the_months_reserve_is_for_what_would_be_gone() -> None:
-    world = World(quota=CountingQuota(limit=2, reserve=2, ends=START + 20 * DAY), monaural_instead=False)
+    world = World(quota=CountingQuota(limit=2, reserve=2, ends=START + 20 * DAY), monaural_as_fallback=False)
     world.reconcile()
 
     assert set(world.states().values()) == {ChannelState.STORED}

@@ -1,4 +1,4 @@
-"""An MP3's length is told from its own bytes, as they pass by and without keeping them. (I26)"""
+"""The length of an MP3 is measured from its bytes as they pass by, without keeping them. (I26)"""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ ID3V1 = b"TAG".ljust(128, b"\x00")
 
 
 def id3v2(size: int) -> bytes:
-    """A tag with `size` bytes behind its header, among them what looks like a frame."""
+    """Build a tag with `size` bytes behind its header, which begin like a frame."""
     digits = bytes(size >> shift & 0x7F for shift in (21, 14, 7, 0))
     return b"ID3\x04\x00\x00" + digits + FRAME.ljust(size, b"\x00")[:size]
 
 
 @functools.cache
 def mp3(seconds: float, *, variable: bool = False, rate: int = RATE, channels: int = 1) -> bytes:
-    """Noise and silence by turns, encoded: what speech is to an encoder with a variable bit rate."""
+    """Encode alternating noise and silence, which an encoder with a variable bit rate treats like speech."""
     encoder = lameenc.Encoder()
     encoder.silence()
     encoder.set_in_sample_rate(rate)
@@ -53,35 +53,35 @@ def mp3(seconds: float, *, variable: bool = False, rate: int = RATE, channels: i
     return bytes(encoder.encode(array.array("h", samples).tobytes()) + encoder.flush())
 
 
-def measured(data: bytes, size: int = 65536) -> float | None:
+def measure(data: bytes, size: int = 65536) -> float | None:
     meter = Mp3Meter()
     for begin in range(0, len(data), size):
         meter.feed(data[begin : begin + size])
     return meter.seconds()
 
 
-@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("channels", [pytest.param(1, id="mono"), pytest.param(2, id="stereo")])
 @pytest.mark.parametrize("rate", [8000, 16000, 44100])
-@pytest.mark.parametrize("variable", [False, True])
-def test_a_real_mp3_is_as_long_as_what_was_encoded(variable: bool, rate: int, channels: int) -> None:
-    seconds = measured(mp3(5.0, variable=variable, rate=rate, channels=channels))
+@pytest.mark.parametrize("variable", [pytest.param(False, id="constant"), pytest.param(True, id="variable")])
+def test_an_encoded_mp3_is_as_long_as_its_audio(variable: bool, rate: int, channels: int) -> None:
+    seconds = measure(mp3(5.0, variable=variable, rate=rate, channels=channels))
     assert seconds == pytest.approx(5.0, abs=4 * 1152 / rate)  # frames that an encoder adds
 
 
-def test_where_the_bit_rate_is_constant_a_library_says_the_same() -> None:
+def test_a_library_agrees_about_a_constant_bit_rate() -> None:
     for seconds in (0.5, 40.0):
         data = mp3(seconds)
-        assert measured(data) == pytest.approx(TinyTag.get(file_obj=BytesIO(data)).duration)
+        assert measure(data) == pytest.approx(TinyTag.get(file_obj=BytesIO(data)).duration)
 
 
-@pytest.mark.parametrize("variable", [False, True])
+@pytest.mark.parametrize("variable", [pytest.param(False, id="constant"), pytest.param(True, id="variable")])
 def test_a_long_mp3_is_measured_to_its_end(variable: bool) -> None:
-    assert measured(mp3(40.0, variable=variable)) == pytest.approx(40.0, abs=4 * FRAME_S)
+    assert measure(mp3(40.0, variable=variable)) == pytest.approx(40.0, abs=4 * FRAME_S)
 
 
 @settings(deadline=None)
 @given(data=st.data(), tag=st.sampled_from([0, 1, 54, 55, 200, 5000]), ending=st.sampled_from([b"", ID3V1]))
-def test_it_makes_no_difference_how_the_bytes_were_cut(data: st.DataObject, tag: int, ending: bytes) -> None:
+def test_the_length_does_not_depend_on_the_pieces(data: st.DataObject, tag: int, ending: bytes) -> None:
     content = (id3v2(tag) if tag else b"") + FRAME * 20 + ending
     cuts = sorted(data.draw(st.lists(st.integers(0, len(content)), max_size=12)))
     meter = Mp3Meter()
@@ -90,12 +90,12 @@ def test_it_makes_no_difference_how_the_bytes_were_cut(data: st.DataObject, tag:
     assert meter.seconds() == pytest.approx(20 * FRAME_S)
 
 
-def test_bytes_one_at_a_time_are_the_same_file() -> None:
-    assert measured(id3v2(100) + FRAME * 20, size=1) == pytest.approx(20 * FRAME_S)
+def test_the_length_is_the_same_byte_by_byte() -> None:
+    assert measure(id3v2(100) + FRAME * 20, size=1) == pytest.approx(20 * FRAME_S)
 
 
-@pytest.mark.parametrize("tag", [0, 10_000_000])
-def test_a_file_far_larger_than_what_is_kept_is_measured_in_constant_memory(tag: int) -> None:
+@pytest.mark.parametrize("tag", [pytest.param(0, id="no tag"), pytest.param(10_000_000, id="tag of 10 MB")])
+def test_a_large_file_is_measured_in_constant_memory(tag: int) -> None:
     frames, piece, tag_header = 40_000, FRAME * 400, id3v2(tag)[:10]
     meter = Mp3Meter()
     tracemalloc.start()
@@ -111,46 +111,46 @@ def test_a_file_far_larger_than_what_is_kept_is_measured_in_constant_memory(tag:
     assert peak < 512 * 1024
 
 
-@pytest.mark.parametrize("name", [b"Xing", b"Info"])
-def test_the_encoders_notes_on_the_file_are_not_heard(name: bytes) -> None:
+@pytest.mark.parametrize("name", [pytest.param(b"Xing", id="Xing"), pytest.param(b"Info", id="Info")])
+def test_the_frame_with_the_encoders_notes_is_not_counted(name: bytes) -> None:
     # The side information of a mono frame of MPEG 2.5 has nine bytes; then come name, flags, frames and bytes.
     xing = (FRAME[:4] + bytes(9) + name + struct.pack(">iii", 3, 500, 500 * 144)).ljust(144, b"\x00")
-    assert measured(xing + FRAME * 500) == pytest.approx(500 * FRAME_S)
+    assert measure(xing + FRAME * 500) == pytest.approx(500 * FRAME_S)
 
 
-def test_a_stretch_of_garbage_between_frames_is_passed_over() -> None:
+def test_garbage_between_frames_is_skipped() -> None:
     for garbage in (b"\x00" * 100, b"\xff" * 100, b"\xff\xfb\x90\x64" * 20):
-        assert measured(FRAME * 10 + garbage + FRAME * 10) == pytest.approx(20 * FRAME_S)
+        assert measure(FRAME * 10 + garbage + FRAME * 10) == pytest.approx(20 * FRAME_S)
 
 
 @pytest.mark.parametrize(
     "data",
     [
-        b"",
-        b"\xff",
-        b"ID3",
-        b"not audio at all" * 100,
-        b"RIFF\x24\x00\x00\x00WAVEfmt " + bytes(100),
-        b"\xff\xe3\x28\xc4",
-        id3v2(100),
-        id3v2(100)[:50],
-        b"ID3\x04\x00\x00\x7f\x7f\x7f\x7f" + FRAME * 10,
-        id3v2(100) + b"fLaC" + bytes(60),
+        pytest.param(b"", id="empty"),
+        pytest.param(b"\xff", id="one byte"),
+        pytest.param(b"ID3", id="tag name alone"),
+        pytest.param(b"not audio at all" * 100, id="text"),
+        pytest.param(b"RIFF\x24\x00\x00\x00WAVEfmt " + bytes(100), id="WAVE"),
+        pytest.param(b"\xff\xe3\x28\xc4", id="header of a cut frame"),
+        pytest.param(id3v2(100), id="tag alone"),
+        pytest.param(id3v2(100)[:50], id="cut tag"),
+        pytest.param(b"ID3\x04\x00\x00\x7f\x7f\x7f\x7f" + FRAME * 10, id="tag longer than the file"),
+        pytest.param(id3v2(100) + b"fLaC" + bytes(60), id="FLAC behind a tag"),
     ],
 )
-def test_what_does_not_tell_its_length_has_none(data: bytes) -> None:
-    assert measured(data) is None
+def test_a_file_without_frames_has_no_length(data: bytes) -> None:
+    assert measure(data) is None
 
 
 @settings(deadline=None)
 @given(data=st.binary(max_size=600))
-def test_any_bytes_have_a_length_or_none(data: bytes) -> None:
+def test_every_byte_string_has_a_length_or_none(data: bytes) -> None:
     for content in (data, FRAME[:4] + data, id3v2(20) + data):
-        seconds = measured(content)
+        seconds = measure(content)
         assert seconds is None or 0 < seconds <= len(content) / 1000 + 2
 
 
-def test_garbage_behind_the_first_frame_of_a_large_file_has_no_length_and_ends() -> None:
+def test_a_large_file_of_garbage_after_one_frame_has_no_length() -> None:
     meter = Mp3Meter()
     meter.feed(FRAME)
     for _ in range(1000):

@@ -1,4 +1,4 @@
-"""Where a message stands is a function of its facts, of the status table and of the time. (I3, I6, I9)"""
+"""The status of a message follows from its facts, the status table and the time. (I3, I6, I9)"""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from switchboard.domain.orders import Claim, Outcome, OutcomeKind
+from switchboard.domain.orders import Claim, Outcome, OutcomeKind, is_order_id
 from switchboard.domain.sms.delivery import ReportFact
-from switchboard.domain.sms.messages import Message, SmsState, SmsStatus, is_smsid, next_due, status_of
+from switchboard.domain.sms.messages import Message, SmsState, SmsStatus, next_due, status_of
 from switchboard.providers.mediasms.response_codes import DELIVERY_STATUSES
 from tests.builders import DEADLINES, MINUTE, OTHER_RECIPIENT, RECIPIENT, a_message, an_outcome
 from tests.fakes import START
@@ -24,73 +24,121 @@ REQUEST_END = START + DEADLINES.submission_after_request
 INSTANT = timedelta(milliseconds=1)
 
 
-def _ended(kind: OutcomeKind, **facts: Any) -> Message:
+def a_submitted_message(kind: OutcomeKind, **facts: Any) -> Message:
     return a_message(outcomes={"first": an_outcome(kind)}, **facts)
 
 
-def _reported(*statuses: str, recipient: str | None = RECIPIENT, message: Message | None = None) -> Message:
+def a_reported_message(*statuses: str, recipient: str | None = RECIPIENT, message: Message | None = None) -> Message:
     reports = tuple(ReportFact(status, recipient, START) for status in statuses)
-    return replace(message or _ended(OutcomeKind.ACCEPTED), reports=reports)
+    return replace(message or a_submitted_message(OutcomeKind.ACCEPTED), reports=reports)
 
 
-def _standing(message: Message, now: datetime = START) -> SmsStatus:
+def status_at(message: Message, now: datetime = START) -> SmsStatus:
     return status_of(message, statuses=DELIVERY_STATUSES, deadlines=DEADLINES, now=now)
 
 
 @pytest.mark.parametrize(
     ("message", "now", "state", "final"),
     [
-        (a_message(), START, SmsState.SUBMITTING, False),
-        (a_message(), SUBMISSION_END - INSTANT, SmsState.SUBMITTING, False),
-        (a_message(), SUBMISSION_END, SmsState.UNKNOWN, False),
-        (a_message(timeouts={"first": START}), START, SmsState.UNKNOWN, False),
-        (a_message(), DELIVERY_END, SmsState.UNKNOWN, True),
-        (_ended(OutcomeKind.UNKNOWN), START, SmsState.UNKNOWN, False),
-        (_ended(OutcomeKind.UNKNOWN), DELIVERY_END, SmsState.UNKNOWN, True),
-        (_ended(OutcomeKind.ACCEPTED), START, SmsState.ACCEPTED, False),
-        (_ended(OutcomeKind.ACCEPTED), DELIVERY_END - INSTANT, SmsState.ACCEPTED, False),
-        (_ended(OutcomeKind.ACCEPTED), DELIVERY_END, SmsState.EXPIRED, True),
-        (_ended(OutcomeKind.REJECTED), START, SmsState.REJECTED, True),
-        (_ended(OutcomeKind.NOT_SENT), START, SmsState.FAILED, False),
-        (_ended(OutcomeKind.NOT_SENT, queued_at=START), START, SmsState.QUEUED, False),
-        (_ended(OutcomeKind.NOT_SENT, queued_at=START), REQUEST_END - INSTANT, SmsState.QUEUED, False),
-        (_ended(OutcomeKind.NOT_SENT, queued_at=START), REQUEST_END, SmsState.EXPIRED, True),
-        (_ended(OutcomeKind.NOT_SENT), REQUEST_END, SmsState.EXPIRED, True),
+        pytest.param(a_message(), START, SmsState.SUBMITTING, False, id="in progress"),
+        pytest.param(
+            a_message(),
+            SUBMISSION_END - INSTANT,
+            SmsState.SUBMITTING,
+            False,
+            id="in progress, just before the time-out",
+        ),
+        pytest.param(a_message(), SUBMISSION_END, SmsState.UNKNOWN, False, id="in progress, at the time-out"),
+        pytest.param(a_message(timeouts={"first": START}), START, SmsState.UNKNOWN, False, id="time-out recorded"),
+        pytest.param(a_message(), DELIVERY_END, SmsState.UNKNOWN, True, id="no outcome, delivery window over"),
+        pytest.param(a_submitted_message(OutcomeKind.UNKNOWN), START, SmsState.UNKNOWN, False, id="unknown"),
+        pytest.param(
+            a_submitted_message(OutcomeKind.UNKNOWN),
+            DELIVERY_END,
+            SmsState.UNKNOWN,
+            True,
+            id="unknown, delivery window over",
+        ),
+        pytest.param(a_submitted_message(OutcomeKind.ACCEPTED), START, SmsState.ACCEPTED, False, id="accepted"),
+        pytest.param(
+            a_submitted_message(OutcomeKind.ACCEPTED),
+            DELIVERY_END - INSTANT,
+            SmsState.ACCEPTED,
+            False,
+            id="accepted, just before the window ends",
+        ),
+        pytest.param(
+            a_submitted_message(OutcomeKind.ACCEPTED),
+            DELIVERY_END,
+            SmsState.EXPIRED,
+            True,
+            id="accepted, delivery window over",
+        ),
+        pytest.param(a_submitted_message(OutcomeKind.REJECTED), START, SmsState.REJECTED, True, id="rejected"),
+        pytest.param(a_submitted_message(OutcomeKind.NOT_SENT), START, SmsState.FAILED, False, id="not sent"),
+        pytest.param(
+            a_submitted_message(OutcomeKind.NOT_SENT, queued_at=START), START, SmsState.QUEUED, False, id="queued"
+        ),
+        pytest.param(
+            a_submitted_message(OutcomeKind.NOT_SENT, queued_at=START),
+            REQUEST_END - INSTANT,
+            SmsState.QUEUED,
+            False,
+            id="queued, just before it expires",
+        ),
+        pytest.param(
+            a_submitted_message(OutcomeKind.NOT_SENT, queued_at=START),
+            REQUEST_END,
+            SmsState.EXPIRED,
+            True,
+            id="queued, expired",
+        ),
+        pytest.param(
+            a_submitted_message(OutcomeKind.NOT_SENT), REQUEST_END, SmsState.EXPIRED, True, id="not sent, expired"
+        ),
     ],
 )
 def test_without_a_report_the_submission_and_the_time_decide(
     message: Message, now: datetime, state: SmsState, final: bool
 ) -> None:
-    assert _standing(message, now) == SmsStatus(state=state, final=final)
+    assert status_at(message, now) == SmsStatus(state=state, final=final)
 
 
 @pytest.mark.parametrize(
     ("statuses", "open_state", "closed_state"),
     [
-        (["14"], SmsState.IN_PROGRESS, SmsState.EXPIRED),
-        (["18"], SmsState.UNDELIVERED, SmsState.UNDELIVERED),
-        (["20"], SmsState.FAILED, SmsState.FAILED),
-        (["14", "18"], SmsState.UNDELIVERED, SmsState.UNDELIVERED),
-        (["18", "20"], SmsState.FAILED, SmsState.FAILED),
-        (["999"], SmsState.ACCEPTED, SmsState.EXPIRED),
-        (["999", "14"], SmsState.IN_PROGRESS, SmsState.EXPIRED),
+        pytest.param(["14"], SmsState.IN_PROGRESS, SmsState.EXPIRED, id="in progress"),
+        pytest.param(["18"], SmsState.UNDELIVERED, SmsState.UNDELIVERED, id="undelivered"),
+        pytest.param(["20"], SmsState.FAILED, SmsState.FAILED, id="failed"),
+        pytest.param(["14", "18"], SmsState.UNDELIVERED, SmsState.UNDELIVERED, id="undelivered after in progress"),
+        pytest.param(["18", "20"], SmsState.FAILED, SmsState.FAILED, id="failed after undelivered"),
+        pytest.param(["999"], SmsState.ACCEPTED, SmsState.EXPIRED, id="unlisted"),
+        pytest.param(["999", "14"], SmsState.IN_PROGRESS, SmsState.EXPIRED, id="in progress after unlisted"),
     ],
 )
-def test_what_was_reported_may_still_change_until_the_delivery_window_closes(
+def test_a_reported_state_is_final_after_the_delivery_window(
     statuses: list[str], open_state: SmsState, closed_state: SmsState
 ) -> None:
-    message = _reported(*statuses)
-    assert _standing(message, DELIVERY_END - INSTANT) == SmsStatus(state=open_state, final=False)
-    assert _standing(message, DELIVERY_END) == SmsStatus(state=closed_state, final=True)
+    message = a_reported_message(*statuses)
+    assert status_at(message, DELIVERY_END - INSTANT) == SmsStatus(state=open_state, final=False)
+    assert status_at(message, DELIVERY_END) == SmsStatus(state=closed_state, final=True)
 
 
 @pytest.mark.parametrize("kind", OutcomeKind)
-@pytest.mark.parametrize("before", [[], ["14"], ["18", "0"], ["20", "33"]])
-@pytest.mark.parametrize("now", [START, DELIVERY_END + timedelta(days=30)])
-def test_delivered_overrides_everything_and_is_final_and_billable(
-    kind: OutcomeKind, before: list[str], now: datetime
-) -> None:
-    status = _standing(_reported(*before, "1", message=_ended(kind)), now)
+@pytest.mark.parametrize(
+    "before",
+    [
+        pytest.param([], id="no other report"),
+        pytest.param(["14"], id="in progress before"),
+        pytest.param(["18", "0"], id="undelivered before"),
+        pytest.param(["20", "33"], id="failed before"),
+    ],
+)
+@pytest.mark.parametrize(
+    "now", [pytest.param(START, id="at once"), pytest.param(DELIVERY_END + timedelta(days=30), id="after 30 days")]
+)
+def test_delivered_overrides_all_and_is_final_and_billable(kind: OutcomeKind, before: list[str], now: datetime) -> None:
+    status = status_at(a_reported_message(*before, "1", message=a_submitted_message(kind)), now)
     assert status == SmsStatus(state=SmsState.DELIVERED, final=True)
     assert status.billable
 
@@ -101,28 +149,28 @@ def test_nothing_but_delivered_is_billable(state: SmsState) -> None:
 
 
 def test_a_report_that_names_another_number_changes_nothing() -> None:
-    message = _ended(OutcomeKind.ACCEPTED)
-    foreign = _reported("1", "20", recipient=OTHER_RECIPIENT, message=message)
-    assert _standing(foreign) == _standing(message)
+    message = a_submitted_message(OutcomeKind.ACCEPTED)
+    foreign = a_reported_message("1", "20", recipient=OTHER_RECIPIENT, message=message)
+    assert status_at(foreign) == status_at(message)
     assert foreign.updated_at == message.updated_at
 
 
 def test_a_report_that_names_no_number_counts() -> None:
-    assert _standing(_reported("1", recipient=None)).state is SmsState.DELIVERED
+    assert status_at(a_reported_message("1", recipient=None)).state is SmsState.DELIVERED
 
 
-def test_a_message_that_is_submitted_again_is_judged_by_its_last_claim() -> None:
+def test_a_resubmitted_message_is_judged_by_its_last_claim() -> None:
     second = Claim(id="second", at=START + timedelta(hours=1))
-    again = _ended(OutcomeKind.NOT_SENT, claims=(Claim("first", START), second))
-    assert not again.known_unsent
-    assert _standing(again, second.at).state is SmsState.SUBMITTING
-    assert _standing(again, second.at + DEADLINES.submission_after_claim).state is SmsState.UNKNOWN
+    resubmitted = a_submitted_message(OutcomeKind.NOT_SENT, claims=(Claim("first", START), second))
+    assert not resubmitted.known_unsent
+    assert status_at(resubmitted, second.at).state is SmsState.SUBMITTING
+    assert status_at(resubmitted, second.at + DEADLINES.submission_after_claim).state is SmsState.UNKNOWN
 
 
 STATUSES = st.sampled_from([*DELIVERY_STATUSES.rows, "999", "その他"])
 REPORTS = st.lists(STATUSES, max_size=6)
 MESSAGES = st.builds(
-    lambda kind, queued: _ended(kind, queued_at=START if queued else None) if kind else a_message(),
+    lambda kind, queued: a_submitted_message(kind, queued_at=START if queued else None) if kind else a_message(),
     st.sampled_from([None, *OutcomeKind]),
     st.booleans(),
 )
@@ -130,77 +178,87 @@ MOMENTS = st.sampled_from([START, SUBMISSION_END, REQUEST_END, DELIVERY_END])
 
 
 @given(message=MESSAGES, reports=REPORTS, now=MOMENTS, data=st.data())
-def test_reports_in_any_order_and_any_number_of_times_give_one_standing(
+def test_order_and_repetition_of_reports_do_not_matter(
     message: Message, reports: Sequence[str], now: datetime, data: st.DataObject
 ) -> None:
     shuffled = data.draw(
         st.permutations([*reports, *data.draw(st.lists(st.sampled_from(reports)) if reports else st.just([]))])
     )
-    once = _standing(_reported(*reports, message=message), now)
-    assert _standing(_reported(*shuffled, message=message), now) == once
+    once = status_at(a_reported_message(*reports, message=message), now)
+    assert status_at(a_reported_message(*shuffled, message=message), now) == once
 
 
 @given(message=MESSAGES, reports=REPORTS, more=REPORTS, now=MOMENTS)
 def test_delivered_is_never_taken_back(message: Message, reports: list[str], more: list[str], now: datetime) -> None:
-    if _standing(_reported(*reports, message=message), START).state is SmsState.DELIVERED:
-        assert _standing(_reported(*reports, *more, message=message), now).state is SmsState.DELIVERED
+    if status_at(a_reported_message(*reports, message=message), START).state is SmsState.DELIVERED:
+        assert status_at(a_reported_message(*reports, *more, message=message), now).state is SmsState.DELIVERED
 
 
 @given(message=MESSAGES, reports=REPORTS, now=MOMENTS)
-def test_an_unknown_outcome_is_called_failed_only_by_the_provider(
+def test_only_a_report_turns_an_unknown_outcome_into_failed(
     message: Message, reports: list[str], now: datetime
 ) -> None:
     outcome = message.last_outcome
     if outcome is None or outcome.kind is OutcomeKind.UNKNOWN:
-        state = _standing(_reported(*reports, message=message), now).state
+        state = status_at(a_reported_message(*reports, message=message), now).state
         failing = {"0", "33", "20"} & set(reports)
         assert state is not SmsState.REJECTED
         assert failing or state is not SmsState.FAILED
 
 
 @given(message=MESSAGES, reports=REPORTS, now=MOMENTS)
-def test_whatever_is_not_final_is_looked_at_again(message: Message, reports: list[str], now: datetime) -> None:
-    reported = _reported(*reports, message=message)
+def test_a_message_that_is_not_final_is_due(message: Message, reports: list[str], now: datetime) -> None:
+    reported = a_reported_message(*reports, message=message)
     outcome = message.last_outcome
-    # Reports about what the provider had refused: time alone makes those final.
+    # A report about a rejected message: only the time makes its state final.
     assume(not reports or outcome is None or outcome.kind is not OutcomeKind.REJECTED)
-    assert _standing(reported, now).final or next_due(reported, deadlines=DEADLINES) is not None
+    assert status_at(reported, now).final or next_due(reported, deadlines=DEADLINES) is not None
 
 
 @given(message=MESSAGES, reports=REPORTS)
-def test_whatever_was_looked_at_when_it_was_due_is_final_in_the_end(message: Message, reports: list[str]) -> None:
-    reported = _reported(*reports, message=message)
+def test_every_message_is_final_in_the_end(message: Message, reports: list[str]) -> None:
+    reported = a_reported_message(*reports, message=message)
     last = max(DELIVERY_END, REQUEST_END)
-    assert _standing(reported, last).final
+    assert status_at(reported, last).final
 
 
 @pytest.mark.parametrize(
     ("message", "due"),
     [
-        (a_message(), SUBMISSION_END),
-        (a_message(timeouts={"first": START}), DELIVERY_END),
-        (_ended(OutcomeKind.ACCEPTED), DELIVERY_END),
-        (_ended(OutcomeKind.UNKNOWN), DELIVERY_END),
-        (_ended(OutcomeKind.REJECTED), None),
-        (_ended(OutcomeKind.NOT_SENT), REQUEST_END),
-        (_ended(OutcomeKind.NOT_SENT, queued_at=START), START + DEADLINES.requeue_after_queued),
-        (_ended(OutcomeKind.NOT_SENT, queued_at=START, submit_before=START + MINUTE), START + MINUTE),
-        (_ended(OutcomeKind.ACCEPTED, closed_at=START), None),
-        (a_message(claims=()), REQUEST_END),
-        (a_message(claims=(), queued_at=START), START + DEADLINES.requeue_after_queued),
+        pytest.param(a_message(), SUBMISSION_END, id="in progress"),
+        pytest.param(a_message(timeouts={"first": START}), DELIVERY_END, id="time-out recorded"),
+        pytest.param(a_submitted_message(OutcomeKind.ACCEPTED), DELIVERY_END, id="accepted"),
+        pytest.param(a_submitted_message(OutcomeKind.UNKNOWN), DELIVERY_END, id="unknown"),
+        pytest.param(a_submitted_message(OutcomeKind.REJECTED), None, id="rejected"),
+        pytest.param(a_submitted_message(OutcomeKind.NOT_SENT), REQUEST_END, id="not sent"),
+        pytest.param(
+            a_submitted_message(OutcomeKind.NOT_SENT, queued_at=START),
+            START + DEADLINES.requeue_after_queued,
+            id="queued",
+        ),
+        pytest.param(
+            a_submitted_message(OutcomeKind.NOT_SENT, queued_at=START, submit_before=START + MINUTE),
+            START + MINUTE,
+            id="queued, expires first",
+        ),
+        pytest.param(a_submitted_message(OutcomeKind.ACCEPTED, closed_at=START), None, id="closed"),
+        pytest.param(a_message(claims=()), REQUEST_END, id="no claim"),
+        pytest.param(
+            a_message(claims=(), queued_at=START), START + DEADLINES.requeue_after_queued, id="no claim, queued"
+        ),
     ],
 )
 def test_a_message_is_due_by_its_next_deadline(message: Message, due: datetime | None) -> None:
     assert next_due(message, deadlines=DEADLINES) == due
 
 
-def test_waiting_in_the_queue_counts_from_the_last_attempt() -> None:
-    tried = Outcome(OutcomeKind.NOT_SENT, START + timedelta(hours=2))
-    waiting = a_message(outcomes={"first": tried}, queued_at=START)
-    assert next_due(waiting, deadlines=DEADLINES) == tried.at + DEADLINES.requeue_after_queued
+def test_a_queued_message_is_due_after_its_last_attempt() -> None:
+    outcome = Outcome(OutcomeKind.NOT_SENT, START + timedelta(hours=2))
+    queued = a_message(outcomes={"first": outcome}, queued_at=START)
+    assert next_due(queued, deadlines=DEADLINES) == outcome.at + DEADLINES.requeue_after_queued
 
 
-def test_a_message_was_updated_when_its_last_fact_came() -> None:
+def test_a_message_is_updated_by_its_last_fact() -> None:
     assert a_message().updated_at == START
     later: list[dict[str, Any]] = [
         {"outcomes": {"first": an_outcome(OutcomeKind.ACCEPTED, at=START + MINUTE)}},
@@ -215,7 +273,14 @@ def test_a_message_was_updated_when_its_last_fact_came() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "fits"), [("a" * 50, True), ("a" * 51, False), ("", False), ("a-b", False), ("é", False)]
+    ("text", "fits"),
+    [
+        pytest.param("a" * 50, True, id="50 letters"),
+        pytest.param("a" * 51, False, id="51 letters"),
+        pytest.param("", False, id="empty"),
+        pytest.param("a-b", False, id="hyphen"),
+        pytest.param("é", False, id="not ASCII"),
+    ],
 )
-def test_an_id_is_what_the_provider_takes(text: str, fits: bool) -> None:
-    assert is_smsid(text) is fits
+def test_an_order_id_has_the_form_that_mediasms_takes(text: str, fits: bool) -> None:
+    assert is_order_id(text) is fits

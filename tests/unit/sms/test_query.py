@@ -46,7 +46,7 @@ def test_one_message_is_seen_as_it_stands_now(query: SmsQuery, clock: FixedClock
 
 @pytest.mark.parametrize(("smsid", "client"), [("sms99", CLIENT), ("sms01", "client2"), ("sms01", "")])
 def test_what_is_not_there_and_what_is_anothers_look_alike(query: SmsQuery, smsid: str, client: str) -> None:
-    with pytest.raises(ResourceNotFoundError, match=r"^nothing here has this id$"):
+    with pytest.raises(ResourceNotFoundError, match=r"^No such resource, or it belongs to another API key$"):
         query.one(smsid, client=client)
 
 

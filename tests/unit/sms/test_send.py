@@ -473,9 +473,9 @@ def test_the_gate_hears_what_the_provider_said(ending: Ending) -> None:
     try:
         setting.send()
     except SubmissionFailedError as error:
-        assert setting.guard.heard_errors == [error.cause]
-    assert len(setting.guard.heard_errors) == 1
-    assert (setting.guard.heard_errors[0] is None) is (ending is Ending.ACCEPTED)
+        assert setting.guard.results == [error.cause]
+    assert len(setting.guard.results) == 1
+    assert (setting.guard.results[0] is None) is (ending is Ending.ACCEPTED)
 
 
 def test_a_gate_that_cannot_be_told_changes_no_outcome() -> None:

@@ -1,4 +1,4 @@
-"""Threads share clients, which may be shared, and never a session, which may not."""
+"""Threads share the AWS clients of a container, and its session builds them one at a time."""
 
 from __future__ import annotations
 
@@ -15,29 +15,31 @@ THREADS = 4
 
 @pytest.fixture
 def new_container(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Nothing is made yet, and what is made here is nobody else's."""
+    """Drop all clients before the test and after it."""
     monkeypatch.setenv("AWS_DEFAULT_REGION", "ap-northeast-1")
-    _forget()
+    _drop_clients()
     yield
-    _forget()
+    _drop_clients()
 
 
-def _forget() -> None:
-    aws._made.cache_clear()
-    aws._session.cache_clear()
+def _drop_clients() -> None:
+    aws._build_client.cache_clear()
+    aws._get_session.cache_clear()
 
 
-@pytest.mark.parametrize("client", [aws.secretsmanager, aws.sqs, aws.s3, aws.dynamodb])
-def test_threads_that_need_a_client_at_once_get_one_and_the_same(
-    client: Callable[[], object], new_container: None
+@pytest.mark.parametrize(
+    "get_client", [aws.secretsmanager, aws.sqs, aws.s3, aws.dynamodb], ids=lambda get_client: get_client.__name__
+)
+def test_threads_that_need_a_client_at_once_get_the_same_one(
+    get_client: Callable[[], object], new_container: None
 ) -> None:
-    together = threading.Barrier(THREADS)
+    barrier = threading.Barrier(THREADS)
 
-    def ask(_: int) -> object:
-        together.wait(timeout=30)
-        return client()
+    def get_with_others(_: int) -> object:
+        barrier.wait(timeout=30)
+        return get_client()
 
     with ThreadPoolExecutor(THREADS) as pool:
-        made = list(pool.map(ask, range(THREADS)))
+        clients = list(pool.map(get_with_others, range(THREADS)))
 
-    assert len({id(each) for each in made}) == 1
+    assert len({id(client) for client in clients}) == 1

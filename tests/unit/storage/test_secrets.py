@@ -1,4 +1,4 @@
-"""A secret is read once, read again when it is old or was refused, and never shown."""
+"""A secret is read once, read again if it is old or was forgotten, and never shown."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def manager() -> Iterator[SecretsManagerClient]:
         yield session.client("secretsmanager")
 
 
-class _Watch:
-    """Seconds since the container began."""
+class _Stopwatch:
+    """The seconds since the container began."""
 
     def __init__(self) -> None:
         self.seconds = 1000.0
@@ -36,8 +36,8 @@ class _Watch:
 
 
 @pytest.fixture
-def watch() -> _Watch:
-    return _Watch()
+def stopwatch() -> _Stopwatch:
+    return _Stopwatch()
 
 
 @pytest.fixture
@@ -47,59 +47,67 @@ def name(manager: SecretsManagerClient, request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def secret(manager: SecretsManagerClient, name: str, watch: _Watch) -> CachedSecret:
-    return CachedSecret(client=lambda: manager, name=name, monotonic=watch, max_age_s=MAX_AGE_S)
+def secret(manager: SecretsManagerClient, name: str, stopwatch: _Stopwatch) -> CachedSecret:
+    return CachedSecret(client=lambda: manager, name=name, monotonic=stopwatch, max_age_s=MAX_AGE_S)
 
 
 def _replace(manager: SecretsManagerClient, name: str, text: str = '{"password": "another"}') -> str:
     return manager.put_secret_value(SecretId=name, SecretString=text)["VersionId"]
 
 
-def test_its_values_and_the_version_they_are_of_are_read(
+def test_a_secret_has_its_values_and_their_version(
     manager: SecretsManagerClient, name: str, secret: CachedSecret
 ) -> None:
     version = manager.get_secret_value(SecretId=name)["VersionId"]
     assert secret() == SecretValue(version=version, values={"password": "canary"})
 
 
-def test_it_is_read_once_while_it_is_young(
-    manager: SecretsManagerClient, name: str, secret: CachedSecret, watch: _Watch
+def test_a_secret_is_read_once_within_its_maximum_age(
+    manager: SecretsManagerClient, name: str, secret: CachedSecret, stopwatch: _Stopwatch
 ) -> None:
     first = secret()
     _replace(manager, name)
-    watch.seconds += MAX_AGE_S
+    stopwatch.seconds += MAX_AGE_S
     assert secret() is first
 
 
-def test_it_is_read_again_when_it_is_old(
-    manager: SecretsManagerClient, name: str, secret: CachedSecret, watch: _Watch
+def test_an_old_secret_is_read_again(
+    manager: SecretsManagerClient, name: str, secret: CachedSecret, stopwatch: _Stopwatch
 ) -> None:
     secret()
     version = _replace(manager, name)
-    watch.seconds += MAX_AGE_S + 1
+    stopwatch.seconds += MAX_AGE_S + 1
     assert secret() == SecretValue(version=version, values={"password": "another"})
 
 
-def test_it_is_read_again_after_it_was_to_be_forgotten(
-    manager: SecretsManagerClient, name: str, secret: CachedSecret
-) -> None:
+def test_a_forgotten_secret_is_read_again(manager: SecretsManagerClient, name: str, secret: CachedSecret) -> None:
     before = secret().version
     version = _replace(manager, name)
     secret.forget()
     assert secret().version == version != before
 
 
-@pytest.mark.parametrize("text", ["", "not json", "[]", '"text"', "null", "{"])
-def test_what_is_not_a_json_object_is_a_mistake_in_the_deployment(
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(" ", id="blank"),
+        pytest.param("not json", id="text"),
+        pytest.param("[]", id="array"),
+        pytest.param('"text"', id="string"),
+        pytest.param("null", id="null"),
+        pytest.param("{", id="half an object"),
+    ],
+)
+def test_a_secret_that_is_no_json_object_is_a_configuration_error(
     manager: SecretsManagerClient, secret: CachedSecret, name: str, text: str
 ) -> None:
-    _replace(manager, name, text or " ")
+    _replace(manager, name, text)
     with pytest.raises(ConfigurationError) as raised:
         secret()
     assert name in str(raised.value)
 
 
-def test_a_secret_of_bytes_is_a_mistake_in_the_deployment(
+def test_a_binary_secret_is_a_configuration_error(
     manager: SecretsManagerClient, name: str, secret: CachedSecret
 ) -> None:
     manager.put_secret_value(SecretId=name, SecretBinary=b"{}")
@@ -107,22 +115,22 @@ def test_a_secret_of_bytes_is_a_mistake_in_the_deployment(
         secret()
 
 
-def test_a_secret_that_cannot_be_read_is_said_so(manager: SecretsManagerClient, watch: _Watch) -> None:
-    missing = CachedSecret(client=lambda: manager, name="none", monotonic=watch)
+def test_an_unreadable_secret_is_an_unavailable_store(manager: SecretsManagerClient, stopwatch: _Stopwatch) -> None:
+    missing = CachedSecret(client=lambda: manager, name="none", monotonic=stopwatch)
     with pytest.raises(StoreUnavailableError, match=r"^read secret: ResourceNotFoundException$"):
         missing()
 
 
-def test_a_value_never_shows_itself(secret: CachedSecret) -> None:
+def test_a_secret_value_is_not_in_its_repr(secret: CachedSecret) -> None:
     value = secret()
     assert "canary" not in f"{value} {value!r} {secret!r}"
 
 
-def test_a_value_that_cannot_be_renewed_stays_until_it_can(
-    manager: SecretsManagerClient, name: str, watch: _Watch
+def test_an_old_secret_stays_in_use_while_it_cannot_be_read(
+    manager: SecretsManagerClient, name: str, stopwatch: _Stopwatch
 ) -> None:
     clients = [manager]
-    secret = CachedSecret(client=lambda: clients[0], name=name, monotonic=watch, max_age_s=MAX_AGE_S)
+    secret = CachedSecret(client=lambda: clients[0], name=name, monotonic=stopwatch, max_age_s=MAX_AGE_S)
     first = secret()
     nowhere = boto3.client(
         "secretsmanager",
@@ -132,7 +140,7 @@ def test_a_value_that_cannot_be_renewed_stays_until_it_can(
         endpoint_url="http://127.0.0.1:1",
     )
     clients[0] = nowhere
-    watch.seconds += MAX_AGE_S + 1
+    stopwatch.seconds += MAX_AGE_S + 1
     assert secret() is first
     secret.forget()
     with pytest.raises(StoreUnavailableError):

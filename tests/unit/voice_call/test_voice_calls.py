@@ -1,4 +1,4 @@
-"""Where a call stands is a function of its facts and of the time; a result changes none of it."""
+"""The status of a call follows from its facts and the time. A reported result does not change it."""
 
 from __future__ import annotations
 
@@ -13,33 +13,43 @@ from tests.builders import DEADLINES, MINUTE, a_call
 from tests.fakes import START
 
 WINDOW = DEADLINES.delivery_after_claim
-LOST = DEADLINES.submission_after_claim
+TIMEOUT = DEADLINES.submission_after_claim
 
 
-def ended(kind: OutcomeKind | None, **facts: Any) -> VoiceCall:
+def a_submitted_call(kind: OutcomeKind | None, **facts: Any) -> VoiceCall:
     return a_call(outcomes={} if kind is None else {"first": Outcome(kind, START)}, **facts)
 
 
 @pytest.mark.parametrize(
     ("kind", "callback", "after", "state", "final"),
     [
-        (None, False, timedelta(0), VoiceCallState.SUBMITTING, False),
-        (None, True, LOST, VoiceCallState.UNKNOWN, False),
-        (None, False, LOST, VoiceCallState.UNKNOWN, True),
-        (OutcomeKind.ACCEPTED, False, timedelta(0), VoiceCallState.ACCEPTED, True),
-        (OutcomeKind.ACCEPTED, True, timedelta(0), VoiceCallState.ACCEPTED, False),
-        (OutcomeKind.ACCEPTED, True, WINDOW, VoiceCallState.ACCEPTED, True),
-        (OutcomeKind.UNKNOWN, True, timedelta(0), VoiceCallState.UNKNOWN, True),
-        (OutcomeKind.REJECTED, True, timedelta(0), VoiceCallState.REJECTED, True),
-        (OutcomeKind.NOT_SENT, True, timedelta(hours=23) - MINUTE, VoiceCallState.FAILED, False),
-        (OutcomeKind.NOT_SENT, True, timedelta(hours=23), VoiceCallState.FAILED, True),
+        pytest.param(None, False, timedelta(0), VoiceCallState.SUBMITTING, False, id="in progress"),
+        pytest.param(None, True, TIMEOUT, VoiceCallState.UNKNOWN, False, id="time-out, callback expected"),
+        pytest.param(None, False, TIMEOUT, VoiceCallState.UNKNOWN, True, id="time-out, no callback"),
+        pytest.param(
+            OutcomeKind.ACCEPTED, False, timedelta(0), VoiceCallState.ACCEPTED, True, id="accepted, no callback"
+        ),
+        pytest.param(
+            OutcomeKind.ACCEPTED, True, timedelta(0), VoiceCallState.ACCEPTED, False, id="accepted, callback expected"
+        ),
+        pytest.param(
+            OutcomeKind.ACCEPTED, True, WINDOW, VoiceCallState.ACCEPTED, True, id="accepted, callback window over"
+        ),
+        pytest.param(OutcomeKind.UNKNOWN, True, timedelta(0), VoiceCallState.UNKNOWN, True, id="unknown"),
+        pytest.param(OutcomeKind.REJECTED, True, timedelta(0), VoiceCallState.REJECTED, True, id="rejected"),
+        pytest.param(
+            OutcomeKind.NOT_SENT, True, timedelta(hours=23) - MINUTE, VoiceCallState.FAILED, False, id="not sent"
+        ),
+        pytest.param(
+            OutcomeKind.NOT_SENT, True, timedelta(hours=23), VoiceCallState.FAILED, True, id="not sent, token too old"
+        ),
     ],
 )
-def test_a_call_stands_where_its_submission_ended_and_is_final_when_nothing_more_can_be_heard(
+def test_the_submission_and_the_time_decide_the_status(
     kind: OutcomeKind | None, callback: bool, after: timedelta, state: VoiceCallState, final: bool
 ) -> None:
     for reports in ((), (CallResultFact("answered", START), CallResultFact("failed", START))):
-        call = ended(kind, callback_expected=callback, reports=reports)
+        call = a_submitted_call(kind, callback_expected=callback, reports=reports)
         status = status_of(call, deadlines=DEADLINES, now=START + after)
         assert (status.state, status.final) == (state, final)
 
@@ -47,17 +57,17 @@ def test_a_call_stands_where_its_submission_ended_and_is_final_when_nothing_more
 @pytest.mark.parametrize(
     ("kind", "callback", "due"),
     [
-        (None, False, START + LOST),
-        (OutcomeKind.ACCEPTED, True, START + WINDOW),
-        (OutcomeKind.ACCEPTED, False, None),
-        (OutcomeKind.UNKNOWN, True, None),
-        (OutcomeKind.REJECTED, True, None),
-        (OutcomeKind.NOT_SENT, True, START + timedelta(hours=23)),
+        pytest.param(None, False, START + TIMEOUT, id="in progress"),
+        pytest.param(OutcomeKind.ACCEPTED, True, START + WINDOW, id="accepted, callback expected"),
+        pytest.param(OutcomeKind.ACCEPTED, False, None, id="accepted, no callback"),
+        pytest.param(OutcomeKind.UNKNOWN, True, None, id="unknown"),
+        pytest.param(OutcomeKind.REJECTED, True, None, id="rejected"),
+        pytest.param(OutcomeKind.NOT_SENT, True, START + timedelta(hours=23), id="not sent"),
     ],
 )
-def test_what_may_still_change_is_looked_at_again(kind: OutcomeKind | None, callback: bool, due: object) -> None:
-    assert next_due(ended(kind, callback_expected=callback), deadlines=DEADLINES) == due
+def test_a_call_that_may_still_change_is_due(kind: OutcomeKind | None, callback: bool, due: object) -> None:
+    assert next_due(a_submitted_call(kind, callback_expected=callback), deadlines=DEADLINES) == due
 
 
-def test_what_was_said_is_in_no_repr() -> None:
+def test_the_spoken_content_is_in_no_repr() -> None:
     assert "{}" not in repr(a_call(claims=(Claim("first", START),)).content)

@@ -111,10 +111,8 @@ def test_without_a_listed_type_the_status_decides(status: int, body: bytes) -> N
 
 
 @pytest.mark.parametrize("status", [204, 206, 302, 400, 422, 502, 503, 504])
-def test_what_is_in_no_table_may_be_tried_again(status: int) -> None:
-    error = found(status, b"<h1>Bad Gateway</h1>")
-    assert type(error) is DownloadFailedError
-    assert error.retryable
+def test_an_unlisted_status_is_a_failed_download(status: int) -> None:
+    assert type(found(status, b"<h1>Bad Gateway</h1>")) is DownloadFailedError
 
 
 def test_a_type_in_no_row_is_told_unless_it_can_be_no_type() -> None:
@@ -123,9 +121,7 @@ def test_a_type_in_no_row_is_told_unless_it_can_be_no_type() -> None:
         assert found(418, json.dumps({"type": text}).encode()).provider_code is None
 
 
-def test_only_what_may_succeed_later_is_retried_by_itself() -> None:
-    retried = {name for name, kind in CLASSES.items() if kind.retryable}
-    assert retried == {"rate_limited", "download_failed"}
+def test_the_outcome_of_a_refused_download_is_always_known() -> None:
     assert all(kind.outcome_known for kind in CLASSES.values())
 
 
@@ -175,10 +171,10 @@ def test_the_media_type_is_kept_unless_it_names_a_page_or_a_document(given_: str
     assert audio_type(given_) == kept
 
 
-def test_what_is_no_audio_may_be_tried_again_and_tells_the_type_it_names() -> None:
+def test_what_is_no_audio_tells_the_type_it_names() -> None:
     error = not_audio("by its content type", operation="try", body=body_of(ERRORS[0]))
     assert isinstance(error, NotAudioError)
-    assert (error.http_status, error.provider_code, error.retryable) == (200, "NOT_FOUND", True)
+    assert (error.http_status, error.provider_code) == (200, "NOT_FOUND")
     assert not_audio("x", operation="try", body=b" " * MAX_ERROR_BYTES + body_of(ERRORS[0])).provider_code is None
 
 

@@ -24,6 +24,7 @@ from switchboard.storage.limits.counters import DynamoDbCounterStore
 from switchboard.storage.queues import SqsRecordingQueue, SqsRetryDelay
 from switchboard.storage.recording.bulk_files import S3BulkFiles
 from switchboard.storage.recording.jobs import S3JobStore
+from switchboard.storage.retrying import retrying
 from switchboard.usecases.recording.fetch import FetchPace, FetchRecording
 from switchboard.usecases.recording.keep_bulk_file import KeepBulkFile
 
@@ -88,18 +89,21 @@ def _fetch(settings: FetchRecordingSettings) -> FetchRecording:
             require_length=settings.biztel_require_length,
             allow_plain_http=settings.allow_plain_http,
         ),
-        guard=provider_guards(
-            provider="biztel",
-            egress_address=settings.egress_address,
-            limits_table=settings.limits_table,
-            settings=biztel_guard_settings(
-                requests_per_s=settings.biztel_requests_per_s,
-                jitter=timedelta(milliseconds=settings.biztel_jitter_milliseconds),
-                in_flight=settings.biztel_in_flight_limit,
-            ),
-            account=account,
-            store_timeout_s=settings.store_timeout_s,
-        ).workers[0],
+        guard=retrying(
+            provider_guards(
+                provider="biztel",
+                egress_address=settings.egress_address,
+                limits_table=settings.limits_table,
+                settings=biztel_guard_settings(
+                    requests_per_s=settings.biztel_requests_per_s,
+                    jitter=timedelta(milliseconds=settings.biztel_jitter_milliseconds),
+                    in_flight=settings.biztel_in_flight_limit,
+                ),
+                account=account,
+                store_timeout_s=settings.store_timeout_s,
+            ).single,
+            "record_result",
+        ),
         quota=CounterMonthlyQuota(
             counters=DynamoDbCounterStore(client=dynamodb, table=settings.limits_table),
             provider="biztel",
@@ -109,7 +113,7 @@ def _fetch(settings: FetchRecordingSettings) -> FetchRecording:
         policy=policy(settings),
         clock=CLOCK,
         new_id=_new_id,
-        pace=FetchPace(longest_s=settings.biztel_download_s),
+        pace=FetchPace(max_download_s=settings.biztel_download_s),
     )
 
 

@@ -86,7 +86,7 @@ def _guard(settings: PlaceCallSettings, account: CachedSecret) -> ProviderGuard:
         ),
         account=account,
         store_timeout_s=settings.store_timeout_s,
-    ).workers[0]
+    ).single
 
 
 def _client(settings: PlaceCallSettings, account: CachedSecret) -> BaiduVmsClient:

@@ -17,6 +17,7 @@ from switchboard.edge.api import verifications as verification_api
 from switchboard.edge.api import voice_calls as call_api
 from switchboard.edge.http import InboundRequest
 from switchboard.providers.mediasms.response_codes import DELIVERY_STATUSES
+from switchboard.storage.retrying import retrying
 from switchboard.usecases.query import OrderFilter, OrderList, OrderView, QueryOrders
 
 
@@ -38,7 +39,7 @@ def application() -> Mapping[str, ResourceKind]:
     settings = QuerySettings.load()
     return {
         "sms": ResourceKind(
-            query=query(settings, message_store(settings)),
+            query=query(settings, retrying(message_store(settings), "get")),
             id_name="smsid",
             metric="SmsQueried",
             parse_filter=sms_api.parse_filter,

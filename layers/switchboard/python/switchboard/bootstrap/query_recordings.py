@@ -23,7 +23,7 @@ def application() -> QueryRecordings:
         files=recording_files(settings),
         policy=policy(settings),
         clock=CLOCK,
-        url_lasts=timedelta(minutes=settings.recording_url_minutes),
+        url_lifetime=timedelta(minutes=settings.recording_url_minutes),
         side_of=_side_of,
     )
 

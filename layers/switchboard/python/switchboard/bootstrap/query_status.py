@@ -57,7 +57,7 @@ def query_status(settings: StatusSettings) -> QueryStatus:
                 reserve=settings.biztel_month_reserve,
             ),
         },
-        obligations=DynamoDbDeadlineReader(client=dynamodb, table=settings.state_table, kinds=_KINDS),
+        deadlines=DynamoDbDeadlineReader(client=dynamodb, table=settings.state_table, kinds=_KINDS),
         queues={name: SqsQueueReader(client=aws.sqs, queue_url=url) for name, url in queues.items()},
         clock=CLOCK,
         time_budget=_TIME_BUDGET,

@@ -57,7 +57,7 @@ def application() -> StartVerificationApplication:
             orders=verifications,
             provider=provider,
             submission_of=submission_of,
-            guard=mediasms_guards(settings, account).workers[0],
+            guard=mediasms_guards(settings, account).single,
             clock=CLOCK,
             wait_budget=timedelta(seconds=settings.slot_wait_budget_s),
             claim_lifetime=CLAIM_LIFETIME,

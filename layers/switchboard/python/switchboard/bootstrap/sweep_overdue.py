@@ -16,6 +16,7 @@ from switchboard.storage import aws
 from switchboard.storage.callbacks import S3CallbackArchive
 from switchboard.storage.queues import SqsRecordingQueue
 from switchboard.storage.recording.store import DynamoDbRecordingStore
+from switchboard.storage.retrying import retrying
 from switchboard.storage.verification.ivr_calls import DynamoDbCodeStore, DynamoDbIvrCallStore
 from switchboard.usecases.operations.reconcile_overdue import ReconcileOverdue
 from switchboard.usecases.operations.sweep import SweepOverdue
@@ -51,10 +52,13 @@ def application() -> SweepOverdue:
             ),
             reconcile_voice_calls(settings),
             RequeueOverdueRecordings(
-                recordings=DynamoDbRecordingStore(
-                    client=aws.dynamodb(timeout_s=settings.store_timeout_s),
-                    table=settings.state_table,
-                    retention=timedelta(days=settings.recording_retention_days),
+                recordings=retrying(
+                    DynamoDbRecordingStore(
+                        client=dynamodb,
+                        table=settings.state_table,
+                        retention=timedelta(days=settings.recording_retention_days),
+                    ),
+                    "schedule",
                 ),
                 queue=SqsRecordingQueue(client=aws.sqs, queue_url=settings.recording_queue_url),
                 clock=CLOCK,

@@ -1,53 +1,52 @@
-"""Every error this package raises on purpose, named by what can be done about it.
+"""Define every error that this package raises on purpose, each named by its remedy.
 
     SwitchboardError
-    ├── InvalidRequestError            the caller's input, found out before any I/O
+    ├── InvalidRequestError            the caller's input is wrong; found before any I/O
     ├── OrderError                     about one order, which it names
-    │   ├── IdempotencyKeyReusedError  the same key, another body
-    │   ├── RequestInProgressError     the same key, and its first request is still under way
-    │   ├── SubmissionFailedError      nothing was accepted for it; its `cause` says why
-    │   ├── VerificationOpenError      another verification has this number and line for a while
-    │   ├── CodeNotReadyError          the code has not come yet
-    │   ├── WrongCodeError             it is another code; so many may still be tried
-    │   ├── VerificationExpiredError   no code counts any more
-    │   └── TooManyAttemptsError       as many codes have been tried as may be
-    ├── ResourceNotFoundError              no such resource of this caller's
+    │   ├── IdempotencyKeyReusedError  the same key came with another body
+    │   ├── RequestInProgressError     the first request with this key is still in progress
+    │   ├── SubmissionFailedError      nothing was accepted; its `cause` says why
+    │   ├── VerificationOpenError      another verification holds this number and line
+    │   ├── CodeNotReadyError          the provider has not reported the code yet
+    │   ├── WrongCodeError             the code does not match
+    │   ├── VerificationExpiredError   the verification is over
+    │   └── TooManyAttemptsError       all attempts are used
+    ├── ResourceNotFoundError          no such resource, or it belongs to another caller
     ├── WebhookError
-    │   ├── WebhookForbiddenError      no live token
-    │   └── WebhookUnreadableError     authentic, but not understood: to be kept raw
-    ├── PayloadTooLargeError           more bytes than this route reads
-    ├── UnreadableFileNameError        a recording file whose name does not follow the naming rule
+    │   ├── WebhookForbiddenError      the token is not valid
+    │   └── WebhookUnreadableError     authentic, but not understood; quarantined as it is
+    ├── PayloadTooLargeError           the body is larger than this route reads
+    ├── UnreadableFileNameError        a recording file's name does not follow the naming rule
     ├── StoreError
-    │   └── StoreUnavailableError      it may or may not have been written
+    │   └── StoreUnavailableError      the write may or may not have been applied
     ├── SlotUnavailableError           no slot within the waiting budget
-    │   ├── RateLimitTimeoutError      the next free slot is later than that
+    │   ├── RateLimitTimeoutError      the next free slot is too late
     │   └── ConcurrencyLimitError      every permit is taken
     ├── LockedOutError                 the circuit of this egress address is open
-    ├── LimitExceededError             more than an abuse limit allows, until its window ends
-    │   ├── RecipientLimitError        for this number
-    │   ├── ClientLimitError           for this API key
-    │   └── DailyLimitError            for everybody together
-    ├── MonthlyQuotaExhaustedError                we have used up a provider's month, as we count it
-    └── ProviderError                  what a provider did, or did not, answer
+    ├── LimitExceededError             a usage limit is reached until its window ends
+    │   ├── RecipientLimitError        the limit of this number
+    │   ├── ClientLimitError           the limit of this API key
+    │   └── DailyLimitError            the limit of the whole deployment
+    ├── MonthlyQuotaExhaustedError     a provider's monthly quota, as counted here, is used up
+    └── ProviderError                  a provider refused, failed or gave no answer
         ├── NotSentError               nothing was written to the socket
         ├── OutcomeUnknownError        bytes left, and no readable answer came
-        │   └── UnexpectedAnswerError  an answer came, and nobody can say what it means
-        ├── RateLimitedError           the document names it as not accepted
-        │   └── ProviderBusyError      too much is under way there at this moment
-        ├── AuthenticationFailedError  counts towards the provider's lock-out
-        ├── AddressBlockedError        everything from this address must stop
-        ├── QuotaExceededError         contract or month used up
-        ├── ProviderNotFoundError              what was asked for is not there, or not yet
-        ├── ForbiddenError             this account may never have it
-        ├── DownloadFailedError        a transfer that did not end whole: reading again does no harm
-        │   └── NotAudioError          it ended, and is no recording
+        │   └── UnexpectedAnswerError  an answer came that no document explains
+        ├── RateLimitedError           too fast; by the document not accepted
+        │   └── ProviderBusyError      too many requests are in progress at the provider
+        ├── AuthenticationFailedError  the credentials were refused; counts towards the lock-out
+        ├── AddressBlockedError        everything from this egress address must stop
+        ├── QuotaExceededError         the contract's or the month's quota is used up
+        ├── ProviderNotFoundError      the resource is not there, or not yet
+        ├── ForbiddenError             this account may never have the resource
+        ├── DownloadFailedError        a transfer did not end whole; reading again does no harm
+        │   └── NotAudioError          a transfer ended whole and is no recording
         └── RefusedError               the document's other codes
 
     ConfigurationError                 outside the root, so that nothing swallows it
 
-Two class attributes decide what to do: `retryable` (the same request may be tried again by itself) and
-`outcome_known` (it is certain that the thing did *not* happen). No error carries a body, a text, a secret
-or a whole telephone number.
+The class attribute `outcome_known` decides what may follow. True means that the requested action certainly did *not*
+happen. False means that it may have happened. No error carries a body, a text, a secret or a whole telephone number.
 """
 
 from __future__ import annotations
@@ -69,14 +68,13 @@ class FieldProblem:
 
 
 class SwitchboardError(Exception):
-    """The root of everything that the edge turns into an answer."""
+    """The root of every error that the edge turns into an answer."""
 
-    retryable: ClassVar[bool] = False
     outcome_known: ClassVar[bool] = True
 
 
 class InvalidRequestError(SwitchboardError):
-    """The caller's input is wrong; nothing was touched."""
+    """A request whose input is wrong. Nothing was touched."""
 
     def __init__(self, *problems: FieldProblem) -> None:
         super().__init__("; ".join(f"{problem.field}: {problem.message}" for problem in problems))
@@ -84,7 +82,10 @@ class InvalidRequestError(SwitchboardError):
 
 
 class OrderError(SwitchboardError):
-    """Something about one order, which the answer names: `names` are its ids as callers know them (`smsid`, ...)."""
+    """An error about one order.
+
+    `names` holds the ids of the order as callers know them (`smsid`, ...); the answer repeats them.
+    """
 
     def __init__(self, message: str, names: Mapping[str, str]) -> None:
         super().__init__(message)
@@ -92,17 +93,15 @@ class OrderError(SwitchboardError):
 
 
 class IdempotencyKeyReusedError(OrderError):
-    """The same idempotency key (or chosen id) came with another body."""
+    """An idempotency key (or chosen id) that came before with another body."""
 
 
 class RequestInProgressError(OrderError):
-    """The first request under this key has not ended yet."""
-
-    retryable = True
+    """A request whose idempotency key has a first request that has not ended yet."""
 
 
 class SubmissionFailedError(OrderError):
-    """Nothing was accepted for this order, and why. `cause` decides the answer."""
+    """An order of which nothing was accepted. `cause` says why and decides the answer."""
 
     def __init__(self, cause: SwitchboardError, names: Mapping[str, str], *, replayed: bool = False) -> None:
         super().__init__(str(cause), names)
@@ -111,9 +110,10 @@ class SubmissionFailedError(OrderError):
 
 
 class VerificationOpenError(OrderError):
-    """Another verification has this number and line; `retry_after_s` is when that ends at the latest."""
+    """A verification whose number and line another verification uses now.
 
-    retryable = True
+    `retry_after_s` is the time until that other verification ends at the latest.
+    """
 
     def __init__(self, message: str, names: Mapping[str, str], *, retry_after_s: int) -> None:
         super().__init__(message, names)
@@ -121,13 +121,11 @@ class VerificationOpenError(OrderError):
 
 
 class CodeNotReadyError(OrderError):
-    """The provider has not reported the code that it read out."""
-
-    retryable = True
+    """A check before the provider reported the code that it read out."""
 
 
 class WrongCodeError(OrderError):
-    """The code is another one."""
+    """A code that does not match. `attempts_left` further codes may be tried."""
 
     def __init__(self, message: str, names: Mapping[str, str], *, attempts_left: int) -> None:
         super().__init__(message, names)
@@ -135,35 +133,38 @@ class WrongCodeError(OrderError):
 
 
 class VerificationExpiredError(OrderError):
-    """The verification is over, and was not successful."""
+    """A verification that ended without success."""
 
 
 class TooManyAttemptsError(OrderError):
-    """No further code may be tried for this verification."""
+    """A verification all of whose attempts are used."""
 
 
 class ResourceNotFoundError(SwitchboardError):
-    """There is no such resource, or it is another caller's."""
+    """A resource that does not exist or belongs to another caller."""
 
 
 class WebhookError(SwitchboardError):
-    """A callback that will not be acted on."""
+    """A callback that is not acted on."""
 
 
 class WebhookForbiddenError(WebhookError):
-    """The token in the path is not one of the live ones."""
+    """A callback whose token in the path is not one of the valid tokens."""
 
 
 class WebhookUnreadableError(WebhookError):
-    """The callback is authentic and does not follow the document: it is kept raw."""
+    """A callback that is authentic and does not follow the provider's document. The raw callback is quarantined."""
 
 
 class PayloadTooLargeError(SwitchboardError):
-    """The body is larger than anything this route could mean."""
+    """A body that is larger than any meaningful one on this route."""
 
 
 class UnreadableFileNameError(SwitchboardError):
-    """A file's name does not say which recording it is. `reason` is stable snake_case; the name is never quoted."""
+    """A file whose name does not tell its recording.
+
+    `reason` is stable snake_case. The name is never quoted.
+    """
 
     def __init__(self, message: str, *, reason: str) -> None:
         super().__init__(message)
@@ -171,20 +172,20 @@ class UnreadableFileNameError(SwitchboardError):
 
 
 class StoreError(SwitchboardError):
-    """Our own storage did not do what was asked."""
+    """An operation that our own storage did not carry out."""
 
 
 class StoreUnavailableError(StoreError):
-    """The store gave no answer: the write may or may not have been applied."""
+    """A store that gave no answer: the write may or may not have been applied."""
 
-    retryable = True
     outcome_known = False
 
 
 class SlotUnavailableError(SwitchboardError):
-    """No slot for this request at this moment. `retry_after_s` says when one is likely at the latest."""
+    """A request for which no slot is free now.
 
-    retryable = True
+    `retry_after_s` is the time until a slot is likely free at the latest.
+    """
 
     def __init__(self, message: str, *, retry_after_s: float = 1.0) -> None:
         super().__init__(message)
@@ -192,17 +193,15 @@ class SlotUnavailableError(SwitchboardError):
 
 
 class RateLimitTimeoutError(SlotUnavailableError):
-    """The next free slot of the rate limiter is later than the waiting budget allows."""
+    """A request whose next free slot of the rate limiter is later than the waiting budget allows."""
 
 
 class ConcurrencyLimitError(SlotUnavailableError):
-    """The rate has a free slot, but every permit for a request in flight is taken."""
+    """A request for which the rate has a free slot, but every permit for a request in flight is taken."""
 
 
 class LockedOutError(SwitchboardError):
-    """The circuit for this provider and egress address is open."""
-
-    retryable = True
+    """A request to a provider whose circuit for this egress address is open."""
 
     def __init__(self, message: str, *, reason: str) -> None:
         super().__init__(message)
@@ -210,9 +209,10 @@ class LockedOutError(SwitchboardError):
 
 
 class LimitExceededError(SwitchboardError):
-    """An abuse limit is reached; nothing was sent. `retry_after_s` is when its window ends."""
+    """A request beyond a usage limit. Nothing was sent.
 
-    retryable = True
+    `retry_after_s` is the time until the window of the limit ends.
+    """
 
     def __init__(self, message: str, *, retry_after_s: int) -> None:
         super().__init__(message)
@@ -220,24 +220,22 @@ class LimitExceededError(SwitchboardError):
 
 
 class RecipientLimitError(LimitExceededError):
-    """As many messages have gone to this number as may."""
+    """A message beyond the limit of its recipient."""
 
 
 class ClientLimitError(LimitExceededError):
-    """This API key has sent as many messages as it may."""
+    """A message beyond the limit of its API key."""
 
 
 class DailyLimitError(LimitExceededError):
-    """As many messages have been sent today as may be by everybody together."""
+    """A message beyond the daily limit of the whole deployment."""
 
 
 class MonthlyQuotaExhaustedError(SwitchboardError):
-    """As many requests are counted as a provider takes in a month; this one was not made.
+    """A request beyond a provider's monthly quota, as counted here. The request was not made.
 
-    `retry_after` is when the next month begins, `retry_after_s` how many whole seconds that is from `at`.
+    `retry_after` is the beginning of the next month. `retry_after_s` is the time from `at` to then in whole seconds.
     """
-
-    retryable = True
 
     def __init__(self, message: str, *, provider: str, retry_after: datetime, at: datetime) -> None:
         super().__init__(message)
@@ -247,7 +245,7 @@ class MonthlyQuotaExhaustedError(SwitchboardError):
 
 
 class ProviderError(SwitchboardError):
-    """What a provider answered, or that it did not. Never carries its body."""
+    """A provider's refusal, failure or missing answer. It never carries the answer's body."""
 
     def __init__(
         self,
@@ -268,26 +266,24 @@ class ProviderError(SwitchboardError):
 
 
 class NotSentError(ProviderError):
-    """Name resolution, connecting or the TLS handshake failed: no byte of the request left."""
-
-    retryable = True
+    """A request of which no byte left: name resolution, connecting or the TLS handshake failed."""
 
 
 class OutcomeUnknownError(ProviderError):
-    """Bytes had left when it failed: nobody can know what the provider made of them."""
+    """A failure after bytes had left: it is unknown what the provider did with the request."""
 
     outcome_known = False
 
 
 class UnexpectedAnswerError(OutcomeUnknownError):
-    """An answer came that no document explains."""
+    """An answer that no document explains."""
 
 
 class RateLimitedError(ProviderError):
-    """Refused for speed, and by the document not accepted. `retry_after_s` is how long the provider wants to be left
-    alone, where that is known."""
+    """A refusal for speed. By the provider's document the request was not accepted.
 
-    retryable = True
+    `retry_after_s` is the pause that the provider asks for, or None if it is unknown.
+    """
 
     def __init__(
         self,
@@ -312,44 +308,55 @@ class RateLimitedError(ProviderError):
 
 
 class ProviderBusyError(RateLimitedError):
-    """Refused because too much of ours is under way at the provider: not accepted either, and told to the caller."""
+    """A refusal because too many of our requests are in progress at the provider.
+
+    The request was not accepted, and the caller gets an answer of its own for it.
+    """
 
 
 class AuthenticationFailedError(ProviderError):
-    """Refused for the credentials. Never tried again by itself: it counts towards the lock-out."""
+    """A refusal of the credentials.
+
+    It counts towards the provider's lock-out, so that the request is never retried automatically.
+    """
 
 
 class AddressBlockedError(ProviderError):
-    """Refused for the address it came from: everything behind that address must stop."""
+    """A refusal of the egress address. Everything behind that address must stop."""
 
 
 class QuotaExceededError(ProviderError):
-    """The contract or the month is used up."""
+    """A refusal because the contract's or the month's quota is used up."""
 
 
 class ProviderNotFoundError(ProviderError):
-    """The provider does not have what was asked for. It may not have it yet: how long to go on asking is the
-    use case's to know."""
+    """A resource that the provider does not have, or does not have yet.
+
+    The use case knows how long to go on asking.
+    """
 
 
 class ForbiddenError(ProviderError):
-    """This account may not have what was asked for, and asking again will not change that."""
+    """A resource that this account may not have. Asking again will not change that."""
 
 
 class DownloadFailedError(ProviderError):
-    """A transfer broke off, ran out of time, or was answered with an error of the provider's own. Reading changes
-    nothing there, so it may always be tried again."""
+    """A transfer that broke off, ran out of time, or was answered with an error on the provider's side.
 
-    retryable = True
+    Reading changes nothing at the provider, so the transfer may always be tried again.
+    """
 
 
 class NotAudioError(DownloadFailedError):
-    """An answer came as a success and holds something else than a recording."""
+    """A successful answer that holds something other than a recording."""
 
 
 class RefusedError(ProviderError):
-    """Refused for a reason that the document gives and that sending it again will not change."""
+    """A refusal for a reason that the document gives. Sending the request again will not change it."""
 
 
 class ConfigurationError(Exception):
-    """This deployment is put together wrongly. Not a SwitchboardError, so that nothing answers it away."""
+    """A deployment that is put together wrongly.
+
+    It is not a SwitchboardError, so that no handler turns it into an answer.
+    """

@@ -1,19 +1,26 @@
-"""An order is the facts about one thing that a caller wants submitted to a provider, once: an SMS, a call ..."""
+"""Hold the facts about an order, and derive from them where its submission stands.
+
+An order is one thing that a caller wants submitted to a provider exactly once: an SMS, a verification or a voice call.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import ClassVar, Generic, TypeVar
+from typing import ClassVar, Final, Generic, TypeVar
+
+ORDER_ID: Final = re.compile(r"[A-Za-z0-9]{1,50}")
+"""The form of an order's id, which is the one that MediaSMS takes as `smsid`: no hyphens, hence no UUID as usual."""
 
 C = TypeVar("C")
 S_co = TypeVar("S_co", bound=StrEnum, covariant=True)
 
 
 class OutcomeKind(StrEnum):
-    """How one submission attempt ended. Only `not_sent` lets the same id be tried again."""
+    """The ways in which one submission attempt ends. Only `not_sent` lets the same id be submitted again."""
 
     ACCEPTED = "accepted"
     REJECTED = "rejected"
@@ -22,7 +29,7 @@ class OutcomeKind(StrEnum):
 
 
 class SubmissionState(StrEnum):
-    """Where an order's submission stands, as far as our own attempts tell."""
+    """The states of an order's submission, as far as our own attempts tell."""
 
     QUEUED = "queued"
     SUBMITTING = "submitting"
@@ -35,7 +42,7 @@ class SubmissionState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Deadlines:
-    """By when something must have been heard, counted from the moment in the name."""
+    """The longest waits for an outcome or a report, each counted from the moment in its name."""
 
     submission_after_claim: timedelta = timedelta(minutes=2)
     delivery_after_claim: timedelta = timedelta(hours=72)
@@ -45,7 +52,10 @@ class Deadlines:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The right to submit once, taken before the socket opens. `id` tells our own repeated write from another's."""
+    """The right to submit an order once, taken before the socket opens.
+
+    `id` tells a repeated write of this claim from the claim of another worker.
+    """
 
     id: str
     at: datetime
@@ -53,7 +63,10 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How the attempt under one claim ended, the provider's code where it gave one, and what its receipt told."""
+    """The end of the attempt under one claim.
+
+    `provider_code` is the provider's code, or None if it gave none. `facts` are those of the provider's receipt.
+    """
 
     kind: OutcomeKind
     at: datetime
@@ -63,8 +76,12 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order(Generic[C]):
-    """The facts about one order. Nothing in it is ever taken back but `content`, which is forgotten once its
-    submission is decided. `recipient` is E.164; `client` names the API key it was placed with."""
+    """The facts about one order.
+
+    No fact is ever taken back except `content`, which is deleted once the submission is decided. `recipient` is E.164.
+    `client` names the API key that placed the order. `outcomes` and `timeouts` are by the id of their claim.
+    `closed_at` is when the sweep recorded that nothing more is awaited.
+    """
 
     ID_NAME: ClassVar[str] = "id"
 
@@ -83,36 +100,39 @@ class Order(Generic[C]):
 
     @property
     def names(self) -> dict[str, str]:
-        """Its ids as callers know them."""
+        """The ids of the order as callers know them."""
         return {self.ID_NAME: self.id}
 
     @property
     def last_claim(self) -> Claim | None:
+        """The newest claim, or None if the order has no claim yet."""
         return self.claims[-1] if self.claims else None
 
     @property
     def last_outcome(self) -> Outcome | None:
+        """The outcome of the newest claim, or None if it has none yet."""
         return self.outcomes.get(self.claims[-1].id) if self.claims else None
 
     @property
     def known_unsent(self) -> bool:
-        """Every claim so far is known to have sent nothing, so that another may be given."""
+        """True if every claim so far is known to have sent nothing, so that another claim may be granted."""
         return all(
             claim.id in self.outcomes and self.outcomes[claim.id].kind is OutcomeKind.NOT_SENT for claim in self.claims
         )
 
     @property
     def submission_open(self) -> bool:
-        """There is a claim whose outcome nobody has heard, and nobody has yet written that down."""
+        """True if the newest claim has neither an outcome nor a recorded time-out."""
         claim = self.last_claim
         return claim is not None and claim.id not in self.outcomes and claim.id not in self.timeouts
 
     @property
     def updated_at(self) -> datetime:
-        return max(self._times())
+        """The time of the newest fact."""
+        return max(self._fact_times())
 
-    def _times(self) -> list[datetime]:
-        """When each of the facts came."""
+    def _fact_times(self) -> list[datetime]:
+        """Return when each of the facts was recorded."""
         times = [self.created_at, *(claim.at for claim in self.claims)]
         times += [outcome.at for outcome in self.outcomes.values()]
         times += self.timeouts.values()
@@ -122,14 +142,22 @@ class Order(Generic[C]):
 
 @dataclass(frozen=True, slots=True)
 class Status(Generic[S_co]):
-    """Where an order stands at one moment."""
+    """The state of an order at one moment. `final` means that nothing more is awaited."""
 
     state: S_co
     final: bool
 
 
+def is_order_id(text: str) -> bool:
+    """Return whether `text` can be an order's id."""
+    return ORDER_ID.fullmatch(text) is not None
+
+
 def submission_state(order: Order[C], *, deadlines: Deadlines, now: datetime) -> SubmissionState:
-    """What our own attempts and the time that has passed tell; what a provider reported later is not looked at."""
+    """Derive the state of the submission at `now` from our own attempts and the time alone.
+
+    A provider's later reports are not considered.
+    """
     if order.known_unsent:
         if now >= order.submit_before:
             return SubmissionState.EXPIRED
@@ -144,9 +172,9 @@ def submission_state(order: Order[C], *, deadlines: Deadlines, now: datetime) ->
 
 
 def next_due(order: Order[C], *, deadlines: Deadlines, closes_at: datetime) -> datetime | None:
-    """When the order must be looked at again if nothing is heard; None when nothing can be overdue any more.
+    """Return when the sweep must look at the order if no new fact is recorded, or None if nothing can be overdue.
 
-    `closes_at` is when nothing more is awaited of an order that was, or may have been, taken.
+    `closes_at` is the end of the wait for reports about an order that was, or may have been, accepted.
     """
     if order.closed_at is not None:
         return None
@@ -154,8 +182,8 @@ def next_due(order: Order[C], *, deadlines: Deadlines, closes_at: datetime) -> d
     if order.known_unsent:
         if order.queued_at is None:
             return order.submit_before
-        tried = outcome.at if outcome else order.queued_at
-        return min(order.submit_before, max(order.queued_at, tried) + deadlines.requeue_after_queued)
+        last_attempt_at = outcome.at if outcome else order.queued_at
+        return min(order.submit_before, max(order.queued_at, last_attempt_at) + deadlines.requeue_after_queued)
     if claim is None or (outcome is not None and outcome.kind is OutcomeKind.REJECTED):
         return None
     if order.submission_open:

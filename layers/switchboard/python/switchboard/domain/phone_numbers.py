@@ -1,10 +1,12 @@
-"""Telephone numbers as people write them, turned into E.164 or refused, and never shown whole.
+"""Read telephone numbers as people write them, and hold them in E.164, masked wherever they are printed.
 
 The rules are the Japanese numbering plan in the form that MediaSMS' parameter `mobilenumber` takes: 11 digits
-that begin with 090, 080, 070, 060 or 020, 10 digits only for verification, overseas numbers with their country
-code. Two liberties, both towards numbers that nobody holds: the plan hands out 1-9 as the fourth digit of a
-mobile or 050 number, which the document does not ask for, hence 090-0000-0001 is well-formed here and can stand
-in examples (0800 is toll-free all the same); and area codes are not looked up one by one.
+that begin with 090, 080, 070, 060 or 020, 10 digits for verification only, overseas numbers with their country
+code. Two rules are more liberal than the plan, and both concern only numbers that no subscriber holds:
+
+- The plan hands out 1-9 as the fourth digit of a mobile or 050 number. The document does not require that, so
+  090-0000-0001 is well-formed here and can stand in examples. 0800 is refused all the same: it is toll-free.
+- Area codes are not looked up one by one.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from typing import Final
 from switchboard.domain.errors import FieldProblem, InvalidRequestError
 
 MAX_WRITTEN_LENGTH: Final = 64
-"""More characters than any telephone number is written with; longer input is refused unread."""
+"""More characters than any telephone number is written with. Longer input is refused unread."""
 
 MIN_OVERSEAS_SMS_DIGITS: Final = 11
 """MediaSMS, `mobilenumber`: an overseas number has at least this many digits, its country code included."""
@@ -24,26 +26,26 @@ MIN_OVERSEAS_SMS_DIGITS: Final = 11
 _HYPHENS: Final = "-\u2010\u2011\u2012\u2013\u2014\u2015\u2043\u2212\u2500\u30fc\ufe58\ufe63\uff0d\uff70"
 _BLANKS: Final = " \u00a0\u3000"
 _PARENTHESES: Final = "()\uff08\uff09"
-_WRITTEN: Final = str.maketrans(
+_TO_ASCII: Final = str.maketrans(
     "\uff0b\uff10\uff11\uff12\uff13\uff14\uff15\uff16\uff17\uff18\uff19",
     "+0123456789",
     _HYPHENS + _BLANKS + _PARENTHESES,
 )
 
 _MOBILE_PREFIXES: Final = frozenset({"060", "070", "080", "090"})
-# Ten digits that begin like this are a longer number with one missing (or 010, the international prefix).
+# Ten digits with such a prefix are a longer number with one digit missing (010 is the international prefix).
 _NEVER_FIXED_PREFIXES: Final = _MOBILE_PREFIXES | {"010", "020", "050"}
 _SERVICE_PREFIXES: Final = frozenset({"0120", "0170", "0180", "0190", "0570", "0800", "0910", "0990"})
 
 
 class NumberKind(StrEnum):
-    """What sort of subscription a number belongs to, as far as its digits tell."""
+    """The sort of subscription that a number belongs to, as far as its digits tell."""
 
     MOBILE = "mobile"
     M2M = "m2m"
     """020: machines. MediaSMS takes it, and most such subscriptions do not receive SMS from people."""
     IP_PHONE = "ip_phone"
-    """050: no SMS; the lines that MediaSMS' verification is called on are of this kind."""
+    """050: no SMS. The lines that MediaSMS' verification is called on are of this kind."""
     FIXED = "fixed"
     OVERSEAS = "overseas"
 
@@ -52,15 +54,16 @@ class NumberKind(StrEnum):
 class PhoneNumber:
     """A well-formed number in E.164 (`+` and digits). It prints masked, so that no log or traceback shows it.
 
-    Raises InvalidRequestError when `e164` is not a number that `parse_phone_number` would give.
+    Raises:
+        InvalidRequestError: if `e164` is not a number that `parse_phone_number` returns.
     """
 
     e164: str
 
     def __post_init__(self) -> None:
         digits = self.e164[1:]
-        if not self.e164.startswith("+") or not _all_digits(digits):
-            raise _refused("e164", "invalid_phone_number", "is not an E.164 number")
+        if not self.e164.startswith("+") or not _is_ascii_digits(digits):
+            raise build_number_error("is not an E.164 number", field="e164")
         if self.is_japanese:
             _require_japanese(self.national, field="e164")
         else:
@@ -68,22 +71,24 @@ class PhoneNumber:
 
     @property
     def is_japanese(self) -> bool:
+        """True for a number with Japan's country code."""
         return self.e164.startswith("+81")
 
     @property
     def national(self) -> str:
-        """Digits only: the national form with its leading 0 for Japan, else country code and number."""
+        """The digits only: for Japan the national form with its leading 0, else country code and number."""
         return "0" + self.e164[3:] if self.is_japanese else self.e164[1:]
 
     @property
     def kind(self) -> NumberKind:
+        """The sort of subscription."""
         if not self.is_japanese:
             return NumberKind.OVERSEAS
         return _require_japanese(self.national, field="e164")
 
     @property
     def masked(self) -> str:
-        """For people and logs: the last three digits only, and no hint of the length."""
+        """The last three digits only, for people and logs, without a hint of the length."""
         return "***" + self.e164[-3:]
 
     def __repr__(self) -> str:
@@ -93,8 +98,11 @@ class PhoneNumber:
 def parse_phone_number(raw: str, *, field: str = "to") -> PhoneNumber:
     """Read a number written in national form, `+81…`, `81…` or `+` and another country code.
 
-    Spaces, hyphens and parentheses of the usual shapes and full-width digits are accepted; a trunk `0` kept
-    after `+81` is dropped. Raises InvalidRequestError naming `field`, never repeating what was written.
+    Spaces, hyphens and parentheses of the usual shapes and full-width digits are accepted. A trunk `0` after `+81`
+    is dropped.
+
+    Raises:
+        InvalidRequestError: naming `field`, never repeating the text of `raw`.
     """
     written = plain_digits(raw, field=field)
     digits = written.removeprefix("+")
@@ -110,70 +118,99 @@ def parse_phone_number(raw: str, *, field: str = "to") -> PhoneNumber:
 
 
 def plain_digits(raw: str, *, field: str = "to") -> str:
-    """What was written as ASCII digits, after a `+` where one came first.
+    """Reduce a written number to ASCII digits, with a leading `+` if it has one.
 
-    Spaces, hyphens and parentheses of the usual shapes and full-width digits are read. Raises InvalidRequestError
-    naming `field`, never repeating what was written.
+    Spaces, hyphens and parentheses of the usual shapes are dropped, and full-width digits are read.
+
+    Raises:
+        InvalidRequestError: naming `field`, never repeating the text of `raw`.
     """
     if len(raw) > MAX_WRITTEN_LENGTH:
-        raise _refused(field, "invalid_phone_number", "is too long to be a telephone number")
-    written = raw.translate(_WRITTEN)
+        raise build_number_error("is too long to be a telephone number", field=field)
+    written = raw.translate(_TO_ASCII)
     digits = written.removeprefix("+")
     if not digits:
-        raise _refused(field, "invalid_phone_number", "is empty")
-    if not _all_digits(digits):
-        raise _refused(field, "invalid_phone_number", "may hold digits, spaces, hyphens, parentheses and a leading +")
+        raise build_number_error("is empty", field=field)
+    if not _is_ascii_digits(digits):
+        raise build_number_error("may hold only digits, spaces, hyphens, parentheses and a leading +", field=field)
     return written
 
 
 def check_sms_recipient(number: PhoneNumber, *, overseas_prefixes: tuple[str, ...], field: str = "to") -> None:
-    """Raise InvalidRequestError unless MediaSMS' document takes this number as the recipient of an SMS.
+    """Check that MediaSMS' document takes this number as the recipient of an SMS.
 
-    A number outside Japan has to begin with one of `overseas_prefixes` (`+` and digits), so that none may by default.
+    A number outside Japan must begin with one of `overseas_prefixes` (`+` and digits). Without prefixes no number
+    outside Japan is taken.
+
+    Raises:
+        InvalidRequestError: naming `field`, if the number cannot receive SMS.
     """
     match number.kind:
         case NumberKind.MOBILE | NumberKind.M2M:
             return
         case NumberKind.FIXED:
-            raise _refused(field, "not_sms_capable", "is a fixed line, which cannot receive SMS")
+            raise build_number_error("is a fixed line, which cannot receive SMS", field=field, code="not_sms_capable")
         case NumberKind.IP_PHONE:
-            raise _refused(field, "not_sms_capable", "is an IP telephone (050), which cannot receive SMS")
+            message = "is an IP telephone (050), which cannot receive SMS"
+            raise build_number_error(message, field=field, code="not_sms_capable")
         case NumberKind.OVERSEAS if not number.e164.startswith(overseas_prefixes):
-            raise _refused(
-                field, "overseas_not_allowed", "is outside Japan, in a country that this service is not set up for"
-            )
+            message = "is outside Japan, in a country that this deployment does not send to"
+            raise build_number_error(message, field=field, code="overseas_not_allowed")
         case NumberKind.OVERSEAS if len(number.national) < MIN_OVERSEAS_SMS_DIGITS:
             message = f"needs at least {MIN_OVERSEAS_SMS_DIGITS} digits with its country code to receive SMS"
-            raise _refused(field, "invalid_phone_number", message)
+            raise build_number_error(message, field=field)
 
 
-def _all_digits(text: str) -> bool:
+def canonical_tel(tel: str) -> str:
+    """Convert a telephone number to E.164, and return any other text unchanged.
+
+    Other texts are an extension, masked digits, `anonymous` or the empty text.
+    """
+    try:
+        return parse_phone_number(tel).e164
+    except InvalidRequestError:
+        return tel
+
+
+def build_number_error(message: str, *, field: str, code: str = "invalid_phone_number") -> InvalidRequestError:
+    """Build the error for a number that is refused. `message` must not repeat the number."""
+    return InvalidRequestError(FieldProblem(field=field, message=message, code=code))
+
+
+def _is_ascii_digits(text: str) -> bool:
     return text.isascii() and text.isdigit()
 
 
 def _require_overseas(digits: str, *, field: str) -> None:
-    """E.164: a country code that does not begin with 0, 15 digits at most; 8 is the shortest in real use."""
+    """Require a country code that does not begin with 0, and 8 to 15 digits.
+
+    E.164 allows 15 digits at most. 8 is the shortest length in real use.
+    """
     if digits.startswith("0"):
-        raise _refused(field, "invalid_phone_number", "needs a country code after the +")
+        raise build_number_error("needs a country code after the +", field=field)
     if not 8 <= len(digits) <= 15:
-        raise _refused(field, "invalid_phone_number", "needs 8 to 15 digits with its country code")
+        raise build_number_error("needs 8 to 15 digits with its country code", field=field)
 
 
 def _require_japanese(national: str, *, field: str) -> NumberKind:
-    """The kind of a number in national form (digits only), or InvalidRequestError with what is wrong."""
+    """Return the kind of a number in national form (digits only).
+
+    Raises:
+        InvalidRequestError: naming `field` and the reason, if the plan has no such number or it is not supported.
+    """
     prefix, length = national[:3], len(national)
     if not national.startswith("0"):
         if length == 3:
-            raise _refused(field, "number_not_supported", "is an emergency or service number")
-        raise _refused(field, "invalid_phone_number", "must begin with 0, or with + and a country code")
+            raise _build_unsupported_error("is an emergency or service number", field=field)
+        raise build_number_error("must begin with 0, or with + and a country code", field=field)
     if prefix == "010" or national.startswith("00"):
-        raise _refused(field, "invalid_phone_number", "begins with a dialling prefix: write + and the country code")
+        raise build_number_error("begins with a dialling prefix: write + and the country code", field=field)
     if national[:4] in _SERVICE_PREFIXES:
-        raise _refused(field, "number_not_supported", "is a toll-free or service number")
+        raise _build_unsupported_error("is a toll-free or service number", field=field)
     if national.startswith("0204"):
-        raise _refused(field, "number_not_supported", "is a pager")
+        raise _build_unsupported_error("is a pager number", field=field)
     if national.startswith("0200"):
-        raise _refused(field, "number_not_supported", "begins like a 14-digit machine number, which takes no SMS here")
+        raise _build_unsupported_error("begins like a 14-digit machine number, which receives no SMS", field=field)
     if length == 11 and prefix in _MOBILE_PREFIXES:
         return NumberKind.MOBILE
     if length == 11 and prefix == "020":
@@ -182,17 +219,9 @@ def _require_japanese(national: str, *, field: str) -> NumberKind:
         return NumberKind.IP_PHONE
     if length == 10 and prefix not in _NEVER_FIXED_PREFIXES:
         return NumberKind.FIXED
-    expected = 11 if prefix in _NEVER_FIXED_PREFIXES else 10
-    raise _refused(field, "invalid_phone_number", f"has {length} digits where such a number has {expected}")
+    expected_length = 11 if prefix in _NEVER_FIXED_PREFIXES else 10
+    raise build_number_error(f"has {length} digits, and such a number has {expected_length}", field=field)
 
 
-def _refused(field: str, code: str, message: str) -> InvalidRequestError:
-    return InvalidRequestError(FieldProblem(field=field, message=message, code=code))
-
-
-def canonical_tel(tel: str) -> str:
-    """E.164 where it is a telephone number; else as it is: an extension, masked digits, `anonymous`, nothing."""
-    try:
-        return parse_phone_number(tel).e164
-    except InvalidRequestError:
-        return tel
+def _build_unsupported_error(message: str, *, field: str) -> InvalidRequestError:
+    return build_number_error(message, field=field, code="number_not_supported")

@@ -1,7 +1,8 @@
-"""A voice call is the facts about one voice notice; what a caller sees is a function of them and of the time."""
+"""Hold the facts about a voice call (one voice notice), and derive from them and the time where it stands."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -11,10 +12,16 @@ from typing import ClassVar, Final
 from switchboard.domain import orders
 from switchboard.domain.orders import Claim, Deadlines, Order, OutcomeKind, Status, SubmissionState, submission_state
 
+TOKEN_USABLE_FOR: Final = timedelta(hours=23)
+"""The time after its first use during which a token may be used again.
+
+The provider remembers a token for 24 hours and may place a second call after that.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class VoiceCallContent:
-    """What is asked for. `volume` is the provider's scale; None leaves the choice to the provider."""
+    """The content of a voice call. `volume` is on the provider's scale; None leaves the choice to the provider."""
 
     template_id: str
     variables: Mapping[str, str]
@@ -26,9 +33,12 @@ class VoiceCallContent:
 
 @dataclass(frozen=True, slots=True)
 class VoiceCallSubmission:
-    """One call as it is submitted. `token` is our own name for it, up to 64 ASCII characters; `body` is the request
-    as it was composed once, so that submitting it again under the same token sends the same bytes. A provider
-    forgets a token in time: nothing is sent under it from `not_after` on."""
+    """One call as it is submitted to a provider.
+
+    `token` is our own name for the call, up to 64 ASCII characters. `body` is the request as it was composed once, so
+    that another submission under the same token sends the same bytes. A provider forgets a token after some time, so
+    nothing is sent under it from `not_after` on.
+    """
 
     token: str
     body: str = field(repr=False)
@@ -37,18 +47,14 @@ class VoiceCallSubmission:
 
 @dataclass(frozen=True, slots=True)
 class CallResult:
-    """What a provider tells later about a call, in its own word, which nothing here interprets."""
+    """A provider's later report about a call. `result` is the provider's own word, which nothing here interprets."""
 
     call_id: str
     result: str
 
 
-TOKEN_USABLE_FOR: Final = timedelta(hours=23)
-"""After its first use. The provider remembers a token for 24 hours and may place a second call after that."""
-
-
 class VoiceCallState(StrEnum):
-    """The contract's states. There is no `delivered`: what a provider reports is shown in its own words."""
+    """The contract's states. There is no `delivered`: a provider's report is shown in its own words."""
 
     SUBMITTING = "submitting"
     ACCEPTED = "accepted"
@@ -57,27 +63,29 @@ class VoiceCallState(StrEnum):
     UNKNOWN = "unknown"
 
 
-def is_token(text: str) -> bool:
-    """Whether it can be a call's token: what is minted or derived here is `[A-Za-z0-9]{1,50}`."""
-    return 0 < len(text) <= 50 and text.isascii() and text.isalnum()
+_CALL_ID: Final = re.compile(r"[\x21-\x7e]{1,128}")
+"""Baidu's document shows 32 hexadecimal digits and promises no form."""
 
 
 def is_call_id(text: str) -> bool:
-    """Whether it can be a provider's id: 1 to 128 visible ASCII characters."""
-    return 0 < len(text) <= 128 and all("!" <= character <= "~" for character in text)
+    """Return whether `text` can be a provider's call id: 1 to 128 visible ASCII characters."""
+    return _CALL_ID.fullmatch(text) is not None
 
 
 @dataclass(frozen=True, slots=True)
 class PreparedCall:
-    """The request as it was composed once. Kept until the submission is decided, so that another attempt after one
-    that sent nothing sends the same bytes."""
+    """The request of a call as it was composed once.
+
+    It is kept until the submission is decided, so that another attempt after one that sent nothing sends the same
+    bytes.
+    """
 
     body: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class CallResultFact:
-    """What the provider reported of the call, in its own word, and when that was first heard."""
+    """The fact that the provider reported `result`, in its own word, and when that report first came."""
 
     result: str
     first_seen_at: datetime
@@ -85,10 +93,10 @@ class CallResultFact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VoiceCall(Order[PreparedCall]):
-    """The facts about one voice notice. Its id is the token that the provider is given.
+    """The facts about one voice call. Its id is the token that the provider receives.
 
-    With `callback_expected` the provider is set up to report what became of the call; without, nothing is ever heard
-    after its acceptance.
+    With `callback_expected` the provider is set up to report the result of the call. Without it, the provider reports
+    nothing after its acceptance.
     """
 
     ID_NAME: ClassVar[str] = "token"
@@ -103,55 +111,57 @@ class VoiceCall(Order[PreparedCall]):
 
     @property
     def token(self) -> str:
+        """The id under the name that providers and callers use."""
         return self.id
 
     @property
     def call_id(self) -> str | None:
-        """The provider's id, once it has accepted the call."""
-        return self._told("call_id")
+        """The provider's id, or None until the provider has accepted the call."""
+        return self._read_receipt("call_id")
 
     @property
     def shown_number(self) -> str | None:
-        """What the called party sees: as the provider says, before that as it was asked for."""
-        return self._told("show_number") or self.show_number
+        """The number that the called party sees: the receipt's, or else the requested one."""
+        return self._read_receipt("show_number") or self.show_number
 
     @property
     def request_id(self) -> str | None:
         """The provider's id of the last request that it answered."""
-        return self._told("request_id")
+        return self._read_receipt("request_id")
 
     @property
     def placed_at(self) -> str | None:
-        """When the provider says it was placed, in RFC 3339; None where it does not say."""
-        return self._told("created_at")
+        """The time at which the provider placed the call, in RFC 3339, or None if its receipt does not give one."""
+        return self._read_receipt("created_at")
 
-    def _told(self, name: str) -> str | None:
+    def _read_receipt(self, name: str) -> str | None:
         outcome = self.last_outcome
         return outcome.facts.get(name) if outcome else None
 
-    def _times(self) -> list[datetime]:
-        return [*Order._times(self), *(report.first_seen_at for report in self.reports)]
+    def _fact_times(self) -> list[datetime]:
+        return [*Order._fact_times(self), *(report.first_seen_at for report in self.reports)]
 
 
 def submission_of(call: VoiceCall) -> VoiceCallSubmission:
-    """What is to be handed to the provider, while its submission is undecided."""
+    """Return what the provider receives, as long as the submission is undecided."""
     if call.content is None:
         raise AssertionError("content is kept until the submission is decided")
     return VoiceCallSubmission(token=call.token, body=call.content.body, not_after=call.submit_before)
 
 
 def status_of(call: VoiceCall, *, deadlines: Deadlines, now: datetime) -> Status[VoiceCallState]:
-    """Where the call stands at `now`. Reports change no state: the document explains none of their results.
+    """Derive the status of the call at `now`.
 
-    `accepted` is final where nothing more can be heard: at once without a callback, otherwise when its window closes.
-    What has an unknown outcome has no id that a callback could name. `failed` means that nothing was sent; it is final
-    when the token may not be used any more, or the call was closed before that was heard.
+    Reports change no state, because the document explains none of their results. `accepted` is final when no further
+    report is possible: at once without a callback, otherwise when its window closes. A call with an unknown outcome
+    has no id that a callback could name. `failed` means that nothing was sent. It is final once the token may not be
+    used any more, or if the call was closed.
     """
     submission = submission_state(call, deadlines=deadlines, now=now)
-    closed = now >= _closes_at(call, deadlines=deadlines)
+    closed = now >= _closing_time(call, deadlines=deadlines)
     if submission in {SubmissionState.QUEUED, SubmissionState.FAILED, SubmissionState.EXPIRED}:
-        over = submission is SubmissionState.EXPIRED or call.closed_at is not None
-        return Status(VoiceCallState.FAILED, final=over)
+        final = submission is SubmissionState.EXPIRED or call.closed_at is not None
+        return Status(VoiceCallState.FAILED, final=final)
     if submission is SubmissionState.REJECTED:
         return Status(VoiceCallState.REJECTED, final=True)
     if submission is SubmissionState.SUBMITTING:
@@ -160,26 +170,27 @@ def status_of(call: VoiceCall, *, deadlines: Deadlines, now: datetime) -> Status
 
 
 def next_due(call: VoiceCall, *, deadlines: Deadlines) -> datetime | None:
-    """When the call must be looked at again if nothing is heard; None when nothing can be overdue any more."""
+    """Return when the sweep must look at the call if no new fact is recorded, or None if nothing can be overdue."""
     if _is_decided(call):
         return None
-    return orders.next_due(call, deadlines=deadlines, closes_at=_closes_at(call, deadlines=deadlines))
+    return orders.next_due(call, deadlines=deadlines, closes_at=_closing_time(call, deadlines=deadlines))
 
 
 def submit_before(now: datetime) -> datetime:
-    """Until when a call asked for at `now` may be submitted: its token is not used before `now`."""
+    """Return until when a call that is requested at `now` may be submitted. Its token is not used before `now`."""
     return now + TOKEN_USABLE_FOR
 
 
 def _is_decided(call: VoiceCall) -> bool:
-    """How the submission ended is known, and nothing more is awaited."""
+    """Return whether the end of the submission is known and no report is awaited."""
     outcome = call.last_outcome
     if outcome is None or outcome.kind is OutcomeKind.NOT_SENT:
         return False
     return not (outcome.kind is OutcomeKind.ACCEPTED and call.callback_expected)
 
 
-def _closes_at(call: VoiceCall, *, deadlines: Deadlines) -> datetime:
+def _closing_time(call: VoiceCall, *, deadlines: Deadlines) -> datetime:
+    """Return when the wait for an outcome or a report ends."""
     claim: Claim | None = call.last_claim
-    begun = claim.at if claim else call.created_at
-    return begun + (deadlines.delivery_after_claim if call.callback_expected else deadlines.submission_after_claim)
+    start = claim.at if claim else call.created_at
+    return start + (deadlines.delivery_after_claim if call.callback_expected else deadlines.submission_after_claim)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from switchboard.domain.orders import Claim, Order, Outcome
 from switchboard.domain.sms.messages import Message
 from switchboard.ports.callbacks import ReportStore
+
+if TYPE_CHECKING:
+    # Only for types: webhooks list nothing and need not load it.
+    from switchboard.ports.listing import ListingQuery, Page
 
 R = TypeVar("R", bound=Order[Any])
 R_contra = TypeVar("R_contra", bound=Order[Any], contravariant=True)
@@ -24,14 +28,6 @@ class ClaimAnswer(Generic[R]):
 
     granted: bool
     order: R | None
-
-
-@dataclass(frozen=True, slots=True)
-class OrderPage(Generic[R]):
-    """Some orders, newest first, and where the next page begins."""
-
-    orders: Sequence[R]
-    next_position: str | None
 
 
 class OrderStore(Protocol[R]):
@@ -74,18 +70,12 @@ class OrderStore(Protocol[R]):
 
     def get(self, order_id: str) -> R | None: ...
 
-    def find(
-        self,
-        *,
-        client: str,
-        recipient: str | None,
-        since: datetime | None,
-        until: datetime | None,
-        limit: int,
-        position: str | None,
-    ) -> OrderPage[R]:
-        """A client's orders, newest first; `since` inclusive, `until` exclusive. Raises InvalidRequestError for a
-        `position` this did not hand out."""
+    def find(self, query: ListingQuery, *, client: str) -> Page[R]:
+        """Return one page of the client's orders by the time of their creation. The query's `recipient` is E.164.
+
+        Raises:
+            InvalidRequestError: the query's position is not one that this list returned.
+        """
         ...
 
     def overdue(self, *, now: datetime, limit: int) -> Iterable[R]:

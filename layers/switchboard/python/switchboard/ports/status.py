@@ -1,4 +1,4 @@
-"""What a status page reads: lanes, the oldest pending and how full the queues are. Nothing here changes anything."""
+"""Ports of the status page: provider limits, the oldest pending deadline, and the depth of the queues, read only."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from switchboard.domain.rate_limits import ProviderLimitState
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueDepth:
-    """About how many entries a queue has: to be taken, not yet to be taken, and taken but not done with."""
+    """The approximate number of a queue's messages: ready to receive, delayed, and received but not deleted yet."""
 
     waiting: int
     delayed: int
@@ -19,25 +19,38 @@ class QueueDepth:
 
 
 class ProviderLimitReader(Protocol):
-    """Reads the lanes that guards move."""
+    """A reader of the states that the provider guards update."""
 
     def read(self, key: str) -> ProviderLimitState:
-        """The state as it stands; one that was never used is as new. Raises StoreUnavailableError."""
+        """Return the present state, a new one if the key was never used.
+
+        Raises:
+            StoreUnavailableError: the store did not answer.
+        """
         ...
 
 
 class DeadlineReader(Protocol):
-    """Reads what is still awaited."""
+    """A reader of the pending deadlines."""
 
     def oldest_pending_deadline(self) -> datetime | None:
-        """By when the most pressing open item must have been heard of; None where nothing is open. An instant well in
-        the past means that the sweep does not get round. Raises StoreUnavailableError."""
+        """Return the earliest deadline of all open items, None if no item is open.
+
+        A deadline well in the past means that the sweep does not keep up.
+
+        Raises:
+            StoreUnavailableError: the store did not answer.
+        """
         ...
 
 
 class QueueReader(Protocol):
-    """Reads the depth of one queue."""
+    """A reader of one queue's depth."""
 
     def depth(self) -> QueueDepth:
-        """Raises StoreUnavailableError."""
+        """Return the present depth.
+
+        Raises:
+            StoreUnavailableError: the queue did not answer.
+        """
         ...

@@ -1,4 +1,4 @@
-"""What keeps a stolen key or a runaway caller from sending more than somebody meant to."""
+"""Ports of the limits that keep a stolen key or a runaway caller from sending too much."""
 
 from __future__ import annotations
 
@@ -9,25 +9,33 @@ from typing import Protocol
 
 
 class UsageLimits(Protocol):
-    """Limits for each recipient, for each client, and for everybody together in a day."""
+    """Limits for each recipient, for each client, and for the whole deployment in a day."""
 
     def reserve(self, *, recipient: str, client: str, at: datetime) -> None:
-        """Counts one submission to `recipient` (E.164), unless a limit is reached: then it is counted nowhere.
+        """Count one submission to `recipient` (E.164). If a limit is reached, nothing is counted.
 
-        Raises RecipientLimitError, ClientLimitError, DailyLimitError, StoreUnavailableError (it may have been counted).
+        Raises:
+            RecipientLimitError: a limit of the recipient is reached.
+            ClientLimitError: the limit of the client is reached.
+            DailyLimitError: the limit of the deployment is reached.
+            StoreUnavailableError: the submission may have been counted.
         """
         ...
 
     def refund(self, *, recipient: str, client: str, at: datetime) -> None:
-        """What was admitted with these arguments is known not to have been sent. Raises StoreUnavailableError."""
+        """Refund a reservation with these arguments, of which certainly nothing was sent.
+
+        Raises:
+            StoreUnavailableError: the refund may not have been counted.
+        """
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuotaUsage:
-    """What is used of one month (`2026-11`, Japan's). The last `reserve` of `limit` are for urgent work.
+    """The usage of one month in Japan (`2026-11`). The last `reserve` requests of `limit` are for urgent work.
 
-    `exhausted_on` is the day in Japan on which the limit is reached if it goes on like this, None if it is not reached.
+    `exhausted_on` is the day in Japan on which the limit is reached at the present rate, None if it is not reached.
     """
 
     month: str
@@ -38,51 +46,59 @@ class QuotaUsage:
 
     @property
     def used_percent(self) -> float:
-        """For the metric `MonthlyQuotaUsedPercent`: 0 to 100, and 100 where there is nothing to use."""
+        """The value of the metric `MonthlyQuotaUsedPercent`: 0 to 100, and 100 if the limit is 0."""
         return min(100.0, 100 * self.used / self.limit) if self.limit else 100.0
 
 
 class MonthlyQuota(Protocol):
-    """A month's requests, counted before each of them is made."""
+    """A provider's requests of a month, each counted before it is made."""
 
     def take(self, at: datetime, *, urgent: bool) -> None:
-        """Counts one request that is about to be made, and each try of it anew: what fails at the provider counts.
+        """Count one request that is about to be made. Each try of it counts anew: the provider counts failures too.
 
-        Raises MonthlyQuotaExhaustedError: it must not be made; StoreUnavailableError: it must not be made either,
-        and may have been counted, so that a repeat may count once more.
+        Raises:
+            MonthlyQuotaExhaustedError: the request must not be made.
+            StoreUnavailableError: the request must not be made. It may have been counted, and a repeat counts again.
         """
         ...
 
     def usage(self, at: datetime) -> QuotaUsage:
-        """What is used of the month that `at` falls into. Raises StoreUnavailableError."""
+        """Return the usage of the month of `at`.
+
+        Raises:
+            StoreUnavailableError: the store did not answer.
+        """
         ...
 
 
 class CounterStore(Protocol):
-    """One item a key, counted by conditional updates. Every method may raise StoreUnavailableError: then it may or
-    may not have been applied, and a repeat may count once more: more is counted than was sent, never less.
+    """A store with one item a key, whose counters change by conditional updates.
 
-    An item may be forgotten from `expires_at` on, and need not be: no window is ever counted in again.
+    Every method may raise StoreUnavailableError: the update may or may not have been applied. A repeat may count once
+    more, so that more is counted than was sent, never less.
+
+    The store may forget an item from `expires_at` on: no window is counted in after its end.
     """
 
     def increment(self, key: str, limits: Mapping[str, int], *, expires_at: datetime) -> Collection[str]:
-        """Adds one to every counter that `limits` names, unless one has reached its limit: then it adds to none.
+        """Add one to every counter that `limits` names, or to none if one of them has reached its limit.
 
-        Returns the names of those that stand at their limit: none where it was counted.
+        Returns:
+            The names of the counters at their limit; none if the call was counted.
         """
         ...
 
     def decrement(self, key: str, names: Collection[str]) -> None:
-        """Takes one from each of these counters, which `count` had added to."""
+        """Subtract one from each of these counters, which `increment` had added to."""
         ...
 
     def take_block(self, key: str, *, block: int, limit: int, expires_at: datetime) -> int:
-        """How many of `block` this caller may use: less than all of it where the limit is near, 0 where it is reached.
+        """Return how many of `block` the caller may use: less than `block` near the limit, 0 at the limit.
 
-        All that is ever granted of one counter is `limit` at most.
+        All blocks of one counter together never exceed `limit`.
         """
         ...
 
     def read(self, key: str) -> Mapping[str, int]:
-        """Every counter of the counter as it stands, for people to look at: no limit is kept by reading."""
+        """Return every counter of the key, for operators to look at: no limit depends on it."""
         ...

@@ -1,4 +1,4 @@
-"""Callbacks kept in a bucket: `quarantine/` for a person to read, `held/` until the table answers again."""
+"""Keep callbacks in a bucket: `quarantine/` for an operator to read, `spool/` until the state table answers again."""
 
 from __future__ import annotations
 
@@ -20,13 +20,15 @@ from switchboard.storage.aws import store_errors
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-_SPOOLED = "spool/"
-_QUARANTINE = "quarantine/"
-_KINDS: Final[Mapping[type[object], str]] = {DeliveryReport: "delivery", IvrCallEvent: "ivr", CallResult: "call_result"}
+_SPOOL: Final = "spool/"
+_QUARANTINE: Final = "quarantine/"
 
 
 class S3CallbackArchive:
-    """A CallbackArchive over one bucket. `client` is called when first used: most callbacks never need it."""
+    """A CallbackArchive over one bucket.
+
+    `client` is called only when it is needed, which for most callbacks is never.
+    """
 
     def __init__(self, *, client: Callable[[], S3Client], bucket: str) -> None:
         self._client = client
@@ -52,58 +54,61 @@ class S3CallbackArchive:
         }
         if spooled.code is not None:
             content["code"] = {"salt": spooled.code.salt.hex(), "digest": spooled.code.digest.hex()}
-        self._put(f"{_SPOOLED}{to_rfc3339(spooled.seen_at)}", content)
+        self._put(f"{_SPOOL}{to_rfc3339(spooled.seen_at)}", content)
 
     def spooled(self, *, limit: int) -> Iterator[SpooledEvent]:
-        with store_errors("list held reports"):
-            listing = self._client().list_objects_v2(Bucket=self._bucket, Prefix=_SPOOLED, MaxKeys=limit)
+        with store_errors("list spooled events"):
+            listing = self._client().list_objects_v2(Bucket=self._bucket, Prefix=_SPOOL, MaxKeys=limit)
         for entry in listing.get("Contents", []):
             key = entry["Key"]
-            with store_errors("read held report"):
+            with store_errors("read spooled event"):
                 body = self._client().get_object(Bucket=self._bucket, Key=key)["Body"].read()
-            yield _read_spooled(body, handle=key) or _unreadable(body, handle=key, since=entry["LastModified"])
+            yield _parse_spooled(body, handle=key) or _wrap_unreadable(body, handle=key, at=entry["LastModified"])
 
     def remove(self, spooled: SpooledEvent) -> None:
-        with store_errors("release held report"):
+        with store_errors("remove spooled event"):
             self._client().delete_object(Bucket=self._bucket, Key=spooled.handle)
 
     def _put(self, stem: str, content: Mapping[str, object]) -> None:
         body = json.dumps(content, sort_keys=True).encode()
         key = f"{stem}-{hashlib.sha256(body).hexdigest()[:16]}.json"
-        with store_errors("keep callback"):
+        with store_errors("archive callback"):
             self._client().put_object(Bucket=self._bucket, Key=key, Body=body, ContentType="application/json")
 
 
-def _notice(*, mode: str, **told: Any) -> IvrCallEvent:
-    return IvrCallEvent(mode=VerificationMode(mode), **told)
+def _build_ivr_call(*, mode: str, **members: Any) -> IvrCallEvent:
+    return IvrCallEvent(mode=VerificationMode(mode), **members)
 
 
-_READERS: Final[Mapping[str, Callable[..., CallbackEvent]]] = {
+_KINDS: Final[Mapping[type[object], str]] = {DeliveryReport: "delivery", IvrCallEvent: "ivr", CallResult: "call_result"}
+_BUILDERS: Final[Mapping[str, Callable[..., CallbackEvent]]] = {
     "delivery": DeliveryReport,
-    "ivr": _notice,
+    "ivr": _build_ivr_call,
     "call_result": CallResult,
 }
 
 
-def _read_spooled(body: bytes, *, handle: str) -> SpooledEvent | None:
-    """None where nothing that this version writes looks so, as after going back to it from a later one."""
+def _parse_spooled(body: bytes, *, handle: str) -> SpooledEvent | None:
+    """Return the event in a spooled object, or None if this version cannot read it.
+
+    An object of a later version is unreadable after a return to this one.
+    """
     try:
-        return _read(json.loads(body), handle=handle)
+        return _build_spooled(json.loads(body), handle=handle)
     except (ValueError, TypeError, KeyError):
         return None
 
 
-def _unreadable(body: bytes, *, handle: str, since: datetime) -> SpooledEvent:
-    raw = RawCallback("spool", method="", query=handle, content_type="application/json", body=body)
-    return SpooledEvent(event=raw, seen_at=since, handle=handle)
-
-
-def _read(content: Mapping[str, Any], *, handle: str) -> SpooledEvent:
+def _build_spooled(content: Mapping[str, Any], *, handle: str) -> SpooledEvent:
     seen_at, code = from_rfc3339(content["seen_at"]), content.get("code")
-    # What was held before there was another kind names none.
-    report = _READERS[content.get("kind", "delivery")](**content["event"])
-    if code is None or not isinstance(report, DeliveryReport):
-        return SpooledEvent(event=report, seen_at=seen_at, handle=handle)
+    event = _BUILDERS[content["kind"]](**content["event"])
+    if code is None or not isinstance(event, DeliveryReport):
+        return SpooledEvent(event=event, seen_at=seen_at, handle=handle)
     salt, digest = bytes.fromhex(code["salt"]), bytes.fromhex(code["digest"])
-    kept = CodeHash(salt=salt, digest=digest, at=seen_at, recipient=report.recipient)
-    return SpooledEvent(event=report, seen_at=seen_at, handle=handle, code=kept)
+    code_hash = CodeHash(salt=salt, digest=digest, at=seen_at, recipient=event.recipient)
+    return SpooledEvent(event=event, seen_at=seen_at, handle=handle, code=code_hash)
+
+
+def _wrap_unreadable(body: bytes, *, handle: str, at: datetime) -> SpooledEvent:
+    callback = RawCallback("spool", method="", query=handle, content_type="application/json", body=body)
+    return SpooledEvent(event=callback, seen_at=at, handle=handle)

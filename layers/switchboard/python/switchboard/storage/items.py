@@ -1,47 +1,52 @@
-"""Plain values as DynamoDB's, and where in the StateTable messages, verifications and their news lie."""
+"""Convert plain values to DynamoDB's, and name the StateTable's keys and attributes of messages and verifications."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final, TypeAlias
 
 from boto3.dynamodb.types import TypeSerializer
 
 from switchboard.domain.sms.delivery import DeliveryReport
 
-REPORT = "report|"
-CODE = "code|"
-VERIFICATION = "verification"
-# Whatever has an smsid lies here: a report names nothing else.
-SMSID_PREFIX = "SMS"
+Item: TypeAlias = Mapping[str, Any]
+"""An item's attributes in DynamoDB's form."""
+
+REPORT: Final = "report|"
+CODE: Final = "code|"
+VERIFICATION: Final = "verification"
+SMSID_PREFIX: Final = "SMS"
+"""The key prefix of all items with an smsid, because a delivery report names nothing but the smsid."""
+
 _serialize = TypeSerializer().serialize
 
 
 def to_attributes(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Plain values as DynamoDB attribute values; None is left out."""
+    """Convert plain values to DynamoDB attribute values, leaving out None."""
     return {name: _serialize(value) for name, value in values.items() if value is not None}
 
 
 def message_key(smsid: str) -> dict[str, Any]:
+    """Return the key of the message or verification with this smsid."""
     return to_attributes({"pk": f"{SMSID_PREFIX}#{smsid}"})
 
 
 def expiry(instant: datetime, retention: timedelta) -> int:
-    """When an item may be forgotten, in Unix seconds."""
+    """Return when an item of that instant may be deleted, in Unix seconds."""
     return int((instant + retention).timestamp())
 
 
 def report_attribute(report: DeliveryReport) -> str:
-    """One attribute for each (status, number): the same report again finds its own place."""
+    """Name the attribute of the report's number and status, so that a repeated report finds its first write."""
     return f"{REPORT}{report.recipient or ''}|{report.status}"
 
 
 def code_attribute(recipient: str | None) -> str:
-    """One attribute for each number that a code's report names."""
+    """Name the attribute of the code that was read out to this number."""
     return f"{CODE}{recipient or ''}"
 
 
 def lease_key(*, recipient: str, line: str) -> dict[str, Any]:
-    """Where the lease on a number (E.164) and one of our lines lies."""
+    """Return the key of the lease on a number (E.164) and one of our lines."""
     return to_attributes({"pk": f"LEASE#{recipient}#{line}"})

@@ -1,4 +1,4 @@
-"""The outbox queues in SQS: a smsid a message, and nothing that tells whom it is for or what it says."""
+"""Put entries into the SQS queues: ids only, never a number or a text."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 class SqsOutbox:
-    """An Outbox of messages over two queues, so that nobody waits behind those that are `bulk`.
+    """An Outbox of messages over two queues, so that a single message never waits behind `bulk` messages.
 
-    `client` is called when first used: most sends never need it.
+    `client` is called only when it is needed, which for most sends is never.
     """
 
     def __init__(self, *, client: Callable[[], SQSClient], queue_url: str, bulk_queue_url: str) -> None:
@@ -37,7 +37,7 @@ class SqsOutbox:
 
 
 class SqsRecordingQueue:
-    """A RecordingQueue over one queue. `client` is called when first used."""
+    """A RecordingQueue over one queue. `client` is called only when it is needed."""
 
     def __init__(self, *, client: Callable[[], SQSClient], queue_url: str) -> None:
         self._client = client
@@ -53,14 +53,14 @@ class SqsRecordingQueue:
 
 
 class SqsRetryDelay:
-    """A RetryDelay over the queues with these addresses. `client` is called when first used."""
+    """A RetryDelay over the queues with these addresses. `client` is called only when it is needed."""
 
     def __init__(self, *, client: Callable[[], SQSClient], queue_urls: tuple[str, ...]) -> None:
         self._client = client
         self._queue_urls = {url.rpartition("/")[2]: url for url in queue_urls}
 
     def after(self, delay_s: int, *, queue: str, receipt: str) -> None:
-        with store_errors("deliver again"):
+        with store_errors("delay retry"):
             self._client().change_message_visibility(
                 QueueUrl=self._queue_urls[queue], ReceiptHandle=receipt, VisibilityTimeout=delay_s
             )

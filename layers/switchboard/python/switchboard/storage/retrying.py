@@ -29,7 +29,7 @@ def retrying(store: S, *methods: str) -> S:
     Every named method must be harmless when repeated with the same arguments. All other methods stay as they are.
 
     Raises:
-        AttributeError: the store has no method of that name.
+        AttributeError: the store has no method with one of these names.
     """
     return cast("S", _RetryingStore(store, methods))
 

@@ -1,4 +1,4 @@
-"""Secrets from Secrets Manager, read once a container and again after a while, so that rotation needs no deployment."""
+"""Secrets from Secrets Manager, read once a container and again when they are old: a rotation needs no deployment."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SecretValue:
-    """One version of a secret. Its values stay out of its repr."""
+    """One version of a secret, whose values stay out of its repr."""
 
     version: str
     values: Mapping[str, Any] = field(repr=False)
 
 
 class CachedSecret:
-    """One JSON secret, kept for `max_age_s` seconds of `monotonic`."""
+    """One JSON secret, cached for `max_age_s` seconds of `monotonic`."""
 
     def __init__(
         self,
@@ -42,35 +42,43 @@ class CachedSecret:
         self._value: SecretValue | None = None
 
     def __call__(self) -> SecretValue:
-        """Raises StoreUnavailableError, or ConfigurationError where it is not a JSON object."""
+        """Return the cached value, and read it first if it is missing or old.
+
+        Raises:
+            StoreUnavailableError: there is no cached value, and Secrets Manager did not answer.
+            ConfigurationError: the secret is not a JSON object.
+        """
         now = self._monotonic()
-        # Another thread may forget it at any moment.
+        # Another thread may call `forget` at any moment.
         value = self._value
         if value is None:
             value = self._read()
             self._value, self._read_at = value, now
         elif now - self._read_at > self._max_age_s:
-            value = self._renewed(value, now)
+            value = self._renew(value, now)
         return value
 
-    def _renewed(self, value: SecretValue, now: float) -> SecretValue:
-        """A value that was good a moment ago is better than none: a callback that is refused may never come again."""
+    def _renew(self, value: SecretValue, now: float) -> SecretValue:
+        """Read the secret again; return the old value if Secrets Manager does not answer.
+
+        A value that was good a moment ago is better than none: a provider may never repeat a refused callback.
+        """
         self._read_at = now
         with suppress(StoreUnavailableError):
             value = self._value = self._read()
         return value
 
     def forget(self) -> None:
-        """The next use reads it anew: it may have been replaced."""
+        """Forget the cached value: the secret may have been replaced, and the next use reads it again."""
         self._value = None
 
     def _read(self) -> SecretValue:
         with store_errors("read secret"):
-            answer = self._client().get_secret_value(SecretId=self._name)
+            response = self._client().get_secret_value(SecretId=self._name)
         try:
-            values = json.loads(answer["SecretString"])
+            values = json.loads(response["SecretString"])
         except (KeyError, ValueError):
             values = None
         if not isinstance(values, dict):
-            raise ConfigurationError(f"the secret {self._name} is not a JSON object")
-        return SecretValue(version=answer["VersionId"], values=values)
+            raise ConfigurationError(f"The secret {self._name} must be a JSON object")
+        return SecretValue(version=response["VersionId"], values=values)

@@ -1,36 +1,42 @@
-"""Tell a caller where its orders stand."""
+"""Show a caller its orders: one by its id, or a page of a list."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Generic, TypeVar
+from functools import partial
+from typing import Final, Generic, TypeAlias, TypeVar
 
 from switchboard.domain.errors import ResourceNotFoundError
-from switchboard.domain.orders import Status
+from switchboard.domain.orders import Status, is_order_id
 from switchboard.ports.clock import Clock
+from switchboard.ports.listing import ListingQuery, Page
 from switchboard.ports.orders import OrderStore, R
-from switchboard.usecases.insistence import insist
 
+F = TypeVar("F")
+V = TypeVar("V")
 T = TypeVar("T", bound=Status[StrEnum])
 
-# A filter by state reads facts until a page is full; this bounds what one request may read.
-_PAGES_READ_AT_MOST = 8
+# A filter by state reads facts until a page is full; this limits what one request may read.
+_MAX_PAGES_READ: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
 class OrderView(Generic[R, T]):
-    """An order and where it stood when it was looked at."""
+    """An order and its status at the moment of the query."""
 
     order: R
     status: T
 
 
-@dataclass(frozen=True, slots=True)
-class OrderFilter:
-    """What to list. `recipient` is E.164; `since` inclusive, `until` exclusive."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListFilter:
+    """A filter for a list, by the time of its items. `since` is inclusive, `until` exclusive.
+
+    `recipient` is the other party's number, in E.164 for orders and in any spelling for recordings.
+    """
 
     recipient: str | None = None
     state: StrEnum | None = None
@@ -38,58 +44,74 @@ class OrderFilter:
     until: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class OrderList(Generic[R, T]):
-    """One page, newest first, and the position of the next one."""
-
-    items: Sequence[OrderView[R, T]]
-    next_position: str | None
+OrderFilter: TypeAlias = ListFilter
+OrderList: TypeAlias = Page[OrderView[R, T]]
 
 
 class QueryOrders(Generic[R, T]):
-    """A caller sees what was ordered with its own API key, and nothing else exists for it."""
+    """The queries for orders of one kind. A caller sees only the orders that its own API key placed."""
 
-    def __init__(
-        self,
-        *,
-        orders: OrderStore[R],
-        clock: Clock,
-        status_of: Callable[[R, datetime], T],
-        is_id: Callable[[str], bool],
-    ) -> None:
+    def __init__(self, *, orders: OrderStore[R], clock: Clock, status_of: Callable[[R, datetime], T]) -> None:
         self._orders = orders
         self._clock = clock
-        self._standing_of = status_of
-        self._is_id = is_id
+        self._status_of = status_of
 
     def view(self, order: R) -> OrderView[R, T]:
-        return OrderView(order=order, status=self._standing_of(order, self._clock.now()))
+        """Return the order with its present status."""
+        return OrderView(order=order, status=self._status_of(order, self._clock.now()))
 
     def one(self, order_id: str, *, client: str) -> OrderView[R, T]:
-        """Raises ResourceNotFoundError, StoreUnavailableError."""
-        order = insist(lambda: self._orders.get(order_id)) if self._is_id(order_id) else None
+        """Return the client's order with this id.
+
+        Raises:
+            ResourceNotFoundError: no order has this id, or another client placed it.
+            StoreUnavailableError: the store did not answer.
+        """
+        order = self._orders.get(order_id) if is_order_id(order_id) else None
         if order is None or order.client != client:
-            raise ResourceNotFoundError("nothing here has this id")
+            raise ResourceNotFoundError("No such resource, or it belongs to another API key")
         return self.view(order)
 
-    def many(self, wanted: OrderFilter, *, client: str, limit: int, position: str | None) -> OrderList[R, T]:
-        """At most `limit` orders. A filter by state may give a short page with a next position: there may be more.
+    def many(self, order_filter: OrderFilter, *, client: str, limit: int, position: str | None) -> OrderList[R, T]:
+        """Return at most `limit` of the client's orders. A filter by state may give a short page that is not the last.
 
-        Raises InvalidRequestError for a position it did not hand out, StoreUnavailableError.
+        Raises:
+            InvalidRequestError: `position` is not one that this list returned.
+            StoreUnavailableError: the store did not answer.
         """
-        found: list[OrderView[R, T]] = []
-        for _ in range(_PAGES_READ_AT_MOST):
-            page = self._orders.find(
-                client=client,
-                recipient=wanted.recipient,
-                since=wanted.since,
-                until=wanted.until,
-                limit=limit - len(found),
-                position=position,
-            )
-            views = map(self.view, page.orders)
-            found += [view for view in views if wanted.state in (None, view.status.state)]
-            position = page.next_position
-            if position is None or len(found) >= limit:
-                break
-        return OrderList(items=found, next_position=position)
+
+        def view_if_in_state(order: R) -> OrderView[R, T] | None:
+            view = self.view(order)
+            return view if order_filter.state in (None, view.status.state) else None
+
+        find = partial(self._orders.find, client=client)
+        return fill_page(find, order_filter, limit=limit, position=position, view=view_if_in_state)
+
+
+def fill_page(
+    find: Callable[[ListingQuery], Page[F]],
+    list_filter: ListFilter,
+    *,
+    limit: int,
+    position: str | None,
+    view: Callable[[F], V | None],
+) -> Page[V]:
+    """Read pages of facts until `limit` views are found, no page is left, or 8 pages are read.
+
+    `view` returns None for facts whose state the filter leaves out.
+    """
+    views: list[V] = []
+    query = ListingQuery(
+        recipient=list_filter.recipient,
+        since=list_filter.since,
+        until=list_filter.until,
+        limit=limit,
+        position=position,
+    )
+    for _ in range(_MAX_PAGES_READ):
+        page = find(query)
+        views += [item_view for item_view in map(view, page.items) if item_view is not None]
+        query = replace(query, limit=limit - len(views), position=page.next_position)
+        if query.position is None or len(views) >= limit:
+            break
+    return Page(items=views, next_position=query.position)

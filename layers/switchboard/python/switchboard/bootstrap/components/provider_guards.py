@@ -74,8 +74,10 @@ def provider_guards(
     workers: int = 1,
     new_id: Callable[[], str] = lambda: uuid4().hex,
 ) -> ProviderGuards:
-    """One container's guards over the lane that all functions behind this address share; `workers[0]` is the guard of
-    whoever sends one request at a time. `account` is the provider's secret: its version names the credentials."""
+    """Build one container's guards over the provider limit that all functions behind this address share.
+
+    `account` is the provider's secret: its version names the credentials.
+    """
     return ProviderGuards(
         store=DynamoDbProviderLimitStore(client=aws.dynamodb(timeout_s=store_timeout_s), table=limits_table),
         key=f"{provider}#{egress_address}",

@@ -1,4 +1,4 @@
-"""What the applications that read or write recordings are made of."""
+"""Build the components of the applications that read or write recordings."""
 
 from __future__ import annotations
 
@@ -12,36 +12,42 @@ from switchboard.domain.recording.status import RecordingDeadlines
 from switchboard.storage import aws
 from switchboard.storage.recording.files import S3RecordingFiles
 from switchboard.storage.recording.store import DynamoDbRecordingStore
+from switchboard.storage.retrying import retrying
 
 
 def policy(settings: RecordingSettings) -> RecordingPolicy:
-    """What this deployment wants of a recording. Raises ConfigurationError for a channel that is none."""
+    """Build this deployment's policy for recordings.
+
+    Raises:
+        ConfigurationError: BIZTEL_CHANNELS names no channel, or something that is none.
+    """
     try:
-        channels = frozenset(Channel(each) for each in settings.biztel_channels)
+        channels = frozenset(Channel(name) for name in settings.biztel_channels)
     except ValueError:
         raise ConfigurationError("BIZTEL_CHANNELS: left, right and monaural are the channels") from None
     if not channels:
-        raise ConfigurationError("BIZTEL_CHANNELS: at least one channel is wanted")
+        raise ConfigurationError("BIZTEL_CHANNELS: name at least one channel")
     return RecordingPolicy(
         channels=channels,
-        monaural_instead=settings.biztel_monaural_instead,
+        monaural_as_fallback=settings.biztel_monaural_instead,
         deadlines=RecordingDeadlines(
-            split_kept=timedelta(days=settings.biztel_split_days),
-            margin=timedelta(hours=settings.biztel_margin_hours),
-            not_found_for=timedelta(minutes=settings.biztel_not_found_minutes),
+            split_retention=timedelta(days=settings.biztel_split_days),
+            split_give_up_margin=timedelta(hours=settings.biztel_margin_hours),
+            not_ready_time=timedelta(minutes=settings.biztel_not_found_minutes),
         ),
     )
 
 
 def recording_store(settings: RecordingSettings) -> DynamoDbRecordingStore:
-    """The state table's recordings."""
-    return DynamoDbRecordingStore(
+    """Build the store of the state table's recordings."""
+    store = DynamoDbRecordingStore(
         client=aws.dynamodb(timeout_s=settings.store_timeout_s),
         table=settings.state_table,
         retention=settings.recording_retention,
     )
+    return retrying(store, "get", "announce", "begin", "withdraw", "record_outcome", "correct", "schedule")
 
 
 def recording_files(settings: RecordingSettings) -> S3RecordingFiles:
-    """The recordings' bucket."""
+    """Build the store of the recordings' bucket."""
     return S3RecordingFiles(client=aws.s3_files, bucket=settings.recordings_bucket)

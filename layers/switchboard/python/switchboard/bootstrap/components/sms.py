@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from switchboard.bootstrap.components.shared import CLOCK
 from switchboard.config import OutboxSettings, StateSettings
 from switchboard.domain.orders import Deadlines
-from switchboard.domain.sms.messages import Message, SmsStatus, is_smsid, status_of
+from switchboard.domain.sms.messages import Message, SmsStatus, status_of
 from switchboard.providers.mediasms.response_codes import DELIVERY_STATUSES
 from switchboard.storage import aws
 from switchboard.storage.queues import SqsOutbox
@@ -43,7 +43,7 @@ def sms_status(settings: StateSettings) -> Callable[[Message, datetime], SmsStat
 
 def query(settings: StateSettings, messages: DynamoDbMessageStore) -> QueryOrders[Message, SmsStatus]:
     """Where messages stand."""
-    return QueryOrders(orders=messages, clock=CLOCK, status_of=sms_status(settings), is_id=is_smsid)
+    return QueryOrders(orders=messages, clock=CLOCK, status_of=sms_status(settings))
 
 
 def outbox(settings: OutboxSettings) -> SqsOutbox:

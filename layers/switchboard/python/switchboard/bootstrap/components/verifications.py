@@ -9,9 +9,9 @@ from switchboard.bootstrap.components.shared import CLOCK
 from switchboard.bootstrap.components.sms import deadlines
 from switchboard.config import StateSettings
 from switchboard.domain.orders import Status
-from switchboard.domain.sms.messages import is_smsid
 from switchboard.domain.verification.verifications import Verification, VerificationState, status_of
 from switchboard.storage import aws
+from switchboard.storage.retrying import retrying
 from switchboard.storage.verification.store import DynamoDbVerificationStore
 from switchboard.usecases.query import QueryOrders
 
@@ -36,5 +36,5 @@ def verification_status(settings: StateSettings) -> Callable[[Verification, date
 def query_verifications(settings: StateSettings) -> QueryOrders[Verification, Status[VerificationState]]:
     """Where verifications stand."""
     return QueryOrders(
-        orders=verification_store(settings), clock=CLOCK, status_of=verification_status(settings), is_id=is_smsid
+        orders=retrying(verification_store(settings), "get"), clock=CLOCK, status_of=verification_status(settings)
     )

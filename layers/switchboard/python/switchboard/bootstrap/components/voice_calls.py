@@ -11,6 +11,7 @@ from switchboard.config import StateSettings
 from switchboard.domain.orders import Status
 from switchboard.domain.voice_calls import VoiceCall, VoiceCallState, next_due, status_of
 from switchboard.storage import aws
+from switchboard.storage.retrying import retrying
 from switchboard.storage.voice_call.store import DynamoDbVoiceCallStore
 from switchboard.usecases.operations.reconcile_overdue import ReconcileOverdue
 from switchboard.usecases.voice_call.query import QueryVoiceCalls
@@ -34,7 +35,8 @@ def voice_call_status(settings: StateSettings) -> Callable[[VoiceCall, datetime]
 
 def query_voice_calls(settings: StateSettings) -> QueryVoiceCalls:
     """Where calls stand."""
-    return QueryVoiceCalls(calls=voice_call_store(settings), clock=CLOCK, status_of=voice_call_status(settings))
+    calls = retrying(voice_call_store(settings), "get", "token_of")
+    return QueryVoiceCalls(calls=calls, clock=CLOCK, status_of=voice_call_status(settings))
 
 
 def reconcile_voice_calls(settings: StateSettings) -> ReconcileOverdue[VoiceCall]:

@@ -1,14 +1,15 @@
-"""A recording is the facts about it; what a caller sees is a function of them, of what is wanted and of the time.
+"""Hold the facts about a recording. Its status follows from them, from the channels to fetch and from the time.
 
-Facts are only ever added, as members of sets: an ready_fact that comes twice, an outcome that overtakes the start
-of its attempt, two workers that fetch the same channel - no order and no repetition leads to another status.
+Facts are added as members of sets, so neither their order nor a repetition changes the status: a ready fact that comes
+twice, an outcome that overtakes the start of its attempt, two workers that fetch the same channel. No fact is taken
+back, except an attempt that made no request.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
@@ -20,7 +21,7 @@ _RECORDING_ID: Final = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,63}")
 
 
 class Channel(StrEnum):
-    """One of the files of a call. `left` is the other party's side, `right` the operator's, `monaural` both mixed."""
+    """A file of a recorded call. `left` is the other party's side, `right` the operator's, `monaural` both mixed."""
 
     LEFT = "left"
     RIGHT = "right"
@@ -28,7 +29,7 @@ class Channel(StrEnum):
 
 
 class Role(StrEnum):
-    """Who is heard."""
+    """The speaker on a channel."""
 
     CUSTOMER = "customer"
     OPERATOR = "operator"
@@ -36,7 +37,7 @@ class Role(StrEnum):
 
 
 class Side(StrEnum):
-    """The naming rule's SRC or DST. The document gives one example of each and explains neither."""
+    """The file naming rule's SRC or DST. The document gives one example of each and explains neither."""
 
     SRC = "SRC"
     DST = "DST"
@@ -45,34 +46,36 @@ class Side(StrEnum):
 ROLES: Final[Mapping[Channel, Role]] = MappingProxyType(
     {Channel.LEFT: Role.CUSTOMER, Channel.RIGHT: Role.OPERATOR, Channel.MONAURAL: Role.MIXED}
 )
-"""Who is heard where nobody has corrected it. After transfers the provider may have them the wrong way round."""
+"""The speaker on each channel before a correction. After transfers the provider may have them the wrong way round."""
 
 MAX_CORRECTIONS: Final = 100
-"""Of who is who on one recording. All of them are kept beside what the worker writes, and that room has an end."""
+"""The number of role corrections of one recording. All are stored in the recording's item, whose size is limited."""
 
 SPLIT: Final = frozenset({Channel.LEFT, Channel.RIGHT})
-"""The channels that the provider keeps for days only."""
+"""The channels that the provider keeps for some days only."""
 
 
 def is_recording_id(text: str) -> bool:
-    """Whether it can be a recording's id: 1 to 64 of letters, digits, `.`, `_` and `-`, a letter or digit first, and
-    no two dots in a row. It goes into paths and keys as it is, and no meaning is read from it."""
+    """Return whether `text` can be a recording's id.
+
+    An id has 1 to 64 letters, digits, `.`, `_` and `-`, begins with a letter or digit, and has no two dots in a row. It
+    goes into paths and keys unchanged, and no meaning is read from it.
+    """
     return bool(_RECORDING_ID.fullmatch(text)) and ".." not in text
 
 
 def too_many_corrections() -> InvalidRequestError:
-    """What a correction beyond MAX_CORRECTIONS is answered with."""
-    return InvalidRequestError(
-        FieldProblem("recording_id", "has been corrected as often as may be", "too_many_corrections")
-    )
+    """Build the error for a correction beyond MAX_CORRECTIONS."""
+    message = f"has already been corrected {MAX_CORRECTIONS} times"
+    return InvalidRequestError(FieldProblem("recording_id", message, "too_many_corrections"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordingReady:
-    """A provider's news that the recording of a call can be fetched.
+    """A provider's report that the recording of a call can be fetched.
 
-    `tel` is the other party as the provider writes it: digits, masked digits, `anonymous`, or empty. `date` is its
-    time as it came, `called_at` the same in UTC, or None where it could not be read as one.
+    `tel` is the other party as the provider writes it: digits, masked digits, `anonymous`, or empty. `date` is the
+    provider's time unchanged. `called_at` is the same time in UTC, or None if it cannot be read.
     """
 
     recording_id: str
@@ -83,8 +86,10 @@ class RecordingReady:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordingFileName:
-    """What the name of a split recording's file says. `from_number` and `to_number` are as written, and may be
-    empty; `started_at` is UTC."""
+    """The parts of the name of a split recording's file.
+
+    `from_number` and `to_number` are as written and may be empty. `started_at` is UTC.
+    """
 
     started_at: datetime
     from_number: str
@@ -96,7 +101,7 @@ class RecordingFileName:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredFile:
-    """A channel's file, whole and in its place. `seconds` is None where the file does not tell its length."""
+    """A channel's file, stored whole under its key. `seconds` is None if the file does not tell its length."""
 
     key: str
     bytes: int
@@ -107,7 +112,7 @@ class StoredFile:
 
 
 class FetchEnd(StrEnum):
-    """How one attempt to fetch a channel ended."""
+    """The ways in which one attempt to fetch a channel ends."""
 
     STORED = "stored"
     NOT_FOUND = "not_found"
@@ -115,13 +120,15 @@ class FetchEnd(StrEnum):
     REFUSED = "refused"
     FAILED = "failed"
     QUOTA_EXHAUSTED = "quota_exhausted"
-    """It was not asked for: the provider's month will not do, and the channel will be gone before the next one."""
+    """No request was made: the monthly quota is exhausted, and the channel is deleted before the next month."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadyFact:
-    """That such a notice came, and when it came first. With `by_file` no notice came but a file itself, so that there
-    is nothing to be asked for."""
+    """The fact that a recording is ready, and when this first came.
+
+    With `by_file` the file itself came instead of a report, so that no request is needed.
+    """
 
     tel: str
     date: str
@@ -132,7 +139,7 @@ class ReadyFact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchAttempt:
-    """That a worker began to fetch a channel. `id` ties its outcome to it."""
+    """The fact that a worker began to fetch a channel. `id` ties the outcome to the attempt."""
 
     id: str
     channel: Channel
@@ -141,7 +148,7 @@ class FetchAttempt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchOutcome:
-    """How the attempt with the same id ended. `file` is there exactly for `stored`."""
+    """The end of the attempt with the same id. It has a `file` if and only if its end is `stored`."""
 
     id: str
     channel: Channel
@@ -152,12 +159,12 @@ class FetchOutcome:
 
     def __post_init__(self) -> None:
         if (self.file is not None) is not (self.end is FetchEnd.STORED):
-            raise ValueError("an outcome has a file exactly if something was stored")
+            raise ValueError("an outcome has a file if and only if its end is `stored`")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoleCorrection:
-    """That somebody said who is who, and when."""
+    """The fact that a caller corrected the roles, and when."""
 
     at: datetime
     left: Role
@@ -169,7 +176,10 @@ RecordingFact = ReadyFact | FetchAttempt | FetchOutcome | RoleCorrection
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recording:
-    """The facts about one recording, in no order. `closed_at` is when somebody wrote down that its time is up."""
+    """The facts about one recording, in no order.
+
+    `closed_at` is when the worker recorded that every channel is final, so that the sweep no longer looks at it.
+    """
 
     recording_id: str
     ready_facts: frozenset[ReadyFact]
@@ -180,44 +190,39 @@ class Recording:
 
     def __post_init__(self) -> None:
         if not self.ready_facts:
-            raise ValueError("a recording has been announced")
+            raise ValueError("a recording has at least one ready fact")
 
     @property
     def announced_at(self) -> datetime:
-        return min(each.at for each in self.ready_facts)
+        """The time of the first ready fact."""
+        return min(ready_fact.at for ready_fact in self.ready_facts)
+
+    @property
+    def came_as_files(self) -> bool:
+        """True if only the files themselves came and no report, so that no request is needed."""
+        return all(ready_fact.by_file for ready_fact in self.ready_facts)
 
     @property
     def called_at(self) -> datetime | None:
-        """As first announced, or None where no ready_fact gives a readable time."""
-        given = [(each.at, each.called_at) for each in self.ready_facts if each.called_at]
-        return min(given)[1] if given else None
+        """The time of the call, from the first ready fact with a readable time, or None if there is none."""
+        times = [(ready_fact.at, ready_fact.called_at) for ready_fact in self.ready_facts if ready_fact.called_at]
+        return min(times)[1] if times else None
 
     @property
     def tel(self) -> str:
-        """As first announced; an ready_fact that names somebody goes before one that doesn't."""
-        return min(self.ready_facts, key=lambda each: (not each.tel, each.at, each.tel)).tel
+        """The other party, from the first ready fact that names one. It is empty if none does."""
+        first = min(self.ready_facts, key=lambda ready_fact: (not ready_fact.tel, ready_fact.at, ready_fact.tel))
+        return first.tel
 
     @property
     def updated_at(self) -> datetime:
+        """The time of the newest fact."""
         facts: frozenset[RecordingFact] = self.ready_facts | self.attempts | self.outcomes | self.corrections
-        return max(each.at for each in facts)
+        return max(fact.at for fact in facts)
 
     def role_of(self, channel: Channel) -> Role:
-        """Who is heard on the channel: as last corrected, or else as the document says."""
+        """Return the speaker on the channel: the last correction's, or else the document's."""
         if channel not in SPLIT or not self.corrections:
             return ROLES[channel]
-        latest = max(self.corrections, key=lambda each: (each.at, each.left, each.right))
+        latest = max(self.corrections, key=lambda correction: (correction.at, correction.left, correction.right))
         return latest.left if channel is Channel.LEFT else latest.right
-
-    def with_fact(self, fact: RecordingFact) -> Recording:
-        """The recording with one fact more. The same fact again changes nothing; the same ready_fact at another
-        time counts as it first came."""
-        if isinstance(fact, ReadyFact):
-            same = {each for each in self.ready_facts if replace(each, at=fact.at) == fact}
-            first = min(same | {fact}, key=lambda each: each.at)
-            return replace(self, ready_facts=(self.ready_facts - same) | {first})
-        if isinstance(fact, FetchAttempt):
-            return replace(self, attempts=self.attempts | {fact})
-        if isinstance(fact, FetchOutcome):
-            return replace(self, outcomes=self.outcomes | {fact})
-        return replace(self, corrections=self.corrections | {fact})

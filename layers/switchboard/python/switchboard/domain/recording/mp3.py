@@ -1,8 +1,8 @@
-"""What an MP3 begins with, and how long it is: told from its bytes while they pass by.
+"""Recognise an MP3 by its first bytes, and measure its length from its bytes as they pass by.
 
-Its frames are counted one by one, which is exact for constant and variable bit rates alike. A recorder that streams
-writes no length into the file, and without that the usual libraries only estimate: they take a call that begins with
-silence for one of a constant bit rate, and twice as long as it is.
+The frames are counted one by one, which is exact for constant and variable bit rates alike. A recorder that streams
+writes no length into the file. Without it the usual libraries only estimate: they take a call that begins with silence
+for one of a constant bit rate, and twice as long as it is.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from typing import Final
 
 _TAG_HEADER_BYTES: Final = 10
 _FRAME_HEADER_BYTES: Final = 4
-_FIRST_LOOK_BYTES: Final = 64
-"""So much of the first frame shows whether it is no audio but the encoder's notes on the file."""
+_FIRST_FRAME_BYTES: Final = 64
+"""The bytes of the first frame that show if it holds the encoder's notes on the file instead of audio."""
 
-_GIVE_UP_BYTES: Final = 65_536
-"""Where no frame is found for so long, none is looked for any more."""
+_MAX_BYTES_WITHOUT_FRAME: Final = 65_536
+"""The search for a frame ends after this many bytes without one."""
 
-_NOTES: Final = (b"Xing", b"Info", b"VBRI")
+_ENCODER_NOTES: Final = (b"Xing", b"Info", b"VBRI")
 _MPEG_1, _RESERVED_VERSION = 3, 1
 _LAYER_III: Final = 1
 _KBIT_PER_S_1: Final = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
@@ -28,8 +28,11 @@ _HERTZ: Final = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 
 
 
 def begins_like_mp3(head: bytes) -> bool:
-    """Whether a file that begins with `head` is an MP3: an ID3v2 tag, or the header of an MPEG audio frame of layer
-    III with values that are not reserved. A byte order mark, text, JSON and other audio formats are none."""
+    """Return whether a file that begins with `head` is an MP3.
+
+    An MP3 begins with an ID3v2 tag, or with the header of an MPEG audio frame of layer III whose values are not
+    reserved. A file that begins with a byte order mark, text, JSON or another audio format is none.
+    """
     if head.startswith(b"ID3"):
         # Version, revision, flags, and a size of four bytes without their highest bit.
         whole = len(head) >= _TAG_HEADER_BYTES
@@ -38,89 +41,93 @@ def begins_like_mp3(head: bytes) -> bool:
 
 
 class Mp3Meter:
-    """Measures one MP3 whose bytes are fed to it in order, however they are cut. Keeps a few bytes of them."""
+    """A meter for the length of one MP3, fed with its bytes in order, in pieces of any size. It keeps few of them."""
 
     def __init__(self) -> None:
-        self._kept = b""
-        self._skip = 0
-        self._begun = False
-        self._kind: tuple[int, int] | None = None
-        self._lost = 0
+        self._unread = b""
+        self._bytes_to_skip = 0
+        self._started = False
+        self._format: tuple[int, int] | None = None
+        self._bytes_without_frame = 0
         self._samples = 0
-        self._known: dict[bytes, tuple[int, int]] = {}
+        self._sizes: dict[bytes, tuple[int, int]] = {}  # frame header -> bytes and samples of its frame
 
     def feed(self, chunk: bytes) -> None:
-        """The file's next bytes."""
-        if self._lost > _GIVE_UP_BYTES:
+        """Read the file's next bytes."""
+        if self._bytes_without_frame > _MAX_BYTES_WITHOUT_FRAME:
             return
-        if self._skip >= len(chunk) and not self._kept:
-            self._skip -= len(chunk)
+        if self._bytes_to_skip >= len(chunk) and not self._unread:
+            self._bytes_to_skip -= len(chunk)
             return
-        data, at = self._kept + chunk, 0
+        data, at = self._unread + chunk, 0
         while True:
-            at, self._skip = self._run(data, at + self._skip), 0
+            at, self._bytes_to_skip = self._count_frames(data, at + self._bytes_to_skip), 0
             if at > len(data):
-                self._kept, self._skip = b"", at - len(data)
+                self._unread, self._bytes_to_skip = b"", at - len(data)
                 return
-            if len(data) - at < self._wanted:
-                self._kept = data[at:]
+            if len(data) - at < self._required_bytes:
+                self._unread = data[at:]
                 return
-            at = self._look(data, at)
+            at = self._examine(data, at)
 
     def seconds(self) -> float | None:
-        """The length in seconds, to the millisecond, or None where the bytes do not tell it."""
-        if self._kind is None or self._lost > _GIVE_UP_BYTES or not self._samples:
+        """Return the length in seconds, to the millisecond, or None if the bytes do not tell it."""
+        if self._format is None or self._bytes_without_frame > _MAX_BYTES_WITHOUT_FRAME or not self._samples:
             return None
-        return round(self._samples / self._kind[1], 3)
+        return round(self._samples / self._format[1], 3)
 
     @property
-    def _wanted(self) -> int:
-        """How many bytes the next look needs."""
-        if not self._begun:
+    def _required_bytes(self) -> int:
+        """The number of bytes that `_examine` reads next."""
+        if not self._started:
             return _TAG_HEADER_BYTES
-        return _FIRST_LOOK_BYTES if self._kind is None else _FRAME_HEADER_BYTES
+        return _FIRST_FRAME_BYTES if self._format is None else _FRAME_HEADER_BYTES
 
-    def _run(self, data: bytes, at: int) -> int:
-        """Counts the frames from `at` on whose headers have been seen before, and says where they end: as `_look`
-        would, and much faster, since a file is thousands of frames with a handful of headers."""
-        known, last, samples = self._known, len(data) - _FRAME_HEADER_BYTES, 0
-        if self._lost:
+    def _count_frames(self, data: bytes, at: int) -> int:
+        """Count the frames from `at` on whose headers came before, and return the end of the last.
+
+        `_examine` does the same, but much more slowly: a file is thousands of frames with a handful of headers.
+        """
+        sizes, last, samples = self._sizes, len(data) - _FRAME_HEADER_BYTES, 0
+        if self._bytes_without_frame:
             return at
         while at <= last:
-            step = known.get(data[at : at + _FRAME_HEADER_BYTES])
-            if step is None:
+            size = sizes.get(data[at : at + _FRAME_HEADER_BYTES])
+            if size is None:
                 break
-            at += step[0]
-            samples += step[1]
+            at += size[0]
+            samples += size[1]
         self._samples += samples
         return at
 
-    def _look(self, data: bytes, at: int) -> int:
-        """Looks at what begins at `at`, and says where to go on."""
-        if not self._begun:
-            self._begun = True
+    def _examine(self, data: bytes, at: int) -> int:
+        """Examine the bytes from `at` on, and return where to go on."""
+        if not self._started:
+            self._started = True
             if data.startswith(b"ID3"):
-                self._skip = _TAG_HEADER_BYTES + _tag_size(data)
+                self._bytes_to_skip = _TAG_HEADER_BYTES + _parse_tag_size(data)
                 return at
-        frame = _frame(data[at : at + _FRAME_HEADER_BYTES])
-        if frame is None or self._kind not in (None, frame.kind):
+        header = data[at : at + _FRAME_HEADER_BYTES]
+        frame = _parse_frame(header)
+        if frame is None or self._format not in (None, frame.format):
             next_at = data.find(b"\xff", at + 1)
             next_at = len(data) if next_at < 0 else next_at
-            self._lost += next_at - at
-            # Past the limit nothing is looked at any more: what remains of this piece is not either.
-            return next_at if self._lost <= _GIVE_UP_BYTES else len(data)
-        notes = self._kind is None and any(name in data[at : at + _FIRST_LOOK_BYTES] for name in _NOTES)
-        self._kind, self._lost, self._skip = frame.kind, 0, frame.length
-        self._samples += 0 if notes else frame.samples
-        self._known[data[at : at + _FRAME_HEADER_BYTES]] = (frame.length, frame.samples)
+            self._bytes_without_frame += next_at - at
+            # Beyond the limit nothing more is examined, including the rest of this piece.
+            return next_at if self._bytes_without_frame <= _MAX_BYTES_WITHOUT_FRAME else len(data)
+        first_bytes = data[at : at + _FIRST_FRAME_BYTES]
+        is_encoder_note = self._format is None and any(name in first_bytes for name in _ENCODER_NOTES)
+        self._format, self._bytes_without_frame, self._bytes_to_skip = frame.format, 0, frame.length
+        self._samples += 0 if is_encoder_note else frame.samples
+        self._sizes[header] = (frame.length, frame.samples)
         return at
 
 
 @dataclass(frozen=True, slots=True)
 class _Frame:
-    """One frame: its version and sampling rate in Hz, its bytes with the header, its samples a channel."""
+    """One frame: its version and sampling rate in Hz, its bytes with the header, its samples per channel."""
 
-    kind: tuple[int, int]
+    format: tuple[int, int]
     length: int
     samples: int
 
@@ -133,19 +140,19 @@ def _is_frame_header(head: bytes) -> bool:
 
 
 @lru_cache(maxsize=256)  # a file has a handful of different headers
-def _frame(head: bytes) -> _Frame | None:
-    """The frame that a header begins, or None where it is no header or does not tell the frame's length."""
-    if not _is_frame_header(head) or not head[2] >> 4:
+def _parse_frame(header: bytes) -> _Frame | None:
+    """Return the frame of a header, or None if it is no header or does not tell the frame's length."""
+    if not _is_frame_header(header) or not header[2] >> 4:
         return None
-    version, padding = head[1] >> 3 & 3, head[2] >> 1 & 1
-    hertz = _HERTZ[version][head[2] >> 2 & 3]
-    kbit_per_s = (_KBIT_PER_S_1 if version == _MPEG_1 else _KBIT_PER_S_2)[head[2] >> 4]
+    version, padding = header[1] >> 3 & 3, header[2] >> 1 & 1
+    hertz = _HERTZ[version][header[2] >> 2 & 3]
+    kbit_per_s = (_KBIT_PER_S_1 if version == _MPEG_1 else _KBIT_PER_S_2)[header[2] >> 4]
     samples = 1152 if version == _MPEG_1 else 576
-    return _Frame(kind=(version, hertz), length=samples // 8 * 1000 * kbit_per_s // hertz + padding, samples=samples)
+    return _Frame(format=(version, hertz), length=samples // 8 * 1000 * kbit_per_s // hertz + padding, samples=samples)
 
 
-def _tag_size(header: bytes) -> int:
-    """The size of an ID3v2 tag without its header: four times seven bits."""
+def _parse_tag_size(header: bytes) -> int:
+    """Return the size of an ID3v2 tag without its header: four times seven bits."""
     size = 0
     for byte in header[6:_TAG_HEADER_BYTES]:
         size = size << 7 | byte & 0x7F

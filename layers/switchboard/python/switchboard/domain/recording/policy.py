@@ -1,4 +1,4 @@
-"""Which channels are wanted of a recording, and what to do about one whose time is up: this deployment's choices."""
+"""Decide which channels of a recording to fetch, and when, by this deployment's choices."""
 
 from __future__ import annotations
 
@@ -19,46 +19,56 @@ from switchboard.domain.recording.status import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordingPolicy:
-    """`channels` are fetched of each recording that was announced. With `monaural_instead` a recording one of whose
-    split channels is lost or forbidden is fetched as the one file that the provider keeps for longer."""
+    """This deployment's choices for recordings.
+
+    `channels` are fetched of each recording that a provider reported. With `monaural_as_fallback` the mixed file, which
+    the provider keeps for longer, is fetched too if a split channel is lost or forbidden.
+    """
 
     channels: frozenset[Channel]
-    monaural_instead: bool
+    monaural_as_fallback: bool
     deadlines: RecordingDeadlines = field(default_factory=RecordingDeadlines)
 
-    def wanted(self, recording: Recording, *, now: datetime) -> frozenset[Channel]:
-        """Nothing is asked for where only files came."""
-        if all(each.by_file for each in recording.ready_facts):
+    def channels_to_fetch(self, recording: Recording, *, now: datetime) -> frozenset[Channel]:
+        """Return the channels to fetch, stored or not. A recording that came only as files has none."""
+        if recording.came_as_files:
             return frozenset()
-        gone = {ChannelState.LOST, ChannelState.FORBIDDEN}
-        missing = any(
-            channel_status(recording, channel, deadlines=self.deadlines, now=now).state in gone
+        split_channel_missing = any(
+            channel_status(recording, channel, deadlines=self.deadlines, now=now).state
+            in {ChannelState.LOST, ChannelState.FORBIDDEN}
             for channel in self.channels & SPLIT
         )
-        return self.channels | {Channel.MONAURAL} if missing and self.monaural_instead else self.channels
+        needs_fallback = split_channel_missing and self.monaural_as_fallback
+        return self.channels | {Channel.MONAURAL} if needs_fallback else self.channels
 
     def status(self, recording: Recording, *, now: datetime) -> RecordingStatus:
-        """Where it stands, as callers see it."""
-        return status_of(recording, wanted=self.wanted(recording, now=now), deadlines=self.deadlines, now=now)
+        """Return the status of the recording as callers see it."""
+        channels = self.channels_to_fetch(recording, now=now)
+        return status_of(recording, channels=channels, deadlines=self.deadlines, now=now)
 
-    def due(self, recording: Recording, *, now: datetime) -> datetime | None:
-        """When it is to be looked at again, apart from what was put back; None where nothing is awaited."""
-        wanted = self.wanted(recording, now=now)
-        # What is lost by the time is due no more: its own moment has passed, and the others' are still to come.
-        statuses = status_of(recording, wanted=wanted, deadlines=self.deadlines, now=now).channels
-        return self._due(recording, frozenset(channel for channel in wanted if not statuses[channel].state.final))
+    def next_due(self, recording: Recording, *, now: datetime) -> datetime | None:
+        """Return when to look at the recording again, or None if no channel is awaited.
 
-    def may_try(self, recording: Recording, channel: Channel, *, now: datetime) -> bool:
-        """Whether an attempt at the channel may begin: none is under way, and the pause after the last is over."""
-        if channel not in self.wanted(recording, now=now):
+        A pause that a provider or the guard requires is not included.
+        """
+        channels = self.channels_to_fetch(recording, now=now)
+        # A channel that is lost by now has passed its own deadline. Only the deadlines of the others are still to come.
+        statuses = status_of(recording, channels=channels, deadlines=self.deadlines, now=now).channels
+        open_channels = frozenset(channel for channel in channels if not statuses[channel].state.final)
+        return self._next_due_of(recording, open_channels)
+
+    def may_attempt(self, recording: Recording, channel: Channel, *, now: datetime) -> bool:
+        """Return whether an attempt at the channel may begin: none is in progress, and the last one's pause is over."""
+        if channel not in self.channels_to_fetch(recording, now=now):
             return False
         if channel_status(recording, channel, deadlines=self.deadlines, now=now).state.final:
             return False
-        begun = any(each.channel is channel for each in recording.attempts | recording.outcomes)
-        due = self._due(recording, frozenset({channel}))
-        return not begun or (due is not None and due <= now)
+        if all(fact.channel is not channel for fact in recording.attempts | recording.outcomes):
+            return True
+        due = self._next_due_of(recording, frozenset({channel}))
+        return due is not None and due <= now
 
-    def _due(self, recording: Recording, wanted: frozenset[Channel]) -> datetime | None:
-        # The same for every look at one recording, and spread over many.
+    def _next_due_of(self, recording: Recording, channels: frozenset[Channel]) -> datetime | None:
+        # The same recording always has the same jitter, and many recordings are spread.
         jitter = zlib.crc32(recording.recording_id.encode()) / 2**32
-        return next_due(recording, wanted=wanted, deadlines=self.deadlines, jitter=jitter)
+        return next_due(recording, channels=channels, deadlines=self.deadlines, jitter=jitter)

@@ -1,4 +1,4 @@
-"""Decide when a recording is fetched again."""
+"""Decide when a recording is fetched again: the pauses between attempts, and the next time to look at a recording."""
 
 from __future__ import annotations
 
@@ -15,52 +15,60 @@ from switchboard.domain.recording.status import (
     unfinished_attempts,
 )
 
-_EARLIEST: Final = datetime.min.replace(tzinfo=UTC)
+_FIRST_DELAY: Final = timedelta(seconds=5)
+_GROWTH: Final = 3
+_MAX_DELAY: Final = timedelta(hours=6)
+_MAX_GROWTH_STEPS: Final = 8  # 5 s * 3**8 is longer than the maximum delay
+_SPREAD: Final = 0.2
+_LAST_ATTEMPT_BEFORE_DEADLINE: Final = timedelta(minutes=10)
+
+
+def next_attempt_after(attempts: int, *, now: datetime, deadline: datetime, jitter: float) -> datetime | None:
+    """Return when to try again after `attempts` failed ones, the last of them `now`, or None if it is too late.
+
+    The pauses are about 5, 15 and 45 s, then ever longer up to six hours. The last attempt is ten minutes before the
+    `deadline`. `jitter` in [0, 1) spreads each pause by a fifth to either side.
+    """
+    if attempts < 1:
+        return now if now < deadline else None
+    delay = min(_FIRST_DELAY * _GROWTH ** min(attempts - 1, _MAX_GROWTH_STEPS), _MAX_DELAY)
+    at = min(now + delay * (1 - _SPREAD + 2 * _SPREAD * jitter), deadline - _LAST_ATTEMPT_BEFORE_DEADLINE)
+    return at if at > now else None
+
+
+_BEFORE_ALL: Final = datetime.min.replace(tzinfo=UTC)
+"""A time before every fact and deadline. A channel that is final then is final by its facts alone."""
 
 
 def next_due(
-    recording: Recording, *, wanted: Collection[Channel], deadlines: RecordingDeadlines, jitter: float = 0.5
+    recording: Recording, *, channels: Collection[Channel], deadlines: RecordingDeadlines, jitter: float = 0.5
 ) -> datetime | None:
-    """When the recording must be looked at again if nothing more is heard: for another attempt, for one that never
-    ended, or because its time is up. None when nothing can be overdue any more. `jitter`: see `next_attempt_after`."""
+    """Return when to look at the recording if no new fact is recorded, or None if nothing can be overdue any more.
+
+    The reason is another attempt at one of the `channels`, an attempt that never ended, or a deadline. `jitter` is that
+    of `next_attempt_after`.
+    """
     if recording.closed_at is not None:
         return None
     times = [
-        _channel_due(recording, channel, deadlines=deadlines, jitter=jitter)
+        _next_due_of_channel(recording, channel, deadlines=deadlines, jitter=jitter)
         for channel in Channel
-        if channel in wanted and not channel_status(recording, channel, deadlines=deadlines, now=_EARLIEST).state.final
+        if channel in channels
+        and not channel_status(recording, channel, deadlines=deadlines, now=_BEFORE_ALL).state.final
     ]
     return min(times, default=None)
 
 
-def _channel_due(recording: Recording, channel: Channel, *, deadlines: RecordingDeadlines, jitter: float) -> datetime:
-    begun, ended = attempts_on_channel(recording, channel)
+def _next_due_of_channel(
+    recording: Recording, channel: Channel, *, deadlines: RecordingDeadlines, jitter: float
+) -> datetime:
+    starts, outcomes = attempts_on_channel(recording, channel)
     deadline = fetch_deadline(recording, channel, deadlines=deadlines)
-    if not begun:
-        return min(recording.announced_at + deadlines.attempt_lasts, deadline)
-    last_at = max((each.at for each in ended), default=_EARLIEST)
-    unheard_of = max(unfinished_attempts(begun, ended).values(), default=None)
-    if unheard_of is not None and unheard_of + deadlines.attempt_lasts > last_at:
-        return unheard_of + deadlines.attempt_lasts
-    return next_attempt_after(len(begun), now=last_at, deadline=deadline, jitter=jitter) or max(deadline, last_at)
-
-
-_FIRST_DELAY: Final = timedelta(seconds=5)
-_GROWTH: Final = 3
-_LONGEST_DELAY: Final = timedelta(hours=6)
-_LAST_CALL: Final = timedelta(minutes=10)
-_STEPS: Final = 8  # 5 s * 3**8 is past the longest delay
-_SPREAD: Final = 0.2
-
-
-def next_attempt_after(attempts: int, *, now: datetime, deadline: datetime, jitter: float) -> datetime | None:
-    """When to try again after `attempts` of them failed, the last one just `now`; None when it is too late for it.
-
-    About 5, 15 and 45 s, then ever longer up to six hours, and once more ten minutes before the `deadline`.
-    `jitter` in [0, 1) spreads each delay by a fifth to either side.
-    """
-    if attempts < 1:
-        return now if now < deadline else None
-    delay = min(_FIRST_DELAY * _GROWTH ** min(attempts - 1, _STEPS), _LONGEST_DELAY)
-    at = min(now + delay * (1 - _SPREAD + 2 * _SPREAD * jitter), deadline - _LAST_CALL)
-    return at if at > now else None
+    if not starts:
+        return min(recording.announced_at + deadlines.attempt_timeout, deadline)
+    last_end = max((outcome.at for outcome in outcomes), default=_BEFORE_ALL)
+    last_unfinished = max(unfinished_attempts(starts, outcomes).values(), default=None)
+    if last_unfinished is not None and last_unfinished + deadlines.attempt_timeout > last_end:
+        return last_unfinished + deadlines.attempt_timeout
+    next_attempt = next_attempt_after(len(starts), now=last_end, deadline=deadline, jitter=jitter)
+    return next_attempt or max(deadline, last_end)

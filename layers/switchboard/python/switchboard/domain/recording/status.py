@@ -1,4 +1,4 @@
-"""Derive the status of a recording and of its channels from the facts, the requested channels and the time."""
+"""Derive the status of a recording and of its channels from the facts, the channels to fetch and the time."""
 
 from __future__ import annotations
 
@@ -12,24 +12,28 @@ from switchboard.domain.recording.facts import SPLIT, Channel, FetchEnd, FetchOu
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordingDeadlines:
-    """How long a recording may be fetched, and how long to wait for what.
+    """The periods during which a recording may be fetched, and the waits in between.
 
-    The split channels are kept `split_kept` from the call; they are fetched until `margin` before that, and for at
-    least `least` after the ready_fact. `monaural_kept` is our own patience, counted from the ready_fact.
-    `not_found_for` after the ready_fact a missing file counts as lost. An attempt that has not ended after
-    `attempt_lasts` never will; a recording that nobody has begun to fetch by then is looked at again.
+    The provider keeps the split channels for `split_retention` after the call. They are fetched until
+    `split_give_up_margin` before that, and for at least `min_fetch_time` after the ready fact. `monaural_fetch_time` is
+    our own limit, counted from the ready fact. From `not_ready_time` after the ready fact on, a missing file counts as
+    lost. An attempt without an outcome after `attempt_timeout` counts as ended. A recording that has no attempt
+    `attempt_timeout` after the ready fact is looked at again.
     """
 
-    split_kept: timedelta = timedelta(days=7)
-    margin: timedelta = timedelta(hours=1)
-    least: timedelta = timedelta(hours=1)
-    monaural_kept: timedelta = timedelta(days=30)
-    not_found_for: timedelta = timedelta(hours=1)
-    attempt_lasts: timedelta = timedelta(minutes=16)
+    split_retention: timedelta = timedelta(days=7)
+    split_give_up_margin: timedelta = timedelta(hours=1)
+    min_fetch_time: timedelta = timedelta(hours=1)
+    monaural_fetch_time: timedelta = timedelta(days=30)
+    not_ready_time: timedelta = timedelta(hours=1)
+    attempt_timeout: timedelta = timedelta(minutes=16)
 
 
 class ChannelState(StrEnum):
-    """Where one channel stands. `announced`: not yet tried; `fetching`: tried, and to be tried until it is decided."""
+    """The states of one channel.
+
+    `announced` has no attempt yet. `fetching` has one, and attempts go on until the channel is decided.
+    """
 
     ANNOUNCED = "announced"
     FETCHING = "fetching"
@@ -39,6 +43,7 @@ class ChannelState(StrEnum):
 
     @property
     def final(self) -> bool:
+        """True if no attempt follows. Only a late success can still change the state."""
         return self not in (ChannelState.ANNOUNCED, ChannelState.FETCHING)
 
 
@@ -55,8 +60,11 @@ class RecordingState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelStatus:
-    """Where one channel stands at one moment. `problem` is how the last attempt ended, or `not_fetched` where none
-    ended in time; None where the channel is stored, or where there is nothing to say yet."""
+    """The status of one channel at one moment.
+
+    `problem` is the end of the last attempt, or `not_fetched` if no attempt ended in time. It is None if the channel is
+    stored, or if no attempt has ended yet.
+    """
 
     channel: Channel
     role: Role
@@ -69,48 +77,49 @@ class ChannelStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordingStatus:
-    """Where a recording stands at one moment, and each channel that is wanted."""
+    """The status of a recording at one moment, and that of each channel to fetch."""
 
     state: RecordingState
     channels: Mapping[Channel, ChannelStatus] = field(default_factory=dict)
 
     @property
     def final(self) -> bool:
-        """Nothing is left to be fetched. Only a late success can still change it."""
-        return all(each.state.final for each in self.channels.values())
+        """True if no channel is left to fetch. Only a late success can still change the status."""
+        return all(channel.state.final for channel in self.channels.values())
 
     @property
     def fetch_deadline(self) -> datetime | None:
         """The earliest of the channels' deadlines."""
-        return min((each.fetch_deadline for each in self.channels.values()), default=None)
+        return min((channel.fetch_deadline for channel in self.channels.values()), default=None)
 
 
 def fetch_deadline(recording: Recording, channel: Channel, *, deadlines: RecordingDeadlines) -> datetime:
-    """Until when fetching the channel makes sense.
+    """Return until when the channel may be fetched.
 
-    A call cannot be later than its ready_fact: a time that says so is not believed.
+    A call cannot be later than its ready fact. A later time of the call is replaced by that of the ready fact.
     """
     announced_at = recording.announced_at
     if channel not in SPLIT:
-        return announced_at + deadlines.monaural_kept
+        return announced_at + deadlines.monaural_fetch_time
     called_at = min(recording.called_at or announced_at, announced_at)
-    return max(called_at + deadlines.split_kept - deadlines.margin, announced_at + deadlines.least)
+    given_up_at = called_at + deadlines.split_retention - deadlines.split_give_up_margin
+    return max(given_up_at, announced_at + deadlines.min_fetch_time)
 
 
 def status_of(
-    recording: Recording, *, wanted: Collection[Channel], deadlines: RecordingDeadlines, now: datetime
+    recording: Recording, *, channels: Collection[Channel], deadlines: RecordingDeadlines, now: datetime
 ) -> RecordingStatus:
-    """Where the recording stands at `now`, of the `wanted` channels and of every other that was stored."""
-    stored = {each.channel for each in recording.outcomes if each.end is FetchEnd.STORED}
-    channels = {
+    """Derive the status of the recording at `now`, from the `channels` to fetch and every other channel with a file."""
+    stored_channels = {outcome.channel for outcome in recording.outcomes if outcome.end is FetchEnd.STORED}
+    statuses = {
         channel: channel_status(recording, channel, deadlines=deadlines, now=now)
         for channel in Channel
-        if channel in wanted or channel in stored
+        if channel in channels or channel in stored_channels
     }
-    return RecordingStatus(state=_state_of({each.state for each in channels.values()}), channels=channels)
+    return RecordingStatus(state=_combine_states({status.state for status in statuses.values()}), channels=statuses)
 
 
-def _state_of(states: set[ChannelState]) -> RecordingState:
+def _combine_states(states: set[ChannelState]) -> RecordingState:
     if states <= {ChannelState.ANNOUNCED}:
         return RecordingState.ANNOUNCED
     if not all(state.final for state in states):
@@ -127,64 +136,73 @@ def _state_of(states: set[ChannelState]) -> RecordingState:
 def channel_status(
     recording: Recording, channel: Channel, *, deadlines: RecordingDeadlines, now: datetime
 ) -> ChannelStatus:
-    """Where one channel stands at `now`. What was stored stays stored; what is forbidden is so for good; the rest is
-    decided by the last attempt and by the time."""
-    begun, ended = attempts_on_channel(recording, channel)
-    deadline = fetch_deadline(recording, channel, deadlines=deadlines)
-    file = min((each for each in ended if each.file), key=lambda each: (each.at, each.id), default=None)
-    last = max(ended, key=lambda each: (each.at, each.id), default=None)
+    """Derive the status of one channel at `now`.
 
-    if file is not None:
+    A stored channel stays stored, and a forbidden one stays forbidden. Otherwise the attempts and the time decide.
+    """
+    starts, outcomes = attempts_on_channel(recording, channel)
+    deadline = fetch_deadline(recording, channel, deadlines=deadlines)
+    stored = min((outcome for outcome in outcomes if outcome.file), key=_time_and_id, default=None)
+    last_outcome = max(outcomes, key=_time_and_id, default=None)
+
+    if stored is not None:
         state = ChannelState.STORED
-    elif any(each.end is FetchEnd.FORBIDDEN for each in ended):
+    elif any(outcome.end is FetchEnd.FORBIDDEN for outcome in outcomes):
         state = ChannelState.FORBIDDEN
-    elif _given_up(ended, not_found_until=recording.announced_at + deadlines.not_found_for):
+    elif _is_given_up(outcomes, not_found_until=recording.announced_at + deadlines.not_ready_time):
         state = ChannelState.LOST
-    elif any(now < at + deadlines.attempt_lasts for at in unfinished_attempts(begun, ended).values()):
+    elif any(now < start + deadlines.attempt_timeout for start in unfinished_attempts(starts, outcomes).values()):
         state = ChannelState.FETCHING
     elif now >= deadline:
         state = ChannelState.LOST
     else:
-        state = ChannelState.FETCHING if begun else ChannelState.ANNOUNCED
+        state = ChannelState.FETCHING if starts else ChannelState.ANNOUNCED
     return ChannelStatus(
         channel=channel,
         role=recording.role_of(channel),
         state=state,
-        attempts=len(begun),
+        attempts=len(starts),
         fetch_deadline=deadline,
-        file=file.file if file else None,
-        problem=_problem_of(state, last),
+        file=stored.file if stored else None,
+        problem=_describe_problem(state, last_outcome),
     )
-
-
-def _problem_of(state: ChannelState, last: FetchOutcome | None) -> str | None:
-    if state is ChannelState.STORED:
-        return None
-    if last is not None:
-        return last.end.value
-    return "not_fetched" if state is ChannelState.LOST else None
 
 
 def attempts_on_channel(recording: Recording, channel: Channel) -> tuple[dict[str, datetime], list[FetchOutcome]]:
-    """When each attempt at the channel began, by id, and how those that ended did. An outcome whose beginning was
-    not kept began, at the latest, when it ended."""
-    ended = [each for each in recording.outcomes if each.channel is channel]
-    begun: dict[str, datetime] = {}
-    times = [(each.id, each.at) for each in recording.attempts if each.channel is channel]
-    times += [(each.id, each.at) for each in ended]
+    """Return the start of each attempt at the channel, by the attempt's id, and the outcomes of those that ended.
+
+    An outcome may come without its attempt. Such an attempt began, at the latest, when it ended.
+    """
+    outcomes = [outcome for outcome in recording.outcomes if outcome.channel is channel]
+    times = [(attempt.id, attempt.at) for attempt in recording.attempts if attempt.channel is channel]
+    times += [(outcome.id, outcome.at) for outcome in outcomes]
+    starts: dict[str, datetime] = {}
     for id_, at in times:
-        begun[id_] = min(begun.get(id_, at), at)
-    return begun, ended
+        starts[id_] = min(starts.get(id_, at), at)
+    return starts, outcomes
 
 
-def unfinished_attempts(begun: Mapping[str, datetime], ended: Collection[FetchOutcome]) -> dict[str, datetime]:
-    over = {each.id for each in ended}
-    return {id_: at for id_, at in begun.items() if id_ not in over}
+def unfinished_attempts(starts: Mapping[str, datetime], outcomes: Collection[FetchOutcome]) -> dict[str, datetime]:
+    """Return the starts of the attempts that have no outcome."""
+    finished = {outcome.id for outcome in outcomes}
+    return {id_: start for id_, start in starts.items() if id_ not in finished}
 
 
-def _given_up(ended: Collection[FetchOutcome], *, not_found_until: datetime) -> bool:
+def _time_and_id(outcome: FetchOutcome) -> tuple[datetime, str]:
+    return outcome.at, outcome.id
+
+
+def _is_given_up(outcomes: Collection[FetchOutcome], *, not_found_until: datetime) -> bool:
     return any(
-        each.end in (FetchEnd.REFUSED, FetchEnd.QUOTA_EXHAUSTED)
-        or (each.end is FetchEnd.NOT_FOUND and each.at >= not_found_until)
-        for each in ended
+        outcome.end in (FetchEnd.REFUSED, FetchEnd.QUOTA_EXHAUSTED)
+        or (outcome.end is FetchEnd.NOT_FOUND and outcome.at >= not_found_until)
+        for outcome in outcomes
     )
+
+
+def _describe_problem(state: ChannelState, last_outcome: FetchOutcome | None) -> str | None:
+    if state is ChannelState.STORED:
+        return None
+    if last_outcome is not None:
+        return last_outcome.end.value
+    return "not_fetched" if state is ChannelState.LOST else None

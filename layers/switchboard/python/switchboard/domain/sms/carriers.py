@@ -1,4 +1,7 @@
-"""The mobile carriers that a caller may name, in our own spelling: a provider's digits stay with the provider."""
+"""Name the mobile carriers that a caller may choose, in our own spelling.
+
+A provider's digits for them stay with the provider.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from typing import Final
 
 
 class Carrier(StrEnum):
-    """Who delivers an SMS to the phone. `OVERSEAS` stands for every carrier outside Japan."""
+    """The carrier that delivers an SMS to the phone. `OVERSEAS` stands for every carrier outside Japan."""
 
     DOCOMO = "docomo"
     SOFTBANK = "softbank"

@@ -1,4 +1,4 @@
-"""What becomes of a message after its provider took it: a closed vocabulary for every provider's codes."""
+"""Translate providers' delivery statuses into one closed vocabulary, and hold the reports that carry them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from enum import StrEnum
 
 
 class DeliveryMeaning(StrEnum):
-    """What one report says about a message. `unlisted` is a value: the raw status is kept and changes no state."""
+    """The meaning of one report. `unlisted` is a value: the raw status is kept and changes no state."""
 
     DELIVERED = "delivered"
     FAILED = "failed"
@@ -20,7 +20,7 @@ class DeliveryMeaning(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DeliveryStatus:
-    """One row of a provider's status table: its code, its own name for it, and what we read it as."""
+    """One row of a provider's status table: its code, the provider's own name for it, and our reading of it."""
 
     code: str
     name: str
@@ -29,7 +29,7 @@ class DeliveryStatus:
 
 @dataclass(frozen=True, slots=True)
 class StatusTable:
-    """A provider's statuses by code. Read when a message is looked at, so that correcting it corrects history."""
+    """A provider's statuses by code. It is read at each look at a message, so a corrected table corrects history."""
 
     rows: Mapping[str, DeliveryStatus]
 
@@ -39,10 +39,10 @@ class StatusTable:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryReport:
-    """A provider's news about one message.
+    """A provider's report about one message.
 
-    `status` is the table's code, or the raw text where no row has it. `recipient` is the number the report
-    names, in E.164 where it can be read as one, or None where the report names none.
+    `status` is the table's code, or the raw text if the table has no row for it. `recipient` is the number that the
+    report names, in E.164 if it can be read as a number, or None if the report names none.
     """
 
     smsid: str
@@ -52,7 +52,7 @@ class DeliveryReport:
 
 @dataclass(frozen=True, slots=True)
 class ReportFact:
-    """That such a report came, and when it came first."""
+    """The fact that a report with this status and recipient came, and when it first came."""
 
     status: str
     recipient: str | None

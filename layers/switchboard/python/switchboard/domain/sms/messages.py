@@ -1,4 +1,4 @@
-"""A message is the facts about it; what a caller sees is a function of them, of a status table and of the time."""
+"""Hold the facts about an SMS, and derive its status from them, from a status table and from the time."""
 
 from __future__ import annotations
 
@@ -27,14 +27,9 @@ class SmsState(StrEnum):
     UNKNOWN = "unknown"
 
 
-def is_smsid(text: str) -> bool:
-    """Whether it can be a message's id: `[A-Za-z0-9]{1,50}`, which is what MediaSMS takes."""
-    return len(text) <= 50 and text.isascii() and text.isalnum()
-
-
 @dataclass(frozen=True, slots=True)
 class SmsContent:
-    """What is to be sent. Kept only until its submission is decided."""
+    """The content of an SMS. It is kept only until its submission is decided."""
 
     text: str | None = None
     text_au: str | None = None
@@ -45,7 +40,7 @@ class SmsContent:
 
 @dataclass(frozen=True, slots=True)
 class TextMeasure:
-    """How large the text was: what may be shown of it."""
+    """The size of a text, which may be shown after the text itself is deleted."""
 
     characters: int
     bytes_sjis: int
@@ -54,7 +49,7 @@ class TextMeasure:
 
 @dataclass(frozen=True, slots=True)
 class SmsSubmission:
-    """One SMS as every provider is asked for it. `recipient` is E.164."""
+    """One SMS as it is submitted to any provider. `recipient` is E.164."""
 
     smsid: str
     recipient: str
@@ -63,7 +58,7 @@ class SmsSubmission:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message(Order[SmsContent]):
-    """The facts about one SMS. One that is `bulk` waits until there is room that nobody waits for."""
+    """The facts about one SMS. A `bulk` message goes through the bulk queue, so that it never delays a single one."""
 
     ID_NAME: ClassVar[str] = "smsid"
 
@@ -74,19 +69,20 @@ class Message(Order[SmsContent]):
 
     @property
     def smsid(self) -> str:
+        """The id under the name that MediaSMS and callers use."""
         return self.id
 
     @property
     def recipient_reports(self) -> tuple[ReportFact, ...]:
-        """The reports that name this recipient, or none. One that names another number says nothing about us."""
+        """The reports that name this recipient or no recipient. A report about another number is not about this SMS."""
         return tuple(report for report in self.reports if report.recipient in (None, self.recipient))
 
-    def _times(self) -> list[datetime]:
-        return [*Order._times(self), *(report.first_seen_at for report in self.recipient_reports)]
+    def _fact_times(self) -> list[datetime]:
+        return [*Order._fact_times(self), *(report.first_seen_at for report in self.recipient_reports)]
 
 
 def submission_of(message: Message) -> SmsSubmission:
-    """What is to be handed to the provider, while its submission is undecided."""
+    """Return what the provider receives, as long as the submission is undecided."""
     if message.content is None:
         raise AssertionError("content is kept until the submission is decided")
     return SmsSubmission(smsid=message.smsid, recipient=message.recipient, content=message.content)
@@ -94,21 +90,22 @@ def submission_of(message: Message) -> SmsSubmission:
 
 @dataclass(frozen=True, slots=True)
 class SmsStatus(Status[SmsState]):
-    """Where a message stands at one moment."""
+    """The status of a message at one moment."""
 
     @property
     def billable(self) -> bool:
+        """True for a delivered message, the only one that the provider charges for."""
         return self.state is SmsState.DELIVERED
 
 
 def status_of(message: Message, *, statuses: StatusTable, deadlines: Deadlines, now: datetime) -> SmsStatus:
-    """Where the message stands at `now`. Reports are read as a set: neither order nor repetition can matter.
+    """Derive the status of the message at `now`.
 
-    The provider's own word comes first, the best of it before the rest; without any, how the submission ended
-    decides; without that, the time that has passed.
+    The best of the provider's reports decides. Reports are read as a set: neither their order nor a repetition
+    matters. Without a report the outcome of the submission decides, and without an outcome the time that has passed.
     """
     meanings = {statuses[report.status].meaning for report in message.recipient_reports}
-    closed = _delivery_window_closed(message, deadlines=deadlines, now=now)
+    closed = now >= _closing_time(message, deadlines=deadlines)
     if DeliveryMeaning.DELIVERED in meanings:
         return SmsStatus(state=SmsState.DELIVERED, final=True)
     if DeliveryMeaning.FAILED in meanings:
@@ -117,28 +114,25 @@ def status_of(message: Message, *, statuses: StatusTable, deadlines: Deadlines, 
         return SmsStatus(state=SmsState.UNDELIVERED, final=closed)
     if DeliveryMeaning.IN_PROGRESS in meanings:
         return SmsStatus(state=SmsState.EXPIRED if closed else SmsState.IN_PROGRESS, final=closed)
-    return _unreported_standing(message, deadlines=deadlines, now=now, closed=closed)
+    return _status_without_reports(message, deadlines=deadlines, now=now, closed=closed)
 
 
-def _unreported_standing(message: Message, *, deadlines: Deadlines, now: datetime, closed: bool) -> SmsStatus:
+def _status_without_reports(message: Message, *, deadlines: Deadlines, now: datetime, closed: bool) -> SmsStatus:
     state = SmsState(submission_state(message, deadlines=deadlines, now=now).value)
     if state in {SmsState.EXPIRED, SmsState.REJECTED}:
         return SmsStatus(state=state, final=True)
     if state in {SmsState.ACCEPTED, SmsState.UNKNOWN}:
-        ended = SmsState.EXPIRED if closed and state is SmsState.ACCEPTED else state
-        return SmsStatus(state=ended, final=closed)
+        expired = closed and state is SmsState.ACCEPTED
+        return SmsStatus(state=SmsState.EXPIRED if expired else state, final=closed)
     return SmsStatus(state=state, final=False)
 
 
-def _delivery_window_closed(message: Message, *, deadlines: Deadlines, now: datetime) -> bool:
-    return now >= _closes_at(message, deadlines=deadlines)
-
-
-def _closes_at(message: Message, *, deadlines: Deadlines) -> datetime:
+def _closing_time(message: Message, *, deadlines: Deadlines) -> datetime:
+    """Return when the delivery window ends."""
     claim = message.last_claim
     return (claim.at if claim else message.created_at) + deadlines.delivery_after_claim
 
 
 def next_due(message: Message, *, deadlines: Deadlines) -> datetime | None:
-    """When the message must be looked at again if nothing is heard; None when nothing can be overdue any more."""
-    return orders.next_due(message, deadlines=deadlines, closes_at=_closes_at(message, deadlines=deadlines))
+    """Return when the sweep must look at the message if no new fact is recorded, or None if nothing can be overdue."""
+    return orders.next_due(message, deadlines=deadlines, closes_at=_closing_time(message, deadlines=deadlines))

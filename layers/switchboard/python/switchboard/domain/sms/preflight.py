@@ -1,4 +1,4 @@
-"""Says before sending whether an SMS text arrives whole, and if not, what is wrong with it and where."""
+"""Check before sending that an SMS text arrives whole, and report each problem with its position if it does not."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final, Literal
 
 from switchboard.domain.errors import FieldProblem
 from switchboard.domain.sms.carriers import DOMESTIC_CARRIERS, Carrier
-from switchboard.domain.sms.length_limits import CarrierView, Measure, Unit, measure, view_for
+from switchboard.domain.sms.length_limits import CarrierView, Measure, Unit, apply_carrier_rule, measure
 from switchboard.domain.sms.shift_jis import (
     MAX_CODE_POINTS,
     RefusalCode,
@@ -19,16 +19,17 @@ from switchboard.domain.sms.shift_jis import (
 )
 
 MAX_PROBLEMS: Final = 20
-"""So many problems are spelled out; the rest is a number."""
+"""The number of problems that are reported one by one. The others are only counted."""
 
 TextField = Literal["text", "text_au"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TextProblem:
-    """One reason not to send. `position` is a 0-based code point index in that field as the caller gave it.
+    """One reason not to send a text.
 
-    `code` is a RefusalCode, or `empty`, `too_long`, `text_au_not_applicable`, `more_problems`.
+    `code` is a RefusalCode, or `empty`, `too_long`, `text_au_not_applicable`, `more_problems`. `position` is a 0-based
+    code point index in the field as the caller sent it.
     """
 
     code: str
@@ -38,24 +39,28 @@ class TextProblem:
     field: TextField = "text"
 
     def as_json(self) -> dict[str, object]:
-        """As the API shows it: nothing null, `field` only where it is not `text`, `?` for a lone surrogate."""
-        shown: dict[str, object] = {"code": self.code, "message": self.message}
+        """Return the problem in the API's form.
+
+        Nothing is null, `field` is left out if it is `text`, and a lone surrogate becomes `?`.
+        """
+        members: dict[str, object] = {"code": self.code, "message": self.message}
         if self.character is not None:
-            shown["character"] = self.character.encode("utf-8", "replace").decode("utf-8")
+            members["character"] = self.character.encode("utf-8", "replace").decode("utf-8")
         if self.position is not None:
-            shown["position"] = self.position
+            members["position"] = self.position
         if self.field != "text":
-            shown["field"] = self.field
-        return shown
+            members["field"] = self.field
+        return members
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preflight:
-    """What would become of a text. `fits` means that it may be sent: whole, to every carrier that may get it.
+    """The result of the check of a text.
 
-    `characters` (UTF-16 units, a newline as two), `bytes_sjis`, `parts` and `limit` are those of `text`; `limit`
-    is the strictest of the carriers in question (bytes where only au's short rule is, else characters).
-    `problems` are the first MAX_PROBLEMS of `problem_count`.
+    `fits` means that the text arrives whole at every carrier that may deliver it. `characters` (UTF-16 units, a newline
+    as two), `bytes_sjis`, `parts` and `limit` are those of `text`. `limit` is the strictest of these carriers' limits:
+    in bytes if au's short rule is the only one, else in characters. `problems` are the first MAX_PROBLEMS of
+    `problem_count`.
     """
 
     characters: int
@@ -68,7 +73,7 @@ class Preflight:
     problem_count: int
 
     def as_json(self) -> dict[str, object]:
-        """The API's answer to `dry_run`; the problems left out become one last one, `more_problems`."""
+        """Return the API's answer to `dry_run`. One last problem, `more_problems`, stands for those left out."""
         return {
             "characters": self.characters,
             "bytes_sjis": self.bytes_sjis,
@@ -76,52 +81,58 @@ class Preflight:
             "limit": self.limit,
             "fits": self.fits,
             "carriers": {carrier.value: asdict(view) for carrier, view in self.carriers.items()},
-            "problems": [problem.as_json() for problem in self._told()],
+            "problems": [problem.as_json() for problem in self._list_problems()],
         }
 
     def field_problems(self) -> tuple[FieldProblem, ...]:
-        """The same problems for an InvalidRequestError. They name code points and never quote the text."""
-        return tuple(FieldProblem(field=each.field, message=each.message, code=each.code) for each in self._told())
+        """Return the same problems for an InvalidRequestError. They name code points and never quote the text."""
+        return tuple(
+            FieldProblem(field=problem.field, message=problem.message, code=problem.code)
+            for problem in self._list_problems()
+        )
 
-    def _told(self) -> tuple[TextProblem, ...]:
-        untold = self.problem_count - len(self.problems)
-        if not untold:
+    def _list_problems(self) -> tuple[TextProblem, ...]:
+        omitted = self.problem_count - len(self.problems)
+        if not omitted:
             return self.problems
-        return (*self.problems, TextProblem(code="more_problems", message=f"and {untold} more"))
+        return (*self.problems, TextProblem(code="more_problems", message=f"{omitted} more problem(s), not listed"))
 
 
 def preflight(
     text: str, *, long_sms: bool = False, carrier: Carrier | None = None, text_au: str | None = None
 ) -> Preflight:
-    """Measure `text`, and au's own (`smstext2`), against the document's limits. Raises nothing for any string.
+    """Measure `text`, and au's own text (`smstext2`), against the document's limits. No string raises an error.
 
-    `carrier` None means that any domestic carrier may get it, so it must fit all four. `text_au` has a meaning
-    only with `long_sms` and in Japan, and is a problem otherwise; au then gets it instead of `text`. Where au is
-    named as the carrier, both must fit au. A text above MAX_CODE_POINTS is `too_long` unexamined, its counts
-    being its length as given.
+    `carrier` None means that any domestic carrier may deliver the text, so it must fit all four. `text_au` has a
+    meaning only with `long_sms` and in Japan, where au delivers it instead of `text`. Otherwise `text_au` is a problem.
+    If au is named as the carrier, both texts must fit au. A text above MAX_CODE_POINTS is `too_long` unexamined, and
+    its counts are its length in code points.
     """
-    body = _examine(text, field="text")
-    own = None if text_au is None else _examine(text_au, field="text_au")
-    au_gets_own = own is not None and long_sms and carrier is not Carrier.OVERSEAS
+    common = _examine(text, field="text")
+    for_au = None if text_au is None else _examine(text_au, field="text_au")
+    au_gets_other_text = for_au is not None and long_sms and carrier is not Carrier.OVERSEAS
 
-    shown = (Carrier.OVERSEAS,) if carrier is Carrier.OVERSEAS else DOMESTIC_CARRIERS
-    views = {each: body.view(each, long_sms=long_sms) for each in shown}
-    in_force = [views[carrier]] if carrier else [v for c, v in views.items() if c is not Carrier.AU or not au_gets_own]
-    problems = body.problems_of_length(in_force)
-    refused = [body]
-    if own is not None and au_gets_own:
-        views[Carrier.AU] = own.view(Carrier.AU, long_sms=long_sms)
-        problems += own.problems_of_length([views[Carrier.AU]])
-        refused.append(own)
-    elif own is not None:
+    carriers = (Carrier.OVERSEAS,) if carrier is Carrier.OVERSEAS else DOMESTIC_CARRIERS
+    views = {member: common.view(member, long_sms=long_sms) for member in carriers}
+    if carrier:
+        common_views = [views[carrier]]
+    else:
+        common_views = [view for member, view in views.items() if member is not Carrier.AU or not au_gets_other_text]
+    problems = common.length_problems(common_views)
+    sent_texts = [common]
+    if for_au is not None and au_gets_other_text:
+        views[Carrier.AU] = for_au.view(Carrier.AU, long_sms=long_sms)
+        problems += for_au.length_problems([views[Carrier.AU]])
+        sent_texts.append(for_au)
+    elif for_au is not None:
         problems.append(_TEXT_AU_NOT_APPLICABLE)
-    problem_count = len(problems) + sum(each.refused_count for each in refused)
-    problems += [problem for each in refused for problem in each.refused]
+    problem_count = len(problems) + sum(examined.refusal_count for examined in sent_texts)
+    problems += [problem for examined in sent_texts for problem in examined.refusals]
     return Preflight(
-        characters=body.measure.characters,
-        bytes_sjis=body.measure.bytes_sjis,
-        parts=max(view.parts for view in in_force),
-        limit=min(view.limit for view in in_force),
+        characters=common.measure.characters,
+        bytes_sjis=common.measure.bytes_sjis,
+        parts=max(view.parts for view in common_views),
+        limit=min(view.limit for view in common_views),
         fits=not problems,
         carriers=views,
         problems=tuple(problems[:MAX_PROBLEMS]),
@@ -131,29 +142,33 @@ def preflight(
 
 _TEXT_AU_NOT_APPLICABLE: Final = TextProblem(
     code="text_au_not_applicable",
-    message="a text for au alone needs the long-text option and a recipient in Japan",
+    message="needs the long-text option and a recipient in Japan",
     field="text_au",
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Examined:
-    """One text with everything about it that no carrier changes."""
+class _ExaminedText:
+    """One text with everything about it that is the same for every carrier.
+
+    `refusals` are the first MAX_PROBLEMS of `refusal_count`.
+    """
 
     field: TextField
     measure: Measure
     blank: bool
-    refused: tuple[TextProblem, ...]
-    refused_count: int
+    refusals: tuple[TextProblem, ...]
+    refusal_count: int
 
     def view(self, carrier: Carrier, *, long_sms: bool) -> CarrierView:
-        sendable = not self.blank and not self.refused_count
-        return view_for(carrier, self.measure, long_sms=long_sms, sendable=sendable)
+        """Apply the carrier's rule."""
+        sendable = not self.blank and not self.refusal_count
+        return apply_carrier_rule(carrier, self.measure, long_sms=long_sms, sendable=sendable)
 
-    def problems_of_length(self, views: Sequence[CarrierView]) -> list[TextProblem]:
-        """None or one: blank, or over the strictest of these carriers' limits."""
+    def length_problems(self, views: Sequence[CarrierView]) -> list[TextProblem]:
+        """Return one problem if the text is blank or exceeds the strictest of these carriers' limits, else none."""
         if self.blank:
-            return [TextProblem(code="empty", message="holds nothing but white space", field=self.field)]
+            return [TextProblem(code="empty", message="is empty or holds only white space", field=self.field)]
         exceeded = [view for view in views if view.used > view.limit]
         if not exceeded:
             return []
@@ -169,24 +184,24 @@ _UNIT_NAMES: Final[Mapping[Unit, str]] = {
 }
 
 
-def _examine(text: str, *, field: TextField) -> _Examined:
+def _examine(text: str, *, field: TextField) -> _ExaminedText:
     if len(text) > MAX_CODE_POINTS:
         unexamined = Measure(characters=len(text), bytes_sjis=len(text), is_ascii=False, gsm_characters=None)
-        return _Examined(field=field, measure=unexamined, blank=False, refused=(), refused_count=0)
+        return _ExaminedText(field=field, measure=unexamined, blank=False, refusals=(), refusal_count=0)
     clean = normalise(text)
     refused = refused_characters(text)
-    told = tuple(_problem(each, field) for each in islice(refused, MAX_PROBLEMS))
-    return _Examined(
+    refusals = tuple(_describe_refusal(character, field) for character in islice(refused, MAX_PROBLEMS))
+    return _ExaminedText(
         field=field,
         measure=measure(clean),
         blank=not clean.strip(),
-        refused=told,
-        refused_count=len(told) + sum(1 for _ in refused),
+        refusals=refusals,
+        refusal_count=len(refusals) + sum(1 for _ in refused),
     )
 
 
-def _problem(refused: RefusedCharacter, field: TextField) -> TextProblem:
-    code_points = " ".join(f"U+{ord(each):04X}" for each in refused.character)
+def _describe_refusal(refused: RefusedCharacter, field: TextField) -> TextProblem:
+    code_points = " ".join(f"U+{ord(code_point):04X}" for code_point in refused.character)
     return TextProblem(
         code=refused.code,
         message=f"{code_points} at position {refused.position} {_REFUSALS[refused.code]}",

@@ -1,4 +1,4 @@
-"""From what a caller asked to what may be sent: number, text and carrier checked together, before any I/O."""
+"""Compose an SMS from a caller's request: check number, text and carrier together, before any I/O."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ from switchboard.domain.sms.shift_jis import normalise
 
 @dataclass(frozen=True, slots=True)
 class SmsRules:
-    """What this deployment's contract with the provider allows. A number outside Japan has to begin with one of
-    `overseas_prefixes` (`+` and digits)."""
+    """The limits of this deployment's contract with the provider.
+
+    A number outside Japan must begin with one of `overseas_prefixes` (`+` and digits).
+    """
 
     long_sms: bool = False
     overseas_prefixes: tuple[str, ...] = ()
@@ -23,7 +25,7 @@ class SmsRules:
 
 @dataclass(frozen=True, slots=True)
 class SmsRequest:
-    """One SMS in the caller's own words."""
+    """One SMS as the caller requests it, unchecked."""
 
     to: str
     text: str | None = None
@@ -35,8 +37,10 @@ class SmsRequest:
 
 @dataclass(frozen=True, slots=True)
 class ComposedSms:
-    """A request whose number is good and whose content is complete. `preflight` is None for a template, whose text
-    only the provider knows; otherwise it says whether the text may be sent."""
+    """A request with a usable number and complete content.
+
+    `preflight` is None for a template, because only the provider knows its text. Otherwise it decides about the text.
+    """
 
     recipient: PhoneNumber
     content: SmsContent
@@ -44,19 +48,24 @@ class ComposedSms:
 
     @property
     def fits(self) -> bool:
-        """Nothing is known against sending it."""
+        """True if no known problem forbids sending the text."""
         return self.preflight is None or self.preflight.fits
 
     @property
     def measure(self) -> TextMeasure | None:
+        """The size of the text, or None for a template."""
         if self.preflight is None:
             return None
         return TextMeasure(self.preflight.characters, self.preflight.bytes_sjis, self.preflight.parts)
 
 
 def compose(request: SmsRequest, *, rules: SmsRules) -> ComposedSms:
-    """Raises InvalidRequestError with everything that is wrong but the text, which `preflight` judges."""
-    problems = list(_content_problems(request))
+    """Check a request and compose it for the provider.
+
+    Raises:
+        InvalidRequestError: with every problem except those of the text, which are in `preflight`.
+    """
+    problems = _find_content_problems(request)
     recipient = None
     try:
         recipient = parse_phone_number(request.to)
@@ -81,11 +90,11 @@ def compose(request: SmsRequest, *, rules: SmsRules) -> ComposedSms:
             sender=request.sender,
             carrier=carrier,
         ),
-        preflight=_preflight(request, carrier=carrier, rules=rules),
+        preflight=_check_text(request, carrier=carrier, rules=rules),
     )
 
 
-def _content_problems(request: SmsRequest) -> list[FieldProblem]:
+def _find_content_problems(request: SmsRequest) -> list[FieldProblem]:
     if request.template_id is None and request.text is None:
         return [FieldProblem("text", "is required unless template_id is given", "required")]
     if request.template_id is not None and request.text is not None:
@@ -95,7 +104,7 @@ def _content_problems(request: SmsRequest) -> list[FieldProblem]:
     return []
 
 
-def _preflight(request: SmsRequest, *, carrier: Carrier | None, rules: SmsRules) -> Preflight | None:
+def _check_text(request: SmsRequest, *, carrier: Carrier | None, rules: SmsRules) -> Preflight | None:
     if request.text is None:
         return None
     return preflight(request.text, long_sms=rules.long_sms, carrier=carrier, text_au=request.text_au)

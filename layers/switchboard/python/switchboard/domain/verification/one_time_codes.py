@@ -1,4 +1,4 @@
-"""The code that a telephone is told: hashed with a salt, and compared in constant time."""
+"""Hash the code that a telephone call reads out, with a salt, and compare codes in constant time."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from switchboard.domain.verification.verifications import CodeHash
 
 SALT_BYTES: Final = 16
 
-# 4 MiB and some milliseconds: a code has few digits and is worth something for minutes, so that no cost would hide it
-# for ever; this one makes it outlast what it is good for.
+# scrypt's parameters: one hash takes 4 MiB and some milliseconds. A code has few digits, so no cost hides it for ever.
+# This cost hides it for longer than the minutes in which it is worth something.
 _N: Final = 2**12
 _R: Final = 8
 
 
 def hash_code(code: str, *, salt: bytes, at: datetime, recipient: str | None) -> CodeHash:
-    """What may be kept of a code. `salt` is SALT_BYTES of chance."""
-    return CodeHash(salt=salt, digest=_digest(code, salt), at=at, recipient=recipient)
+    """Return the only form in which a code may be stored. `salt` is SALT_BYTES random bytes."""
+    return CodeHash(salt=salt, digest=_compute_digest(code, salt), at=at, recipient=recipient)
 
 
-def matches_code(code: str, kept: CodeHash | None) -> bool:
-    """Whether it is this code. Takes as long where there is none."""
-    digest = _digest(code, kept.salt if kept else bytes(SALT_BYTES))
-    return hmac.compare_digest(digest, kept.digest if kept else bytes(len(digest))) and kept is not None
+def matches_code(code: str, code_hash: CodeHash | None) -> bool:
+    """Return whether the hash is that of `code`. Without a hash this takes the same time and returns False."""
+    digest = _compute_digest(code, code_hash.salt if code_hash else bytes(SALT_BYTES))
+    return hmac.compare_digest(digest, code_hash.digest if code_hash else bytes(len(digest))) and code_hash is not None
 
 
-def _digest(code: str, salt: bytes) -> bytes:
+def _compute_digest(code: str, salt: bytes) -> bytes:
     return hashlib.scrypt(code.encode("utf-8", "surrogatepass"), salt=salt, n=_N, r=_R, p=1)

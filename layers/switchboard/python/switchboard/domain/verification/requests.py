@@ -1,4 +1,4 @@
-"""From what a caller asked to a verification that may be started: number, mode, lines and times checked together."""
+"""Compose a verification from a caller's request: check number, mode, lines and times together."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from switchboard.domain.sms.shift_jis import normalise
 from switchboard.domain.verification.verifications import VerificationLines, VerificationMode
 
 DEFAULT_REPEAT_CALLS: Final = 2
-"""Further calls of CALL_OUT until somebody answers, where the caller does not say."""
+"""Further calls of CALL_OUT until the call is answered, if the caller names no number of calls."""
 
 
 @dataclass(frozen=True, slots=True)
 class VerificationRules:
-    """This deployment's 050 lines (national form, 11 digits) and its usual holding time."""
+    """The 050 lines of this deployment (national form, 11 digits) and its default holding time."""
 
     pool: tuple[str, ...]
     holding_minutes: int
@@ -26,7 +26,7 @@ class VerificationRules:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerificationRequest:
-    """One verification in the caller's own words."""
+    """One verification as the caller requests it, unchecked."""
 
     to: str
     mode: VerificationMode
@@ -39,8 +39,11 @@ class VerificationRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComposedVerification:
-    """A request that may be carried out. `candidates` are the lines that it may be called on, best first: only `line`
-    where the caller asked for that."""
+    """A checked request.
+
+    `candidates` are the lines that the verification may use, best first. If the caller named a `line`, it is the only
+    candidate.
+    """
 
     recipient: PhoneNumber
     mode: VerificationMode
@@ -53,8 +56,13 @@ class ComposedVerification:
 
 
 def compose(request: VerificationRequest, *, rules: VerificationRules) -> ComposedVerification:
-    """Raises InvalidRequestError with everything that is wrong here; what only the provider's document says of text
-    and times is checked by its client."""
+    """Check a request and compose the verification.
+
+    The provider's client checks what only the provider's document says about text and times.
+
+    Raises:
+        InvalidRequestError: with every problem.
+    """
     problems: list[FieldProblem] = []
     recipient, candidates = None, rules.pool
     try:
@@ -63,14 +71,15 @@ def compose(request: VerificationRequest, *, rules: VerificationRules) -> Compos
     except InvalidRequestError as error:
         problems += error.problems
     try:
-        candidates = _candidates(request.line, rules.pool)
+        candidates = _select_candidates(request.line, rules.pool)
     except InvalidRequestError as error:
         problems += error.problems
-    problems += _conflicts(request)
+    problems += _find_conflicts(request)
     if problems or recipient is None:
         raise InvalidRequestError(*problems)
-    calls_out = request.mode is VerificationMode.CALL_OUT
-    repeats = DEFAULT_REPEAT_CALLS if request.repeat_calls is None else request.repeat_calls
+    repeat_calls = None
+    if request.mode is VerificationMode.CALL_OUT:
+        repeat_calls = DEFAULT_REPEAT_CALLS if request.repeat_calls is None else request.repeat_calls
     return ComposedVerification(
         recipient=recipient,
         mode=request.mode,
@@ -78,51 +87,59 @@ def compose(request: VerificationRequest, *, rules: VerificationRules) -> Compos
         line=candidates[0] if request.line is not None else None,
         candidates=candidates,
         holding_minutes=rules.holding_minutes if request.holding_minutes is None else request.holding_minutes,
-        repeat_calls=repeats if calls_out else None,
+        repeat_calls=repeat_calls,
         content=None if request.text is None else SmsContent(text=normalise(request.text)),
     )
 
 
 def parse_line(written: str, *, field: str = "line") -> str:
-    """A 050 number in national form. Raises InvalidRequestError."""
+    """Read a 050 number and return its national form.
+
+    Raises:
+        InvalidRequestError: naming `field`, if it is not a 050 number.
+    """
     number = parse_phone_number(written, field=field)
     if number.kind is not NumberKind.IP_PHONE:
         raise InvalidRequestError(FieldProblem(field, "is not a 050 number", "invalid_line"))
     return number.national
 
 
-def _candidates(asked: str | None, pool: Sequence[str]) -> tuple[str, ...]:
+def _select_candidates(written_line: str | None, pool: Sequence[str]) -> tuple[str, ...]:
     if not pool:
-        raise InvalidRequestError(FieldProblem("line", "is needed: this deployment has no lines", "no_lines"))
-    if asked is None:
+        message = "is not available: this deployment has no lines set up"
+        raise InvalidRequestError(FieldProblem("line", message, "no_lines"))
+    if written_line is None:
         return tuple(pool)
-    line = parse_line(asked)
+    line = parse_line(written_line)
     if line not in pool:
         raise InvalidRequestError(FieldProblem("line", "is not one of this deployment's lines", "unknown_line"))
     return (line,)
 
 
 def _check_recipient(recipient: PhoneNumber, request: VerificationRequest) -> None:
-    """Numbers of 10 digits are for `fixed` and `any` only, and get no SMS; nobody outside Japan can be verified."""
+    """Check that the number suits the requested lines and mode.
+
+    Numbers of 10 digits are for `fixed` and `any` only, and receive no SMS. Numbers outside Japan cannot be verified.
+    """
     kinds = {
         VerificationLines.MOBILE: {NumberKind.MOBILE, NumberKind.M2M},
         VerificationLines.FIXED: {NumberKind.FIXED},
         VerificationLines.ANY: {NumberKind.MOBILE, NumberKind.M2M, NumberKind.FIXED},
     }
     if recipient.kind not in kinds[request.lines]:
-        message = f"is not a number that lines `{request.lines}` takes"
+        message = f"is not a number of the kind that `lines` allows (`{request.lines}`)"
         raise InvalidRequestError(FieldProblem("to", message, "not_verifiable"))
     if request.mode is VerificationMode.SMS_AND_CALL_IN and recipient.kind is NumberKind.FIXED:
         raise InvalidRequestError(FieldProblem("to", "is a fixed line, which cannot receive SMS", "not_sms_capable"))
 
 
-def _conflicts(request: VerificationRequest) -> list[FieldProblem]:
+def _find_conflicts(request: VerificationRequest) -> list[FieldProblem]:
     problems = []
-    texts = request.mode is VerificationMode.SMS_AND_CALL_IN
-    if texts and request.text is None:
-        problems.append(FieldProblem("text", "is required with sms_and_call_in", "required"))
-    if request.text is not None and not texts:
-        problems.append(FieldProblem("text", "is for sms_and_call_in only: no other mode sends an SMS", "conflict"))
+    sends_sms = request.mode is VerificationMode.SMS_AND_CALL_IN
+    if sends_sms and request.text is None:
+        problems.append(FieldProblem("text", "is required with mode sms_and_call_in", "required"))
+    if request.text is not None and not sends_sms:
+        problems.append(FieldProblem("text", "is for mode sms_and_call_in only: no other sends an SMS", "conflict"))
     if request.repeat_calls is not None and request.mode is not VerificationMode.CALL_OUT:
-        problems.append(FieldProblem("repeat_calls", "is for call_out only", "conflict"))
+        problems.append(FieldProblem("repeat_calls", "is for mode call_out only", "conflict"))
     return problems

@@ -1,4 +1,4 @@
-"""Verification by telephone: what is submitted for it, the news that decides it, and where it stands."""
+"""Hold the facts about a verification by telephone, and derive its status from them and from the time."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from switchboard.domain.sms.delivery import DeliveryReport
 from switchboard.domain.sms.messages import SmsContent
 
 MAX_ATTEMPTS: Final = 5
-"""Codes that may be tried for one verification."""
+"""The number of codes that may be tried for one verification."""
 
 START_WITHIN: Final = timedelta(minutes=10)
-"""How long a start of which nothing was sent may be tried again under the same key."""
+"""The time during which a start that sent nothing may be tried again under the same key."""
 
 
 class VerificationMode(StrEnum):
-    """Who calls whom."""
+    """The ways to verify a number, by who calls whom."""
 
     CALL_IN = "call_in"
     """The number's owner dials our line."""
     SMS_AND_CALL_IN = "sms_and_call_in"
-    """The same, after an SMS."""
+    """The number's owner dials our line after receiving an SMS."""
     CALL_OUT = "call_out"
     """The provider calls the number and reads out a code."""
 
 
 class VerificationLines(StrEnum):
-    """Which sort of subscription the number to be verified may belong to."""
+    """The sorts of subscription to which the number may belong."""
 
     MOBILE = "mobile"
     FIXED = "fixed"
@@ -40,11 +40,11 @@ class VerificationLines(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerificationSubmission:
-    """One verification as a provider is asked for it.
+    """One verification as it is submitted to a provider.
 
-    `recipient` is E.164. `line` is our 050 number in national form, 11 digits. `holding_minutes` is how long a call
-    counts. `repeat_calls`, how often to call until somebody answers, belongs to CALL_OUT and is needed there.
-    `content` is the SMS, needed for SMS_AND_CALL_IN only.
+    `recipient` is E.164. `line` is our 050 number in national form, 11 digits. `holding_minutes` is the time during
+    which a call counts. `repeat_calls` is the number of further calls until a call is answered: CALL_OUT requires it,
+    and no other mode has it. `content` is the SMS, which only SMS_AND_CALL_IN has and requires.
     """
 
     smsid: str
@@ -59,10 +59,10 @@ class VerificationSubmission:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IvrCallEvent:
-    """A provider's word that a number has called a line in time.
+    """A provider's report that a number has called a line in time.
 
-    `recipient` is that number in E.164, or its bare digits where it is in no known form. `line` is in national form,
-    11 digits. `mode` is CALL_IN or SMS_AND_CALL_IN. `smsid` is None where the provider names none.
+    `recipient` is that number in E.164, or its bare digits if it is in no known form. `line` is in national form, 11
+    digits. `mode` is CALL_IN or SMS_AND_CALL_IN. `smsid` is None if the provider names none.
     """
 
     recipient: str = field(repr=False)
@@ -73,10 +73,10 @@ class IvrCallEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParsedDeliveryReport:
-    """A delivery report, and the code that was read out to the number, where it carries one.
+    """A delivery report with the code, if any, that the provider's call read out.
 
-    `authcode` is a secret: digits, or None. `authcode_unreadable` says that there was one which is no such thing, so
-    that the check of this verification cannot succeed; the report counts all the same.
+    `authcode` is a secret: digits, or None. `authcode_unreadable` means that the report carried no single
+    code of digits, so that no check of this verification can succeed. The report itself counts all the same.
     """
 
     report: DeliveryReport
@@ -86,8 +86,10 @@ class ParsedDeliveryReport:
 
 @dataclass(frozen=True, slots=True)
 class CodeHash:
-    """The hash of a code that was read out, and when it was first heard of. `recipient` is the number that its report
-    names, or None. The code itself is kept nowhere."""
+    """The hash of a code that a call read out. The code itself is stored nowhere.
+
+    `at` is when its report first came. `recipient` is the number that the report names, or None.
+    """
 
     salt: bytes = field(repr=False)
     digest: bytes = field(repr=False)
@@ -97,11 +99,12 @@ class CodeHash:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verification(Order[SmsContent]):
-    """The facts about one verification. `line` is our 050 number in national form, 11 digits.
+    """The facts about one verification.
 
-    `called_at` is when the number was first heard to have called in time, `late_call_at` when it first was after the
-    deadline. `codes` are those reported for CALL_OUT, `attempts_used` how many were tried, `checked_at` when the right
-    one was. `content` is the SMS, if there is one.
+    `line` is our 050 number in national form, 11 digits. `content` is the SMS, if there is one. `called_at` is when the
+    first report of a call in time came, `late_call_at` when the first report of a call after the deadline came. `codes`
+    are those reported for CALL_OUT, `attempts_used` is the number of attempts at the code, and `checked_at` is when an
+    attempt had the right code.
     """
 
     ID_NAME: ClassVar[str] = "verification_id"
@@ -119,39 +122,40 @@ class Verification(Order[SmsContent]):
 
     @property
     def expires_at(self) -> datetime:
-        """When it can no longer be verified: the holding time after the last claim, so that 0 minutes are none."""
+        """The end of the verification: the holding time after the newest claim. 0 minutes end it at once."""
         claim = self.last_claim
         return deadline_of(self, claim) if claim else self.created_at
 
     @property
     def verified_at(self) -> datetime | None:
+        """The time of the call or the check that verified the number, or None."""
         return self.called_at or self.checked_at
 
     @property
     def code(self) -> CodeHash | None:
-        """The code to be told, if it has come. A report that names another number brings none."""
-        own = [code for code in self.codes if code.recipient in (None, self.recipient)]
-        return min(own, key=lambda code: code.at) if own else None
+        """The code to check against, or None before it is reported. A report about another number does not count."""
+        codes = [code for code in self.codes if code.recipient in (None, self.recipient)]
+        return min(codes, key=lambda code: code.at, default=None)
 
     @property
     def attempts_left(self) -> int | None:
-        """None where there is no code to be told."""
+        """The number of attempts that are left, or None if the mode has no code."""
         if self.mode is not VerificationMode.CALL_OUT:
             return None
         return max(0, MAX_ATTEMPTS - self.attempts_used)
 
-    def _times(self) -> list[datetime]:
-        facts = (self.called_at, self.late_call_at, self.checked_at)
-        return [*Order._times(self), *(at for at in facts if at is not None), *(code.at for code in self.codes)]
+    def _fact_times(self) -> list[datetime]:
+        times = (self.called_at, self.late_call_at, self.checked_at)
+        return [*Order._fact_times(self), *(at for at in times if at is not None), *(code.at for code in self.codes)]
 
 
 def deadline_of(verification: Verification, claim: Claim) -> datetime:
-    """When the verification that is started under this claim ends."""
+    """Return when the verification ends if it is started under this claim."""
     return claim.at + timedelta(minutes=verification.holding_minutes)
 
 
 def submission_of(verification: Verification) -> VerificationSubmission:
-    """What is to be handed to the provider, while its submission is undecided."""
+    """Return what the provider receives, as long as the submission is undecided."""
     return VerificationSubmission(
         smsid=verification.id,
         recipient=verification.recipient,
@@ -178,7 +182,7 @@ _STATES: Final = {
     SubmissionState.SUBMITTING: VerificationState.PENDING,
     SubmissionState.ACCEPTED: VerificationState.PENDING,
     SubmissionState.UNKNOWN: VerificationState.UNKNOWN,
-    # Nothing was sent, and nothing will be unless the caller asks again.
+    # Nothing was sent, and nothing will be sent unless the caller repeats the request.
     SubmissionState.QUEUED: VerificationState.REJECTED,
     SubmissionState.FAILED: VerificationState.REJECTED,
     SubmissionState.REJECTED: VerificationState.REJECTED,
@@ -187,10 +191,11 @@ _STATES: Final = {
 
 
 def status_of(verification: Verification, *, deadlines: Deadlines, now: datetime) -> Status[VerificationState]:
-    """Where the verification stands at `now`. Facts are read as a set: neither order nor repetition can matter.
+    """Derive the status of the verification at `now`.
 
-    That the number has called, or the right code was told, in time comes first and never changes; then how the
-    submission ended; then the time: the provider says nothing of failures.
+    Facts are read as a set: neither their order nor a repetition matters. A call or a right code in time decides, and
+    this never changes. Without it the outcome of the submission decides, and then the time, because the provider
+    reports no failures.
     """
     if verification.verified_at is not None:
         return Status(VerificationState.VERIFIED, final=True)
@@ -203,11 +208,14 @@ def status_of(verification: Verification, *, deadlines: Deadlines, now: datetime
 
 
 def submission_status_of(verification: Verification, *, deadlines: Deadlines, now: datetime) -> Status[SubmissionState]:
-    """Where its submission stands, whatever came of it."""
+    """Derive the status of the submission alone at `now`, without what followed from it."""
     state = submission_state(verification, deadlines=deadlines, now=now)
     return Status(state, final=state in {SubmissionState.REJECTED, SubmissionState.EXPIRED})
 
 
 def next_due(verification: Verification, *, deadlines: Deadlines) -> datetime | None:
-    """When the verification must be looked at again if nothing is heard; None when nothing can be overdue any more."""
+    """Return when the sweep must look at the verification again, or None if nothing can be overdue any more.
+
+    The time holds as long as no new fact is recorded.
+    """
     return orders.next_due(verification, deadlines=deadlines, closes_at=verification.expires_at)

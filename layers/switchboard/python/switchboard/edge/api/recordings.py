@@ -35,7 +35,7 @@ def parse_filter(request: InboundRequest) -> tuple[RecordingFilter, int, str | N
     if tel is not None and not (0 < len(tel) <= _LONGEST_TEL and tel.translate(_SPACES).isprintable()):
         raise InvalidRequestError(FieldProblem("tel", "must be 1 to 128 printable characters"))
     wanted = RecordingFilter(
-        tel=tel,
+        recipient=tel,
         state=RecordingState(state) if state is not None else None,
         since=parse_timestamp(given["from"], field="from") if "from" in given else None,
         until=parse_timestamp(given["to"], field="to") if "to" in given else None,

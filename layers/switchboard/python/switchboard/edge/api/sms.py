@@ -15,6 +15,7 @@ from switchboard.domain.errors import (
     RecipientLimitError,
     SwitchboardError,
 )
+from switchboard.domain.orders import ORDER_ID
 from switchboard.domain.sms.carriers import Carrier
 from switchboard.domain.sms.delivery import StatusTable
 from switchboard.domain.sms.messages import Message, SmsState, SmsStatus
@@ -47,7 +48,7 @@ class SendSmsBody(BaseModel):
     text_au: _Text | None = None
     sender: Annotated[str, StringConstraints(max_length=100)] | None = None
     carrier: Annotated[Carrier, Field(strict=False)] | None = None
-    smsid: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]{1,50}$")] | None = None
+    smsid: Annotated[str, StringConstraints(pattern=f"^{ORDER_ID.pattern}$")] | None = None
     not_after: Annotated[str, StringConstraints(max_length=40)] | None = None
     dry_run: bool = False
 

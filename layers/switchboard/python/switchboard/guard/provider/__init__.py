@@ -1,0 +1,1 @@
+"""Rate limiter, circuit breaker and concurrency limit of a provider."""

@@ -1,31 +1,32 @@
-"""How far apart slots are, after the provider has said that we are too fast."""
+"""The interval between slots, wider for a while after the provider has answered that requests come too fast."""
 
 from __future__ import annotations
 
 from switchboard.domain.rate_limits import ProviderLimitState, SlotRequest
-from switchboard.guard.provider.settings import GuardSettings, in_us
+from switchboard.domain.timestamps import to_us
+from switchboard.guard.provider.settings import GuardSettings
 
 
 class Pace:
-    """The step by what was last seen of the state: as wide as it was slowed to, and narrower as time goes by."""
+    """The present interval: widened by the last back-off that was observed, and narrowing again as time passes."""
 
     def __init__(self, settings: GuardSettings) -> None:
         self._settings = settings
-        self._backoff_recovery_us = in_us(settings.backoff_recovery)
+        self._backoff_recovery_us = to_us(settings.backoff_recovery)
         self._backoff_percent = 100
         self._backed_off_us = 0
 
     def observe(self, state: ProviderLimitState) -> None:
-        """To be told every state of the state."""
-        self.record_backoff(pct=state.backoff_percent, at_us=state.backed_off_us)
+        """Take over the back-off of a state that the store has returned."""
+        self.record_backoff(percent=state.backoff_percent, at_us=state.backed_off_us)
 
-    def record_backoff(self, *, pct: int, at_us: int) -> None:
-        """To be told what this container itself did to the state."""
-        self._backoff_percent, self._backed_off_us = pct, at_us
+    def record_backoff(self, *, percent: int, at_us: int) -> None:
+        """Take over a back-off that this container has written itself."""
+        self._backoff_percent, self._backed_off_us = percent, at_us
 
-    def request(self, *, now_us: int, latest_us: int, count: int) -> SlotRequest:
-        """For so many slots, or for as many of them as there is time for."""
-        interval_us = self._settings.interval_us * self._pct(now_us) // 100
+    def build_request(self, *, now_us: int, latest_us: int, count: int) -> SlotRequest:
+        """Build the request for `count` slots, or for as many as fit in before `latest_us` (at least one)."""
+        interval_us = self._settings.interval_us * self._current_percent(now_us) // 100
         return SlotRequest(
             interval_us=interval_us,
             now_us=now_us,
@@ -36,17 +37,17 @@ class Pace:
         )
 
     def next_backoff_percent(self, *, now_us: int) -> int:
-        """How wide the step is to become, in per cent of the full pace's."""
-        return min(self._settings.max_backoff_percent, self._pct(now_us) * self._settings.backoff_step_percent // 100)
+        """Return how wide the next back-off makes the interval, in per cent of the full pace's."""
+        percent = self._current_percent(now_us) * self._settings.backoff_step_percent // 100
+        return min(self._settings.max_backoff_percent, percent)
 
     def requests_per_s(self, *, now_us: int) -> float:
-        """The pace that is kept at this moment."""
-        return self._settings.requests_per_s * 100 / self._pct(now_us)
+        """Return the rate at this moment."""
+        return self._settings.requests_per_s * 100 / self._current_percent(now_us)
 
-    def _pct(self, now_us: int) -> int:
-        passed_us = max(0, now_us - self._backed_off_us)
-        if not self._backed_off_us or passed_us >= self._backoff_recovery_us:
+    def _current_percent(self, now_us: int) -> int:
+        elapsed_us = max(0, now_us - self._backed_off_us)
+        if not self._backed_off_us or elapsed_us >= self._backoff_recovery_us:
             return 100
-        return (
-            100 + (self._backoff_percent - 100) * (self._backoff_recovery_us - passed_us) // self._backoff_recovery_us
-        )
+        remaining_us = self._backoff_recovery_us - elapsed_us
+        return 100 + (self._backoff_percent - 100) * remaining_us // self._backoff_recovery_us

@@ -1,11 +1,10 @@
-"""Admits one request at a time into a provider's rate, and none while its circuit is open."""
+"""The guards of one container: rate limiter, circuit breaker and concurrency limit over one shared state."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
-from typing import Final
+from datetime import datetime
 
 from switchboard.domain.errors import (
     AddressBlockedError,
@@ -15,6 +14,7 @@ from switchboard.domain.errors import (
     ProviderError,
     RateLimitedError,
 )
+from switchboard.domain.timestamps import from_unix_us, to_unix_us
 from switchboard.guard.provider.reservations import Slot, SlotReservations
 from switchboard.guard.provider.settings import GuardSettings
 from switchboard.ports.clock import Clock
@@ -22,53 +22,61 @@ from switchboard.ports.provider_limits import ProviderGuard, ProviderLimitStore
 
 __all__ = ["GuardSettings", "ProviderGuards"]
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-
 
 class _WorkerGuard:
-    """A ProviderGuard for one request at a time, beside others of the same container."""
+    """The ProviderGuard of one worker, which sends one request at a time."""
 
     def __init__(
-        self, reservations: SlotReservations, name: str, *, settings: GuardSettings, clock: Clock, in_flight: int | None
+        self,
+        reservations: SlotReservations,
+        worker: str,
+        *,
+        settings: GuardSettings,
+        clock: Clock,
+        in_flight: int | None,
     ) -> None:
         self._reservations = reservations
-        self._name = name
+        self._worker = worker
         self._settings = settings
         self._clock = clock
         self._in_flight = in_flight
-        self._slot = Slot(at_us=0, version="", resets_401s_at=0, rejected_versions=frozenset())
+        self._slot = Slot(at_us=0, version="")
 
     def acquire(self, *, latest: datetime) -> datetime:
-        """Waits for nothing itself: the caller sends at the instant returned, and drops a slot it is late for."""
-        self._slot = self._reservations.reserve(self._name, latest_us=_to_us(latest), in_flight=self._in_flight)
-        return _EPOCH + timedelta(microseconds=self._slot.at_us)
+        """Reserve a slot and return its time, without waiting for it.
+
+        The caller sends at that time, and drops a slot that it is late for.
+        """
+        self._slot = self._reservations.reserve(self._worker, latest_us=to_unix_us(latest), in_flight=self._in_flight)
+        return from_unix_us(self._slot.at_us)
 
     def is_stale(self, slot: datetime) -> bool:
-        """The slot is so long past that using it could crowd those after it."""
+        """Tell if `slot` is so long past that a request in it could crowd the requests of later slots."""
         return self._clock.now() > slot + self._settings.jitter
 
     def record_result(self, error: ProviderError | None) -> None:
-        """Writes only what changes the circuit or the pace, or makes max_permits where it is wanted: an ordinary answer
-        costs nothing."""
+        """Write what changes the circuit or the pace, and return a permit that other workers need.
+
+        An ordinary answer costs no write.
+        """
         if isinstance(error, AuthenticationFailedError):
-            self._reservations.record_401(self._name, self._slot)
+            self._reservations.record_401(self._worker, self._slot)
             return
         if isinstance(error, AddressBlockedError):
-            self._reservations.record_block(self._name, code=error.provider_code or "blocked")
+            self._reservations.record_blocked_address(self._worker, code=error.provider_code or "blocked")
         elif not isinstance(error, NotSentError | OutcomeUnknownError):
             self._reservations.record_accepted_credentials(self._slot)
-            self._slot = Slot(
-                at_us=self._slot.at_us, version=self._slot.version, resets_401s_at=0, rejected_versions=frozenset()
-            )
+            self._slot = Slot(at_us=self._slot.at_us, version=self._slot.version)
         if isinstance(error, RateLimitedError):
             self._reservations.record_rate_limited(self._slot)
-        self._reservations.record_end(self._name, ended=not isinstance(error, OutcomeUnknownError))
+        self._reservations.record_end(self._worker, may_be_in_flight=isinstance(error, OutcomeUnknownError))
 
 
 class ProviderGuards:
-    """The SendGates of one container's threads over one state: an egress address at a provider.
+    """The guards of one container's workers for one egress address at a provider.
 
-    Each of `workers` is for one thread. `container_id` names the container.
+    `key` names the shared state, `container_id` the container. Each guard of `workers` is for one thread. `version`
+    returns the version of the credentials; after `forget_credentials` it reads them again.
     """
 
     def __init__(
@@ -89,32 +97,38 @@ class ProviderGuards:
             key=key,
             workers=names,
             settings=settings,
-            now_us=lambda: _to_us(clock.now()),
+            clock=clock,
             version=version,
             forget_credentials=forget_credentials,
         )
         self._names, self._settings, self._clock = names, settings, clock
-        self.workers: Sequence[ProviderGuard] = self._workers(settings.in_flight)
+        self.workers: Sequence[ProviderGuard] = self._build_guards(settings.in_flight)
+
+    @property
+    def single(self) -> ProviderGuard:
+        """The guard of a container that sends one request at a time."""
+        return self.workers[0]
 
     def with_concurrency_limit(self, in_flight: int) -> Sequence[ProviderGuard]:
-        """The same workers for messages that leave some of the places in flight to others; a thread uses the one or the
-        other. Without a limit on requests in flight, all alike."""
-        limit = self._settings.in_flight
-        return self._workers(None if limit is None else min(limit, in_flight))
+        """Return guards of the same workers that get a slot only if it leaves at most `in_flight` permits taken.
 
-    def _workers(self, in_flight: int | None) -> Sequence[ProviderGuard]:
+        They are for messages that leave permits to more urgent ones. A thread uses one of its two guards at a time. If
+        the settings have no limit on requests in flight, these guards have none either.
+        """
+        limit = self._settings.in_flight
+        return self._build_guards(None if limit is None else min(limit, in_flight))
+
+    @contextmanager
+    def batch(self, size: int, *, workers: int | None = None) -> Iterator[None]:
+        """Reserve up to `GuardSettings.block_size` slots with one write, while `size` requests are sent together.
+
+        They are sent by the first `workers` workers, or by all if it is None.
+        """
+        with self._reservations.batch(size, workers=len(self.workers) if workers is None else workers):
+            yield
+
+    def _build_guards(self, in_flight: int | None) -> Sequence[ProviderGuard]:
         return [
             _WorkerGuard(self._reservations, name, settings=self._settings, clock=self._clock, in_flight=in_flight)
             for name in self._names
         ]
-
-    @contextmanager
-    def batch(self, size: int, *, workers: int | None = None) -> Iterator[None]:
-        """While the first `workers`, or all, send so many requests together, one write reserves for as many as
-        `GuardSettings.block`."""
-        with self._reservations.batch(size, workers=len(self.workers) if workers is None else workers):
-            yield
-
-
-def _to_us(instant: datetime) -> int:
-    return (instant - _EPOCH) // timedelta(microseconds=1)

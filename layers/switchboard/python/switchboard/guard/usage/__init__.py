@@ -1,0 +1,1 @@
+"""Usage limits of callers and the monthly quota of a provider."""

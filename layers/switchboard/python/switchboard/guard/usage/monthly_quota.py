@@ -1,4 +1,4 @@
-"""A provider's month: requests counted in the shared counter before each is made, never more than the limit.
+"""A provider's monthly quota: each request is counted in the shared counter before it is made, up to the limit.
 
 BIZTEL's terms: 100,000 requests a calendar month of Japan, failures included.
 """
@@ -10,44 +10,43 @@ from datetime import date, datetime, timedelta
 from typing import Final
 
 from switchboard.domain.errors import ConfigurationError, MonthlyQuotaExhaustedError
-from switchboard.guard.usage.windows import JAPAN
+from switchboard.domain.timestamps import JAPAN, to_us
 from switchboard.ports.usage_limits import CounterStore, MonthlyQuota, QuotaUsage
 
 _COUNTER: Final = "requests"
-# So long after its end a month may still be compared with the provider's bill.
-_KEPT: Final = timedelta(days=93)
-# Nothing can be foretold from the first seconds of a month.
+# An operator may compare a month with the provider's bill until this long after its end.
+_RETENTION: Final = timedelta(days=93)
+# The first seconds of a month allow no forecast.
 _LEAST_ELAPSED: Final = timedelta(hours=1)
-_MICROSECOND: Final = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Month:
-    """A calendar month of Japan, from `starts` (its first midnight) to `ends` (the next one's)."""
+    """A calendar month of Japan, from `starts` (its first midnight) to `ends` (the first midnight of the next)."""
 
     starts: datetime
 
     @classmethod
     def of(cls, at: datetime) -> Month:
-        """The one that an aware instant falls into."""
+        """Return the month that contains `at`, which must be aware."""
         local = at.astimezone(JAPAN)
         return cls(local.replace(day=1, hour=0, minute=0, second=0, microsecond=0))
 
     @property
     def ends(self) -> datetime:
-        # No month has 32 days, and none is so short that they lead past the next one.
+        # No month has 32 days, and 32 days from its start lie in the next month.
         return (self.starts + timedelta(days=32)).replace(day=1)
 
     @property
     def name(self) -> str:
-        """`2026-11`."""
+        """The name in the store and on the status page: `2026-11`."""
         return f"{self.starts:%Y-%m}"
 
 
 def exhausted_on(*, used: int, limit: int, at: datetime) -> date | None:
-    """The day in Japan on which `limit` is reached if the month goes on as it went until `at`; None if it is not.
+    """Forecast the day in Japan on which `limit` is reached, None if it is not reached in the month of `at`.
 
-    Linear: the used share over the elapsed part of the month, of which the first hour counts as a whole one.
+    The forecast is linear: the used share over the elapsed part of the month. The first hour counts as a whole one.
     """
     if used >= limit:
         return at.astimezone(JAPAN).date()
@@ -55,18 +54,18 @@ def exhausted_on(*, used: int, limit: int, at: datetime) -> date | None:
         return None
     month = Month.of(at)
     elapsed = max(at - month.starts, _LEAST_ELAPSED)
-    # In whole microseconds: a timedelta would overflow where next to nothing is used.
-    until_spent = elapsed // _MICROSECOND * limit // used
-    if until_spent >= (month.ends - month.starts) // _MICROSECOND:
+    # In whole microseconds: a timedelta would overflow if next to nothing is used.
+    until_exhausted_us = to_us(elapsed) * limit // used
+    if until_exhausted_us >= to_us(month.ends - month.starts):
         return None
-    return (month.starts + until_spent * _MICROSECOND).date()
+    return (month.starts + timedelta(microseconds=until_exhausted_us)).date()
 
 
 class CounterMonthlyQuota(MonthlyQuota):
     """A MonthlyQuota in one counter a month: one conditional write a request, and no read.
 
-    A request may reach the provider up to `underway` after it was counted. In the last moments of a month it may
-    therefore be one of the next month's at the provider: it is counted in both, for a second write.
+    A request may reach the provider up to `longest_request` after it was counted. In the last moments of a month the
+    provider may therefore count it in the next month: it is counted in both, with a second write.
     """
 
     def __init__(
@@ -76,26 +75,26 @@ class CounterMonthlyQuota(MonthlyQuota):
         provider: str,
         limit: int,
         reserve: int = 0,
-        underway: timedelta = timedelta(seconds=30),
+        longest_request: timedelta = timedelta(seconds=30),
     ) -> None:
         if not 0 <= reserve <= limit:
-            raise ConfigurationError(f"{provider}: the month's reserve is not between 0 and its limit")
+            raise ConfigurationError(f"{provider}: the monthly reserve must be between 0 and the monthly limit")
         self._counters = counters
         self._provider = provider
         self._limit = limit
         self._reserve = reserve
-        self._underway = underway
+        self._longest_request = longest_request
 
     def take(self, at: datetime, *, urgent: bool) -> None:
         month = Month.of(at)
         self._count(month, at, urgent=urgent)
-        following = Month.of(at + self._underway)
-        if following != month:
-            self._count(following, at, urgent=urgent)
+        latest_month = Month.of(at + self._longest_request)
+        if latest_month != month:
+            self._count(latest_month, at, urgent=urgent)
 
     def usage(self, at: datetime) -> QuotaUsage:
         month = Month.of(at)
-        used = self._counters.read(self._key(month)).get(_COUNTER, 0)
+        used = self._counters.read(self._build_key(month)).get(_COUNTER, 0)
         return QuotaUsage(
             month=month.name,
             used=used,
@@ -105,17 +104,19 @@ class CounterMonthlyQuota(MonthlyQuota):
         )
 
     def _count(self, month: Month, at: datetime, *, urgent: bool) -> None:
-        room = self._limit if urgent else self._limit - self._reserve
-        # A counter that is not there yet counts as below any limit, one of nothing too.
-        spent = not room or self._counters.increment(self._key(month), {_COUNTER: room}, expires_at=month.ends + _KEPT)
-        if spent:
-            left = "all but the reserve" if self._reserve and not urgent else "all"
+        limit = self._limit if urgent else self._limit - self._reserve
+        # A limit of 0 never reaches the store: a counter that does not exist counts as below any limit.
+        exhausted = not limit or self._counters.increment(
+            self._build_key(month), {_COUNTER: limit}, expires_at=month.ends + _RETENTION
+        )
+        if exhausted:
+            remainder = "" if urgent or not self._reserve else ", except for the reserve for urgent requests"
             raise MonthlyQuotaExhaustedError(
-                f"{left} of {self._provider}'s requests of {month.name} are used",
+                f"All {self._provider} requests of {month.name} are used{remainder}",
                 provider=self._provider,
                 retry_after=month.ends,
                 at=at,
             )
 
-    def _key(self, month: Month) -> str:
+    def _build_key(self, month: Month) -> str:
         return f"QUOTA#{self._provider}#{month.name}"

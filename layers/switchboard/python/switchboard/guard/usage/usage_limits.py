@@ -1,24 +1,25 @@
-"""Admits a submission where none of the abuse limits is reached, and counts it in all of them or in none."""
+"""Usage limits of recipients, clients and the deployment: a submission counts towards all of them or towards none."""
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Final
 
 from switchboard.domain.errors import ClientLimitError, DailyLimitError, RecipientLimitError
 from switchboard.guard.usage.quota_block import QuotaBlock
 from switchboard.guard.usage.windows import Span, Window
 from switchboard.ports.usage_limits import CounterStore
 
-_KEPT = timedelta(days=1)
+_RETENTION: Final = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
 class UsageLimitRules:
-    """How many submissions in one window; 0 means no such limit.
+    """The highest number of submissions in one window; 0 means no such limit.
 
-    `exempt` are recipients (E.164) without limits of their own; they count for their client and for the day.
+    `exempt` recipients (E.164) have no limits of their own; they count for their client and for the day.
     """
 
     recipient_per_minute: int = 0
@@ -30,80 +31,96 @@ class UsageLimitRules:
 
 
 class CounterUsageLimits:
-    """UsageLimits over shared counters. One a container, for one thread.
+    """UsageLimits over shared counters. A container has one, for one thread.
 
-    What costs nothing is asked first: client and day, of which the container has a block at hand. One write for the
-    recipient comes last, and only when that was made is anything used up of the blocks.
+    Client and day come first: the container has a block of their quota, which costs no call. The one write for the
+    recipient comes last, and the blocks are used only if it succeeds.
     """
 
     def __init__(self, *, counters: CounterStore, rules: UsageLimitRules) -> None:
         self._counters = counters
         self._rules = rules
-        self._clients: dict[str, QuotaBlock] = {}
-        self._day = QuotaBlock(counters=counters, key="ALL", span=Span.DAY, limit=rules.per_day)
-        spans = {
+        self._client_blocks: dict[str, QuotaBlock] = {}
+        self._day_block = QuotaBlock(counters=counters, key="ALL", span=Span.DAY, limit=rules.per_day)
+        limits = {
             Span.MINUTE: rules.recipient_per_minute,
             Span.HOUR: rules.recipient_per_hour,
             Span.DAY: rules.recipient_per_day,
         }
-        self._recipient_spans = {span: limit for span, limit in spans.items() if limit}
+        self._recipient_limits = {span: limit for span, limit in limits.items() if limit}
 
     def reserve(self, *, recipient: str, client: str, at: datetime) -> None:
-        """Raises RecipientLimitError, ClientLimitError, DailyLimitError, StoreUnavailableError."""
+        """Count one submission, or raise the error of the first limit that is reached.
+
+        Raises:
+            ClientLimitError: the client's hourly limit is reached.
+            DailyLimitError: the deployment's daily limit is reached.
+            RecipientLimitError: a limit of the recipient is reached.
+            StoreUnavailableError: the store did not answer.
+        """
         blocks = []
         if self._rules.client_per_hour:
-            blocks.append(self._client(client))
-            if full := self._client(client).full(at):
-                raise ClientLimitError(
-                    "this API key has sent what it may in one hour", retry_after_s=full.seconds_left(at)
-                )
+            block = self._get_client_block(client)
+            blocks.append(block)
+            if window := block.find_exhausted_window(at):
+                raise ClientLimitError("Hourly limit of this API key reached", retry_after_s=window.seconds_left(at))
         if self._rules.per_day:
-            blocks.append(self._day)
-            if full := self._day.full(at):
-                raise DailyLimitError("what may be sent in one day has been sent", retry_after_s=full.seconds_left(at))
-        self._count(recipient, at)
+            blocks.append(self._day_block)
+            if window := self._day_block.find_exhausted_window(at):
+                raise DailyLimitError(
+                    "Daily limit of this deployment reached; it resets at midnight JST",
+                    retry_after_s=window.seconds_left(at),
+                )
+        self._count_recipient(recipient, at)
         for block in blocks:
-            block.use()
+            block.use_one()
 
     def refund(self, *, recipient: str, client: str, at: datetime) -> None:
-        """Raises StoreUnavailableError: then the recipient's count is one too high."""
-        self._client(client).refund(at)
-        self._day.refund(at)
-        windows = self._windows(recipient, at)
-        if windows:
-            self._counters.decrement(recipient_key(recipient, at), list(windows))
+        """Refund one submission.
 
-    def _count(self, recipient: str, at: datetime) -> None:
-        windows = self._windows(recipient, at)
+        Raises:
+            StoreUnavailableError: the recipient's count may remain one too high.
+        """
+        self._get_client_block(client).refund(at)
+        self._day_block.refund(at)
+        windows = self._recipient_windows(recipient, at)
+        if windows:
+            self._counters.decrement(build_recipient_key(recipient, at), list(windows))
+
+    def _count_recipient(self, recipient: str, at: datetime) -> None:
+        windows = self._recipient_windows(recipient, at)
         if not windows:
             return
-        full = self._counters.increment(
-            recipient_key(recipient, at),
-            {name: self._recipient_spans[window.span] for name, window in windows.items()},
-            expires_at=Window.of(Span.DAY, at).ends + _KEPT,
+        exhausted = self._counters.increment(
+            build_recipient_key(recipient, at),
+            {name: self._recipient_limits[window.span] for name, window in windows.items()},
+            expires_at=Window.of(Span.DAY, at).ends + _RETENTION,
         )
-        if full:
-            last = max((windows[name] for name in full), key=lambda window: window.ends)
+        if exhausted:
+            last = max((windows[name] for name in exhausted), key=lambda window: window.ends)
             raise RecipientLimitError(
-                f"this number has been sent what it may in one {last.span}", retry_after_s=last.seconds_left(at)
+                f"Limit per {last.span} of this number reached", retry_after_s=last.seconds_left(at)
             )
 
-    def _windows(self, recipient: str, at: datetime) -> dict[str, Window]:
+    def _recipient_windows(self, recipient: str, at: datetime) -> dict[str, Window]:
         if recipient in self._rules.exempt:
             return {}
-        windows = (Window.of(span, at) for span in self._recipient_spans)
+        windows = (Window.of(span, at) for span in self._recipient_limits)
         return {window.name: window for window in windows}
 
-    def _client(self, client: str) -> QuotaBlock:
-        if client not in self._clients:
-            self._clients[client] = QuotaBlock(
+    def _get_client_block(self, client: str) -> QuotaBlock:
+        if client not in self._client_blocks:
+            self._client_blocks[client] = QuotaBlock(
                 counters=self._counters, key=f"CLIENT#{client}", span=Span.HOUR, limit=self._rules.client_per_hour
             )
-        return self._clients[client]
+        return self._client_blocks[client]
 
 
-def recipient_key(recipient: str, at: datetime) -> str:
-    """One a recipient and day in Japan. A hash, so that nobody reads numbers while looking at limits; who has it and
-    the time can find the number by trying all there are."""
+def build_recipient_key(recipient: str, at: datetime) -> str:
+    """Build the counters' key of one recipient and day in Japan.
+
+    The number is hashed, so that an operator who looks at limits reads no numbers. An operator who has the hash, and
+    time, can still find the number by trying all numbers.
+    """
     digest = hashlib.sha256(recipient.encode()).hexdigest()
     return f"RECIPIENT#{digest}#{Window.of(Span.DAY, at).day}"

@@ -1,22 +1,22 @@
-"""Fixed windows of time: which one an instant falls into, and when that ends.
+"""Fixed windows of time for usage limits: the window of an instant, and its end.
 
-All are Japan's. Those who are disturbed and those who pay are there, contracts and bills go by its date, and a limit
-that is used up comes back at midnight instead of at nine in the morning, when the day's sending begins.
+All windows are Japan's. The recipients, and the companies that pay, are in Japan; contracts and bills go by its date. A
+limit that is used up comes back at midnight, not at nine in the morning, when the day's sending begins.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta, timezone
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-JAPAN: Final = timezone(timedelta(hours=9), "JST")
+from switchboard.domain.timestamps import JAPAN
 
 
 class Span(StrEnum):
-    """How long a window is. Days are whole hours and hours whole minutes, so that none lies in two of the others."""
+    """The length of a window. A day is whole hours and an hour whole minutes: no window overlaps two longer ones."""
 
     MINUTE = "minute"
     HOUR = "hour"
@@ -32,14 +32,14 @@ _LENGTHS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """From `starts` (Japan time) on, for one span."""
+    """A window of one span, from `starts` (Japan time) on."""
 
     span: Span
     starts: datetime
 
     @classmethod
     def of(cls, span: Span, at: datetime) -> Window:
-        """The one that an aware instant falls into."""
+        """Return the window that contains `at`, which must be aware."""
         local = at.astimezone(JAPAN)
         midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
         return cls(span, midnight + (local - midnight) // _LENGTHS[span] * _LENGTHS[span])
@@ -55,9 +55,9 @@ class Window:
 
     @property
     def name(self) -> str:
-        """`minute_1427`, `hour_1400`, `day_0000`: unique within one day."""
+        """The name in the store: `minute_1427`, `hour_1400`, `day_0000`; unique within one day."""
         return f"{self.span}_{self.starts:%H%M}"
 
     def seconds_left(self, at: datetime) -> int:
-        """Whole seconds until it is over, at least one."""
+        """Return the whole seconds from `at` to the window's end, at least one."""
         return max(1, math.ceil((self.ends - at).total_seconds()))

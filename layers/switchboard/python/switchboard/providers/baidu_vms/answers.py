@@ -10,13 +10,12 @@ from typing import Any, Final
 
 from switchboard.domain.errors import OutcomeUnknownError, ProviderError, RefusedError, UnexpectedAnswerError
 from switchboard.domain.timestamps import to_rfc3339
+from switchboard.domain.voice_calls import is_call_id
 from switchboard.ports.providers import Receipt
 from switchboard.providers.baidu_vms.response_codes import EXPIRED_CODE, REFUSING_STATUSES, row_for
 from switchboard.providers.transport import Answer
 
 PROVIDER: Final = "baidu_vms"
-CALL_ID: Final = re.compile(r"[\x21-\x7e]{1,128}")
-"""Any visible ASCII: the document shows 32 hexadecimal digits and promises no form."""
 
 _CODE: Final = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,63}")
 _REQUEST_ID: Final = re.compile(r"[\x21-\x7e]{1,128}")
@@ -100,7 +99,7 @@ def _code_in(said: Mapping[str, Any]) -> str | None:
 
 def _call_id_in(said: Mapping[str, Any]) -> str | None:
     call_id = said.get("callId")
-    return call_id if isinstance(call_id, str) and CALL_ID.fullmatch(call_id) else None
+    return call_id if isinstance(call_id, str) and is_call_id(call_id) else None
 
 
 def _request_id_in(said: Mapping[str, Any], headers: Mapping[str, str]) -> str | None:

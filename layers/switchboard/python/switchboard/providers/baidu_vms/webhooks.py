@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Final
 
 from switchboard.domain.errors import WebhookUnreadableError
-from switchboard.domain.voice_calls import CallResult
+from switchboard.domain.voice_calls import CallResult, is_call_id
 
 MAX_RESULT_LENGTH: Final = 64
 """Characters of a result; what is longer is none."""
-
-_CALL_ID: Final = re.compile(r"[\x21-\x7e]{1,128}")
 
 
 def parse_call_result(
@@ -24,7 +21,7 @@ def parse_call_result(
     Names are read in any case. Raises WebhookUnreadableError, which quotes neither a value nor a name.
     """
     call_id = _value(params, call_id_name, what="call id")
-    if not _CALL_ID.fullmatch(call_id):
+    if not is_call_id(call_id):
         raise WebhookUnreadableError("a call result's call id is missing or is not 1 to 128 visible ASCII characters")
     result = " ".join(_value(params, result_name, what="result").split())
     if not result or len(result) > MAX_RESULT_LENGTH or not result.isprintable():

@@ -10,7 +10,7 @@ from urllib.parse import unquote_to_bytes
 
 from switchboard.domain.errors import UnreadableFileNameError
 from switchboard.domain.recording.facts import Channel, RecordingFileName, Side, is_recording_id
-from switchboard.providers.biztel.response_codes import JAPAN
+from switchboard.domain.timestamps import JAPAN
 
 MAX_FILE_NAME_LENGTH: Final = 255
 

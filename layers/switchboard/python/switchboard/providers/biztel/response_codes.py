@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta, timezone
 from types import MappingProxyType
 from typing import Final
 
@@ -19,9 +18,6 @@ from switchboard.domain.errors import (
 from switchboard.domain.recording.facts import Channel
 
 PROVIDER: Final = "biztel"
-
-JAPAN: Final = timezone(timedelta(hours=9))
-"""The document's times name no zone; its example's unique id and file name agree on this one."""
 
 ERROR_TYPES: Final[Mapping[str, type[ProviderError]]] = MappingProxyType(
     {

@@ -9,7 +9,7 @@ from typing import Final
 
 from switchboard.domain.errors import WebhookUnreadableError
 from switchboard.domain.recording.facts import RecordingReady, is_recording_id
-from switchboard.providers.biztel.response_codes import JAPAN
+from switchboard.domain.timestamps import JAPAN
 
 ID_MISSING: Final = "id_missing"
 ID_UNUSABLE: Final = "id_unusable"
@@ -58,6 +58,7 @@ def parse_date(text: str) -> datetime | None:
     year, month, day, hour, minute = (int(each) for each in found.groups()[:5])
     zone = found[7]
     try:
+        # The document's times name no zone; its example's unique id and file name agree on Japan's.
         local = datetime(year, month, day, hour, minute, int(found[6] or 0), tzinfo=_zone(zone) if zone else JAPAN)
     except ValueError:
         return None

@@ -8,9 +8,9 @@ from dataclasses import InitVar, dataclass, field, fields
 from typing import Final
 
 from switchboard.domain.errors import FieldProblem, InvalidRequestError
+from switchboard.domain.orders import ORDER_ID
 from switchboard.domain.sms.carriers import Carrier
 from switchboard.domain.sms.preflight import preflight
-from switchboard.providers.mediasms.response_codes import SMSID
 
 CARRIER_DIGITS: Final = {
     Carrier.DOCOMO: "1",
@@ -163,7 +163,7 @@ _FORMS: Final[dict[str, tuple[Callable[[object], bool], str]]] = {
     "smstitle": (_like(_SENDER), "must be 2 to 11 letters and digits, with a letter among them"),
     "smstextid": (_like(_DIGITS), "must be digits"),
     "status": (_in_range(0, 1), "must be 0 or 1"),
-    "smsid": (_like(SMSID), "must be 1 to 50 letters and digits"),
+    "smsid": (_like(ORDER_ID), "must be 1 to 50 letters and digits"),
     "method": (
         lambda value: type(value) is int and value in {SMS_ONLY, *IVR_METHODS, *UNDOCUMENTED_METHODS},
         "must be one of 1, 2, 4, 5, 6, 7",

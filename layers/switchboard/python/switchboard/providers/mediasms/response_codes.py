@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,9 +17,6 @@ from switchboard.domain.errors import (
     RefusedError,
 )
 from switchboard.domain.sms.delivery import DeliveryMeaning, DeliveryStatus, StatusTable
-
-SMSID: Final = re.compile(r"[A-Za-z0-9]{1,50}")
-"""The id that a request carries and its reports repeat: no hyphens, hence no UUID in its usual form."""
 
 ACCEPTED_CODE: Final = "200"
 

@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from typing import Final
 
 from switchboard.domain.errors import InvalidRequestError, WebhookUnreadableError
+from switchboard.domain.orders import ORDER_ID
 from switchboard.domain.phone_numbers import MAX_WRITTEN_LENGTH, NumberKind, parse_phone_number
 from switchboard.domain.sms.delivery import DeliveryReport
 from switchboard.domain.verification.verifications import IvrCallEvent, ParsedDeliveryReport, VerificationMode
-from switchboard.providers.mediasms.response_codes import MAX_STATUS_LENGTH, SMSID, status_code_of
+from switchboard.providers.mediasms.response_codes import MAX_STATUS_LENGTH, status_code_of
 
 MAX_AUTHCODE_DIGITS: Final = 16
 """The document gives the generated number no length: more digits than anybody would read out."""
@@ -32,7 +33,7 @@ def parse_delivery_report(params: Mapping[str, str]) -> DeliveryReport:
     request and is not looked at, least of all `authcode`. Raises WebhookUnreadableError, which quotes no value.
     """
     smsid = _value(params, "smsid", of="a delivery report")
-    if not SMSID.fullmatch(smsid):
+    if not ORDER_ID.fullmatch(smsid):
         raise WebhookUnreadableError("a delivery report's smsid is missing or is not 1 to 50 letters and digits")
     status = _value(params, "status", of="a delivery report")
     if not status or len(status) > MAX_STATUS_LENGTH or not "".join(status.split()).isprintable():
@@ -72,7 +73,7 @@ def parse_ivr_call(params: Mapping[str, str]) -> IvrCallEvent:
     if recipient is None:
         raise WebhookUnreadableError("an IVR callback's mobilenumber is missing or has no digits")
     smsid = _value(params, "smsid", of=_IVR)
-    if smsid and not SMSID.fullmatch(smsid):
+    if smsid and not ORDER_ID.fullmatch(smsid):
         raise WebhookUnreadableError("an IVR callback's smsid is not 1 to 50 letters and digits")
     return IvrCallEvent(
         recipient=recipient, line=_line(_value(params, "ipphone", of=_IVR)), mode=mode, smsid=smsid or None

@@ -1,4 +1,4 @@
-"""Lanes in the LimitsTable: one item for each (provider, egress address), granted by conditional updates."""
+"""Provider limits in the LimitsTable: one item for each (provider, egress address), changed by conditional updates."""
 
 from __future__ import annotations
 
@@ -13,12 +13,14 @@ from switchboard.storage.limits.store_clock import StoreClock
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-# SlotRequest.knows_backoff and the rules of CircuitRule and Permit, in DynamoDB's own terms.
-_PACE: Final = "(attribute_not_exists(backed_off_us) OR backed_off_us = :slowed OR backed_off_us < :recovered)"
+# SlotRequest.knows_backoff and the rules of CircuitRule and Permit, as conditions of DynamoDB.
+_KNOWS_BACKOFF: Final = (
+    "(attribute_not_exists(backed_off_us) OR backed_off_us = :backed_off OR backed_off_us < :recovered)"
+)
 _UP_TO_DATE: Final = "(NOT contains(rejected_versions, :version) OR total_401s <= :read_after)"
-_CLOSED: Final = "(attribute_not_exists(consecutive_401s) OR consecutive_401s < :limit)"
-_UNTRIED: Final = "(NOT contains(probed_versions, :version) AND consecutive_401s < :ceiling)"
-_UNBLOCKED: Final = f"attribute_not_exists(blocked_by) AND {_PACE} AND {_UP_TO_DATE}"
+_CLOSED: Final = "(attribute_not_exists(consecutive_401s) OR consecutive_401s < :open_after)"
+_HALF_OPEN: Final = "(NOT contains(probed_versions, :version) AND consecutive_401s < :max_401s)"
+_UNBLOCKED: Final = f"attribute_not_exists(blocked_by) AND {_KNOWS_BACKOFF} AND {_UP_TO_DATE}"
 
 
 class DynamoDbProviderLimitStore:
@@ -27,10 +29,10 @@ class DynamoDbProviderLimitStore:
     def __init__(self, *, client: DynamoDBClient, table: str) -> None:
         self._client = client
         self._table = table
-        self._time = StoreClock(client)
+        self._store_clock = StoreClock(client)
 
     def reserve_next(self, key: str, slots: SlotRequest, *, rule: CircuitRule, permit: Permit | None) -> LimitUpdate:
-        return self._move(
+        return self._reserve(
             key,
             next_slot="next_slot_us + :length",
             condition="next_slot_us BETWEEN :now AND :latest",
@@ -41,7 +43,7 @@ class DynamoDbProviderLimitStore:
         )
 
     def reserve_now(self, key: str, slots: SlotRequest, *, rule: CircuitRule, permit: Permit | None) -> LimitUpdate:
-        return self._move(
+        return self._reserve(
             key,
             next_slot=":next",
             condition="(attribute_not_exists(next_slot_us) OR next_slot_us < :now)",
@@ -57,62 +59,62 @@ class DynamoDbProviderLimitStore:
             " total_401s = if_not_exists(total_401s, :zero) + :one ADD rejected_versions :version"
         )
         values = {":zero": 0, ":one": 1, ":version": {version}}
-        done, item = self._update(
+        applied, item = self._update(
             key,
-            "count refusal",
+            "record 401",
             update=f"{count} REMOVE permits.#worker",
             condition="attribute_exists(permits)",
             names={"#worker": worker},
             values=values,
         )
-        if not done:
-            _, item = self._update(key, "count refusal", update=count, values=values)
-        return limit_state_from(item)
+        if not applied:
+            _, item = self._update(key, "record 401", update=count, values=values)
+        return parse_limit_state(item)
 
     def return_permits(self, key: str, *, workers: Collection[str]) -> None:
-        names = _placeholders("worker", workers)
+        names = _number_names("worker", workers)
         self._update(
             key,
-            "give permit back",
-            update=f"REMOVE {_members(names)}",
+            "return permits",
+            update=f"REMOVE {_join_permit_paths(names)}",
             condition="attribute_exists(permits)",
             names=names,
         )
 
-    def reset_401s(self, key: str, *, seen: int, versions: Collection[str]) -> None:
+    def reset_401s(self, key: str, *, expected_total_401s: int, versions: Collection[str]) -> None:
         self._update(
             key,
-            "end consecutive_401s",
+            "reset 401s",
             update="REMOVE consecutive_401s, probed_versions DELETE rejected_versions :versions",
-            condition="total_401s = :seen",
-            values={":seen": seen, ":versions": set(versions)},
+            condition="total_401s = :expected",
+            values={":expected": expected_total_401s, ":versions": set(versions)},
         )
 
-    def forget_probed(self, key: str, *, but: str) -> None:
+    def forget_probed(self, key: str, *, keep: str) -> None:
         self._update(
             key,
-            "forget tried",
+            "forget probed versions",
             update="SET probed_versions = :only",
             condition="attribute_exists(probed_versions) AND attribute_not_exists(consecutive_401s)",
-            values={":only": {but}},
+            values={":only": {keep}},
         )
 
-    def back_off(self, key: str, *, pct: int, now_us: int, slot_us: int) -> None:
+    def back_off(self, key: str, *, percent: int, now_us: int, slot_us: int) -> None:
         self._update(
             key,
-            "slow state",
-            update="SET backoff_percent = :pct, backed_off_us = :now",
+            "back off",
+            update="SET backoff_percent = :percent, backed_off_us = :now",
             condition="attribute_not_exists(backed_off_us) OR backed_off_us < :slot",
-            values={":pct": pct, ":now": now_us, ":slot": slot_us},
+            values={":percent": percent, ":now": now_us, ":slot": slot_us},
         )
 
     def block(self, key: str, *, code: str) -> None:
-        self._update(key, "block state", update="SET blocked_by = :code", values={":code": code})
+        self._update(key, "block address", update="SET blocked_by = :code", values={":code": code})
 
     def clock_ahead_s(self) -> float | None:
-        return self._time.ahead_s()
+        return self._store_clock.ahead_s()
 
-    def _move(
+    def _reserve(
         self,
         key: str,
         *,
@@ -126,10 +128,10 @@ class DynamoDbProviderLimitStore:
         update = f"SET next_slot_us = {next_slot}"
         values = {
             **values,
-            ":slowed": slots.backed_off_us,
+            ":backed_off": slots.backed_off_us,
             ":recovered": slots.recovered_us,
-            ":limit": rule.open_after_401s,
-            ":ceiling": rule.max_consecutive_401s,
+            ":open_after": rule.open_after_401s,
+            ":max_401s": rule.max_consecutive_401s,
             ":version": rule.version,
             ":read_after": rule.read_after,
             ":probed": {rule.version},
@@ -139,57 +141,61 @@ class DynamoDbProviderLimitStore:
                 key,
                 "reserve slot",
                 update=f"{update} ADD probed_versions :probed",
-                condition=f"{condition} AND {_UNBLOCKED} AND ({_CLOSED} OR {_UNTRIED})",
+                condition=f"{condition} AND {_UNBLOCKED} AND ({_CLOSED} OR {_HALF_OPEN})",
                 values=values,
             )
-            return LimitUpdate(granted=granted, state=limit_state_from(item))
-        granted, item = self._move_with(permit, key, update=update, condition=condition, values=values, rule=rule)
-        rooms = {_CLOSED: rule.in_flight or 0, _UNTRIED: 1}
-        wide_enough = [circuit for circuit, permits in rooms.items() if len(permit.workers) <= permits]
-        if not granted and not permit.expired and "permits" not in item and wide_enough:
-            # The first permits of a state make the map: a member cannot be set in a map that is not there.
-            circuit = " OR ".join(wide_enough)
+            return LimitUpdate(granted=granted, state=parse_limit_state(item))
+        granted, item = self._reserve_with_permit(
+            permit, key, update=update, condition=condition, values=values, rule=rule
+        )
+        max_permits = {_CLOSED: rule.in_flight or 0, _HALF_OPEN: 1}
+        circuits = [circuit for circuit, limit in max_permits.items() if len(permit.workers) <= limit]
+        if not granted and not permit.expired and "permits" not in item and circuits:
+            # The first permits of a state create the map: DynamoDB cannot set a member of a map that does not exist.
+            circuit = " OR ".join(circuits)
             granted, item = self._update(
                 key,
                 "reserve slot",
                 update=f"{update}, permits = :first ADD probed_versions :probed",
                 # DynamoDB refuses redundant parentheses.
                 condition=f"{condition} AND {_UNBLOCKED} AND attribute_not_exists(permits)"
-                f" AND {f'({circuit})' if len(wide_enough) > 1 else circuit}",
-                values=_used_in(circuit, values) | {":first": dict.fromkeys(permit.workers, permit.until_us)},
+                f" AND {f'({circuit})' if len(circuits) > 1 else circuit}",
+                values=_drop_unused_values(circuit, values)
+                | {":first": dict.fromkeys(permit.workers, permit.until_us)},
             )
-        return LimitUpdate(granted=granted, state=limit_state_from(item))
+        return LimitUpdate(granted=granted, state=parse_limit_state(item))
 
-    def _move_with(
+    def _reserve_with_permit(
         self, permit: Permit, key: str, *, update: str, condition: str, values: Mapping[str, Any], rule: CircuitRule
     ) -> tuple[bool, Mapping[str, Any]]:
-        workers, dropped = _placeholders("worker", permit.workers), _placeholders("expired", permit.expired)
-        held = " AND ".join(f"attribute_exists(permits.{name})" for name in workers)
+        workers, expired = _number_names("worker", permit.workers), _number_names("expired", permit.expired)
+        have_permits = " AND ".join(f"attribute_exists(permits.{name})" for name in workers)
+        max_permits = {"closed": (rule.in_flight or 0) + len(expired), "half_open": 1 + len(expired)}
 
-        def max_permits(name: str) -> str:
-            return f"(size(permits) <= :{name}_new OR ({held} AND size(permits) <= :{name}))"
+        def has_free_permits(circuit: str) -> str:
+            return f"(size(permits) <= :{circuit}_new OR ({have_permits} AND size(permits) <= :{circuit}))"
 
-        rooms = {"room": (rule.in_flight or 0) + len(dropped), "one": 1 + len(dropped)}
         return self._update(
             key,
             "reserve slot",
             update=f"{update}, {', '.join(f'permits.{name} = :until' for name in workers)}"
-            f"{' REMOVE ' + _members(dropped) if dropped else ''} ADD probed_versions :probed",
+            f"{' REMOVE ' + _join_permit_paths(expired) if expired else ''} ADD probed_versions :probed",
             condition=" AND ".join(
                 [
                     condition,
                     f"attribute_exists(permits) AND {_UNBLOCKED}",
-                    f"(({_CLOSED} AND {max_permits('room')}) OR ({_UNTRIED} AND {max_permits('one')}))",
-                    *(f"permits.{name} = :{name[1:]}" for name in dropped),
+                    f"(({_CLOSED} AND {has_free_permits('closed')})"
+                    f" OR ({_HALF_OPEN} AND {has_free_permits('half_open')}))",
+                    *(f"permits.{name} = :{name[1:]}" for name in expired),
                 ]
             ),
-            names={**workers, **dropped},
+            names={**workers, **expired},
             values={
                 **values,
                 ":until": permit.until_us,
-                **{f":{name}": size for name, size in rooms.items()},
-                **{f":{name}_new": size - len(workers) for name, size in rooms.items()},
-                **{f":{name[1:]}": permit.expired[worker] for name, worker in dropped.items()},
+                **{f":{circuit}": limit for circuit, limit in max_permits.items()},
+                **{f":{circuit}_new": limit - len(workers) for circuit, limit in max_permits.items()},
+                **{f":{name[1:]}": permit.expired[worker] for name, worker in expired.items()},
             },
         )
 
@@ -203,7 +209,7 @@ class DynamoDbProviderLimitStore:
         names: Mapping[str, str] | None = None,
         values: Mapping[str, Any] | None = None,
     ) -> tuple[bool, Mapping[str, Any]]:
-        call: dict[str, Any] = {"TableName": self._table, "Key": to_attributes({"pk": f"PROVIDER_LIMIT#{key}"})}
+        call: dict[str, Any] = {"TableName": self._table, "Key": build_provider_limit_key(key)}
         if condition:
             call["ConditionExpression"] = condition
         if names:
@@ -213,35 +219,42 @@ class DynamoDbProviderLimitStore:
         return conditional_update(self._client, operation, UpdateExpression=update, **call)
 
 
-def _used_in(circuit: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Without the circuit's values that this part of its condition does not name: DynamoDB refuses unused ones."""
-    unused = {name for name in (":limit", ":ceiling") if name not in circuit}
-    return {name: value for name, value in values.items() if name not in unused}
+def build_provider_limit_key(key: str) -> dict[str, Any]:
+    """Return the primary key of the item with the state `key`."""
+    return to_attributes({"pk": f"PROVIDER_LIMIT#{key}"})
 
 
-def _placeholders(kind: str, workers: Iterable[str]) -> dict[str, str]:
-    return {f"#{kind}{number}": worker for number, worker in enumerate(workers)}
+def parse_limit_state(item: Mapping[str, Any]) -> ProviderLimitState:
+    """Parse an item as DynamoDB returns it; the empty item is a state that was never used."""
 
-
-def _members(names: Iterable[str]) -> str:
-    return ", ".join(f"permits.{name}" for name in names)
-
-
-def limit_state_from(item: Mapping[str, Any]) -> ProviderLimitState:
-    def number(name: str, default: int = 0) -> int:
+    def read_number(name: str, default: int = 0) -> int:
         return int(item.get(name, {}).get("N", default))
 
-    def texts(name: str) -> frozenset[str]:
+    def read_texts(name: str) -> frozenset[str]:
         return frozenset(item.get(name, {}).get("SS", ()))
 
     return ProviderLimitState(
-        next_slot_us=number("next_slot_us"),
-        consecutive_401s=number("consecutive_401s"),
-        total_401s=number("total_401s"),
-        probed_versions=texts("probed_versions"),
-        rejected_versions=texts("rejected_versions"),
+        next_slot_us=read_number("next_slot_us"),
+        consecutive_401s=read_number("consecutive_401s"),
+        total_401s=read_number("total_401s"),
+        probed_versions=read_texts("probed_versions"),
+        rejected_versions=read_texts("rejected_versions"),
         blocked_by=item.get("blocked_by", {}).get("S"),
         permits={worker: int(until["N"]) for worker, until in item.get("permits", {}).get("M", {}).items()},
-        backoff_percent=number("backoff_percent", 100),
-        backed_off_us=number("backed_off_us"),
+        backoff_percent=read_number("backoff_percent", 100),
+        backed_off_us=read_number("backed_off_us"),
     )
+
+
+def _drop_unused_values(circuit: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Drop the values that this condition on the circuit does not use: DynamoDB refuses unused values."""
+    unused = {name for name in (":open_after", ":max_401s") if name not in circuit}
+    return {name: value for name, value in values.items() if name not in unused}
+
+
+def _number_names(kind: str, workers: Iterable[str]) -> dict[str, str]:
+    return {f"#{kind}{number}": worker for number, worker in enumerate(workers)}
+
+
+def _join_permit_paths(names: Iterable[str]) -> str:
+    return ", ".join(f"permits.{name}" for name in names)

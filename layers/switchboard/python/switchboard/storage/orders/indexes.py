@@ -1,56 +1,158 @@
-"""What all lists over the StateTable's indexes share: the items behind their entries, and their positions."""
+"""Read the StateTable's indexes: pages of lists, overdue items, and the items behind index entries."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from switchboard.domain.errors import FieldProblem, InvalidRequestError
 from switchboard.domain.timestamps import from_rfc3339, to_rfc3339
+from switchboard.ports.listing import ListingQuery, Page
 from switchboard.storage.aws import store_errors
+from switchboard.storage.items import Item, to_attributes
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-Item = Mapping[str, Any]
-
+BY_CLIENT, BY_RECIPIENT, BY_DUE = "by_client", "by_recipient", "by_due"
 _BATCH_GET_LIMIT: Final = 100
-# An instant as RFC 3339 with milliseconds, and a hash sign; the id follows.
-_INSTANT_LENGTH: Final = 24
+# Every list position begins with the digits of a year and sorts between these two.
+_LOWEST, _HIGHEST = "0", "~"
 
 
-def items_under(client: DynamoDBClient, table: str, keys: Iterable[Item], *, operation: str) -> list[Item]:
-    """The items there are under these keys, read consistently. Raises StoreUnavailableError."""
-    found: list[Item] = []
-    pending: list[Any] = list(keys)
-    while pending:
-        batch, pending = pending[:_BATCH_GET_LIMIT], pending[_BATCH_GET_LIMIT:]
+@dataclass(frozen=True, slots=True)
+class ListPartition:
+    """One partition of an index by which items are listed: the index, its key attribute, and that attribute's value."""
+
+    index: str
+    attribute: str
+    value: str
+
+    @classmethod
+    def by_client(cls, value: str) -> ListPartition:
+        """Return the partition of the items whose `list_partition` is `value`."""
+        return cls(BY_CLIENT, "list_partition", value)
+
+    @classmethod
+    def by_recipient(cls, value: str) -> ListPartition:
+        """Return the partition of the items whose `recipient_partition` is `value`."""
+        return cls(BY_RECIPIENT, "recipient_partition", value)
+
+
+def list_items(
+    client: DynamoDBClient,
+    table: str,
+    query: ListingQuery,
+    *,
+    partition: ListPartition,
+    pk_of: Callable[[str], str],
+    is_id: Callable[[str], bool],
+    noun: str,
+) -> Page[Item]:
+    """Return one page of the partition's items, highest `list_position` first.
+
+    Args:
+        client: DynamoDB.
+        table: the StateTable's name.
+        query: what to list. Its `recipient` is not read: `partition` stands for it.
+        partition: where to look.
+        pk_of: gives the table's key for an item's id.
+        is_id: tells whether a text can be the id of such an item.
+        noun: the plural of the items' kind, for error texts.
+
+    Raises:
+        InvalidRequestError: the query's position is not one that this list returned.
+        StoreUnavailableError: DynamoDB did not answer.
+    """
+    lowest = to_rfc3339(query.since) if query.since else _LOWEST
+    highest = to_rfc3339(query.until) if query.until else _HIGHEST
+    start: dict[str, Any] = {}
+    if query.position is not None:
+        item_id = _parse_position(query.position, lowest=lowest, highest=highest, is_id=is_id)
+        start["ExclusiveStartKey"] = to_attributes(
+            {"pk": pk_of(item_id), partition.attribute: partition.value, "list_position": query.position}
+        )
+    if lowest >= highest:
+        return Page(items=(), next_position=None)
+    with store_errors(f"find {noun}"):
+        response = client.query(
+            TableName=table,
+            IndexName=partition.index,
+            KeyConditionExpression="#partition = :partition AND list_position BETWEEN :since AND :until",
+            ExpressionAttributeNames={"#partition": partition.attribute},
+            ExpressionAttributeValues=to_attributes(
+                {":partition": partition.value, ":since": lowest, ":until": highest}
+            ),
+            Limit=query.limit,
+            ScanIndexForward=False,
+            **start,
+        )
+    last_key = response.get("LastEvaluatedKey")
+    return Page(
+        items=_get_indexed_items(client, table, response["Items"], noun=noun),
+        next_position=last_key["list_position"]["S"] if last_key else None,
+    )
+
+
+def overdue_items(
+    client: DynamoDBClient, table: str, *, pending: str, now: datetime, limit: int, noun: str
+) -> list[Item]:
+    """Return at most `limit` items of the `pending` partition that are due by `now`, longest overdue first.
+
+    Raises:
+        StoreUnavailableError: DynamoDB did not answer.
+    """
+    with store_errors(f"find overdue {noun}"):
+        response = client.query(
+            TableName=table,
+            IndexName=BY_DUE,
+            KeyConditionExpression="pending = :pending AND due <= :now",
+            ExpressionAttributeValues=to_attributes({":pending": pending, ":now": to_rfc3339(now)}),
+            Limit=limit,
+        )
+    return _get_indexed_items(client, table, response["Items"], noun=noun)
+
+
+def get_items(client: DynamoDBClient, table: str, keys: Iterable[Item], *, operation: str) -> list[Item]:
+    """Return the items that exist under these keys, read consistently, in any order.
+
+    Raises:
+        StoreUnavailableError: DynamoDB did not answer.
+    """
+    items: list[Item] = []
+    unread: list[Any] = list(keys)
+    while unread:
+        batch, unread = unread[:_BATCH_GET_LIMIT], unread[_BATCH_GET_LIMIT:]
         with store_errors(operation):
-            answer = client.batch_get_item(RequestItems={table: {"Keys": batch, "ConsistentRead": True}})
-        found += answer["Responses"].get(table, [])
-        unread = answer.get("UnprocessedKeys", {}).get(table)
-        pending += list(unread["Keys"]) if unread else []
-    return found
+            response = client.batch_get_item(RequestItems={table: {"Keys": batch, "ConsistentRead": True}})
+        items += response["Responses"].get(table, [])
+        unprocessed = response.get("UnprocessedKeys", {}).get(table)
+        unread += list(unprocessed["Keys"]) if unprocessed else []
+    return items
 
 
-def items_behind(client: DynamoDBClient, table: str, entries: Iterable[Item], *, operation: str) -> list[Item]:
-    """The items behind an index' entries, in the entries' order. Raises StoreUnavailableError."""
+def _get_indexed_items(client: DynamoDBClient, table: str, entries: Iterable[Item], *, noun: str) -> list[Item]:
+    """Return the items behind index entries, read consistently, in the entries' order."""
     keys = [{"pk": entry["pk"]} for entry in entries]
-    found = {item["pk"]["S"]: item for item in items_under(client, table, keys, operation=operation)}
-    return [found[key["pk"]["S"]] for key in keys if key["pk"]["S"] in found]
+    items = {item["pk"]["S"]: item for item in get_items(client, table, keys, operation=f"fetch {noun}")}
+    return [items[key["pk"]["S"]] for key in keys if key["pk"]["S"] in items]
 
 
-def id_in(position: str) -> str:
-    """The id in a list position."""
-    return position[_INSTANT_LENGTH + 1 :]
+def _parse_position(position: str, *, lowest: str, highest: str, is_id: Callable[[str], bool]) -> str:
+    """Return the id in a list position.
 
+    An index takes only positions of its own form and within the queried range.
 
-def check_position(position: str, *, lowest: str, highest: str, is_id: Callable[[str], bool]) -> None:
-    """An index takes only positions of its own shape and within the range asked for. Raises InvalidRequestError."""
-    instant, hash_sign = position[:_INSTANT_LENGTH], position[_INSTANT_LENGTH : _INSTANT_LENGTH + 1]
+    Raises:
+        InvalidRequestError: the position has another form or is outside that range.
+    """
+    instant, separator, item_id = position.partition("#")
     try:
-        handed_out = to_rfc3339(from_rfc3339(instant)) == instant and hash_sign == "#"
+        has_instant = to_rfc3339(from_rfc3339(instant)) == instant
     except (ValueError, OverflowError):
-        handed_out = False
-    if not (handed_out and is_id(id_in(position)) and lowest <= position < highest):
-        raise InvalidRequestError(FieldProblem("cursor", "is not one that was handed out here", code="invalid_cursor"))
+        has_instant = False
+    if not (has_instant and separator and is_id(item_id) and lowest <= position < highest):
+        raise InvalidRequestError(FieldProblem("cursor", "is not a cursor of this list", code="invalid_cursor"))
+    return item_id

@@ -1,22 +1,20 @@
-"""Orders in the StateTable: one item each, every write conditional on nothing but what it must not overrule."""
+"""Store orders in the StateTable, one item for each."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Generic, cast
+from typing import TYPE_CHECKING, Any, Final, Generic
 
-from botocore.exceptions import ClientError
-
-from switchboard.domain.orders import Claim, Deadlines, Outcome, OutcomeKind
+from switchboard.domain.orders import Claim, Deadlines, Outcome, OutcomeKind, is_order_id
 from switchboard.domain.timestamps import to_rfc3339
-from switchboard.ports.orders import ClaimAnswer, OrderPage, R
-from switchboard.storage.aws import conditional_update, store_errors
-from switchboard.storage.items import expiry, to_attributes
-from switchboard.storage.orders.indexes import check_position, id_in, items_behind
+from switchboard.ports.listing import ListingQuery, Page
+from switchboard.ports.orders import ClaimAnswer, R
+from switchboard.storage.aws import conditional_put, conditional_update, store_errors
+from switchboard.storage.items import Item, expiry, to_attributes
+from switchboard.storage.orders.indexes import ListPartition, list_items, overdue_items
 from switchboard.storage.orders.items import (
-    Item,
     OrderCodec,
     claim_value,
     content_value,
@@ -31,16 +29,16 @@ from switchboard.storage.orders.items import (
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-# A claim's update and its condition, over `_claim_values`.
-CLAIM = "SET claims = list_append(claims, :claims), attempts = attempts + :one, due = :due"
-MAY_CLAIM = "attempts = not_sent AND submit_before > :now AND attribute_not_exists(closed_at)"
-BY_CLIENT, BY_RECIPIENT, BY_DUE = "by_client", "by_recipient", "by_due"
-_LONGEST_ID = 50
+# The update and the condition of a claim; `_claim_values` gives their values.
+CLAIM: Final = "SET claims = list_append(claims, :claims), attempts = attempts + :one, due = :due"
+MAY_CLAIM: Final = "attempts = not_sent AND submit_before > :now AND attribute_not_exists(closed_at)"
 
 
 class DynamoDbOrderStore(Generic[R]):
-    """An OrderStore over one table. `retention` is how long an item is kept after its creation; `next_due` tells when
-    an order must be looked at again."""
+    """An OrderStore over one table. Each write's condition excludes only what the write must not overrule.
+
+    An item is kept for `retention` after its creation. `next_due` returns when the sweep must look at an order again.
+    """
 
     def __init__(
         self,
@@ -61,17 +59,14 @@ class DynamoDbOrderStore(Generic[R]):
         self._pending = pending_partition(codec.kind)
 
     def create(self, order: R) -> ClaimAnswer[R]:
-        with store_errors("create order"):
-            try:
-                self._client.put_item(
-                    TableName=self._table,
-                    Item=self._new_item(order),
-                    ConditionExpression="attribute_not_exists(pk)",
-                    ReturnValuesOnConditionCheckFailure="ALL_OLD",
-                )
-            except ClientError as error:
-                return self._refusal(error, order.last_claim)
-        return ClaimAnswer(granted=True, order=order)
+        created, existing = conditional_put(
+            self._client,
+            "create order",
+            TableName=self._table,
+            Item=self._new_item(order),
+            ConditionExpression="attribute_not_exists(pk)",
+        )
+        return ClaimAnswer(granted=True, order=order) if created else self._refuse_claim(existing, order.last_claim)
 
     def claim(self, order_id: str, claim: Claim) -> ClaimAnswer[R]:
         return self._change(order_id, claim=claim, update=CLAIM, condition=MAY_CLAIM, values=self._claim_values(claim))
@@ -89,22 +84,22 @@ class DynamoDbOrderStore(Generic[R]):
         return bound
 
     def record_outcome(self, order: R, claim: Claim, outcome: Outcome, *, queue: bool = False) -> R:
-        settled = replace(
+        decided = replace(
             order,
             outcomes={**order.outcomes, claim.id: outcome},
             queued_at=order.queued_at or (outcome.at if queue else None),
         )
-        due = self._next_due(settled)
+        due = self._next_due(decided)
         sets = ["outcomes.#claim = :outcome"]
         removes = []
         values: dict[str, Any] = {":outcome": outcome_value(outcome)}
         if outcome.kind is OutcomeKind.NOT_SENT:
             sets.append("not_sent = not_sent + :one")
             values[":one"] = 1
-        again = outcome.kind is OutcomeKind.NOT_SENT and order.closed_at is None
-        kept = queue or (again and self._codec.keeps_unsent_content)
-        if kept and order.content is not None:
-            # Written again: a silence may have been concluded meanwhile, and that forgets it.
+        may_submit_again = outcome.kind is OutcomeKind.NOT_SENT and order.closed_at is None
+        keeps_content = queue or (may_submit_again and self._codec.keeps_unsent_content)
+        if keeps_content and order.content is not None:
+            # The content is written again, because a time-out recorded meanwhile removes it.
             sets.append("content = :content")
             values[":content"] = content_value(order.content)
             if queue:
@@ -124,7 +119,7 @@ class DynamoDbOrderStore(Generic[R]):
             names={"#claim": claim.id},
             values=values,
         )
-        return answer.order or settled
+        return answer.order or decided
 
     def record_timeout(self, order: R, *, at: datetime) -> None:
         claim = order.last_claim
@@ -161,64 +156,27 @@ class DynamoDbOrderStore(Generic[R]):
 
     def get(self, order_id: str) -> R | None:
         with store_errors("get order"):
-            answer = self._client.get_item(TableName=self._table, Key=self._key(order_id), ConsistentRead=True)
-        return self._order(answer.get("Item"))
+            response = self._client.get_item(TableName=self._table, Key=self._key(order_id), ConsistentRead=True)
+        return self._order_from(response.get("Item"))
 
-    def find(
-        self,
-        *,
-        client: str,
-        recipient: str | None,
-        since: datetime | None,
-        until: datetime | None,
-        limit: int,
-        position: str | None,
-    ) -> OrderPage[R]:
-        index, name, partition = BY_CLIENT, "list_partition", list_partition(self._codec.kind, client)
-        if recipient is not None:
-            index, name = BY_RECIPIENT, "recipient_partition"
-            partition = recipient_partition(self._codec.kind, client=client, recipient=recipient)
-        lowest = to_rfc3339(since) if since else ""
-        highest = to_rfc3339(until) if until else "~"
-        if position is not None:
-            check_position(position, lowest=lowest, highest=highest, is_id=_is_id)
-        if lowest >= highest:
-            return OrderPage(orders=(), next_position=None)
-        query: dict[str, Any] = {
-            "KeyConditionExpression": "#partition = :partition AND list_position BETWEEN :since AND :until",
-            "ExpressionAttributeNames": {"#partition": name},
-            "ExpressionAttributeValues": to_attributes(
-                {
-                    ":partition": partition,
-                    ":since": lowest or "0",
-                    ":until": highest,
-                }
-            ),
-        }
-        if position is not None:
-            query["ExclusiveStartKey"] = to_attributes(
-                {"pk": self._codec.key(id_in(position)), name: partition, "list_position": position}
-            )
-        with store_errors("find orders"):
-            answer = self._client.query(
-                TableName=self._table, IndexName=index, Limit=limit, ScanIndexForward=False, **query
-            )
-        last = answer.get("LastEvaluatedKey")
-        return OrderPage(
-            orders=self._fetch(answer["Items"]),
-            next_position=last["list_position"]["S"] if last else None,
+    def find(self, query: ListingQuery, *, client: str) -> Page[R]:
+        kind, recipient = self._codec.kind, query.recipient
+        page = list_items(
+            self._client,
+            self._table,
+            query,
+            partition=ListPartition.by_client(list_partition(kind, client))
+            if recipient is None
+            else ListPartition.by_recipient(recipient_partition(kind, client=client, recipient=recipient)),
+            pk_of=self._codec.key,
+            is_id=is_order_id,
+            noun="orders",
         )
+        return Page(items=self._orders_from(page.items), next_position=page.next_position)
 
     def overdue(self, *, now: datetime, limit: int) -> Iterable[R]:
-        with store_errors("find overdue"):
-            answer = self._client.query(
-                TableName=self._table,
-                IndexName=BY_DUE,
-                KeyConditionExpression="pending = :pending AND due <= :now",
-                ExpressionAttributeValues=to_attributes({":pending": self._pending, ":now": to_rfc3339(now)}),
-                Limit=limit,
-            )
-        return self._fetch(answer["Items"])
+        items = overdue_items(self._client, self._table, pending=self._pending, now=now, limit=limit, noun="orders")
+        return self._orders_from(items)
 
     def _new_item(self, order: R) -> dict[str, Any]:
         return order_item(
@@ -254,32 +212,24 @@ class DynamoDbOrderStore(Generic[R]):
             ExpressionAttributeValues=to_attributes(values),
             **aliases,
         )
-        return ClaimAnswer(granted=True, order=self._order(item)) if changed else self._refused_by(item, claim)
+        return ClaimAnswer(granted=True, order=self._order_from(item)) if changed else self._refuse_claim(item, claim)
 
-    def _fetch(self, entries: Iterable[Item]) -> list[R]:
-        """The orders behind index entries, read consistently, in the entries' order."""
-        items = items_behind(self._client, self._table, entries, operation="fetch orders")
-        return [order for order in map(self._order, items) if order is not None]
+    def _orders_from(self, items: Iterable[Item]) -> list[R]:
+        return [order for order in map(self._order_from, items) if order is not None]
 
-    def _order(self, item: Item | None) -> R | None:
+    def _order_from(self, item: Item | None) -> R | None:
         return order_from(item, codec=self._codec)
 
     def _key(self, order_id: str) -> dict[str, Any]:
         return to_attributes({"pk": self._codec.key(order_id)})
 
-    def _refusal(self, error: ClientError, claim: Claim | None) -> ClaimAnswer[R]:
-        """What stood in a conditional write's way. Our own claim, written by a try that got no answer, is a grant."""
-        if error.response.get("Error", {}).get("Code") != "ConditionalCheckFailedException":
-            raise error
-        return self._refused_by(cast("Item", error.response.get("Item", {})), claim)
+    def _refuse_claim(self, existing: Item, claim: Claim | None) -> ClaimAnswer[R]:
+        """Refuse a claim because of the existing item.
 
-    def _refused_by(self, item: Item, claim: Claim | None) -> ClaimAnswer[R]:
-        order = self._order(item)
-        last = order.last_claim if order else None
-        own = order is not None and claim is not None and last is not None and last.id == claim.id
-        return ClaimAnswer(granted=own and order is not None and order.submission_open, order=order)
-
-
-def _is_id(text: str) -> bool:
-    """No kind of orders has longer ids, and DynamoDB refuses a key that is longer than it may be as it does a fault."""
-    return len(text) <= _LONGEST_ID and text.isascii() and text.isalnum()
+        The claim is granted all the same if it stands in that item and is still open: an earlier try of this write
+        succeeded and its response was lost.
+        """
+        order = self._order_from(existing)
+        last_claim = order.last_claim if order else None
+        is_same_claim = claim is not None and last_claim is not None and last_claim.id == claim.id
+        return ClaimAnswer(granted=order is not None and is_same_claim and order.submission_open, order=order)

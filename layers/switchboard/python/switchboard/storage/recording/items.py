@@ -1,10 +1,12 @@
-"""How a recording's facts lie in one StateTable item: an attribute a fact, so that adding one needs no read."""
+"""Convert the facts of a recording to one StateTable item and back: one attribute for each fact.
+
+Adding a fact therefore needs no read.
+"""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
@@ -22,7 +24,8 @@ from switchboard.domain.recording.facts import (
     RoleCorrection,
     StoredFile,
 )
-from switchboard.domain.timestamps import from_rfc3339, to_rfc3339
+from switchboard.domain.timestamps import from_optional_rfc3339, from_rfc3339, to_rfc3339
+from switchboard.storage.items import Item
 
 KIND: Final = "recording"
 READY, ATTEMPT, OUTCOME, CORRECTION = "ready_fact|", "attempt|", "outcome|", "correction|"
@@ -32,21 +35,23 @@ _deserialize = TypeDeserializer().deserialize
 
 
 def recording_pk(recording_id: str) -> str:
+    """Return the table's key of the recording with this id."""
     return f"RECORDING#{recording_id}"
 
 
 def tel_partition(tel: str) -> str:
-    """Where recordings with this other party are listed."""
+    """Return the partition of the recordings of calls with this other party."""
     return f"{KIND}#{canonical_tel(tel)}"
 
 
 def ready_attribute(ready_fact: ReadyFact) -> str:
-    """One for each that says something else: the same again finds its own place."""
-    said = repr((ready_fact.tel, ready_fact.date, ready_fact.called_at, ready_fact.by_file))
-    return f"{READY}{hashlib.sha256(said.encode()).hexdigest()[:16]}"
+    """Name the attribute of a ready fact by its content, so that a repeated ready fact finds its first write."""
+    content = repr((ready_fact.tel, ready_fact.date, ready_fact.called_at, ready_fact.by_file))
+    return f"{READY}{hashlib.sha256(content.encode()).hexdigest()[:16]}"
 
 
 def ready_value(ready_fact: ReadyFact) -> dict[str, Any]:
+    """Convert a ready fact to a plain value."""
     value: dict[str, Any] = {"tel": ready_fact.tel, "date": ready_fact.date, "at": to_rfc3339(ready_fact.at)}
     if ready_fact.called_at is not None:
         value["called_at"] = to_rfc3339(ready_fact.called_at)
@@ -54,10 +59,12 @@ def ready_value(ready_fact: ReadyFact) -> dict[str, Any]:
 
 
 def attempt_value(attempt: FetchAttempt) -> dict[str, Any]:
+    """Convert an attempt to a plain value. Its id is in the attribute's name."""
     return {"channel": attempt.channel.value, "at": to_rfc3339(attempt.at)}
 
 
 def outcome_value(outcome: FetchOutcome) -> dict[str, Any]:
+    """Convert an outcome to a plain value. Its id is in the attribute's name."""
     value: dict[str, Any] = {
         "channel": outcome.channel.value,
         "at": to_rfc3339(outcome.at),
@@ -79,11 +86,12 @@ def outcome_value(outcome: FetchOutcome) -> dict[str, Any]:
 
 
 def correction_value(correction: RoleCorrection) -> dict[str, Any]:
+    """Convert a correction to a plain value."""
     return {"at": to_rfc3339(correction.at), "left": correction.left.value, "right": correction.right.value}
 
 
-def recording_from(item: Mapping[str, Any] | None) -> Recording | None:
-    """The recording in an item, or None where there is none."""
+def recording_from(item: Item | None) -> Recording | None:
+    """Build the recording in an item, or return None if the item holds none."""
     if not item or item.get("kind", {}).get("S") != KIND:
         return None
     values = {name: _deserialize(value) for name, value in item.items()}
@@ -93,50 +101,48 @@ def recording_from(item: Mapping[str, Any] | None) -> Recording | None:
     }
     return Recording(
         recording_id=values["id"],
-        ready_facts=frozenset(_announcement(value) for _, value in facts[READY]),
+        ready_facts=frozenset(_ready_fact_from(value) for _, value in facts[READY]),
         attempts=frozenset(
-            FetchAttempt(id=id_, channel=Channel(value["channel"]), at=from_rfc3339(value["at"]))
-            for id_, value in facts[ATTEMPT]
+            FetchAttempt(id=attempt_id, channel=Channel(value["channel"]), at=from_rfc3339(value["at"]))
+            for attempt_id, value in facts[ATTEMPT]
         ),
-        outcomes=frozenset(_outcome(id_, value) for id_, value in facts[OUTCOME]),
+        outcomes=frozenset(_outcome_from(attempt_id, value) for attempt_id, value in facts[OUTCOME]),
         corrections=frozenset(
             RoleCorrection(at=from_rfc3339(value["at"]), left=Role(value["left"]), right=Role(value["right"]))
             for _, value in facts[CORRECTION]
         ),
-        closed_at=_instant(values.get("closed_at")),
+        closed_at=from_optional_rfc3339(values.get("closed_at")),
     )
 
 
-def _announcement(value: Mapping[str, Any]) -> ReadyFact:
+def _ready_fact_from(value: Mapping[str, Any]) -> ReadyFact:
     return ReadyFact(
         tel=value["tel"],
         date=value["date"],
-        called_at=_instant(value.get("called_at")),
+        called_at=from_optional_rfc3339(value.get("called_at")),
         at=from_rfc3339(value["at"]),
         by_file=value.get("by_file", False),
     )
 
 
-def _outcome(id_: str, value: Mapping[str, Any]) -> FetchOutcome:
+def _outcome_from(attempt_id: str, value: Mapping[str, Any]) -> FetchOutcome:
     file = value.get("file")
     return FetchOutcome(
-        id=id_,
+        id=attempt_id,
         channel=Channel(value["channel"]),
         at=from_rfc3339(value["at"]),
         end=FetchEnd(value["end"]),
         provider_code=value.get("code"),
-        file=None
-        if file is None
-        else StoredFile(
-            key=file["key"],
-            bytes=int(file["bytes"]),
-            sha256=file["sha256"],
-            content_type=file["content_type"],
-            file_name=file["file_name"],
-            seconds=float(file["seconds"]) if "seconds" in file else None,
-        ),
+        file=_file_from(file) if file is not None else None,
     )
 
 
-def _instant(text: str | None) -> datetime | None:
-    return from_rfc3339(text) if text else None
+def _file_from(value: Mapping[str, Any]) -> StoredFile:
+    return StoredFile(
+        key=value["key"],
+        bytes=int(value["bytes"]),
+        sha256=value["sha256"],
+        content_type=value["content_type"],
+        file_name=value["file_name"],
+        seconds=float(value["seconds"]) if "seconds" in value else None,
+    )

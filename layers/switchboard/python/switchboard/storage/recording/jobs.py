@@ -1,4 +1,4 @@
-"""Jobs in a bucket: one object an id, which nothing ever overwrites and whose creation starts the work."""
+"""Store recordings' jobs in a bucket: one object for each id, never overwritten, whose creation starts the work."""
 
 from __future__ import annotations
 
@@ -12,65 +12,62 @@ from botocore.exceptions import ClientError
 from switchboard.domain.errors import StoreUnavailableError
 from switchboard.domain.recording.facts import ReadyFact, RecordingReady
 from switchboard.domain.recording.object_keys import job_key
-from switchboard.domain.timestamps import from_rfc3339, to_rfc3339
-from switchboard.storage.aws import store_errors
+from switchboard.domain.timestamps import from_optional_rfc3339, from_rfc3339, to_rfc3339
+from switchboard.storage.aws import PRECONDITION_FAILED, error_code, store_errors
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-_THERE_ALREADY: Final = "PreconditionFailed"
-_BEING_WRITTEN: Final = "ConditionalRequestConflict"
-_TRIES: Final = 3
+_CONFLICT: Final = "ConditionalRequestConflict"
+"""S3's code while another write to the same key is under way, whose success is not known yet."""
+_MAX_TRIES: Final = 3
 
 
 class S3JobStore:
-    """A JobStore over one bucket. `client` is called when first used."""
+    """A JobStore over one bucket. `client` is called only when it is needed."""
 
     def __init__(self, *, client: Callable[[], S3Client], bucket: str) -> None:
         self._client = client
         self._bucket = bucket
 
-    def put(self, notice: RecordingReady, *, at: datetime) -> bool:
+    def put(self, ready: RecordingReady, *, at: datetime) -> bool:
         content = {
-            "recording_id": notice.recording_id,
-            "tel": notice.tel,
-            "date": notice.date,
-            "called_at": to_rfc3339(notice.called_at) if notice.called_at else None,
+            "recording_id": ready.recording_id,
+            "tel": ready.tel,
+            "date": ready.date,
+            "called_at": to_rfc3339(ready.called_at) if ready.called_at else None,
             "received_at": to_rfc3339(at),
         }
         body = json.dumps(content, sort_keys=True).encode()
-        for _ in range(_TRIES):
+        for _ in range(_MAX_TRIES):
             with store_errors("put job"):
                 try:
                     self._client().put_object(
                         Bucket=self._bucket,
-                        Key=job_key(notice.recording_id),
+                        Key=job_key(ready.recording_id),
                         Body=body,
                         ContentType="application/json",
                         IfNoneMatch="*",
                     )
                 except ClientError as error:
-                    code = error.response.get("Error", {}).get("Code")
-                    if code == _THERE_ALREADY:
+                    if error_code(error) == PRECONDITION_FAILED:
                         return False
-                    # Somebody else is writing this very job: whether they will succeed is not known yet.
-                    if code != _BEING_WRITTEN:
+                    if error_code(error) != _CONFLICT:
                         raise
                     continue
             return True
-        raise StoreUnavailableError(f"put job: {_BEING_WRITTEN}")
+        raise StoreUnavailableError(f"put job: {_CONFLICT}")
 
     def get(self, recording_id: str) -> ReadyFact | None:
         with store_errors("get job"):
             try:
-                answer = self._client().get_object(Bucket=self._bucket, Key=job_key(recording_id))
+                response = self._client().get_object(Bucket=self._bucket, Key=job_key(recording_id))
             except self._client().exceptions.NoSuchKey:
                 return None
-            content = json.loads(answer["Body"].read())
-        called_at = content["called_at"]
+            content = json.loads(response["Body"].read())
         return ReadyFact(
             tel=content["tel"],
             date=content["date"],
-            called_at=from_rfc3339(called_at) if called_at else None,
+            called_at=from_optional_rfc3339(content["called_at"]),
             at=from_rfc3339(content["received_at"]),
         )

@@ -1,18 +1,18 @@
-"""File names as parts of S3's keys and metadata, which take ASCII and are of bounded length."""
+"""Encode file names for S3's keys and metadata, which take ASCII of limited length."""
 
 from __future__ import annotations
 
 from urllib.parse import quote
 
 
-def quoted_within(name: str, limit: int) -> str:
-    """The name URL-encoded; of a longer one as much of its end as fits into `limit` characters."""
-    kept: list[str] = []
-    room = limit
+def quote_within(name: str, limit: int) -> str:
+    """URL-encode the name. Of a name that is too long, keep as much of its end as fits into `limit` characters."""
+    encoded: list[str] = []
+    space_left = limit
     for character in reversed(name):
-        encoded = quote(character, safe="")
-        room -= len(encoded)
-        if room < 0:
+        quoted = quote(character, safe="")
+        space_left -= len(quoted)
+        if space_left < 0:
             break
-        kept.append(encoded)
-    return "".join(reversed(kept))
+        encoded.append(quoted)
+    return "".join(reversed(encoded))

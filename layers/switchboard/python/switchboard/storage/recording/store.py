@@ -1,4 +1,4 @@
-"""Recordings in the StateTable: one item each, facts added by single writes."""
+"""Store recordings in the StateTable, one item for each, to which single writes add facts."""
 
 from __future__ import annotations
 
@@ -20,12 +20,11 @@ from switchboard.domain.recording.facts import (
     too_many_corrections,
 )
 from switchboard.domain.timestamps import to_rfc3339
-from switchboard.ports.recordings import RecordingPage
+from switchboard.ports.listing import ListingQuery, Page
 from switchboard.storage.aws import conditional_update, store_errors
-from switchboard.storage.items import expiry, to_attributes
-from switchboard.storage.orders.indexes import check_position, id_in, items_behind
+from switchboard.storage.items import Item, expiry, to_attributes
+from switchboard.storage.orders.indexes import ListPartition, list_items, overdue_items
 from switchboard.storage.orders.items import pending_partition
-from switchboard.storage.orders.store import BY_CLIENT, BY_DUE, BY_RECIPIENT
 from switchboard.storage.recording.items import (
     ATTEMPT,
     CORRECTION,
@@ -49,7 +48,7 @@ _PENDING: Final = pending_partition(KIND)
 
 
 class DynamoDbRecordingStore:
-    """A RecordingStore over one table. `retention` is how long an item is kept after its ready_fact."""
+    """A RecordingStore over one table. An item is kept for `retention` after its first ready fact."""
 
     def __init__(self, *, client: DynamoDBClient, table: str, retention: timedelta) -> None:
         self._client = client
@@ -57,51 +56,31 @@ class DynamoDbRecordingStore:
         self._retention = retention
 
     def announce(self, recording_id: str, ready_fact: ReadyFact, *, due: datetime) -> Recording:
-        position = f"{to_rfc3339(ready_fact.called_at or ready_fact.at)}#{recording_id}"
-        first = {
+        new_item = {
             "kind": KIND,
             "id": recording_id,
             "list_partition": LIST_PARTITION,
-            "list_position": position,
+            "list_position": f"{to_rfc3339(ready_fact.called_at or ready_fact.at)}#{recording_id}",
             "recipient_partition": tel_partition(ready_fact.tel) if ready_fact.tel else None,
             "expires_at": expiry(ready_fact.at, self._retention),
-            # Of one that is known already the end of its last look decides.
             "pending": _PENDING,
             "due": to_rfc3339(due),
             ready_attribute(ready_fact): ready_value(ready_fact),
         }
-        known = {name: value for name, value in first.items() if value is not None}
-        new = ("pending", "due")
-        names = {f"#n{index}": name for index, name in enumerate(known)}
-        sets = {name: f"{alias} = if_not_exists({alias}, :v{alias[2:]})" for alias, name in names.items()}
-        values = {f":v{alias[2:]}": known[name] for alias, name in names.items()}
-        announced = self._update(
-            "announce recording",
-            recording_id,
-            update="SET " + ", ".join(sets.values()),
-            condition="attribute_not_exists(pk)",
-            names=names,
-            values=values,
-        )
-        if announced is not None:
-            return announced
-        kept = {alias: name for alias, name in names.items() if name not in new}
-        again = self._update(
-            "announce recording",
-            recording_id,
-            update="SET " + ", ".join(each for name, each in sets.items() if name not in new),
-            names=kept,
-            values={f":v{alias[2:]}": known[name] for alias, name in kept.items()},
-        )
-        return _there(again)
+        created = self._set_if_absent(recording_id, new_item, condition="attribute_not_exists(pk)")
+        if created is not None:
+            return created
+        # The worker that last looked at an existing recording has decided when it is due, or that nothing is pending.
+        additions = {name: value for name, value in new_item.items() if name not in ("pending", "due")}
+        return _require_recording(self._set_if_absent(recording_id, additions))
 
     def get(self, recording_id: str) -> Recording | None:
         with store_errors("get recording"):
-            answer = self._client.get_item(TableName=self._table, Key=_key(recording_id), ConsistentRead=True)
-        return recording_from(answer.get("Item"))
+            response = self._client.get_item(TableName=self._table, Key=_key(recording_id), ConsistentRead=True)
+        return recording_from(response.get("Item"))
 
     def begin(self, recording: Recording, attempt: FetchAttempt, *, due: datetime) -> Recording | None:
-        begun = sum(each.channel is attempt.channel for each in recording.attempts)
+        begun = _count_attempts(recording, attempt.channel)
         count = f"begun_{attempt.channel.value}"
         unchanged = f"{count} = :begun" if begun else f"(attribute_not_exists({count}) OR {count} = :begun)"
         return self._update(
@@ -134,7 +113,7 @@ class DynamoDbRecordingStore:
     def record_outcome(self, recording_id: str, outcome: FetchOutcome) -> Recording:
         stored = f", stored_{outcome.channel.value} = :true" if outcome.end is FetchEnd.STORED else ""
         values: dict[str, Any] = {":outcome": outcome_value(outcome)}
-        recorded = self._update(
+        recording = self._update(
             "record outcome",
             recording_id,
             update=f"SET #outcome = if_not_exists(#outcome, :outcome){stored}",
@@ -142,10 +121,10 @@ class DynamoDbRecordingStore:
             names={"#outcome": f"{OUTCOME}{outcome.id}"},
             values=values | {":true": True} if stored else values,
         )
-        return _there(recorded)
+        return _require_recording(recording)
 
     def correct(self, recording_id: str, correction: RoleCorrection) -> Recording | None:
-        done, item = conditional_update(
+        corrected, item = conditional_update(
             self._client,
             "correct roles",
             TableName=self._table,
@@ -160,17 +139,17 @@ class DynamoDbRecordingStore:
             ),
         )
         recording = recording_from(item)
-        if recording is None or done:
-            return recording
-        raise too_many_corrections()
+        if recording is not None and not corrected:
+            raise too_many_corrections()
+        return recording
 
     def schedule(self, recording: Recording, *, due: datetime | None, at: datetime) -> None:
         conditions, values = ["attribute_exists(kind)"], dict[str, Any]()
         for channel in Channel:
-            begun = sum(each.channel is channel for each in recording.attempts)
-            name, value = f"begun_{channel.value}", f":{channel.value}"
-            absent = f"attribute_not_exists({name}) OR " if not begun else ""
-            conditions.append(f"({absent}{name} = {value})")
+            begun = _count_attempts(recording, channel)
+            count, value = f"begun_{channel.value}", f":{channel.value}"
+            absent = f"attribute_not_exists({count}) OR " if not begun else ""
+            conditions.append(f"({absent}{count} = {value})")
             values[value] = begun
         if due is None:
             update = "SET closed_at = if_not_exists(closed_at, :at) REMOVE due, pending"
@@ -186,49 +165,41 @@ class DynamoDbRecordingStore:
             values=values,
         )
 
-    def find(
-        self, *, tel: str | None, since: datetime | None, until: datetime | None, limit: int, position: str | None
-    ) -> RecordingPage:
-        index, name, partition = BY_CLIENT, "list_partition", LIST_PARTITION
-        if tel is not None:
-            index, name, partition = BY_RECIPIENT, "recipient_partition", tel_partition(tel)
-        lowest, highest = to_rfc3339(since) if since else "0", to_rfc3339(until) if until else "~"
-        if position is not None:
-            check_position(position, lowest=lowest, highest=highest, is_id=is_recording_id)
-        if lowest >= highest:
-            return RecordingPage(recordings=(), next_position=None)
-        query: dict[str, Any] = {
-            "KeyConditionExpression": "#partition = :partition AND list_position BETWEEN :since AND :until",
-            "ExpressionAttributeNames": {"#partition": name},
-            "ExpressionAttributeValues": to_attributes({":partition": partition, ":since": lowest, ":until": highest}),
-        }
-        if position is not None:
-            query["ExclusiveStartKey"] = to_attributes(
-                {
-                    "pk": recording_pk(id_in(position)),
-                    name: partition,
-                    "list_position": position,
-                }
-            )
-        with store_errors("find recordings"):
-            answer = self._client.query(
-                TableName=self._table, IndexName=index, Limit=limit, ScanIndexForward=False, **query
-            )
-        last = answer.get("LastEvaluatedKey")
-        return RecordingPage(
-            recordings=self._fetch(answer["Items"]), next_position=last["list_position"]["S"] if last else None
+    def find(self, query: ListingQuery) -> Page[Recording]:
+        page = list_items(
+            self._client,
+            self._table,
+            query,
+            partition=ListPartition.by_client(LIST_PARTITION)
+            if query.recipient is None
+            else ListPartition.by_recipient(tel_partition(query.recipient)),
+            pk_of=recording_pk,
+            is_id=is_recording_id,
+            noun="recordings",
         )
+        return Page(items=_recordings_from(page.items), next_position=page.next_position)
 
     def overdue(self, *, now: datetime, limit: int) -> Iterable[Recording]:
-        with store_errors("find overdue recordings"):
-            answer = self._client.query(
-                TableName=self._table,
-                IndexName=BY_DUE,
-                KeyConditionExpression="pending = :pending AND due <= :now",
-                ExpressionAttributeValues=to_attributes({":pending": _PENDING, ":now": to_rfc3339(now)}),
-                Limit=limit,
-            )
-        return self._fetch(answer["Items"])
+        items = overdue_items(self._client, self._table, pending=_PENDING, now=now, limit=limit, noun="recordings")
+        return _recordings_from(items)
+
+    def _set_if_absent(
+        self, recording_id: str, values: Mapping[str, Any], *, condition: str | None = None
+    ) -> Recording | None:
+        """Set each attribute that has no value yet, leaving out None.
+
+        Returns the recording after the write, or None if the condition was not met.
+        """
+        names = [name for name, value in values.items() if value is not None]
+        sets = [f"#n{number} = if_not_exists(#n{number}, :v{number})" for number, _ in enumerate(names)]
+        return self._update(
+            "announce recording",
+            recording_id,
+            update="SET " + ", ".join(sets),
+            condition=condition,
+            names={f"#n{number}": name for number, name in enumerate(names)},
+            values={f":v{number}": values[name] for number, name in enumerate(names)},
+        )
 
     def _update(
         self,
@@ -240,13 +211,13 @@ class DynamoDbRecordingStore:
         condition: str | None = None,
         names: Mapping[str, str] | None = None,
     ) -> Recording | None:
-        """The recording after it, or None where the condition was not met."""
+        """Return the recording after the update, or None if the condition was not met."""
         more: dict[str, Any] = {}
         if condition:
             more["ConditionExpression"] = condition
         if names:
             more["ExpressionAttributeNames"] = dict(names)
-        done, item = conditional_update(
+        updated, item = conditional_update(
             self._client,
             operation,
             TableName=self._table,
@@ -255,20 +226,27 @@ class DynamoDbRecordingStore:
             ExpressionAttributeValues=to_attributes(values),
             **more,
         )
-        return recording_from(item) if done else None
-
-    def _fetch(self, entries: Iterable[Mapping[str, Any]]) -> list[Recording]:
-        """The recordings behind index entries, read consistently, in the entries' order."""
-        items = items_behind(self._client, self._table, entries, operation="fetch recordings")
-        return [recording for recording in map(recording_from, items) if recording is not None]
+        return recording_from(item) if updated else None
 
 
 def _key(recording_id: str) -> dict[str, Any]:
     return to_attributes({"pk": recording_pk(recording_id)})
 
 
-def _there(recording: Recording | None) -> Recording:
-    """What has just been written to."""
+def _count_attempts(recording: Recording, channel: Channel) -> int:
+    return sum(attempt.channel is channel for attempt in recording.attempts)
+
+
+def _recordings_from(items: Iterable[Item]) -> list[Recording]:
+    return [recording for recording in map(recording_from, items) if recording is not None]
+
+
+def _require_recording(recording: Recording | None) -> Recording:
+    """Return the recording that was just written to.
+
+    Raises:
+        StoreUnavailableError: the write found no recording.
+    """
     if recording is None:
-        raise StoreUnavailableError("update recording: it is none")
+        raise StoreUnavailableError("update recording: no such recording")
     return recording

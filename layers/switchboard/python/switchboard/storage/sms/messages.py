@@ -1,18 +1,19 @@
-"""Messages in the StateTable: orders, into whose items their reports are written."""
+"""Store messages in the StateTable, as orders whose items also hold the delivery reports."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from switchboard.domain.orders import Deadlines
 from switchboard.domain.sms.delivery import ReportFact
 from switchboard.domain.sms.messages import Message, SmsContent, TextMeasure, next_due
-from switchboard.domain.timestamps import from_rfc3339, to_rfc3339
+from switchboard.domain.timestamps import from_optional_rfc3339, from_rfc3339, to_rfc3339
 from switchboard.storage.items import REPORT, SMSID_PREFIX
-from switchboard.storage.orders.items import OrderCodec, instant
+from switchboard.storage.orders.items import OrderCodec
 from switchboard.storage.orders.store import DynamoDbOrderStore
 from switchboard.storage.sms.reports import DynamoDbReportStore
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class MessageCodec(OrderCodec[Message]):
-    """What only messages have in their items."""
+    """The conversion of the facts that only messages have."""
 
     kind = "sms"
     key_prefix = SMSID_PREFIX
@@ -38,15 +39,15 @@ class MessageCodec(OrderCodec[Message]):
         return Message(
             **common,
             content=SmsContent(**content) if content else None,
-            not_after=instant(values.get("not_after")),
+            not_after=from_optional_rfc3339(values.get("not_after")),
             measure=TextMeasure(**{name: int(number) for name, number in measure.items()}) if measure else None,
             bulk=values.get("bulk", False),
-            reports=reports_in(values),
+            reports=_reports_in(values),
         )
 
 
 class DynamoDbMessageStore(DynamoDbOrderStore[Message], DynamoDbReportStore):
-    """A MessageStore over one table. `retention` is how long an item is kept after its creation."""
+    """A MessageStore over one table. An item is kept for `retention` after its creation."""
 
     def __init__(self, *, client: DynamoDBClient, table: str, deadlines: Deadlines, retention: timedelta) -> None:
         super().__init__(
@@ -54,13 +55,13 @@ class DynamoDbMessageStore(DynamoDbOrderStore[Message], DynamoDbReportStore):
             table=table,
             codec=MessageCodec(),
             deadlines=deadlines,
-            next_due=lambda message: next_due(message, deadlines=deadlines),
+            next_due=partial(next_due, deadlines=deadlines),
             retention=retention,
         )
 
 
-def reports_in(values: Mapping[str, Any]) -> tuple[ReportFact, ...]:
-    """The reports among an item's values, in the order in which they first came."""
+def _reports_in(values: Mapping[str, Any]) -> tuple[ReportFact, ...]:
+    """Return the reports among an item's values, in the order in which they first came."""
     facts = []
     for name, first_seen_at in values.items():
         if name.startswith(REPORT):

@@ -1,4 +1,4 @@
-"""Reports in the StateTable: each is one unconditional write into the item of the message that it names."""
+"""Store delivery reports in the StateTable: each is one unconditional write into the item of its message."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class DynamoDbReportStore:
-    """A ReportStore over one table. `retention` is how long an item is kept after its first write."""
+    """A ReportStore over one table. An item is kept for `retention` after its first write."""
 
     def __init__(self, *, client: DynamoDBClient, table: str, retention: timedelta) -> None:
         self._client = client
@@ -24,7 +24,7 @@ class DynamoDbReportStore:
 
     def record_report(self, report: DeliveryReport, *, seen_at: datetime) -> bool:
         with store_errors("record report"):
-            answer = self._client.update_item(
+            response = self._client.update_item(
                 TableName=self._table,
                 Key=message_key(report.smsid),
                 UpdateExpression=(
@@ -36,4 +36,4 @@ class DynamoDbReportStore:
                 ),
                 ReturnValues="ALL_OLD",
             )
-        return "kind" in answer.get("Attributes", {})
+        return "kind" in response.get("Attributes", {})

@@ -1,26 +1,28 @@
-"""What is heard of calls, in the StateTable: each is one conditional write into its verification's item."""
+"""Store IVR calls and one-time codes in the StateTable, in the item of their verification.
+
+A call is one conditional write, a code one unconditional write.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Final
 
 from switchboard.domain.timestamps import from_rfc3339, to_rfc3339
 from switchboard.domain.verification.verifications import CodeHash, IvrCallEvent
 from switchboard.ports.verifications import IvrCallMatch, Lease
 from switchboard.storage.aws import conditional_update, store_errors
-from switchboard.storage.items import VERIFICATION, code_attribute, expiry, lease_key, message_key, to_attributes
+from switchboard.storage.items import VERIFICATION, Item, code_attribute, expiry, lease_key, message_key, to_attributes
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-_FITS = "#kind = :kind AND #recipient = :recipient AND #line = :line AND #mode = :mode"
-_NAMES = {"#kind": "kind", "#recipient": "recipient", "#line": "line", "#mode": "mode"}
+_MATCHES: Final = "#kind = :kind AND #recipient = :recipient AND #line = :line AND #mode = :mode"
+_NAMES: Final = {"#kind": "kind", "#recipient": "recipient", "#line": "line", "#mode": "mode"}
 
 
 class DynamoDbIvrCallStore:
-    """A IvrCallStore over one table."""
+    """An IvrCallStore over one table."""
 
     def __init__(self, *, client: DynamoDBClient, table: str) -> None:
         self._client = client
@@ -28,47 +30,53 @@ class DynamoDbIvrCallStore:
 
     def lease(self, *, recipient: str, line: str) -> Lease | None:
         with store_errors("read lease"):
-            answer = self._client.get_item(
+            response = self._client.get_item(
                 TableName=self._table, Key=lease_key(recipient=recipient, line=line), ConsistentRead=True
             )
-        return lease_in(answer.get("Item"))
+        return lease_from(response.get("Item"))
 
     def record_call(self, verification_id: str, notice: IvrCallEvent, *, seen_at: datetime) -> IvrCallMatch:
-        status = self._write(verification_id, notice, "called_at", "deadline > :seen", seen_at)
-        if status is None:
+        existing = self._set_call_time(verification_id, notice, "called_at", "deadline > :seen", seen_at)
+        if existing is None:
             return IvrCallMatch.MATCHED
-        if not status or status.get("kind", {}).get("S") != VERIFICATION:
+        if not existing or existing.get("kind", {}).get("S") != VERIFICATION:
             return IvrCallMatch.NO_CANDIDATE
-        if any(status.get(name, {}).get("S") != value for name, value in _wanted(notice).items()):
+        if any(existing.get(name, {}).get("S") != value for name, value in _identifying_values(notice).items()):
             return IvrCallMatch.FOREIGN
-        if "called_at" in status or "late_call_at" in status:
+        if "called_at" in existing or "late_call_at" in existing:
             return IvrCallMatch.DUPLICATE
-        again = self._write(verification_id, notice, "late_call_at", "deadline <= :seen", seen_at)
-        return IvrCallMatch.LATE if again is None else IvrCallMatch.DUPLICATE
+        existing = self._set_call_time(verification_id, notice, "late_call_at", "deadline <= :seen", seen_at)
+        return IvrCallMatch.LATE if existing is None else IvrCallMatch.DUPLICATE
 
     def shorten_lease(self, lease: Lease, *, recipient: str, line: str, until: datetime) -> None:
         shorten_lease(self._client, self._table, claim_id=lease.claim_id, recipient=recipient, line=line, until=until)
 
-    def _write(
-        self, verification_id: str, notice: IvrCallEvent, name: str, condition: str, seen_at: datetime
-    ) -> Mapping[str, Any] | None:
-        """None where it was written; otherwise the item as it stands, perhaps empty. The first time stays."""
-        wanted = {f":{each}": value for each, value in _wanted(notice).items()}
+    def _set_call_time(
+        self, verification_id: str, notice: IvrCallEvent, attribute: str, condition: str, seen_at: datetime
+    ) -> Item | None:
+        """Set the attribute to `seen_at` if it has no value yet, and the call and `condition` match the verification.
+
+        Returns:
+            None if it was set, or else the existing item, which is empty if there is none.
+        """
+        identifying = {f":{name}": value for name, value in _identifying_values(notice).items()}
         written, item = conditional_update(
             self._client,
             "record call",
             TableName=self._table,
             Key=message_key(verification_id),
-            UpdateExpression=f"SET {name} = :seen",
-            ConditionExpression=f"{_FITS} AND attribute_not_exists({name}) AND {condition}",
+            UpdateExpression=f"SET {attribute} = :seen",
+            ConditionExpression=f"{_MATCHES} AND attribute_not_exists({attribute}) AND {condition}",
             ExpressionAttributeNames=_NAMES,
-            ExpressionAttributeValues=to_attributes({":seen": to_rfc3339(seen_at), ":kind": VERIFICATION, **wanted}),
+            ExpressionAttributeValues=to_attributes(
+                {":seen": to_rfc3339(seen_at), ":kind": VERIFICATION, **identifying}
+            ),
         )
         return None if written else item
 
 
 class DynamoDbCodeStore:
-    """A CodeStore over one table. `retention` is how long an item is kept after its first write."""
+    """A CodeStore over one table. An item is kept for `retention` after its first write."""
 
     def __init__(self, *, client: DynamoDBClient, table: str, retention: timedelta) -> None:
         self._client = client
@@ -93,8 +101,8 @@ class DynamoDbCodeStore:
             )
 
 
-def lease_in(item: Mapping[str, Any] | None) -> Lease | None:
-    """The lease in an item."""
+def lease_from(item: Item | None) -> Lease | None:
+    """Build the lease in an item, or return None if there is no item."""
     if not item:
         return None
     return Lease(
@@ -108,7 +116,11 @@ def lease_in(item: Mapping[str, Any] | None) -> Lease | None:
 def shorten_lease(
     client: DynamoDBClient, table: str, *, claim_id: str, recipient: str, line: str, until: datetime
 ) -> None:
-    """Ends the lease taken with this claim at `until`, if it would end later and is not another's by now."""
+    """End the lease at `until`, if it was taken with this claim and would end later.
+
+    Raises:
+        StoreUnavailableError: DynamoDB did not answer.
+    """
     conditional_update(
         client,
         "shorten lease",
@@ -121,5 +133,6 @@ def shorten_lease(
     )
 
 
-def _wanted(notice: IvrCallEvent) -> dict[str, str]:
+def _identifying_values(notice: IvrCallEvent) -> dict[str, str]:
+    """Return the attributes of a verification that an IVR call must match."""
     return {"recipient": notice.recipient, "line": notice.line, "mode": notice.mode.value}

@@ -1,4 +1,7 @@
-"""Verifications in the StateTable: orders, whose claims take a number and a line as a lease in the same transaction."""
+"""Store verifications in the StateTable, as orders.
+
+The claim of a call-in verification takes a lease on its number and line in the same transaction.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +10,15 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from botocore.exceptions import ClientError
 
 from switchboard.domain.errors import StoreUnavailableError, VerificationOpenError
 from switchboard.domain.orders import Claim, Deadlines, Outcome, OutcomeKind
 from switchboard.domain.sms.messages import SmsContent
-from switchboard.domain.timestamps import from_rfc3339, to_rfc3339
+from switchboard.domain.timestamps import from_optional_rfc3339, from_rfc3339, to_rfc3339
 from switchboard.domain.verification.verifications import (
     MAX_ATTEMPTS,
     CodeHash,
@@ -27,22 +31,24 @@ from switchboard.domain.verification.verifications import (
 from switchboard.ports.orders import ClaimAnswer
 from switchboard.storage.aws import store_errors
 from switchboard.storage.items import CODE, SMSID_PREFIX, VERIFICATION, expiry, lease_key, to_attributes
-from switchboard.storage.orders.items import OrderCodec, instant
+from switchboard.storage.orders.items import OrderCodec
 from switchboard.storage.orders.store import CLAIM, MAY_CLAIM, DynamoDbOrderStore
-from switchboard.storage.verification.ivr_calls import lease_in, shorten_lease
+from switchboard.storage.verification.ivr_calls import lease_from, shorten_lease
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
 
-_FREE = "attribute_not_exists(pk) OR #until <= :now OR verification_id = :id"
-# Others' writes into the same items make a transaction fail; it is over in milliseconds.
-_TRIES = 3
-_LEASE_KEPT = timedelta(days=1)
+_LEASE_IS_FREE: Final = "attribute_not_exists(pk) OR #until <= :now OR verification_id = :id"
+# A transaction fails if another write to one of its items is under way. Such a write takes milliseconds.
+_MAX_TRIES: Final = 3
+_LEASE_RETENTION: Final = timedelta(days=1)
+_REASON_CONDITION_FAILED: Final = "ConditionalCheckFailed"
+_REASON_CONFLICT: Final = "TransactionConflict"
 
 
 class VerificationCodec(OrderCodec[Verification]):
-    """What only verifications have in their items."""
+    """The conversion of the facts that only verifications have."""
 
     kind = VERIFICATION
     key_prefix = SMSID_PREFIX
@@ -58,7 +64,7 @@ class VerificationCodec(OrderCodec[Verification]):
         }
 
     def order_from(self, values: Mapping[str, Any], common: Mapping[str, Any]) -> Verification:
-        content, repeats = values.get("content"), values.get("repeat_calls")
+        content, repeat_calls = values.get("content"), values.get("repeat_calls")
         return Verification(
             **common,
             content=SmsContent(**content) if content else None,
@@ -66,18 +72,21 @@ class VerificationCodec(OrderCodec[Verification]):
             line=values["line"],
             lines=VerificationLines(values["lines"]),
             holding_minutes=int(values["holding_minutes"]),
-            repeat_calls=None if repeats is None else int(repeats),
-            called_at=instant(values.get("called_at")),
-            late_call_at=instant(values.get("late_call_at")),
-            codes=tuple(_code(name, value) for name, value in sorted(values.items()) if name.startswith(CODE)),
+            repeat_calls=None if repeat_calls is None else int(repeat_calls),
+            called_at=from_optional_rfc3339(values.get("called_at")),
+            late_call_at=from_optional_rfc3339(values.get("late_call_at")),
+            codes=tuple(_code_from(name, value) for name, value in sorted(values.items()) if name.startswith(CODE)),
             attempts_used=int(values.get("attempts_used", 0)),
-            checked_at=instant(values.get("checked_at")),
+            checked_at=from_optional_rfc3339(values.get("checked_at")),
         )
 
 
 class DynamoDbVerificationStore(DynamoDbOrderStore[Verification]):
-    """A VerificationStore over one table. `grace` is how long after a verification's deadline nobody else gets its
-    number and line: a callback that is no later than that can be told from the next one's."""
+    """A VerificationStore over one table.
+
+    A lease on a number and line lasts until `grace` after its verification's deadline. A callback that comes within
+    `grace` can therefore not be taken for one of the next verification's.
+    """
 
     def __init__(
         self, *, client: DynamoDBClient, table: str, deadlines: Deadlines, grace: timedelta, retention: timedelta
@@ -87,7 +96,7 @@ class DynamoDbVerificationStore(DynamoDbOrderStore[Verification]):
             table=table,
             codec=VerificationCodec(),
             deadlines=deadlines,
-            next_due=lambda verification: next_due(verification, deadlines=deadlines),
+            next_due=partial(next_due, deadlines=deadlines),
             retention=retention,
         )
         self._grace = grace
@@ -104,37 +113,37 @@ class DynamoDbVerificationStore(DynamoDbOrderStore[Verification]):
                 "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
             }
         }
-        refusal = self._with_lease(order, claim, put)
+        refusal = self._write_with_lease(order, claim, put)
         return refusal or ClaimAnswer(granted=True, order=order)
 
     def claim(self, order_id: str, claim: Claim) -> ClaimAnswer[Verification]:
         order = self.get(order_id)
         if order is None:
             return ClaimAnswer(granted=False, order=None)
-        update = CLAIM + ", deadline = :deadline"
+        expression = CLAIM + ", deadline = :deadline"
         values = {**self._claim_values(claim), ":deadline": to_rfc3339(deadline_of(order, claim))}
         if order.mode is VerificationMode.CALL_OUT:
-            return self._change(order_id, claim=claim, update=update, condition=MAY_CLAIM, values=values)
-        change: TransactWriteItemTypeDef = {
+            return self._change(order_id, claim=claim, update=expression, condition=MAY_CLAIM, values=values)
+        update: TransactWriteItemTypeDef = {
             "Update": {
                 "TableName": self._table,
                 "Key": self._key(order_id),
-                "UpdateExpression": update,
+                "UpdateExpression": expression,
                 "ConditionExpression": MAY_CLAIM,
                 "ExpressionAttributeValues": to_attributes(values),
                 "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
             }
         }
-        refusal = self._with_lease(order, claim, change)
+        refusal = self._write_with_lease(order, claim, update)
         return refusal or ClaimAnswer(granted=True, order=replace(order, claims=(*order.claims, claim)))
 
     def record_outcome(
         self, order: Verification, claim: Claim, outcome: Outcome, *, queue: bool = False
     ) -> Verification:
         written = super().record_outcome(order, claim, outcome, queue=queue)
-        untaken = outcome.kind in {OutcomeKind.NOT_SENT, OutcomeKind.REJECTED}
-        if untaken and order.mode is not VerificationMode.CALL_OUT:
-            # A lease that cannot be ended now ends by itself; how the attempt ended is written down already.
+        was_not_accepted = outcome.kind in {OutcomeKind.NOT_SENT, OutcomeKind.REJECTED}
+        if was_not_accepted and order.mode is not VerificationMode.CALL_OUT:
+            # The outcome is recorded already, and a lease that cannot be shortened now ends by itself.
             with suppress(StoreUnavailableError):
                 shorten_lease(
                     self._client,
@@ -166,41 +175,51 @@ class DynamoDbVerificationStore(DynamoDbOrderStore[Verification]):
         )
         return answer.order if answer.granted else None
 
-    def _with_lease(
-        self, order: Verification, claim: Claim, change: TransactWriteItemTypeDef
+    def _write_with_lease(
+        self, order: Verification, claim: Claim, write: TransactWriteItemTypeDef
     ) -> ClaimAnswer[Verification] | None:
-        """Makes the change and takes the lease, both or neither; None where it was done. What stands in the change's
-        way comes before what stands in the lease's: it may be this very claim, whose answer was lost."""
+        """Make the write and take the lease, both or neither.
+
+        Returns:
+            None if both were done, or else the refusal of the write's condition. That condition is looked at before the
+            lease's: the existing item may hold this very claim, made by a try whose response was lost.
+
+        Raises:
+            VerificationOpenError: another verification has the lease.
+        """
         lease: TransactWriteItemTypeDef = {
             "Put": {
                 "TableName": self._table,
                 "Item": self._lease_item(order, claim),
-                "ConditionExpression": _FREE,
+                "ConditionExpression": _LEASE_IS_FREE,
                 "ExpressionAttributeNames": {"#until": "until"},
                 "ExpressionAttributeValues": to_attributes({":now": to_rfc3339(claim.at), ":id": order.id}),
                 "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
             }
         }
-        for left in reversed(range(_TRIES)):
+        for tries_left in reversed(range(_MAX_TRIES)):
             with store_errors("claim with lease"):
                 try:
-                    self._client.transact_write_items(TransactItems=[change, lease])
+                    self._client.transact_write_items(TransactItems=[write, lease])
                 except ClientError as error:
-                    if left and _conflicts(error):
+                    if tries_left and _is_conflict(error):
                         continue
-                    return self._cancelled(claim, error)
+                    return self._refuse_cancelled(claim, error)
                 return None
-        raise AssertionError("the last try ends in an answer or an error")
+        raise AssertionError("the last try returns or raises")
 
-    def _cancelled(self, claim: Claim, error: ClientError) -> ClaimAnswer[Verification]:
-        reasons: list[dict[str, Any]] = error.response.get("CancellationReasons", [])  # type: ignore[assignment]  # not in the stubs of errors
+    def _refuse_cancelled(self, claim: Claim, error: ClientError) -> ClaimAnswer[Verification]:
+        """Refuse the claim because of a cancelled transaction, or raise the error if its reason is no condition."""
+        reasons = _cancellation_reasons(error)
         codes = [reason.get("Code") for reason in reasons]
-        if len(codes) == 2 and codes[0] == "ConditionalCheckFailed":
-            return self._refused_by(reasons[0].get("Item", {}), claim)
-        if len(codes) == 2 and codes[1] == "ConditionalCheckFailed":
-            other = lease_in(reasons[1].get("Item"))
-            left = math.ceil((other.until - claim.at).total_seconds()) if other else 1
-            raise VerificationOpenError("another verification has this number and line", {}, retry_after_s=left)
+        if len(codes) == 2 and codes[0] == _REASON_CONDITION_FAILED:
+            return self._refuse_claim(reasons[0].get("Item", {}), claim)
+        if len(codes) == 2 and codes[1] == _REASON_CONDITION_FAILED:
+            lease = lease_from(reasons[1].get("Item"))
+            retry_after_s = math.ceil((lease.until - claim.at).total_seconds()) if lease else 1
+            raise VerificationOpenError(
+                "another verification has this number and line", {}, retry_after_s=retry_after_s
+            )
         raise error
 
     def _lease_item(self, order: Verification, claim: Claim) -> dict[str, Any]:
@@ -210,19 +229,23 @@ class DynamoDbVerificationStore(DynamoDbOrderStore[Verification]):
             "claim_id": claim.id,
             "since": to_rfc3339(claim.at),
             "until": to_rfc3339(until),
-            "expires_at": expiry(until, _LEASE_KEPT),
+            "expires_at": expiry(until, _LEASE_RETENTION),
         }
         return {**lease_key(recipient=order.recipient, line=order.line), **to_attributes(values)}
 
 
-def _conflicts(error: ClientError) -> bool:
-    """Somebody else was writing one of the items, and no condition has failed."""
-    reasons: list[dict[str, Any]] = error.response.get("CancellationReasons", [])  # type: ignore[assignment]  # as above
-    codes = {reason.get("Code") for reason in reasons} - {"None", None}
-    return codes == {"TransactionConflict"}
+def _cancellation_reasons(error: ClientError) -> list[dict[str, Any]]:
+    """Return why the transaction was cancelled, one reason for each of its writes. The stubs of errors omit them."""
+    return cast("list[dict[str, Any]]", error.response.get("CancellationReasons", []))
 
 
-def _code(name: str, value: Mapping[str, str]) -> CodeHash:
+def _is_conflict(error: ClientError) -> bool:
+    """Return whether another write to one of the items was under way, and no condition failed."""
+    codes = {reason.get("Code") for reason in _cancellation_reasons(error)} - {"None", None}
+    return codes == {_REASON_CONFLICT}
+
+
+def _code_from(name: str, value: Mapping[str, str]) -> CodeHash:
     return CodeHash(
         salt=bytes.fromhex(value["salt"]),
         digest=bytes.fromhex(value["digest"]),

@@ -1,20 +1,24 @@
-"""Voice calls in the StateTable: orders, and beside each accepted one an item under the provider's own id."""
+"""Store voice calls in the StateTable, as orders.
+
+A second item under the provider's call id holds the results that the provider reports.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from switchboard.domain.orders import Claim, Deadlines, Outcome, OutcomeKind
 from switchboard.domain.timestamps import from_rfc3339, to_rfc3339
 from switchboard.domain.voice_calls import CallResult, CallResultFact, PreparedCall, VoiceCall, next_due
-from switchboard.ports.orders import OrderPage
+from switchboard.ports.listing import ListingQuery, Page
 from switchboard.storage.aws import conditional_update, store_errors
-from switchboard.storage.items import expiry, to_attributes
-from switchboard.storage.orders.indexes import items_under
-from switchboard.storage.orders.items import Item, OrderCodec
+from switchboard.storage.items import Item, expiry, to_attributes
+from switchboard.storage.orders.indexes import get_items
+from switchboard.storage.orders.items import OrderCodec
 from switchboard.storage.orders.store import DynamoDbOrderStore
 
 if TYPE_CHECKING:
@@ -25,7 +29,7 @@ _BOUND_TO: Final = "bound_to"
 
 
 class VoiceCallCodec(OrderCodec[VoiceCall]):
-    """What only calls have in their items."""
+    """The conversion of the facts that only voice calls have."""
 
     kind = "call"
     key_prefix = "CALL"
@@ -47,8 +51,8 @@ class VoiceCallCodec(OrderCodec[VoiceCall]):
             **common,
             content=PreparedCall(**content) if content else None,
             template_id=values["template_id"],
-            play_times=_whole(values.get("play_times")),
-            volume=_whole(values.get("volume")),
+            play_times=_optional_int(values.get("play_times")),
+            volume=_optional_int(values.get("volume")),
             tag=values.get("tag"),
             show_number=values.get("show_number"),
             callback_expected=values.get("callback_expected", False),
@@ -56,10 +60,10 @@ class VoiceCallCodec(OrderCodec[VoiceCall]):
 
 
 class DynamoDbCallResultStore:
-    """A CallResultStore over one table. `retention` is how long an item is kept after its first write.
+    """A CallResultStore over one table. An item is kept for `retention` after its first write.
 
-    A provider names a call by its own id, and may do so before its answer has reached us: hence an item of its own,
-    which holds the results, and the token once that is known.
+    A provider names a call by its own id, and may do so before its response to the submission has reached us. The
+    results are therefore in an item under that id, which also holds the token once the response has come.
     """
 
     def __init__(self, *, client: DynamoDBClient, table: str, retention: timedelta) -> None:
@@ -84,7 +88,7 @@ class DynamoDbCallResultStore:
 
 
 class DynamoDbVoiceCallStore(DynamoDbOrderStore[VoiceCall], DynamoDbCallResultStore):
-    """A VoiceCallStore over one table. `retention` is how long an item is kept after its creation."""
+    """A VoiceCallStore over one table. An item is kept for `retention` after its creation."""
 
     def __init__(self, *, client: DynamoDBClient, table: str, deadlines: Deadlines, retention: timedelta) -> None:
         super().__init__(
@@ -92,7 +96,7 @@ class DynamoDbVoiceCallStore(DynamoDbOrderStore[VoiceCall], DynamoDbCallResultSt
             table=table,
             codec=VoiceCallCodec(),
             deadlines=deadlines,
-            next_due=lambda call: next_due(call, deadlines=deadlines),
+            next_due=partial(next_due, deadlines=deadlines),
             retention=retention,
         )
 
@@ -115,35 +119,24 @@ class DynamoDbVoiceCallStore(DynamoDbOrderStore[VoiceCall], DynamoDbCallResultSt
 
     def token_of(self, call_id: str) -> str | None:
         with store_errors("find call id"):
-            answer = self._client.get_item(TableName=self._table, Key=_call_id_key(call_id), ConsistentRead=True)
-        return answer.get("Item", {}).get(_BOUND_TO, {}).get("S")
+            response = self._client.get_item(TableName=self._table, Key=_call_id_key(call_id), ConsistentRead=True)
+        return response.get("Item", {}).get(_BOUND_TO, {}).get("S")
 
     def get(self, order_id: str) -> VoiceCall | None:
         call = super().get(order_id)
-        return self._with_reports([call])[0] if call is not None else None
+        return self._add_reports([call])[0] if call is not None else None
 
-    def find(
-        self,
-        *,
-        client: str,
-        recipient: str | None,
-        since: datetime | None,
-        until: datetime | None,
-        limit: int,
-        position: str | None,
-    ) -> OrderPage[VoiceCall]:
-        page = super().find(
-            client=client, recipient=recipient, since=since, until=until, limit=limit, position=position
-        )
-        return replace(page, orders=self._with_reports(page.orders))
+    def find(self, query: ListingQuery, *, client: str) -> Page[VoiceCall]:
+        page = super().find(query, client=client)
+        return replace(page, items=self._add_reports(page.items))
 
-    def _with_reports(self, calls: Iterable[VoiceCall]) -> list[VoiceCall]:
-        known = list(calls)
-        ids = {call.call_id for call in known if call.call_id is not None}
-        keys = [_call_id_key(call_id) for call_id in sorted(ids)]
-        items = items_under(self._client, self._table, keys, operation="fetch call results")
-        found = {item["pk"]["S"]: _results_in(item) for item in items}
-        return [replace(call, reports=found.get(_call_id_pk(call.call_id or ""), ())) for call in known]
+    def _add_reports(self, calls: Sequence[VoiceCall]) -> list[VoiceCall]:
+        """Return the calls with the results that the provider reported of them."""
+        call_ids = {call.call_id for call in calls if call.call_id is not None}
+        keys = [_call_id_key(call_id) for call_id in sorted(call_ids)]
+        items = get_items(self._client, self._table, keys, operation="fetch call results")
+        reports = {item["pk"]["S"]: _results_in(item) for item in items}
+        return [replace(call, reports=reports.get(_call_id_pk(call.call_id or ""), ())) for call in calls]
 
 
 def _call_id_pk(call_id: str) -> str:
@@ -155,7 +148,7 @@ def _call_id_key(call_id: str) -> dict[str, Any]:
 
 
 def _results_in(item: Item) -> tuple[CallResultFact, ...]:
-    """The results among an item's attributes, in the order in which they first came."""
+    """Return the results among an item's attributes, in the order in which they first came."""
     facts = [
         CallResultFact(name.removeprefix(_RESULT), from_rfc3339(value["S"]))
         for name, value in item.items()
@@ -164,5 +157,5 @@ def _results_in(item: Item) -> tuple[CallResultFact, ...]:
     return tuple(sorted(facts, key=lambda fact: (fact.first_seen_at, fact.result)))
 
 
-def _whole(value: Any) -> int | None:
+def _optional_int(value: Any) -> int | None:
     return None if value is None else int(value)

@@ -1,29 +1,29 @@
-"""Tell an operator how the whole stands, also where some of it cannot be asked."""
+"""Query the status of the whole deployment for an operator, even if some of its parts do not answer."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from switchboard.domain.errors import StoreUnavailableError
 from switchboard.domain.rate_limits import ProviderLimitState
+from switchboard.domain.timestamps import to_unix_us
 from switchboard.ports.clock import Clock
 from switchboard.ports.status import DeadlineReader, ProviderLimitReader, QueueDepth, QueueReader
 from switchboard.ports.usage_limits import MonthlyQuota, QuotaUsage
 
 T = TypeVar("T")
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WatchedProvider:
-    """A provider's state, and the limits that its guard keeps (guard/provider/settings.py: GuardSettings). `pace_of`
-    tells the requests
-    a second from the state and the time (Unix microseconds)."""
+    """A provider, the `key` of its limit state, and the settings of its guard (guard/provider/settings.py).
+
+    `pace_of` returns the requests a second for a state and a time in Unix microseconds.
+    """
 
     provider: str
     key: str
@@ -34,8 +34,11 @@ class WatchedProvider:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderStatus:
-    """`open_because` is None while the circuit is closed, `authentication` after too many 401s, or the code by which
-    the provider blocked the address. `slots_ahead_s` is how far ahead slots are given out."""
+    """The status of one provider's guard.
+
+    `open_because` is None while the circuit is closed, `authentication` after too many 401s, or the code with which
+    the provider blocked the address. `slots_ahead_s` is the time from now to the next free slot.
+    """
 
     open_because: str | None
     consecutive_401s: int
@@ -47,7 +50,7 @@ class ProviderStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SystemStatus:
-    """Everything at one instant. What is None and named in `unavailable` could not be asked."""
+    """The status of all parts at one instant. A part that did not answer is None, and `unavailable` names it."""
 
     at: datetime
     providers: Mapping[str, ProviderStatus | None]
@@ -58,10 +61,10 @@ class SystemStatus:
 
 
 class QueryStatus:
-    """Asks each part by itself, once: one that does not answer takes nothing else with it. No part is begun after
-    `time_budget`, so that there is an answer also where each takes its whole time-out.
+    """The status query: reads each part once, and leaves out a part that does not answer.
 
-    `quotas` by provider, `queues` by the name they are shown under.
+    No part is read after `time_budget`, so that the query returns even if each part takes its whole time-out. `quotas`
+    has the providers as keys, `queues` the names in the result.
     """
 
     def __init__(
@@ -70,7 +73,7 @@ class QueryStatus:
         providers: Sequence[WatchedProvider],
         limit_reader: ProviderLimitReader,
         quotas: Mapping[str, MonthlyQuota],
-        obligations: DeadlineReader,
+        deadlines: DeadlineReader,
         queues: Mapping[str, QueueReader],
         clock: Clock,
         time_budget: timedelta,
@@ -78,54 +81,55 @@ class QueryStatus:
         self._watched_providers = providers
         self._limit_reader = limit_reader
         self._quotas = quotas
-        self._obligations = obligations
+        self._deadlines = deadlines
         self._queues = queues
         self._clock = clock
         self._time_budget = time_budget
 
     def __call__(self) -> SystemStatus:
-        """Raises nothing for a store that does not answer."""
+        """Return the status of all parts. A store that does not answer raises nothing."""
         now = self._clock.now()
-        missing: list[str] = []
+        unavailable: list[str] = []
 
-        def ask(name: str, part: Callable[[], T]) -> T | None:
-            """The part, or None and its name among the missing."""
+        def read_part(name: str, read: Callable[[], T]) -> T | None:
+            """Return the part, or None after adding its name to `unavailable`."""
             try:
                 if self._clock.now() <= now + self._time_budget:
-                    return part()
+                    return read()
             except StoreUnavailableError:
                 pass
-            missing.append(name)
+            unavailable.append(name)
             return None
 
         return SystemStatus(
             at=now,
             providers={
-                watched.provider: ask(f"providers.{watched.provider}", partial(self._provider, watched, now))
+                watched.provider: read_part(f"providers.{watched.provider}", partial(self._read_provider, watched, now))
                 for watched in self._watched_providers
             },
             month_quotas={
-                name: ask(f"month_quotas.{name}", partial(quota.usage, now)) for name, quota in self._quotas.items()
+                name: read_part(f"month_quotas.{name}", partial(quota.usage, now))
+                for name, quota in self._quotas.items()
             },
-            oldest_pending_deadline=ask("oldest_pending_deadline", self._obligations.oldest_pending_deadline),
-            queues={name: ask(f"queues.{name}", queue.depth) for name, queue in self._queues.items()},
-            unavailable=missing,
+            oldest_pending_deadline=read_part("oldest_pending_deadline", self._deadlines.oldest_pending_deadline),
+            queues={name: read_part(f"queues.{name}", queue.depth) for name, queue in self._queues.items()},
+            unavailable=unavailable,
         )
 
-    def _provider(self, watched: WatchedProvider, now: datetime) -> ProviderStatus:
+    def _read_provider(self, watched: WatchedProvider, now: datetime) -> ProviderStatus:
         state = self._limit_reader.read(watched.key)
-        now_us = (now - _EPOCH) // _MICROSECOND
+        now_us = to_unix_us(now)
         return ProviderStatus(
-            open_because=_open_because(state, open_after_401s=watched.open_after_401s),
+            open_because=_find_open_reason(state, open_after_401s=watched.open_after_401s),
             consecutive_401s=state.consecutive_401s,
             requests_per_s=round(watched.pace_of(state, now_us), 1),
             slots_ahead_s=max(0, state.next_slot_us - now_us) / 1_000_000,
-            # A permit that ran out is dropped by whoever needs its place.
+            # An expired permit stays in the state until another worker needs its place.
             in_flight=sum(until_us >= now_us for until_us in state.permits.values()),
             in_flight_limit=watched.in_flight_limit,
         )
 
 
-def _open_because(state: ProviderLimitState, *, open_after_401s: int) -> str | None:
-    """Open from the limit on, as for the guard: that other credentials get one try then does not close it."""
+def _find_open_reason(state: ProviderLimitState, *, open_after_401s: int) -> str | None:
+    """Return why the circuit is open, None if it is closed. A half-open probe does not close it."""
     return state.blocked_by or ("authentication" if state.consecutive_401s >= open_after_401s else None)

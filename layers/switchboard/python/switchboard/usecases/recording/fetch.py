@@ -1,11 +1,11 @@
-"""Fetch what is still missing of one recording, as far as may be now, and see to it that somebody looks again."""
+"""Fetch the files of a recording that are still missing, and schedule the next look at it."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from datetime import timedelta
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from typing import Final
 
 from switchboard.domain.errors import (
@@ -39,36 +39,46 @@ from switchboard.ports.clock import ClaimIds, Clock
 from switchboard.ports.provider_limits import ProviderGuard
 from switchboard.ports.recordings import JobStore, RecordingFiles, RecordingQueue, RecordingSource, RecordingStore
 from switchboard.ports.usage_limits import MonthlyQuota
-from switchboard.usecases.insistence import insist
 from switchboard.usecases.submission.wait_for_slot import wait_for_slot
 
-LONGEST_DELAY_S: Final = 900
-"""SQS' own limit for one entry. Whoever waits longer waits in the table, for the sweep."""
+_MAX_QUEUE_DELAY_S: Final = 900
+"""SQS's limit for the delay of one entry. The sweep requeues a recording that has to wait longer."""
+_QUEUE_GRACE: Final = timedelta(minutes=30)
+"""The time by which an entry may be late before the sweep requeues its recording.
 
-# The sweep puts an entry into the queue again that should have come by then. A queue loses nothing, and may be long:
-# where each look waits for a provider that cannot be reached, a thousand entries take minutes to come round, and every
-# one that the sweep adds while the first is still on its way makes it longer.
-_GRACE: Final = timedelta(minutes=30)
-_SOON: Final = timedelta(seconds=1)
+A queue loses no entry, but it may be long. While the provider cannot be reached, a thousand entries take minutes to
+come round, and every further entry makes the queue longer.
+"""
+_MIN_DELAY: Final = timedelta(seconds=1)
+_ACCOUNT_REJECTED: Final = "account_rejected"
+"""Our own code for a refused account. The provider's error types are not used, since a success may carry one too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchPace:
-    """How long to wait for what. An invocation with less than `least_s` left begins no download; one download lasts
-    `longest_s` at most, and `margin_s` is kept for writing down how it ended."""
+    """The waits and limits of one invocation.
+
+    It waits for a slot for up to `wait_budget`. A recording that has to wait is requeued after `requeue_delay`, or
+    after `locked_out_delay` if the provider refuses our account or our address. No download starts with less than
+    `min_download_time_s` left in the invocation. A download lasts at most `max_download_s` and ends
+    `reserved_for_writes_s` before the invocation does, so that its outcome can still be recorded.
+    """
 
     wait_budget: timedelta = timedelta(seconds=3)
     requeue_delay: timedelta = timedelta(seconds=10)
-    closed_for: timedelta = timedelta(minutes=10)
-    longest_s: float = 400.0
-    least_s: float = 60.0
-    margin_s: float = 20.0
+    locked_out_delay: timedelta = timedelta(minutes=10)
+    max_download_s: float = 400.0
+    min_download_time_s: float = 60.0
+    reserved_for_writes_s: float = 20.0
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FetchResult:
-    """What one look came to. `ends` are the attempts made now; `closed` says that this look was the last one;
-    `requeue_reason` names why it ended before its time."""
+    """The result of one look at a recording.
+
+    `ends` are the ends of the attempts that this look made. `closed` is True if this look was the recording's last.
+    `requeue_reason` says why the look ended early, and `account_rejected` that the provider refused our account.
+    """
 
     recording_id: str
     status: RecordingStatus | None = None
@@ -78,9 +88,55 @@ class FetchResult:
     account_rejected: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class _Interruption:
+    """The reason why a look ended before all channels were tried, and the delay until the next look."""
+
+    reason: str
+    delay: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Look:
+    """The effect of one look: the recording after it, and the ends of its attempts.
+
+    The provider may require `min_delay` before the next look.
+    """
+
+    recording: Recording
+    ends: Mapping[Channel, FetchEnd]
+    interruption: _Interruption | None
+    min_delay: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Attempt:
+    """The effect of one attempt at a channel: the recording after it, and the outcome.
+
+    `outcome` is None if another worker has the channel. The provider may require `min_delay` before the next request.
+    """
+
+    recording: Recording
+    outcome: FetchOutcome | None = None
+    min_delay: timedelta = timedelta()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _ChannelResult:
+    """The end of one attempt, with the file if it is stored, or else with the code and the delay that were given."""
+
+    end: FetchEnd
+    file: StoredFile | None = None
+    code: str | None = None
+    min_delay: timedelta = timedelta()
+
+
 class FetchRecording:
-    """The queue's verb. An entry may come twice, late, or after everything is done: the attempt's claim lets one
-    worker ask for a channel, and what is stored is never asked for again."""
+    """The use case behind the recording queue.
+
+    An entry may come twice, late, or after everything is done. An attempt's claim lets only one worker request a
+    channel, and a stored file is never requested again.
+    """
 
     def __init__(
         self,
@@ -110,192 +166,217 @@ class FetchRecording:
         self._pace = pace or FetchPace()
 
     def __call__(self, recording_id: str, *, seconds_left: Callable[[], float]) -> FetchResult:
-        """Returns once its effect, or an entry that comes later, is durable. Raises StoreUnavailableError where
-        neither is: deliver it again.
+        """Look at a recording, and fetch the channels that may be fetched now.
 
-        Whatever has to wait goes back as a new entry, so that waiting never uses up the deliveries after which an
-        entry counts as poison. `seconds_left` is what this invocation has.
+        A recording that has to wait goes back into the queue as a new entry. Waiting therefore never uses up the
+        deliveries after which SQS moves an entry to the dead-letter queue. `seconds_left` returns the time that this
+        invocation has left.
+
+        Returns:
+            The result, once the look's effect or an entry that comes later is durable.
+
+        Raises:
+            StoreUnavailableError: neither is durable. The queue must deliver the entry again.
         """
-        done = FetchResult(recording_id=recording_id)
         try:
-            recording = insist(lambda: self._recordings.get(recording_id))
-            if recording is None or all(each.by_file for each in recording.ready_facts):
-                recording = self._load_job(recording_id) or recording
-            if recording is not None:
-                self._process(recording, done, seconds_left)
+            recording = self._load(recording_id)
+            if recording is None:
+                return FetchResult(recording_id=recording_id)
+            status = self._policy.status(recording, now=self._clock.now())
+            if recording.closed_at is not None and status.final:
+                return FetchResult(recording_id=recording_id, status=status)
+            look = self._fetch_channels(recording, seconds_left)
         except StoreUnavailableError:
-            self._queue.put(recording_id, delay_s=_whole_seconds(self._pace.requeue_delay))
-            done.requeue_reason = "store"
-        return done
+            return self._requeue_after_store_error(FetchResult(recording_id=recording_id))
+        now = self._clock.now()
+        status = self._policy.status(look.recording, now=now)
+        reason = look.interruption.reason if look.interruption else None
+        result = FetchResult(
+            recording_id=recording_id,
+            status=status,
+            ends=look.ends,
+            requeue_reason=reason,
+            account_rejected=reason == _ACCOUNT_REJECTED,
+        )
+        try:
+            self._schedule_next(look, status, now=now)
+        except StoreUnavailableError:
+            return self._requeue_after_store_error(result)
+        return replace(result, closed=status.final and look.recording.closed_at is None)
 
-    def _load_job(self, recording_id: str) -> Recording | None:
+    def _requeue_after_store_error(self, result: FetchResult) -> FetchResult:
+        self._queue.put(result.recording_id, delay_s=_whole_seconds(self._pace.requeue_delay))
+        return replace(result, requeue_reason="store")
+
+    def _load(self, recording_id: str) -> Recording | None:
+        """Return the recording, created from its job if only the job or only files exist, or None if nothing exists."""
+        recording = self._recordings.get(recording_id)
+        if recording is not None and not recording.came_as_files:
+            return recording
         ready_fact = self._jobs.get(recording_id)
         if ready_fact is None:
-            return None
-        due = self._clock.now() + self._policy.deadlines.attempt_lasts
-        return insist(lambda: self._recordings.announce(recording_id, ready_fact, due=due))
-
-    def _process(self, recording: Recording, done: FetchResult, seconds_left: Callable[[], float]) -> None:
-        if recording.closed_at is not None and self._policy.status(recording, now=self._clock.now()).final:
-            done.status = self._policy.status(recording, now=self._clock.now())
-            return
-        pause: timedelta | None = None
-        at_least = timedelta()
-        ends: dict[Channel, FetchEnd] = {}
-        # Monaural comes last: whether it is wanted may depend on what became of the others.
-        for channel in (Channel.LEFT, Channel.RIGHT, Channel.MONAURAL):
-            if not self._policy.may_try(recording, channel, now=self._clock.now()):
-                continue
-            if seconds_left() < self._pace.least_s:
-                pause, done.requeue_reason = timedelta(), "time"
-                break
-            try:
-                recording, outcome, wait = self._fetch(recording, channel, seconds_left)
-            except (SlotUnavailableError, LockedOutError, MonthlyQuotaExhaustedError, NotSentError) as error:
-                pause, done.requeue_reason = self._pause_after(error), _requeue_reason(error)
-                recording = self._reload(recording)
-                break
-            at_least = max(at_least, wait)
-            if outcome is None:
-                continue
-            ends[channel] = outcome.end
-            if outcome.provider_code == _ACCOUNT_REJECTED:
-                pause, done.requeue_reason, done.account_rejected = self._pace.closed_for, "account_rejected", True
-                break
-        done.ends = ends
-        self._schedule_next(recording, done, pause=pause, at_least=at_least)
+            return recording
+        due = self._clock.now() + self._policy.deadlines.attempt_timeout
+        return self._recordings.announce(recording_id, ready_fact, due=due)
 
     def _reload(self, recording: Recording) -> Recording:
-        return insist(lambda: self._recordings.get(recording.recording_id)) or recording
+        return self._recordings.get(recording.recording_id) or recording
 
-    def _pause_after(self, error: Exception) -> timedelta:
+    def _fetch_channels(self, recording: Recording, seconds_left: Callable[[], float]) -> _Look:
+        ends: dict[Channel, FetchEnd] = {}
+        interruption: _Interruption | None = None
+        min_delay = timedelta()
+        # Monaural comes last, because the policy may fetch it only if another channel failed.
+        for channel in (Channel.LEFT, Channel.RIGHT, Channel.MONAURAL):
+            if not self._policy.may_attempt(recording, channel, now=self._clock.now()):
+                continue
+            if seconds_left() < self._pace.min_download_time_s:
+                interruption = _Interruption("time", timedelta())
+                break
+            try:
+                attempt = self._attempt(recording, channel, seconds_left)
+            except (SlotUnavailableError, LockedOutError, MonthlyQuotaExhaustedError, NotSentError) as error:
+                interruption = self._interruption_by(error)
+                recording = self._reload(recording)
+                break
+            recording = attempt.recording
+            min_delay = max(min_delay, attempt.min_delay)
+            if attempt.outcome is None:
+                continue
+            ends[channel] = attempt.outcome.end
+            if attempt.outcome.provider_code == _ACCOUNT_REJECTED:
+                interruption = _Interruption(_ACCOUNT_REJECTED, self._pace.locked_out_delay)
+                break
+        return _Look(recording=recording, ends=ends, interruption=interruption, min_delay=min_delay)
+
+    def _interruption_by(
+        self, error: SlotUnavailableError | LockedOutError | MonthlyQuotaExhaustedError | NotSentError
+    ) -> _Interruption:
+        """Return the reason and the delay for an error before which no request was made."""
         if isinstance(error, SlotUnavailableError):
-            return max(self._pace.requeue_delay, timedelta(seconds=min(error.retry_after_s, LONGEST_DELAY_S)))
+            retry_after = timedelta(seconds=min(error.retry_after_s, _MAX_QUEUE_DELAY_S))
+            return _Interruption("no_slot", max(self._pace.requeue_delay, retry_after))
+        if isinstance(error, LockedOutError):
+            return _Interruption("locked_out", self._pace.locked_out_delay)
         if isinstance(error, MonthlyQuotaExhaustedError):
-            return timedelta(seconds=error.retry_after_s)
-        return self._pace.closed_for if isinstance(error, LockedOutError) else self._pace.requeue_delay
+            return _Interruption("quota_exhausted", timedelta(seconds=error.retry_after_s))
+        return _Interruption("not_reached", self._pace.requeue_delay)
 
-    def _schedule_next(
-        self, recording: Recording, done: FetchResult, *, pause: timedelta | None, at_least: timedelta
-    ) -> None:
-        """Writes down when to look again, and puts an entry into the queue where that is soon."""
-        now = self._clock.now()
-        done.status = status = self._policy.status(recording, now=now)
+    def _schedule_next(self, look: _Look, status: RecordingStatus, *, now: datetime) -> None:
+        """Record when the next look is due, and put an entry into the queue if that is soon."""
+        recording = look.recording
         if status.final:
-            insist(lambda: self._recordings.schedule(recording, due=None, at=now))
-            done.closed = recording.closed_at is None
+            self._recordings.schedule(recording, due=None, at=now)
             return
-        due = self._policy.due(recording, now=now) or now
-        if pause is not None:
-            # Not past the moment at which something about it is decided, whatever it is waiting for.
-            open_until = [each.fetch_deadline for each in status.channels.values() if not each.state.final]
-            due = min(now + pause, *open_until)
-        due = max(due, now + at_least, now + _SOON)
+        due = self._policy.next_due(recording, now=now) or now
+        if look.interruption is not None:
+            # No wait goes past a deadline at which a channel is decided.
+            deadlines = [channel.fetch_deadline for channel in status.channels.values() if not channel.state.final]
+            due = min(now + look.interruption.delay, *deadlines)
+        due = max(due, now + look.min_delay, now + _MIN_DELAY)
         delay_s = _whole_seconds(due - now)
-        soon = delay_s <= LONGEST_DELAY_S
-        looked_at = due + _GRACE if soon else due
-        insist(lambda: self._recordings.schedule(recording, due=looked_at, at=now))
-        if soon:
+        fits_queue = delay_s <= _MAX_QUEUE_DELAY_S
+        self._recordings.schedule(recording, due=due + _QUEUE_GRACE if fits_queue else due, at=now)
+        if fits_queue:
             self._queue.put(recording.recording_id, delay_s=delay_s)
 
-    def _fetch(
-        self, recording: Recording, channel: Channel, seconds_left: Callable[[], float]
-    ) -> tuple[Recording, FetchOutcome | None, timedelta]:
-        """One attempt at one channel: the recording as it is then, how the attempt ended (None: another worker has
-        it), and how long the provider wants to be left alone. Raises where nothing was asked for."""
+    def _attempt(self, recording: Recording, channel: Channel, seconds_left: Callable[[], float]) -> _Attempt:
+        """Make one attempt at one channel.
+
+        Raises:
+            SwitchboardError: no request was made. The attempt is withdrawn.
+        """
         self._source.open()
         now = self._clock.now()
         attempt = FetchAttempt(id=self._new_id(), channel=channel, at=now)
-        unheard = any(each.channel is channel for each in recording.attempts)
-        due = now + self._policy.deadlines.attempt_lasts
-        claimed = insist(lambda: self._recordings.begin(recording, attempt, due=due))
+        due = now + self._policy.deadlines.attempt_timeout
+        claimed = self._recordings.begin(recording, attempt, due=due)
         if claimed is None:
-            return self._reload(recording), None, timedelta()
+            return _Attempt(recording=self._reload(recording))
         key = recording_key(recording.recording_id, channel, at=recording.called_at or recording.announced_at)
+        has_earlier_attempt = any(earlier.channel is channel for earlier in recording.attempts)
         try:
-            # A worker that died may have stored it and not have said so.
-            found = self._files.find(key) if unheard else None
-            end = FetchEnd.STORED if found else self._admit(claimed, channel)
+            # A worker may have stored the file and died before it recorded the outcome.
+            existing = self._files.find(key) if has_earlier_attempt else None
+            may_request = existing is None and self._wait_for_slot(claimed, channel)
         except (SwitchboardError, ConfigurationError):
-            # Nothing was asked for. Where this cannot be written either, the attempt counts as one that never ended.
-            insist(lambda: self._recordings.withdraw(recording.recording_id, attempt))
+            # No request was made. If the withdrawal fails too, the attempt counts as one that never ended.
+            self._recordings.withdraw(recording.recording_id, attempt)
             raise
-        wait = timedelta()
-        code: str | None = None
-        if end is None:
-            limit_s = min(self._pace.longest_s, seconds_left() - self._pace.margin_s)
-            found, end, code, wait = self._download(recording.recording_id, channel, key, limit_s=limit_s)
+        if existing is not None:
+            result = _ChannelResult(end=FetchEnd.STORED, file=existing)
+        elif may_request:
+            limit_s = min(self._pace.max_download_s, seconds_left() - self._pace.reserved_for_writes_s)
+            result = self._download(recording.recording_id, channel, key, limit_s=limit_s)
+        else:
+            result = _ChannelResult(end=FetchEnd.QUOTA_EXHAUSTED)
         outcome = FetchOutcome(
-            id=attempt.id, channel=channel, at=self._clock.now(), end=end, file=found, provider_code=code
+            id=attempt.id,
+            channel=channel,
+            at=self._clock.now(),
+            end=result.end,
+            file=result.file,
+            provider_code=result.code,
         )
-        return insist(lambda: self._recordings.record_outcome(recording.recording_id, outcome)), outcome, wait
+        recorded = self._recordings.record_outcome(recording.recording_id, outcome)
+        return _Attempt(recording=recorded, outcome=outcome, min_delay=result.min_delay)
 
-    def _admit(self, recording: Recording, channel: Channel) -> FetchEnd | None:
-        """Waits for a slot and counts the request; None where it may be made now. An end where it never may."""
-        admitted = wait_for_slot(
+    def _wait_for_slot(self, recording: Recording, channel: Channel) -> bool:
+        """Wait for a slot and count the request in the monthly quota. Return False if the channel is given up."""
+        return wait_for_slot(
             self._guard,
             self._clock,
             connect=self._source.open,
             latest=self._clock.now() + self._pace.wait_budget,
-            still_wanted=lambda: self._count(recording, channel),
+            still_wanted=lambda: self._count_request(recording, channel),
         )
-        return None if admitted else FetchEnd.QUOTA_EXHAUSTED
 
-    def _count(self, recording: Recording, channel: Channel) -> bool:
-        """Counts one request in the month. False where the month will not do and the policy has another file to
-        fetch. Raises MonthlyQuotaExhaustedError where it is worth waiting for the next month, or nothing else can be
-        done."""
+    def _count_request(self, recording: Recording, channel: Channel) -> bool:
+        """Count one request in the monthly quota.
+
+        Returns:
+            False if the quota is exhausted until the channel is deleted and the policy has another file to fetch.
+
+        Raises:
+            MonthlyQuotaExhaustedError: the channel can wait for the next month, or there is no other way.
+        """
         now = self._clock.now()
         try:
             self._quota.take(now, urgent=False)
-        except MonthlyQuotaExhaustedError as spent:
+        except MonthlyQuotaExhaustedError as error:
             deadline = fetch_deadline(recording, channel, deadlines=self._policy.deadlines)
-            if channel not in SPLIT or spent.retry_after < deadline:
+            if channel not in SPLIT or error.retry_after < deadline:
                 raise
-            if self._policy.monaural_instead:
+            if self._policy.monaural_as_fallback:
                 return False
             self._quota.take(now, urgent=True)
         return True
 
-    def _download(
-        self, recording_id: str, channel: Channel, key: str, *, limit_s: float
-    ) -> tuple[StoredFile | None, FetchEnd, str | None, timedelta]:
-        told = False
+    def _download(self, recording_id: str, channel: Channel, key: str, *, limit_s: float) -> _ChannelResult:
+        response_recorded = False
         try:
             with self._source.download(recording_id, channel, deadline_s=limit_s) as download:
-                self._record_result(None)
-                told = True
-                return self._files.store(key, download), FetchEnd.STORED, None, timedelta()
+                self._record_response(None)
+                response_recorded = True
+                return _ChannelResult(end=FetchEnd.STORED, file=self._files.store(key, download))
         except ProviderError as error:
-            if not told:
-                self._record_result(error)
-            return None, _end_of(error), _code_of(error), _pause_asked_for(error)
+            if not response_recorded:
+                self._record_response(error)
+            return _ChannelResult(
+                end=_fetch_end_of(error), code=_outcome_code_of(error), min_delay=_required_delay_of(error)
+            )
         except StoreUnavailableError:
-            return None, FetchEnd.FAILED, "store", timedelta()
+            return _ChannelResult(end=FetchEnd.FAILED, code="store")
 
-    def _record_result(self, error: ProviderError | None) -> None:
+    def _record_response(self, error: ProviderError | None) -> None:
         try:
-            insist(lambda: self._guard.record_result(error))
+            self._guard.record_result(error)
         except StoreUnavailableError:
-            # The file matters more than the circuit's count, and the next reservation fails closed anyway.
+            # The file matters more than the circuit's count, and the next reservation is refused anyway.
             return
 
 
-_ACCOUNT_REJECTED: Final = "account_rejected"
-"""A type that stands in a success's body decides nothing, so this is none of them."""
-_REQUEUE_REASONS: Final[Mapping[type[Exception], str]] = {
-    SlotUnavailableError: "no_slot",
-    LockedOutError: "locked_out",
-    MonthlyQuotaExhaustedError: "quota_exhausted",
-    NotSentError: "not_reached",
-}
-
-
-def _requeue_reason(error: Exception) -> str:
-    return next(reason for kind, reason in _REQUEUE_REASONS.items() if isinstance(error, kind))
-
-
-def _end_of(error: ProviderError) -> FetchEnd:
+def _fetch_end_of(error: ProviderError) -> FetchEnd:
     if isinstance(error, ProviderNotFoundError):
         return FetchEnd.NOT_FOUND
     if isinstance(error, ForbiddenError):
@@ -303,15 +384,16 @@ def _end_of(error: ProviderError) -> FetchEnd:
     return FetchEnd.REFUSED if isinstance(error, RefusedError) else FetchEnd.FAILED
 
 
-def _code_of(error: ProviderError) -> str | None:
+def _outcome_code_of(error: ProviderError) -> str | None:
     return _ACCOUNT_REJECTED if isinstance(error, AuthenticationFailedError) else error.provider_code
 
 
-def _pause_asked_for(error: ProviderError) -> timedelta:
+def _required_delay_of(error: ProviderError) -> timedelta:
+    """Return the delay before the next request that the provider requires."""
     if isinstance(error, RateLimitedError):
         return timedelta(seconds=error.retry_after_s or 1.0)
     return timedelta()
 
 
-def _whole_seconds(pause: timedelta) -> int:
-    return math.ceil(pause.total_seconds())
+def _whole_seconds(delay: timedelta) -> int:
+    return math.ceil(delay.total_seconds())

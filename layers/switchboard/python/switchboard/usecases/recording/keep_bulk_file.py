@@ -1,4 +1,4 @@
-"""Make a recording of a file that came by another way than ours: nothing is asked for, and nothing is stored twice."""
+"""Turn a file that an operator dropped into the jobs bucket into a recording, without any request to the provider."""
 
 from __future__ import annotations
 
@@ -19,14 +19,13 @@ from switchboard.domain.recording.facts import (
 from switchboard.domain.recording.object_keys import recording_key
 from switchboard.ports.clock import ClaimIds, Clock
 from switchboard.ports.recordings import BulkFiles, RecordingFiles, RecordingStore
-from switchboard.usecases.insistence import insist
 
-# With its leading 0; extensions are shorter.
-_SHORTEST_NUMBER: Final = 9
+_MIN_NUMBER_LENGTH: Final = 9
+"""The digits of the shortest telephone number, its leading 0 included. Extensions are shorter."""
 
 
 class BulkOutcome(StrEnum):
-    """What became of one file."""
+    """The ways in which the handling of one file ends."""
 
     STORED = "stored"
     THERE_ALREADY = "there_already"
@@ -35,7 +34,7 @@ class BulkOutcome(StrEnum):
 
 
 class KeepBulkFile:
-    """`parse_name` says which recording a file's name belongs to."""
+    """The use case behind the files dropped under `bulk/`. `parse_name` reads a file name by the naming rule."""
 
     def __init__(
         self,
@@ -55,18 +54,21 @@ class KeepBulkFile:
         self._new_id = new_id
 
     def __call__(self, key: str) -> BulkOutcome:
-        """Returns once it is stored, or in quarantine with the reason. Raises StoreUnavailableError: deliver it
-        again, which does no harm however far this one came."""
+        """Store the file, or quarantine it with the reason. Return once that is durable.
+
+        Raises:
+            StoreUnavailableError: it may or may not be durable. Delivering the file again is harmless.
+        """
         try:
             name = self._parse_name(key)
         except UnreadableFileNameError as error:
             self._bulk.quarantine(key, reason=error.reason, at=self._clock.now())
             return BulkOutcome.QUARANTINED
-        known = insist(lambda: self._recordings.get(name.recording_id))
-        if known is not None and _is_stored(known, name.channel):
+        existing = self._recordings.get(name.recording_id)
+        if existing is not None and _is_stored(existing, name.channel):
             return BulkOutcome.THERE_ALREADY
-        # Where the worker would put it too.
-        day = name.started_at if known is None else known.called_at or known.announced_at
+        # The same day as the worker's, so that a channel has one key.
+        day = name.started_at if existing is None else existing.called_at or existing.announced_at
         try:
             with self._bulk.open(key) as download:
                 if download is None:
@@ -75,28 +77,31 @@ class KeepBulkFile:
         except NotAudioError:
             self._bulk.quarantine(key, reason="not_audio", at=self._clock.now())
             return BulkOutcome.QUARANTINED
-        self._write_down(name, file)
+        self._record_stored(name, file)
         return BulkOutcome.STORED
 
-    def _write_down(self, name: RecordingFileName, file: StoredFile) -> None:
+    def _record_stored(self, name: RecordingFileName, file: StoredFile) -> None:
         now = self._clock.now()
-        ready_fact = ReadyFact(tel=_tel(name), date="", called_at=name.started_at, at=now, by_file=True)
+        ready_fact = ReadyFact(tel=_other_party(name), date="", called_at=name.started_at, at=now, by_file=True)
         outcome = FetchOutcome(id=self._new_id(), channel=name.channel, at=now, end=FetchEnd.STORED, file=file)
-        insist(lambda: self._recordings.announce(name.recording_id, ready_fact, due=now))
-        recording = insist(lambda: self._recordings.record_outcome(name.recording_id, outcome))
-        # Where it was announced as well, the worker decides what is still missing; else nothing is awaited.
-        if all(each.by_file for each in recording.ready_facts):
-            insist(lambda: self._recordings.schedule(recording, due=None, at=now))
+        self._recordings.announce(name.recording_id, ready_fact, due=now)
+        recording = self._recordings.record_outcome(name.recording_id, outcome)
+        # If the provider has reported the recording too, the worker decides what is still missing.
+        if recording.came_as_files:
+            self._recordings.schedule(recording, due=None, at=now)
 
 
 def _is_stored(recording: Recording, channel: Channel) -> bool:
-    return any(each.channel is channel and each.end is FetchEnd.STORED for each in recording.outcomes)
+    return any(outcome.channel is channel and outcome.end is FetchEnd.STORED for outcome in recording.outcomes)
 
 
-def _tel(name: RecordingFileName) -> str:
-    """The other party. The rule names both ends of the call and does not say which of them is ours: the one that is
-    a telephone number rather than an extension, the caller first."""
+def _other_party(name: RecordingFileName) -> str:
+    """Return the other party's number.
+
+    The naming rule has the caller and the called party and does not say which of them is ours. The other party is the
+    first of them, the caller first, that is a telephone number and no extension.
+    """
     for number in (name.from_number, name.to_number):
-        if number.isascii() and number.isdigit() and len(number) >= _SHORTEST_NUMBER:
+        if number.isascii() and number.isdigit() and len(number) >= _MIN_NUMBER_LENGTH:
             return number
     return name.from_number or name.to_number

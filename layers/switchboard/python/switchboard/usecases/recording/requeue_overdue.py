@@ -1,4 +1,4 @@
-"""Put recordings into the queue that have waited long enough, or of which nothing was heard."""
+"""Requeue the recordings that are due: those that have waited long enough, and those whose entry may be lost."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from datetime import timedelta
 from switchboard.domain.recording.facts import Recording
 from switchboard.ports.clock import Clock
 from switchboard.ports.recordings import RecordingQueue, RecordingStore
-from switchboard.usecases.insistence import insist
 from switchboard.usecases.operations.reconcile_overdue import SweepAction
 
 
 class RequeueOverdueRecordings:
-    """The sweep's part in recordings. It decides nothing: the worker does, who looks at the facts as they are then."""
+    """The sweep's part for recordings. It decides nothing: the worker does, from the facts that it reads later."""
 
     def __init__(
         self, *, recordings: RecordingStore, queue: RecordingQueue, clock: Clock, look_again_after: timedelta
@@ -24,14 +23,19 @@ class RequeueOverdueRecordings:
         self._look_again_after = look_again_after
 
     def __call__(self, *, limit: int) -> Counter[SweepAction]:
-        """One round. Raises StoreUnavailableError: what was done stays done, the rest waits for the next round."""
-        done: Counter[SweepAction] = Counter()
+        """Requeue at most `limit` recordings, and return what was done.
+
+        Raises:
+            StoreUnavailableError: the store or the queue did not answer. What is requeued stays requeued, and the next
+                round does the rest.
+        """
+        actions: Counter[SweepAction] = Counter()
         for recording in self._recordings.overdue(now=self._clock.now(), limit=limit):
             self._requeue(recording)
-            done[SweepAction.REQUEUED] += 1
-        return done
+            actions[SweepAction.REQUEUED] += 1
+        return actions
 
     def _requeue(self, recording: Recording) -> None:
         now = self._clock.now()
         self._queue.put(recording.recording_id)
-        insist(lambda: self._recordings.schedule(recording, due=now + self._look_again_after, at=now))
+        self._recordings.schedule(recording, due=now + self._look_again_after, at=now)

@@ -14,8 +14,7 @@ from switchboard.domain.errors import (
     VerificationExpiredError,
     WrongCodeError,
 )
-from switchboard.domain.orders import Deadlines
-from switchboard.domain.sms.messages import is_smsid
+from switchboard.domain.orders import Deadlines, is_order_id
 from switchboard.domain.verification.one_time_codes import matches_code
 from switchboard.domain.verification.verifications import Verification, VerificationMode, VerificationState, status_of
 from switchboard.ports.clock import Clock
@@ -61,7 +60,7 @@ class CheckVerification:
         return verified
 
     def _own(self, verification_id: str, *, client: str) -> Verification | None:
-        asked = verification_id if is_smsid(verification_id) else NOBODY
+        asked = verification_id if is_order_id(verification_id) else NOBODY
         found = insist(lambda: self._verifications.get(asked))
         return found if found is not None and found.client == client else None
 
