@@ -80,7 +80,7 @@ def test_a_connection_outlasts_the_longest_wait_for_a_slot(server: ScriptedServe
     longest_s = FetchPace().wait_budget.total_seconds() + 2.0  # and what counting the request may take
     client = client_for(server.port)
     client.open()
-    client._connection._monotonic = lambda: time.monotonic() + longest_s
+    client._connection._adapter._monotonic = lambda: time.monotonic() + longest_s
     with client.download(ID, Channel.LEFT) as download:
         assert b"".join(download.chunks()) == FRAME
     assert server.connections == 1

@@ -1,56 +1,42 @@
-"""One connection to one configured origin that always knows whether a byte of a request may have left.
+"""Sends requests to one configured origin, and knows whether a byte of a request can have left.
 
-A small answer is exchanged whole. A large answer is streamed, and is whole only after its end has been read.
+Requests go through a `requests.Session` with a transport adapter of our own. A small answer is read at once, a large
+one piece by piece. A streamed answer is whole only if its end has been read.
 
-Every failure before the first byte is a NotSentError. From the first byte on, everything short of a whole answer is an
-OutcomeUnknownError. Nothing is retried or redirected, and neither proxies nor credentials are taken from the
-environment. Errors never quote a host, a path, a header or a body: a query string may hold a number and a text.
+Before the first byte of a request every failure is a NotSentError. From the first byte on, everything but a whole
+answer is an OutcomeUnknownError. Nothing is retried or redirected. Cookies, and the proxies and credentials of the
+environment, are ignored. Errors never quote a host, a path, a header or a body: a query can hold a number and a text.
 """
 
 from __future__ import annotations
 
-import http.client
-import io
-import logging
 import re
-import socket
-import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Literal, cast
+from typing import TYPE_CHECKING, Final, Literal
 from urllib.parse import urlsplit
 
-import urllib3.connection
-import urllib3.exceptions
+import requests
 
 from switchboard.domain.errors import ConfigurationError, NotSentError, OutcomeUnknownError
+from switchboard.providers.http_adapter import FAILURES, IncomingBytes, OneConnectionAdapter, PlainSession
 
 if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
-    from urllib3.response import HTTPResponse
+    import ssl
 
-FAILURES: Final = (
-    urllib3.exceptions.HTTPError,
-    http.client.HTTPException,
-    OSError,  # time-outs, resets, TLS, name resolution
-    ValueError,  # an unreadable length or status, a host name that cannot be encoded
-)
-"""The errors of connecting, writing and reading that are the fault of the network or of the other side."""
+    from urllib3.response import HTTPResponse
 
 _TARGET: Final = re.compile(r"/[\x21-\x7e]*")
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_HEADER_VALUE: Final = re.compile(r"[\x20-\x7e]*")
+_HEADER_VALUE: Final = re.compile(r"(?:[\x21-\x7e][\x20-\x7e]*)?")
 _OUR_HEADERS: Final = frozenset({"host", "content-length", "transfer-encoding", "connection", "accept-encoding"})
-
-# urllib3's warnings about broken answers print the whole URL, which may hold a number and a text.
-logging.getLogger("urllib3.connection").addFilter(lambda _: False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """The scheme, host and port of a connection, read from configuration and from nowhere else."""
+    """The destination of a connection. It is read from configuration and from nowhere else."""
 
     scheme: Literal["http", "https"]
     host: str
@@ -72,9 +58,9 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """A whole answer, unchanged. `headers` have lower-case names; `body` is never decoded or decompressed.
+    """A whole answer. `headers` have lower-case names; `body` is neither decoded nor decompressed.
 
-    `delimited` is False if only the closing of the connection ended the answer: such an answer may have lost its end.
+    `delimited` is False if only the closing of the connection ended the answer: its end may be missing.
     """
 
     status: int
@@ -86,28 +72,29 @@ class Answer:
 class StreamedAnswer:
     """The head of an answer, and its body piece by piece. `headers` have lower-case names.
 
-    `length` is the announced length in bytes, or None. `delimited` is False if only the closing of the connection will
-    end the answer: it stays unknown whether such an answer is whole.
+    `length` is the announced length in bytes, or None. `delimited` is False if only the closing of the connection
+    will end the answer: such an answer cannot be proved whole.
     """
 
     def __init__(
-        self, *, response: HTTPResponse, wire: _Wire, build_error: Callable[[str], OutcomeUnknownError]
+        self, *, response: HTTPResponse, incoming: IncomingBytes, outcome_unknown: Callable[[str], Exception]
     ) -> None:
         self.status = response.status
-        self.headers: Mapping[str, str] = {name.lower(): value for name, value in response.headers.items()}
+        self.headers = _lower_case_headers(response)
         self.length = response.length_remaining
         self.delimited = response.chunked or self.length is not None
         self._response = response
-        self._wire = wire
-        self._build_error = build_error
+        self._incoming = incoming
+        self._outcome_unknown = outcome_unknown
 
     def read(self, limit: int) -> bytes:
-        """Read the next bytes of the body, at most `limit` (> 0), neither decoded nor decompressed.
+        """Return the next bytes of the body, at most `limit` (> 0), neither decoded nor decompressed.
 
-        The body is whole once this has returned no bytes.
+        The result is empty at the end of the body. Until then nothing proves that the answer is whole.
 
         Raises:
-            OutcomeUnknownError: the body ended early, fell silent, passed the deadline, or is longer than announced.
+            OutcomeUnknownError: the answer ends early, falls silent, goes past the deadline, or more bytes follow
+                than it announced.
         """
         try:
             data = self._response.read(limit, decode_content=False)
@@ -115,14 +102,14 @@ class StreamedAnswer:
         except FAILURES as error:
             data, problem = b"", type(error).__name__
         if problem:
-            raise self._build_error(problem)
+            raise self._outcome_unknown(problem)
         return data
 
     def _find_problem(self) -> str | None:
-        if self._response.chunked and self._wire.incoming.ended:
+        if self._response.chunked and self._incoming.ended:
             return "its last chunk is missing"
-        if self._wire.incoming.surplus or self._wire.has_more():
-            return "it is longer than announced"
+        if self._incoming.surplus or self._incoming.has_more():
+            return "more came than it announced"
         return None
 
 
@@ -130,8 +117,8 @@ def parse_endpoint(url: str, *, allow_plain_http: bool = False) -> Endpoint:
     """Parse an endpoint from configuration. A bare `?` at its end is dropped.
 
     Raises:
-        ConfigurationError: the scheme is not https (or http, if allowed), there is user info, a query or a fragment,
-            or the text is not a URL.
+        ConfigurationError: the text is no URL, its scheme is not https (or http, if allowed), or it holds user info,
+            a query or a fragment.
     """
     try:
         parts = urlsplit(url)
@@ -140,24 +127,24 @@ def parse_endpoint(url: str, *, allow_plain_http: bool = False) -> Endpoint:
         host, port, parts = None, None, urlsplit("")
     path = parts.path or "/"
     if not host or parts.query or parts.fragment or "@" in parts.netloc or not _TARGET.fullmatch(path):
-        raise ConfigurationError("a provider's endpoint must consist of scheme, host, port and path only")
+        raise ConfigurationError("a provider's endpoint is scheme, host, port and path, and nothing else")
     if parts.scheme == "https":
         return Endpoint(origin=Origin(scheme="https", host=host, port=port or 443), path=path)
     if parts.scheme == "http" and allow_plain_http:
         return Endpoint(origin=Origin(scheme="http", host=host, port=port or 80), path=path)
-    raise ConfigurationError("a provider's endpoint must be https, unless plain http is allowed explicitly")
+    raise ConfigurationError("a provider is reached by https; plain http needs to be allowed explicitly")
 
 
 class Connection:
     """A connection to one provider's origin, opened ahead of time and used by one thread at a time.
 
     `connect_timeout_s` bounds each attempt to connect and the TLS handshake; name resolution has the resolver's own
-    limit. `deadline_s` bounds an exchange from its first byte to the last byte of the answer, however slowly the bytes
-    come; `read_timeout_s` bounds each silence within it. A connection that was idle for more than `idle_limit_s` is not
+    limit. `deadline_s` bounds an exchange from its first byte to the last of the answer, however slowly bytes
+    drip; `read_timeout_s` bounds each silence within it. A connection idle for more than `idle_limit_s` is not
     used again. `tls_context` replaces the system's certificate authorities.
 
     Raises:
-        ConfigurationError: the origin has a path, or is plain http that was not allowed.
+        ConfigurationError: the origin has a path, or is plain http without `allow_plain_http`.
     """
 
     def __init__(
@@ -176,47 +163,40 @@ class Connection:
     ) -> None:
         endpoint = parse_endpoint(str(origin), allow_plain_http=allow_plain_http)
         if endpoint.path != "/":
-            raise ConfigurationError("a connection's origin must have no path")
+            raise ConfigurationError("an origin has no path")
         self.origin = endpoint.origin
         self._provider = provider
-        self._connect_timeout_s = connect_timeout_s
-        self._read_timeout_s = read_timeout_s
         self._deadline_s = deadline_s
         self._idle_limit_s = idle_limit_s
         self._max_body_bytes = max_body_bytes
-        self._tls_context = tls_context
-        self._monotonic = monotonic
-        self._link: urllib3.connection.HTTPConnection | None = None
-        self._socket: socket.socket | None = None
-        self._idle_since = 0.0
+        self._adapter = OneConnectionAdapter(
+            scheme=self.origin.scheme,
+            host=self.origin.host,
+            port=self.origin.port,
+            connect_timeout_s=connect_timeout_s,
+            read_timeout_s=read_timeout_s,
+            idle_limit_s=idle_limit_s,
+            tls_context=tls_context,
+            monotonic=monotonic,
+        )
+        self._session = PlainSession()
+        self._session.mount(f"{self.origin}/", self._adapter)
 
     def open(self) -> None:
-        """Keep a live connection that was idle only shortly, or else open a new one.
+        """Ensure a connection that stays usable for another half of `idle_limit_s`.
 
-        The connection stays usable for another half of `idle_limit_s`.
+        A live connection is kept if it was idle for at most the other half.
 
         Raises:
-            NotSentError: the origin cannot be reached.
+            NotSentError: the provider could not be reached.
         """
-        self._connect(idle_s=self._idle_limit_s / 2, operation="open")
-
-    def _connect(self, *, idle_s: float, operation: str) -> None:
-        if self._socket and self._monotonic() - self._idle_since <= idle_s and _is_quiet(self._socket):
-            return
-        self.close()
-        link = self._build_link()
         try:
-            link.connect()
+            self._adapter.open(idle_s=self._idle_limit_s / 2)
         except FAILURES as error:
-            reason = type(error).__name__
-            link.close()
+            problem = type(error).__name__
         else:
-            self._link, self._socket = link, cast("socket.socket", link.sock)
-            self._idle_since = self._monotonic()
             return
-        raise NotSentError(
-            f"{self._provider} could not be reached ({reason})", provider=self._provider, operation=operation
-        )
+        raise self._not_sent(problem, "open")
 
     def exchange(
         self,
@@ -229,41 +209,26 @@ class Connection:
     ) -> Answer:
         """Send one request and read one whole answer, whatever its status (a redirect is an answer too).
 
-        `target` is the encoded path and query. The connection is opened first if `open` was not called.
+        `target` is the encoded path and query. A connection is opened first if none is usable.
 
         Raises:
             ValueError: the request cannot be written safely.
             NotSentError: no byte of the request has left.
-            OutcomeUnknownError: bytes have left, and no whole answer came.
+            OutcomeUnknownError: a byte can have left, and no whole answer came.
         """
-        _check_request(method, target, headers)
-        self._connect(idle_s=self._idle_limit_s, operation=operation)
-        assert self._link
-        assert self._socket
-        wire = _Wire(self._socket, self._seconds_left(self._monotonic() + self._deadline_s))
-        reusable = False
+        response, incoming = self._send(method, target, headers, body, operation=operation, deadline_s=self._deadline_s)
         try:
-            self._link.sock = cast("socket.socket", wire)
-            self._link.request(method, target, body=body, headers=headers, preload_content=False, decode_content=False)
-            response = self._link.getresponse()
-            # The standard library takes the end of the stream for the end of the headers. This class does not.
-            cut_in_headers = wire.incoming.ended
-            # If the answer closes the connection, the standard library has already dropped it.
-            reusable = self._link.sock is not None
-            answer = self._read(response, wire)
-            problem = self._find_problem(answer, wire, cut_in_headers=cut_in_headers, chunked=response.chunked)
+            answer = self._read(response, incoming)
+            problem = self._find_problem(answer, incoming, chunked=response.chunked)
         except FAILURES as error:
             problem = type(error).__name__
         except BaseException:
             self.close()
             raise
-        if problem or not reusable:
-            self.close()
-        else:
-            self._link.sock = self._socket
-            self._idle_since = self._monotonic()
         if problem:
-            raise self._build_error(problem, operation)
+            self.close()
+            raise self._outcome_unknown(problem, operation)
+        self._adapter.keep()
         return answer
 
     @contextmanager
@@ -276,74 +241,65 @@ class Connection:
         operation: str,
         deadline_s: float | None = None,
     ) -> Iterator[StreamedAnswer]:
-        """Send one request without a body and read its answer piece by piece, whatever its status and size.
+        """Send one request without a body and yield its answer, whatever its status and size.
 
-        `deadline_s` replaces the connection's own. It runs from the first byte of the request, also while the reader is
-        busy between two pieces. Errors are those of `exchange`. The connection is closed on leaving.
+        `deadline_s` replaces the connection's own. It runs from the first byte of the request on, also while the
+        caller does something else between two pieces. The connection is closed at the end.
+
+        Raises:
+            ValueError: the request cannot be written safely.
+            NotSentError: no byte of the request has left.
+            OutcomeUnknownError: a byte can have left, and no whole head of an answer came.
         """
-        _check_request(method, target, headers)
-        self._connect(idle_s=self._idle_limit_s, operation=operation)
-        assert self._link
-        assert self._socket
-        budget_s = self._deadline_s if deadline_s is None else deadline_s
-        wire = _Wire(self._socket, self._seconds_left(self._monotonic() + budget_s))
-        response: HTTPResponse | None = None
-        problem = "no answer"
+        deadline_s = self._deadline_s if deadline_s is None else deadline_s
+        response, incoming = self._send(method, target, headers, None, operation=operation, deadline_s=deadline_s)
         try:
-            try:
-                self._link.sock = cast("socket.socket", wire)
-                self._link.request(method, target, headers=headers, preload_content=False, decode_content=False)
-                response = self._link.getresponse()
-            except FAILURES as error:
-                problem = type(error).__name__
-            if response is None:
-                raise self._build_error(problem, operation)
-            if wire.incoming.ended:
-                raise self._build_error("it ended within the headers", operation)
-            if response.status < 200:
-                raise self._build_error("it was provisional", operation)
             yield StreamedAnswer(
-                response=response, wire=wire, build_error=lambda problem: self._build_error(problem, operation)
+                response=response,
+                incoming=incoming,
+                outcome_unknown=lambda problem: self._outcome_unknown(problem, operation),
             )
         finally:
-            if response is not None:
-                with suppress(*FAILURES):
-                    response.close()
+            with suppress(*FAILURES):
+                response.close()
             self.close()
-
-    def _build_error(self, problem: str, operation: str) -> OutcomeUnknownError:
-        return OutcomeUnknownError(
-            f"{self._provider}'s answer did not come in whole ({problem})",
-            provider=self._provider,
-            operation=operation,
-        )
 
     def close(self) -> None:
         """Close the connection, if there is one."""
-        live, self._socket, self._link = self._socket, None, None
-        if live:
-            live.close()
+        self._session.close()
 
-    def _build_link(self) -> urllib3.connection.HTTPConnection:
-        host, port, timeout = self.origin.host, self.origin.port, self._connect_timeout_s
-        if self.origin.scheme == "http":
-            link = urllib3.connection.HTTPConnection(host, port, timeout=timeout)
+    def _send(
+        self,
+        method: str,
+        target: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        *,
+        operation: str,
+        deadline_s: float,
+    ) -> tuple[HTTPResponse, IncomingBytes]:
+        """Send one request and read the head of its answer."""
+        _check_request(method, target, headers)
+        try:
+            request = requests.Request(method, str(self.origin), headers=headers, data=body)
+            prepared = self._session.prepare_request(request)
+            prepared.url = f"{self.origin}{target}"  # unchanged: requests would normalise it
+            answer = self._session.send(prepared, timeout=deadline_s, stream=True, allow_redirects=False)
+        except FAILURES as error:
+            problem = type(error).__name__
+        except BaseException:
+            self.close()
+            raise
         else:
-            self._tls_context = self._tls_context or ssl.create_default_context()
-            link = urllib3.connection.HTTPSConnection(host, port, timeout=timeout, ssl_context=self._tls_context)
-        link.auto_open = 0  # urllib3 must not open a second connection by itself
-        return link
+            assert self._adapter.exchange
+            return answer.raw, self._adapter.exchange.incoming
+        exchange = self._adapter.exchange
+        self.close()
+        if exchange and exchange.started:
+            raise self._outcome_unknown(problem, operation)
+        raise self._not_sent(problem, operation)
 
-    def _seconds_left(self, deadline: float) -> Callable[[], float]:
-        def seconds_left() -> float:
-            left = deadline - self._monotonic()
-            if left <= 0:
-                raise TimeoutError
-            return min(left, self._read_timeout_s)
-
-        return seconds_left
-
-    def _read(self, response: HTTPResponse, wire: _Wire) -> Answer:
+    def _read(self, response: HTTPResponse, incoming: IncomingBytes) -> Answer:
         body = b""
         while len(body) <= self._max_body_bytes:
             more = response.read(self._max_body_bytes + 1 - len(body), decode_content=False)
@@ -351,121 +307,39 @@ class Connection:
                 break
             body += more
         response.close()
-        return Answer(
-            status=response.status,
-            headers={name.lower(): value for name, value in response.headers.items()},
-            body=body,
-            delimited=not wire.incoming.ended,
-        )
+        headers = _lower_case_headers(response)
+        return Answer(status=response.status, headers=headers, body=body, delimited=not incoming.ended)
 
-    def _find_problem(self, answer: Answer, wire: _Wire, *, cut_in_headers: bool, chunked: bool) -> str | None:
-        """Return why this is not a whole answer, or None if it is."""
-        if cut_in_headers:
-            return "it ended within the headers"
+    def _find_problem(self, answer: Answer, incoming: IncomingBytes, *, chunked: bool) -> str | None:
+        """Return the reason why this is no whole answer, or None."""
         if len(answer.body) > self._max_body_bytes:
             return f"its body is longer than {self._max_body_bytes} bytes"
-        if answer.status < 200:
-            return "it was provisional"
         if chunked and not answer.delimited:
             return "its last chunk is missing"
-        if wire.incoming.surplus:
-            return "it is longer than announced"
+        if incoming.surplus:
+            return "more came than it announced"
         return None
 
+    def _not_sent(self, problem: str, operation: str) -> NotSentError:
+        return NotSentError(
+            f"nothing was sent to {self._provider} ({problem})", provider=self._provider, operation=operation
+        )
 
-class _Wire:
-    """A connected socket for `http.client` during one exchange.
-
-    It ends with the deadline, and `http.client` cannot close it.
-    """
-
-    def __init__(self, connected: socket.socket, seconds_left: Callable[[], float]) -> None:
-        self._connected = connected
-        self._seconds_left = seconds_left
-        self.incoming = _Incoming(connected, seconds_left)
-
-    def sendall(self, data: bytes) -> None:
-        self._connected.settimeout(self._seconds_left())
-        self._connected.sendall(data)
-
-    def has_more(self) -> bool:
-        """Tell, without waiting, whether bytes have come in after the end of the answer."""
-        try:
-            self._connected.settimeout(0)
-            return bool(self._connected.recv(1))
-        except OSError:  # nothing has come in, or the connection is gone
-            return False
-
-    def makefile(self, _mode: str) -> io.BufferedReader:
-        return _AnswerReader(self.incoming)
-
-    def settimeout(self, _timeout_s: float | None) -> None:
-        """Do nothing: the deadline decides."""
-
-    def close(self) -> None:
-        """Do nothing: the exchange closes the socket after it has read the answer."""
-
-
-class _Incoming(io.RawIOBase):
-    """The incoming bytes until the deadline.
-
-    `ended` says that the other side closed. `finished` says that the answer is complete. `surplus` says that more bytes
-    came in after that.
-    """
-
-    def __init__(self, connected: socket.socket, seconds_left: Callable[[], float]) -> None:
-        self._connected = connected
-        self._seconds_left = seconds_left
-        self.ended = False
-        self.finished = False
-        self.surplus = False
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: WriteableBuffer) -> int | None:
-        if self.finished:
-            return None
-        self._connected.settimeout(self._seconds_left())
-        count = self._connected.recv_into(buffer)
-        self.ended = self.ended or not count
-        return count
-
-
-class _AnswerReader(io.BufferedReader):
-    """A reader that notes, when it is closed and without waiting, whether bytes are left over."""
-
-    def __init__(self, incoming: _Incoming) -> None:
-        super().__init__(incoming)
-        self._incoming = incoming
-
-    def close(self) -> None:
-        if not self.closed:
-            self._incoming.finished = True
-            self._incoming.surplus = bool(self.peek(1))
-        super().close()
-
-
-def _is_quiet(connected: socket.socket) -> bool:
-    """Tell whether the socket is connected and has no bytes to read.
-
-    A TLS 1.3 session ticket is no such byte, which only a read can tell.
-    """
-    try:
-        connected.settimeout(0)
-        connected.recv(1)
-    except (BlockingIOError, ssl.SSLWantReadError):
-        return True
-    except OSError:
-        return False
-    return False
+    def _outcome_unknown(self, problem: str, operation: str) -> OutcomeUnknownError:
+        return OutcomeUnknownError(
+            f"no whole answer of {self._provider} was read ({problem})", provider=self._provider, operation=operation
+        )
 
 
 def _check_request(method: str, target: str, headers: Mapping[str, str]) -> None:
     if not _TOKEN.fullmatch(method) or not _TARGET.fullmatch(target):
-        raise ValueError("a request line must consist of a token and an encoded path")
+        raise ValueError("a request line takes a token and an encoded path")
     for name, value in headers.items():
         if not _TOKEN.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
-            raise ValueError("a header's name or value holds a forbidden character")
+            raise ValueError("a header's name or value holds what no header may hold")
         if name.lower() in _OUR_HEADERS:
-            raise ValueError("the transport writes this header itself: leave it out")
+            raise ValueError("the transport writes this header itself")
+
+
+def _lower_case_headers(response: HTTPResponse) -> dict[str, str]:
+    return {name.lower(): value for name, value in response.headers.items()}
