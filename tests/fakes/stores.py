@@ -90,15 +90,15 @@ class InMemoryProviderLimitStore(ProviderLimitStore):
 
     def _without(self, key: str, workers: Collection[str]) -> ProviderLimitState:
         old = self._state(key)
-        return replace(old, permits={each: until for each, until in old.permits.items() if each not in workers})
+        return replace(old, permits={worker: until for worker, until in old.permits.items() if worker not in workers})
 
     def _moved(
         self, key: str, old: ProviderLimitState, next_slot_us: int, rule: CircuitRule, permit: Permit | None
     ) -> LimitUpdate:
         permits = old.permits
         if permit is not None:
-            kept = {each: until for each, until in old.permits.items() if each not in permit.expired}
-            permits = kept | dict.fromkeys(permit.workers, permit.until_us)
+            remaining = {worker: until for worker, until in old.permits.items() if worker not in permit.expired}
+            permits = remaining | dict.fromkeys(permit.workers, permit.until_us)
         self.states[key] = replace(
             old, next_slot_us=next_slot_us, probed_versions=old.probed_versions | {rule.version}, permits=permits
         )

@@ -175,7 +175,7 @@ def test_a_large_file_has_the_requested_size(biztel: Running) -> None:
     assert len(answer.body) == 16 * 1024 * 1024
 
 
-def test_a_gibibyte_is_never_held_in_memory() -> None:
+def test_a_gibibyte_is_never_whole_in_memory() -> None:
     content = mp3_of_bytes(Channel.LEFT, 1 << 30, title="large")
     tracemalloc.start()
     try:
@@ -589,7 +589,7 @@ def test_a_slow_transfer_waits_after_each_piece(biztel: Running) -> None:
 @pytest.mark.parametrize(
     ("seconds", "expected_s"), [pytest.param(None, 30.0, id="default"), pytest.param(4.0, 4.0, id="scripted")]
 )
-def test_a_held_request_gets_no_answer(biztel: Running, seconds: float | None, expected_s: float) -> None:
+def test_a_request_kept_open_gets_no_answer(biztel: Running, seconds: float | None, expected_s: float) -> None:
     call_id = biztel.call(Fault(kind=FaultKind.HOLD, seconds=seconds))
 
     with pytest.raises(http.client.RemoteDisconnected):

@@ -184,7 +184,7 @@ def test_parameters_that_the_document_forbids_get_their_code(code: int, paramete
         pytest.param({**LAND_LINE, "mobilecareer": "b"}, id="land line"),
         pytest.param({**LAND_LINE, "mobilecareer": "b", "mobilenumber": OTHER_NUMBER}, id="mobile as land line"),
         pytest.param({**CALL_OUT, "holdingtime": "999", "repeatcall": "99"}, id="longest holdingtime"),
-        pytest.param({**SMS, "unheard": "of"}, id="unknown parameter"),
+        pytest.param({**SMS, "unlisted": "of"}, id="unknown parameter"),
     ],
 )
 def test_parameters_that_the_document_allows_are_accepted(parameters: dict[str, str]) -> None:
@@ -392,7 +392,7 @@ def test_a_report_repeats_every_parameter_of_the_request(
 ) -> None:
     with running(clock, report_url=receiver.url, report_method=method) as simulator:
         parameters = {**SMS, "smstext": "あ & = +", "smstitle": "Shop"}
-        Sender(simulator).post(parameters, unheard="of")
+        Sender(simulator).post(parameters, unlisted="of")
         clock.now += 60
         assert simulator.deliver_due() > 0
         first, second = receiver.fields()
@@ -526,9 +526,8 @@ def test_the_number_that_never_answers_accepts_once_and_delivers(receiver: Repor
             assert receiver.values == ["14", "1"]
             clock.now += 30
             simulator.wake()
-        assert [(record.code, record.outcome) for record in simulator.requests] == [
-            (200, "held")
-        ]  # codespell:ignore held
+        [record] = simulator.requests
+        assert (record.code, record.outcome) == (200, "held")  # codespell:ignore held
         assert len(simulator.messages) == 1
 
 

@@ -134,7 +134,7 @@ class Sent:
 def sent(request: bytes) -> Sent:
     head, _, body = request.partition(b"\r\n\r\n")
     line, *rest = head.decode("ascii").split("\r\n")
-    return Sent(line, {name.lower(): value for name, _, value in (each.partition(": ") for each in rest)}, body)
+    return Sent(line, {name.lower(): value for name, _, value in (header.partition(": ") for header in rest)}, body)
 
 
 def test_a_call_is_posted_as_json_under_its_token(server: ScriptedServer) -> None:
@@ -295,7 +295,7 @@ def test_a_closed_port_after_a_lost_answer_stays_unknown(server: ScriptedServer)
 
 
 class ClosingClock(FixedClock):
-    """While somebody waits, the proxy stops listening."""
+    """A clock whose first wait lets the proxy stop listening."""
 
     def __init__(self, proxy: FaultProxy) -> None:
         super().__init__()
@@ -335,7 +335,7 @@ def test_an_expired_signature_is_renewed_by_the_providers_clock(
     submit(client)
     first, second, third = (sent(request) for request in server.requests)
     assert (first.line, first.body) == (second.line, second.body)
-    assert [each.headers["x-bce-date"] for each in (first, second, third)] == [
+    assert [request.headers["x-bce-date"] for request in (first, second, third)] == [
         "2026-11-22T03:04:05Z",
         "2026-11-22T03:44:05Z",
         "2026-11-22T04:44:05Z",
@@ -440,7 +440,7 @@ def test_credentials_are_read_before_each_request(server: ScriptedServer) -> Non
     )
     submit(client)
     submit(client)
-    assert [sent(each).headers["authorization"].split("/")[1] for each in server.requests] == ["one", "two"]
+    assert [sent(request).headers["authorization"].split("/")[1] for request in server.requests] == ["one", "two"]
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ def test_a_file_name_is_found_in_every_form_of_the_header(header: str, name: str
 
 
 def as_quoted(name: str) -> str:
-    return '"' + "".join("\\" + each if each in '"\\' else each for each in name) + '"'
+    return '"' + "".join("\\" + character if character in '"\\' else character for character in name) + '"'
 
 
 # Names that need no cleaning, so that what comes out is what was put in.

@@ -75,7 +75,7 @@ def test_the_type_table_has_the_documents_types_and_no_others() -> None:
 
 
 def test_the_status_table_has_the_documents_rows_and_no_others() -> None:
-    assert {status: CLASSES[each] for status, each in STATUSES.items() if each != "success"} == ERROR_STATUSES
+    assert {status: CLASSES[kind] for status, kind in STATUSES.items() if kind != "success"} == ERROR_STATUSES
 
 
 def test_the_content_types_are_the_documents() -> None:

@@ -85,7 +85,7 @@ def sent(server: ScriptedServer) -> tuple[str, dict[str, str], dict[str, str]]:
     (request,) = server.requests
     head, _, body = request.decode("ascii").partition("\r\n\r\n")
     line, *rest = head.split("\r\n")
-    headers = {name.lower(): value for name, _, value in (each.partition(": ") for each in rest)}
+    headers = {name.lower(): value for name, _, value in (header.partition(": ") for header in rest)}
     query = body or line.split(" ")[1].partition("?")[2]
     return line, headers, dict(parse_qsl(query, keep_blank_values=True, strict_parsing=True))
 

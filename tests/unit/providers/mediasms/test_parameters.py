@@ -31,7 +31,7 @@ def typed(name: str, value: str) -> object:
 def conditions(text: str) -> dict[str, object]:
     """BASE with `name=value …` laid over it; an empty value takes the parameter away."""
     given: dict[str, object] = dict(BASE)
-    for name, _, value in (each.partition("=") for each in text.split()):
+    for name, _, value in (pair.partition("=") for pair in text.split()):
         given[name] = typed(name, value) if value else None
     return given
 

@@ -77,7 +77,7 @@ def test_a_listed_code_means_its_class_in_body_and_status(code: str) -> None:
 
 
 def test_an_unlisted_code_has_an_unknown_outcome_and_is_kept() -> None:
-    for code in {str(each) for each in range(100, 1000)} - LISTED_RESPONSES:
+    for code in {str(number) for number in range(100, 1000)} - LISTED_RESPONSES:
         assert outcome(200, code.encode()) is CLASSES[RESPONSES[OTHERS]]
         with pytest.raises(OutcomeUnknownError) as unexplained:
             read_receipt(200, code.encode(), delimited=True, strict=False, operation="try")

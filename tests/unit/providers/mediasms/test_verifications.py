@@ -267,7 +267,7 @@ def test_the_code_comes_with_the_report_of_the_answered_call(simulator: MediaSms
     (request,) = simulator.provider.exchange.requests
     assert request.read_out is not None
     notifications = [parse_delivery_callback(fields) for fields in webhooks.fields("/delivery")]
-    assert [(each.report.smsid, each.report.status, each.authcode) for each in notifications] == [
+    assert [(callback.report.smsid, callback.report.status, callback.authcode) for callback in notifications] == [
         ("v1", "14", None),
         ("v1", "1", request.read_out),
     ]
