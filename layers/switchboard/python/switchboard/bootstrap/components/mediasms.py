@@ -1,4 +1,4 @@
-"""What the applications that submit to MediaSMS are made of."""
+"""The components of the applications that submit to MediaSMS."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def senders(
 
 
 def mediasms_guards(settings: MediaSmsSettings, account: CachedSecret, *, workers: int = 1) -> ProviderGuards:
-    """The guards that all who submit to MediaSMS from this address share."""
+    """Build this container's guards for MediaSMS. All functions behind this address share their state."""
     return provider_guards(
         provider="mediasms",
         egress_address=settings.egress_address,

@@ -1,4 +1,4 @@
-"""What the applications that read or write whole messages are made of."""
+"""The components of the applications that read or write whole messages."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from switchboard.usecases.query import QueryOrders
 
 
 def deadlines(settings: StateSettings) -> Deadlines:
-    """By when something must have been heard, as this deployment has it."""
+    """Return this deployment's deadlines."""
     return Deadlines(
         delivery_after_claim=timedelta(hours=settings.delivery_window_hours),
         submission_after_request=timedelta(hours=settings.queue_validity_hours),
@@ -26,7 +26,7 @@ def deadlines(settings: StateSettings) -> Deadlines:
 
 
 def message_store(settings: StateSettings) -> DynamoDbMessageStore:
-    """The state table's messages."""
+    """Build the store of the state table's messages."""
     return DynamoDbMessageStore(
         client=aws.dynamodb(timeout_s=settings.store_timeout_s),
         table=settings.state_table,
@@ -36,16 +36,16 @@ def message_store(settings: StateSettings) -> DynamoDbMessageStore:
 
 
 def sms_status(settings: StateSettings) -> Callable[[Message, datetime], SmsStatus]:
-    """Where a message stands, by MediaSMS' status table."""
+    """Return the function that derives a message's status by MediaSMS' status table."""
     times = deadlines(settings)
     return lambda message, now: status_of(message, statuses=DELIVERY_STATUSES, deadlines=times, now=now)
 
 
 def query(settings: StateSettings, messages: DynamoDbMessageStore) -> QueryOrders[Message, SmsStatus]:
-    """Where messages stand."""
+    """Build the query of messages."""
     return QueryOrders(orders=messages, clock=CLOCK, status_of=sms_status(settings))
 
 
 def outbox(settings: OutboxSettings) -> SqsOutbox:
-    """The queues of messages waiting for room."""
+    """Build the queues of messages that wait for a slot."""
     return SqsOutbox(client=aws.sqs, queue_url=settings.outbox_queue_url, bulk_queue_url=settings.bulk_queue_url)

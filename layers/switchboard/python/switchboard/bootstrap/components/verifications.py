@@ -1,4 +1,4 @@
-"""What the applications that read or write whole verifications are made of."""
+"""The components of the applications that read or write whole verifications."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from switchboard.usecases.query import QueryOrders
 
 
 def verification_store(settings: StateSettings) -> DynamoDbVerificationStore:
-    """The state table's verifications."""
+    """Build the store of the state table's verifications."""
     return DynamoDbVerificationStore(
         client=aws.dynamodb(timeout_s=settings.store_timeout_s),
         table=settings.state_table,
@@ -28,13 +28,13 @@ def verification_store(settings: StateSettings) -> DynamoDbVerificationStore:
 
 
 def verification_status(settings: StateSettings) -> Callable[[Verification, datetime], Status[VerificationState]]:
-    """Where a verification stands."""
+    """Return the function that derives a verification's status."""
     times = deadlines(settings)
     return lambda verification, now: status_of(verification, deadlines=times, now=now)
 
 
 def query_verifications(settings: StateSettings) -> QueryOrders[Verification, Status[VerificationState]]:
-    """Where verifications stand."""
+    """Build the query of verifications."""
     return QueryOrders(
         orders=retrying(verification_store(settings), "get"), clock=CLOCK, status_of=verification_status(settings)
     )

@@ -1,4 +1,4 @@
-"""What the applications that read or write whole calls are made of."""
+"""The components of the applications that read or write whole voice calls."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from switchboard.usecases.voice_call.query import QueryVoiceCalls
 
 
 def voice_call_store(settings: StateSettings) -> DynamoDbVoiceCallStore:
-    """The state table's calls."""
+    """Build the store of the state table's voice calls."""
     return DynamoDbVoiceCallStore(
         client=aws.dynamodb(timeout_s=settings.store_timeout_s),
         table=settings.state_table,
@@ -28,19 +28,19 @@ def voice_call_store(settings: StateSettings) -> DynamoDbVoiceCallStore:
 
 
 def voice_call_status(settings: StateSettings) -> Callable[[VoiceCall, datetime], Status[VoiceCallState]]:
-    """Where a call stands."""
+    """Return the function that derives a voice call's status."""
     times = deadlines(settings)
     return lambda call, now: status_of(call, deadlines=times, now=now)
 
 
 def query_voice_calls(settings: StateSettings) -> QueryVoiceCalls:
-    """Where calls stand."""
+    """Build the query of voice calls."""
     calls = retrying(voice_call_store(settings), "get", *CALL_IDS)
     return QueryVoiceCalls(calls=calls, clock=CLOCK, status_of=voice_call_status(settings))
 
 
 def reconcile_voice_calls(settings: StateSettings) -> ReconcileOverdue[VoiceCall]:
-    """What the silence about a call means. None is ever queued."""
+    """Build the sweep's work on voice calls. None of them is ever queued."""
     times = deadlines(settings)
     return ReconcileOverdue(
         orders=retrying(voice_call_store(settings), *RECONCILIATION),
