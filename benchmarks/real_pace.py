@@ -223,7 +223,7 @@ class _Thread:
         message = SmsSubmission(smsid=smsid, recipient="+819000000001", content=SmsContent(text="bench"))
         error: ProviderError | None = None
         try:
-            self._client.submit(message)
+            self._client.submit(self._client.prepare(message))
             self.accepted_slots_s.append(slot_s)
         except RateLimitedError as rate_limited:
             error = rate_limited

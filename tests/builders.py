@@ -12,6 +12,7 @@ from switchboard.domain.sms.messages import Message, SmsContent, TextMeasure
 from switchboard.domain.verification.requests import ComposedVerification
 from switchboard.domain.verification.verifications import (
     IvrCallEvent,
+    ParsedDeliveryReport,
     Verification,
     VerificationLines,
     VerificationMode,
@@ -69,6 +70,11 @@ def an_outcome(kind: OutcomeKind, *, at: datetime = START, code: str | None = No
 
 def a_report(status: str, smsid: str = "sms1", *, recipient: str | None = RECIPIENT) -> DeliveryReport:
     return DeliveryReport(smsid=smsid, status=status, recipient=recipient)
+
+
+def a_callback(status: str, smsid: str = "sms1", *, authcode: str | None = None) -> ParsedDeliveryReport:
+    """A delivery callback, which carries a code only if there is an `authcode`."""
+    return ParsedDeliveryReport(report=a_report(status, smsid), authcode=authcode)
 
 
 CALLED = "+8613800000001"

@@ -10,7 +10,6 @@ from switchboard.ports.callbacks import CallbackArchive
 from switchboard.ports.clock import ClaimIds, Clock
 from switchboard.ports.orders import MessageStore, Outbox
 from switchboard.ports.provider_limits import ProviderGuard
-from switchboard.ports.providers import SmsProvider
 from switchboard.ports.usage_limits import UsageLimits
 from switchboard.providers.mediasms.response_codes import DELIVERY_STATUSES
 from switchboard.storage.retrying import BATCH, GUARD, RECONCILIATION, REPLAYED_REPORTS, SUBMISSION, USAGE, retrying
@@ -30,15 +29,19 @@ from tests.fakes import (
     InMemoryCallbackArchive,
     InMemoryMessageStore,
     InMemoryOutbox,
+    InMemoryVerificationStore,
     NoLimits,
     OpenGuard,
     ScriptedProvider,
+    ScriptedSubmitter,
+    down,
 )
 
 WAIT_BUDGET = timedelta(seconds=2)
 CLAIM_LIFETIME = timedelta(seconds=60)
 REQUEUE_DELAY_S = 30
 TIME_BUDGET = timedelta(seconds=12)
+SALT = b"0123456789abcdef"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +76,7 @@ def assembled(
     messages: MessageStore | None = None,
     outbox: Outbox[Message] | None = None,
     archive: CallbackArchive | None = None,
-    provider: SmsProvider | None = None,
+    provider: ScriptedSubmitter | None = None,
     clock: Clock | None = None,
     guard: ProviderGuard | None = None,
     limits: UsageLimits | None = None,
@@ -133,10 +136,12 @@ def assembled(
                 )
             ],
         ),
-        record=parts.record(messages=messages, archive=archive, clock=clock),
+        record=parts.record(
+            reports=messages, codes=down(InMemoryVerificationStore), archive=archive, clock=clock, new_salt=lambda: SALT
+        ),
         send_batch=SendSmsBatch(
             messages=retrying(messages, *BATCH),
-            check=submission.check,
+            check=submission.prepare,
             limits=limits,
             outbox=outbox,
             clock=clock,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import cast
 
-from switchboard.domain.orders import Status
+from switchboard.domain.orders import Status, SubmissionState
 from switchboard.domain.verification.verifications import (
     Verification,
     VerificationState,
@@ -19,7 +19,7 @@ from switchboard.domain.verification.verifications import (
 from switchboard.ports.callbacks import CallbackArchive, ReportStore
 from switchboard.ports.clock import Clock
 from switchboard.ports.provider_limits import ProviderGuard
-from switchboard.ports.providers import SmsProvider, Submitter
+from switchboard.ports.providers import Submitter
 from switchboard.ports.usage_limits import UsageLimits
 from switchboard.ports.verifications import CodeStore, IvrCallStore, VerificationStore
 from switchboard.storage.retrying import (
@@ -36,7 +36,7 @@ from switchboard.storage.retrying import (
 from switchboard.usecases.operations.reconcile_overdue import ReconcileOverdue
 from switchboard.usecases.operations.sweep import SweepOverdue
 from switchboard.usecases.query import QueryOrders
-from switchboard.usecases.sms.record_report import RecordDeliveryReport, RecordDeliveryReportAndCode
+from switchboard.usecases.sms.record_report import RecordDeliveryReport
 from switchboard.usecases.submission.attempt import Submission
 from switchboard.usecases.submission.submit_once import SubmitOnce
 from switchboard.usecases.verification.check import CheckVerification
@@ -52,10 +52,9 @@ from tests.fakes import (
     NoLimits,
     OpenGuard,
     ScriptedProvider,
+    ScriptedSubmitter,
 )
-from tests.systems import CLAIM_LIFETIME, WAIT_BUDGET
-
-SALT = b"0123456789abcdef"
+from tests.systems import CLAIM_LIFETIME, SALT, WAIT_BUDGET
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +64,7 @@ class VerificationSystem:
     start: StartVerification
     check: CheckVerification
     call: RecordIvrCall
-    notify: RecordDeliveryReportAndCode
+    report: RecordDeliveryReport
     sweep: SweepOverdue
     query: QueryOrders[Verification, Status[VerificationState]]
 
@@ -75,6 +74,11 @@ def verification_status(verification: Verification, now: datetime) -> Status[Ver
     return status_of(verification, deadlines=DEADLINES, now=now)
 
 
+def submission_status(verification: Verification, now: datetime) -> Status[SubmissionState]:
+    """Where its submission stands, by the usual deadlines."""
+    return submission_status_of(verification, deadlines=DEADLINES, now=now)
+
+
 def assembled_for_verification(
     *,
     store: VerificationStore | None = None,
@@ -82,7 +86,7 @@ def assembled_for_verification(
     codes: CodeStore | None = None,
     reports: ReportStore | None = None,
     archive: CallbackArchive | None = None,
-    provider: SmsProvider | None = None,
+    provider: ScriptedSubmitter | None = None,
     guard: ProviderGuard | None = None,
     limits: UsageLimits | None = None,
     clock: Clock | None = None,
@@ -94,7 +98,7 @@ def assembled_for_verification(
     clock, archive, ids = clock or FixedClock(), archive or InMemoryCallbackArchive(), CountingIds()
     reports = reports or InMemoryMessageStore()
     # It looks at no submission, so that it takes any.
-    submitter = cast("Submitter[VerificationSubmission]", provider or ScriptedProvider())
+    submitter = cast("Submitter[VerificationSubmission, object]", provider or ScriptedProvider())
     submitted = retrying(store, *SUBMISSION)
     submission = Submission(
         orders=submitted,
@@ -106,7 +110,9 @@ def assembled_for_verification(
         claim_lifetime=CLAIM_LIFETIME,
         queues=False,
     )
-    notices = RecordIvrCall(calls=retrying(calls, *IVR_CALLS), leases=calls, archive=archive, clock=clock, grace=grace)
+    ivr_calls = RecordIvrCall(
+        calls=retrying(calls, *IVR_CALLS), leases=calls, archive=archive, clock=clock, grace=grace
+    )
     return VerificationSystem(
         start=StartVerification(
             submit_once=SubmitOnce(
@@ -115,15 +121,16 @@ def assembled_for_verification(
                 limits=retrying(limits or NoLimits(), *USAGE),
                 clock=clock,
                 new_id=ids,
-                status_of=lambda verification, now: submission_status_of(verification, deadlines=DEADLINES, now=now),
+                status_of=verification_status,
+                submission_status_of=submission_status,
             ),
             clock=clock,
             new_id=ids,
         ),
         check=CheckVerification(verifications=retrying(store, *CODE_CHECK), clock=clock, deadlines=DEADLINES),
-        call=notices,
-        notify=RecordDeliveryReportAndCode(
-            record=RecordDeliveryReport(messages=reports, archive=archive, clock=clock),
+        call=ivr_calls,
+        report=RecordDeliveryReport(
+            reports=reports,
             codes=codes,
             archive=archive,
             clock=clock,
@@ -142,7 +149,7 @@ def assembled_for_verification(
                 )
             ],
             codes=retrying(codes, *REPLAYED_CODES),
-            notices=notices,
+            ivr_calls=ivr_calls,
         ),
         query=QueryOrders(orders=store, clock=clock, status_of=verification_status),
     )

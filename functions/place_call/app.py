@@ -22,9 +22,8 @@ def lambda_handler(request: InboundRequest, context: LambdaContext) -> Reply:
     app = application()
     client, key = request.client, parse_idempotency_key(request)
     result = app.place(parse_body(request).command(client=client, idempotency_key=key))
-    view = app.query.view(result.order)
-    call_id, token, state = view.order.call_id, view.order.token, view.status.state
+    call_id, token, state = result.order.call_id, result.order.token, result.status.state
     logger.info("call", call_id=call_id, token=token, state=state, replayed=result.replayed)
     state_metric = STATE_METRICS.get(state, Metric.VOICE_CALL_UNKNOWN)
     count(Metric.VOICE_CALL_REPLAYED if result.replayed else state_metric)
-    return to_reply(view, replayed=result.replayed)
+    return to_reply(result, replayed=result.replayed)

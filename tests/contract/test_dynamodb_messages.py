@@ -18,8 +18,8 @@ from switchboard.ports.orders import MessageStore
 from switchboard.storage.limits.counters import DynamoDbCounterStore
 from switchboard.storage.limits.provider_limits import DynamoDbProviderLimitStore
 from switchboard.storage.sms.messages import DynamoDbMessageStore
-from switchboard.usecases.submission.submit_once import derived_id
-from tests.builders import CLIENT, DEADLINES, a_claim, a_command, a_message, a_report, an_outcome
+from switchboard.usecases.submission.submit_once import derive_id
+from tests.builders import CLIENT, DEADLINES, a_callback, a_claim, a_command, a_message, a_report, an_outcome
 from tests.contract.conftest import RETENTION, Aws
 from tests.fakes import START, Ending, FixedClock, InMemoryOutbox, ScriptedProvider
 from tests.systems import System, assembled
@@ -90,12 +90,12 @@ def test_a_delivery_from_the_queue_costs_two_writes_and_one_for_its_slot(
     running.system.send_queued(running.outbox.entries.popleft())
     assert dynamodb_calls == ["UpdateItem", "UpdateItem", "UpdateItem"]
     dynamodb_calls.clear()
-    running.system.send_queued(derived_id(client=CLIENT, key="order-1"))
+    running.system.send_queued(derive_id(client=CLIENT, key="order-1"))
     assert dynamodb_calls == ["UpdateItem"]
 
 
 def test_a_report_costs_one_write_and_reads_nothing(running: _Running, dynamodb_calls: list[str]) -> None:
-    running.system.record(a_report("1"))
+    running.system.record(a_callback("1"))
     assert dynamodb_calls == ["UpdateItem"]
 
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from switchboard.domain.errors import IdempotencyKeyReusedError, RequestInProgressError
-from switchboard.domain.sms.messages import Message, SmsContent
+from switchboard.domain.sms.messages import Message, SmsContent, SmsStatus
 from switchboard.ports.orders import MessageStore
 from switchboard.storage.sms.messages import DynamoDbMessageStore
 from switchboard.usecases.sms.send import SendSms, SendSmsCommand
@@ -37,7 +37,7 @@ def test_of_many_callers_at_once_one_submits_and_the_others_learn_of_it(
 ) -> None:
     provider, together = ScriptedProvider(), Barrier(CALLERS)
 
-    def call(_: int) -> SubmissionResult[Message] | None:
+    def call(_: int) -> SubmissionResult[Message, SmsStatus] | None:
         send = _sender(dynamodb_messages, provider)
         together.wait()
         try:

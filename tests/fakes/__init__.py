@@ -3,7 +3,7 @@
 from tests.fakes.failing import Answer, down, flaky
 from tests.fakes.guards import OpenGuard, ScriptedGuard
 from tests.fakes.limits import InMemoryCounterStore, NoLimits
-from tests.fakes.provider import Ending, ScriptedProvider, provider_error
+from tests.fakes.provider import Ending, ScriptedProvider, ScriptedSubmitter, provider_error
 from tests.fakes.recordings import (
     CountingQuota,
     InMemoryJobStore,
@@ -47,6 +47,7 @@ __all__ = [
     "ScriptedGuard",
     "ScriptedProvider",
     "ScriptedSource",
+    "ScriptedSubmitter",
     "StoredOrder",
     "WholeDownload",
     "down",

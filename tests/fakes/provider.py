@@ -18,7 +18,7 @@ from switchboard.domain.errors import (
     UnexpectedAnswerError,
 )
 from switchboard.domain.sms.messages import SmsSubmission
-from switchboard.ports.providers import Receipt, SmsProvider
+from switchboard.ports.providers import Receipt, Submitter
 
 
 class Ending(StrEnum):
@@ -55,7 +55,10 @@ def provider_error(ending: Ending) -> ProviderError:
     return kind("scripted", provider="fake", operation="send_sms", provider_code=code)
 
 
-class ScriptedProvider(SmsProvider):
+ScriptedSubmitter = Submitter[SmsSubmission, SmsSubmission]
+
+
+class ScriptedProvider(ScriptedSubmitter):
     """Ends submissions as told, one after another, and accepts when nothing is left to tell."""
 
     def __init__(self, *endings: Ending) -> None:
@@ -72,16 +75,17 @@ class ScriptedProvider(SmsProvider):
         """What is to come after what is still to come."""
         self._script.extend(endings)
 
-    def check(self, submission: SmsSubmission) -> None:
+    def prepare(self, submission: SmsSubmission) -> SmsSubmission:
         if self.problem is not None:
             raise self.problem
+        return submission
 
     def open(self) -> None:
         if not self.reachable:
             raise provider_error(Ending.NOT_SENT)
 
-    def submit(self, submission: SmsSubmission) -> Receipt:
-        return self.end(submission, self._script.popleft() if self._script else Ending.ACCEPTED)
+    def submit(self, prepared: SmsSubmission) -> Receipt:
+        return self.end(prepared, self._script.popleft() if self._script else Ending.ACCEPTED)
 
     def end(self, submission: SmsSubmission, ending: Ending) -> Receipt:
         if ending is not Ending.NOT_SENT:

@@ -10,6 +10,7 @@ from switchboard.domain.errors import StoreUnavailableError
 from switchboard.domain.orders import Claim, Outcome, OutcomeKind
 from switchboard.domain.sms.delivery import DeliveryReport
 from switchboard.domain.sms.messages import Message, SmsState, SmsStatus, status_of
+from switchboard.domain.verification.verifications import ParsedDeliveryReport
 from switchboard.ports.orders import ClaimAnswer
 from switchboard.providers.mediasms.response_codes import DELIVERY_STATUSES
 from switchboard.usecases.operations.reconcile_overdue import ReconcileOverdue, SweepAction
@@ -121,9 +122,9 @@ class LastReportWins(QueryOrders[Message, SmsStatus]):
 class AcknowledgesWhatItLost(RecordDeliveryReport):
     """The webhook says 200 although nothing could be written."""
 
-    def __call__(self, report: DeliveryReport) -> ReportOutcome:
+    def __call__(self, callback: ParsedDeliveryReport) -> ReportOutcome:
         try:
-            return super().__call__(report)
+            return super().__call__(callback)
         except StoreUnavailableError:
             return ReportOutcome.SPOOLED
 

@@ -18,8 +18,8 @@ from switchboard.domain.errors import (
 )
 from switchboard.domain.sms.messages import SmsSubmission
 from switchboard.ports.provider_limits import ProviderGuard
-from switchboard.ports.providers import Receipt, SmsProvider
-from tests.fakes import Ending, ScriptedProvider, provider_error
+from switchboard.ports.providers import Receipt
+from tests.fakes import Ending, ScriptedProvider, ScriptedSubmitter, provider_error
 from tests.harness.schedules import Schedule
 
 P = TypeVar("P")
@@ -97,14 +97,14 @@ def stepped(store: P, name: str) -> P:
     return cast("P", _SteppedStore(store, name))
 
 
-class SteppedProvider(SmsProvider):
+class SteppedProvider(ScriptedSubmitter):
     """A provider each of whose operations is a step; the schedule decides how a submission ends."""
 
     def __init__(self, provider: ScriptedProvider) -> None:
         self._provider = provider
 
-    def check(self, submission: SmsSubmission) -> None:
-        self._provider.check(submission)
+    def prepare(self, submission: SmsSubmission) -> SmsSubmission:
+        return self._provider.prepare(submission)
 
     def open(self) -> None:
         fault = step("provider.open", _AT_OPENING)
@@ -113,11 +113,11 @@ class SteppedProvider(SmsProvider):
         if fault is not None:
             raise provider_error(Ending.NOT_SENT)
 
-    def submit(self, submission: SmsSubmission) -> Receipt:
+    def submit(self, prepared: SmsSubmission) -> Receipt:
         fault = step("provider.submit", _AT_SUBMITTING)
         if fault is Fault.CRASH_BEFORE:
             raise Crashed
-        receipt = self._provider.end(submission, fault if isinstance(fault, Ending) else Ending.ACCEPTED)
+        receipt = self._provider.end(prepared, fault if isinstance(fault, Ending) else Ending.ACCEPTED)
         if fault is Fault.CRASH_AFTER:
             raise Crashed
         return receipt

@@ -5,21 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from switchboard.domain.errors import StoreUnavailableError, SwitchboardError, WrongCodeError
+from switchboard.domain.orders import Status
 from switchboard.domain.verification.verifications import (
-    ParsedDeliveryReport,
     Verification,
     VerificationMode,
     VerificationState,
 )
 from switchboard.ports.verifications import IvrCallMatch
-from switchboard.usecases.submission.submit_once import SubmissionResult, derived_id
-from tests.builders import CLIENT, DEADLINES, GRACE, HOLDING_MINUTES, LINE, MINUTE, a_notice, a_report, a_start
+from switchboard.usecases.submission.submit_once import SubmissionResult, derive_id
+from tests.builders import CLIENT, DEADLINES, GRACE, HOLDING_MINUTES, LINE, MINUTE, a_callback, a_notice, a_start
 from tests.fakes import FixedClock, InMemoryCallbackArchive, InMemoryVerificationStore, OpenGuard, ScriptedProvider
 from tests.harness.stepping import Actor, Crashed, SteppedGuard, SteppedProvider, step, stepped
 from tests.harness.world import StuckError
 from tests.verification_systems import assembled_for_verification
 
-FIRST, SECOND = (derived_id(client=CLIENT, key=key) for key in ("first", "second"))
+FIRST, SECOND = (derive_id(client=CLIENT, key=key) for key in ("first", "second"))
 CODE, WRONG = "314159", "271828"
 # Past the deadline, and not past the grace: nobody else can have the number and the line yet.
 PAUSE = HOLDING_MINUTES * MINUTE + GRACE / 2
@@ -49,7 +49,9 @@ class VerificationWorld:
         self.compared = 0
         self.right_ones = 0
         self.code_kept = False
-        self.told: list[tuple[str, SubmissionResult[Verification] | type[SwitchboardError] | None]] = []
+        self.told: list[
+            tuple[str, SubmissionResult[Verification, Status[VerificationState]] | type[SwitchboardError] | None]
+        ] = []
         kept = stepped(self.store, "verifications")
         self.system = assembled_for_verification(
             store=kept,
@@ -97,11 +99,11 @@ class VerificationWorld:
 
     def read_out(self) -> None:
         """The delivery report that brings the code, once the provider has called."""
-        notification = ParsedDeliveryReport(report=a_report("1", FIRST), authcode=CODE)
+        callback = a_callback("1", FIRST, authcode=CODE)
 
         def body() -> None:
             try:
-                self.system.notify(notification)
+                self.system.report(callback)
             except (StoreUnavailableError, Crashed):
                 return
             self.code_kept = True

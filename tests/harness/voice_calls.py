@@ -29,7 +29,7 @@ from switchboard.domain.voice_calls import (
 )
 from switchboard.providers.baidu_vms.client import BaiduVmsClient
 from switchboard.providers.baidu_vms.signer import Credentials
-from switchboard.providers.transport import Answer, Connection, split_endpoint
+from switchboard.providers.transport import Answer, Connection, parse_endpoint
 from switchboard.storage.retrying import (
     CALL_IDS,
     CALL_RESULTS,
@@ -42,7 +42,7 @@ from switchboard.storage.retrying import (
 from switchboard.usecases.operations.reconcile_overdue import ReconcileOverdue
 from switchboard.usecases.operations.sweep import SweepOverdue
 from switchboard.usecases.submission.attempt import Submission
-from switchboard.usecases.submission.submit_once import SubmissionResult, SubmitOnce, derived_id
+from switchboard.usecases.submission.submit_once import SubmissionResult, SubmitOnce, derive_id
 from switchboard.usecases.voice_call.place import PlaceCall
 from switchboard.usecases.voice_call.query import QueryVoiceCalls
 from switchboard.usecases.voice_call.record_result import RecordCallResult
@@ -60,7 +60,7 @@ from tests.harness.explorer import ViolationError
 from tests.harness.schedules import Schedule
 from tests.harness.stepping import CRASHES, Actor, Crashed, Fault, History, SteppedGuard, play, step, stepped
 
-TOKEN = derived_id(client=CLIENT, key="notice-1")
+TOKEN = derive_id(client=CLIENT, key="notice-1")
 ORIGIN = "http://127.0.0.1:9"
 KEY = Credentials(access_key_id="key", secret_access_key="nothing")
 PAUSE = DEADLINES.requeue_after_queued + timedelta(minutes=1)
@@ -108,7 +108,7 @@ class Baidu:
 class BrokenWire:
     """A Connection to it, each of whose exchanges is a step."""
 
-    origin, _ = split_endpoint(ORIGIN, allow_plain_http=True)
+    origin = parse_endpoint(ORIGIN, allow_plain_http=True).origin
 
     def __init__(self, baidu: Baidu) -> None:
         self._baidu = baidu
@@ -164,7 +164,7 @@ class CallWorld:
         self.baidu = Baidu(parts.honours, self.clock)
         self.store = parts.store(deadlines=DEADLINES)
         self.archive = InMemoryCallbackArchive()
-        self.told: list[SubmissionResult[VoiceCall] | type[SwitchboardError] | None] = []
+        self.told: list[SubmissionResult[VoiceCall, Status[VoiceCallState]] | type[SwitchboardError] | None] = []
         self.acknowledged = False
         self.actors: list[Actor] = []
         client = client or BaiduVmsClient(

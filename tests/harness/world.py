@@ -6,14 +6,14 @@ from datetime import timedelta
 
 from switchboard.domain.errors import StoreUnavailableError, SwitchboardError
 from switchboard.domain.sms.messages import Message, SmsStatus
-from switchboard.usecases.submission.submit_once import SubmissionResult, derived_id
-from tests.builders import CLIENT, DEADLINES, a_command, a_report
+from switchboard.usecases.submission.submit_once import SubmissionResult, derive_id
+from tests.builders import CLIENT, DEADLINES, a_callback, a_command
 from tests.fakes import FixedClock, InMemoryCallbackArchive, InMemoryOutbox, OpenGuard, ScriptedProvider, StoredOrder
 from tests.harness.stepping import Actor, Crashed, SteppedGuard, SteppedProvider, step, stepped
 from tests.systems import Parts, assembled
 
 COMMAND = a_command()
-SMSID = derived_id(client=CLIENT, key="order-1")
+SMSID = derive_id(client=CLIENT, key="order-1")
 # Past the deadline of an open submission, and past that of a message waiting in the queue.
 PAUSE = DEADLINES.requeue_after_queued + timedelta(minutes=1)
 _ROUNDS_AT_MOST = 12
@@ -34,7 +34,7 @@ class World:
         self.provider = ScriptedProvider()
         self.actors: list[Actor] = []
         self.acknowledged: set[str] = set()
-        self.told: list[SubmissionResult[Message] | type[SwitchboardError] | None] = []
+        self.told: list[SubmissionResult[Message, SmsStatus] | type[SwitchboardError] | None] = []
         self.system = assembled(
             messages=stepped(self.store, "messages"),
             outbox=stepped(self.outbox, "outbox"),
@@ -97,7 +97,7 @@ class World:
 
         def body() -> None:
             try:
-                self.system.record(a_report(status, SMSID))
+                self.system.record(a_callback(status, SMSID))
             except (StoreUnavailableError, Crashed):
                 return
             self.acknowledged.add(status)

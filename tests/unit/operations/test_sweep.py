@@ -13,7 +13,7 @@ from switchboard.domain.orders import OutcomeKind
 from switchboard.domain.sms.messages import Message, SmsState
 from switchboard.ports.callbacks import SpooledEvent
 from switchboard.usecases.operations.reconcile_overdue import SweepAction
-from tests.builders import CLIENT, DEADLINES, MINUTE, a_claim, a_message, a_report, an_outcome
+from tests.builders import CLIENT, DEADLINES, MINUTE, a_callback, a_claim, a_message, a_report, an_outcome
 from tests.fakes import (
     START,
     Answer,
@@ -75,13 +75,13 @@ def setting() -> _Setting:
     return _Setting()
 
 
-def test_what_is_not_overdue_is_left_alone(setting: _Setting) -> None:
+def test_a_message_before_its_deadline_is_left_alone(setting: _Setting) -> None:
     before = setting.message
     assert setting.after(DEADLINES.submission_after_claim - timedelta(milliseconds=1)) == Counter()
     assert setting.message == before
 
 
-def test_a_submission_that_was_never_heard_of_is_unknown_and_its_text_is_forgotten(setting: _Setting) -> None:
+def test_a_lost_submission_is_unknown_and_loses_its_text(setting: _Setting) -> None:
     assert setting.after(DEADLINES.submission_after_claim) == Counter({SweepAction.SUBMISSION_LOST: 1})
     assert setting.message.content is None
     assert setting.state is SmsState.UNKNOWN
@@ -91,9 +91,7 @@ def test_a_submission_that_was_never_heard_of_is_unknown_and_its_text_is_forgott
 
 
 @pytest.mark.parametrize("kind", [OutcomeKind.ACCEPTED, OutcomeKind.UNKNOWN])
-def test_a_delivery_that_was_never_heard_of_is_closed_when_its_window_ends(
-    setting: _Setting, kind: OutcomeKind
-) -> None:
+def test_an_unreported_delivery_is_closed_with_its_window(setting: _Setting, kind: OutcomeKind) -> None:
     setting.ended(kind)
     assert setting.after(DEADLINES.delivery_after_claim - MINUTE) == Counter()
     assert setting.after(DEADLINES.delivery_after_claim) == Counter({SweepAction.CLOSED: 1})
@@ -102,20 +100,20 @@ def test_a_delivery_that_was_never_heard_of_is_closed_when_its_window_ends(
 
 
 @pytest.mark.parametrize("status", ["14", "18", "0", "999"])
-def test_what_was_reported_is_closed_when_its_window_ends(setting: _Setting, status: str) -> None:
+def test_a_reported_message_is_closed_with_its_window(setting: _Setting, status: str) -> None:
     setting.ended(OutcomeKind.ACCEPTED)
-    setting.system.record(a_report(status))
+    setting.system.record(a_callback(status))
     assert setting.after(DEADLINES.delivery_after_claim) == Counter({SweepAction.CLOSED: 1})
 
 
-def test_the_content_is_forgotten_also_where_a_report_came_before_the_silence(setting: _Setting) -> None:
-    setting.system.record(a_report("14"))
+def test_a_lost_submission_with_a_report_loses_its_text(setting: _Setting) -> None:
+    setting.system.record(a_callback("14"))
     assert setting.after(DEADLINES.submission_after_claim) == Counter({SweepAction.SUBMISSION_LOST: 1})
     assert setting.message.content is None
     assert setting.state is SmsState.IN_PROGRESS
 
 
-def test_what_waits_in_the_queue_is_put_in_again_after_a_while(setting: _Setting) -> None:
+def test_a_queued_message_is_requeued_after_a_while(setting: _Setting) -> None:
     setting.ended(OutcomeKind.NOT_SENT, queue=True)
     assert setting.after(DEADLINES.requeue_after_queued - MINUTE) == Counter()
     assert setting.after(DEADLINES.requeue_after_queued) == Counter({SweepAction.REQUEUED: 1})
@@ -124,7 +122,7 @@ def test_what_waits_in_the_queue_is_put_in_again_after_a_while(setting: _Setting
     assert setting.system.send_queued("sms1").value == "accepted"
 
 
-def test_a_queue_that_does_not_answer_leaves_it_to_the_next_round(setting: _Setting) -> None:
+def test_a_message_without_a_queue_waits_for_the_next_sweep(setting: _Setting) -> None:
     setting.ended(OutcomeKind.NOT_SENT, queue=True)
     setting.clock.advance(DEADLINES.requeue_after_queued)
     broken = assembled(messages=setting.messages, outbox=down(InMemoryOutbox), clock=setting.clock)
@@ -133,7 +131,7 @@ def test_a_queue_that_does_not_answer_leaves_it_to_the_next_round(setting: _Sett
     assert setting.system.sweep() == Counter({SweepAction.REQUEUED: 1})
 
 
-def test_what_is_overdue_otherwise_does_not_wait_for_a_queue_that_does_not_answer(setting: _Setting) -> None:
+def test_other_overdue_messages_do_not_wait_for_the_queue(setting: _Setting) -> None:
     setting.ended(OutcomeKind.NOT_SENT, queue=True)
     setting.clock.advance(14 * MINUTE)
     setting.messages.create(a_message("sms2", at=setting.clock.now()))
@@ -149,7 +147,7 @@ def test_what_is_overdue_otherwise_does_not_wait_for_a_queue_that_does_not_answe
     assert setting.system.sweep() == Counter({SweepAction.REQUEUED: 1})
 
 
-def test_what_waited_in_the_queue_too_long_is_expired_and_never_sent(setting: _Setting) -> None:
+def test_a_message_queued_too_long_expires_and_is_not_sent(setting: _Setting) -> None:
     setting.ended(OutcomeKind.NOT_SENT, queue=True)
     assert setting.after(DEADLINES.submission_after_request) == Counter({SweepAction.CLOSED: 1})
     assert setting.state is SmsState.EXPIRED
@@ -170,7 +168,7 @@ class _ClosedGate(OpenGuard):
 
 
 @pytest.mark.parametrize("error", [LockedOutError("open", reason="authentication"), RateLimitTimeoutError("full")])
-def test_entries_do_not_multiply_while_the_gate_is_closed(
+def test_entries_do_not_multiply_behind_a_closed_guard(
     setting: _Setting, error: LockedOutError | SlotUnavailableError
 ) -> None:
     setting.ended(OutcomeKind.NOT_SENT, queue=True)
@@ -197,7 +195,7 @@ class _ClaimedWhileLooking(InMemoryMessageStore):
         return [self.rows[message.smsid].order or message for message in found]
 
 
-def test_a_claim_that_came_while_the_sweep_looked_keeps_its_own_deadline() -> None:
+def test_a_claim_during_the_sweep_keeps_its_own_deadline() -> None:
     setting = _Setting(_ClaimedWhileLooking())
     setting.ended(OutcomeKind.NOT_SENT, queue=True)
     setting.after(DEADLINES.requeue_after_queued)
@@ -215,7 +213,7 @@ class _IndexBehind(InMemoryMessageStore):
 
 @pytest.mark.parametrize("kind", [None, *OutcomeKind])
 @pytest.mark.parametrize("queue", [False, True])
-def test_an_index_that_is_behind_changes_nothing(kind: OutcomeKind | None, queue: bool) -> None:
+def test_a_stale_index_changes_nothing(kind: OutcomeKind | None, queue: bool) -> None:
     setting = _Setting(_IndexBehind())
     if kind is not None:
         setting.ended(kind, queue=queue and kind is OutcomeKind.NOT_SENT)
@@ -226,7 +224,7 @@ def test_an_index_that_is_behind_changes_nothing(kind: OutcomeKind | None, queue
     assert setting.message.timeouts == {}
 
 
-def test_one_round_takes_no_more_than_a_batch_and_the_longest_overdue_first() -> None:
+def test_a_round_takes_one_batch_the_longest_overdue_first() -> None:
     setting = _Setting()
     for number in range(250):
         setting.messages.create(a_message(f"other{number:03d}", at=START + timedelta(seconds=1 + number)))
@@ -236,7 +234,7 @@ def test_one_round_takes_no_more_than_a_batch_and_the_longest_overdue_first() ->
     assert setting.system.sweep() == Counter({SweepAction.SUBMISSION_LOST: 51})
 
 
-def test_a_sweep_goes_on_while_there_is_time_and_something_left() -> None:
+def test_a_sweep_goes_on_until_its_time_is_over() -> None:
     setting = _Setting()
     for number in range(650):
         setting.messages.create(a_message(f"other{number:03d}", at=START + timedelta(seconds=1 + number)))
@@ -246,7 +244,7 @@ def test_a_sweep_goes_on_while_there_is_time_and_something_left() -> None:
     assert setting.system.sweep(enough=lambda: False) == Counter({SweepAction.SUBMISSION_LOST: 251})
 
 
-def test_a_part_that_fails_is_not_tried_again_while_the_others_go_on() -> None:
+def test_a_failed_part_is_left_out_of_later_rounds() -> None:
     setting = _Setting()
     for number in range(250):
         setting.messages.create(a_message(f"other{number:03d}", at=START + timedelta(seconds=1 + number)))
@@ -257,7 +255,7 @@ def test_a_part_that_fails_is_not_tried_again_while_the_others_go_on() -> None:
     assert not setting.system.sweep()
 
 
-def test_what_was_done_before_the_store_stopped_answering_stays_done() -> None:
+def test_actions_before_a_store_failure_stand() -> None:
     setting = _Setting()
     setting.messages.create(a_message("sms2", at=START + MINUTE))
     setting.clock.advance(timedelta(hours=1))
@@ -268,7 +266,7 @@ def test_what_was_done_before_the_store_stopped_answering_stays_done() -> None:
     assert setting.system.sweep() == Counter({SweepAction.SUBMISSION_LOST: 1})
 
 
-def test_what_is_overdue_does_not_wait_for_a_vault_that_does_not_answer(setting: _Setting) -> None:
+def test_overdue_messages_do_not_wait_for_the_archive(setting: _Setting) -> None:
     setting.clock.advance(DEADLINES.submission_after_claim)
     broken = assembled(messages=setting.messages, archive=down(InMemoryCallbackArchive), clock=setting.clock)
     with pytest.raises(StoreUnavailableError):
@@ -278,14 +276,14 @@ def test_what_is_overdue_does_not_wait_for_a_vault_that_does_not_answer(setting:
 
 
 @pytest.mark.parametrize("answer", [Answer.LOST, Answer.NOT_APPLIED])
-def test_a_write_without_an_answer_is_made_again(setting: _Setting, answer: Answer) -> None:
+def test_a_write_with_a_lost_answer_is_retried(setting: _Setting, answer: Answer) -> None:
     setting.clock.advance(DEADLINES.submission_after_claim)
     done = setting.over(flaky(setting.messages, record_timeout=[answer])).sweep()
     assert done == Counter({SweepAction.SUBMISSION_LOST: 1})
     assert setting.message.timeouts == {"first": setting.clock.now()}
 
 
-def test_held_reports_are_released_before_anything_is_judged(setting: _Setting) -> None:
+def test_spooled_reports_are_replayed_before_reconciling(setting: _Setting) -> None:
     setting.ended(OutcomeKind.ACCEPTED)
     setting.archive.spool(SpooledEvent(a_report("1"), START + MINUTE))
     done = setting.after(DEADLINES.delivery_after_claim)
@@ -293,7 +291,7 @@ def test_held_reports_are_released_before_anything_is_judged(setting: _Setting) 
     assert setting.state is SmsState.DELIVERED
 
 
-def test_a_silence_that_breaks_in_afterwards_is_still_heard(setting: _Setting) -> None:
+def test_an_outcome_after_the_timeout_still_counts(setting: _Setting) -> None:
     setting.after(DEADLINES.submission_after_claim)
     setting.ended(OutcomeKind.ACCEPTED)
     assert setting.state is SmsState.ACCEPTED

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from switchboard.domain.errors import ConfigurationError, NotSentError, OutcomeUnknownError, ProviderError
-from switchboard.providers.transport import FAILURES, Answer, Connection, split_endpoint
+from switchboard.providers.transport import FAILURES, Answer, Connection, parse_endpoint
 from tests.fault_proxy import Ending, Fault, FaultProxy, ScriptedServer
 
 TARGET = "/path?canary-in-target"
@@ -71,7 +71,7 @@ def refused_port() -> int:
         return int(taken.getsockname()[1])
 
 
-def test_a_whole_answer_comes_back_as_it_is(server: ScriptedServer) -> None:
+def test_a_whole_answer_is_returned_unchanged(server: ScriptedServer) -> None:
     answer = post_once(server.port)
     assert (answer.status, answer.body, answer.delimited) == (200, b"200", True)
     assert answer.headers["content-type"] == "text/html"
@@ -108,9 +108,7 @@ def test_an_answer_cut_at_any_byte_has_an_unknown_outcome(
     assert post_once(proxy.port).body == b"200"
 
 
-def test_an_answer_that_only_the_closing_ends_says_so_and_is_nothing_without_its_headers(
-    server: ScriptedServer, proxy: FaultProxy
-) -> None:
+def test_an_answer_ended_by_closing_is_not_delimited(server: ScriptedServer, proxy: FaultProxy) -> None:
     server.answer, server.then_close = UNTIL_CLOSED_HEAD + b"200", True
     for passed in range(len(UNTIL_CLOSED_HEAD)):
         proxy.fault = Fault(response_bytes=passed)
@@ -123,14 +121,14 @@ def test_an_answer_that_only_the_closing_ends_says_so_and_is_nothing_without_its
 
 
 @pytest.mark.parametrize("silent_after", [0, 5, len(WITH_LENGTH) - 1])
-def test_silence_ends_by_the_read_time_out(server: ScriptedServer, proxy: FaultProxy, silent_after: int) -> None:
+def test_silence_ends_with_the_read_timeout(server: ScriptedServer, proxy: FaultProxy, silent_after: int) -> None:
     proxy.fault = Fault(response_bytes=silent_after, ending="stall")
     with pytest.raises(OutcomeUnknownError, match="Timeout"):
         post_once(proxy.port, read_timeout_s=0.1)
 
 
 @pytest.mark.parametrize("whole", [WITH_LENGTH, CHUNKED, UNTIL_CLOSED_HEAD + b"2" * 100])
-def test_a_slow_drip_ends_by_the_deadline(server: ScriptedServer, proxy: FaultProxy, whole: bytes) -> None:
+def test_a_slow_answer_ends_with_the_deadline(server: ScriptedServer, proxy: FaultProxy, whole: bytes) -> None:
     server.answer = whole
     proxy.fault = Fault(drip_s=0.02)
     with pytest.raises(OutcomeUnknownError, match="Timeout"):
@@ -138,22 +136,20 @@ def test_a_slow_drip_ends_by_the_deadline(server: ScriptedServer, proxy: FaultPr
 
 
 @pytest.mark.timeout(60)
-def test_silence_does_not_outlast_the_deadline_however_long_a_read_may_take(
-    server: ScriptedServer, proxy: FaultProxy
-) -> None:
+def test_silence_ends_with_the_deadline_despite_a_long_timeout(server: ScriptedServer, proxy: FaultProxy) -> None:
     proxy.fault = Fault(response_bytes=5, ending="stall")
     with pytest.raises(OutcomeUnknownError, match="Timeout"):
         post_once(proxy.port, deadline_s=0.1, read_timeout_s=3600.0)
 
 
-def test_the_deadline_counts_on_through_every_byte_that_comes(server: ScriptedServer) -> None:
+def test_the_deadline_counts_on_while_bytes_come_in(server: ScriptedServer) -> None:
     seconds = itertools.count()  # a second passes each time the clock is read
     server.answer = WITH_LENGTH.replace(b"3", b"90000") + b"2" * 80_000
     with pytest.raises(OutcomeUnknownError, match="Timeout"):
         post_once(server.port, deadline_s=4, monotonic=lambda: float(next(seconds)))
 
 
-def test_a_late_answer_within_the_deadline_is_an_answer(server: ScriptedServer, proxy: FaultProxy) -> None:
+def test_a_late_answer_within_the_deadline_counts(server: ScriptedServer, proxy: FaultProxy) -> None:
     proxy.fault = Fault(delay_s=0.1)
     assert post_once(proxy.port).body == b"200"
 
@@ -182,20 +178,20 @@ def test_an_unreadable_answer_has_an_unknown_outcome(garbled: bytes) -> None:
         post_once(server.port)
 
 
-def test_a_body_as_long_as_the_cap_is_read(server: ScriptedServer) -> None:
+def test_a_body_up_to_the_maximum_length_is_read(server: ScriptedServer) -> None:
     server.answer = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n123456789"
     assert post_once(server.port, max_body_bytes=9).body == b"123456789"
     with pytest.raises(OutcomeUnknownError):
         post_once(server.port, max_body_bytes=8)
 
 
-def test_compressed_bodies_are_neither_asked_for_nor_unpacked(server: ScriptedServer) -> None:
+def test_compression_is_not_requested_and_not_decoded(server: ScriptedServer) -> None:
     server.answer = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 3\r\n\r\n200"
     assert post_once(server.port).body == b"200"
     assert b"\r\nAccept-Encoding: identity\r\n" in server.requests[0]
 
 
-def test_nothing_was_sent_where_nobody_listens() -> None:
+def test_a_closed_port_means_not_sent() -> None:
     connection = connection_to(refused_port())
     with pytest.raises(NotSentError) as opening:
         connection.open()
@@ -205,13 +201,13 @@ def test_nothing_was_sent_where_nobody_listens() -> None:
     assert posting.value.operation == "try"
 
 
-def test_nothing_was_sent_where_the_name_means_nothing() -> None:
+def test_an_unknown_host_name_means_not_sent() -> None:
     connection = Connection(origin="https://" + "a" * 64 + ".invalid", provider="somebody")
     with pytest.raises(NotSentError):
         connection.open()
 
 
-def test_a_live_connection_is_used_again_within_a_second_only(server: ScriptedServer) -> None:
+def test_a_live_connection_is_reused_within_one_second(server: ScriptedServer) -> None:
     now = 0.0
     connection = connection_to(server.port, monotonic=lambda: now)
     connection.open()
@@ -227,7 +223,7 @@ def test_a_live_connection_is_used_again_within_a_second_only(server: ScriptedSe
     connection.close()
 
 
-def test_a_connection_that_is_opened_ahead_stays_usable_for_half_a_second(server: ScriptedServer) -> None:
+def test_an_opened_connection_stays_usable_for_half_a_second(server: ScriptedServer) -> None:
     now = 0.0
     connection = connection_to(server.port, monotonic=lambda: now)
     connection.open()
@@ -244,7 +240,7 @@ def test_a_connection_that_is_opened_ahead_stays_usable_for_half_a_second(server
     connection.close()
 
 
-def test_a_connection_that_the_other_side_closed_is_not_used_again(server: ScriptedServer) -> None:
+def test_a_connection_closed_by_the_server_is_not_reused(server: ScriptedServer) -> None:
     server.then_close = True
     connection = connection_to(server.port, idle_limit_s=60)
     for _ in range(2):
@@ -263,7 +259,7 @@ def server_has_closed(connection: Connection) -> bool:
     return connected.recv(1, socket.MSG_PEEK) == b""
 
 
-def test_a_connection_is_not_used_again_after_a_failure(server: ScriptedServer) -> None:
+def test_a_connection_after_a_failure_is_not_reused(server: ScriptedServer) -> None:
     connection = connection_to(server.port)
     server.answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n200"
     with pytest.raises(OutcomeUnknownError):
@@ -290,7 +286,7 @@ def test_a_connection_is_not_used_again_after_a_failure(server: ScriptedServer) 
         ("POST", "/", {"Host": "elsewhere.invalid"}),
     ],
 )
-def test_a_request_that_could_smuggle_anything_is_refused_before_a_connection_is_made(
+def test_a_request_that_could_smuggle_a_header_is_refused(
     server: ScriptedServer, method: str, target: str, headers: dict[str, str]
 ) -> None:
     with pytest.raises(ValueError, match=r"request line|header"):
@@ -298,14 +294,14 @@ def test_a_request_that_could_smuggle_anything_is_refused_before_a_connection_is
     assert server.connections == 0
 
 
-def test_a_redirect_is_an_answer_and_is_not_followed(server: ScriptedServer) -> None:
+def test_a_redirect_is_an_answer_and_not_followed(server: ScriptedServer) -> None:
     with ScriptedServer(WITH_LENGTH) as elsewhere:
         server.answer = f"HTTP/1.1 302 Found\r\nLocation: {elsewhere.origin}/\r\nContent-Length: 0\r\n\r\n".encode()
         assert post_once(server.port).status == 302
         assert elsewhere.connections == 0
 
 
-def test_the_environment_names_no_proxy_and_no_credentials(
+def test_proxies_and_credentials_of_the_environment_are_ignored(
     server: ScriptedServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     netrc = tmp_path / "netrc"
@@ -323,7 +319,7 @@ def test_the_environment_names_no_proxy_and_no_credentials(
 
 
 @pytest.mark.parametrize("garbled", [b"", b"HTTP/1.1 200 OK\r\nno colon\r\nContent-Length: 4\r\n\r\n200", CHUNKED[:-2]])
-def test_neither_errors_nor_logs_show_what_was_asked(caplog: pytest.LogCaptureFixture, garbled: bytes) -> None:
+def test_errors_and_logs_do_not_show_the_request(caplog: pytest.LogCaptureFixture, garbled: bytes) -> None:
     caplog.set_level(logging.DEBUG)
     with ScriptedServer(garbled, then_close=True) as server:
         try:
@@ -339,12 +335,12 @@ def test_neither_errors_nor_logs_show_what_was_asked(caplog: pytest.LogCaptureFi
         assert canary not in shown
 
 
-def test_an_answer_does_not_print_its_body_or_headers(server: ScriptedServer) -> None:
+def test_the_repr_of_an_answer_hides_body_and_headers(server: ScriptedServer) -> None:
     server.answer = b"HTTP/1.1 200 OK\r\nX: canary\r\nContent-Length: 6\r\n\r\ncanary"
     assert "canary" not in repr(post_once(server.port))
 
 
-def test_every_exception_of_the_driver_is_mapped() -> None:
+def test_every_exception_of_urllib3_is_mapped() -> None:
     classes = {
         name: each
         for name, each in inspect.getmembers(urllib3.exceptions, inspect.isclass)
@@ -373,12 +369,12 @@ where it is raised. A new one needs somebody to read what it means."""
      "https://a.invalid/?x=1", "https://a.invalid/#x", "https://a.invalid:x/", "https://a.invalid/a b",
      "https://[a/"],
 )  # fmt: skip
-def test_an_endpoint_that_is_not_plainly_one_is_a_configuration_error(url: str) -> None:
+def test_an_invalid_endpoint_is_a_configuration_error(url: str) -> None:
     with pytest.raises(ConfigurationError):
-        split_endpoint(url)
+        parse_endpoint(url)
 
 
-def test_plain_http_has_to_be_allowed() -> None:
+def test_plain_http_must_be_allowed() -> None:
     with pytest.raises(ConfigurationError):
         Connection(origin="http://127.0.0.1:1", provider="somebody")
 
@@ -391,9 +387,9 @@ def test_plain_http_has_to_be_allowed() -> None:
         ("http://[::1]:9000/x", "http://[::1]:9000", "/x"),
     ],
 )
-def test_an_endpoint_is_split_into_origin_and_path(url: str, origin: str, path: str) -> None:
-    found, rest = split_endpoint(url, allow_plain_http=True)
-    assert (str(found), rest) == (origin, path)
+def test_an_endpoint_has_an_origin_and_a_path(url: str, origin: str, path: str) -> None:
+    endpoint = parse_endpoint(url, allow_plain_http=True)
+    assert (str(endpoint.origin), endpoint.path) == (origin, path)
 
 
 @pytest.fixture(scope="module")
@@ -441,7 +437,7 @@ def tls_connection(origin: str, certificate: Path | None, *, deadline_s: float =
     )
 
 
-def test_a_tls_connection_is_opened_ahead_and_used_again(tls_server: ScriptedServer, certificate: Path) -> None:
+def test_a_tls_connection_is_opened_ahead_and_reused(tls_server: ScriptedServer, certificate: Path) -> None:
     connection = tls_connection(f"https://127.0.0.1:{tls_server.port}", certificate)
     connection.open()
     for _ in range(2):
@@ -451,9 +447,7 @@ def test_a_tls_connection_is_opened_ahead_and_used_again(tls_server: ScriptedSer
     connection.close()
 
 
-def test_an_answer_through_tls_that_never_ends_is_ended_by_the_deadline(
-    tls_server: ScriptedServer, certificate: Path
-) -> None:
+def test_an_endless_tls_answer_ends_with_the_deadline(tls_server: ScriptedServer, certificate: Path) -> None:
     tls_server.answer = UNTIL_CLOSED_HEAD
     connection = tls_connection(f"https://127.0.0.1:{tls_server.port}", certificate, deadline_s=0.3)
     connection.open()
@@ -461,19 +455,19 @@ def test_an_answer_through_tls_that_never_ends_is_ended_by_the_deadline(
         post(connection)
 
 
-def test_nothing_is_sent_to_a_server_whose_certificate_nobody_signed(tls_server: ScriptedServer) -> None:
+def test_an_untrusted_certificate_means_not_sent(tls_server: ScriptedServer) -> None:
     with pytest.raises(NotSentError):
         post(tls_connection(f"https://127.0.0.1:{tls_server.port}", None))
     assert tls_server.requests == []
 
 
-def test_nothing_is_sent_to_a_server_with_another_name(tls_server: ScriptedServer, certificate: Path) -> None:
+def test_a_certificate_for_another_name_means_not_sent(tls_server: ScriptedServer, certificate: Path) -> None:
     with pytest.raises(NotSentError):
         post(tls_connection(f"https://localhost:{tls_server.port}", certificate))
     assert tls_server.requests == []
 
 
-def test_a_handshake_that_never_ends_has_sent_nothing(tls_server: ScriptedServer) -> None:
+def test_an_endless_handshake_means_not_sent(tls_server: ScriptedServer) -> None:
     with FaultProxy(tls_server.port) as proxy:
         proxy.fault = Fault(response_bytes=10, ending="stall")
         connection = Connection(origin=f"https://127.0.0.1:{proxy.port}", provider="somebody", connect_timeout_s=0.2)

@@ -42,14 +42,14 @@ def pieces(port: int, *, limit: int = 4, deadline_s: float | None = None, **opti
 
 
 @pytest.mark.parametrize("whole", [WITH_LENGTH, CHUNKED])
-def test_a_body_comes_in_pieces_of_bounded_size(server: ScriptedServer, whole: bytes) -> None:
+def test_a_body_is_read_in_pieces_of_bounded_size(server: ScriptedServer, whole: bytes) -> None:
     server.answer = whole
     got = pieces(server.port)
     assert b"".join(got) == BODY
     assert max(map(len, got)) <= 4
 
 
-def test_the_head_is_known_before_the_body(server: ScriptedServer) -> None:
+def test_the_head_is_readable_before_the_body(server: ScriptedServer) -> None:
     server.answer = WITH_LENGTH[: -len(BODY)]
     connection = connection_to(server.port)
     with connection.stream("GET", "/x", headers={}, operation="try") as answer:
@@ -66,7 +66,7 @@ def test_the_head_is_known_before_the_body(server: ScriptedServer) -> None:
         (b"Content-Length: 0", 0, True),
     ],
 )
-def test_whether_an_answer_tells_its_end_is_known_beforehand(
+def test_length_and_delimitation_are_known_from_the_head(
     server: ScriptedServer, head: bytes, length: int | None, delimited: bool
 ) -> None:
     server.answer = b"HTTP/1.1 200 OK\r\n" + head + b"\r\n\r\n"
@@ -77,7 +77,7 @@ def test_whether_an_answer_tells_its_end_is_known_beforehand(
 @pytest.mark.parametrize("limit", [1, 3, 10, 11, 65536])
 @pytest.mark.parametrize("ending", ["close", "reset"])
 @pytest.mark.parametrize("whole", [WITH_LENGTH, CHUNKED])
-def test_an_answer_cut_at_any_byte_is_not_whole(
+def test_a_stream_cut_at_any_byte_is_not_whole(
     server: ScriptedServer, proxy: FaultProxy, whole: bytes, ending: Ending, limit: int
 ) -> None:
     server.answer = whole
@@ -89,45 +89,45 @@ def test_an_answer_cut_at_any_byte_is_not_whole(
     assert b"".join(pieces(proxy.port, limit=limit)) == BODY
 
 
-def test_an_answer_that_only_the_closing_ends_is_read_to_there(server: ScriptedServer) -> None:
+def test_a_stream_ended_by_closing_is_read_to_its_end(server: ScriptedServer) -> None:
     server.answer, server.then_close = UNTIL_CLOSED, True
     assert b"".join(pieces(server.port)) == BODY
 
 
-def test_more_than_was_announced_is_noticed_where_it_is_still_in_the_socket(server: ScriptedServer) -> None:
+def test_surplus_bytes_in_the_socket_are_noticed(server: ScriptedServer) -> None:
     head = b"HTTP/1.1 200 OK\r\nContent-Length: %05d\r\n\r\n"
     size = 16384 - len(head % 0)  # head and body fill the reader's own buffer twice, exactly
     server.answer = head % size + b"x" * size
     assert len(b"".join(pieces(server.port, limit=65536))) == size
     server.answer += b"y"
-    with pytest.raises(OutcomeUnknownError, match="more came"):
+    with pytest.raises(OutcomeUnknownError, match="longer than announced"):
         pieces(server.port, limit=65536)
 
 
 @pytest.mark.parametrize("size", [10, 8192, 16384, 16385])
 @pytest.mark.parametrize("limit", [4096, 8192, 65536])
-def test_more_than_was_announced_is_not_believed(server: ScriptedServer, size: int, limit: int) -> None:
+def test_a_body_longer_than_announced_is_an_error(server: ScriptedServer, size: int, limit: int) -> None:
     server.answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size + b"x" * size
     assert len(b"".join(pieces(server.port, limit=limit))) == size
     server.answer += b"y"
-    with pytest.raises(OutcomeUnknownError, match="more came"):
+    with pytest.raises(OutcomeUnknownError, match="longer than announced"):
         pieces(server.port, limit=limit)
 
 
-def test_silence_within_the_body_ends_by_the_read_time_out(server: ScriptedServer, proxy: FaultProxy) -> None:
+def test_silence_within_the_body_ends_with_the_read_timeout(server: ScriptedServer, proxy: FaultProxy) -> None:
     proxy.fault = Fault(response_bytes=len(WITH_LENGTH) - 1, ending="stall")
     with pytest.raises(OutcomeUnknownError, match="Timeout"):
         pieces(proxy.port, read_timeout_s=0.1)
 
 
-def test_a_slow_drip_ends_by_the_streams_own_deadline(server: ScriptedServer, proxy: FaultProxy) -> None:
+def test_a_slow_stream_ends_with_its_own_deadline(server: ScriptedServer, proxy: FaultProxy) -> None:
     server.answer = b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n" + b"x" * 500
     proxy.fault = Fault(drip_s=0.02)
     with pytest.raises(OutcomeUnknownError, match="Timeout"):
         pieces(proxy.port, deadline_s=0.5, limit=1)
 
 
-def test_the_deadline_counts_on_while_the_reader_does_something_else(server: ScriptedServer) -> None:
+def test_the_deadline_counts_on_while_the_reader_is_busy(server: ScriptedServer) -> None:
     now = 0.0
     server.answer = WITH_LENGTH[:-1]
     connection = connection_to(server.port, monotonic=lambda: now)
@@ -140,12 +140,12 @@ def test_the_deadline_counts_on_while_the_reader_does_something_else(server: Scr
 @pytest.mark.parametrize(
     "head", [b"", b"HTTP/1.1 OK\r\n\r\n", b"HTTP/1.1 103 Early Hints\r\n\r\n", b"HTTP/1.1 200 OK\r\nX"]
 )
-def test_an_unreadable_head_is_no_answer(head: bytes) -> None:
+def test_an_unreadable_head_has_an_unknown_outcome(head: bytes) -> None:
     with ScriptedServer(head, then_close=True) as server, pytest.raises(OutcomeUnknownError):
         pieces(server.port)
 
 
-def test_each_stream_closes_its_connection_also_when_its_reader_fails(server: ScriptedServer) -> None:
+def test_a_stream_with_a_failed_reader_closes_its_connection(server: ScriptedServer) -> None:
     connection = connection_to(server.port)
     with (
         pytest.raises(KeyError),
@@ -160,7 +160,7 @@ def test_each_stream_closes_its_connection_also_when_its_reader_fails(server: Sc
     assert server.connections == 3
 
 
-def test_a_connection_opened_ahead_is_the_one_that_is_used(server: ScriptedServer) -> None:
+def test_a_stream_uses_the_connection_opened_ahead(server: ScriptedServer) -> None:
     connection = connection_to(server.port)
     connection.open()
     with connection.stream("GET", "/x", headers={}, operation="try") as answer:
@@ -168,14 +168,14 @@ def test_a_connection_opened_ahead_is_the_one_that_is_used(server: ScriptedServe
     assert server.connections == 1
 
 
-def test_nothing_was_asked_where_nobody_listens() -> None:
+def test_a_stream_to_a_closed_port_means_not_sent() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     with pytest.raises(NotSentError):
         pieces(port)
 
 
-def test_a_stream_is_no_way_round_the_checks_of_a_request(server: ScriptedServer) -> None:
+def test_a_stream_checks_its_request_too(server: ScriptedServer) -> None:
     for target, headers in [("/a b", {}), ("/", {"X": "a\r\nY: b"}), ("/", {"Host": "elsewhere.invalid"})]:
         with (
             pytest.raises(ValueError, match=r"request line|header"),

@@ -38,14 +38,14 @@ def query(messages: InMemoryMessageStore, clock: FixedClock) -> SmsQuery:
     return assembled(messages=messages, clock=clock).query
 
 
-def test_one_message_is_seen_as_it_stands_now(query: SmsQuery, clock: FixedClock) -> None:
+def test_one_message_shows_its_present_status(query: SmsQuery, clock: FixedClock) -> None:
     assert query.one("sms01", client=CLIENT).status.state is SmsState.SUBMITTING
     clock.advance(MINUTE + DEADLINES.submission_after_claim)
     assert query.one("sms01", client=CLIENT).status.state is SmsState.UNKNOWN
 
 
 @pytest.mark.parametrize(("smsid", "client"), [("sms99", CLIENT), ("sms01", "client2"), ("sms01", "")])
-def test_what_is_not_there_and_what_is_anothers_look_alike(query: SmsQuery, smsid: str, client: str) -> None:
+def test_missing_and_foreign_messages_give_the_same_error(query: SmsQuery, smsid: str, client: str) -> None:
     with pytest.raises(ResourceNotFoundError, match=r"^No such resource, or it belongs to another API key$"):
         query.one(smsid, client=client)
 
@@ -62,16 +62,16 @@ def _all(query: SmsQuery, wanted: OrderFilter, *, limit: int, client: str = CLIE
 
 
 @pytest.mark.parametrize("limit", [1, 7, 30, 100])
-def test_a_list_gives_every_message_once_newest_first(query: SmsQuery, limit: int) -> None:
+def test_a_list_holds_every_message_once_newest_first(query: SmsQuery, limit: int) -> None:
     assert _all(query, OrderFilter(), limit=limit) == [f"sms{number:02d}" for number in reversed(range(30))]
 
 
 @pytest.mark.parametrize("limit", [1, 2, 100])
-def test_a_filter_by_state_finds_all_that_are_in_it_over_all_pages(query: SmsQuery, limit: int) -> None:
+def test_a_state_filter_finds_all_matches_over_all_pages(query: SmsQuery, limit: int) -> None:
     assert _all(query, OrderFilter(state=SmsState.DELIVERED), limit=limit) == ["sms20", "sms10", "sms00"]
 
 
-def test_filters_go_together(query: SmsQuery) -> None:
+def test_filters_can_be_combined(query: SmsQuery) -> None:
     wanted = OrderFilter(recipient=RECIPIENT, since=START + 10 * MINUTE, until=START + 13 * MINUTE)
     assert _all(query, wanted, limit=100) == ["sms12", "sms10"]
     assert _all(query, OrderFilter(recipient=OTHER_RECIPIENT, state=SmsState.DELIVERED), limit=3) == []
@@ -81,7 +81,7 @@ def test_another_client_sees_nothing(query: SmsQuery) -> None:
     assert _all(query, OrderFilter(), limit=100, client="client2") == []
 
 
-def test_a_filter_that_nothing_fits_reads_a_bounded_part_and_says_where_to_go_on(
+def test_a_filter_without_matches_reads_a_bounded_part(
     query: SmsQuery,
 ) -> None:
     page = query.many(OrderFilter(state=SmsState.EXPIRED), client=CLIENT, limit=1, position=None)
@@ -89,11 +89,11 @@ def test_a_filter_that_nothing_fits_reads_a_bounded_part_and_says_where_to_go_on
     assert page.next_position is not None
 
 
-def test_a_position_that_was_not_handed_out_is_refused(query: SmsQuery) -> None:
+def test_an_unknown_position_is_refused(query: SmsQuery) -> None:
     with pytest.raises(InvalidRequestError):
         query.many(OrderFilter(), client=CLIENT, limit=1, position="nonsense")
 
 
-def test_a_list_tells_the_time_once_it_is_asked(query: SmsQuery, clock: FixedClock) -> None:
+def test_a_list_shows_the_status_at_the_time_of_the_query(query: SmsQuery, clock: FixedClock) -> None:
     clock.advance(timedelta(days=10))
     assert len(_all(query, OrderFilter(state=SmsState.UNKNOWN), limit=10)) == 27

@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 from switchboard.domain.errors import StoreUnavailableError
 from switchboard.domain.sms.delivery import DeliveryReport
 from switchboard.domain.sms.messages import SmsState
+from switchboard.domain.verification.verifications import ParsedDeliveryReport
 from switchboard.ports.callbacks import SpooledEvent
 from switchboard.ports.orders import MessageStore
 from switchboard.usecases.operations.reconcile_overdue import SweepAction
 from switchboard.usecases.sms.record_report import ReportOutcome
-from tests.builders import CLIENT, MINUTE, OTHER_RECIPIENT, RECIPIENT, a_message, a_report
+from tests.builders import CLIENT, MINUTE, OTHER_RECIPIENT, RECIPIENT, a_callback, a_message, a_report
 from tests.fakes import START, Answer, FixedClock, InMemoryCallbackArchive, InMemoryMessageStore, down, flaky
 from tests.systems import assembled
 
@@ -34,26 +35,26 @@ def _statuses(messages: MessageStore) -> list[str]:
     return [report.status for report in message.reports]
 
 
-def test_a_report_about_a_message_is_recorded(messages: InMemoryMessageStore) -> None:
-    assert assembled(messages=messages).record(a_report("1")) is ReportOutcome.RECORDED
+def test_a_report_for_a_message_is_recorded(messages: InMemoryMessageStore) -> None:
+    assert assembled(messages=messages).record(a_callback("1")) is ReportOutcome.RECORDED
     assert _statuses(messages) == ["1"]
 
 
-def test_a_duplicate_is_recorded_as_before(messages: InMemoryMessageStore) -> None:
+def test_a_duplicate_report_is_recorded_once(messages: InMemoryMessageStore) -> None:
     record = assembled(messages=messages).record
-    assert [record(a_report("1")) for _ in range(2)] == [ReportOutcome.RECORDED] * 2
+    assert [record(a_callback("1")) for _ in range(2)] == [ReportOutcome.RECORDED] * 2
     assert _statuses(messages) == ["1"]
 
 
-def test_a_report_for_an_id_that_is_not_ours_is_kept_apart(messages: InMemoryMessageStore) -> None:
-    assert assembled(messages=messages).record(a_report("1", "foreign")) is ReportOutcome.ORPHAN
+def test_a_report_for_a_foreign_id_is_an_orphan(messages: InMemoryMessageStore) -> None:
+    assert assembled(messages=messages).record(a_callback("1", "foreign")) is ReportOutcome.ORPHAN
     assert messages.get("foreign") is None
 
 
-def test_a_report_that_the_store_cannot_take_is_held_and_recorded_by_the_sweep(messages: InMemoryMessageStore) -> None:
+def test_a_report_without_a_store_is_spooled_and_replayed(messages: InMemoryMessageStore) -> None:
     clock, archive = FixedClock(), InMemoryCallbackArchive()
     broken = assembled(messages=down(InMemoryMessageStore), archive=archive, clock=clock)
-    assert broken.record(a_report("1")) is ReportOutcome.SPOOLED
+    assert broken.record(a_callback("1")) is ReportOutcome.SPOOLED
     assert _statuses(messages) == []
     clock.advance(MINUTE)
     mended = assembled(messages=messages, archive=archive, clock=clock)
@@ -66,23 +67,21 @@ def test_a_report_that_the_store_cannot_take_is_held_and_recorded_by_the_sweep(m
 
 
 @pytest.mark.parametrize("answer", [Answer.LOST, Answer.NOT_APPLIED])
-def test_a_report_whose_writing_got_no_answer_is_there_in_the_end(
-    messages: InMemoryMessageStore, answer: Answer
-) -> None:
+def test_a_report_with_a_lost_answer_is_recorded_in_the_end(messages: InMemoryMessageStore, answer: Answer) -> None:
     archive = InMemoryCallbackArchive()
     system = assembled(messages=flaky(messages, record_report=[answer] * 3), archive=archive)
-    assert system.record(a_report("1")) is ReportOutcome.SPOOLED
+    assert system.record(a_callback("1")) is ReportOutcome.SPOOLED
     assembled(messages=messages, archive=archive).sweep()
     assert _statuses(messages) == ["1"]
 
 
-def test_a_report_that_can_be_kept_nowhere_is_not_acknowledged() -> None:
+def test_a_report_without_store_and_archive_raises() -> None:
     broken = assembled(messages=down(InMemoryMessageStore), archive=down(InMemoryCallbackArchive))
     with pytest.raises(StoreUnavailableError):
-        broken.record(a_report("1"))
+        broken.record(a_callback("1"))
 
 
-def test_a_held_report_stays_held_while_the_store_does_not_answer(messages: InMemoryMessageStore) -> None:
+def test_a_spooled_report_stays_spooled_without_a_store(messages: InMemoryMessageStore) -> None:
     archive = InMemoryCallbackArchive()
     archive.spool(SpooledEvent(a_report("1"), START))
     system = assembled(messages=flaky(messages, record_report=[Answer.NOT_APPLIED] * 9), archive=archive)
@@ -91,7 +90,7 @@ def test_a_held_report_stays_held_while_the_store_does_not_answer(messages: InMe
     assert len(archive.kept) == 1
 
 
-def test_a_held_report_that_could_not_be_let_go_of_does_no_harm(messages: InMemoryMessageStore) -> None:
+def test_a_replayed_report_that_cannot_be_removed_is_harmless(messages: InMemoryMessageStore) -> None:
     archive = InMemoryCallbackArchive()
     archive.spool(SpooledEvent(a_report("1"), START))
     with pytest.raises(StoreUnavailableError):
@@ -116,14 +115,14 @@ def _seen(reports: Sequence[DeliveryReport]) -> tuple[SmsState, bool, frozenset[
     store.create(a_message())
     system = assembled(messages=store)
     for report in reports:
-        system.record(report)
+        system.record(ParsedDeliveryReport(report=report))
     view = system.query.one("sms1", client=CLIENT)
     facts = frozenset((report.status, report.recipient) for report in view.order.reports)
     return view.status.state, view.status.final, facts
 
 
 @given(reports=REPORTS, repeated=st.data())
-def test_all_orders_and_repetitions_of_any_reports_give_one_view(
+def test_order_and_repetition_of_reports_do_not_change_the_view(
     reports: list[DeliveryReport], repeated: st.DataObject
 ) -> None:
     again = repeated.draw(st.lists(st.sampled_from(reports), max_size=3)) if reports else []

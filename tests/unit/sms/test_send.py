@@ -25,11 +25,11 @@ from switchboard.domain.errors import (
     SwitchboardError,
 )
 from switchboard.domain.orders import OutcomeKind
-from switchboard.domain.sms.messages import Message, SmsContent, SmsState, SmsSubmission
+from switchboard.domain.sms.messages import Message, SmsContent, SmsState, SmsStatus, SmsSubmission
 from switchboard.ports.provider_limits import ProviderGuard
 from switchboard.ports.providers import Receipt
 from switchboard.usecases.sms.send import SendSmsCommand, fingerprint_of
-from switchboard.usecases.submission.submit_once import SubmissionResult, derived_id
+from switchboard.usecases.submission.submit_once import SubmissionResult, derive_id
 from tests.builders import CLIENT, CONTENT, DEADLINES, MINUTE, OTHER_RECIPIENT, RECIPIENT, a_command
 from tests.fakes import (
     START,
@@ -46,7 +46,7 @@ from tests.fakes import (
 )
 from tests.systems import WAIT_BUDGET, System, assembled
 
-SMSID = derived_id(client=CLIENT, key="order-1")
+SMSID = derive_id(client=CLIENT, key="order-1")
 
 
 class _Setting:
@@ -70,7 +70,7 @@ class _Setting:
             ids=self.ids,
         )
 
-    def send(self, command: SendSmsCommand | None = None) -> SubmissionResult[Message]:
+    def send(self, command: SendSmsCommand | None = None) -> SubmissionResult[Message, SmsStatus]:
         return self.system().send(command or a_command())
 
     def state(self, smsid: str = SMSID) -> SmsState:
@@ -90,7 +90,7 @@ class _SlotsLater(ScriptedGuard):
         return super().acquire(latest=latest) + self._by
 
 
-def test_an_accepted_message_is_submitted_as_it_was_asked_for() -> None:
+def test_an_accepted_message_is_submitted_unchanged() -> None:
     setting = _Setting()
     content = SmsContent(text="日本語", text_au="au", sender="Shop1", carrier="docomo")
     sent = setting.send(a_command(content=content))
@@ -101,14 +101,14 @@ def test_an_accepted_message_is_submitted_as_it_was_asked_for() -> None:
     assert setting.state() is SmsState.ACCEPTED
 
 
-def test_without_an_id_or_a_key_every_request_is_its_own() -> None:
+def test_requests_without_id_and_key_are_independent() -> None:
     setting = _Setting()
     smsids = {setting.send(a_command(idempotency_key=None)).order.smsid for _ in range(2)}
     assert len(smsids) == 2
     assert len(setting.provider.submissions) == 2
 
 
-def test_a_chosen_id_is_the_messages_id_and_is_idempotent_by_itself() -> None:
+def test_a_chosen_id_is_idempotent_without_a_key() -> None:
     setting = _Setting()
     command = a_command(smsid="chosen", idempotency_key=None)
     assert setting.send(command).order.smsid == "chosen"
@@ -116,7 +116,7 @@ def test_a_chosen_id_is_the_messages_id_and_is_idempotent_by_itself() -> None:
     assert len(setting.provider.submissions) == 1
 
 
-def test_the_same_request_again_is_told_again_and_nothing_is_sent() -> None:
+def test_a_repeated_request_is_replayed_and_sends_nothing() -> None:
     setting = _Setting()
     first = setting.send()
     again = setting.send()
@@ -135,7 +135,7 @@ def test_the_same_request_again_is_told_again_and_nothing_is_sent() -> None:
         a_command(smsid="chosen"),
     ],
 )
-def test_the_same_key_with_another_request_is_refused(other: SendSmsCommand) -> None:
+def test_a_key_of_another_request_is_refused(other: SendSmsCommand) -> None:
     for first, second in ((a_command(), other), (other, a_command())):
         setting = _Setting()
         setting.send(first)
@@ -144,7 +144,7 @@ def test_the_same_key_with_another_request_is_refused(other: SendSmsCommand) -> 
         assert len(setting.provider.submissions) == 1
 
 
-def test_a_key_is_tied_to_the_id_that_was_chosen_with_it() -> None:
+def test_a_key_is_bound_to_the_id_chosen_with_it() -> None:
     setting = _Setting()
     assert setting.send(a_command(smsid="chosen")).order.smsid == "chosen"
     assert setting.send(a_command(smsid="chosen")).replayed
@@ -154,7 +154,7 @@ def test_a_key_is_tied_to_the_id_that_was_chosen_with_it() -> None:
     assert len(setting.provider.submissions) == 1
 
 
-def test_keys_are_each_clients_own() -> None:
+def test_equal_keys_of_two_clients_are_independent() -> None:
     setting = _Setting()
     setting.send()
     assert not setting.send(a_command(client="client2")).replayed
@@ -168,7 +168,7 @@ def test_a_chosen_id_of_another_client_is_refused() -> None:
         setting.send(a_command(client="client2", smsid="chosen", idempotency_key=None))
 
 
-def test_while_the_first_request_is_under_way_the_second_learns_of_it_and_after_that_of_its_end() -> None:
+def test_a_request_during_its_first_one_is_told_to_wait() -> None:
     setting = _Setting()
 
     class SecondCaller(ScriptedGuard):
@@ -186,7 +186,7 @@ def test_while_the_first_request_is_under_way_the_second_learns_of_it_and_after_
 
 
 @pytest.mark.parametrize("ending", [Ending.LOST_BUT_TAKEN, Ending.LOST_ON_THE_WAY, Ending.UNREADABLE])
-def test_a_lost_answer_is_unknown_and_is_not_sent_again_by_itself_or_by_repetition(ending: Ending) -> None:
+def test_a_lost_answer_is_unknown_and_never_sent_again(ending: Ending) -> None:
     setting = _Setting(ending)
     assert not setting.send().replayed
     assert setting.state() is SmsState.UNKNOWN
@@ -195,7 +195,7 @@ def test_a_lost_answer_is_unknown_and_is_not_sent_again_by_itself_or_by_repetiti
     assert not setting.outbox.entries
 
 
-def test_a_refusal_is_told_with_its_code_every_time_and_is_final() -> None:
+def test_a_refusal_is_final_and_replayed_with_its_code() -> None:
     setting = _Setting(Ending.REFUSED)
     for replayed in (False, True):
         with pytest.raises(SubmissionFailedError) as raised:
@@ -215,9 +215,7 @@ def test_a_refusal_is_told_with_its_code_every_time_and_is_final() -> None:
         (Ending.BLOCKED, AddressBlockedError),
     ],
 )
-def test_what_was_not_accepted_is_said_so_and_the_same_key_may_try_again(
-    ending: Ending, cause: type[SwitchboardError]
-) -> None:
+def test_an_unsent_message_fails_and_its_key_may_try_again(ending: Ending, cause: type[SwitchboardError]) -> None:
     setting = _Setting(ending)
     with pytest.raises(SubmissionFailedError) as raised:
         setting.send()
@@ -231,7 +229,7 @@ def test_what_was_not_accepted_is_said_so_and_the_same_key_may_try_again(
     assert len(again.order.claims) == 2
 
 
-def test_a_caller_who_asks_every_few_seconds_for_a_day_leaves_room_and_is_sent_in_the_end() -> None:
+def test_a_day_of_repeated_requests_leaves_room_in_the_item() -> None:
     """An item takes some 2,000 attempts; beyond that nothing more could be written down under this key."""
     setting = _Setting(*[Ending.NOT_SENT] * 1_000)
     refused = 0
@@ -253,7 +251,7 @@ def test_a_caller_who_asks_every_few_seconds_for_a_day_leaves_room_and_is_sent_i
     assert setting.state() is SmsState.ACCEPTED
 
 
-def test_a_provider_that_cannot_be_reached_costs_no_slot() -> None:
+def test_an_unreachable_provider_costs_no_slot() -> None:
     setting = _Setting()
     setting.provider.reachable = False
     guard = _SlotsLater(setting.clock, timedelta(seconds=1))
@@ -268,7 +266,7 @@ def test_a_provider_that_cannot_be_reached_costs_no_slot() -> None:
     [((RateLimitTimeoutError("full"),), ()), ((), (Ending.RATE_LIMITED,))],
     ids=["no slot", "rate limited"],
 )
-def test_where_there_is_no_room_the_message_goes_to_the_queue(
+def test_a_message_without_a_slot_goes_to_the_queue(
     gate_raises: tuple[SwitchboardError, ...], endings: tuple[Ending, ...]
 ) -> None:
     setting = _Setting(*endings, gate_raises=gate_raises)
@@ -281,7 +279,7 @@ def test_where_there_is_no_room_the_message_goes_to_the_queue(
     assert not setting.provider.taken
 
 
-def test_a_queue_that_does_not_answer_leaves_the_message_to_the_sweep() -> None:
+def test_a_message_without_a_queue_is_requeued_by_the_sweep() -> None:
     setting = _Setting(gate_raises=(RateLimitTimeoutError("full"),))
     system = assembled(
         messages=setting.messages,
@@ -297,7 +295,7 @@ def test_a_queue_that_does_not_answer_leaves_the_message_to_the_sweep() -> None:
 
 
 @pytest.mark.parametrize("error", [LockedOutError("open", reason="authentication"), StoreUnavailableError("limits")])
-def test_a_closed_gate_lets_nothing_through_and_queues_nothing(error: SwitchboardError) -> None:
+def test_a_closed_guard_sends_and_queues_nothing(error: SwitchboardError) -> None:
     setting = _Setting(gate_raises=(error,))
     with pytest.raises(SubmissionFailedError) as raised:
         setting.send()
@@ -306,7 +304,7 @@ def test_a_closed_gate_lets_nothing_through_and_queues_nothing(error: Switchboar
     assert not setting.outbox.entries
 
 
-def test_nothing_is_submitted_that_could_not_be_written_down_before() -> None:
+def test_a_message_without_a_store_is_not_submitted() -> None:
     setting = _Setting()
     with pytest.raises(StoreUnavailableError):
         setting.system(down(InMemoryMessageStore)).send(a_command())
@@ -314,7 +312,7 @@ def test_nothing_is_submitted_that_could_not_be_written_down_before() -> None:
 
 
 @pytest.mark.parametrize("ending", Ending)
-def test_what_cannot_be_written_down_afterwards_is_unknown(ending: Ending) -> None:
+def test_an_outcome_without_a_store_is_unknown(ending: Ending) -> None:
     setting = _Setting(ending)
     messages = flaky(setting.messages, record_outcome=[Answer.NOT_APPLIED] * 9)
     sent = setting.system(messages).send(a_command())
@@ -325,7 +323,7 @@ def test_what_cannot_be_written_down_afterwards_is_unknown(ending: Ending) -> No
     assert setting.state() is SmsState.UNKNOWN
 
 
-def test_a_message_that_the_document_does_not_take_touches_nothing() -> None:
+def test_an_invalid_message_touches_nothing() -> None:
     setting = _Setting()
     setting.provider.problem = InvalidRequestError(FieldProblem("sender", "is not allowed"))
     for call in (setting.system().send, setting.system().send.check):
@@ -344,7 +342,7 @@ def test_checking_a_request_touches_nothing() -> None:
 
 
 @pytest.mark.parametrize("not_after", [START, START - MINUTE])
-def test_what_may_no_longer_be_sent_is_refused(not_after: datetime) -> None:
+def test_a_request_after_not_after_is_refused(not_after: datetime) -> None:
     setting = _Setting()
     with pytest.raises(InvalidRequestError) as raised:
         setting.send(a_command(not_after=not_after))
@@ -353,7 +351,7 @@ def test_what_may_no_longer_be_sent_is_refused(not_after: datetime) -> None:
 
 
 @pytest.mark.parametrize("smsid", [None, "chosen"])
-def test_a_replay_after_not_after_is_still_a_replay(smsid: str | None) -> None:
+def test_a_repeated_request_after_not_after_is_replayed(smsid: str | None) -> None:
     setting = _Setting()
     command = a_command(not_after=START + MINUTE, smsid=smsid)
     first = setting.send(command)
@@ -365,7 +363,7 @@ def test_a_replay_after_not_after_is_still_a_replay(smsid: str | None) -> None:
         setting.send(a_command(not_after=START + MINUTE, smsid=smsid, recipient=OTHER_RECIPIENT))
 
 
-def test_what_was_not_sent_in_time_is_not_tried_again() -> None:
+def test_an_unsent_message_after_not_after_is_not_tried_again() -> None:
     setting = _Setting(Ending.NOT_SENT)
     command = a_command(not_after=START + MINUTE)
     with pytest.raises(SubmissionFailedError):
@@ -377,7 +375,7 @@ def test_what_was_not_sent_in_time_is_not_tried_again() -> None:
     assert not setting.provider.submissions
 
 
-def test_a_send_waits_for_its_slot_and_no_longer_than_its_budget() -> None:
+def test_a_send_waits_for_its_slot_within_the_wait_budget() -> None:
     setting = _Setting()
     guard = _SlotsLater(setting.clock, timedelta(seconds=1))
     setting.system(guard=guard).send(a_command())
@@ -396,7 +394,7 @@ def test_a_slot_after_not_after_is_not_used() -> None:
     assert not setting.provider.submissions
 
 
-def test_a_crowd_at_the_gate_is_waited_for_within_the_budget() -> None:
+def test_a_send_waits_for_a_permit_within_the_wait_budget() -> None:
     setting = _Setting(gate_raises=(ConcurrencyLimitError("crowded"),) * 3)
     sent = setting.send(a_command())
     assert sent.order.queued_at is None
@@ -421,7 +419,7 @@ class _AgeingProvider(ScriptedProvider):
         return super().submit(submission)
 
 
-def test_a_place_that_was_waited_for_finds_a_connection_that_is_new() -> None:
+def test_a_permit_after_a_wait_gets_a_new_connection() -> None:
     """The provider counts a request when it arrives: connecting after the slot would make it late."""
     setting = _Setting(gate_raises=(ConcurrencyLimitError("crowded"),) * 3)
     setting.provider = provider = _AgeingProvider(setting.clock)
@@ -431,7 +429,7 @@ def test_a_place_that_was_waited_for_finds_a_connection_that_is_new() -> None:
 
 
 @pytest.mark.parametrize("ahead_ms", [0, 1, 399, 400, 401, 1000, 1900])
-def test_a_slot_that_is_far_away_finds_a_connection_that_is_new(ahead_ms: int) -> None:
+def test_a_distant_slot_gets_a_new_connection(ahead_ms: int) -> None:
     """A connection lasts for another half second when it is opened (ports.providers)."""
     setting = _Setting()
     setting.provider = provider = _AgeingProvider(setting.clock)
@@ -441,7 +439,7 @@ def test_a_slot_that_is_far_away_finds_a_connection_that_is_new(ahead_ms: int) -
     assert [age <= timedelta(milliseconds=400) for age in provider.ages] == [True]
 
 
-def test_a_crowd_that_stays_hands_the_message_to_the_queue() -> None:
+def test_a_message_without_a_permit_goes_to_the_queue() -> None:
     setting = _Setting(gate_raises=(ConcurrencyLimitError("crowded"),) * 1000)
     sent = setting.send(a_command())
     assert sent.order.queued_at is not None
@@ -459,7 +457,7 @@ class _StaleOnce(ScriptedGuard):
         return self.answers.pop(0)
 
 
-def test_a_slot_that_was_missed_is_dropped_for_another() -> None:
+def test_a_missed_slot_is_replaced_by_another() -> None:
     setting = _Setting()
     guard = _StaleOnce(setting.clock)
     setting.system(guard=guard).send(a_command())
@@ -468,7 +466,7 @@ def test_a_slot_that_was_missed_is_dropped_for_another() -> None:
 
 
 @pytest.mark.parametrize("ending", Ending)
-def test_the_gate_hears_what_the_provider_said(ending: Ending) -> None:
+def test_the_guard_records_the_providers_answer(ending: Ending) -> None:
     setting = _Setting(ending)
     try:
         setting.send()
@@ -478,20 +476,20 @@ def test_the_gate_hears_what_the_provider_said(ending: Ending) -> None:
     assert (setting.guard.results[0] is None) is (ending is Ending.ACCEPTED)
 
 
-def test_a_gate_that_cannot_be_told_changes_no_outcome() -> None:
+def test_a_guard_without_a_store_changes_no_outcome() -> None:
     setting = _Setting()
     setting.system(guard=flaky(setting.guard, record_result=[Answer.NOT_APPLIED] * 9)).send(a_command())
     assert setting.state() is SmsState.ACCEPTED
 
 
-def test_a_derived_id_fits_the_provider_and_belongs_to_one_client_and_key() -> None:
+def test_a_derived_id_fits_mediasms_and_one_client_and_key() -> None:
     pairs = [("a", "bc"), ("ab", "c"), ("abc", ""), ("a\0b", "c"), ("b", "a")]
-    derived = {derived_id(client=client, key=key) for client, key in pairs}
+    derived = {derive_id(client=client, key=key) for client, key in pairs}
     assert len(derived) == len(pairs)
     assert all(smsid.isalnum() and len(smsid) == 40 for smsid in derived)
 
 
-def test_a_fingerprint_is_equal_for_equal_requests_only() -> None:
+def test_fingerprints_are_equal_for_equal_requests_only() -> None:
     commands = [
         a_command(),
         a_command(client="client2"),

@@ -72,7 +72,7 @@ def ids(items: Sequence[object]) -> list[str]:
     return [item.message.smsid for item in items if isinstance(item, BatchItem)]
 
 
-def test_what_is_taken_is_queued_in_the_slow_lane_and_sent_from_there() -> None:
+def test_an_accepted_batch_is_sent_from_the_bulk_queue() -> None:
     setting = Setting()
     items = setting.send(ordered(1), WRONG, ordered(2, recipient=OTHER_RECIPIENT))
 
@@ -86,7 +86,7 @@ def test_what_is_taken_is_queued_in_the_slow_lane_and_sent_from_there() -> None:
     assert [submission.smsid for submission in setting.provider.submissions] == ids(items)
 
 
-def test_the_same_batch_again_is_the_same_messages_and_sends_nothing() -> None:
+def test_a_repeated_batch_is_replayed_and_sends_nothing() -> None:
     setting = Setting()
     first = setting.send(ordered(1), ordered(1), ordered(2))
     setting.work_off()
@@ -100,7 +100,7 @@ def test_the_same_batch_again_is_the_same_messages_and_sends_nothing() -> None:
 
 
 @pytest.mark.parametrize("other", [[ordered(1)], [ordered(2), ordered(1)], [ordered(1), ordered(2), ordered(3)]])
-def test_another_batch_under_the_same_key_is_refused_as_a_whole(other: Asked) -> None:
+def test_another_batch_under_the_same_key_is_refused(other: Asked) -> None:
     setting = Setting()
     setting.send(ordered(1), ordered(2))
     with pytest.raises(IdempotencyKeyReusedError):
@@ -108,39 +108,39 @@ def test_another_batch_under_the_same_key_is_refused_as_a_whole(other: Asked) ->
     assert len(setting.store.rows) == 2
 
 
-def test_a_key_of_a_single_message_is_no_key_for_a_batch() -> None:
+def test_a_key_of_a_single_message_is_refused_for_a_batch() -> None:
     setting = Setting()
     setting.system().send(a_command(idempotency_key="batch-1"))
     with pytest.raises(IdempotencyKeyReusedError):
         setting.send(ordered(1))
 
 
-def test_a_key_of_a_batch_is_no_key_for_a_single_message() -> None:
+def test_a_key_of_a_batch_is_refused_for_a_single_message() -> None:
     setting = Setting()
     setting.send(ordered(1))
     with pytest.raises(IdempotencyKeyReusedError):
         setting.system().send(a_command(idempotency_key="batch-1"))
 
 
-def test_without_a_key_the_same_batch_again_is_another() -> None:
+def test_equal_batches_without_a_key_are_independent() -> None:
     setting = Setting()
     assert not set(ids(setting.send(ordered(1), key=None))) & set(ids(setting.send(ordered(1), key=None)))
 
 
-def test_an_id_that_another_message_has_stops_only_the_message_that_wants_it() -> None:
+def test_a_taken_id_refuses_only_its_own_message() -> None:
     setting = Setting()
     items = setting.send(ordered(1, smsid="a1"), ordered(2, smsid="a1"), ordered(3, smsid="a3"))
     assert [type(item) for item in items] == [BatchItem, IdempotencyKeyReusedError, BatchItem]
 
 
-def test_a_batch_counts_towards_the_limits_and_only_what_is_over_them_is_refused() -> None:
+def test_only_messages_over_a_limit_are_refused() -> None:
     setting = Setting(rules=UsageLimitRules(recipient_per_minute=2))
     items = setting.send(ordered(1), ordered(2), ordered(3), ordered(4, recipient=OTHER_RECIPIENT))
     assert [type(item) for item in items] == [BatchItem, BatchItem, RecipientLimitError, BatchItem]
     assert len(setting.store.rows) == 3
 
 
-def test_a_repetition_is_told_again_though_the_limit_is_reached_and_is_not_counted() -> None:
+def test_a_repeated_batch_over_a_limit_is_replayed_uncounted() -> None:
     setting = Setting(rules=UsageLimitRules(recipient_per_minute=3))
     setting.send(ordered(1), ordered(2))
     for _ in range(3):
@@ -150,7 +150,7 @@ def test_a_repetition_is_told_again_though_the_limit_is_reached_and_is_not_count
     assert all(isinstance(item, BatchItem) for item in setting.send(ordered(1), ordered(2)))
 
 
-def test_one_that_may_not_be_sent_any_more_is_refused() -> None:
+def test_a_message_after_not_after_is_refused() -> None:
     setting = Setting()
     late = ordered(1, not_after=setting.clock.now())
     [item] = setting.send(late)
@@ -159,7 +159,7 @@ def test_one_that_may_not_be_sent_any_more_is_refused() -> None:
 
 
 @pytest.mark.parametrize("answer", [Answer.LOST, Answer.NOT_APPLIED])
-def test_a_write_without_an_answer_is_made_again_and_the_message_is_sent_once(answer: Answer) -> None:
+def test_a_message_with_a_lost_answer_is_sent_once(answer: Answer) -> None:
     setting = Setting(faults={"create": [answer]})
     items = setting.send(ordered(1))
     setting.system().sweep()
@@ -169,7 +169,7 @@ def test_a_write_without_an_answer_is_made_again_and_the_message_is_sent_once(an
     assert [submission.smsid for submission in setting.provider.taken] == ids(items)
 
 
-def test_what_was_written_without_an_answer_is_new_counted_and_queued_at_once() -> None:
+def test_a_created_message_with_a_lost_answer_counts_as_new() -> None:
     setting = Setting(faults={"create": [Answer.LOST]}, rules=UsageLimitRules(recipient_per_minute=1))
     [item, over] = setting.send(ordered(1), ordered(2))
     assert isinstance(item, BatchItem)
@@ -178,7 +178,7 @@ def test_what_was_written_without_an_answer_is_new_counted_and_queued_at_once() 
     assert isinstance(over, RecipientLimitError)
 
 
-def test_a_repetition_whose_first_try_had_no_answer_is_still_a_repetition() -> None:
+def test_a_replay_with_an_unapplied_call_is_still_a_replay() -> None:
     setting = Setting()
     setting.send(ordered(1))
     setting.clock.advance(timedelta(seconds=1))
@@ -188,7 +188,7 @@ def test_a_repetition_whose_first_try_had_no_answer_is_still_a_repetition() -> N
     assert item.replayed
 
 
-def test_a_store_that_does_not_answer_refuses_the_message_and_nothing_is_sent() -> None:
+def test_a_message_without_a_store_is_refused_and_not_sent() -> None:
     setting = Setting(faults={"create": [Answer.NOT_APPLIED] * 2})
     [lost, taken] = setting.send(ordered(1), ordered(2), key=None)
     assert isinstance(lost, StoreUnavailableError)
@@ -196,7 +196,7 @@ def test_a_store_that_does_not_answer_refuses_the_message_and_nothing_is_sent() 
     assert [submission.smsid for submission in setting.provider.submissions] == ids([taken])
 
 
-def test_what_is_not_looked_at_in_time_is_refused_and_taken_the_next_time() -> None:
+def test_messages_beyond_the_time_budget_are_accepted_next_time() -> None:
     setting = Setting()
 
     class SlowLimits(CounterUsageLimits):
@@ -217,7 +217,7 @@ def test_what_is_not_looked_at_in_time_is_refused_and_taken_the_next_time() -> N
     assert len(setting.provider.taken) == 3
 
 
-def test_a_queue_that_takes_nothing_is_filled_by_the_sweep() -> None:
+def test_a_batch_without_a_queue_is_requeued_by_the_sweep() -> None:
     setting = Setting()
     lost = assembled(
         messages=setting.store, outbox=flaky(InMemoryOutbox(), put=[Answer.NOT_APPLIED]), clock=setting.clock

@@ -73,7 +73,7 @@ class _Limited:
         return False
 
 
-def test_a_message_over_the_limit_is_refused_and_never_reaches_the_provider() -> None:
+def test_a_message_over_the_limit_is_refused_and_not_sent() -> None:
     limited = _Limited()
     limited.send("one")
     with pytest.raises(SubmissionFailedError) as refused:
@@ -88,7 +88,7 @@ def test_a_message_over_the_limit_is_refused_and_never_reaches_the_provider() ->
     assert not limited.outbox.entries
 
 
-def test_the_same_key_is_refused_again_within_the_window_and_sent_after_it() -> None:
+def test_a_refused_key_is_sent_after_the_window() -> None:
     limited = _Limited()
     limited.send("one")
     assert limited.is_refused("two")
@@ -98,7 +98,7 @@ def test_the_same_key_is_refused_again_within_the_window_and_sent_after_it() -> 
     assert len(limited.provider.submissions) == 2
 
 
-def test_a_repeat_of_what_was_sent_is_not_counted() -> None:
+def test_a_replay_is_not_counted() -> None:
     limited = _Limited()
     for _ in range(5):
         assert limited.send("one") is SmsState.ACCEPTED
@@ -108,7 +108,7 @@ def test_a_repeat_of_what_was_sent_is_not_counted() -> None:
     assert limited.send("two") is SmsState.ACCEPTED
 
 
-def test_a_dry_run_and_refused_requests_are_not_counted() -> None:
+def test_dry_runs_and_refused_requests_are_not_counted() -> None:
     limited = _Limited()
     command = a_command(idempotency_key="one")
     limited.system().send.check(command)
@@ -124,7 +124,7 @@ def test_a_dry_run_and_refused_requests_are_not_counted() -> None:
     assert limited.send("one") is SmsState.ACCEPTED
 
 
-def test_what_the_provider_refuses_or_may_have_taken_is_counted() -> None:
+def test_refused_and_unknown_submissions_are_counted() -> None:
     for ending in (Ending.REFUSED, Ending.LOST_ON_THE_WAY):
         limited = _Limited(ending)
         try:
@@ -134,7 +134,7 @@ def test_what_the_provider_refuses_or_may_have_taken_is_counted() -> None:
         assert limited.is_refused("two")
 
 
-def test_what_never_left_is_given_back() -> None:
+def test_an_unsent_message_is_refunded() -> None:
     limited = _Limited()
     limited.provider.reachable = False
     for _ in range(3):
@@ -145,7 +145,7 @@ def test_what_never_left_is_given_back() -> None:
     assert limited.send("one") is SmsState.ACCEPTED
 
 
-def test_a_queued_message_counts_when_it_is_accepted_and_not_again_when_it_is_sent() -> None:
+def test_a_queued_message_is_counted_once() -> None:
     limited = _Limited(full=1)
     assert limited.send("one") is SmsState.QUEUED
     assert limited.is_refused("two")
@@ -154,7 +154,7 @@ def test_a_queued_message_counts_when_it_is_accepted_and_not_again_when_it_is_se
     assert limited.system().send_queued(limited.outbox.entries.popleft()) is QueuedOutcome.ACCEPTED
 
 
-def test_without_tallies_nothing_is_sent_and_the_same_key_may_try_again() -> None:
+def test_without_counters_nothing_is_sent() -> None:
     limited = _Limited(counters=down(InMemoryCounterStore))
     with pytest.raises(SubmissionFailedError) as refused:
         limited.send("one")
@@ -164,12 +164,12 @@ def test_without_tallies_nothing_is_sent_and_the_same_key_may_try_again() -> Non
     assert limited.send("one") is SmsState.ACCEPTED
 
 
-def test_one_answer_that_is_not_given_is_asked_for_again() -> None:
+def test_a_lost_answer_of_the_counters_is_retried() -> None:
     limited = _Limited(counters=flaky(InMemoryCounterStore(), increment=[Answer.NOT_APPLIED]))
     assert limited.send("one") is SmsState.ACCEPTED
 
 
-def test_what_cannot_be_given_back_stays_counted_and_changes_no_answer() -> None:
+def test_a_failed_refund_stays_counted() -> None:
     limited = _Limited(counters=flaky(InMemoryCounterStore(), decrement=[Answer.NOT_APPLIED]))
     limited.provider.reachable = False
     with pytest.raises(SubmissionFailedError) as refused:
@@ -178,7 +178,7 @@ def test_what_cannot_be_given_back_stays_counted_and_changes_no_answer() -> None
     assert limited.is_refused("one")
 
 
-def test_a_refusal_that_cannot_be_written_down_is_no_sent_message() -> None:
+def test_an_unrecorded_refusal_is_unknown_and_not_sent() -> None:
     limited = _Limited()
     limited.send("one")
     messages = flaky(limited.messages, record_outcome=[Answer.NOT_APPLIED] * 2)

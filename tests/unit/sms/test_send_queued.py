@@ -36,7 +36,7 @@ def _system(world: World, *endings: Ending, gate_raises: tuple[SwitchboardError,
     )
 
 
-def test_a_queued_message_is_submitted_as_it_was_asked_for(world: World) -> None:
+def test_a_queued_message_is_submitted_unchanged(world: World) -> None:
     assert _system(world).send_queued(SMSID) is QueuedOutcome.ACCEPTED
     [submission] = world.provider.taken
     assert (submission.recipient, submission.content) == (RECIPIENT, CONTENT)
@@ -53,7 +53,7 @@ def test_a_queued_message_is_submitted_as_it_was_asked_for(world: World) -> None
         (Ending.UNREADABLE, QueuedOutcome.UNKNOWN, SmsState.UNKNOWN),
     ],
 )
-def test_what_may_have_been_sent_leaves_the_queue(
+def test_a_message_that_may_have_been_sent_leaves_the_queue(
     world: World, ending: Ending, outcome: QueuedOutcome, state: SmsState
 ) -> None:
     assert _system(world, ending).send_queued(SMSID) is outcome
@@ -72,9 +72,7 @@ def test_what_may_have_been_sent_leaves_the_queue(
         (Ending.BLOCKED, QueuedOutcome.ACCOUNT_REJECTED),
     ],
 )
-def test_what_was_not_accepted_stays_queued_and_is_sent_in_the_end(
-    world: World, ending: Ending, outcome: QueuedOutcome
-) -> None:
+def test_an_unsent_message_is_requeued_and_sent_later(world: World, ending: Ending, outcome: QueuedOutcome) -> None:
     assert _system(world, ending).send_queued(SMSID) is outcome
     assert world.status().state is SmsState.QUEUED
     assert list(world.outbox.entries) == [SMSID]
@@ -85,34 +83,34 @@ def test_what_was_not_accepted_stays_queued_and_is_sent_in_the_end(
 @pytest.mark.parametrize(
     "error", [RateLimitTimeoutError("full"), LockedOutError("open", reason="555"), StoreUnavailableError("limits")]
 )
-def test_while_the_gate_is_closed_messages_stay_queued(world: World, error: SwitchboardError) -> None:
+def test_a_message_behind_a_closed_guard_stays_queued(world: World, error: SwitchboardError) -> None:
     assert _system(world, gate_raises=(error,)).send_queued(SMSID) is QueuedOutcome.REQUEUED
     assert world.status().state is SmsState.QUEUED
     assert not world.provider.submissions
 
 
 @pytest.mark.parametrize("smsid", ["nothing", "orphan"])
-def test_an_entry_for_what_is_not_a_message_is_done_with(world: World, smsid: str) -> None:
+def test_an_entry_without_a_message_needs_no_work(world: World, smsid: str) -> None:
     world.store.record_report(a_report("1", "orphan"), seen_at=world.clock.now())
     assert _system(world).send_queued(smsid) is QueuedOutcome.NOTHING_TO_DO
     assert not world.provider.submissions
 
 
-def test_a_message_that_waited_too_long_is_not_sent(world: World) -> None:
+def test_a_message_after_its_validity_is_not_sent(world: World) -> None:
     world.clock.advance(DEADLINES.submission_after_request)
     assert _system(world).send_queued(SMSID) is QueuedOutcome.NOTHING_TO_DO
     assert not world.provider.submissions
     assert world.status().state is SmsState.EXPIRED
 
 
-def test_a_store_that_does_not_answer_leaves_the_delivery_to_come_again(world: World) -> None:
+def test_an_entry_without_a_store_is_delivered_again(world: World) -> None:
     broken = assembled(messages=down(InMemoryMessageStore), provider=world.provider)
     with pytest.raises(StoreUnavailableError):
         broken.send_queued(SMSID)
     assert not world.provider.submissions
 
 
-def test_a_message_that_cannot_be_put_back_is_left_to_the_delivery_to_come_again(world: World) -> None:
+def test_an_entry_without_a_queue_is_delivered_again(world: World) -> None:
     world.provider.script(Ending.RATE_LIMITED)
     system = assembled(messages=world.store, outbox=down(InMemoryOutbox), provider=world.provider, clock=world.clock)
     with pytest.raises(StoreUnavailableError):
@@ -121,7 +119,7 @@ def test_a_message_that_cannot_be_put_back_is_left_to_the_delivery_to_come_again
     assert len(world.provider.taken) == 1
 
 
-def test_a_claim_that_stays_without_an_answer_is_unknown_and_never_sent_twice(world: World) -> None:
+def test_a_claim_without_an_answer_is_unknown_and_not_sent(world: World) -> None:
     lost = assembled(messages=flaky(world.store, claim=[Answer.LOST] * 9), provider=world.provider, clock=world.clock)
     with pytest.raises(StoreUnavailableError):
         lost.send_queued(SMSID)

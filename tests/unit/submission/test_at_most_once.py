@@ -45,7 +45,7 @@ RANDOM = [(crowd, 5_000), (two_callers, 3_000), (early_reports, 6_000)]
 SEEDS = [1, 2, 3, 4]
 
 
-def test_the_explorations_are_a_hundred_thousand_histories() -> None:
+def test_the_explorations_have_a_hundred_thousand_histories() -> None:
     chosen = sum(exploration.at_least for exploration in EXHAUSTIVE)
     assert chosen + len(SEEDS) * sum(count for _, count in RANDOM) >= 100_000
 
@@ -89,7 +89,7 @@ def test_two_deliveries_of_one_entry_submit_once() -> None:
 
 
 @pytest.mark.parametrize("answer", [Answer.LOST, Answer.NOT_APPLIED])
-def test_a_queued_claim_without_an_answer_is_submitted_once_and_not_never(answer: Answer) -> None:
+def test_a_queued_claim_with_a_lost_answer_is_submitted_once(answer: Answer) -> None:
     world = queued_world(Parts())
     system = assembled(messages=flaky(world.store, claim=[answer]), provider=world.provider)
     system.send_queued(SMSID)
@@ -97,7 +97,7 @@ def test_a_queued_claim_without_an_answer_is_submitted_once_and_not_never(answer
 
 
 @pytest.mark.parametrize("answer", [Answer.LOST, Answer.NOT_APPLIED])
-def test_a_new_claim_without_an_answer_is_submitted_once_and_not_never(answer: Answer) -> None:
+def test_a_new_claim_with_a_lost_answer_is_submitted_once(answer: Answer) -> None:
     provider = ScriptedProvider()
     system = assembled(messages=flaky(InMemoryMessageStore(), create=[answer]), provider=provider)
     assert not system.send(COMMAND).replayed
@@ -106,7 +106,7 @@ def test_a_new_claim_without_an_answer_is_submitted_once_and_not_never(answer: A
 
 @pytest.mark.parametrize("answer", [Answer.LOST, Answer.NOT_APPLIED])
 @pytest.mark.parametrize("ending", Ending)
-def test_an_outcome_without_an_answer_is_written_down_once(answer: Answer, ending: Ending) -> None:
+def test_an_outcome_with_a_lost_answer_is_recorded_once(answer: Answer, ending: Ending) -> None:
     world = queued_world(Parts())
     messages = flaky(world.store, record_outcome=[answer])
     assembled(messages=messages, provider=ScriptedProvider(ending)).send_queued(SMSID)

@@ -31,7 +31,7 @@ class _StaleSlots(OpenGuard):
 
 
 @pytest.mark.parametrize("stale", [0, 1, 2])
-def test_a_slot_that_was_missed_is_followed_by_another_and_the_wish_asked_for_once(stale: int) -> None:
+def test_a_missed_slot_is_replaced_and_the_request_confirmed_once(stale: int) -> None:
     clock, asked = FixedClock(), list[datetime]()
 
     def wanted() -> bool:
@@ -44,14 +44,14 @@ def test_a_slot_that_was_missed_is_followed_by_another_and_the_wish_asked_for_on
     assert clock.now() == START + (stale + 1) * STEP
 
 
-def test_what_is_not_wanted_any_more_is_not_waited_for() -> None:
+def test_an_unwanted_request_is_not_waited_for() -> None:
     clock = FixedClock()
     guard = _StaleSlots(clock, 0)
     assert not wait_for_slot(guard, clock, connect=lambda: None, latest=LATEST, still_wanted=lambda: False)
     assert clock.now() == START
 
 
-def test_slots_that_are_all_missed_end_with_the_time_there_is() -> None:
+def test_missed_slots_end_with_the_wait_budget() -> None:
     clock = FixedClock()
     with pytest.raises(SlotUnavailableError):
         wait_for_slot(_StaleSlots(clock, 100), clock, connect=lambda: None, latest=LATEST)

@@ -24,7 +24,7 @@ def played(request: pytest.FixtureRequest) -> Telephony:
     return telephony
 
 
-def test_it_is_a_day_as_it_was_asked_for(played: Telephony) -> None:
+def test_the_simulated_day_has_every_kind_of_callback(played: Telephony) -> None:
     ledger, calls = played.ledger, sum(played.ledger.outcomes.values())
     share = {truth: sum(n for (each, _), n in ledger.outcomes.items() if each is truth) / calls for truth in Truth}
     assert len(ledger.started) * len(SEEDS) >= 10_000
@@ -34,11 +34,11 @@ def test_it_is_a_day_as_it_was_asked_for(played: Telephony) -> None:
     assert share[Truth.FOREIGN] > 0.008
 
 
-def test_every_callback_is_taken_for_what_it_is(played: Telephony) -> None:
+def test_every_callback_is_matched_correctly(played: Telephony) -> None:
     assert unexplained(played.ledger) == 0
 
 
-def test_exactly_those_who_called_in_time_are_verified(played: Telephony) -> None:
+def test_only_numbers_that_called_in_time_are_verified(played: Telephony) -> None:
     ledger = played.ledger
     states = {each: played.state_of(each) for each in ledger.started}
     assert {each for each, state in states.items() if state is VerificationState.VERIFIED} == ledger.called_in_time
@@ -46,17 +46,17 @@ def test_exactly_those_who_called_in_time_are_verified(played: Telephony) -> Non
     assert {states[each] for each in others} == {VerificationState.EXPIRED}
 
 
-def test_who_called_late_is_known_to_have_and_nobody_else(played: Telephony) -> None:
+def test_only_late_calls_are_recorded_as_late(played: Telephony) -> None:
     late = {each for each in played.ledger.started if (row := played.store.get(each)) and row.late_call_at}
     assert late == played.ledger.called_late
 
 
-def test_whatever_is_silent_is_closed_by_the_next_sweep(played: Telephony) -> None:
+def test_overdue_verifications_are_closed_by_the_next_sweep(played: Telephony) -> None:
     assert played.ledger.overdue == []
     assert all(row.due is None for row in played.store.rows.values())
 
 
-def test_without_the_grace_callbacks_are_taken_for_the_next_ones() -> None:
+def test_callbacks_without_a_grace_are_matched_wrongly() -> None:
     telephony = Telephony(1, grace=timedelta(0))
     telephony.play(minutes=300)
     assert unexplained(telephony.ledger) > 0

@@ -68,14 +68,14 @@ def ended(kind: OutcomeKind, **facts: Any) -> Verification:
         (a_verification(checked_at=START), (S.VERIFIED, True), (S.VERIFIED, True)),
     ],
 )
-def test_the_state_up_to_the_deadline_and_from_it_on(
+def test_the_state_before_and_after_the_deadline(
     verification: Verification, before: tuple[VerificationState, bool], after: tuple[VerificationState, bool]
 ) -> None:
     assert state(verification) == before
     assert state(verification, at=DEADLINE) == after
 
 
-def test_nothing_makes_a_verified_one_anything_else() -> None:
+def test_a_verified_verification_stays_verified() -> None:
     facts: list[dict[str, Any]] = [
         {"outcomes": {"first": an_outcome(OutcomeKind.REJECTED)}},
         {"timeouts": {"first": START + MINUTE}},
@@ -88,21 +88,21 @@ def test_nothing_makes_a_verified_one_anything_else() -> None:
         assert state(a_verification(called_at=START, **merged), at=DEADLINE + MINUTE) == (S.VERIFIED, True)
 
 
-def test_the_time_counts_from_the_last_claim_and_0_minutes_are_none() -> None:
+def test_the_holding_time_counts_from_the_last_claim() -> None:
     assert a_verification().expires_at == DEADLINE
     again = ended(OutcomeKind.NOT_SENT, claims=(a_claim("first"), a_claim("second", at=START + MINUTE)))
     assert again.expires_at == DEADLINE + MINUTE
     assert state(a_verification(holding_minutes=0), at=START) == (S.EXPIRED, True)
 
 
-def test_it_is_looked_at_until_its_deadline_and_not_after_it_is_closed() -> None:
+def test_a_verification_is_due_until_it_is_closed() -> None:
     assert next_due(a_verification(), deadlines=DEADLINES) == START + DEADLINES.submission_after_claim
     assert next_due(ended(OutcomeKind.ACCEPTED), deadlines=DEADLINES) == DEADLINE
     assert next_due(ended(OutcomeKind.REJECTED), deadlines=DEADLINES) is None
     assert next_due(ended(OutcomeKind.ACCEPTED, closed_at=DEADLINE), deadlines=DEADLINES) is None
 
 
-def test_a_code_matches_itself_only_and_salts_make_equal_codes_differ() -> None:
+def test_a_code_matches_only_its_own_salted_hash() -> None:
     kept = hash_code("0042", salt=b"a" * 16, at=START, recipient=None)
     assert matches_code("0042", kept)
     assert not any(matches_code(code, kept) for code in ("42", "00420", "", "0043", "\ud800"))
@@ -111,7 +111,7 @@ def test_a_code_matches_itself_only_and_salts_make_equal_codes_differ() -> None:
     assert "0042" not in repr(kept)
 
 
-def test_the_earliest_code_for_the_number_or_for_none_is_the_one() -> None:
+def test_the_earliest_code_for_the_number_counts() -> None:
     foreign = CodeHash(b"s", b"1", START, OTHER_RECIPIENT)
     late = CodeHash(b"s", b"2", START + MINUTE, RECIPIENT)
     early = CodeHash(b"s", b"3", START, None)
@@ -141,14 +141,14 @@ def test_the_earliest_code_for_the_number_or_for_none_is_the_one() -> None:
         ),
     ],
 )
-def test_everything_that_is_wrong_is_named_at_once(asked: dict[str, Any], problems: set[tuple[str, str]]) -> None:
+def test_an_invalid_request_names_every_problem(asked: dict[str, Any], problems: set[tuple[str, str]]) -> None:
     usual: dict[str, Any] = {"to": "090-0000-0001", "mode": VerificationMode.CALL_IN}
     with pytest.raises(InvalidRequestError) as refused:
         compose(VerificationRequest(**{**usual, **asked}), rules=RULES)
     assert {(each.field, each.code) for each in refused.value.problems} == problems
 
 
-def test_what_is_not_said_is_the_deployments_usual() -> None:
+def test_a_request_without_options_gets_the_defaults() -> None:
     asked = compose(VerificationRequest(to="0900-000 0001", mode=VerificationMode.CALL_OUT), rules=RULES)
     assert (asked.recipient.e164, asked.candidates, asked.line) == (RECIPIENT, RULES.pool, None)
     assert (asked.holding_minutes, asked.repeat_calls) == (10, 2)
@@ -161,7 +161,7 @@ def test_what_is_not_said_is_the_deployments_usual() -> None:
     assert (named.candidates, named.line, named.repeat_calls) == (("05000000002",), "05000000002", None)
 
 
-def test_a_notice_is_held_where_the_table_does_not_answer_and_an_error_where_nothing_does() -> None:
+def test_a_call_without_a_store_is_spooled_or_raises() -> None:
     archive = InMemoryCallbackArchive()
     calls = down(InMemoryVerificationStore)
     record = RecordIvrCall(calls=calls, leases=calls, archive=archive, clock=FixedClock(), grace=GRACE)
@@ -175,7 +175,7 @@ def test_a_notice_is_held_where_the_table_does_not_answer_and_an_error_where_not
         nowhere(a_notice())
 
 
-def test_a_held_notice_is_matched_with_who_had_the_line_when_it_came() -> None:
+def test_a_replayed_call_is_matched_by_the_lease_at_its_time() -> None:
     clock, store = FixedClock(), InMemoryVerificationStore(grace=GRACE)
     system = assembled_for_verification(store=store, clock=clock)
     system.start(a_start(key="first", candidates=(LINE,)))
@@ -185,7 +185,7 @@ def test_a_held_notice_is_matched_with_who_had_the_line_when_it_came() -> None:
     assert system.query.one(later.id, client=CLIENT).status.state is S.PENDING
 
 
-def test_a_verified_number_has_its_line_again_after_the_grace() -> None:
+def test_a_verified_number_frees_its_line_after_the_grace() -> None:
     clock, store = FixedClock(), InMemoryVerificationStore(grace=GRACE)
     system = assembled_for_verification(store=store, clock=clock)
     first = system.start(a_start(key="first", candidates=(LINE,))).order
@@ -197,7 +197,7 @@ def test_a_verified_number_has_its_line_again_after_the_grace() -> None:
     assert not system.start(a_start(key="second", candidates=(LINE,))).replayed
 
 
-def test_a_lease_that_cannot_be_shortened_does_not_undo_the_call() -> None:
+def test_a_failure_to_shorten_the_lease_keeps_the_match() -> None:
     store = InMemoryVerificationStore(grace=GRACE)
     system = assembled_for_verification(store=store, calls=flaky(store, shorten_lease=[Answer.NOT_APPLIED]))
     started = system.start(a_start()).order
@@ -205,7 +205,7 @@ def test_a_lease_that_cannot_be_shortened_does_not_undo_the_call() -> None:
     assert system.query.one(started.id, client=CLIENT).status.state is S.VERIFIED
 
 
-def test_a_missing_one_is_looked_for_as_long_as_a_wrong_code_is_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_verification_costs_as_much_as_a_wrong_code(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same calls to the store and the same hashing, whether or not there is anything to compare with."""
     store, asked = InMemoryVerificationStore(grace=GRACE), []
 

@@ -124,7 +124,7 @@ def test_the_explorer_catches_the_mutant(parts: CallParts, promise: str) -> None
     pytest.fail(f"only {broken} were seen to break")
 
 
-def test_a_token_that_may_be_used_for_longer_is_caught_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_token_used_beyond_its_lifetime_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     def too_long(now: datetime) -> datetime:
         return now + timedelta(hours=25)
 
@@ -134,7 +134,7 @@ def test_a_token_that_may_be_used_for_longer_is_caught_too(monkeypatch: pytest.M
         explore_calls(late_repeat, random_schedules(seed=3, count=2_000), faults=2, parts=SENT_ONLY)
 
 
-def test_with_an_honoured_token_whatever_the_wire_loses_it_rings_exactly_once() -> None:
+def test_an_honoured_token_over_a_broken_wire_rings_once() -> None:
     """As far as the client's repeats go: a crash ends them, and so does a refusal."""
     worlds = explore_calls(one_caller, _only_wire_faults(), faults=3, parts=RELIED_ON)
     assert max(len(world.baidu.sent) for world in worlds) == 4
@@ -184,9 +184,7 @@ REQUEST_BYTES, ANSWER_BYTES = 900, 500
 
 @pytest.mark.parametrize("ending", ["close", "reset"])
 @pytest.mark.parametrize("relied_on", [False, True], ids=["ignored", "relied on"])
-def test_cut_at_any_byte_it_rings_at_most_once_and_exactly_once_where_the_token_is_relied_on(
-    relied_on: bool, ending: Ending
-) -> None:
+def test_a_connection_cut_at_any_byte_rings_at_most_once(relied_on: bool, ending: Ending) -> None:
     with ExitStack() as until:
         simulator = until.enter_context(
             baidu_vms.BaiduVmsSimulator(KEYS, clock=START.timestamp, callbacks_by_hand=True)

@@ -60,14 +60,14 @@ def shown(calls: InMemoryVoiceCallStore) -> tuple[CallResultFact, ...]:
     return call.reports
 
 
-def test_a_result_that_the_store_takes_is_not_held(calls: InMemoryVoiceCallStore) -> None:
+def test_a_recorded_result_is_not_spooled(calls: InMemoryVoiceCallStore) -> None:
     archive = InMemoryCallbackArchive()
     assert recorder(calls, archive)(RESULT) is ResultOutcome.RECORDED
     assert recorder(calls, archive)(CallResult("c2", "answered")) is ResultOutcome.UNMATCHED
     assert not archive.kept
 
 
-def test_a_result_that_the_store_cannot_take_is_held_and_recorded_by_the_sweep_as_of_its_coming(
+def test_a_result_without_a_store_is_replayed_with_its_time(
     calls: InMemoryVoiceCallStore,
 ) -> None:
     clock, archive = FixedClock(), InMemoryCallbackArchive()
@@ -80,7 +80,7 @@ def test_a_result_that_the_store_cannot_take_is_held_and_recorded_by_the_sweep_a
     assert not archive.kept
 
 
-def test_a_result_that_is_heard_again_before_the_sweep_is_shown_as_of_its_first_coming(
+def test_a_repeated_result_keeps_the_time_of_the_spooled_one(
     calls: InMemoryVoiceCallStore,
 ) -> None:
     clock, archive = FixedClock(), InMemoryCallbackArchive()
@@ -91,7 +91,7 @@ def test_a_result_that_is_heard_again_before_the_sweep_is_shown_as_of_its_first_
     assert shown(calls) == (CallResultFact("answered", START),)
 
 
-def test_a_held_result_that_came_before_the_calls_own_answer_is_found_with_it() -> None:
+def test_a_result_before_the_calls_answer_is_found_later() -> None:
     calls, archive = InMemoryVoiceCallStore(deadlines=DEADLINES), InMemoryCallbackArchive()
     recorder(down(InMemoryVoiceCallStore), archive)(RESULT)
     sweep(calls, archive)()
@@ -102,21 +102,19 @@ def test_a_held_result_that_came_before_the_calls_own_answer_is_found_with_it() 
 
 
 @pytest.mark.parametrize("answer", [Answer.LOST, Answer.NOT_APPLIED])
-def test_a_result_whose_writing_got_no_answer_is_there_in_the_end(
-    calls: InMemoryVoiceCallStore, answer: Answer
-) -> None:
+def test_a_result_with_lost_answers_is_recorded_in_the_end(calls: InMemoryVoiceCallStore, answer: Answer) -> None:
     archive = InMemoryCallbackArchive()
     assert recorder(flaky(calls, record_result=[answer] * 2), archive)(RESULT) is ResultOutcome.SPOOLED
     sweep(calls, archive)()
     assert shown(calls) == (CallResultFact("answered", START),)
 
 
-def test_a_result_that_can_be_kept_nowhere_is_not_acknowledged() -> None:
+def test_a_result_without_store_and_archive_raises() -> None:
     with pytest.raises(StoreUnavailableError):
         recorder(down(InMemoryVoiceCallStore), down(InMemoryCallbackArchive))(RESULT)
 
 
-def test_a_held_result_stays_held_while_the_store_does_not_answer() -> None:
+def test_a_spooled_result_stays_spooled_without_a_store() -> None:
     archive = InMemoryCallbackArchive()
     archive.spool(SpooledEvent(RESULT, START))
     with pytest.raises(StoreUnavailableError):
@@ -124,7 +122,7 @@ def test_a_held_result_stays_held_while_the_store_does_not_answer() -> None:
     assert len(archive.kept) == 1
 
 
-def test_a_held_result_that_could_not_be_let_go_of_does_no_harm(calls: InMemoryVoiceCallStore) -> None:
+def test_a_replayed_result_that_cannot_be_removed_is_harmless(calls: InMemoryVoiceCallStore) -> None:
     archive = InMemoryCallbackArchive()
     archive.spool(SpooledEvent(RESULT, START))
     with pytest.raises(StoreUnavailableError):
@@ -134,7 +132,7 @@ def test_a_held_result_that_could_not_be_let_go_of_does_no_harm(calls: InMemoryV
     assert not archive.kept
 
 
-def test_what_is_held_and_unreadable_is_put_into_quarantine_and_the_rest_goes_on(calls: InMemoryVoiceCallStore) -> None:
+def test_an_unreadable_spooled_event_is_quarantined(calls: InMemoryVoiceCallStore) -> None:
     archive, raw = InMemoryCallbackArchive(), RawCallback("spool", "", "spool/0", "application/json", b"{}")
     archive.spool(SpooledEvent(raw, START - MINUTE))
     archive.spool(SpooledEvent(RESULT, START))
@@ -145,7 +143,7 @@ def test_what_is_held_and_unreadable_is_put_into_quarantine_and_the_rest_goes_on
     assert not archive.kept
 
 
-def test_what_is_unreadable_stays_held_where_it_cannot_be_put_into_quarantine(calls: InMemoryVoiceCallStore) -> None:
+def test_an_unreadable_event_without_quarantine_stays_spooled(calls: InMemoryVoiceCallStore) -> None:
     archive = InMemoryCallbackArchive()
     archive.spool(SpooledEvent(RawCallback("spool", "", "spool/0", "application/json", b"{}"), START))
     with pytest.raises(StoreUnavailableError):

@@ -30,8 +30,8 @@ from switchboard.domain.errors import (
     UnexpectedAnswerError,
 )
 from switchboard.domain.voice_calls import VoiceCallContent, VoiceCallSubmission
-from switchboard.ports.providers import Submitter
-from switchboard.providers.baidu_vms.client import BaiduVmsClient
+from switchboard.ports.providers import Receipt, Submitter
+from switchboard.providers.baidu_vms.client import BaiduVmsClient, PreparedRequest
 from switchboard.providers.baidu_vms.signer import Credentials
 from switchboard.providers.transport import Connection
 from tests.fakes import START, FixedClock
@@ -110,9 +110,12 @@ def submission(client: BaiduVmsClient, content: VoiceCallContent = CONTENT) -> V
     return VoiceCallSubmission(token=TOKEN, body=client.compose(RECIPIENT, content))
 
 
-def submit_once(port: int, **options: object) -> object:
-    client = client_for(port, **options)
-    return client.submit(submission(client))
+def submit(client: BaiduVmsClient, call: VoiceCallSubmission | None = None) -> Receipt:
+    return client.submit(client.prepare(call or submission(client)))
+
+
+def submit_once(port: int, **options: object) -> Receipt:
+    return submit(client_for(port, **options))
 
 
 @dataclass(frozen=True)
@@ -136,9 +139,10 @@ def sent(request: bytes) -> Sent:
 
 def test_a_call_is_posted_as_json_under_its_token(server: ScriptedServer) -> None:
     client = client_for(server.port)
-    submitter: Submitter[VoiceCallSubmission] = client
+    submitter: Submitter[VoiceCallSubmission, PreparedRequest] = client
+    prepared = submitter.prepare(submission(client))
     submitter.open()
-    receipt = submitter.submit(submission(client))
+    receipt = submitter.submit(prepared)
     assert receipt.provider_code is None
     assert receipt.facts == {"call_id": "c1", "show_number": "12345678", "tag": "test"}
     request = sent(server.requests[0])
@@ -156,7 +160,7 @@ def test_a_call_is_posted_as_json_under_its_token(server: ScriptedServer) -> Non
 @pytest.mark.filterwarnings("ignore:datetime.datetime.utcfromtimestamp:DeprecationWarning")
 @pytest.mark.parametrize("session", [None, SESSION])
 @pytest.mark.parametrize("send_client_token", [True, False])
-def test_what_arrives_is_signed_as_the_providers_sdk_would(
+def test_a_request_has_the_signature_of_the_providers_sdk(
     server: ScriptedServer, session: str | None, send_client_token: bool
 ) -> None:
     credentials = replace(KEY, session_token=session)
@@ -183,19 +187,19 @@ def test_what_arrives_is_signed_as_the_providers_sdk_would(
     }
 
 
-def test_the_token_can_be_turned_off(server: ScriptedServer) -> None:
+def test_the_client_token_can_be_left_out(server: ScriptedServer) -> None:
     submit_once(server.port, send_client_token=False)
     assert sent(server.requests[0]).target == "/v1/call"
 
 
-def test_a_composed_body_is_sent_as_it_was_kept(server: ScriptedServer) -> None:
+def test_a_composed_body_is_sent_unchanged(server: ScriptedServer) -> None:
     client = client_for(server.port)
     body = client.compose(RECIPIENT, CONTENT).replace(",", ", ")
-    client.submit(VoiceCallSubmission(token="a1", body=body))
+    submit(client, VoiceCallSubmission(token="a1", body=body))
     assert sent(server.requests[0]).body == body.encode()
 
 
-def test_a_call_that_the_document_does_not_take_is_refused_in_our_own_names(server: ScriptedServer) -> None:
+def test_an_invalid_call_is_refused_under_our_field_names(server: ScriptedServer) -> None:
     with pytest.raises(InvalidRequestError) as refused:
         client_for(server.port).compose("+15550000001", replace(CONTENT, volume=21, variables={"name": "a&b"}))
     assert [problem.field for problem in refused.value.problems] == ["to", "volume", "variables.name"]
@@ -214,15 +218,14 @@ def test_a_call_that_the_document_does_not_take_is_refused_in_our_own_names(serv
         ({"body": '{"calledNumber":"13000000001"}'}, "body"),
     ],
 )
-def test_no_submission_goes_out_that_was_not_composed(
+def test_a_submission_that_was_not_composed_is_refused(
     server: ScriptedServer, changed: dict[str, str], field: str
 ) -> None:
     client = client_for(server.port)
     wrong = replace(submission(client), **changed)  # type: ignore[arg-type]
-    for refuse in (client.check, client.submit):
-        with pytest.raises(InvalidRequestError) as refused:
-            refuse(wrong)
-        assert [problem.field for problem in refused.value.problems] == [field]
+    with pytest.raises(InvalidRequestError) as refused:
+        client.prepare(wrong)
+    assert [problem.field for problem in refused.value.problems] == [field]
     assert server.connections == 0
 
 
@@ -240,7 +243,7 @@ def test_no_submission_goes_out_that_was_not_composed(
     ],
 )
 @pytest.mark.parametrize("rely_on_client_token", [False, True])
-def test_a_failure_is_told_and_without_reliance_on_the_token_never_tried_again(
+def test_a_failure_is_repeated_only_with_a_relied_on_token(
     server: ScriptedServer, whole: bytes, expected: type[ProviderError], rely_on_client_token: bool
 ) -> None:
     server.answer = whole
@@ -253,13 +256,11 @@ def test_a_failure_is_told_and_without_reliance_on_the_token_never_tried_again(
 
 
 @pytest.mark.parametrize("first", [LOST, FULL, BROKEN, refusal(500, "InternalError"), answer(502), answer(504)])
-def test_relying_on_the_token_repeats_the_very_same_request_until_it_is_answered(
-    server: ScriptedServer, first: bytes
-) -> None:
+def test_a_relied_on_token_repeats_the_same_bytes(server: ScriptedServer, first: bytes) -> None:
     clock = FixedClock()
     credentials = answering(server, first, FULL, first, ACCEPTED)
     client = client_for(server.port, credentials=credentials, clock=clock, rely_on_client_token=True)
-    assert client.submit(submission(client)).facts["call_id"] == "c1"
+    assert submit(client).facts["call_id"] == "c1"
     requests = [sent(request) for request in server.requests]
     assert len({(request.line, request.body) for request in requests}) == 1
     dates = [request.headers["x-bce-date"] for request in requests]
@@ -268,7 +269,7 @@ def test_relying_on_the_token_repeats_the_very_same_request_until_it_is_answered
     assert clock.now() == START + timedelta(seconds=2.1)
 
 
-def test_a_lost_answer_is_never_repeated_without_reliance_on_the_token(server: ScriptedServer) -> None:
+def test_a_lost_answer_without_a_relied_on_token_is_not_repeated(server: ScriptedServer) -> None:
     server.answer = LOST
     with pytest.raises(OutcomeUnknownError):
         submit_once(server.port)
@@ -277,21 +278,19 @@ def test_a_lost_answer_is_never_repeated_without_reliance_on_the_token(server: S
 
 @pytest.mark.parametrize("then", [refusal(400, "IllegalNumber"), refusal(403, "InvalidAccessKeyId"), FULL, EXPIRED])
 @pytest.mark.parametrize("first", [LOST, BROKEN])
-def test_once_an_answer_was_lost_no_refusal_says_that_there_was_no_call(
-    server: ScriptedServer, first: bytes, then: bytes
-) -> None:
+def test_a_refusal_after_a_lost_answer_stays_unknown(server: ScriptedServer, first: bytes, then: bytes) -> None:
     credentials = answering(server, first, *[then] * 4)
     with pytest.raises(OutcomeUnknownError):
         submit_once(server.port, credentials=credentials, rely_on_client_token=True)
     assert len(server.requests) >= 2
 
 
-def test_a_provider_that_is_gone_after_a_lost_answer_leaves_the_outcome_unknown(server: ScriptedServer) -> None:
+def test_a_closed_port_after_a_lost_answer_stays_unknown(server: ScriptedServer) -> None:
     server.answer = LOST
     with FaultProxy(server.port) as proxy:
         client = client_for(proxy.port, rely_on_client_token=True, clock=ClosingClock(proxy))
         with pytest.raises(OutcomeUnknownError):
-            client.submit(submission(client))
+            submit(client)
     assert len(server.requests) == 1
 
 
@@ -308,30 +307,32 @@ class ClosingClock(FixedClock):
 
 
 @pytest.mark.parametrize(("budget_ms", "requests"), [(0, 1), (300, 1), (301, 2), (901, 3), (2101, 4), (60_000, 4)])
-def test_nothing_is_repeated_after_the_time_budget(server: ScriptedServer, budget_ms: int, requests: int) -> None:
+def test_a_request_is_not_repeated_after_the_retry_budget(
+    server: ScriptedServer, budget_ms: int, requests: int
+) -> None:
     server.answer = FULL
     with pytest.raises(RateLimitedError):
         submit_once(server.port, rely_on_client_token=True, retry_budget=timedelta(milliseconds=budget_ms))
     assert len(server.requests) == requests
 
 
-def test_nothing_is_sent_from_the_tokens_end_on(server: ScriptedServer) -> None:
+def test_a_token_is_not_used_from_not_after_on(server: ScriptedServer) -> None:
     server.answer = FULL
     client = client_for(server.port, rely_on_client_token=True)
     for not_after, error in ((START, NotSentError), (START + timedelta(milliseconds=300), RateLimitedError)):
         with pytest.raises(error):
-            client.submit(replace(submission(client), not_after=not_after))
+            submit(client, replace(submission(client), not_after=not_after))
     assert len(server.requests) == 1
 
 
-def test_an_expired_request_is_signed_anew_once_by_the_providers_clock_and_so_are_later_ones(
+def test_an_expired_signature_is_renewed_by_the_providers_clock(
     server: ScriptedServer,
 ) -> None:
     clock = FixedClock()
     client = client_for(server.port, clock=clock, credentials=answering(server, EXPIRED, ACCEPTED, ACCEPTED))
-    client.submit(submission(client))
+    submit(client)
     clock.advance(timedelta(hours=1))
-    client.submit(submission(client))
+    submit(client)
     first, second, third = (sent(request) for request in server.requests)
     assert (first.line, first.body) == (second.line, second.body)
     assert [each.headers["x-bce-date"] for each in (first, second, third)] == [
@@ -342,7 +343,7 @@ def test_an_expired_request_is_signed_anew_once_by_the_providers_clock_and_so_ar
     assert second.headers["authorization"] != first.headers["authorization"]
 
 
-def test_a_request_that_stays_expired_was_not_accepted_and_is_not_tried_a_third_time(server: ScriptedServer) -> None:
+def test_a_signature_that_stays_expired_was_not_accepted(server: ScriptedServer) -> None:
     server.answer = EXPIRED
     for rely in (False, True):
         with pytest.raises(ProviderError) as failed:
@@ -364,14 +365,14 @@ def test_a_request_that_stays_expired_was_not_accepted_and_is_not_tried_a_third_
         ("X-Other: 1", "2026-11-22T03:04:05Z"),
     ],
 )
-def test_a_date_that_is_no_clocks_changes_nothing(server: ScriptedServer, date: str, x_bce_date: str) -> None:
+def test_an_unusable_date_header_changes_nothing(server: ScriptedServer, date: str, x_bce_date: str) -> None:
     expired = refusal(400, "RequestExpired", "m", date)
     submit_once(server.port, credentials=answering(server, expired, ACCEPTED))
     assert sent(server.requests[1]).headers["x-bce-date"] == x_bce_date
 
 
 @pytest.mark.parametrize("ending", ["close", "reset"])
-def test_a_request_cut_at_any_byte_is_never_called_refused_or_unsent(server: ScriptedServer, ending: Ending) -> None:
+def test_a_request_cut_at_any_byte_has_an_unknown_outcome(server: ScriptedServer, ending: Ending) -> None:
     submit_once(server.port)
     with FaultProxy(server.port) as proxy:
         for passed in range(len(server.requests[0])):
@@ -391,7 +392,7 @@ CHUNKED = (
     [ACCEPTED, refusal(400, "IllegalNumber", "m"), refusal(429, "QueueFull", "m"), CHUNKED],
     ids=["200", "400", "429", "chunked"],
 )
-def test_only_a_whole_answer_means_anything(server: ScriptedServer, whole: bytes, ending: Ending) -> None:
+def test_an_answer_cut_at_any_byte_has_an_unknown_outcome(server: ScriptedServer, whole: bytes, ending: Ending) -> None:
     server.answer = whole
     with FaultProxy(server.port) as proxy:
         for passed in range(len(whole)):
@@ -401,7 +402,7 @@ def test_only_a_whole_answer_means_anything(server: ScriptedServer, whole: bytes
         assert outcome_through(proxy) is not OutcomeUnknownError
 
 
-def test_an_answer_that_only_its_closing_ends_means_nothing_without_its_last_brace(server: ScriptedServer) -> None:
+def test_an_undelimited_answer_needs_its_last_brace(server: ScriptedServer) -> None:
     server.answer = b'HTTP/1.0 200 OK\r\n\r\n{"callId":"c1"}'
     with FaultProxy(server.port) as proxy:
         for passed in range(len(server.answer)):
@@ -421,24 +422,24 @@ def outcome_through(proxy: FaultProxy) -> type[ProviderError] | None:
 
 
 @pytest.mark.parametrize("rely_on_client_token", [False, True])
-def test_nothing_was_sent_where_nobody_listens(rely_on_client_token: bool) -> None:
+def test_a_closed_port_means_not_sent(rely_on_client_token: bool) -> None:
     with ScriptedServer() as gone:
         port = gone.port
     client = client_for(port, rely_on_client_token=rely_on_client_token)
     with pytest.raises(NotSentError):
         client.open()
     with pytest.raises(NotSentError) as unsent:
-        client.submit(submission(client))
+        submit(client)
     assert unsent.value.operation == "place_call"
 
 
-def test_credentials_are_asked_for_anew_each_time(server: ScriptedServer) -> None:
+def test_credentials_are_read_before_each_request(server: ScriptedServer) -> None:
     keys = iter(["one", "two"])
     client = client_for(
         server.port, credentials=lambda: Credentials(access_key_id=next(keys), secret_access_key=SECRET)
     )
-    client.submit(submission(client))
-    client.submit(submission(client))
+    submit(client)
+    submit(client)
     assert [sent(each).headers["authorization"].split("/")[1] for each in server.requests] == ["one", "two"]
 
 
@@ -452,12 +453,12 @@ def test_credentials_are_asked_for_anew_each_time(server: ScriptedServer) -> Non
         {"signature_lifetime_s": 0},
     ],
 )
-def test_a_client_that_is_put_together_wrongly_is_a_configuration_error(options: dict[str, object]) -> None:
+def test_contradictory_options_are_a_configuration_error(options: dict[str, object]) -> None:
     with pytest.raises(ConfigurationError):
         client_for(1, **options)
 
 
-def test_the_documents_endpoint_is_the_usual_one() -> None:
+def test_the_default_endpoint_is_the_documents() -> None:
     client = BaiduVmsClient(credentials=lambda: KEY, clock=FixedClock())
     assert client.compose(RECIPIENT, CONTENT).startswith('{"calledNumber":"13000000001"')
 
@@ -465,14 +466,14 @@ def test_the_documents_endpoint_is_the_usual_one() -> None:
 @pytest.mark.parametrize(
     "bad", [LOST, refusal(400, "IllegalNumber"), refusal(400, "13000000001"), b"HTTP/1.1 200 OK\r\nbroken\r\n\r\n"]
 )
-def test_neither_errors_nor_logs_hold_a_secret_a_number_or_a_text(caplog: pytest.LogCaptureFixture, bad: bytes) -> None:
+def test_errors_and_logs_hold_no_secret_number_or_text(caplog: pytest.LogCaptureFixture, bad: bytes) -> None:
     caplog.set_level(logging.DEBUG)
     credentials = replace(KEY, session_token=SESSION)
     with ScriptedServer(bad, then_close=True) as server:
         client = client_for(server.port, credentials=lambda: credentials)
         asked = submission(client)
         with pytest.raises(ProviderError) as failed:
-            client.submit(asked)
+            submit(client, asked)
         signature = sent(server.requests[0]).headers["authorization"].split("/")[-1]
     shown = "".join(traceback.format_exception(failed.value)) + repr(vars(failed.value)) + caplog.text
     shown += repr(asked) + repr(vars(client))

@@ -18,9 +18,9 @@ from switchboard.domain.voice_calls import VoiceCallContent
 from switchboard.providers.baidu_vms.parameters import (
     MAX_VARIABLES_LENGTH,
     CallRules,
-    called_number_for,
     compose_body,
     is_call_body,
+    write_called_number,
 )
 from tests.strategies import any_text
 
@@ -79,24 +79,24 @@ def test_a_full_call_has_the_documents_parameters_and_no_others() -> None:
     }
 
 
-def test_what_is_not_asked_for_is_left_to_the_provider() -> None:
+def test_a_missing_option_is_left_out() -> None:
     assert set(composed()) == {name for name, row in ROWS.items() if row["required"] == "必须"}
 
 
 @pytest.mark.parametrize("row", ASKED.values(), ids=ASKED)
-def test_what_the_document_allows_is_sent_as_it_is(row: dict[str, str]) -> None:
+def test_a_value_within_the_documents_limits_is_sent(row: dict[str, str]) -> None:
     for value in json.loads(row["accepted"]):
         composed(*with_value(row, value))
 
 
 @pytest.mark.parametrize("row", ASKED.values(), ids=ASKED)
-def test_what_it_does_not_allow_is_refused_in_our_own_name(row: dict[str, str]) -> None:
+def test_a_value_beyond_the_documents_limits_is_refused(row: dict[str, str]) -> None:
     for value in json.loads(row["refused"]):
         (field,) = refusals(*with_value(row, value))
         assert field.partition(".")[0] == row["field"]
 
 
-def test_everything_that_is_wrong_is_named_at_once_and_nothing_repeated() -> None:
+def test_an_invalid_call_names_every_problem_and_quotes_nothing() -> None:
     wrong = VoiceCallContent(
         template_id="canary template",
         variables={"first": "canary&1", "canary = name": "1"},
@@ -122,12 +122,12 @@ def test_everything_that_is_wrong_is_named_at_once_and_nothing_repeated() -> Non
     assert "12000000009" not in str(refused.value)
 
 
-def test_text_outside_ascii_goes_as_itself() -> None:
+def test_text_outside_ascii_is_not_escaped() -> None:
     body = compose_body(RECIPIENT, replace(CONTENT, variables={"content": "产品线有故障"}), rules=CallRules())
     assert '"voiceMessageVar":"content=产品线有故障"' in body
 
 
-def test_the_same_call_has_the_same_bytes_in_whatever_order_it_is_asked_for() -> None:
+def test_the_order_of_variables_does_not_change_the_bytes() -> None:
     turned = replace(FULL, variables=dict(reversed(list(FULL.variables.items()))))
     assert compose_body(RECIPIENT, turned, rules=CallRules()) == compose_body(RECIPIENT, FULL, rules=CallRules())
 
@@ -139,14 +139,14 @@ def test_a_full_width_space_is_part_of_a_text() -> None:
     assert parameters["userDefinedTag"] == "值班\u3000一组"
 
 
-def test_variables_are_as_long_together_as_they_may_be_and_no_longer() -> None:
+def test_variables_up_to_the_maximum_length_are_sent() -> None:
     assert len(composed(content=replace(CONTENT, variables={"a": "x", "b": "y" * (MAX_VARIABLES_LENGTH - 6)}))) == 4
     assert refusals(content=replace(CONTENT, variables={"a": "x", "b": "y" * (MAX_VARIABLES_LENGTH - 5)})) == {
         "variables": "too_long"
     }
 
 
-def test_what_the_document_leaves_open_is_configuration() -> None:
+def test_undocumented_limits_are_configuration() -> None:
     assert composed(content=replace(CONTENT, play_times=9), max_play_times=9)["playTimes"] == 9
     assert composed(content=replace(CONTENT, tag="x" * 128))["userDefinedTag"] == "x" * 128
     assert refusals(content=replace(CONTENT, tag="x" * 129)) == {"tag": "invalid"}
@@ -166,8 +166,8 @@ def test_what_the_document_leaves_open_is_configuration() -> None:
         ("+819000000001", "00819000000001"),
     ],
 )
-def test_chinese_numbers_go_in_national_form_and_others_with_00(e164: str, called_number: str) -> None:
-    assert called_number_for(e164, prefixes=("+86", "+1", "+81")) == called_number
+def test_chinese_numbers_are_national_and_others_begin_with_00(e164: str, called_number: str) -> None:
+    assert write_called_number(e164, prefixes=("+86", "+1", "+81")) == called_number
 
 
 @pytest.mark.parametrize(
@@ -208,9 +208,7 @@ def test_a_body_that_was_not_composed_is_recognised(body: str) -> None:
     variables=st.dictionaries(any_text(max_size=8), any_text(max_size=8), max_size=3),
     tag=st.none() | any_text(max_size=8),
 )
-def test_whatever_is_composed_is_utf8_and_reads_back_as_what_was_asked(
-    variables: dict[str, str], tag: str | None
-) -> None:
+def test_any_composed_body_parses_back_to_its_content(variables: dict[str, str], tag: str | None) -> None:
     try:
         body = compose_body(RECIPIENT, replace(CONTENT, variables=variables, tag=tag), rules=CallRules())
     except InvalidRequestError:

@@ -23,7 +23,7 @@ from switchboard.domain.errors import (
 )
 from switchboard.edge.problems import problem_of
 from switchboard.ports.providers import Receipt
-from switchboard.providers.baidu_vms.answers import receipt_for
+from switchboard.providers.baidu_vms.answers import read_receipt
 from switchboard.providers.baidu_vms.response_codes import ERROR_ROWS
 from switchboard.providers.transport import Answer
 
@@ -54,7 +54,7 @@ def whole(status: int, said: object, **headers: str) -> Answer:
 
 
 def receipt(status: int, said: object, **headers: str) -> Receipt:
-    return receipt_for(whole(status, said, **headers), operation="try")
+    return read_receipt(whole(status, said, **headers), operation="try")
 
 
 def failure(status: int, said: object, **headers: str) -> ProviderError:
@@ -75,7 +75,7 @@ def test_the_table_has_the_documents_rows_and_no_others() -> None:
 
 
 @pytest.mark.parametrize("row", ROWS, ids=[f"{row['code']}: {row['message'][:30]}" for row in ROWS])
-def test_a_row_means_its_class_whatever_its_messages_case_and_spacing(row: dict[str, str]) -> None:
+def test_a_row_means_its_class_in_any_case_and_spacing(row: dict[str, str]) -> None:
     status, expected = int(row["http_status"]), CLASSES[row["class"]]
     message = row["message"]
     for spelling in (message, message.upper(), f"  {message.replace(' ', '  ')}\n", message.rstrip(".")):
@@ -85,7 +85,7 @@ def test_a_row_means_its_class_whatever_its_messages_case_and_spacing(row: dict[
 
 
 @pytest.mark.parametrize("row", ROWS, ids=[f"{row['code']}: {row['message'][:30]}" for row in ROWS])
-def test_a_callers_mistake_and_a_deployments_are_answered_differently(row: dict[str, str]) -> None:
+def test_a_row_has_its_problem_code_and_known_outcome(row: dict[str, str]) -> None:
     error = failure(int(row["http_status"]), said_in(row))
     answered = {
         "configuration": "provider_configuration",
@@ -115,7 +115,7 @@ def test_a_shared_code_with_another_message_is_refused(code: str, status: int) -
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row["code"])
-def test_a_code_that_its_http_status_contradicts_proves_nothing(row: dict[str, str]) -> None:
+def test_a_code_with_a_contradicting_status_is_unexplained(row: dict[str, str]) -> None:
     for status in (200, 302, 503 if int(row["http_status"]) < 500 else 400):
         error = failure(status, {"code": row["code"]})
         assert type(error) is UnexpectedAnswerError
@@ -123,7 +123,7 @@ def test_a_code_that_its_http_status_contradicts_proves_nothing(row: dict[str, s
 
 
 @pytest.mark.parametrize("status", [400, 403, 404, 412])
-def test_an_unlisted_code_is_refused_with_the_statuses_that_the_document_refuses_with(status: int) -> None:
+def test_an_unlisted_code_with_a_refusing_status_is_refused(status: int) -> None:
     error = failure(status, {"code": "SomethingNew", "message": "canary", "requestId": "r1"})
     assert type(error) is RefusedError
     assert (error.provider_code, error.request_id) == ("SomethingNew", "r1")
@@ -131,7 +131,7 @@ def test_an_unlisted_code_is_refused_with_the_statuses_that_the_document_refuses
 
 
 @pytest.mark.parametrize("status", [201, 204, 302, 401, 408, 409, 429, 499, 500, 501, 502, 503, 504])
-def test_an_unlisted_code_with_any_other_status_leaves_the_outcome_unknown(status: int) -> None:
+def test_an_unlisted_code_with_another_status_is_unexplained(status: int) -> None:
     error = failure(status, {"code": "SomethingNew", "message": "m"})
     assert type(error) is UnexpectedAnswerError
     assert error.provider_code == "SomethingNew"
@@ -158,13 +158,13 @@ def test_an_unlisted_code_with_any_other_status_leaves_the_outcome_unknown(statu
     ],
 )
 @pytest.mark.parametrize("status", [200, 400, 403, 429, 500, 503])
-def test_what_is_not_in_the_documents_form_leaves_the_outcome_unknown(status: int, body: bytes) -> None:
+def test_a_body_in_another_form_has_an_unknown_outcome(status: int, body: bytes) -> None:
     error = failure(status, body)
     assert type(error) is UnexpectedAnswerError
     assert error.provider_code in (None, "SomethingNew")
 
 
-def test_an_accepted_call_is_told_in_our_own_names() -> None:
+def test_an_accepted_call_has_facts_under_our_names() -> None:
     accepted = receipt(200, ACCEPTED, **{"x-bce-request-id": "98f651c"})
     assert (accepted.provider_code, accepted.verified) == (None, True)
     assert accepted.facts == {
@@ -189,26 +189,26 @@ def test_an_accepted_call_is_told_in_our_own_names() -> None:
         (None, None),
     ],
 )
-def test_the_time_is_read_where_it_is_one(written: object, created_at: str | None) -> None:
+def test_a_creation_time_is_parsed_or_left_out(written: object, created_at: str | None) -> None:
     accepted = receipt(200, ACCEPTED | {"dateCreate": written})
     assert accepted.verified
     assert accepted.facts.get("created_at") == created_at
 
 
-def test_an_empty_time_is_left_out_and_leaves_the_receipt_unverified() -> None:
+def test_an_empty_creation_time_leaves_the_receipt_unverified() -> None:
     accepted = receipt(200, ACCEPTED | {"dateCreate": ""})
     assert not accepted.verified
     assert "created_at" not in accepted.facts
 
 
 @pytest.mark.parametrize("value", ["", None, 5, "x" * 257, "a\x00", "\ud800"])
-def test_a_fact_that_is_no_text_is_left_out(value: object) -> None:
+def test_an_unusable_fact_is_left_out(value: object) -> None:
     accepted = receipt(200, {"callId": "c1", "showNum": value, "userDefinedTag": value, "more": 1})
     assert accepted.facts == {"call_id": "c1"}
 
 
 @pytest.mark.parametrize("call_id", [None, "", 5, True, [], "a b", "a\n", "é", "x" * 129])
-def test_a_200_without_an_id_leaves_the_outcome_unknown(call_id: object) -> None:
+def test_a_200_without_a_call_id_has_an_unknown_outcome(call_id: object) -> None:
     assert type(failure(200, ACCEPTED | {"callId": call_id})) is UnexpectedAnswerError
     assert type(failure(200, {name: value for name, value in ACCEPTED.items() if name != "callId"})) is (
         UnexpectedAnswerError
@@ -216,7 +216,7 @@ def test_a_200_without_an_id_leaves_the_outcome_unknown(call_id: object) -> None
 
 
 @pytest.mark.parametrize("status", [201, 202, 204, 302, 400, 403, 500])
-def test_only_http_200_is_ever_a_success(status: int) -> None:
+def test_only_http_200_is_a_success(status: int) -> None:
     assert type(failure(status, ACCEPTED)) is UnexpectedAnswerError
 
 
@@ -231,14 +231,12 @@ def test_only_http_200_is_ever_a_success(status: int) -> None:
         (5, "\x00", None),
     ],
 )
-def test_the_request_id_is_kept_without_the_space_around_it(
-    in_body: object, in_header: str, request_id: str | None
-) -> None:
+def test_the_request_id_is_trimmed(in_body: object, in_header: str, request_id: str | None) -> None:
     error = failure(403, {"code": "AccessDenied", "requestId": in_body}, **{"x-bce-request-id": in_header})
     assert error.request_id == request_id
 
 
 @given(st.sampled_from([200, 400, 403, 429, 500]), st.binary(max_size=60) | st.sampled_from([b'{"code":{}}', b"1e999"]))
-def test_any_answer_is_either_a_receipt_or_an_error_that_quotes_nothing(status: int, body: bytes) -> None:
+def test_any_unreadable_answer_has_an_unknown_outcome(status: int, body: bytes) -> None:
     error = failure(status, body)
     assert error.outcome_known is False

@@ -19,11 +19,11 @@ from hypothesis import strategies as st
 from switchboard.domain.errors import ConfigurationError
 from switchboard.providers.baidu_vms.signer import (
     Credentials,
-    authorization,
-    canonical,
-    canonical_query,
-    canonical_time,
-    signed_headers,
+    build_query,
+    build_signed_headers,
+    encode,
+    format_time,
+    sign,
 )
 
 VECTORS: list[dict[str, Any]] = json.loads(
@@ -35,8 +35,8 @@ AT = datetime(2026, 11, 22, 3, 4, 5, 678000, tzinfo=UTC)
 
 
 @pytest.mark.parametrize("vector", VECTORS, ids=[vector["name"] for vector in VECTORS])
-def test_the_given_vectors_are_met(vector: dict[str, Any]) -> None:
-    headers = signed_headers(
+def test_the_documented_vectors_are_met(vector: dict[str, Any]) -> None:
+    headers = build_signed_headers(
         credentials=Credentials(access_key_id=vector["ak"], secret_access_key=vector["sk"]),
         method=vector["method"],
         host=vector["headers"]["Host"],
@@ -86,7 +86,7 @@ KEY_TEXTS = st.text(st.sampled_from("ABCxyz0189+=_-.~"), min_size=1, max_size=40
     at=AT,
     lifetime_s=1800,
 )
-def test_any_signature_equals_the_one_of_the_providers_sdk(
+def test_any_signature_equals_that_of_the_providers_sdk(
     *,
     key: tuple[str, str],
     method: str,
@@ -100,7 +100,7 @@ def test_any_signature_equals_the_one_of_the_providers_sdk(
 ) -> None:
     """The SDK takes paths as already encoded, sorts no header names, and keeps a parameter called authorization."""
     given_headers = {name.lower(): value for name, value in extra.items()}
-    given_headers |= {"host": host if port is None else f"{host}:{port}", "x-bce-date": canonical_time(at)}
+    given_headers |= {"host": host if port is None else f"{host}:{port}", "x-bce-date": format_time(at)}
     parameters = {name: value for name, value in parameters.items() if name.lower() != "authorization"}
     signed = sorted(name for name, value in given_headers.items() if value.encode().strip())
     theirs = bce_v1_signer.sign(
@@ -113,7 +113,7 @@ def test_any_signature_equals_the_one_of_the_providers_sdk(
         expiration_in_seconds=lifetime_s,
         headers_to_sign=[name.encode() for name in signed],
     )
-    ours = authorization(
+    ours = sign(
         credentials=Credentials(access_key_id=key[0], secret_access_key=key[1]),
         method=method,
         path=path,
@@ -125,7 +125,7 @@ def test_any_signature_equals_the_one_of_the_providers_sdk(
     assert ours == theirs.decode()
 
 
-def sign(credentials: Credentials = KEY, **changed: Any) -> dict[str, str]:
+def sign_request(credentials: Credentials = KEY, **changed: Any) -> dict[str, str]:
     request: dict[str, Any] = {
         "method": "POST",
         "host": "vms.baidubce.com",
@@ -134,11 +134,11 @@ def sign(credentials: Credentials = KEY, **changed: Any) -> dict[str, str]:
         "at": AT,
         "lifetime_s": 300,
     }
-    return signed_headers(credentials=credentials, **(request | changed))
+    return build_signed_headers(credentials=credentials, **(request | changed))
 
 
-def test_exactly_the_host_and_the_date_are_signed() -> None:
-    headers = sign()
+def test_only_host_and_date_are_signed() -> None:
+    headers = sign_request()
     assert set(headers) == {"Authorization", "x-bce-date"}
     assert headers["Authorization"].split("/")[:5] == [
         "bce-auth-v1",
@@ -150,11 +150,11 @@ def test_exactly_the_host_and_the_date_are_signed() -> None:
 
 
 def test_a_session_token_is_sent_and_signed() -> None:
-    headers = sign(TEMPORARY)
+    headers = sign_request(TEMPORARY)
     assert headers["x-bce-security-token"] == "canary/session="
     assert "/host;x-bce-date;x-bce-security-token/" in headers["Authorization"]
     other = Credentials(access_key_id="AKEXAMPLE", secret_access_key="canary-secret", session_token="other")
-    assert sign(other)["Authorization"] != headers["Authorization"]
+    assert sign_request(other)["Authorization"] != headers["Authorization"]
 
 
 @pytest.mark.parametrize(
@@ -168,31 +168,29 @@ def test_a_session_token_is_sent_and_signed() -> None:
         {"lifetime_s": 301},
     ],
 )
-def test_nothing_that_is_signed_can_change_without_the_signature(changed: dict[str, Any]) -> None:
-    assert sign(**changed)["Authorization"].split("/")[-1] != sign()["Authorization"].split("/")[-1]
+def test_a_changed_request_has_another_signature(changed: dict[str, Any]) -> None:
+    assert sign_request(**changed)["Authorization"].split("/")[-1] != sign_request()["Authorization"].split("/")[-1]
 
 
-def test_the_documents_own_example_is_encoded_as_it_shows() -> None:
-    assert canonical("this is an example for 测试") == "this%20is%20an%20example%20for%20%E6%B5%8B%E8%AF%95"
+def test_the_documents_example_is_encoded_as_documented() -> None:
+    assert encode("this is an example for 测试") == "this%20is%20an%20example%20for%20%E6%B5%8B%E8%AF%95"
 
 
 @given(st.dictionaries(ENCODABLE, ENCODABLE, max_size=5))
-def test_a_query_reads_back_as_what_it_was_made_of_and_never_holds_a_plus(parameters: dict[str, str]) -> None:
-    query = canonical_query(parameters)
+def test_any_query_parses_back_and_holds_no_plus(parameters: dict[str, str]) -> None:
+    query = build_query(parameters)
     assert "+" not in query
     kept = {name: value for name, value in parameters.items() if name.lower() != "authorization"}
     assert dict(parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query))) == kept
 
 
-def test_a_parameter_that_carries_a_signature_is_not_part_of_one() -> None:
-    assert canonical_query({"Authorization": "bce-auth-v1", "a": "1"}) == "a=1"
+def test_an_authorization_parameter_is_not_signed() -> None:
+    assert build_query({"Authorization": "bce-auth-v1", "a": "1"}) == "a=1"
 
 
-def test_a_signature_over_no_header_is_refused() -> None:
+def test_a_signature_without_headers_is_refused() -> None:
     with pytest.raises(ValueError, match="at least one header"):
-        authorization(
-            credentials=KEY, method="POST", path="/", parameters={}, headers={"host": " "}, at=AT, lifetime_s=1
-        )
+        sign(credentials=KEY, method="POST", path="/", parameters={}, headers={"host": " "}, at=AT, lifetime_s=1)
 
 
 @pytest.mark.parametrize(
@@ -209,14 +207,12 @@ def test_a_signature_over_no_header_is_refused() -> None:
         ("a", "canary", "canary\r\nx: y"),
     ],
 )
-def test_a_key_that_a_header_cannot_carry_is_a_configuration_error(
-    key_id: str, secret: str, session: str | None
-) -> None:
+def test_an_unusable_key_is_a_configuration_error(key_id: str, secret: str, session: str | None) -> None:
     with pytest.raises(ConfigurationError) as wrong:
         Credentials(access_key_id=key_id, secret_access_key=secret, session_token=session)
     assert "canary" not in str(wrong.value)
 
 
-def test_credentials_do_not_print() -> None:
+def test_the_repr_of_credentials_hides_them() -> None:
     assert "canary" not in repr(TEMPORARY)
     assert "AKEXAMPLE" not in repr(TEMPORARY)

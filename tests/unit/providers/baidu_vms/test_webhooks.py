@@ -22,7 +22,7 @@ def parsed(params: dict[str, str]) -> CallResult:
     return parse_call_result(params, call_id_name=("callId", "userDefinedTag"), result_name="result")
 
 
-def test_a_result_is_read_under_the_configured_names() -> None:
+def test_a_result_is_parsed_under_the_configured_names() -> None:
     assert parsed(CALLBACK | {"mobile": "13000000001"}) == CallResult(call_id="c1", result="answered")
     assert parse_call_result({"id": "c1", "code": "0"}, call_id_name="id", result_name=("status", "code")) == (
         CallResult(call_id="c1", result="0")
@@ -35,7 +35,7 @@ def test_the_first_alternative_that_has_a_value_counts() -> None:
     assert parsed({"userDefinedTag": "t1", "callId": "c1", "result": "0"}).call_id == "c1"
 
 
-def test_names_are_read_in_any_case_and_values_without_the_space_around_them() -> None:
+def test_names_in_any_case_and_padded_values_are_parsed() -> None:
     assert parsed({"CALLID": " c1\n", " Result": " not  answered "}) == CallResult("c1", "not answered")
     assert parsed(CALLBACK | {"callid": "c1"}).call_id == "c1"
 
@@ -57,7 +57,7 @@ def test_names_are_read_in_any_case_and_values_without_the_space_around_them() -
         {"Result": "canary"},
     ],
 )
-def test_what_cannot_be_read_is_unreadable_and_not_repeated(changed: dict[str, str]) -> None:
+def test_a_malformed_result_is_unreadable_and_not_quoted(changed: dict[str, str]) -> None:
     with pytest.raises(WebhookUnreadableError) as unreadable:
         parsed(CALLBACK | {"text": "canary"} | changed)
     assert "canary" not in str(unreadable.value)
@@ -69,13 +69,13 @@ def test_a_result_without_its_id_or_result_is_unreadable(missing: str) -> None:
         parsed({name: value for name, value in CALLBACK.items() if name != missing})
 
 
-def test_values_are_read_up_to_their_bounds() -> None:
+def test_values_up_to_their_maximum_length_are_parsed() -> None:
     longest = parsed({"callId": "c" * 128, "result": "r" * MAX_RESULT_LENGTH})
     assert (len(longest.call_id), len(longest.result)) == (128, MAX_RESULT_LENGTH)
 
 
 @given(st.dictionaries(st.sampled_from(["callId", "callid", "userDefinedTag", "result", "x"]), st.text(max_size=150)))
-def test_any_parameters_are_either_read_or_unreadable(params: dict[str, str]) -> None:
+def test_any_parameters_are_parsed_or_unreadable(params: dict[str, str]) -> None:
     try:
         result = parsed(params)
     except WebhookUnreadableError:
@@ -85,7 +85,7 @@ def test_any_parameters_are_either_read_or_unreadable(params: dict[str, str]) ->
     assert (result.call_id + result.result).isprintable()
 
 
-def test_reading_a_webhook_loads_no_http_client() -> None:
+def test_the_parser_loads_no_http_client() -> None:
     package = Path(switchboard.__file__).parents[1]
     script = (
         "import sys; import switchboard.providers.baidu_vms.webhooks; "

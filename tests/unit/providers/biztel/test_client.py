@@ -91,7 +91,7 @@ def fetch(port: int, *, channel: Channel = Channel.LEFT, deadline_s: float | Non
         return b"".join(download.chunks())
 
 
-def test_a_recording_is_asked_for_as_the_document_shows(server: ScriptedServer) -> None:
+def test_a_download_is_requested_as_the_document_shows(server: ScriptedServer) -> None:
     source: RecordingSource = client_for(server.port)
     source.open()
     with source.download(ID, Channel.MONAURAL) as download:
@@ -109,7 +109,7 @@ def test_each_channel_has_the_documents_content_type(server: ScriptedServer, cha
     assert f"?content_type={channel.value} ".encode() in server.requests[0]
 
 
-def test_what_the_head_says_is_known_before_the_first_byte_is_taken(server: ScriptedServer) -> None:
+def test_the_head_is_known_before_the_first_chunk(server: ScriptedServer) -> None:
     disposition = "attachment; filename=20190718161058-2006-2002-1563433858.66-SRC_l.mp3"
     server.answer = answer(body=FRAME, Content_Type="audio/mpeg", Content_Disposition=disposition)
     with client_for(server.port).download(ID, Channel.LEFT) as download:
@@ -117,13 +117,13 @@ def test_what_the_head_says_is_known_before_the_first_byte_is_taken(server: Scri
         assert download.file_name == "20190718161058-2006-2002-1563433858.66-SRC_l.mp3"
 
 
-def test_a_file_without_a_name_is_called_by_its_id_and_channel(server: ScriptedServer) -> None:
+def test_a_file_without_a_name_is_named_by_id_and_channel(server: ScriptedServer) -> None:
     with client_for(server.port).download(ID, Channel.RIGHT) as download:
         assert download.file_name == f"{ID}_right.mp3"
 
 
 @pytest.mark.parametrize("size", [4, CHUNK_BYTES - 1, CHUNK_BYTES, CHUNK_BYTES + 1, 3 * CHUNK_BYTES + 5])
-def test_a_recording_comes_in_pieces_of_bounded_size_and_is_what_was_sent(server: ScriptedServer, size: int) -> None:
+def test_a_recording_is_whole_in_chunks_of_bounded_size(server: ScriptedServer, size: int) -> None:
     server.answer = answer(body=audio(size))
     with client_for(server.port).download(ID, Channel.LEFT) as download:
         chunks = list(download.chunks())
@@ -144,7 +144,7 @@ def test_memory_does_not_grow_with_the_size_of_a_recording(server: ScriptedServe
     assert max(peaks) < 1024 * 1024
 
 
-def test_chunked_recordings_have_no_length_and_are_whole_with_their_last_chunk(server: ScriptedServer) -> None:
+def test_a_chunked_recording_is_whole_with_its_last_chunk(server: ScriptedServer) -> None:
     head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
     server.answer = head + b"48\r\n" + FRAME + b"\r\n0\r\n\r\n"
     with client_for(server.port).download(ID, Channel.LEFT) as download:
@@ -155,7 +155,7 @@ def test_chunked_recordings_have_no_length_and_are_whole_with_their_last_chunk(s
         fetch(server.port)
 
 
-def test_a_recording_that_does_not_tell_its_end_is_taken_only_where_that_is_allowed(server: ScriptedServer) -> None:
+def test_an_undelimited_recording_is_taken_only_if_allowed(server: ScriptedServer) -> None:
     server.answer, server.then_close = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + FRAME, True
     with pytest.raises(DownloadFailedError):
         fetch(server.port)
@@ -175,7 +175,7 @@ def test_a_transfer_cut_at_any_byte_is_never_whole(server: ScriptedServer, proxy
 
 @pytest.mark.parametrize("boundary", [0, CHUNK_BYTES, 2 * CHUNK_BYTES])
 @pytest.mark.parametrize("off", [-1, 0, 1])
-def test_a_transfer_cut_around_the_boundary_of_a_piece_is_never_whole(
+def test_a_transfer_cut_around_a_chunk_boundary_is_never_whole(
     server: ScriptedServer, proxy: FaultProxy, boundary: int, off: int
 ) -> None:
     body = audio(2 * CHUNK_BYTES + 2)
@@ -187,15 +187,13 @@ def test_a_transfer_cut_around_the_boundary_of_a_piece_is_never_whole(
 
 
 @pytest.mark.parametrize("size", [72, CHUNK_BYTES - 1, CHUNK_BYTES, CHUNK_BYTES + 1])
-def test_a_transfer_with_more_than_it_announced_is_not_believed(server: ScriptedServer, size: int) -> None:
+def test_a_transfer_longer_than_announced_fails(server: ScriptedServer, size: int) -> None:
     server.answer = answer(body=audio(size)) + b"x"
     with pytest.raises(DownloadFailedError):
         fetch(server.port)
 
 
-def test_the_pieces_that_came_before_a_cut_end_in_an_error_and_not_by_themselves(
-    server: ScriptedServer, proxy: FaultProxy
-) -> None:
+def test_chunks_before_a_cut_end_in_an_error(server: ScriptedServer, proxy: FaultProxy) -> None:
     server.answer = answer(body=audio(2 * CHUNK_BYTES))
     proxy.fault = Fault(response_bytes=len(server.answer) - 1)
     with client_for(proxy.port).download(ID, Channel.LEFT) as download:
@@ -206,22 +204,20 @@ def test_the_pieces_that_came_before_a_cut_end_in_an_error_and_not_by_themselves
     assert (cut.value.provider, cut.value.operation, cut.value.http_status) == ("biztel", "download_recording", 200)
 
 
-def test_a_transfer_without_progress_ends_by_the_silence_allowed(server: ScriptedServer, proxy: FaultProxy) -> None:
+def test_a_stalled_transfer_ends_with_the_silence_limit(server: ScriptedServer, proxy: FaultProxy) -> None:
     proxy.fault = Fault(response_bytes=len(server.answer) - 1, ending="stall")
     with pytest.raises(DownloadFailedError, match="Timeout"):
         fetch(proxy.port, silence_s=0.1)
 
 
-def test_a_slow_drip_ends_by_the_deadline_of_the_download(server: ScriptedServer, proxy: FaultProxy) -> None:
+def test_a_slow_transfer_ends_with_the_deadline(server: ScriptedServer, proxy: FaultProxy) -> None:
     proxy.fault = Fault(drip_s=0.02)
     server.answer = answer(body=audio(500))
     with pytest.raises(DownloadFailedError, match="Timeout"):
         fetch(proxy.port, deadline_s=0.5)
 
 
-def test_an_error_that_drips_ends_by_the_deadline_and_is_what_its_status_says(
-    server: ScriptedServer, proxy: FaultProxy
-) -> None:
+def test_a_stalled_error_body_leaves_the_status_to_decide(server: ScriptedServer, proxy: FaultProxy) -> None:
     body = b" " * 500
     server.answer = answer(404, body)
     proxy.fault = Fault(response_bytes=len(server.answer) - 400, ending="stall")
@@ -249,7 +245,7 @@ def test_an_error_that_drips_ends_by_the_deadline_and_is_what_its_status_says(
         b"\x1f\x8b\x08\x00" + b"\x00" * 60,
     ],
 )
-def test_a_success_whose_bytes_do_not_begin_like_an_mp3_is_no_recording(server: ScriptedServer, body: bytes) -> None:
+def test_a_success_with_other_bytes_is_not_audio(server: ScriptedServer, body: bytes) -> None:
     for content_type in ("audio/mpeg", "application/octet-stream"):
         server.answer = answer(body=body, Content_Type=content_type)
         with pytest.raises(NotAudioError):
@@ -257,15 +253,13 @@ def test_a_success_whose_bytes_do_not_begin_like_an_mp3_is_no_recording(server: 
 
 
 @pytest.mark.parametrize("content_type", ["application/json", "text/html; charset=utf-8", "text/plain"])
-def test_a_success_that_calls_itself_a_page_is_no_recording_whatever_its_bytes(
-    server: ScriptedServer, content_type: str
-) -> None:
+def test_a_success_with_the_type_of_a_page_is_not_audio(server: ScriptedServer, content_type: str) -> None:
     server.answer = answer(body=FRAME, Content_Type=content_type)
     with pytest.raises(NotAudioError):
         fetch(server.port)
 
 
-def test_an_error_sent_as_a_success_is_told_by_its_type(server: ScriptedServer) -> None:
+def test_an_error_sent_as_a_success_keeps_its_type(server: ScriptedServer) -> None:
     server.answer = answer(body=b'{"type": "UNAUTHENTICATED"}', Content_Type="application/json")
     with pytest.raises(NotAudioError) as refused:
         fetch(server.port)
@@ -273,7 +267,7 @@ def test_an_error_sent_as_a_success_is_told_by_its_type(server: ScriptedServer) 
 
 
 @pytest.mark.parametrize("body", [FRAME, b"\xff\xfb\x90\x64" + b"\x00" * 60, TAGGED + FRAME])
-def test_frames_and_tags_begin_a_recording(server: ScriptedServer, body: bytes) -> None:
+def test_a_recording_may_begin_with_a_frame_or_a_tag(server: ScriptedServer, body: bytes) -> None:
     server.answer = answer(body=body)
     assert fetch(server.port) == body
 
@@ -309,14 +303,14 @@ def test_each_status_of_the_document_has_its_class_without_a_body(server: Script
         fetch(server.port)
 
 
-def test_the_pause_asked_for_is_told(server: ScriptedServer) -> None:
+def test_a_rate_limit_keeps_its_retry_after(server: ScriptedServer) -> None:
     server.answer = answer(429, Retry_After="7")
     with pytest.raises(RateLimitedError) as limited:
         fetch(server.port)
     assert limited.value.retry_after_s == 7.0
 
 
-def test_of_an_error_only_so_much_is_read(server: ScriptedServer) -> None:
+def test_a_long_error_body_is_read_in_part(server: ScriptedServer) -> None:
     server.answer = b"HTTP/1.1 404 X\r\nContent-Length: 1000000000\r\n\r\n" + b" " * 20_000
     with pytest.raises(ProviderNotFoundError):
         fetch(server.port)
@@ -330,7 +324,7 @@ def test_a_redirect_is_not_followed(server: ScriptedServer) -> None:
         assert elsewhere.connections == 0
 
 
-def test_nothing_is_asked_twice_by_itself(server: ScriptedServer) -> None:
+def test_a_failed_request_is_not_repeated(server: ScriptedServer) -> None:
     for status in (401, 404, 429, 500):
         server.requests.clear()
         server.answer = answer(status)
@@ -340,7 +334,7 @@ def test_nothing_is_asked_twice_by_itself(server: ScriptedServer) -> None:
 
 
 @pytest.mark.parametrize("recording_id", ["", "..", "../a", "a/b", "a?b", "a%2fb", "a\r\nX: y", "あ"])
-def test_what_is_no_id_is_never_put_into_a_path(server: ScriptedServer, recording_id: str) -> None:
+def test_an_invalid_id_is_never_put_into_a_path(server: ScriptedServer, recording_id: str) -> None:
     with (
         pytest.raises(ValueError, match="id"),
         client_for(server.port).download(recording_id, Channel.LEFT),
@@ -358,7 +352,7 @@ def test_a_reader_that_fails_closes_the_connection(server: ScriptedServer) -> No
     assert server.connections == 2
 
 
-def test_nobody_listening_is_nothing_asked() -> None:
+def test_a_closed_port_means_not_sent() -> None:
     with ScriptedServer() as gone:
         port = gone.port
     client = client_for(port)
@@ -371,9 +365,7 @@ def test_nobody_listening_is_nothing_asked() -> None:
 @pytest.mark.parametrize(
     "garbled", [b"", b"HTTP/1.1 200 OK\r\nno colon\r\n", answer(500, b"canary-body"), answer(body=b"canary-body")]
 )
-def test_neither_errors_nor_logs_show_the_token_the_host_or_a_body(
-    caplog: pytest.LogCaptureFixture, garbled: bytes
-) -> None:
+def test_errors_and_logs_show_no_token_host_or_body(caplog: pytest.LogCaptureFixture, garbled: bytes) -> None:
     caplog.set_level(logging.DEBUG)
     with ScriptedServer(garbled, then_close=True) as server:
         with pytest.raises(ProviderError) as failed:
@@ -385,12 +377,12 @@ def test_neither_errors_nor_logs_show_the_token_the_host_or_a_body(
         assert canary not in shown
 
 
-def test_a_token_does_not_print_itself() -> None:
+def test_the_repr_of_a_token_hides_it() -> None:
     assert "canary" not in repr(ApiToken(value=TOKEN))
 
 
 @pytest.mark.parametrize("value", ["", "a b", "a\r\nX: y", "トークン", "a\x00", "Token a"])
-def test_a_token_that_a_header_could_not_carry_is_a_configuration_error(value: str) -> None:
+def test_an_unusable_token_is_a_configuration_error(value: str) -> None:
     with pytest.raises(ConfigurationError):
         ApiToken(value=value)
 
@@ -398,12 +390,12 @@ def test_a_token_that_a_header_could_not_carry_is_a_configuration_error(value: s
 @pytest.mark.parametrize(
     "base_url", ["http://a.invalid:8000", "https://a.invalid:8000/public", "https://u@a.invalid", ""]
 )
-def test_an_endpoint_that_is_no_https_origin_is_a_configuration_error(base_url: str) -> None:
+def test_an_endpoint_other_than_https_is_a_configuration_error(base_url: str) -> None:
     with pytest.raises(ConfigurationError):
         BiztelClient(base_url=base_url, token=lambda: ApiToken(value=TOKEN))
 
 
-def test_a_connection_to_elsewhere_is_a_configuration_error() -> None:
+def test_a_connection_to_another_origin_is_a_configuration_error() -> None:
     elsewhere = Connection(origin="https://b.invalid:8000", provider="biztel")
     with pytest.raises(ConfigurationError):
         BiztelClient(base_url="https://a.invalid:8000", token=lambda: ApiToken(value=TOKEN), connection=elsewhere)

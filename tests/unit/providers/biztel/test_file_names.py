@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from switchboard.domain.errors import UnreadableFileNameError
 from switchboard.domain.recording.facts import Channel, RecordingFileName, Side, is_recording_id
-from switchboard.providers.biztel.file_names import MAX_FILE_NAME_LENGTH, file_name_in, parse_file_name
+from switchboard.providers.biztel.file_names import MAX_FILE_NAME_LENGTH, find_file_name, parse_file_name
 from tests.strategies import any_text
 
 NAME = "20190718161058-2006-2002-1563433858.66-SRC_l.mp3"
@@ -59,8 +59,8 @@ JST = timezone(timedelta(hours=9))
         ("filename=a.mp3", "default"),
     ],
 )
-def test_a_name_is_found_in_every_form_that_a_header_may_have(header: str, name: str) -> None:
-    assert file_name_in(header, default="default") == name
+def test_a_file_name_is_found_in_every_form_of_the_header(header: str, name: str) -> None:
+    assert find_file_name(header, default="default") == name
 
 
 def as_quoted(name: str) -> str:
@@ -78,27 +78,25 @@ OTHERS = st.sampled_from(["", "; size=1", '; note="x; filename=y.mp3"', "; filen
 
 
 @given(name=ASCII_NAMES, before=OTHERS, after=OTHERS)
-def test_a_quoted_name_comes_back_as_it_went_in(name: str, before: str, after: str) -> None:
-    assert file_name_in(f"attachment{before}; filename={as_quoted(name)}{after}", default="") == name
+def test_any_quoted_name_is_found_unchanged(name: str, before: str, after: str) -> None:
+    assert find_file_name(f"attachment{before}; filename={as_quoted(name)}{after}", default="") == name
 
 
 @given(name=ANY_NAMES, plain=ASCII_NAMES, before=OTHERS)
-def test_an_extended_name_comes_back_as_it_went_in_and_goes_before_a_plain_one(
-    name: str, plain: str, before: str
-) -> None:
+def test_any_extended_name_is_found_before_a_plain_one(name: str, plain: str, before: str) -> None:
     extended = f"filename*=utf-8'ja'{quote(name, safe='')}"
     for header in (f"{extended}; filename={as_quoted(plain)}", f"filename={as_quoted(plain)}; {extended}"):
-        assert file_name_in(f"attachment{before}; {header}", default="") == name
+        assert find_file_name(f"attachment{before}; {header}", default="") == name
 
 
 @given(header=any_text(max_size=120))
-def test_no_header_leads_out_of_a_folder_or_puts_a_control_character_into_a_name(header: str) -> None:
+def test_any_header_gives_a_safe_name(header: str) -> None:
     for text in (
         header,
         f"attachment; filename={header}",
         f"attachment; filename*=utf-8''{quote(header, errors='ignore')}",
     ):
-        name = file_name_in(text, default="default")
+        name = find_file_name(text, default="default")
         assert 0 < len(name) <= MAX_FILE_NAME_LENGTH
         assert not set(name) & set("/\\\r\n\t\x00")
         assert name not in {".", ".."}
@@ -131,7 +129,7 @@ def test_no_header_leads_out_of_a_folder_or_puts_a_control_character_into_a_name
         ),
     ],
 )
-def test_the_documents_examples_are_read(name: str, expected: RecordingFileName) -> None:
+def test_the_documents_examples_are_parsed(name: str, expected: RecordingFileName) -> None:
     assert parse_file_name(name) == expected
     assert parse_file_name(f"bulk/2019/07/{name}") == expected
 
@@ -171,7 +169,7 @@ def test_a_number_may_be_anything_without_a_hyphen(number: str) -> None:
         (NAME.replace("2006", "20\n06"), "unprintable"),
     ],
 )
-def test_a_name_outside_the_rule_says_what_is_wrong_with_it_and_is_not_repeated(name: str, reason: str) -> None:
+def test_a_name_outside_the_rule_has_a_reason_and_is_not_quoted(name: str, reason: str) -> None:
     with pytest.raises(UnreadableFileNameError) as unreadable:
         parse_file_name(name)
     assert unreadable.value.reason == reason
@@ -189,7 +187,7 @@ IDS = st.from_regex(r"[0-9A-Za-z][0-9A-Za-z._]{0,63}", fullmatch=True).filter(is
     side=st.sampled_from(["SRC", "DST"]),
     letter=st.sampled_from("lr"),
 )
-def test_a_name_built_by_the_rule_says_what_was_put_into_it(
+def test_any_name_by_the_rule_parses_back_to_its_parts(
     at: datetime, numbers: tuple[str, str], recording_id: str, side: str, letter: str
 ) -> None:
     stamp = "".join(f"{part:0{width}d}" for part, width in zip(at.timetuple()[:6], (4, 2, 2, 2, 2, 2), strict=True))
@@ -200,7 +198,7 @@ def test_a_name_built_by_the_rule_says_what_was_put_into_it(
 
 
 @given(name=any_text(max_size=90))
-def test_any_name_is_read_or_says_why_not(name: str) -> None:
+def test_any_name_is_parsed_or_has_a_reason(name: str) -> None:
     for text in (name, f"20190718161058-{name}-SRC_l.mp3"):
         try:
             assert is_recording_id(parse_file_name(text).recording_id)

@@ -20,7 +20,7 @@ from switchboard.domain.errors import (
     RateLimitedError,
     RefusedError,
 )
-from switchboard.providers.biztel.answers import MAX_ERROR_BYTES, audio_type, error_for, not_audio
+from switchboard.providers.biztel.answers import MAX_ERROR_BYTES, build_error, build_not_audio_error, choose_media_type
 from switchboard.providers.biztel.response_codes import CONTENT_TYPES, ERROR_STATUSES, ERROR_TYPES
 
 SPECS = Path(__file__).parents[3] / "specs"
@@ -57,7 +57,9 @@ def body_of(row: dict[str, str]) -> bytes:
 
 
 def found(status: int, body: bytes = b"", **headers: str) -> ProviderError:
-    error = error_for(status, {name.replace("_", "-"): value for name, value in headers.items()}, body, operation="try")
+    error = build_error(
+        status, {name.replace("_", "-"): value for name, value in headers.items()}, body, operation="try"
+    )
     assert (error.provider, error.operation, error.http_status) == ("biztel", "try", status)
     return error
 
@@ -84,7 +86,7 @@ def test_the_content_types_are_the_documents() -> None:
 
 @pytest.mark.parametrize("status", [*STATUSES, 400, 422, 502])
 @pytest.mark.parametrize("row", ERRORS, ids=[row["type"] for row in ERRORS])
-def test_the_type_decides_whatever_the_status_and_the_name_say(row: dict[str, str], status: int) -> None:
+def test_a_listed_type_decides_with_any_status_and_name(row: dict[str, str], status: int) -> None:
     error = found(status, body_of(row))
     assert type(error) is CLASSES[row["class"]]
     assert error.provider_code == row["type"]
@@ -106,7 +108,7 @@ def test_the_type_decides_whatever_the_status_and_the_name_say(row: dict[str, st
         b"[" * 5000,
     ],
 )
-def test_without_a_listed_type_the_status_decides(status: int, body: bytes) -> None:
+def test_the_status_decides_without_a_listed_type(status: int, body: bytes) -> None:
     assert type(found(status, body)) is CLASSES[STATUSES[status]]
 
 
@@ -115,7 +117,7 @@ def test_an_unlisted_status_is_a_failed_download(status: int) -> None:
     assert type(found(status, b"<h1>Bad Gateway</h1>")) is DownloadFailedError
 
 
-def test_a_type_in_no_row_is_told_unless_it_can_be_no_type() -> None:
+def test_an_unlisted_type_is_kept_if_it_has_the_form_of_one() -> None:
     assert found(418, b'{"type": " SOMETHING_NEW "}').provider_code == "SOMETHING_NEW"
     for text in ("", " ", "x" * 65, "a b", "対象", "090-0000-0001", "a\x00"):
         assert found(418, json.dumps({"type": text}).encode()).provider_code is None
@@ -130,13 +132,11 @@ def test_the_outcome_of_a_refused_download_is_always_known() -> None:
     [("0", 1.0), ("1", 1.0), ("7", 7.0), (" 30 ", 30.0), ("999999999999", 3600.0), ("-5", 1.0), ("1.5", 1.0),
      ("soon", 1.0), ("", 1.0), ("٣", 1.0)],
 )  # fmt: skip
-def test_too_many_requests_are_followed_by_the_pause_asked_for_and_never_by_less_than_a_second(
-    given_: str, seconds: float
-) -> None:
+def test_retry_after_in_seconds_is_bounded(given_: str, seconds: float) -> None:
     assert pause(retry_after=given_) == seconds
 
 
-def test_a_pause_until_a_time_is_counted_from_the_answers_own_date() -> None:
+def test_retry_after_as_a_time_counts_from_the_answers_date() -> None:
     date = "Sun, 22 Nov 2026 03:04:05 GMT"
     assert pause(retry_after="Sun, 22 Nov 2026 03:04:17 GMT", date=date) == 12.0
     assert pause(retry_after="Sun, 22 Nov 2026 03:04:17", date=date) == 1.0
@@ -145,7 +145,7 @@ def test_a_pause_until_a_time_is_counted_from_the_answers_own_date() -> None:
 
 
 @given(body=st.binary(max_size=200), status=st.integers(100, 999), text=st.text(max_size=40))
-def test_no_answer_is_beyond_understanding(body: bytes, status: int, text: str) -> None:
+def test_any_answer_has_an_error(body: bytes, status: int, text: str) -> None:
     assert isinstance(found(status, body, retry_after=text, date=text), ProviderError)
 
 
@@ -167,19 +167,22 @@ def test_no_answer_is_beyond_understanding(body: bytes, status: int, text: str) 
         ("image/png", None),
     ],
 )
-def test_the_media_type_is_kept_unless_it_names_a_page_or_a_document(given_: str, kept: str | None) -> None:
-    assert audio_type(given_) == kept
+def test_the_media_type_of_a_page_or_document_is_refused(given_: str, kept: str | None) -> None:
+    assert choose_media_type(given_) == kept
 
 
-def test_what_is_no_audio_tells_the_type_it_names() -> None:
-    error = not_audio("by its content type", operation="try", body=body_of(ERRORS[0]))
+def test_a_not_audio_error_keeps_the_type_of_the_body() -> None:
+    error = build_not_audio_error("by its content type", operation="try", body=body_of(ERRORS[0]))
     assert isinstance(error, NotAudioError)
     assert (error.http_status, error.provider_code) == (200, "NOT_FOUND")
-    assert not_audio("x", operation="try", body=b" " * MAX_ERROR_BYTES + body_of(ERRORS[0])).provider_code is None
+    assert (
+        build_not_audio_error("x", operation="try", body=b" " * MAX_ERROR_BYTES + body_of(ERRORS[0])).provider_code
+        is None
+    )
 
 
 @pytest.mark.parametrize("row", ERRORS, ids=[row["type"] for row in ERRORS])
-def test_no_error_repeats_a_message_of_the_provider(row: dict[str, str]) -> None:
+def test_no_error_quotes_the_providers_message(row: dict[str, str]) -> None:
     canary = "canary 09000000001"
     error = found(500, body_of(row | {"message": canary, "name": canary}))
     assert canary not in str(error) + repr(vars(error))

@@ -29,13 +29,13 @@ def code_of(params: dict[str, str]) -> str:
     return str(unreadable.value)
 
 
-def test_the_documents_example_is_read() -> None:
+def test_the_documents_example_is_parsed() -> None:
     assert parse_call_action(NOTICE) == RecordingReady(
         recording_id="21061600000268000060", tel="034530XXXX", date="2021-06-16 20:03:33", called_at=CALLED
     )
 
 
-def test_names_are_read_in_any_case_and_values_without_the_space_around_them() -> None:
+def test_names_in_any_case_and_padded_values_are_parsed() -> None:
     odd = {"Id": " 21061600000268000060", " TEL ": "034530XXXX\n", "dAtE": "2021-06-16 20:03:33", "other": "x"}
     assert parse_call_action(odd) == parse_call_action(NOTICE)
 
@@ -45,7 +45,7 @@ def test_request_ids_and_unique_ids_are_ids(recording_id: str) -> None:
     assert parse_call_action({"id": recording_id}).recording_id == recording_id
 
 
-def test_an_id_is_all_that_a_notice_needs() -> None:
+def test_a_call_action_needs_only_an_id() -> None:
     assert parse_call_action({"id": "a1"}) == RecordingReady(recording_id="a1")
 
 
@@ -68,16 +68,16 @@ def test_an_id_is_all_that_a_notice_needs() -> None:
         ({"id": "a", "ID": "b"}, "id_ambiguous"),
     ],
 )
-def test_an_id_that_cannot_be_one_is_named_by_a_code(params: dict[str, str], code: str) -> None:
+def test_an_unusable_id_has_an_error_code(params: dict[str, str], code: str) -> None:
     assert code_of(NOTICE | {"id": ""} | params if params else {}) == code
 
 
 @pytest.mark.parametrize("tel", ["", "anonymous", "034530XXXX", "090****0001", "2001", "sip:a@b.invalid", "非通知"])
-def test_whoever_called_is_kept_as_it_came(tel: str) -> None:
+def test_any_tel_is_kept_unchanged(tel: str) -> None:
     assert parse_call_action({"id": "a1", "tel": tel}).tel == tel
 
 
-def test_what_is_unprintable_or_endless_is_left_out_and_is_no_error() -> None:
+def test_unprintable_and_surplus_characters_are_left_out() -> None:
     notice = parse_call_action({"id": "a1", "tel": "0\x00\x1b\u202e9" + "0" * 10_000, "date": "\udc80" + "x" * 10_000})
     assert notice.tel == "09" + "0" * 126
     assert notice.date == "x" * 64
@@ -89,11 +89,11 @@ def test_what_is_unprintable_or_endless_is_left_out_and_is_no_error() -> None:
      "2021-06-16  20:03:33", "2021-06-16 20:03:33.999", "2021-06-16T20:03:33+09:00", "2021-06-16T20:03:33 +0900",
      "2021-06-16T11:03:33Z", "2021-06-16T06:03:33-05:00", " 2021-06-16 20:03:33 "],
 )  # fmt: skip
-def test_a_date_is_japans_time_in_any_of_its_spellings(date: str) -> None:
+def test_any_spelling_of_a_date_is_japans_time(date: str) -> None:
     assert parse_date(date) == CALLED
 
 
-def test_a_date_without_seconds_is_one() -> None:
+def test_a_date_without_seconds_is_parsed() -> None:
     assert parse_date("2021-06-16 20:03") == CALLED.replace(second=0)
 
 
@@ -103,13 +103,13 @@ def test_a_date_without_seconds_is_one() -> None:
      "2021-06-16 24:00:00", "2021-06-16 20:03:60", "0001-01-01 00:00:00", "9999-12-31 23:59:59",
      "2021-06-16 20:03:33 JST", "2021-06-16T20:03:33+99:00", "２０２１-06-16 20:03:33", "1623841413"],
 )  # fmt: skip
-def test_a_date_that_is_none_is_kept_and_is_no_error(date: str) -> None:
+def test_an_unreadable_date_is_kept_and_is_no_error(date: str) -> None:
     notice = parse_call_action(NOTICE | {"date": date})
     assert (notice.date, notice.called_at) == (date, None)
 
 
 @given(params=st.dictionaries(st.sampled_from(["id", "ID", "tel", "date", "x"]), any_text(max_size=90), max_size=5))
-def test_whatever_comes_is_a_notice_with_a_usable_id_or_a_code(params: dict[str, str]) -> None:
+def test_any_parameters_have_a_usable_id_or_an_error_code(params: dict[str, str]) -> None:
     try:
         notice = parse_call_action(params)
     except WebhookUnreadableError as error:
@@ -130,12 +130,12 @@ def test_whatever_comes_is_a_notice_with_a_usable_id_or_a_code(params: dict[str,
         ({"ID": ("21061600000268000060",)}, b'{"TEL": "034530XXXX", "DATE": "2021-06-16 20:03:33"}'),
     ],
 )
-def test_query_form_and_json_say_the_same(query: dict[str, tuple[str, ...]], body: bytes) -> None:
+def test_query_form_and_json_are_parsed_alike(query: dict[str, tuple[str, ...]], body: bytes) -> None:
     request = InboundRequest(method="POST", route="", path_params={}, query=query, headers={}, body=body)
     assert parse_call_action(read_params(request)) == parse_call_action(NOTICE)
 
 
-def test_modules_that_a_webhook_does_not_need_are_not_loaded() -> None:
+def test_the_parser_loads_no_heavy_module() -> None:
     layer = Path(switchboard.__file__).parents[1]
     code = (
         f"import sys; sys.path.insert(0, {str(layer)!r})\n"

@@ -22,8 +22,14 @@ from switchboard.domain.errors import (
     RefusedError,
 )
 from switchboard.domain.sms.messages import SmsContent, SmsSubmission
-from switchboard.ports.providers import SmsProvider
-from switchboard.providers.mediasms.client import MAX_GET_BYTES, Credentials, MediaSmsClient, WireVariant
+from switchboard.ports.providers import Receipt, Submitter
+from switchboard.providers.mediasms.client import (
+    MAX_GET_BYTES,
+    Credentials,
+    MediaSmsClient,
+    PreparedRequest,
+    WireVariant,
+)
 from switchboard.providers.mediasms.parameters import MediaSmsRequest
 from switchboard.providers.transport import Connection
 from tests.fault_proxy import Ending, Fault, FaultProxy, ScriptedServer
@@ -84,14 +90,19 @@ def sent(server: ScriptedServer) -> tuple[str, dict[str, str], dict[str, str]]:
     return line, headers, dict(parse_qsl(query, keep_blank_values=True, strict_parsing=True))
 
 
-def submit_once(port: int, **options: object) -> object:
-    return client_for(port, **options).submit(submission())
+def submit(client: MediaSmsClient, sms: SmsSubmission) -> Receipt:
+    return client.submit(client.prepare(sms))
+
+
+def submit_once(port: int, **options: object) -> Receipt:
+    return submit(client_for(port, **options), submission())
 
 
 def test_an_sms_is_posted_as_a_form_with_basic_credentials(server: ScriptedServer) -> None:
-    client: SmsProvider = client_for(server.port)
+    client: Submitter[SmsSubmission, PreparedRequest] = client_for(server.port)
+    prepared = client.prepare(submission(text="認証番号 1&2=3"))
     client.open()
-    receipt = client.submit(submission(text="認証番号 1&2=3"))
+    receipt = client.submit(prepared)
     assert (receipt.provider_code, receipt.verified) == ("200", True)
     line, headers, fields = sent(server)
     assert line == "POST /sms/api/ HTTP/1.1"
@@ -107,9 +118,9 @@ def test_an_sms_is_posted_as_a_form_with_basic_credentials(server: ScriptedServe
     }
 
 
-def test_a_template_a_sender_and_a_carrier_go_under_the_documents_names(server: ScriptedServer) -> None:
+def test_template_sender_and_carrier_have_the_documents_names(server: ScriptedServer) -> None:
     content = SmsContent(template_id="12", sender="Shop1", carrier="softbank")
-    client_for(server.port).submit(SmsSubmission(smsid="a1", recipient="+819000000001", content=content))
+    submit(client_for(server.port), SmsSubmission(smsid="a1", recipient="+819000000001", content=content))
     fields = sent(server)[2]
     assert (fields["smstextid"], fields["smstitle"], fields["mobilecareer"]) == ("12", "Shop1", "2")
     assert "smstext" not in fields
@@ -117,7 +128,7 @@ def test_a_template_a_sender_and_a_carrier_go_under_the_documents_names(server: 
 
 @pytest.mark.parametrize(("carrier", "digit"), [("docomo", "1"), ("softbank", "2"), ("au", "3"), ("ymobile", "4")])
 def test_each_carrier_has_its_digit(server: ScriptedServer, carrier: str, digit: str) -> None:
-    client_for(server.port).submit(submission(carrier=carrier))
+    submit(client_for(server.port), submission(carrier=carrier))
     assert sent(server)[2]["mobilecareer"] == digit
 
 
@@ -125,7 +136,7 @@ def test_each_carrier_has_its_digit(server: ScriptedServer, carrier: str, digit:
 def test_a_number_outside_japan_goes_overseas_with_its_country_code(
     server: ScriptedServer, content: dict[str, str]
 ) -> None:
-    client_for(server.port).submit(submission("+15550000001", **content))
+    submit(client_for(server.port), submission("+15550000001", **content))
     fields = sent(server)[2]
     assert (fields["mobilecareer"], fields["mobilenumber"]) == ("c", "15550000001")
 
@@ -134,22 +145,20 @@ def test_a_number_outside_japan_goes_overseas_with_its_country_code(
     ("recipient", "carrier"),
     [("+15550000001", "docomo"), ("+819000000001", "overseas"), ("+819000000001", "rakuten")],
 )
-def test_a_carrier_that_cannot_be_is_refused_before_anything_is_sent(
-    server: ScriptedServer, recipient: str, carrier: str
-) -> None:
+def test_an_impossible_carrier_is_refused(server: ScriptedServer, recipient: str, carrier: str) -> None:
     with pytest.raises(InvalidRequestError) as refused:
-        client_for(server.port).submit(submission(recipient, carrier=carrier))
+        submit(client_for(server.port), submission(recipient, carrier=carrier))
     assert [problem.field for problem in refused.value.problems] == ["carrier"]
     assert server.connections == 0
 
 
 def test_reports_can_be_declined(server: ScriptedServer) -> None:
-    client_for(server.port, request_reports=False).submit(submission())
+    submit(client_for(server.port, request_reports=False), submission())
     assert sent(server)[2]["status"] == "0"
 
 
 def test_au_gets_its_own_long_text(server: ScriptedServer) -> None:
-    client_for(server.port, long_text=True).submit(submission(text="あ" * 200, text_au="い" * 100))
+    submit(client_for(server.port, long_text=True), submission(text="あ" * 200, text_au="い" * 100))
     fields = sent(server)[2]
     assert (fields["smstext"], fields["smstext2"]) == ("あ" * 200, "い" * 100)
 
@@ -165,69 +174,68 @@ def test_au_gets_its_own_long_text(server: ScriptedServer) -> None:
     "text",
     ["\u301c\u2212\u2016\u00a2\u00a3\u00ac\u2015\uffe5", "\uff5e\uff0d\u2225\uffe0\uffe1\uffe2\u2014\u00a5"],
 )
-def test_look_alikes_are_spelled_the_configured_way(
+def test_look_alikes_have_the_configured_spelling(
     server: ScriptedServer, variant: WireVariant, wire: str, text: str
 ) -> None:
-    client_for(server.port, wire_variant=variant).submit(submission(text=text))
+    submit(client_for(server.port, wire_variant=variant), submission(text=text))
     assert sent(server)[2]["smstext"] == wire
 
 
-def test_a_text_can_go_out_exactly_as_it_was_given(server: ScriptedServer) -> None:
+def test_a_text_can_be_sent_unchanged(server: ScriptedServer) -> None:
     text = "\uff5e\u301c\u2014か\u3099\r\n"
-    client_for(server.port, wire_variant="as_is").submit(submission(text=text))
+    submit(client_for(server.port, wire_variant="as_is"), submission(text=text))
     assert sent(server)[2]["smstext"] == text
 
 
-def test_ms932_spelling_survives_microsofts_converter_and_jis_spelling_the_standards() -> None:
+def test_each_spelling_is_encodable_by_its_converter() -> None:
     sets = {"ms932": "cp932", "jis": "shift_jis"}
     for variant, codec in sets.items():
         with ScriptedServer(ACCEPTED) as server:
-            client_for(server.port, wire_variant=variant).submit(submission(text="〜−‖¢£¬―￥"))
+            submit(client_for(server.port, wire_variant=variant), submission(text="〜−‖¢£¬―￥"))
             assert sent(server)[2]["smstext"].encode(codec)
 
 
 def test_a_get_carries_the_same_fields_in_its_query(server: ScriptedServer) -> None:
-    client_for(server.port, method="GET").submit(submission(text="あ b"))
+    submit(client_for(server.port, method="GET"), submission(text="あ b"))
     line, headers, fields = sent(server)
     assert line.startswith("GET /sms/api/?mobilenumber=")
     assert "content-length" not in headers
     assert fields["smstext"] == "あ b"
 
 
-def test_a_get_as_long_as_the_document_allows_is_sent_and_no_longer(server: ScriptedServer) -> None:
+def test_a_get_up_to_the_documents_length_is_prepared(server: ScriptedServer) -> None:
     client = client_for(server.port, method="GET")
 
-    def with_template(digits: int) -> MediaSmsRequest:
-        return MediaSmsRequest(mobilenumber="09000000001", smstextid="1" * digits)
+    def with_template(digits: int) -> PreparedRequest:
+        request = MediaSmsRequest(mobilenumber="09000000001", smstextid="1" * digits)
+        return client.prepare_request(request, operation="try")
 
-    client.request(with_template(1))
+    client.submit(with_template(1))
     target = sent(server)[0].split(" ")[1]
     room = MAX_GET_BYTES - len(f"http://127.0.0.1:{server.port}{target}")
-    client.request(with_template(1 + room))
+    client.submit(with_template(1 + room))
     assert len(server.requests) == 2
     with pytest.raises(InvalidRequestError):
-        client.request(with_template(2 + room))
+        with_template(2 + room)
     assert len(server.requests) == 2
 
 
-def test_a_submission_that_the_document_does_not_take_is_refused_in_our_own_names(server: ScriptedServer) -> None:
+def test_an_invalid_sms_is_refused_under_our_field_names(server: ScriptedServer) -> None:
     client = client_for(server.port)
-    client.check(submission(sender="Shop1"))
-    wrong = {"text": "あ" * 71, "sender": "1"}
-    for refuse in (client.check, client.submit):
-        with pytest.raises(InvalidRequestError) as refused:
-            refuse(submission(**wrong))
-        assert {problem.field: problem.code for problem in refused.value.problems} == {
-            "text": "too_long",
-            "sender": "invalid",
-        }
+    client.prepare(submission(sender="Shop1"))
+    with pytest.raises(InvalidRequestError) as refused:
+        client.prepare(submission(text="あ" * 71, sender="1"))
+    assert {problem.field: problem.code for problem in refused.value.problems} == {
+        "text": "too_long",
+        "sender": "invalid",
+    }
     assert server.connections == 0
 
 
-def test_a_get_that_would_be_too_long_is_refused_by_the_check_too(server: ScriptedServer) -> None:
+def test_an_sms_too_long_for_a_get_is_refused(server: ScriptedServer) -> None:
     template = SmsContent(template_id="1" * MAX_GET_BYTES)
     with pytest.raises(InvalidRequestError):
-        client_for(server.port, method="GET").check(
+        client_for(server.port, method="GET").prepare(
             SmsSubmission(smsid="a1", recipient="+819000000001", content=template)
         )
 
@@ -243,7 +251,7 @@ def test_a_get_that_would_be_too_long_is_refused_by_the_check_too(server: Script
         (502, OutcomeUnknownError),
     ],
 )
-def test_a_refusal_is_told_with_its_code(server: ScriptedServer, code: int, expected: type[ProviderError]) -> None:
+def test_a_refusal_has_its_class_and_code(server: ScriptedServer, code: int, expected: type[ProviderError]) -> None:
     server.answer = answer(code)
     with pytest.raises(expected) as refused:
         submit_once(server.port)
@@ -252,15 +260,15 @@ def test_a_refusal_is_told_with_its_code(server: ScriptedServer, code: int, expe
     assert len(server.requests) == 1
 
 
-def test_an_answer_without_a_code_is_accepted_unverified_unless_strict(server: ScriptedServer) -> None:
+def test_a_200_without_a_code_is_unverified_unless_strict(server: ScriptedServer) -> None:
     server.answer = answer(200, b"<p>welcome</p>")
-    assert client_for(server.port).submit(submission()).verified is False
+    assert submit(client_for(server.port), submission()).verified is False
     with pytest.raises(OutcomeUnknownError):
         submit_once(server.port, strict=True)
 
 
 @pytest.mark.parametrize("ending", ["close", "reset"])
-def test_a_request_cut_at_any_byte_is_never_called_refused_or_unsent(server: ScriptedServer, ending: Ending) -> None:
+def test_a_request_cut_at_any_byte_has_an_unknown_outcome(server: ScriptedServer, ending: Ending) -> None:
     submit_once(server.port)
     with FaultProxy(server.port) as proxy:
         for passed in range(len(server.requests[0])):
@@ -281,7 +289,7 @@ def test_a_request_cut_at_any_byte_is_never_called_refused_or_unsent(server: Scr
     ],
     ids=["200", "550", "503", "401", "chunked"],
 )
-def test_only_a_whole_answer_means_anything(server: ScriptedServer, whole: bytes, ending: Ending) -> None:
+def test_an_answer_cut_at_any_byte_has_an_unknown_outcome(server: ScriptedServer, whole: bytes, ending: Ending) -> None:
     server.answer = whole
     with FaultProxy(server.port) as proxy:
         for passed in range(len(whole)):
@@ -291,7 +299,7 @@ def test_only_a_whole_answer_means_anything(server: ScriptedServer, whole: bytes
         assert outcome_through(proxy) is not OutcomeUnknownError
 
 
-def test_an_answer_that_only_its_closing_ends_means_nothing_without_its_code(server: ScriptedServer) -> None:
+def test_an_undelimited_answer_needs_its_code(server: ScriptedServer) -> None:
     server.answer, server.then_close = b"HTTP/1.0 200 OK\r\n\r\n200", True
     with FaultProxy(server.port) as proxy:
         for passed in range(len(server.answer)):
@@ -310,22 +318,22 @@ def outcome_through(proxy: FaultProxy) -> type[ProviderError] | None:
     return None
 
 
-def test_nothing_was_sent_where_nobody_listens(server: ScriptedServer) -> None:
+def test_a_closed_port_means_not_sent(server: ScriptedServer) -> None:
     with ScriptedServer() as gone:
         port = gone.port
     client = client_for(port)
     with pytest.raises(NotSentError):
         client.open()
     with pytest.raises(NotSentError) as unsent:
-        client.submit(submission())
+        submit(client, submission())
     assert unsent.value.operation == "send_sms"
 
 
-def test_credentials_are_asked_for_anew_each_time(server: ScriptedServer) -> None:
+def test_credentials_are_read_before_each_request(server: ScriptedServer) -> None:
     passwords = iter(["one", "two"])
     client = client_for(server.port, credentials=lambda: Credentials(user="u", password=next(passwords)))
-    client.submit(submission())
-    client.submit(submission())
+    submit(client, submission())
+    submit(client, submission())
     sent_pairs = [
         base64.b64decode(request.partition(b"Basic ")[2].partition(b"\r\n")[0]) for request in server.requests
     ]
@@ -333,13 +341,13 @@ def test_credentials_are_asked_for_anew_each_time(server: ScriptedServer) -> Non
 
 
 @pytest.mark.parametrize(("user", "password"), [("", "p"), ("u:v", "p"), ("u\n", "p"), ("u", "p\r\nX: y")])
-def test_credentials_that_basic_cannot_carry_are_a_configuration_error(user: str, password: str) -> None:
+def test_unusable_credentials_are_a_configuration_error(user: str, password: str) -> None:
     with pytest.raises(ConfigurationError) as wrong:
         Credentials(user=user, password=password)
     assert password not in str(wrong.value).split()
 
 
-def test_a_connection_elsewhere_or_in_the_clear_is_a_configuration_error() -> None:
+def test_another_origin_or_plain_http_is_a_configuration_error() -> None:
     with pytest.raises(ConfigurationError):
         client_for(1, base_url="https://elsewhere.invalid/sms/api/")
     with pytest.raises(ConfigurationError):
@@ -348,7 +356,7 @@ def test_a_connection_elsewhere_or_in_the_clear_is_a_configuration_error() -> No
 
 @pytest.mark.parametrize("method", ["POST", "GET"])
 @pytest.mark.parametrize("bad", [b"", answer(550, b"550 canary-text"), b"HTTP/1.1 200 OK\r\nbroken header\r\n\r\n"])
-def test_neither_errors_nor_logs_hold_a_secret_a_number_or_a_text(
+def test_errors_and_logs_hold_no_secret_number_or_text(
     caplog: pytest.LogCaptureFixture, method: str, bad: bytes
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -360,5 +368,5 @@ def test_neither_errors_nor_logs_hold_a_secret_a_number_or_a_text(
         assert canary not in shown
 
 
-def test_credentials_do_not_print() -> None:
+def test_the_repr_of_credentials_hides_them() -> None:
     assert "canary" not in repr(Credentials(user=USER, password=PASSWORD))

@@ -62,7 +62,7 @@ def problems_of(**given: Any) -> dict[str, str]:
     return {problem.field: problem.code for problem in refused.value.problems}
 
 
-def test_the_request_has_the_documents_parameters_in_its_order_and_no_others() -> None:
+def test_the_request_has_the_documents_parameters_in_order() -> None:
     documented = list(dict.fromkeys(row["parameter"] for row in ROWS))
     assert documented.pop() == "その他"
     assert [field.name for field in dataclasses.fields(MediaSmsRequest)] == documented
@@ -75,14 +75,14 @@ def test_a_value_within_the_documents_limits_is_sent(name: str, given: str, valu
 
 
 @pytest.mark.parametrize(("name", "given", "value"), REFUSED_CASES)
-def test_a_value_beyond_the_documents_limits_is_refused_and_not_repeated(name: str, given: str, value: str) -> None:
+def test_a_value_beyond_the_documents_limits_is_refused(name: str, given: str, value: str) -> None:
     with pytest.raises(InvalidRequestError) as refused:
         request(**conditions(given) | {name: typed(name, value)})
     assert name in {problem.field for problem in refused.value.problems}
     assert len(value) < 4 or value not in str(refused.value)
 
 
-def test_fields_are_given_once_and_in_the_documents_order() -> None:
+def test_form_fields_are_in_the_documents_order() -> None:
     assert request(**CALL_OUT, smsid="a1", status=1).form_fields() == [
         ("mobilenumber", "09000000001"),
         ("status", "1"),
@@ -109,7 +109,7 @@ def test_an_sms_needs_either_a_text_or_a_template() -> None:
         assert request(**given, smstextid="1").smstextid == "1"
 
 
-def test_a_call_without_an_sms_needs_no_text_and_passes_one_on() -> None:
+def test_a_call_without_an_sms_may_have_a_text() -> None:
     call_in = {"mobilenumber": "09000000001", "method": 4, "ipphone": "05000000001"}
     assert "smstext" not in dict(request(**call_in).form_fields())
     assert dict(request(**call_in, smstext="a").form_fields())["smstext"] == "a"
@@ -123,7 +123,7 @@ def test_verification_by_telephone_needs_a_line(method: int) -> None:
 
 
 @pytest.mark.parametrize("missing", ["ipphone", "holdingtime", "repeatcall"])
-def test_calling_out_needs_its_whole_set(missing: str) -> None:
+def test_calling_out_needs_line_holding_time_and_repetitions(missing: str) -> None:
     assert problems_of(**{name: value for name, value in CALL_OUT.items() if name != missing}) == {missing: "required"}
 
 
@@ -146,7 +146,7 @@ def test_delivery_reports_need_an_id() -> None:
 
 
 @pytest.mark.parametrize("method", [6, 7])
-def test_methods_without_a_meaning_are_refused_unless_allowed(method: int) -> None:
+def test_undocumented_methods_are_refused_unless_allowed(method: int) -> None:
     assert problems_of(**BASE, method=method) == {"method": "not_allowed"}
     assert request(**BASE, method=method, allow_undocumented_methods=True).method == method
     assert problems_of(**BASE, method=8, allow_undocumented_methods=True) == {"method": "invalid"}
@@ -157,7 +157,7 @@ def test_true_is_not_a_number() -> None:
     assert problems_of(**BASE, method=True) == {"method": "invalid"}
 
 
-def test_a_text_that_the_provider_would_cut_is_refused() -> None:
+def test_a_text_that_would_be_cut_is_refused() -> None:
     number = {"mobilenumber": "09000000001"}
     assert request(**number, smstext="a" * 140)
     assert problems_of(**number, smstext="a" * 141) == {"smstext": "too_long"}
@@ -170,7 +170,7 @@ def test_a_text_that_the_provider_would_cut_is_refused() -> None:
     assert problems_of(**number, smstext=" \n") == {"smstext": "empty"}
 
 
-def test_every_problem_is_told_at_once() -> None:
+def test_an_invalid_request_names_every_problem() -> None:
     assert problems_of(mobilenumber="1", smstitle="1", status=1) == {
         "mobilenumber": "invalid",
         "smstitle": "invalid",
@@ -179,7 +179,7 @@ def test_every_problem_is_told_at_once() -> None:
     }
 
 
-def test_a_request_does_not_print_its_number_or_its_texts() -> None:
+def test_the_repr_of_a_request_hides_number_and_texts() -> None:
     shown = repr(request(mobilenumber="09000000001", smstext="canary-1", smstext2="canary-2", long_text=True))
     assert "0001" not in shown
     assert "canary" not in shown

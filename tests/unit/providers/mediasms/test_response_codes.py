@@ -18,11 +18,10 @@ from switchboard.domain.errors import (
     UnexpectedAnswerError,
 )
 from switchboard.domain.sms.delivery import DeliveryMeaning
-from switchboard.providers.mediasms.answers import code_in, receipt_for
+from switchboard.providers.mediasms.answers import find_code, read_receipt
 from switchboard.providers.mediasms.response_codes import (
     ACCEPTED_CODE,
     DELIVERY_STATUSES,
-    PUSHED_STATUSES,
     REFUSALS,
     status_code_of,
 )
@@ -54,7 +53,7 @@ CLASSES: dict[str, type[ProviderError]] = {
 def outcome(status: int, body: bytes, *, delimited: bool = True, strict: bool = False) -> type[object] | bool:
     """The error's class, or whether the receipt is verified."""
     try:
-        receipt = receipt_for(status, body, delimited=delimited, strict=strict, operation="try")
+        receipt = read_receipt(status, body, delimited=delimited, strict=strict, operation="try")
     except ProviderError as error:
         assert (error.provider, error.operation, error.http_status) == ("mediasms", "try", status)
         return type(error)
@@ -67,7 +66,7 @@ def test_the_response_table_has_the_documents_codes_and_no_others() -> None:
 
 
 @pytest.mark.parametrize("code", sorted(LISTED_RESPONSES))
-def test_a_listed_code_means_its_class_in_the_body_and_as_the_http_status(code: str) -> None:
+def test_a_listed_code_means_its_class_in_body_and_status(code: str) -> None:
     if RESPONSES[code] == "accepted":
         assert outcome(200, code.encode()) is True
         return
@@ -77,11 +76,11 @@ def test_a_listed_code_means_its_class_in_the_body_and_as_the_http_status(code: 
     assert outcome(int(code), b"") is expected
 
 
-def test_a_code_in_no_row_has_an_unknown_outcome_and_is_kept() -> None:
+def test_an_unlisted_code_has_an_unknown_outcome_and_is_kept() -> None:
     for code in {str(each) for each in range(100, 1000)} - LISTED_RESPONSES:
         assert outcome(200, code.encode()) is CLASSES[RESPONSES[OTHERS]]
         with pytest.raises(OutcomeUnknownError) as unexplained:
-            receipt_for(200, code.encode(), delimited=True, strict=False, operation="try")
+            read_receipt(200, code.encode(), delimited=True, strict=False, operation="try")
         assert unexplained.value.provider_code == code
 
 
@@ -98,8 +97,8 @@ def test_a_code_in_no_row_has_an_unknown_outcome_and_is_kept() -> None:
         b'{"result": 402, "more": []}',
     ],
 )
-def test_the_code_is_found_in_every_dress_it_has_been_seen_in(body: bytes) -> None:
-    assert code_in(body) == "402"
+def test_a_bare_code_is_found_in_every_known_wrapping(body: bytes) -> None:
+    assert find_code(body) == "402"
 
 
 @pytest.mark.parametrize(
@@ -127,47 +126,47 @@ def test_the_code_is_found_in_every_dress_it_has_been_seen_in(body: bytes) -> No
         b" " * 5000 + b"402",
     ],
 )
-def test_anything_but_a_bare_code_is_not_read_as_one(body: bytes) -> None:
-    assert code_in(body) is None
+def test_any_other_body_has_no_code(body: bytes) -> None:
+    assert find_code(body) is None
 
 
-def test_http_200_without_a_code_is_accepted_unverified_and_not_at_all_when_strict() -> None:
+def test_http_200_without_a_code_is_unverified_unless_strict() -> None:
     assert outcome(200, b"<p>thank you</p>") is False
     assert outcome(200, b"<p>thank you</p>", strict=True) is UnexpectedAnswerError
     assert outcome(200, b"200", strict=True) is True
 
 
 @pytest.mark.parametrize("status", [302, 401, 402, 404, 500, 503, 550])
-def test_only_a_2xx_is_ever_a_success(status: int) -> None:
+def test_only_a_2xx_is_a_success(status: int) -> None:
     assert outcome(status, b"200") not in (True, False)
 
 
 @pytest.mark.parametrize("status", [201, 202, 204])
-def test_another_2xx_is_a_success_only_if_the_body_says_so(status: int) -> None:
+def test_another_2xx_needs_the_code_200_in_its_body(status: int) -> None:
     assert outcome(status, b"200") is True
     assert outcome(status, b"") is UnexpectedAnswerError
 
 
 @pytest.mark.parametrize("status", [301, 302, 400, 403, 404, 500, 502, 504, 599])
-def test_a_gateways_own_answer_leaves_the_outcome_unknown(status: int) -> None:
+def test_a_gateways_answer_has_an_unknown_outcome(status: int) -> None:
     assert outcome(status, b"<h1>not for you</h1>") is UnexpectedAnswerError
 
 
-def test_http_503_is_the_speed_limit_where_nobody_else_can_have_said_it() -> None:
+def test_http_503_is_the_speed_limit_without_another_body() -> None:
     assert outcome(503, b"") is RateLimitedError
     assert outcome(503, b"<h1>Service Unavailable</h1>") is UnexpectedAnswerError
     assert outcome(503, b"", strict=True) is UnexpectedAnswerError
     assert outcome(503, b"503", strict=True) is RateLimitedError
 
 
-def test_http_401_counts_towards_the_lock_out_whatever_its_body_says_but_a_block() -> None:
+def test_http_401_counts_for_the_lockout_unless_blocked() -> None:
     for body in (b"", b"<h1>Unauthorized</h1>", b"200", b"550", b"999"):
         assert outcome(401, body) is AuthenticationFailedError
     assert outcome(401, b"555") is AddressBlockedError
 
 
 @pytest.mark.parametrize("status", [200, 402, 503, 550])
-def test_an_answer_that_may_have_lost_its_end_proves_nothing_without_its_code(status: int) -> None:
+def test_an_undelimited_answer_without_a_code_is_unknown(status: int) -> None:
     for body in (b"", b"5", b"50"):
         assert outcome(status, body, delimited=False) is OutcomeUnknownError
     assert outcome(200, b"200", delimited=False) is True
@@ -177,7 +176,7 @@ def test_an_answer_that_may_have_lost_its_end_proves_nothing_without_its_code(st
     ("status", "expected"),
     [(401, AuthenticationFailedError), (555, AddressBlockedError), (557, AddressBlockedError)],
 )
-def test_what_stops_the_sending_is_believed_without_its_end(status: int, expected: type[ProviderError]) -> None:
+def test_an_undelimited_answer_can_stop_the_sending(status: int, expected: type[ProviderError]) -> None:
     assert outcome(status, b"", delimited=False) is expected
 
 
@@ -189,12 +188,11 @@ def test_the_status_table_has_the_documents_rows_and_no_others() -> None:
 
 
 @pytest.mark.parametrize("row", LISTED_STATUSES.values(), ids=LISTED_STATUSES)
-def test_a_status_means_what_the_table_says(row: dict[str, str]) -> None:
+def test_a_status_has_the_meaning_of_its_row(row: dict[str, str]) -> None:
     assert DELIVERY_STATUSES[row["code"]].meaning == row["meaning"]
-    assert (row["code"] in PUSHED_STATUSES) is (row["pushed"] == "+")
 
 
-def test_a_status_of_the_other_row_is_unlisted_and_kept() -> None:
+def test_an_unlisted_status_is_kept() -> None:
     assert STATUSES[OTHERS]["meaning"] == "unlisted"
     for text in ("99", "楽天圏外・OFF", "constructor"):
         status = DELIVERY_STATUSES[status_code_of(text)]
@@ -224,12 +222,12 @@ def test_a_status_is_recognised_by_number_and_by_name(row: dict[str, str]) -> No
         ("ﾄﾞｺﾓ他NW障害", "20"),
     ],
 )
-def test_width_spacing_case_and_dots_make_no_difference(spelling: str, code: str) -> None:
+def test_width_spacing_case_and_dots_do_not_matter(spelling: str, code: str) -> None:
     assert status_code_of(spelling) == code
 
 
 @pytest.mark.parametrize(
     ("text", "kept"), [("  9 9 ", "9 9"), ("01", "01"), ("1.0", "1.0"), ("x" * 100, "x" * 64), ("", "")]
 )
-def test_what_no_row_has_is_kept_as_it_is_and_bounded(text: str, kept: str) -> None:
+def test_an_unlisted_status_is_collapsed_and_bounded(text: str, kept: str) -> None:
     assert status_code_of(text) == kept

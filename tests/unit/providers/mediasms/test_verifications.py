@@ -18,14 +18,15 @@ from switchboard.domain.verification.verifications import (
     VerificationMode,
     VerificationSubmission,
 )
-from switchboard.ports.providers import Submitter
-from switchboard.providers.mediasms.client import Credentials, MediaSmsClient
+from switchboard.ports.providers import Receipt, Submitter
+from switchboard.providers.mediasms.client import Credentials, MediaSmsClient, PreparedRequest
 from switchboard.providers.mediasms.verifications import METHODS, MediaSmsVerifications
 from switchboard.providers.mediasms.webhooks import parse_delivery_callback, parse_ivr_call
 from switchboard.providers.transport import Connection
 from tests.customer import Receiver
 from tests.fault_proxy import ScriptedServer
 
+UNUSED_PORT = 9
 MOBILE, FIXED, LINE = "+819000000001", "+81300000001", "05000000001"
 SMS = SmsContent(text="canary-text")
 CALL_IN = VerificationSubmission(
@@ -73,6 +74,10 @@ def verifications_for(port: int, *, http_method: str = "POST", **options: Any) -
     return MediaSmsVerifications(client=client_for(f"http://127.0.0.1:{port}", method=http_method), **options)
 
 
+def submit(verifications: MediaSmsVerifications, submission: VerificationSubmission) -> Receipt:
+    return verifications.submit(verifications.prepare(submission))
+
+
 def sent(server: ScriptedServer) -> dict[str, str]:
     """The fields of the one request that came."""
     (request,) = server.requests
@@ -82,16 +87,9 @@ def sent(server: ScriptedServer) -> dict[str, str]:
 
 def problems_of(submission: VerificationSubmission, **options: Any) -> dict[str, str]:
     """Field -> code, for every problem of a submission that must not be possible, found before anything is sent."""
-    told = []
-    with ScriptedServer() as nobody:
-        verifications = verifications_for(nobody.port, **options)
-        for refuse in (verifications.check, verifications.submit):
-            with pytest.raises(InvalidRequestError) as refused:
-                refuse(submission)
-            told.append({problem.field: problem.code for problem in refused.value.problems})
-        assert nobody.connections == 0
-    assert told[0] == told[1]
-    return told[0]
+    with pytest.raises(InvalidRequestError) as refused:
+        verifications_for(UNUSED_PORT, **options).prepare(submission)
+    return {problem.field: problem.code for problem in refused.value.problems}
 
 
 @pytest.mark.parametrize(
@@ -103,13 +101,13 @@ def problems_of(submission: VerificationSubmission, **options: Any) -> dict[str,
         (replace(CALL_OUT, content=SMS), {"method": "5", "smstext": "canary-text", "repeatcall": "3"}),
     ],
 )
-def test_each_mode_is_its_method_with_the_line_and_the_holding_time(
+def test_each_mode_has_its_method_line_and_holding_time(
     server: ScriptedServer, submission: VerificationSubmission, own: dict[str, str]
 ) -> None:
-    verifications: Submitter[VerificationSubmission] = verifications_for(server.port)
-    verifications.check(submission)
+    verifications: Submitter[VerificationSubmission, PreparedRequest] = verifications_for(server.port)
+    prepared = verifications.prepare(submission)
     verifications.open()
-    assert verifications.submit(submission).provider_code == "200"
+    assert verifications.submit(prepared).provider_code == "200"
     assert sent(server) == {
         "mobilenumber": "09000000001", "status": "1", "smsid": "v1", "ipphone": LINE, "holdingtime": "10", **own,
     }  # fmt: skip
@@ -124,23 +122,23 @@ def test_each_mode_is_its_method_with_the_line_and_the_holding_time(
         (VerificationLines.ANY, MOBILE, "b", "09000000001"),
     ],
 )
-def test_the_lines_allowed_are_the_documents_a_b_or_nothing(
+def test_each_kind_of_line_has_its_document_value(
     server: ScriptedServer, lines: VerificationLines, recipient: str, career: str | None, number: str
 ) -> None:
-    verifications_for(server.port).submit(replace(CALL_IN, lines=lines, recipient=recipient))
+    submit(verifications_for(server.port), replace(CALL_IN, lines=lines, recipient=recipient))
     fields = sent(server)
     assert (fields.get("mobilecareer"), fields["mobilenumber"]) == (career, number)
 
 
-def test_a_template_and_a_sender_go_with_the_sms(server: ScriptedServer) -> None:
+def test_template_and_sender_are_sent_with_the_sms(server: ScriptedServer) -> None:
     content = SmsContent(template_id="12", sender="Shop1")
-    verifications_for(server.port).submit(replace(SMS_AND_CALL_IN, content=content))
+    submit(verifications_for(server.port), replace(SMS_AND_CALL_IN, content=content))
     fields = sent(server)
     assert (fields["smstextid"], fields["smstitle"], fields.get("smstext")) == ("12", "Shop1", None)
 
 
-def test_a_text_for_nobody_can_be_left_out(server: ScriptedServer) -> None:
-    verifications_for(server.port, unsent_text=None).submit(CALL_IN)
+def test_the_placeholder_text_can_be_left_out(server: ScriptedServer) -> None:
+    submit(verifications_for(server.port, unsent_text=None), CALL_IN)
     assert "smstext" not in sent(server)
 
 
@@ -170,49 +168,49 @@ def test_a_text_for_nobody_can_be_left_out(server: ScriptedServer) -> None:
         ),
     ],
 )
-def test_what_the_document_does_not_take_is_refused_in_our_own_names(
+def test_an_invalid_verification_is_refused_under_our_names(
     submission: VerificationSubmission, problems: dict[str, str]
 ) -> None:
     assert problems_of(submission) == problems
 
 
-def test_a_get_that_would_be_too_long_is_refused(server: ScriptedServer) -> None:
+def test_a_verification_too_long_for_a_get_is_refused(server: ScriptedServer) -> None:
     template = replace(SMS_AND_CALL_IN, content=SmsContent(template_id="1" * 8190))
     assert problems_of(template, http_method="GET") == {"text": "too_long"}
 
 
 @pytest.mark.parametrize("holding_minutes", [0, 999])
-def test_the_holding_times_at_the_documents_limits_are_sent(server: ScriptedServer, holding_minutes: int) -> None:
-    verifications_for(server.port).submit(replace(CALL_IN, holding_minutes=holding_minutes))
+def test_a_holding_time_at_the_documents_limit_is_sent(server: ScriptedServer, holding_minutes: int) -> None:
+    submit(verifications_for(server.port), replace(CALL_IN, holding_minutes=holding_minutes))
     assert sent(server)["holdingtime"] == str(holding_minutes)
 
 
 @pytest.mark.parametrize("method", [6, 7])
-def test_a_method_without_a_documented_meaning_needs_leave(server: ScriptedServer, method: int) -> None:
+def test_an_undocumented_method_must_be_allowed(server: ScriptedServer, method: int) -> None:
     methods = {**METHODS, VerificationMode.CALL_OUT: method}
     assert problems_of(CALL_OUT, methods=methods) == {"mode": "not_allowed"}
-    verifications_for(server.port, methods=methods, allow_undocumented_methods=True).submit(CALL_OUT)
+    submit(verifications_for(server.port, methods=methods, allow_undocumented_methods=True), CALL_OUT)
     fields = sent(server)
     assert (fields["method"], fields.get("smstext")) == (str(method), None)
 
 
-def test_a_refusal_is_told_with_its_code_and_operation(server: ScriptedServer) -> None:
+def test_a_refusal_has_its_code_and_operation(server: ScriptedServer) -> None:
     server.answer = answer(567)
     with pytest.raises(RefusedError) as refused:
-        verifications_for(server.port).submit(CALL_IN)
+        submit(verifications_for(server.port), CALL_IN)
     assert (refused.value.provider_code, refused.value.operation) == ("567", "start_verification")
     assert len(server.requests) == 1
 
 
-def test_nothing_was_sent_where_nobody_listens() -> None:
+def test_a_closed_port_means_not_sent() -> None:
     with ScriptedServer() as gone:
         port = gone.port
-    for attempt in (lambda: verifications_for(port).open(), lambda: verifications_for(port).submit(CALL_IN)):
+    for attempt in (lambda: verifications_for(port).open(), lambda: submit(verifications_for(port), CALL_IN)):
         with pytest.raises(NotSentError):
             attempt()
 
 
-def test_neither_a_number_nor_a_text_nor_a_code_is_printed() -> None:
+def test_no_repr_shows_a_number_a_text_or_a_code() -> None:
     notification = parse_delivery_callback({"smsid": "v1", "status": "1", "authcode": "314159"})
     notice = parse_ivr_call({"mobilenumber": "09000000001", "ipphone": LINE, "method": "4"})
     shown = repr(SMS_AND_CALL_IN) + repr(notification) + repr(notice)
@@ -220,7 +218,7 @@ def test_neither_a_number_nor_a_text_nor_a_code_is_printed() -> None:
     assert not any(canary in shown for canary in ("9000000001", "canary", "314159"))
     with ScriptedServer(b"") as server, pytest.raises(ProviderError) as failed:
         server.then_close = True
-        verifications_for(server.port).submit(SMS_AND_CALL_IN)
+        submit(verifications_for(server.port), SMS_AND_CALL_IN)
     assert not any(canary in repr(vars(failed.value)) for canary in ("9000000001", "canary"))
 
 
@@ -239,7 +237,7 @@ def simulator(webhooks: Receiver) -> Iterator[MediaSmsSimulator]:
 
 def start(simulator: MediaSmsSimulator, submission: VerificationSubmission) -> None:
     client = client_for(simulator.url.removesuffix("/sms/api/"))
-    assert MediaSmsVerifications(client=client).submit(submission).verified
+    assert submit(MediaSmsVerifications(client=client), submission).verified
 
 
 @pytest.mark.parametrize("style", ["as_asked", "plus_81", "hyphens"])
@@ -247,7 +245,7 @@ def start(simulator: MediaSmsSimulator, submission: VerificationSubmission) -> N
 @pytest.mark.parametrize(
     "submission", [CALL_IN, SMS_AND_CALL_IN, replace(CALL_IN, recipient=FIXED, lines=VerificationLines.ANY)]
 )
-def test_a_call_in_is_told_in_any_form_for_the_number_that_was_to_be_verified(
+def test_an_ivr_callback_in_any_form_names_the_number(
     simulator: MediaSmsSimulator,
     webhooks: Receiver,
     style: str,
@@ -262,9 +260,7 @@ def test_a_call_in_is_told_in_any_form_for_the_number_that_was_to_be_verified(
     assert notices == [IvrCallEvent(recipient=submission.recipient, line=LINE, mode=submission.mode, smsid=smsid)]
 
 
-def test_the_code_read_out_comes_with_the_report_that_the_call_was_answered(
-    simulator: MediaSmsSimulator, webhooks: Receiver
-) -> None:
+def test_the_code_comes_with_the_report_of_the_answered_call(simulator: MediaSmsSimulator, webhooks: Receiver) -> None:
     start(simulator, CALL_OUT)
     simulator.advance(60)
     simulator.deliver_due()

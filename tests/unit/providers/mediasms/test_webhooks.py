@@ -29,17 +29,17 @@ SUCCESS = {"mobilenumber": "09000000001", "ipphone": "05000000002", "method": "4
 LINES = st.integers(min_value=0, max_value=9_999_999).map("0500{:07d}".format)
 
 
-def test_a_report_is_read() -> None:
+def test_a_report_is_parsed() -> None:
     everything = REPORT | {"mobilecareer": "", "smstext": "text", "method": "1", "ipphone": ""}
     assert parse_delivery_report(everything) == DeliveryReport(smsid="a1", status="1", recipient="+819000000001")
 
 
-def test_names_are_read_in_any_case_and_values_without_the_space_around_them() -> None:
+def test_names_in_any_case_and_padded_values_are_parsed() -> None:
     report = parse_delivery_report({"SmsId": " a1 ", "STATUS": "送信済\r\n", "MobileNumber": " 09000000001"})
     assert report == DeliveryReport(smsid="a1", status="1", recipient="+819000000001")
 
 
-def test_a_status_that_no_row_has_is_kept() -> None:
+def test_an_unlisted_status_is_kept() -> None:
     assert parse_delivery_report(REPORT | {"status": "楽天　圏外"}).status == "楽天 圏外"
 
 
@@ -62,7 +62,7 @@ def test_a_status_that_no_row_has_is_kept() -> None:
         {"Status": "0"},
     ],
 )
-def test_what_the_document_does_not_describe_is_unreadable_and_not_repeated(changed: dict[str, str]) -> None:
+def test_a_malformed_report_is_unreadable_and_not_quoted(changed: dict[str, str]) -> None:
     secret = "canary-9"
     with pytest.raises(WebhookUnreadableError) as unreadable:
         parse_delivery_report(REPORT | {"authcode": secret, "smstext": secret} | changed)
@@ -78,7 +78,7 @@ def test_a_report_without_its_id_or_status_is_unreadable(missing: str) -> None:
         parse_delivery_report({name: value for name, value in REPORT.items() if name != missing})
 
 
-def test_the_same_value_twice_is_no_contradiction() -> None:
+def test_a_repeated_equal_value_is_accepted() -> None:
     assert parse_delivery_report(REPORT | {"SMSID": "a1"}).smsid == "a1"
 
 
@@ -97,12 +97,12 @@ def test_the_same_value_twice_is_no_contradiction() -> None:
         ("unknown", None),
     ],
 )
-def test_the_number_is_read_in_the_forms_it_is_sent_in(written: str, recipient: str | None) -> None:
+def test_a_number_is_parsed_in_every_known_form(written: str, recipient: str | None) -> None:
     report = parse_delivery_report(REPORT | {"mobilenumber": written})
     assert report.recipient == recipient
 
 
-def test_a_report_may_name_no_number() -> None:
+def test_a_report_may_lack_the_number() -> None:
     assert parse_delivery_report({"smsid": "a1", "status": "1"}).recipient is None
 
 
@@ -115,16 +115,16 @@ def test_a_report_may_name_no_number() -> None:
         ("090****0001", "0900001"),
     ],
 )
-def test_a_number_in_no_known_form_is_kept_as_its_digits(written: str, digits: str) -> None:
+def test_a_number_in_another_form_is_kept_as_its_digits(written: str, digits: str) -> None:
     assert parse_delivery_report(REPORT | {"mobilenumber": written}).recipient == digits
 
 
-def test_the_generated_code_is_in_no_report() -> None:
+def test_a_report_holds_no_authcode() -> None:
     assert "canary" not in repr(parse_delivery_report(REPORT | {"authcode": "canary", "AuthCode": "canary"}))
 
 
 @given(st.dictionaries(st.sampled_from(["smsid", "status", "mobilenumber", "Status", "x"]), st.text(max_size=80)))
-def test_any_parameters_are_either_read_or_unreadable(params: dict[str, str]) -> None:
+def test_any_parameters_are_parsed_or_unreadable(params: dict[str, str]) -> None:
     try:
         report = parse_delivery_report(params)
     except WebhookUnreadableError as error:
@@ -139,13 +139,13 @@ def test_any_parameters_are_either_read_or_unreadable(params: dict[str, str]) ->
     ("written", "authcode"),
     [("0042", "0042"), (" 123456\r\n", "123456"), ("１２３４", "1234"), ("7", "7"), ("0" * MAX_AUTHCODE_DIGITS,) * 2],
 )
-def test_the_code_that_was_read_out_comes_with_the_report(name: str, written: str, authcode: str) -> None:
+def test_an_authcode_is_parsed_with_the_report(name: str, written: str, authcode: str) -> None:
     notification = parse_delivery_callback(REPORT | {name: written})
     assert notification == ParsedDeliveryReport(report=parse_delivery_report(REPORT), authcode=authcode)
 
 
 @pytest.mark.parametrize("given", [{}, {"authcode": ""}, {"authcode": " \u3000"}, {"authcode": "", "AUTHCODE": " "}])
-def test_a_report_may_carry_no_code(given: dict[str, str]) -> None:
+def test_a_report_may_lack_the_authcode(given: dict[str, str]) -> None:
     notification = parse_delivery_callback(REPORT | given)
     assert notification == ParsedDeliveryReport(report=parse_delivery_report(REPORT))
 
@@ -164,18 +164,18 @@ def test_a_report_may_carry_no_code(given: dict[str, str]) -> None:
         {"authcode": "1234", "AuthCode": "4321"},
     ],
 )
-def test_a_code_that_is_none_is_dropped_and_said_to_be_unreadable_and_the_report_counts(given: dict[str, str]) -> None:
+def test_an_unreadable_authcode_is_dropped_from_its_report(given: dict[str, str]) -> None:
     notification = parse_delivery_callback(REPORT | given)
     assert notification.report == parse_delivery_report(REPORT)
     assert (notification.authcode, notification.authcode_unreadable) == (None, True)
 
 
-def test_the_same_code_in_two_widths_is_no_contradiction() -> None:
+def test_an_equal_authcode_in_two_widths_is_accepted() -> None:
     assert parse_delivery_callback(REPORT | {"authcode": "12", "AuthCode": "１２"}).authcode == "12"
 
 
 @given(st.text(max_size=40))
-def test_a_code_is_never_printed_and_is_digits_if_anything(written: str) -> None:
+def test_any_authcode_is_digits_and_hidden_from_the_repr(written: str) -> None:
     notification = parse_delivery_callback(REPORT | {"authcode": "42" + written})
     authcode = notification.authcode
     assert authcode is None or (authcode.isascii() and authcode.isdigit() and len(authcode) <= MAX_AUTHCODE_DIGITS)
@@ -183,14 +183,14 @@ def test_a_code_is_never_printed_and_is_digits_if_anything(written: str) -> None
     assert notification.authcode_unreadable == (authcode is None)
 
 
-def test_a_notification_that_is_no_report_is_unreadable_and_its_code_not_repeated() -> None:
+def test_an_unreadable_report_does_not_quote_its_authcode() -> None:
     with pytest.raises(WebhookUnreadableError) as unreadable:
         parse_delivery_report({"smsid": "a1", "authcode": "314159"})
     assert "314159" not in str(unreadable.value)
 
 
 @pytest.mark.parametrize(("method", "mode"), [("2", VerificationMode.SMS_AND_CALL_IN), ("4", VerificationMode.CALL_IN)])
-def test_a_success_is_read(method: str, mode: VerificationMode) -> None:
+def test_an_ivr_call_is_parsed(method: str, mode: VerificationMode) -> None:
     everything = SUCCESS | {"method": method, "mobilecareer": "b", "smstext": "text", "holdingtime": "10"}
     notice = IvrCallEvent(recipient="+819000000001", line="05000000002", mode=mode, smsid=None)
     assert parse_ivr_call(everything) == notice
@@ -199,9 +199,7 @@ def test_a_success_is_read(method: str, mode: VerificationMode) -> None:
 
 
 @given(st.data(), mobile_numbers(), LINES)
-def test_a_success_is_the_same_in_every_form_its_numbers_are_written_in(
-    data: st.DataObject, number: str, line: str
-) -> None:
+def test_an_ivr_call_is_equal_in_every_form_of_its_numbers(data: st.DataObject, number: str, line: str) -> None:
     params = {
         "MobileNumber": data.draw(written_forms(number)),
         "IPPHONE": data.draw(written_forms(line)),
@@ -212,7 +210,7 @@ def test_a_success_is_the_same_in_every_form_its_numbers_are_written_in(
 
 
 @pytest.mark.parametrize(("written", "recipient"), [("03-0000-0001", "+81300000001"), ("090****0001", "0900001")])
-def test_the_number_that_called_is_read_like_a_reports(written: str, recipient: str) -> None:
+def test_the_calling_number_is_parsed_like_a_reports_number(written: str, recipient: str) -> None:
     assert parse_ivr_call(SUCCESS | {"mobilenumber": written}).recipient == recipient
 
 
@@ -238,7 +236,7 @@ def test_the_number_that_called_is_read_like_a_reports(written: str, recipient: 
         {"smsid": "v1", "SMSID": "v2"},
     ],
 )
-def test_a_success_that_is_not_as_described_is_unreadable_and_not_repeated(changed: dict[str, str]) -> None:
+def test_a_malformed_ivr_call_is_unreadable_and_not_quoted(changed: dict[str, str]) -> None:
     with pytest.raises(WebhookUnreadableError) as unreadable:
         parse_ivr_call(SUCCESS | changed)
     shown = "".join(traceback.format_exception(unreadable.value))
@@ -248,7 +246,7 @@ def test_a_success_that_is_not_as_described_is_unreadable_and_not_repeated(chang
 
 
 @pytest.mark.parametrize("missing", SUCCESS)
-def test_a_success_needs_number_line_and_method(missing: str) -> None:
+def test_an_ivr_call_needs_number_line_and_method(missing: str) -> None:
     with pytest.raises(WebhookUnreadableError):
         parse_ivr_call({name: value for name, value in SUCCESS.items() if name != missing})
 
@@ -258,7 +256,7 @@ def test_a_success_needs_number_line_and_method(missing: str) -> None:
         st.sampled_from([*SUCCESS, "smsid", "Method", "x"]), st.sampled_from(["2", "4", "05000000001"]) | st.text()
     )
 )
-def test_any_parameters_are_either_a_success_or_unreadable(params: dict[str, str]) -> None:
+def test_any_parameters_are_an_ivr_call_or_unreadable(params: dict[str, str]) -> None:
     try:
         notice = parse_ivr_call(params)
     except WebhookUnreadableError:
@@ -268,7 +266,7 @@ def test_any_parameters_are_either_a_success_or_unreadable(params: dict[str, str
     assert notice.mode in {VerificationMode.CALL_IN, VerificationMode.SMS_AND_CALL_IN}
 
 
-def test_reading_a_webhook_loads_no_http_client() -> None:
+def test_the_parser_loads_no_http_client() -> None:
     package = Path(switchboard.__file__).parents[1]
     script = (
         "import sys; import switchboard.providers.mediasms.webhooks; "

@@ -20,7 +20,7 @@ from switchboard.storage.callbacks import S3CallbackArchive
 from switchboard.storage.secrets import CachedSecret
 from switchboard.storage.sms.reports import DynamoDbReportStore
 from switchboard.storage.verification.ivr_calls import DynamoDbCodeStore
-from switchboard.usecases.sms.record_report import RecordDeliveryReport, RecordDeliveryReportAndCode
+from switchboard.usecases.sms.record_report import RecordDeliveryReport
 
 
 @cache
@@ -39,8 +39,8 @@ def application() -> WebhookEndpoint[ParsedDeliveryReport]:
         subject="delivery report",
         secret=CachedSecret(name=settings.webhook_tokens_secret_name),
         parse=parse_delivery_callback,
-        record=RecordDeliveryReportAndCode(
-            record=RecordDeliveryReport(messages=reports, archive=archive, clock=CLOCK),
+        record=RecordDeliveryReport(
+            reports=reports,
             codes=DynamoDbCodeStore(client=dynamodb, table=settings.state_table, retention=retention),
             archive=archive,
             clock=CLOCK,

@@ -11,7 +11,7 @@ from typing import Final
 from switchboard.bootstrap.components.provider_guards import baidu_guard_settings, provider_guards
 from switchboard.bootstrap.components.shared import CLOCK, new_id
 from switchboard.bootstrap.components.usage_limits import usage_limits
-from switchboard.bootstrap.components.voice_calls import query_voice_calls, voice_call_status, voice_call_store
+from switchboard.bootstrap.components.voice_calls import voice_call_status, voice_call_store
 from switchboard.config import PlaceCallSettings
 from switchboard.domain.errors import ConfigurationError
 from switchboard.domain.voice_calls import submission_of
@@ -19,13 +19,12 @@ from switchboard.ports.provider_limits import ProviderGuard
 from switchboard.providers.baidu_vms.client import BaiduVmsClient
 from switchboard.providers.baidu_vms.parameters import CallRules
 from switchboard.providers.baidu_vms.signer import Credentials
-from switchboard.providers.transport import Connection, split_endpoint
+from switchboard.providers.transport import Connection, parse_endpoint
 from switchboard.storage.retrying import GUARD, SUBMISSION, retrying
 from switchboard.storage.secrets import CachedSecret
 from switchboard.usecases.submission.attempt import Submission
 from switchboard.usecases.submission.submit_once import SubmitOnce
 from switchboard.usecases.voice_call.place import PlaceCall
-from switchboard.usecases.voice_call.query import QueryVoiceCalls
 
 # As for an SMS. A submission begins its first request within this time, and repeats within the retry budget after it.
 _CLAIM_LIFETIME: Final = timedelta(seconds=20)
@@ -37,7 +36,6 @@ class PlaceCallApplication:
     """The use cases and rules that the handler needs."""
 
     place: PlaceCall
-    query: QueryVoiceCalls
 
 
 @cache
@@ -76,7 +74,6 @@ def application() -> PlaceCallApplication:
             new_id=new_id,
             callback_expected=bool(settings.baidu_vms_call_id_names and settings.baidu_vms_result_names),
         ),
-        query=query_voice_calls(settings),
     )
 
 
@@ -95,13 +92,12 @@ def _build_guard(settings: PlaceCallSettings, account: CachedSecret) -> Provider
 
 
 def _build_client(settings: PlaceCallSettings, account: CachedSecret) -> BaiduVmsClient:
-    origin, _ = split_endpoint(settings.baidu_vms_base_url, allow_plain_http=settings.allow_plain_http)
     return BaiduVmsClient(
         base_url=settings.baidu_vms_base_url,
         credentials=_read_credentials(settings, account),
         clock=CLOCK,
         connection=Connection(
-            origin=origin,
+            origin=parse_endpoint(settings.baidu_vms_base_url, allow_plain_http=settings.allow_plain_http).origin,
             provider="baidu_vms",
             allow_plain_http=settings.allow_plain_http,
             connect_timeout_s=_CONNECT_TIMEOUT_S,

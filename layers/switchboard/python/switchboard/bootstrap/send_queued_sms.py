@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Final
 
-from switchboard.bootstrap.components.mediasms import Sender, senders
+from switchboard.bootstrap.components.mediasms import Sender, build_senders
 from switchboard.bootstrap.components.shared import CLOCK, new_id
 from switchboard.bootstrap.components.sms import message_store, outbox
 from switchboard.config import SendQueuedSmsSettings
@@ -44,10 +44,10 @@ def application() -> QueueWorkers[QueuedOutcome]:
 
     workers = _limit_workers(settings, permits=settings.in_flight_limit - 1)
     bulk_workers = _limit_workers(settings, permits=settings.bulk_in_flight_limit)
-    all_senders = senders(settings, messages, workers=workers, bulk_in_flight_limit=settings.bulk_in_flight_limit)
+    senders = build_senders(settings, messages, workers=workers, bulk_in_flight_limit=settings.bulk_in_flight_limit)
     return QueueWorkers(
-        slots=all_senders.guards,
-        workers=[build_worker(sender) for sender in all_senders.each],
+        slots=senders.guards,
+        workers=[build_worker(sender) for sender in senders.workers],
         bulk_queue=settings.bulk_queue_url.rpartition("/")[2],
         bulk_workers=min(workers, bulk_workers),
     )

@@ -5,17 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
-from switchboard.bootstrap.components.mediasms import submission
+from switchboard.bootstrap.components.mediasms import build_submission
 from switchboard.bootstrap.components.shared import CLOCK, new_id
-from switchboard.bootstrap.components.sms import deadlines, message_store, outbox, query, sms_status
+from switchboard.bootstrap.components.sms import deadlines, message_store, outbox, sms_status
 from switchboard.bootstrap.components.usage_limits import overseas_prefixes, usage_limits
 from switchboard.config import SendSmsSettings
 from switchboard.domain.sms.delivery import StatusTable
-from switchboard.domain.sms.messages import Message, SmsStatus
 from switchboard.domain.sms.requests import SmsRules
 from switchboard.providers.mediasms.response_codes import DELIVERY_STATUSES
 from switchboard.storage.retrying import SUBMISSION, retrying
-from switchboard.usecases.query import QueryOrders
 from switchboard.usecases.sms.send import SendSms
 from switchboard.usecases.submission.submit_once import SubmitOnce
 
@@ -26,7 +24,6 @@ class SendSmsApplication:
 
     rules: SmsRules
     send: SendSms
-    query: QueryOrders[Message, SmsStatus]
     statuses: StatusTable
 
 
@@ -38,14 +35,13 @@ def application() -> SendSmsApplication:
         ConfigurationError: a variable of the environment is missing or unreadable.
     """
     settings = SendSmsSettings.load()
-    store = message_store(settings)
-    messages = retrying(store, *SUBMISSION)
+    messages = retrying(message_store(settings), *SUBMISSION)
     return SendSmsApplication(
         rules=SmsRules(long_sms=settings.long_sms, overseas_prefixes=overseas_prefixes(settings)),
         send=SendSms(
             submit_once=SubmitOnce(
                 orders=messages,
-                submission=submission(settings, messages),
+                submission=build_submission(settings, messages),
                 limits=usage_limits(settings),
                 clock=CLOCK,
                 new_id=new_id,
@@ -56,6 +52,5 @@ def application() -> SendSmsApplication:
             new_id=new_id,
             deadlines=deadlines(settings),
         ),
-        query=query(settings, store),
         statuses=DELIVERY_STATUSES,
     )

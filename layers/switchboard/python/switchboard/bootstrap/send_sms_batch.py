@@ -7,7 +7,7 @@ from datetime import timedelta
 from functools import cache
 from typing import Final
 
-from switchboard.bootstrap.components.mediasms import submission
+from switchboard.bootstrap.components.mediasms import build_submission
 from switchboard.bootstrap.components.shared import CLOCK, new_id
 from switchboard.bootstrap.components.sms import deadlines, message_store, outbox, sms_status
 from switchboard.bootstrap.components.usage_limits import overseas_prefixes, usage_limits
@@ -41,7 +41,7 @@ def application() -> SendSmsBatchApplication:
         rules=SmsRules(long_sms=settings.long_sms, overseas_prefixes=overseas_prefixes(settings)),
         send=SendSmsBatch(
             messages=retrying(messages, *BATCH),
-            check=submission(settings, messages).check,
+            check=build_submission(settings, messages).prepare,
             limits=usage_limits(settings),
             outbox=outbox(settings),
             clock=CLOCK,

@@ -10,21 +10,17 @@ from switchboard.bootstrap.components.mediasms import CLAIM_LIFETIME, mediasms_c
 from switchboard.bootstrap.components.shared import CLOCK, new_id
 from switchboard.bootstrap.components.sms import deadlines
 from switchboard.bootstrap.components.usage_limits import usage_limits
-from switchboard.bootstrap.components.verifications import query_verifications, verification_store
+from switchboard.bootstrap.components.verifications import verification_status, verification_store
 from switchboard.config import StartVerificationSettings
 from switchboard.domain.errors import ConfigurationError, InvalidRequestError
-from switchboard.domain.orders import Status
 from switchboard.domain.verification.requests import VerificationRules, parse_line
 from switchboard.domain.verification.verifications import (
-    Verification,
-    VerificationState,
     submission_of,
     submission_status_of,
 )
 from switchboard.providers.mediasms.verifications import MediaSmsVerifications, parse_methods
 from switchboard.storage.retrying import GUARD, SUBMISSION, retrying
 from switchboard.storage.secrets import CachedSecret
-from switchboard.usecases.query import QueryOrders
 from switchboard.usecases.submission.attempt import Submission
 from switchboard.usecases.submission.submit_once import SubmitOnce
 from switchboard.usecases.verification.start import StartVerification
@@ -36,7 +32,6 @@ class StartVerificationApplication:
 
     rules: VerificationRules
     start: StartVerification
-    query: QueryOrders[Verification, Status[VerificationState]]
 
 
 @cache
@@ -70,12 +65,12 @@ def application() -> StartVerificationApplication:
         limits=usage_limits(settings),
         clock=CLOCK,
         new_id=new_id,
-        status_of=lambda verification, now: submission_status_of(verification, deadlines=times, now=now),
+        status_of=verification_status(settings),
+        submission_status_of=lambda verification, now: submission_status_of(verification, deadlines=times, now=now),
     )
     return StartVerificationApplication(
         rules=VerificationRules(pool=_parse_lines(settings), holding_minutes=settings.verification_minutes),
         start=StartVerification(submit_once=submit_once, clock=CLOCK, new_id=new_id),
-        query=query_verifications(settings),
     )
 
 

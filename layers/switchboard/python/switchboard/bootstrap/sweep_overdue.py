@@ -71,6 +71,6 @@ def application() -> SweepOverdue:
             ),
         ],
         codes=retrying(codes, *REPLAYED_CODES),
-        notices=record_ivr_call(settings, archive),
+        ivr_calls=record_ivr_call(settings, archive),
         results=retrying(voice_call_store(settings), *CALL_RESULTS),
     )

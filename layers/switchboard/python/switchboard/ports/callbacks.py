@@ -1,4 +1,4 @@
-"""Where reports and other callbacks are kept, whatever can be done with them now."""
+"""Ports that keep delivery reports and other callbacks, also those that cannot be processed now."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from switchboard.domain.verification.verifications import CodeHash, IvrCallEvent
 from switchboard.domain.voice_calls import CallResult
 
 CallbackEvent: TypeAlias = DeliveryReport | IvrCallEvent | CallResult
-"""What a provider tells once, and may never repeat."""
+"""An event that a provider sends once, and may never repeat."""
 
 
 class ReportStore(Protocol):
-    """Keeps what providers report."""
+    """The store of delivery reports."""
 
     def record_report(self, report: DeliveryReport, *, seen_at: datetime) -> bool:
-        """Adds the fact that this report came: one unconditional write, no read. False where the smsid is not ours."""
+        """Add the report to its message: one unconditional write, no read. Return False if the smsid is not ours."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class RawCallback:
-    """An authentic callback exactly as it came, for a person to read."""
+    """An authentic callback, unchanged, for an operator to read."""
 
     route: str
     method: str
@@ -36,9 +36,9 @@ class RawCallback:
 
 @dataclass(frozen=True, slots=True)
 class SpooledEvent:
-    """CallbackEvent that could not be stored where it belongs, held until it can; with a report perhaps a code's hash.
+    """A CallbackEvent that the state table did not take, and that the sweep replays. `code` comes with a report.
 
-    What was held and can no longer be read is a RawCallback, whose `query` says where it lay.
+    A spooled event that can no longer be read is a RawCallback, whose `query` names its object.
     """
 
     event: CallbackEvent | RawCallback
@@ -48,20 +48,20 @@ class SpooledEvent:
 
 
 class CallbackArchive(Protocol):
-    """Where callbacks are kept that cannot be acted on now. Every method may raise StoreUnavailableError."""
+    """The archive of callbacks that cannot be processed now. Every method may raise StoreUnavailableError."""
 
     def quarantine(self, callback: RawCallback, *, reason: str, at: datetime) -> None:
-        """Keeps what nobody could read."""
+        """Keep a callback that the webhook could not use, for an operator to look at."""
         ...
 
     def spool(self, spooled: SpooledEvent) -> None:
-        """Keeps news of any kind while the state table does not answer."""
+        """Keep an event while the state table does not answer."""
         ...
 
     def spooled(self, *, limit: int) -> Iterable[SpooledEvent]:
-        """What is being held, oldest first."""
+        """Return at most `limit` spooled events, oldest first."""
         ...
 
     def remove(self, spooled: SpooledEvent) -> None:
-        """Lets go of news that is now stored."""
+        """Remove a spooled event that is now stored."""
         ...

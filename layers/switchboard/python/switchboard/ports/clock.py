@@ -1,4 +1,4 @@
-"""Telling the time, and telling one thing from another."""
+"""Ports of the clock and of the source of new ids."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ class Clock(Protocol):
     """The time, and waiting for it."""
 
     def now(self) -> datetime:
-        """An aware instant, UTC."""
+        """Return the present instant, aware and in UTC."""
         ...
 
     def sleep_until(self, instant: datetime) -> None:
-        """Returns at `instant`, at once when it has passed."""
+        """Return at `instant`, or at once if it has passed."""
         ...
 
 
 class ClaimIds(Protocol):
-    """Mints ids that no other invocation mints."""
+    """A source of ids that no other invocation mints."""
 
     def __call__(self) -> str: ...

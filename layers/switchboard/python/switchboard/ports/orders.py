@@ -1,4 +1,4 @@
-"""Where the facts about orders are kept, and the queue of those to be submitted."""
+"""Ports of the stores that keep the facts about orders, and of the queues of orders to be submitted."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ R_contra = TypeVar("R_contra", bound=Order[Any], contravariant=True)
 
 @dataclass(frozen=True, slots=True)
 class ClaimAnswer(Generic[R]):
-    """Whether a claim was granted, and the order as it stands after (granted) or stood before (refused).
+    """The answer to a claim: the order after the claim if it was `granted`, else the order before it.
 
-    `order` is None where nothing, or nothing of ours, is stored under that id.
+    `order` is None if the id holds nothing, or nothing of ours.
     """
 
     granted: bool
@@ -31,44 +31,53 @@ class ClaimAnswer(Generic[R]):
 
 
 class OrderStore(Protocol[R]):
-    """The facts about one kind of orders. Every method may raise StoreUnavailableError: then it may or may not have
-    been applied, and the same call may be made again: each is harmless when repeated with the same arguments."""
+    """The facts about one kind of order.
+
+    Every method may raise StoreUnavailableError: the call may or may not have been applied. Every method is harmless if
+    it is repeated with the same arguments.
+    """
 
     def create(self, order: R) -> ClaimAnswer[R]:
-        """Writes a new order together with its first claim, if it has one, unless anything has this id. No read.
+        """Write a new order with its first claim, if it has one, unless the id is taken. No read.
 
-        Granted also where the stored claim is this very one, whose answer had been lost.
+        The answer is also granted if the stored claim is this very claim, whose answer had been lost.
         """
         ...
 
     def claim(self, order_id: str, claim: Claim) -> ClaimAnswer[R]:
-        """Adds a claim if every earlier one is known to have sent nothing and `submit_before` has not passed."""
+        """Add a claim if every earlier one is known to have sent nothing and `submit_before` has not passed."""
         ...
 
     def bind_key(self, key_id: str, order_id: str, *, at: datetime) -> bool:
-        """Ties an idempotency key to a caller-chosen id; False if it is tied to another one, or already is
-        the id of an order of its own. `key_id` is the id that the key alone would have given."""
+        """Bind an idempotency key to an id that the caller chose. `key_id` is the id that the key alone gives.
+
+        Return False if the key is bound to another id, or if `key_id` is the id of an order.
+        """
         ...
 
     def record_outcome(self, order: R, claim: Claim, outcome: Outcome, *, queue: bool = False) -> R:
-        """Adds how the attempt under `claim` ended; the first outcome of a claim stays. With `queue` (only after
-        `not_sent`) the order is from then on the queue's. Content is forgotten unless the queue needs it, or the
-        kind keeps it while nothing was sent."""
+        """Add the outcome of the attempt under `claim`. The first outcome of a claim stays.
+
+        With `queue` (only after `not_sent`) the order is queued from then on. Its content is deleted, unless the queue
+        needs it or this kind of order keeps it while nothing was sent.
+        """
         ...
 
     def record_timeout(self, order: R, *, at: datetime) -> None:
-        """Adds that the last claim's outcome was not heard in time; void if it has been by now."""
+        """Add that the last claim had no outcome in time. It has no effect if the claim has one by now."""
         ...
 
     def record_closed(self, order: R, *, at: datetime) -> None:
-        """Adds that nothing more is awaited; void if a claim was made meanwhile."""
+        """Add that nothing more is expected. It has no effect if a claim was made meanwhile."""
         ...
 
     def postpone(self, order: R, *, until: datetime) -> None:
-        """Moves when the sweep looks at the order again."""
+        """Set the time at which the sweep looks at the order again."""
         ...
 
-    def get(self, order_id: str) -> R | None: ...
+    def get(self, order_id: str) -> R | None:
+        """Return the order, or None if the id holds none."""
+        ...
 
     def find(self, query: ListingQuery, *, client: str) -> Page[R]:
         """Return one page of the client's orders by the time of their creation. The query's `recipient` is E.164.
@@ -79,25 +88,33 @@ class OrderStore(Protocol[R]):
         ...
 
     def overdue(self, *, now: datetime, limit: int) -> Iterable[R]:
-        """Orders due by `now`, longest overdue first."""
+        """Return at most `limit` orders that are due by `now`, the longest overdue first."""
         ...
 
 
 class Outbox(Protocol[R_contra]):
-    """The queues of orders to be submitted when there is room. They carry ids, never texts or numbers."""
+    """The queues of orders to be submitted later. They carry ids, never texts or numbers."""
 
     def put(self, *orders: R_contra, delay_s: int = 0) -> None:
-        """Raises StoreUnavailableError: any of them may or may not be in their queues."""
+        """Put orders into their queues.
+
+        Raises:
+            StoreUnavailableError: any of the orders may or may not be in its queue.
+        """
         ...
 
 
 class MessageStore(OrderStore[Message], ReportStore, Protocol):
-    """The facts about messages, and what is reported of them."""
+    """The facts about messages, and their delivery reports."""
 
 
 class RetryDelay(Protocol):
-    """Decides when a queue delivers an entry again that failed, instead of the queue's own, long time-out."""
+    """The delay before a queue delivers a failed entry again, shorter than the queue's visibility time-out."""
 
     def after(self, delay_s: int, *, queue: str, receipt: str) -> None:
-        """`queue` is its name, `receipt` this delivery's. Raises StoreUnavailableError: the time-out then stands."""
+        """Deliver the entry again after `delay_s`. `queue` is the queue's name, `receipt` this delivery's.
+
+        Raises:
+            StoreUnavailableError: the queue's own time-out stands.
+        """
         ...

@@ -1,4 +1,4 @@
-"""What a provider is asked to submit, and what it answers."""
+"""Ports of the providers that take submissions, and the receipt that they answer with."""
 
 from __future__ import annotations
 
@@ -6,36 +6,46 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
-from switchboard.domain.sms.messages import SmsSubmission
-
 S_contra = TypeVar("S_contra", contravariant=True)
+P = TypeVar("P")
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """A provider's synchronous answer: accepted, never delivered. `facts` is what it told besides, under our own names
-    (a call's id at the provider, for one); `verified` is False where the answer's body could not be read as the
-    document says and the HTTP status alone said so."""
+    """A provider's synchronous answer: accepted, never delivered.
+
+    `facts` are the provider's further statements under our own names, such as a call's id at the provider. `verified`
+    is False if the answer's body could not be read as the document says and only the HTTP status said "accepted".
+    """
 
     provider_code: str | None = None
     verified: bool = True
     facts: Mapping[str, str] = field(default_factory=dict)
 
 
-class Submitter(Protocol[S_contra]):
-    """Submits to one provider. `S` is what is submitted: an SmsSubmission, a VoiceCallSubmission ..."""
+class Submitter(Protocol[S_contra, P]):
+    """A provider that takes submissions `S` (SmsSubmission, VoiceCallSubmission, ...) as prepared requests `P`."""
 
-    def check(self, submission: S_contra) -> None:
-        """Raises InvalidRequestError where the provider's document does not take it. No I/O."""
+    def prepare(self, submission: S_contra) -> P:
+        """Build the request for a submission, without I/O and without credentials.
+
+        Raises:
+            InvalidRequestError: the provider's document does not allow this submission.
+        """
         ...
 
     def open(self) -> None:
-        """Has a connection ready that can be used for another half second at least. Raises NotSentError."""
+        """Provide a connection that stays usable for at least another half second.
+
+        Raises:
+            NotSentError: the provider cannot be reached.
+        """
         ...
 
-    def submit(self, submission: S_contra) -> Receipt:
-        """Submits once, never again by itself. Raises the ProviderError tree."""
+    def submit(self, prepared: P) -> Receipt:
+        """Submit a prepared request once. The implementation decides alone whether it may repeat the same bytes.
+
+        Raises:
+            ProviderError: the provider did not accept the request, or its outcome is unknown.
+        """
         ...
-
-
-SmsProvider = Submitter[SmsSubmission]

@@ -1,4 +1,4 @@
-"""Where the facts about verifications are kept, and what telephones and callers add to them."""
+"""Ports of the stores that keep verifications, IVR calls and codes."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class IvrCallMatch(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """Who has a number and a line: from `since` on, and before `until`. `claim_id` is the claim it was taken with."""
+    """The verification that has a number and a line from `since` on and before `until`, by its claim."""
 
     verification_id: str
     claim_id: str
@@ -37,47 +37,50 @@ class Lease:
     until: datetime
 
     def held_at(self, at: datetime) -> bool:
+        """Tell whether the lease is held at this time."""
         return self.since <= at < self.until
 
 
 class VerificationStore(OrderStore[Verification], Protocol):
-    """The facts about verifications. While a claim on a call-in is granted, its number and line are taken by a lease,
-    written together with the claim: `create` and `claim` raise VerificationOpenError where another has them. The lease
-    ends a while after the verification's deadline, and at once when its submission is known not to have been taken.
+    """The facts about verifications.
+
+    A granted claim on a call-in takes its number and line by a lease, which is written together with the claim.
+    `create` and `claim` raise VerificationOpenError if another verification has them. The lease ends a while after the
+    verification's deadline, or at once if the provider is known not to have accepted the submission.
     """
 
     def count_attempt(self, verification_id: str) -> Verification | None:
-        """Adds one to the attempts, unless as many have been made as may be or there is no such verification.
+        """Count one attempt, and return the verification with this attempt counted.
 
-        Gives the verification with this attempt counted, or None where it was not. Not harmless when repeated: a
-        repeat may count once more, which is the side to err on.
+        Return None if all attempts are used or there is no such verification. This method is not harmless if it is
+        repeated: a repetition may count once more, which is the safe side.
         """
         ...
 
     def record_checked(self, verification_id: str, *, at: datetime) -> Verification | None:
-        """Adds that the right code was told at `at`, the first such time stays; None where that is not in time."""
+        """Add that the right code was sent at `at`, or return None if that is too late. The first such time stays."""
         ...
 
 
 class IvrCallStore(Protocol):
-    """Keeps what is heard of calls. Every method may raise StoreUnavailableError and is harmless when repeated."""
+    """The store of IVR calls. Every method may raise StoreUnavailableError and is harmless if it is repeated."""
 
     def lease(self, *, recipient: str, line: str) -> Lease | None:
-        """The last lease on this number (E.164) and line."""
+        """Return the last lease on this number (E.164) and line."""
         ...
 
-    def record_call(self, verification_id: str, notice: IvrCallEvent, *, seen_at: datetime) -> IvrCallMatch:
-        """Adds that the number called, if this verification is for that number, line and mode."""
+    def record_call(self, verification_id: str, ivr_call: IvrCallEvent, /, *, seen_at: datetime) -> IvrCallMatch:
+        """Add that the number called, if this verification is for that number, line and mode."""
         ...
 
     def shorten_lease(self, lease: Lease, *, recipient: str, line: str, until: datetime) -> None:
-        """The lease ends at `until`, unless it ends earlier or is another's by now."""
+        """End the lease at `until`, unless it ends earlier or belongs to another verification by now."""
         ...
 
 
 class CodeStore(Protocol):
-    """Keeps the hashes of codes that were read out."""
+    """The store of the hashes of codes that were read out."""
 
     def record_code(self, verification_id: str, code: CodeHash) -> None:
-        """Adds a code's hash: one unconditional write, no read; the first for a number stays."""
+        """Add a code's hash: one unconditional write, no read. The first hash for a number stays."""
         ...

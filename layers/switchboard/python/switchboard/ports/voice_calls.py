@@ -1,4 +1,4 @@
-"""Where the facts about voice calls are kept."""
+"""Ports of the stores that keep voice calls and their results."""
 
 from __future__ import annotations
 
@@ -10,21 +10,27 @@ from switchboard.ports.orders import OrderStore
 
 
 class CallResultStore(Protocol):
-    """Keeps what a provider reports of calls. Every method may raise StoreUnavailableError."""
+    """The store of call results. Every method may raise StoreUnavailableError."""
 
     def record_result(self, result: CallResult, *, seen_at: datetime) -> bool:
-        """Adds the fact that this result came: one write, no read, harmless when repeated. The earliest time counts,
-        also where that is told last, as when the result was held. False where no call of ours has this id yet: it is
-        found when one has."""
+        """Add the result: one write, no read, harmless if it is repeated.
+
+        The earliest time counts, also if it comes last, as with a spooled result. Return False if no call of ours has
+        this id yet: the result is found once a call has it.
+        """
         ...
 
 
 class VoiceCallStore(OrderStore[VoiceCall], CallResultStore, Protocol):
-    """The facts about calls, and what is reported of them.
+    """The facts about calls, and their results.
 
-    An accepted outcome makes the call findable by its `call_id` before it is written down itself.
+    An accepted outcome makes the call findable by its `call_id` before the outcome itself is recorded.
     """
 
     def token_of(self, call_id: str) -> str | None:
-        """The token of the call that the provider calls so. Raises StoreUnavailableError."""
+        """Return the token of the call with this id of the provider's, or None.
+
+        Raises:
+            StoreUnavailableError: the store gave no answer.
+        """
         ...

@@ -1,0 +1,1 @@
+"""The clients of the providers' APIs, and the parsers of their callbacks."""

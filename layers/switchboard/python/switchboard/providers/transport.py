@@ -1,9 +1,9 @@
-"""One connection to one configured origin that always knows whether a byte of a request can have left.
+"""One connection to one configured origin that always knows whether a byte of a request may have left.
 
-A small answer is exchanged whole; a large one is streamed, and is whole only when its end has been read.
+A small answer is exchanged whole. A large answer is streamed, and is whole only after its end has been read.
 
-Before the first byte every failure is a NotSentError; from the first byte on, everything short of a whole answer
-is an OutcomeUnknownError. Nothing is retried or redirected, and neither proxies nor credentials are taken from the
+Every failure before the first byte is a NotSentError. From the first byte on, everything short of a whole answer is an
+OutcomeUnknownError. Nothing is retried or redirected, and neither proxies nor credentials are taken from the
 environment. Errors never quote a host, a path, a header or a body: a query string may hold a number and a text.
 """
 
@@ -37,20 +37,20 @@ FAILURES: Final = (
     OSError,  # time-outs, resets, TLS, name resolution
     ValueError,  # an unreadable length or status, a host name that cannot be encoded
 )
-"""What connecting, writing and reading raise when the network or the other side is at fault."""
+"""The errors of connecting, writing and reading that are the fault of the network or of the other side."""
 
 _TARGET: Final = re.compile(r"/[\x21-\x7e]*")
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE: Final = re.compile(r"[\x20-\x7e]*")
 _OUR_HEADERS: Final = frozenset({"host", "content-length", "transfer-encoding", "connection", "accept-encoding"})
 
-# urllib3's warnings about broken answers print the whole URL, and that holds what must not reach a log.
+# urllib3's warnings about broken answers print the whole URL, which may hold a number and a text.
 logging.getLogger("urllib3.connection").addFilter(lambda _: False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """Where a connection goes, read from configuration and from nowhere else."""
+    """The scheme, host and port of a connection, read from configuration and from nowhere else."""
 
     scheme: Literal["http", "https"]
     host: str
@@ -63,10 +63,18 @@ class Origin:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """A whole answer, as it came. `headers` have lower-case names; `body` is never decoded or decompressed.
+class Endpoint:
+    """An endpoint from configuration, split into its origin and its path."""
 
-    `delimited` is False where only the closing of the connection ended it: such an answer may have lost its end.
+    origin: Origin
+    path: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """A whole answer, unchanged. `headers` have lower-case names; `body` is never decoded or decompressed.
+
+    `delimited` is False if only the closing of the connection ended the answer: such an answer may have lost its end.
     """
 
     status: int
@@ -76,49 +84,54 @@ class Answer:
 
 
 class StreamedAnswer:
-    """The head of an answer, and its body as it comes in. `headers` have lower-case names.
+    """The head of an answer, and its body piece by piece. `headers` have lower-case names.
 
-    `length` is what the answer announces, in bytes, or None. `delimited` is False where only the closing of the
-    connection will end it: of such an answer nobody can say that it is whole.
+    `length` is the announced length in bytes, or None. `delimited` is False if only the closing of the connection will
+    end the answer: it stays unknown whether such an answer is whole.
     """
 
-    def __init__(self, *, response: HTTPResponse, wire: _Wire, unheard: Callable[[str], OutcomeUnknownError]) -> None:
+    def __init__(
+        self, *, response: HTTPResponse, wire: _Wire, build_error: Callable[[str], OutcomeUnknownError]
+    ) -> None:
         self.status = response.status
         self.headers: Mapping[str, str] = {name.lower(): value for name, value in response.headers.items()}
         self.length = response.length_remaining
         self.delimited = response.chunked or self.length is not None
         self._response = response
         self._wire = wire
-        self._unheard = unheard
+        self._build_error = build_error
 
     def read(self, limit: int) -> bytes:
-        """The next bytes of the body, at most `limit` (> 0), neither decoded nor decompressed; empty at its end.
+        """Read the next bytes of the body, at most `limit` (> 0), neither decoded nor decompressed.
 
-        Raises OutcomeUnknownError where it ends early, falls silent, goes past the deadline, or is followed by more
-        than was announced: until the empty answer, nothing is known to be whole.
+        The body is whole once this has returned no bytes.
+
+        Raises:
+            OutcomeUnknownError: the body ended early, fell silent, passed the deadline, or is longer than announced.
         """
         try:
             data = self._response.read(limit, decode_content=False)
-            problem = None if data else self._problem()
+            problem = None if data else self._find_problem()
         except FAILURES as error:
             data, problem = b"", type(error).__name__
         if problem:
-            raise self._unheard(problem)
+            raise self._build_error(problem)
         return data
 
-    def _problem(self) -> str | None:
+    def _find_problem(self) -> str | None:
         if self._response.chunked and self._wire.incoming.ended:
             return "its last chunk is missing"
         if self._wire.incoming.surplus or self._wire.has_more():
-            return "more came than it announced"
+            return "it is longer than announced"
         return None
 
 
-def split_endpoint(url: str, *, allow_plain_http: bool = False) -> tuple[Origin, str]:
-    """An endpoint from configuration as (origin, path). A bare `?` at its end is dropped.
+def parse_endpoint(url: str, *, allow_plain_http: bool = False) -> Endpoint:
+    """Parse an endpoint from configuration. A bare `?` at its end is dropped.
 
-    Raises ConfigurationError for another scheme than https (or http, where allowed), for user info, a query or a
-    fragment, and for anything that is not a URL.
+    Raises:
+        ConfigurationError: the scheme is not https (or http, if allowed), there is user info, a query or a fragment,
+            or the text is not a URL.
     """
     try:
         parts = urlsplit(url)
@@ -127,22 +140,24 @@ def split_endpoint(url: str, *, allow_plain_http: bool = False) -> tuple[Origin,
         host, port, parts = None, None, urlsplit("")
     path = parts.path or "/"
     if not host or parts.query or parts.fragment or "@" in parts.netloc or not _TARGET.fullmatch(path):
-        raise ConfigurationError("a provider's endpoint is scheme, host, port and path, and nothing else")
+        raise ConfigurationError("a provider's endpoint must consist of scheme, host, port and path only")
     if parts.scheme == "https":
-        return Origin(scheme="https", host=host, port=port or 443), path
+        return Endpoint(origin=Origin(scheme="https", host=host, port=port or 443), path=path)
     if parts.scheme == "http" and allow_plain_http:
-        return Origin(scheme="http", host=host, port=port or 80), path
-    raise ConfigurationError("a provider is reached by https; plain http needs to be allowed explicitly")
+        return Endpoint(origin=Origin(scheme="http", host=host, port=port or 80), path=path)
+    raise ConfigurationError("a provider's endpoint must be https, unless plain http is allowed explicitly")
 
 
 class Connection:
     """A connection to one provider's origin, opened ahead of time and used by one thread at a time.
 
     `connect_timeout_s` bounds each attempt to connect and the TLS handshake; name resolution has the resolver's own
-    limit. `deadline_s` bounds an exchange from its first byte to the last of the answer, however slowly bytes
-    drip; `read_timeout_s` bounds each silence within it. A connection idle for more than `idle_limit_s` is not
-    used again. `tls_context` replaces the system's certificate authorities. Raises ConfigurationError for plain
-    http that was not allowed.
+    limit. `deadline_s` bounds an exchange from its first byte to the last byte of the answer, however slowly the bytes
+    come; `read_timeout_s` bounds each silence within it. A connection that was idle for more than `idle_limit_s` is not
+    used again. `tls_context` replaces the system's certificate authorities.
+
+    Raises:
+        ConfigurationError: the origin has a path, or is plain http that was not allowed.
     """
 
     def __init__(
@@ -159,9 +174,10 @@ class Connection:
         tls_context: ssl.SSLContext | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.origin, path = split_endpoint(str(origin), allow_plain_http=allow_plain_http)
-        if path != "/":
-            raise ConfigurationError("an origin has no path")
+        endpoint = parse_endpoint(str(origin), allow_plain_http=allow_plain_http)
+        if endpoint.path != "/":
+            raise ConfigurationError("a connection's origin must have no path")
+        self.origin = endpoint.origin
         self._provider = provider
         self._connect_timeout_s = connect_timeout_s
         self._read_timeout_s = read_timeout_s
@@ -175,15 +191,20 @@ class Connection:
         self._idle_since = 0.0
 
     def open(self) -> None:
-        """Have a connection that can be used for another half of `idle_limit_s`: a live one that was idle only shortly,
-        or else a new one. Raises NotSentError."""
+        """Keep a live connection that was idle only shortly, or else open a new one.
+
+        The connection stays usable for another half of `idle_limit_s`.
+
+        Raises:
+            NotSentError: the origin cannot be reached.
+        """
         self._connect(idle_s=self._idle_limit_s / 2, operation="open")
 
     def _connect(self, *, idle_s: float, operation: str) -> None:
         if self._socket and self._monotonic() - self._idle_since <= idle_s and _is_quiet(self._socket):
             return
         self.close()
-        link = self._new_link()
+        link = self._build_link()
         try:
             link.connect()
         except FAILURES as error:
@@ -208,8 +229,12 @@ class Connection:
     ) -> Answer:
         """Send one request and read one whole answer, whatever its status (a redirect is an answer too).
 
-        `target` is the encoded path and query. Opens first where `open` was not called. Raises ValueError for a
-        request that could not be written safely, NotSentError while nothing has left, else OutcomeUnknownError.
+        `target` is the encoded path and query. The connection is opened first if `open` was not called.
+
+        Raises:
+            ValueError: the request cannot be written safely.
+            NotSentError: no byte of the request has left.
+            OutcomeUnknownError: bytes have left, and no whole answer came.
         """
         _check_request(method, target, headers)
         self._connect(idle_s=self._idle_limit_s, operation=operation)
@@ -221,12 +246,12 @@ class Connection:
             self._link.sock = cast("socket.socket", wire)
             self._link.request(method, target, body=body, headers=headers, preload_content=False, decode_content=False)
             response = self._link.getresponse()
-            # The standard library takes the end of the stream for the end of the headers; we don't.
+            # The standard library takes the end of the stream for the end of the headers. This class does not.
             cut_in_headers = wire.incoming.ended
-            # Where the answer closes the connection, the standard library has already let go of it.
+            # If the answer closes the connection, the standard library has already dropped it.
             reusable = self._link.sock is not None
             answer = self._read(response, wire)
-            problem = self._problem(answer, wire, cut_in_headers=cut_in_headers, chunked=response.chunked)
+            problem = self._find_problem(answer, wire, cut_in_headers=cut_in_headers, chunked=response.chunked)
         except FAILURES as error:
             problem = type(error).__name__
         except BaseException:
@@ -238,7 +263,7 @@ class Connection:
             self._link.sock = self._socket
             self._idle_since = self._monotonic()
         if problem:
-            raise self._unheard(problem, operation)
+            raise self._build_error(problem, operation)
         return answer
 
     @contextmanager
@@ -253,15 +278,15 @@ class Connection:
     ) -> Iterator[StreamedAnswer]:
         """Send one request without a body and read its answer piece by piece, whatever its status and size.
 
-        `deadline_s` replaces the connection's own: it runs from the first byte of the request, also while whoever
-        reads does something else between two pieces. Raises as `exchange` does; the connection is closed on leaving.
+        `deadline_s` replaces the connection's own. It runs from the first byte of the request, also while the reader is
+        busy between two pieces. Errors are those of `exchange`. The connection is closed on leaving.
         """
         _check_request(method, target, headers)
         self._connect(idle_s=self._idle_limit_s, operation=operation)
         assert self._link
         assert self._socket
-        allowed_s = self._deadline_s if deadline_s is None else deadline_s
-        wire = _Wire(self._socket, self._seconds_left(self._monotonic() + allowed_s))
+        budget_s = self._deadline_s if deadline_s is None else deadline_s
+        wire = _Wire(self._socket, self._seconds_left(self._monotonic() + budget_s))
         response: HTTPResponse | None = None
         problem = "no answer"
         try:
@@ -272,13 +297,13 @@ class Connection:
             except FAILURES as error:
                 problem = type(error).__name__
             if response is None:
-                raise self._unheard(problem, operation)
+                raise self._build_error(problem, operation)
             if wire.incoming.ended:
-                raise self._unheard("it ended within the headers", operation)
+                raise self._build_error("it ended within the headers", operation)
             if response.status < 200:
-                raise self._unheard("it was provisional", operation)
+                raise self._build_error("it was provisional", operation)
             yield StreamedAnswer(
-                response=response, wire=wire, unheard=lambda problem: self._unheard(problem, operation)
+                response=response, wire=wire, build_error=lambda problem: self._build_error(problem, operation)
             )
         finally:
             if response is not None:
@@ -286,27 +311,27 @@ class Connection:
                     response.close()
             self.close()
 
-    def _unheard(self, problem: str, operation: str) -> OutcomeUnknownError:
+    def _build_error(self, problem: str, operation: str) -> OutcomeUnknownError:
         return OutcomeUnknownError(
-            f"{self._provider}'s answer was not heard in full ({problem})",
+            f"{self._provider}'s answer did not come in whole ({problem})",
             provider=self._provider,
             operation=operation,
         )
 
     def close(self) -> None:
-        """Let go of the connection, if there is one."""
+        """Close the connection, if there is one."""
         live, self._socket, self._link = self._socket, None, None
         if live:
             live.close()
 
-    def _new_link(self) -> urllib3.connection.HTTPConnection:
+    def _build_link(self) -> urllib3.connection.HTTPConnection:
         host, port, timeout = self.origin.host, self.origin.port, self._connect_timeout_s
         if self.origin.scheme == "http":
             link = urllib3.connection.HTTPConnection(host, port, timeout=timeout)
         else:
             self._tls_context = self._tls_context or ssl.create_default_context()
             link = urllib3.connection.HTTPSConnection(host, port, timeout=timeout, ssl_context=self._tls_context)
-        link.auto_open = 0  # never a second connection behind our back
+        link.auto_open = 0  # urllib3 must not open a second connection by itself
         return link
 
     def _seconds_left(self, deadline: float) -> Callable[[], float]:
@@ -333,8 +358,8 @@ class Connection:
             delimited=not wire.incoming.ended,
         )
 
-    def _problem(self, answer: Answer, wire: _Wire, *, cut_in_headers: bool, chunked: bool) -> str | None:
-        """Why this is not a whole answer, or None."""
+    def _find_problem(self, answer: Answer, wire: _Wire, *, cut_in_headers: bool, chunked: bool) -> str | None:
+        """Return why this is not a whole answer, or None if it is."""
         if cut_in_headers:
             return "it ended within the headers"
         if len(answer.body) > self._max_body_bytes:
@@ -344,13 +369,15 @@ class Connection:
         if chunked and not answer.delimited:
             return "its last chunk is missing"
         if wire.incoming.surplus:
-            return "more came than it announced"
+            return "it is longer than announced"
         return None
 
 
 class _Wire:
-    """A connected socket as `http.client` sees it during one exchange: it ends with the deadline, and is not its
-    to close."""
+    """A connected socket for `http.client` during one exchange.
+
+    It ends with the deadline, and `http.client` cannot close it.
+    """
 
     def __init__(self, connected: socket.socket, seconds_left: Callable[[], float]) -> None:
         self._connected = connected
@@ -362,38 +389,42 @@ class _Wire:
         self._connected.sendall(data)
 
     def has_more(self) -> bool:
-        """Whether something has come in that nobody asked for. Waits for nothing."""
+        """Tell, without waiting, whether bytes have come in after the end of the answer."""
         try:
             self._connected.settimeout(0)
             return bool(self._connected.recv(1))
-        except OSError:  # nothing there, or no connection any more
+        except OSError:  # nothing has come in, or the connection is gone
             return False
 
     def makefile(self, _mode: str) -> io.BufferedReader:
         return _AnswerReader(self.incoming)
 
     def settimeout(self, _timeout_s: float | None) -> None:
-        """The deadline decides."""
+        """Do nothing: the deadline decides."""
 
     def close(self) -> None:
-        """The exchange decides, when the answer has been read."""
+        """Do nothing: the exchange closes the socket after it has read the answer."""
 
 
 class _Incoming(io.RawIOBase):
-    """What comes in until the deadline. `ended`: the other side closed. `surplus`: more came than was asked for."""
+    """The incoming bytes until the deadline.
+
+    `ended` says that the other side closed. `finished` says that the answer is complete. `surplus` says that more bytes
+    came in after that.
+    """
 
     def __init__(self, connected: socket.socket, seconds_left: Callable[[], float]) -> None:
         self._connected = connected
         self._seconds_left = seconds_left
         self.ended = False
-        self.enough = False
+        self.finished = False
         self.surplus = False
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: WriteableBuffer) -> int | None:
-        if self.enough:
+        if self.finished:
             return None
         self._connected.settimeout(self._seconds_left())
         count = self._connected.recv_into(buffer)
@@ -402,7 +433,7 @@ class _Incoming(io.RawIOBase):
 
 
 class _AnswerReader(io.BufferedReader):
-    """Notes on closing whether bytes were left over, without waiting for any."""
+    """A reader that notes, when it is closed and without waiting, whether bytes are left over."""
 
     def __init__(self, incoming: _Incoming) -> None:
         super().__init__(incoming)
@@ -410,13 +441,16 @@ class _AnswerReader(io.BufferedReader):
 
     def close(self) -> None:
         if not self.closed:
-            self._incoming.enough = True
+            self._incoming.finished = True
             self._incoming.surplus = bool(self.peek(1))
         super().close()
 
 
 def _is_quiet(connected: socket.socket) -> bool:
-    """Still connected, and nothing has come in unasked. A TLS 1.3 session ticket is no such thing, hence the read."""
+    """Tell whether the socket is connected and has no bytes to read.
+
+    A TLS 1.3 session ticket is no such byte, which only a read can tell.
+    """
     try:
         connected.settimeout(0)
         connected.recv(1)
@@ -429,9 +463,9 @@ def _is_quiet(connected: socket.socket) -> bool:
 
 def _check_request(method: str, target: str, headers: Mapping[str, str]) -> None:
     if not _TOKEN.fullmatch(method) or not _TARGET.fullmatch(target):
-        raise ValueError("a request line takes a token and an encoded path")
+        raise ValueError("a request line must consist of a token and an encoded path")
     for name, value in headers.items():
         if not _TOKEN.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
-            raise ValueError("a header's name or value holds what no header may hold")
+            raise ValueError("a header's name or value holds a forbidden character")
         if name.lower() in _OUR_HEADERS:
-            raise ValueError("the transport writes this header itself")
+            raise ValueError("the transport writes this header itself: leave it out")

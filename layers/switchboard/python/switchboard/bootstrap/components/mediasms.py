@@ -15,65 +15,69 @@ from switchboard.domain.sms.messages import Message, SmsSubmission, submission_o
 from switchboard.guard.provider.rate_limiter import ProviderGuards
 from switchboard.ports.orders import MessageStore
 from switchboard.ports.provider_limits import ProviderGuard
-from switchboard.providers.mediasms.client import Credentials, MediaSmsClient
-from switchboard.providers.transport import Connection, split_endpoint
+from switchboard.providers.mediasms.client import Credentials, MediaSmsClient, PreparedRequest
+from switchboard.providers.transport import Connection, parse_endpoint
 from switchboard.storage.retrying import GUARD, retrying
 from switchboard.storage.secrets import CachedSecret
 from switchboard.usecases.submission.attempt import Submission
 
-# The holder of a claim writes nothing to the provider after this; see Deadlines.submission_after_claim, which is
-# when others may conclude that nothing more will come of it.
+# After this time, an invocation sends nothing under its claim. Deadlines.submission_after_claim is later: from then on,
+# the sweep takes the claim's outcome for lost.
 CLAIM_LIFETIME: Final = timedelta(seconds=20)
 _CONNECT_TIMEOUT_S: Final = 2.0
+
+SmsSubmitter = Submission[Message, SmsSubmission, PreparedRequest]
 
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """One thread's way to MediaSMS, over one connection. `bulk` leaves some of the places in flight to others."""
+    """One thread's submissions to MediaSMS, over one connection. `bulk` leaves some permits free for single sends."""
 
-    submission: Submission[Message, SmsSubmission]
-    bulk: Submission[Message, SmsSubmission]
+    submission: SmsSubmitter
+    bulk: SmsSubmitter
 
 
 @dataclass(frozen=True, slots=True)
 class Senders:
-    """A container's senders, and the guards that they share."""
+    """A container's senders, one for each worker thread, and the guards that they share."""
 
     guards: ProviderGuards
-    each: Sequence[Sender]
+    workers: Sequence[Sender]
 
 
-def submission(settings: SenderSettings, messages: MessageStore) -> Submission[Message, SmsSubmission]:
-    """One submission of a message to MediaSMS at a time."""
-    return senders(settings, messages).each[0].submission
+def build_submission(settings: SenderSettings, messages: MessageStore) -> SmsSubmitter:
+    """Build the submission of one message at a time to MediaSMS."""
+    account = CachedSecret(name=settings.mediasms_secret_name)
+    [guard] = mediasms_guards(settings, account).workers
+    return _build_submission(settings, messages, mediasms_client(settings, account), guard)
 
 
-def senders(
-    settings: SenderSettings, messages: MessageStore, *, workers: int = 1, bulk_in_flight_limit: int | None = None
+def build_senders(
+    settings: SenderSettings, messages: MessageStore, *, workers: int, bulk_in_flight_limit: int
 ) -> Senders:
-    """As many senders as threads are to use them."""
+    """Build one sender for each worker thread."""
     account = CachedSecret(name=settings.mediasms_secret_name)
     guards = mediasms_guards(settings, account, workers=workers)
+    senders = []
+    bulk_guards = guards.with_concurrency_limit(bulk_in_flight_limit)
+    for guard, bulk_guard in zip(guards.workers, bulk_guards, strict=True):
+        client = mediasms_client(settings, account)
+        submission = _build_submission(settings, messages, client, guard)
+        senders.append(Sender(submission, bulk=_build_submission(settings, messages, client, bulk_guard)))
+    return Senders(guards, workers=senders)
 
-    def over(client: MediaSmsClient, guard: ProviderGuard) -> Submission[Message, SmsSubmission]:
-        return Submission(
-            orders=messages,
-            provider=client,
-            submission_of=submission_of,
-            guard=retrying(guard, *GUARD),
-            clock=CLOCK,
-            wait_budget=timedelta(seconds=settings.slot_wait_budget_s),
-            claim_lifetime=CLAIM_LIFETIME,
-        )
 
-    clients = [mediasms_client(settings, account) for _ in range(workers)]
-    limited = guards.with_concurrency_limit(bulk_in_flight_limit) if bulk_in_flight_limit else guards.workers
-    return Senders(
-        guards=guards,
-        each=[
-            Sender(submission=over(client, guard), bulk=over(client, bulk))
-            for client, guard, bulk in zip(clients, guards.workers, limited, strict=True)
-        ],
+def _build_submission(
+    settings: SenderSettings, messages: MessageStore, client: MediaSmsClient, guard: ProviderGuard
+) -> SmsSubmitter:
+    return Submission(
+        orders=messages,
+        provider=client,
+        submission_of=submission_of,
+        guard=retrying(guard, *GUARD),
+        clock=CLOCK,
+        wait_budget=timedelta(seconds=settings.slot_wait_budget_s),
+        claim_lifetime=CLAIM_LIFETIME,
     )
 
 
@@ -97,17 +101,18 @@ def mediasms_guards(settings: MediaSmsSettings, account: CachedSecret, *, worker
 
 
 def mediasms_client(settings: MediaSmsSettings, account: CachedSecret) -> MediaSmsClient:
-    """MediaSMS' API with this deployment's account."""
+    """Build the client of MediaSMS' API with this deployment's account."""
 
     def credentials() -> Credentials:
         user, password = (account().values.get(name) for name in ("user", "password"))
         if not isinstance(user, str) or not isinstance(password, str):
-            raise ConfigurationError(f"the secret {settings.mediasms_secret_name} needs the texts user and password")
+            raise ConfigurationError(
+                f"the secret {settings.mediasms_secret_name} must hold the texts user and password"
+            )
         return Credentials(user=user, password=password)
 
-    origin, _ = split_endpoint(settings.mediasms_base_url, allow_plain_http=settings.allow_plain_http)
     connection = Connection(
-        origin=origin,
+        origin=parse_endpoint(settings.mediasms_base_url, allow_plain_http=settings.allow_plain_http).origin,
         provider="mediasms",
         allow_plain_http=settings.allow_plain_http,
         connect_timeout_s=_CONNECT_TIMEOUT_S,

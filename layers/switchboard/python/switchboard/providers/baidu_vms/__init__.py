@@ -1,0 +1,1 @@
+"""The client of Baidu VMS' API, and the parser of its callbacks."""

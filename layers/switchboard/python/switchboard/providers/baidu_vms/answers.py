@@ -1,4 +1,4 @@
-"""Reads Baidu VMS' answer to a call request: the receipt, or which of the document's errors it is."""
+"""Read Baidu VMS' answer to a call request: the receipt, or one of the document's errors."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from switchboard.domain.errors import OutcomeUnknownError, ProviderError, Refuse
 from switchboard.domain.timestamps import to_rfc3339
 from switchboard.domain.voice_calls import is_call_id
 from switchboard.ports.providers import Receipt
-from switchboard.providers.baidu_vms.response_codes import EXPIRED_CODE, REFUSING_STATUSES, row_for
+from switchboard.providers.baidu_vms.response_codes import EXPIRED_CODE, REFUSING_STATUSES, find_row
 from switchboard.providers.transport import Answer
 
 PROVIDER: Final = "baidu_vms"
@@ -24,31 +24,33 @@ _FACTS: Final = {"showNum": "show_number", "userDefinedTag": "tag"}
 
 
 def is_expired(answer: Answer) -> bool:
-    """The answer refuses the request for its signature's age."""
-    said = _object_in(answer.body)
-    row = row_for(_code_in(said) or "", "", answer.status)
+    """Tell whether the answer refuses the request for its signature's age."""
+    row = find_row(_find_code(_parse_object(answer.body)) or "", "", answer.status)
     return row is not None and row.code == EXPIRED_CODE
 
 
-def receipt_for(answer: Answer, *, operation: str) -> Receipt:
-    """The receipt that a whole answer stands for, or the ProviderError raised (sections 响应 and 错误码).
+def read_receipt(answer: Answer, *, operation: str) -> Receipt:
+    """Return the receipt that a whole answer stands for, or raise its error (sections 响应 and 错误码).
 
-    Accepted is only HTTP 200 with a `callId`. An empty `dateCreate` leaves such a receipt unverified: the document
-    has it mean that there is no call. An error is one of the document's rows, whose message tells apart what shares
-    a code. What is in no row:
+    Only HTTP 200 with a `callId` means accepted. An empty `dateCreate` leaves such a receipt unverified: by the
+    document it means that there is no call. An error is one of the document's rows; its message tells apart the rows
+    that share a code. An answer in no row means:
 
-    - A code that no row has, in the document's form of an error and with one of the statuses that it refuses
-      requests with, is a RefusedError.
-    - Everything else (a gateway's page, another status, a code that contradicts it, 200 without an id) has an
-      unknown outcome.
+    - A code that no row has is a RefusedError if the body has the document's form of an error and the status is one
+      with which the document refuses requests.
+    - Everything else (a gateway's page, another status, a code that contradicts it, 200 without an id) has an unknown
+      outcome.
+
+    Raises:
+        ProviderError: the call was not accepted, or its outcome is unknown.
     """
-    said = _object_in(answer.body)
-    code = _code_in(said)
-    request_id = _request_id_in(said, answer.headers)
-    if answer.status == 200 and (call_id := _call_id_in(said)):
-        return _receipt(call_id, said, request_id)
+    body = _parse_object(answer.body)
+    code = _find_code(body)
+    request_id = _find_request_id(body, answer.headers)
+    if answer.status == 200 and (call_id := _find_call_id(body)):
+        return _build_receipt(call_id, body, request_id)
 
-    def error(kind: type[ProviderError], message: str) -> ProviderError:
+    def build_error(kind: type[ProviderError], message: str) -> ProviderError:
         return kind(
             f"{PROVIDER} {message}",
             provider=PROVIDER,
@@ -58,64 +60,67 @@ def receipt_for(answer: Answer, *, operation: str) -> Receipt:
             request_id=request_id,
         )
 
-    message = said.get("message")
+    message = body.get("message")
     text = message if isinstance(message, str) else ""
-    if code is not None and (row := row_for(code, text, answer.status)):
+    if code is not None and (row := find_row(code, text, answer.status)):
         if issubclass(row.kind, OutcomeUnknownError):
-            raise error(row.kind, f"failed with code {code}, and may have called")
-        raise error(row.kind, f"refused with code {code}" + (f" ({row.message})" if row.message else ""))
+            raise build_error(row.kind, f"failed with code {code}, and may have called")
+        raise build_error(row.kind, f"refused with code {code}" + (f" ({row.message})" if row.message else ""))
     if code is not None and message is not None and answer.status in REFUSING_STATUSES:
-        raise error(RefusedError, f"refused with code {code}, which its document does not list")
-    raise error(UnexpectedAnswerError, f"gave an answer that its document does not explain (HTTP {answer.status})")
+        raise build_error(RefusedError, f"refused with code {code}, which its document does not list")
+    raise build_error(
+        UnexpectedAnswerError, f"gave an answer that its document does not explain (HTTP {answer.status})"
+    )
 
 
-def _receipt(call_id: str, said: Mapping[str, Any], request_id: str | None) -> Receipt:
+def _build_receipt(call_id: str, body: Mapping[str, Any], request_id: str | None) -> Receipt:
     facts = {"call_id": call_id}
-    for theirs, ours in _FACTS.items():
-        value = said.get(theirs)
+    for baidu_name, our_name in _FACTS.items():
+        value = body.get(baidu_name)
         if isinstance(value, str) and 0 < len(value) <= _MAX_FACT_LENGTH and value.isprintable():
-            facts[ours] = value
-    created_at = _instant(said.get("dateCreate"))
+            facts[our_name] = value
+    created_at = _parse_instant(body.get("dateCreate"))
     if created_at is not None:
         facts["created_at"] = to_rfc3339(created_at)
     if request_id is not None:
         facts["request_id"] = request_id
-    return Receipt(verified=said.get("dateCreate") != "", facts=facts)
+    return Receipt(verified=body.get("dateCreate") != "", facts=facts)
 
 
-def _object_in(body: bytes) -> Mapping[str, Any]:
-    """The JSON object that the body is, or an empty one. An object whose end was cut off is none."""
+def _parse_object(content: bytes) -> Mapping[str, Any]:
+    """Parse the JSON object, or return an empty one if there is none. An object whose end was cut off is none."""
     try:
-        value = json.loads(body.decode("utf-8-sig"))
+        value = json.loads(content.decode("utf-8-sig"))
     except (ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}
 
 
-def _code_in(said: Mapping[str, Any]) -> str | None:
-    code = said.get("code")
+def _find_code(body: Mapping[str, Any]) -> str | None:
+    code = body.get("code")
     return code if isinstance(code, str) and _CODE.fullmatch(code) else None
 
 
-def _call_id_in(said: Mapping[str, Any]) -> str | None:
-    call_id = said.get("callId")
+def _find_call_id(body: Mapping[str, Any]) -> str | None:
+    call_id = body.get("callId")
+    # The document shows 32 hexadecimal digits and promises no form.
     return call_id if isinstance(call_id, str) and is_call_id(call_id) else None
 
 
-def _request_id_in(said: Mapping[str, Any], headers: Mapping[str, str]) -> str | None:
-    """The document's own example has a space before it."""
-    for value in (said.get("requestId"), headers.get("x-bce-request-id")):
+def _find_request_id(body: Mapping[str, Any], headers: Mapping[str, str]) -> str | None:
+    """Find the request's id without surrounding spaces: the document's own example has one before it."""
+    for value in (body.get("requestId"), headers.get("x-bce-request-id")):
         if isinstance(value, str) and _REQUEST_ID.fullmatch(value.strip()):
             return value.strip()
     return None
 
 
-def _instant(written: object) -> datetime | None:
-    """A time in ISO 8601, UTC where it names no offset (section 日期与时间规范); None where it is none."""
-    if not isinstance(written, str):
+def _parse_instant(text: object) -> datetime | None:
+    """Parse a time in ISO 8601, or return None. It is UTC if it names no offset (section 日期与时间规范)."""
+    if not isinstance(text, str):
         return None
     try:
-        instant = datetime.fromisoformat(written)
+        instant = datetime.fromisoformat(text)
         return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
     except (ValueError, OverflowError):
         return None

@@ -1,10 +1,11 @@
-"""Submits to Baidu VMS' POST /v1/call: one request under one token, whose bytes never change."""
+"""Submit to Baidu VMS' POST /v1/call: one request under one token, whose bytes never change."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import UTC, timedelta
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Final
 
@@ -20,36 +21,45 @@ from switchboard.domain.errors import (
 from switchboard.domain.voice_calls import VoiceCallContent, VoiceCallSubmission
 from switchboard.ports.clock import Clock
 from switchboard.ports.providers import Receipt
-from switchboard.providers.baidu_vms.answers import PROVIDER, is_expired, receipt_for
+from switchboard.providers.baidu_vms.answers import PROVIDER, is_expired, read_receipt
 from switchboard.providers.baidu_vms.parameters import CallRules, compose_body, is_call_body
-from switchboard.providers.baidu_vms.signer import Credentials, canonical_query, signed_headers
-from switchboard.providers.transport import Answer, Connection, split_endpoint
+from switchboard.providers.baidu_vms.signer import Credentials, build_query, build_signed_headers
+from switchboard.providers.transport import Answer, Connection, parse_endpoint
 
 DEFAULT_BASE_URL: Final = "https://vms.baidubce.com"
 
 _PATH: Final = "/v1/call"
 _OPERATION: Final = "place_call"
 _TOKEN: Final = re.compile(r"[\x21-\x7e]{1,64}")
-_PAUSES: Final = tuple(timedelta(milliseconds=each) for each in (300, 600, 1200))
-# A difference beyond that is no clock's: it would be a broken header.
+_PAUSES: Final = tuple(timedelta(milliseconds=pause_ms) for pause_ms in (300, 600, 1200))
+# A larger difference comes from a broken header and not from a clock.
 _LARGEST_CLOCK_OFFSET: Final = timedelta(days=1)
 _DEFAULT_RULES: Final = CallRules()
 _DEFAULT_RETRY_BUDGET: Final = timedelta(seconds=5)
-# None: no answer was heard.
-_WORTH_ASKING_AGAIN: Final = frozenset({None, 500, 502, 503, 504})
+# None stands for no answer.
+_REPEATABLE_STATUSES: Final = frozenset({None, 500, 502, 503, 504})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreparedRequest:
+    """A call request with its body encoded, without a signature. Its token is not used from `not_after` on."""
+
+    token: str
+    body: bytes = field(repr=False)
+    not_after: datetime | None
 
 
 class BaiduVmsClient:
-    """Implements ports.Submitter[VoiceCallSubmission].
+    """The ports.Submitter for a VoiceCallSubmission.
 
-    `base_url` is an origin. `connection` is a Connection to it, made with the time-outs wanted; without one, a
-    Connection with the usual ones is made. `credentials` is asked before each request. `signature_lifetime_s` is for
-    how long a request that somebody kept could be repeated.
+    `base_url` is an origin. `connection` is a Connection to it with the time-outs of the deployment; without one, the
+    client makes a Connection with the default time-outs. `credentials` is called before each request.
+    `signature_lifetime_s` is how long a recorded request could be repeated by a third party.
 
-    `send_client_token` sends the submission's token with each request. The document promises in its general part
-    that a repeated token has no second effect, and no SDK of the provider relies on it for calls. So only
-    `rely_on_client_token` has this client send the same bytes again: after QueueFull, HTTP 500 and 502 to 504, and
-    answers that were lost, with pauses, until `retry_budget` has passed since the first request.
+    `send_client_token` sends the submission's token with each request. The document promises in its general part that a
+    repeated token has no second effect, and no SDK of the provider relies on it for calls. So this client sends the
+    same bytes again only with `rely_on_client_token`: after QueueFull, after HTTP 500 and 502 to 504, and after lost
+    answers, with pauses, until `retry_budget` has passed since the first request.
     """
 
     def __init__(
@@ -66,15 +76,17 @@ class BaiduVmsClient:
         signature_lifetime_s: int = 300,
         allow_plain_http: bool = False,
     ) -> None:
-        origin, path = split_endpoint(base_url, allow_plain_http=allow_plain_http)
-        self._connection = connection or Connection(origin=origin, provider=PROVIDER, allow_plain_http=allow_plain_http)
-        if path != "/" or self._connection.origin != origin:
-            raise ConfigurationError("Baidu VMS' endpoint is an origin, and its connection leads there")
+        endpoint = parse_endpoint(base_url, allow_plain_http=allow_plain_http)
+        self._connection = connection or Connection(
+            origin=endpoint.origin, provider=PROVIDER, allow_plain_http=allow_plain_http
+        )
+        if endpoint.path != "/" or self._connection.origin != endpoint.origin:
+            raise ConfigurationError("Baidu VMS' endpoint must be an origin, and its connection must lead there")
         if rely_on_client_token and not send_client_token:
             raise ConfigurationError("a token that is not sent cannot be relied on")
         if signature_lifetime_s < 1:
-            raise ConfigurationError("a signature is valid for one second or more")
-        self._host = str(origin).partition("://")[2]
+            raise ConfigurationError("a signature must be valid for at least one second")
+        self._host = str(endpoint.origin).partition("://")[2]
         self._credentials = credentials
         self._clock = clock
         self._rules = rules
@@ -85,39 +97,56 @@ class BaiduVmsClient:
         self._clock_offset = timedelta(0)
 
     def compose(self, recipient_e164: str, content: VoiceCallContent) -> str:
-        """The body of a VoiceCallSubmission: to be made once, and kept. Raises InvalidRequestError in our field names
-        (`to`, `template_id`, `variables`, `play_times`, `volume`, `tag`, `show_number`). No I/O."""
+        """Write the body of a VoiceCallSubmission, without I/O. The caller composes it once and keeps it.
+
+        Raises:
+            InvalidRequestError: in our own field names (`to`, `template_id`, `variables`, `play_times`, `volume`,
+                `tag`, `show_number`).
+        """
         return compose_body(recipient_e164, content, rules=self._rules)
 
-    def check(self, submission: VoiceCallSubmission) -> None:
-        """Raises InvalidRequestError where this is no token, or no body that `compose` writes. No I/O."""
+    def prepare(self, submission: VoiceCallSubmission) -> PreparedRequest:
+        """Check the token and the composed body, without I/O.
+
+        Raises:
+            InvalidRequestError: this is not a token, or not a body that `compose` writes.
+        """
         if not _TOKEN.fullmatch(submission.token):
             raise InvalidRequestError(FieldProblem("token", "must be 1 to 64 visible ASCII characters"))
         if not is_call_body(submission.body):
-            raise InvalidRequestError(FieldProblem("body", "is no call request"))
+            raise InvalidRequestError(FieldProblem("body", "is not a call request"))
+        return PreparedRequest(
+            token=submission.token, body=submission.body.encode("utf-8"), not_after=submission.not_after
+        )
 
     def open(self) -> None:
-        """Has credentials and a usable connection ready. Raises NotSentError, and what `credentials` raises."""
+        """Read the credentials and open a usable connection. Errors of `credentials` pass through.
+
+        Raises:
+            NotSentError: Baidu VMS cannot be reached.
+        """
         self._credentials()
         self._connection.open()
 
-    def submit(self, submission: VoiceCallSubmission) -> Receipt:
-        """Submits one call. Raises InvalidRequestError like `check`, before anything is sent; NotSentError from the
-        submission's `not_after` on; and the ProviderError tree (see `answers.receipt_for`).
+    def submit(self, prepared: PreparedRequest) -> Receipt:
+        """Submit one call (see `answers.read_receipt`).
 
-        Once bytes have left and no answer said what became of them, nothing but a receipt settles it: a refusal of
-        the same bytes later on says nothing about the first time.
+        If bytes have left and no answer came, only a receipt decides the outcome: a later refusal of the same bytes
+        says nothing about the first request.
+
+        Raises:
+            NotSentError: nothing has left, or the request's `not_after` has passed.
+            ProviderError: Baidu VMS did not accept the call, or its outcome is unknown.
         """
-        self.check(submission)
         until = self._clock.now() + self._retry_budget
-        if submission.not_after is not None:
-            until = min(until, submission.not_after)
-            if self._clock.now() >= submission.not_after:
+        if prepared.not_after is not None:
+            until = min(until, prepared.not_after)
+            if self._clock.now() >= prepared.not_after:
                 raise NotSentError(f"{PROVIDER} may have forgotten this token", provider=PROVIDER, operation=_OPERATION)
         lost: OutcomeUnknownError | None = None
         for pause in (*_PAUSES, None):
             try:
-                return self._submit_once(submission)
+                return self._submit_once(prepared)
             except ProviderError as error:
                 if lost is None and isinstance(error, OutcomeUnknownError):
                     lost = error
@@ -127,27 +156,27 @@ class BaiduVmsClient:
         raise AssertionError("the last attempt returns or raises")
 
     def close(self) -> None:
-        """Lets go of the connection."""
+        """Close the connection."""
         self._connection.close()
 
     def _may_repeat(self, error: ProviderError) -> bool:
         if not self._rely_on_client_token:
             return False
-        lost = isinstance(error, OutcomeUnknownError) and error.http_status in _WORTH_ASKING_AGAIN
+        lost = isinstance(error, OutcomeUnknownError) and error.http_status in _REPEATABLE_STATUSES
         return lost or isinstance(error, RateLimitedError)
 
-    def _submit_once(self, submission: VoiceCallSubmission) -> Receipt:
-        """Signs anew, once, where the first signature is refused for its age: by the document nothing was accepted."""
-        answer = self._exchange(submission)
+    def _submit_once(self, prepared: PreparedRequest) -> Receipt:
+        """Submit, and sign once more if the signature is refused for its age: by the document nothing was accepted."""
+        answer = self._exchange(prepared)
         if is_expired(answer):
             self._learn_clock_offset(answer)
-            answer = self._exchange(submission)
-        return receipt_for(answer, operation=_OPERATION)
+            answer = self._exchange(prepared)
+        return read_receipt(answer, operation=_OPERATION)
 
-    def _exchange(self, submission: VoiceCallSubmission) -> Answer:
-        parameters = {"clientToken": submission.token} if self._send_client_token else {}
-        query = canonical_query(parameters)
-        headers = signed_headers(
+    def _exchange(self, prepared: PreparedRequest) -> Answer:
+        parameters = {"clientToken": prepared.token} if self._send_client_token else {}
+        query = build_query(parameters)
+        headers = build_signed_headers(
             credentials=self._credentials(),
             method="POST",
             host=self._host,
@@ -160,17 +189,16 @@ class BaiduVmsClient:
             "POST",
             _PATH + (f"?{query}" if query else ""),
             headers={**headers, "Content-Type": "application/json; charset=utf-8"},
-            body=submission.body.encode("utf-8"),
+            body=prepared.body,
             operation=_OPERATION,
         )
 
     def _learn_clock_offset(self, answer: Answer) -> None:
-        """How far the provider's clock is ahead of ours, kept for later requests; unchanged where it does not tell."""
+        """Remember for later requests how far the provider's clock is ahead, if the answer has a usable date."""
         try:
-            theirs = parsedate_to_datetime(answer.headers.get("date", ""))
+            date = parsedate_to_datetime(answer.headers.get("date", ""))
         except (ValueError, OverflowError):
             return
-        aware = theirs if theirs.tzinfo else theirs.replace(tzinfo=UTC)
-        offset = aware - self._clock.now()
+        offset = (date if date.tzinfo else date.replace(tzinfo=UTC)) - self._clock.now()
         if abs(offset) <= _LARGEST_CLOCK_OFFSET:
             self._clock_offset = offset

@@ -1,4 +1,4 @@
-"""The parameters of Baidu VMS' POST /v1/call, composed once into the bytes that every attempt sends."""
+"""Compose the parameters of Baidu VMS' POST /v1/call once into the bytes that every attempt sends."""
 
 from __future__ import annotations
 
@@ -17,23 +17,26 @@ TEMPLATE_TEXT: Final = 0
 """The document's only `type`."""
 
 MAX_VARIABLES_LENGTH: Final = 4096
-"""Characters of `voiceMessageVar`. The document gives no limit; this one only keeps a request within reason."""
+"""The most characters of `voiceMessageVar`. The document gives no limit; this one only bounds a request."""
 
 _PREFIX: Final = re.compile(r"\+[1-9][0-9]{0,14}")
 _TEMPLATE_ID: Final = re.compile(r"[\x21-\x7e]{1,128}")
 _SHOW_NUMBER: Final = re.compile(r"\+?[0-9]{3,20}")
 _VOLUMES: Final = range(-20, 21)
-_MAX_SHOWN_NAME_LENGTH: Final = 64
+_MAX_NAME_IN_PROBLEM: Final = 64
 _SEPARATORS: Final = frozenset("&=")
 _CALLED_NUMBER: Final = re.compile(r"[0-9]{5,20}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallRules:
-    """What this deployment's contract allows, where the document is silent.
+    """The limits of this deployment's contract that the document does not name.
 
     A number has to begin with one of `prefixes` (`+` and digits). The document names no upper limit for repetitions;
-    comparable services stop at 3. It names none for the tag's length. Raises ConfigurationError.
+    comparable services stop at 3. It names none for the tag's length.
+
+    Raises:
+        ConfigurationError: a limit makes no sense.
     """
 
     prefixes: tuple[str, ...] = (CHINA,)
@@ -42,22 +45,24 @@ class CallRules:
 
     def __post_init__(self) -> None:
         if not all(map(_PREFIX.fullmatch, self.prefixes)):
-            raise ConfigurationError("a prefix is a plus sign and the first digits of a number")
+            raise ConfigurationError("a prefix must be a plus sign and the first digits of a number")
         if self.max_play_times < 1 or self.max_tag_length < 1:
-            raise ConfigurationError("a call is played at least once, and a tag has at least one character")
+            raise ConfigurationError("a call must be played at least once, and a tag must have at least one character")
 
 
 def compose_body(recipient_e164: str, content: VoiceCallContent, *, rules: CallRules) -> str:
-    """The request's JSON text (section 语音通知发起接口, 请求参数): the same for the same call, whatever the order in
-    which its variables are given.
+    """Compose the request's JSON text (section 语音通知发起接口, 请求参数).
 
-    Raises InvalidRequestError, in our own field names, with one FieldProblem for each thing that is wrong; none
-    repeats a value.
+    The text is the same for the same call, whatever the order of its variables.
+
+    Raises:
+        InvalidRequestError: in our own field names, with one FieldProblem for each thing that is wrong. None of them
+            repeats a value.
     """
-    problems = [*_content_problems(content, rules=rules), *_variable_problems(content.variables)]
+    problems = [*_check_content(content, rules=rules), *_check_variables(content.variables)]
     called_number = ""
     try:
-        called_number = called_number_for(recipient_e164, prefixes=rules.prefixes)
+        called_number = write_called_number(recipient_e164, prefixes=rules.prefixes)
     except InvalidRequestError as error:
         problems = [*error.problems, *problems]
     if problems:
@@ -72,20 +77,24 @@ def compose_body(recipient_e164: str, content: VoiceCallContent, *, rules: CallR
         "playTimes": content.play_times,
         "voiceVolume": content.volume,
     }
-    given = {name: value for name, value in parameters.items() if value is not None}
-    return json.dumps(given, ensure_ascii=False, separators=(",", ":"))
+    present = {name: value for name, value in parameters.items() if value is not None}
+    return json.dumps(present, ensure_ascii=False, separators=(",", ":"))
 
 
-def called_number_for(e164: str, *, prefixes: tuple[str, ...]) -> str:
-    """The document's `calledNumber`, whose form it does not give.
+def write_called_number(e164: str, *, prefixes: tuple[str, ...]) -> str:
+    """Write the document's `calledNumber`, whose form the document does not give.
 
-    A Chinese number is written as it is dialled there, without +86; any other one with 00 and its country code, and
-    only where `prefixes` lets it through. Raises InvalidRequestError about `to`.
+    A Chinese number is written as it is dialled there, without +86. Any other number is written with 00 and its country
+    code, if `prefixes` allows it.
+
+    Raises:
+        InvalidRequestError: about `to`.
     """
     try:
         number = PhoneNumber(e164=e164)
     except InvalidRequestError as error:
-        raise InvalidRequestError(*(FieldProblem("to", each.message, each.code) for each in error.problems)) from None
+        problems = (FieldProblem("to", problem.message, problem.code) for problem in error.problems)
+        raise InvalidRequestError(*problems) from None
     if not e164.startswith(prefixes):
         message = "begins with a prefix that this service does not call"
         raise InvalidRequestError(FieldProblem("to", message, "prefix_not_allowed"))
@@ -93,7 +102,7 @@ def called_number_for(e164: str, *, prefixes: tuple[str, ...]) -> str:
 
 
 def is_call_body(body: str) -> bool:
-    """Whether this is a request as `compose_body` writes it, as far as it can be told without what it was made of."""
+    """Tell whether this text has the form that `compose_body` writes."""
     try:
         parameters = json.loads(body)
         body.encode("utf-8")
@@ -104,7 +113,7 @@ def is_call_body(body: str) -> bool:
     return all(_FORMS[name](value) for name, value in parameters.items())
 
 
-def _content_problems(content: VoiceCallContent, *, rules: CallRules) -> Iterator[FieldProblem]:
+def _check_content(content: VoiceCallContent, *, rules: CallRules) -> Iterator[FieldProblem]:
     if not _TEMPLATE_ID.fullmatch(content.template_id):
         yield FieldProblem("template_id", "must be 1 to 128 visible ASCII characters")
     if content.play_times is not None and not (
@@ -117,29 +126,29 @@ def _content_problems(content: VoiceCallContent, *, rules: CallRules) -> Iterato
         if not 1 <= len(content.tag) <= rules.max_tag_length:
             yield FieldProblem("tag", f"must be 1 to {rules.max_tag_length} characters")
         if not _is_printable(content.tag):
-            yield FieldProblem("tag", "holds a character that cannot be printed")
+            yield FieldProblem("tag", "holds an unprintable character")
     if content.show_number is not None and not _SHOW_NUMBER.fullmatch(content.show_number):
         yield FieldProblem("show_number", "must be 3 to 20 digits")
 
 
-def _variable_problems(variables: Mapping[str, str]) -> Iterator[FieldProblem]:
-    """`&` and `=` separate the variables, and the document has no way to write them inside one."""
+def _check_variables(variables: Mapping[str, str]) -> Iterator[FieldProblem]:
+    """Check the variables. `&` and `=` separate them, and the document has no way to write them inside one."""
     for name, value in variables.items():
-        # A name that is one may be shown; anything else a caller sent as a name may be a value in the wrong place.
-        shown = name.isidentifier() and len(name) <= _MAX_SHOWN_NAME_LENGTH
-        field = f"variables.{name}" if shown else "variables"
+        # Only an identifier is quoted: any other name may be a value that the caller put in the wrong place.
+        quotable = name.isidentifier() and len(name) <= _MAX_NAME_IN_PROBLEM
+        field = f"variables.{name}" if quotable else "variables"
         if not name or not name.isprintable() or " " in name or _SEPARATORS & set(name):
-            yield FieldProblem(field, "has a name that is empty or holds a space, &, = or what cannot be printed")
+            yield FieldProblem(field, "has a name that is empty or holds a space, &, = or an unprintable character")
         if _SEPARATORS & set(value):
             yield FieldProblem(field, "must not hold & or =")
         if not _is_printable(value):
-            yield FieldProblem(field, "holds a character that cannot be printed")
+            yield FieldProblem(field, "holds an unprintable character")
     if sum(len(name) + len(value) + 2 for name, value in variables.items()) > MAX_VARIABLES_LENGTH + 1:
         yield FieldProblem("variables", f"are longer than {MAX_VARIABLES_LENGTH} characters in all", "too_long")
 
 
 def _is_printable(text: str) -> bool:
-    """With the full-width space that Chinese texts are written with, and which Python counts as unprintable."""
+    """Tell whether the text is printable. The full-width space of Chinese texts counts, unlike in Python."""
     return text.replace("\u3000", " ").isprintable()
 
 

@@ -1,4 +1,4 @@
-"""The error tables of the Baidu VMS document: what each code, and each message under a shared code, means to us."""
+"""The error tables of the Baidu VMS document: the meaning of each code, and of each message under a shared code."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from switchboard.domain.errors import (
 )
 
 EXPIRED_CODE: Final = "RequestExpired"
-"""Refused for its signature's age, and by that not accepted: it is signed anew."""
+"""The request was refused for its signature's age, and so not accepted: the client signs it once more."""
 
 
 @dataclass(frozen=True, slots=True)
 class ErrorRow:
-    """One row. `message` is None where the code has one meaning only (or its message holds a variable part)."""
+    """One row. `message` is None if the code has only one meaning, or its message holds a variable part."""
 
     code: str
     message: str | None
@@ -34,10 +34,10 @@ ERROR_ROWS: Final = (
     # 实名认证
     ErrorRow("QualifyNotPass", None, 403, QuotaExceededError),
     # 公共错误码
-    # The key is good and lacks a right, which other credentials would not mend: hence no part of the lock-out.
+    # The key is good and lacks a right, which other credentials would not mend. So it does not count for the lock-out.
     ErrorRow("AccessDenied", None, 403, QuotaExceededError),
     ErrorRow("InappropriateJSON", None, 400, RefusedError),
-    # "All other errors that are not defined": it says nothing about what had been done by then.
+    # The document calls it "all other errors that are not defined". The call may have been placed before the error.
     ErrorRow("InternalError", None, 500, OutcomeUnknownError),
     ErrorRow("InvalidAccessKeyId", None, 403, AuthenticationFailedError),
     ErrorRow("InvalidHTTPAuthHeader", None, 400, AuthenticationFailedError),
@@ -47,7 +47,7 @@ ERROR_ROWS: Final = (
     ErrorRow("InvalidVersion", None, 404, RefusedError),
     ErrorRow("OptInRequired", None, 403, QuotaExceededError),
     ErrorRow("PreconditionFailed", None, 412, RefusedError),
-    # A matter of clocks: neither the caller's request nor the credentials are wrong.
+    # The clocks differ: neither the caller's request nor the credentials are wrong.
     ErrorRow(EXPIRED_CODE, None, 400, ProviderError),
     ErrorRow("IdempotentParameterMismatch", None, 403, RefusedError),
     ErrorRow("SignatureDoesNotMatch", None, 400, AuthenticationFailedError),
@@ -67,37 +67,37 @@ ERROR_ROWS: Final = (
     ErrorRow("QueueFull", None, 429, ProviderBusyError),
     ErrorRow("IllegalNumber", None, 400, RefusedError),
 )
-"""Sections 实名认证, 公共错误码 and VMS错误码, in their order. QuotaExceededError stands for all that is wrong with the
-account or its contract: none of it is mended by sending again, and none of it counts towards a lock-out."""
+"""Sections 实名认证, 公共错误码 and VMS错误码, in their order. QuotaExceededError stands for every problem of the
+account or its contract: sending again mends none of them, and none counts towards a lock-out."""
 
 REFUSING_STATUSES: Final = frozenset({400, 403, 404, 412})
-"""The HTTP statuses with which the document refuses a request for good. 429 is left out: only QueueFull is named."""
+"""The HTTP statuses with which the document refuses a request for good. 429 is left out: only QueueFull has it."""
 
 
-def row_for(code: str, message: str, http_status: int) -> ErrorRow | None:
-    """The row that an answer stands for, or None.
+def find_row(code: str, message: str, http_status: int) -> ErrorRow | None:
+    """Find the row that an answer stands for, or return None.
 
-    Its HTTP status has to be of the row's class (4xx or 5xx): a contradiction is no row of the document. The message
-    decides where a code has several meanings, whatever its letter case, spacing and full stop; one that none of them
-    has is a RefusedError like most of them.
+    The HTTP status has to be of the row's class (4xx or 5xx): a contradiction is in no row. The message
+    decides if a code has several meanings, whatever its letter case, spacing and full stop. A message that no row has
+    is a RefusedError, like most of them.
     """
     rows = _ROWS_BY_CODE.get(code, ())
     if not rows or http_status // 100 != rows[0].http_status // 100:
         return None
     if len(rows) == 1:
         return rows[0]
-    said = _plain(message)
-    other = ErrorRow(code, None, http_status, RefusedError)
-    return next((row for row in rows if _plain(row.message or "") == said), other)
+    normal = _normalise(message)
+    unlisted = ErrorRow(code, None, http_status, RefusedError)
+    return next((row for row in rows if _normalise(row.message or "") == normal), unlisted)
 
 
-def _plain(message: str) -> str:
+def _normalise(message: str) -> str:
     return " ".join(message.split()).rstrip(". ").casefold()
 
 
-def _by_code() -> Mapping[str, tuple[ErrorRow, ...]]:
+def _group_by_code() -> Mapping[str, tuple[ErrorRow, ...]]:
     codes = dict.fromkeys(row.code for row in ERROR_ROWS)
     return MappingProxyType({code: tuple(row for row in ERROR_ROWS if row.code == code) for code in codes})
 
 
-_ROWS_BY_CODE: Final = _by_code()
+_ROWS_BY_CODE: Final = _group_by_code()

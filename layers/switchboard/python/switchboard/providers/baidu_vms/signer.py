@@ -1,4 +1,4 @@
-"""Signs requests with `bce-auth-v1`: a function of the request, the credentials and the time it is given."""
+"""Sign requests with `bce-auth-v1`. A signature depends only on the request, the credentials and the time."""
 
 from __future__ import annotations
 
@@ -24,8 +24,11 @@ _SECRET: Final = re.compile(r"[\x21-\x7e]+")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credentials:
-    """An access key, and the session token where it is a temporary one. Raises ConfigurationError where a header
-    could not carry them."""
+    """An access key, and the session token of a temporary one.
+
+    Raises:
+        ConfigurationError: a header cannot carry them.
+    """
 
     access_key_id: str = field(repr=False)
     secret_access_key: str = field(repr=False)
@@ -37,7 +40,7 @@ class Credentials:
             raise ConfigurationError("Baidu's access key is empty, unprintable, or its id holds a slash")
 
 
-def signed_headers(
+def build_signed_headers(
     *,
     credentials: Credentials,
     method: str,
@@ -47,28 +50,28 @@ def signed_headers(
     at: datetime,
     lifetime_s: int,
 ) -> dict[str, str]:
-    """The headers that make this a signed request, apart from `Host` (section 认证机制).
+    """Build the headers that sign this request, apart from `Host` (section 认证机制).
 
-    Exactly `host` and `x-bce-date` are signed, and the session token where there is one. The provider also takes
-    every other `x-bce-*` header of a request into account: so there may be none. `host` is the `Host` header's
-    value, with its port where that is not the scheme's own. `path` is not encoded yet.
+    Exactly `host`, `x-bce-date` and the session token, if there is one, are signed. The provider also takes every other
+    `x-bce-*` header of a request into account, so that there must be none. `host` is the value of the `Host` header,
+    with its port unless that is the scheme's default. `path` is not encoded yet.
     """
-    ours = {DATE_HEADER: canonical_time(at)}
+    bce_headers = {DATE_HEADER: format_time(at)}
     if credentials.session_token is not None:
-        ours[SESSION_HEADER] = credentials.session_token
-    signature = authorization(
+        bce_headers[SESSION_HEADER] = credentials.session_token
+    authorization = sign(
         credentials=credentials,
         method=method,
         path=path,
         parameters=parameters,
-        headers={"host": host, **ours},
+        headers={"host": host, **bce_headers},
         at=at,
         lifetime_s=lifetime_s,
     )
-    return {"Authorization": signature, **ours}
+    return {"Authorization": authorization, **bce_headers}
 
 
-def authorization(
+def sign(
     *,
     credentials: Credentials,
     method: str,
@@ -78,49 +81,53 @@ def authorization(
     at: datetime,
     lifetime_s: int,
 ) -> str:
-    """The value of the Authorization header for a request at `at` (aware), valid for `lifetime_s` seconds from then.
+    """Sign a request at `at` (aware): return the value of its Authorization header, valid for `lifetime_s` seconds.
 
-    `headers` are those to be signed, at least one with a value: an empty list would mean the provider's own default
-    set. The body is no part of it. Raises ValueError for text that UTF-8 has no form for (a lone surrogate).
+    `headers` are the headers to sign, at least one with a value: an empty list would mean the provider's own default
+    set. The body is not signed.
+
+    Raises:
+        ValueError: no header has a value, or UTF-8 cannot encode a text (a lone surrogate).
     """
-    signed = {name.strip(_SPACE).lower(): value.strip(_SPACE) for name, value in headers.items()}
-    signed = {name: value for name, value in signed.items() if value}
-    if not signed:
-        raise ValueError("a signature needs at least one header to sign")
-    prefix = f"{_VERSION}/{credentials.access_key_id}/{canonical_time(at)}/{lifetime_s}"
-    request = "\n".join([method, canonical(path, keep="/"), canonical_query(parameters), _canonical_headers(signed)])
-    # The next key is the hexadecimal text of the digest, not the digest.
+    trimmed = {name.strip(_SPACE).lower(): value.strip(_SPACE) for name, value in headers.items()}
+    nonempty = {name: value for name, value in trimmed.items() if value}
+    if not nonempty:
+        raise ValueError("a signature needs at least one header")
+    prefix = f"{_VERSION}/{credentials.access_key_id}/{format_time(at)}/{lifetime_s}"
+    request = "\n".join([method, encode(path, keep="/"), build_query(parameters), _canonicalise_headers(nonempty)])
+    # The signing key is the hexadecimal text of the digest, not the digest itself.
     signing_key = _hmac(credentials.secret_access_key, prefix)
-    return f"{prefix}/{';'.join(sorted(signed))}/{_hmac(signing_key, request)}"
+    return f"{prefix}/{';'.join(sorted(nonempty))}/{_hmac(signing_key, request)}"
 
 
-def canonical(text: str, *, keep: str = "") -> str:
-    """Percent-encoded but for RFC 3986's unreserved characters and `keep` (section 规范化字符串)."""
+def encode(text: str, *, keep: str = "") -> str:
+    """Percent-encode all but RFC 3986's unreserved characters and `keep` (section 规范化字符串)."""
     return quote(text, safe=keep, errors="strict")
 
 
-def canonical_query(parameters: Mapping[str, str]) -> str:
-    """The query as it is signed, and as it has to be sent: a space is `%20`, and a name without a value keeps its `=`.
+def build_query(parameters: Mapping[str, str]) -> str:
+    """Build the query that is signed and sent: a space is `%20`, and a name without a value keeps its `=`.
 
-    A parameter called `authorization` is the other place for a signature, and so no part of what is signed.
+    A parameter called `authorization` is the other place for a signature, and so is not signed itself.
     """
     return "&".join(
         sorted(
-            f"{canonical(name)}={canonical(value)}"
-            for name, value in parameters.items()
-            if name.lower() != "authorization"
+            f"{encode(name)}={encode(value)}" for name, value in parameters.items() if name.lower() != "authorization"
         )
     )
 
 
-def canonical_time(at: datetime) -> str:
-    """`2026-11-22T03:04:05Z`. Section 公共请求头 describes a bare date, its example and the SDKs the whole instant."""
+def format_time(at: datetime) -> str:
+    """Format a time as `2026-11-22T03:04:05Z`, like the example of section 公共请求头 and the SDKs.
+
+    The text of that section describes a bare date.
+    """
     return at.astimezone(UTC).replace(microsecond=0, tzinfo=None).isoformat() + "Z"
 
 
-def _canonical_headers(headers: Mapping[str, str]) -> str:
-    """The finished lines are sorted, not the names: a name can be the beginning of another."""
-    return "\n".join(sorted(f"{canonical(name)}:{canonical(value)}" for name, value in headers.items()))
+def _canonicalise_headers(headers: Mapping[str, str]) -> str:
+    """Sort the finished lines and not the names: a name can be the beginning of another."""
+    return "\n".join(sorted(f"{encode(name)}:{encode(value)}" for name, value in headers.items()))
 
 
 def _hmac(key: str, message: str) -> str:

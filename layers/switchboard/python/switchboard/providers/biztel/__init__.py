@@ -1,0 +1,1 @@
+"""The client of BIZTEL's API, and the parser of its callbacks."""

@@ -1,4 +1,4 @@
-"""Downloads from BIZTEL's 録音ファイル取得API: one request for one channel, handed on piece by piece."""
+"""Download from BIZTEL's 録音ファイル取得API: one request for one channel, passed on piece by piece."""
 
 from __future__ import annotations
 
@@ -11,22 +11,26 @@ from urllib.parse import urlencode
 from switchboard.domain.errors import ConfigurationError, DownloadFailedError, OutcomeUnknownError
 from switchboard.domain.recording.facts import Channel, is_recording_id
 from switchboard.domain.recording.mp3 import begins_like_mp3
-from switchboard.providers.biztel.answers import MAX_ERROR_BYTES, audio_type, error_for, not_audio
-from switchboard.providers.biztel.file_names import file_name_in
+from switchboard.providers.biztel.answers import MAX_ERROR_BYTES, build_error, build_not_audio_error, choose_media_type
+from switchboard.providers.biztel.file_names import find_file_name
 from switchboard.providers.biztel.response_codes import CONTENT_TYPES, PROVIDER
-from switchboard.providers.transport import Connection, StreamedAnswer, split_endpoint
+from switchboard.providers.transport import Connection, StreamedAnswer, parse_endpoint
 
 PATH: Final = "/public/api/v1/monitor/"
 CHUNK_BYTES: Final = 256 * 1024
 OPERATION: Final = "download_recording"
 IDLE_LIMIT_S: Final = 6.0
-"""How long an opened connection may wait for its one request: longer than anybody waits for a slot, so that nobody
-connects after it. No earlier request can have made the server count its idleness."""
+"""The seconds that an opened connection may wait for its one request. It is longer than the wait for a slot, so that no
+request has to connect after its slot. No earlier request can have made the server count the connection's idle time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiToken:
-    """The account's APIトークン. Raises ConfigurationError where a header could not carry it."""
+    """The account's APIトークン.
+
+    Raises:
+        ConfigurationError: a header cannot carry it.
+    """
 
     value: str = field(repr=False)
 
@@ -35,12 +39,12 @@ class ApiToken:
             raise ConfigurationError("BIZTEL's API token is empty, or is not printable ASCII without a space")
 
     def authorization(self) -> str:
-        """The value of the Authorization header (section 3.2)."""
+        """Build the value of the Authorization header (section 3.2)."""
         return f"Token {self.value}"
 
 
 class BiztelDownload:
-    """Implements ports.Download: a recording whose first bytes have been seen, and whose rest is still to come."""
+    """The ports.Download of a recording whose first bytes have been read and whose rest is still to come."""
 
     def __init__(self, *, answer: StreamedAnswer, first: bytes, content_type: str, file_name: str) -> None:
         self.content_type = content_type
@@ -50,9 +54,13 @@ class BiztelDownload:
         self._first = first
 
     def chunks(self) -> Iterator[bytes]:
-        """The file's bytes, at most CHUNK_BYTES at a time, none of them empty; to be asked for once. Only when it has
-        ended by itself is the file whole: a transfer that was cut or stalled, that held less or more than it
-        announced, raises DownloadFailedError."""
+        """Yield the file's bytes, at most CHUNK_BYTES at a time, never an empty chunk. It may be called once.
+
+        The file is whole only after the iterator has ended by itself.
+
+        Raises:
+            DownloadFailedError: the transfer was cut or stalled, or held less or more than it announced.
+        """
         chunk, self._first = self._first, b""
         while chunk:
             yield chunk
@@ -60,12 +68,12 @@ class BiztelDownload:
 
 
 class BiztelClient:
-    """Implements ports.RecordingSource.
+    """The ports.RecordingSource over BIZTEL's API.
 
-    `base_url` is the server's origin, `https://{FQDN}:8000`. `connection` is a Connection to it, made with the
-    time-outs wanted; without one, a Connection is made whose downloads end after `deadline_s` however slowly bytes
-    drip, and after `silence_s` without any. `token` is asked before each request. `require_length` refuses a file
-    whose end only the closing of the connection shows: nobody could say whether it was cut.
+    `base_url` is the server's origin, `https://{FQDN}:8000`. `connection` is a Connection to it with the time-outs of
+    the deployment. Without one, the client makes a Connection whose downloads end after `deadline_s`, however slowly
+    the bytes come, and after `silence_s` without any. `token` is called before each request. `require_length` refuses a
+    file whose end only the closing of the connection shows: it might have been cut.
     """
 
     def __init__(
@@ -79,24 +87,28 @@ class BiztelClient:
         require_length: bool = True,
         allow_plain_http: bool = False,
     ) -> None:
-        origin, path = split_endpoint(base_url, allow_plain_http=allow_plain_http)
-        if path != "/":
-            raise ConfigurationError("BIZTEL's endpoint is an origin without a path")
+        endpoint = parse_endpoint(base_url, allow_plain_http=allow_plain_http)
+        if endpoint.path != "/":
+            raise ConfigurationError("BIZTEL's endpoint must be an origin without a path")
         self._connection = connection or Connection(
-            origin=origin,
+            origin=endpoint.origin,
             provider=PROVIDER,
             allow_plain_http=allow_plain_http,
             read_timeout_s=silence_s,
             idle_limit_s=IDLE_LIMIT_S,
             deadline_s=deadline_s,
         )
-        if self._connection.origin != origin:
+        if self._connection.origin != endpoint.origin:
             raise ConfigurationError("BIZTEL's connection leads to another origin than its endpoint")
         self._token = token
         self._require_length = require_length
 
     def open(self) -> None:
-        """Has a token and a usable connection ready. Raises NotSentError, and what `token` raises."""
+        """Read the token and open a usable connection. Errors of `token` pass through.
+
+        Raises:
+            NotSentError: BIZTEL cannot be reached.
+        """
         self._token()
         self._connection.open()
 
@@ -104,15 +116,20 @@ class BiztelClient:
     def download(
         self, recording_id: str, channel: Channel, *, deadline_s: float | None = None
     ) -> Iterator[BiztelDownload]:
-        """Asks for one channel's file (section 3), once, and hands it on while it comes in.
+        """Request one channel's file (section 3) once, and pass it on while it comes in.
 
-        `deadline_s` bounds this download, from the first byte of the request to the last of the answer, what its
-        reader does in between included. Raises ValueError for what is no recording's id, NotSentError while nothing
-        was asked, else what `answers.error_for` says, NotAudioError where a 200 does not begin like an MP3, and
-        DownloadFailedError for a transfer that went wrong. The connection is closed on leaving.
+        `deadline_s` bounds this download from the first byte of the request to the last byte of the answer, including
+        the reader's own work in between. The connection is closed on leaving.
+
+        Raises:
+            ValueError: this is not a recording's id.
+            NotSentError: the request did not leave.
+            NotAudioError: an answer with 200 does not begin like an MP3.
+            DownloadFailedError: the transfer failed.
+            ProviderError: BIZTEL refused the request (see `answers.build_error`).
         """
         if not is_recording_id(recording_id):
-            raise ValueError("this cannot be a recording's id")
+            raise ValueError("this is not a recording's id")
         content_type = CONTENT_TYPES[channel]
         target = f"{PATH}{recording_id}?{urlencode({'content_type': content_type})}"
         headers = {"Authorization": self._token().authorization(), "Accept": "*/*"}
@@ -123,28 +140,28 @@ class BiztelClient:
             try:
                 answer = stack.enter_context(streaming)
             except OutcomeUnknownError as error:
-                raise _failed(str(error)) from error
-            yield _checked(
+                raise _build_failure(str(error)) from error
+            yield _read_head(
                 answer, default_name=f"{recording_id}_{content_type}.mp3", require_length=self._require_length
             )
 
     def close(self) -> None:
-        """Lets go of the connection."""
+        """Close the connection."""
         self._connection.close()
 
 
-def _checked(answer: StreamedAnswer, *, default_name: str, require_length: bool) -> BiztelDownload:
+def _read_head(answer: StreamedAnswer, *, default_name: str, require_length: bool) -> BiztelDownload:
     if answer.status != 200:
-        raise error_for(answer.status, answer.headers, _error_body(answer), operation=OPERATION)
-    content_type = audio_type(answer.headers.get("content-type", ""))
+        raise build_error(answer.status, answer.headers, _read_error_body(answer), operation=OPERATION)
+    content_type = choose_media_type(answer.headers.get("content-type", ""))
     if content_type is None:
-        raise not_audio("by its content type", operation=OPERATION, body=_error_body(answer))
+        raise build_not_audio_error("by its content type", operation=OPERATION, body=_read_error_body(answer))
     if not answer.delimited and require_length:
-        raise _failed(f"{PROVIDER}'s answer does not say where it ends", status=answer.status)
+        raise _build_failure(f"{PROVIDER}'s answer does not say where it ends", status=answer.status)
     first = _read(answer, CHUNK_BYTES)
     if not begins_like_mp3(first):
-        raise not_audio("by its first bytes", operation=OPERATION, body=first)
-    file_name = file_name_in(answer.headers.get("content-disposition", ""), default=default_name)
+        raise build_not_audio_error("by its first bytes", operation=OPERATION, body=first)
+    file_name = find_file_name(answer.headers.get("content-disposition", ""), default=default_name)
     return BiztelDownload(answer=answer, first=first, content_type=content_type, file_name=file_name)
 
 
@@ -152,16 +169,16 @@ def _read(answer: StreamedAnswer, limit: int) -> bytes:
     try:
         return answer.read(limit)
     except OutcomeUnknownError as error:
-        raise _failed(str(error), status=answer.status) from error
+        raise _build_failure(str(error), status=answer.status) from error
 
 
-def _error_body(answer: StreamedAnswer) -> bytes:
-    """What an error's body says; nothing where it cannot be heard, so that the status decides alone."""
+def _read_error_body(answer: StreamedAnswer) -> bytes:
+    """Read an error's body, or return nothing if it does not come in: then the status decides alone."""
     try:
         return answer.read(MAX_ERROR_BYTES)
     except OutcomeUnknownError:
         return b""
 
 
-def _failed(message: str, *, status: int | None = None) -> DownloadFailedError:
+def _build_failure(message: str, *, status: int | None = None) -> DownloadFailedError:
     return DownloadFailedError(message, provider=PROVIDER, operation=OPERATION, http_status=status)

@@ -1,4 +1,4 @@
-"""The names of recordings' files: as a Content-Disposition header gives them, and what the naming rule says by them."""
+"""Read the names of recordings' files from a Content-Disposition header, and parse them by the naming rule."""
 
 from __future__ import annotations
 
@@ -29,51 +29,53 @@ _RULE: Final = re.compile(
 _CHANNELS: Final = {"l": Channel.LEFT, "r": Channel.RIGHT}
 
 
-def file_name_in(content_disposition: str, *, default: str) -> str:
-    """The name that a Content-Disposition header proposes (RFC 6266), made safe to keep, or `default`.
+def find_file_name(content_disposition: str, *, default: str) -> str:
+    """Return the name that a Content-Disposition header proposes (RFC 6266), made safe to keep, or `default`.
 
-    Takes a token, a quoted string with escapes, and `filename*` (RFC 8187), which goes first. Raw UTF-8 in the
-    header, which HTTP libraries show as Latin-1, is put right. Folders and control characters are dropped.
+    The name may be a token, a quoted string with escapes, or `filename*` (RFC 8187), which goes first. Raw UTF-8 in the
+    header, which HTTP libraries decode as Latin-1, is repaired. Folders and control characters are dropped.
     """
     plain = extended = ""
-    for found in _PARAMETER.finditer(content_disposition[:_MAX_HEADER_LENGTH]):
-        name, quoted = found["name"].lower(), found["quoted"]
+    for match in _PARAMETER.finditer(content_disposition[:_MAX_HEADER_LENGTH]):
+        name, quoted = match["name"].lower(), match["quoted"]
         if name == "filename*" and not extended:
-            extended = _safe(_extended(quoted if quoted is not None else found["token"].strip()))
+            extended = _make_safe(_decode_extended(quoted if quoted is not None else match["token"].strip()))
         elif name == "filename" and not plain:
-            value = found["token"].strip().strip('"') if quoted is None else re.sub(r"(?s)\\(.)", r"\1", quoted)
-            plain = _safe(_as_utf8(value))
+            value = match["token"].strip().strip('"') if quoted is None else re.sub(r"(?s)\\(.)", r"\1", quoted)
+            plain = _make_safe(_repair_utf8(value))
     return extended or plain or default
 
 
 def parse_file_name(name: str) -> RecordingFileName:
-    """What the name of a split recording's file says (section 4: `yyyymmddhhmmss-FROM-TO-ID-(SRC|DST)_(l|r).mp3`).
+    """Parse the name of a split recording's file (section 4: `yyyymmddhhmmss-FROM-TO-ID-(SRC|DST)_(l|r).mp3`).
 
-    The time is Japan's. FROM and TO may be anything without a hyphen, also nothing; with a hyphen in one of them
-    nobody can say where it ends and where the id begins. Folders before the name are ignored. Raises
-    UnreadableFileNameError, whose `reason` is `form`, `time`, `ambiguous`, `id` or `unprintable`.
+    The time is Japan's. FROM and TO may be anything without a hyphen, also nothing. A hyphen in one of them makes the
+    name ambiguous: its end and the beginning of the id are unknown. Folders before the name are ignored.
+
+    Raises:
+        UnreadableFileNameError: with the `reason` `form`, `time`, `ambiguous`, `id` or `unprintable`.
     """
     name = name.rpartition("/")[2]
-    found = _RULE.fullmatch(name)
-    if not found or len(name) > MAX_FILE_NAME_LENGTH:
-        raise _unreadable("does not follow the naming rule", "form")
+    match = _RULE.fullmatch(name)
+    if not match or len(name) > MAX_FILE_NAME_LENGTH:
+        raise _build_error("does not follow the naming rule", "form")
     if not name.isprintable():
-        raise _unreadable("holds an unprintable character", "unprintable")
-    parts = found["middle"].split("-")
+        raise _build_error("holds an unprintable character", "unprintable")
+    parts = match["middle"].split("-")
     if len(parts) < 3:
-        raise _unreadable("has fewer parts than the naming rule", "form")
+        raise _build_error("has fewer parts than the naming rule", "form")
     if len(parts) > 3:
-        raise _unreadable("has a hyphen within one of its parts", "ambiguous")
+        raise _build_error("has a hyphen within one of its parts", "ambiguous")
     from_number, to_number, recording_id = parts
     if not is_recording_id(recording_id):
-        raise _unreadable("holds what can be no id", "id")
+        raise _build_error("holds an impossible id", "id")
     return RecordingFileName(
-        started_at=_started_at(found["time"]),
+        started_at=_parse_started_at(match["time"]),
         from_number=from_number,
         to_number=to_number,
         recording_id=recording_id,
-        side=Side(found["side"].upper()),
-        channel=_CHANNELS[found["channel"].lower()],
+        side=Side(match["side"].upper()),
+        channel=_CHANNELS[match["channel"].lower()],
     )
 
 
@@ -85,39 +87,43 @@ def find_side(name: str) -> Side | None:
         return None
 
 
-def _started_at(digits: str) -> datetime:
+def _parse_started_at(digits: str) -> datetime:
     try:
         local = datetime.strptime(digits, "%Y%m%d%H%M%S").replace(tzinfo=JAPAN)
         return local.astimezone(UTC)
     except (ValueError, OverflowError):
-        raise _unreadable("begins with what is no time", "time") from None
+        raise _build_error("begins with an impossible time", "time") from None
 
 
-def _unreadable(problem: str, reason: str) -> UnreadableFileNameError:
+def _build_error(problem: str, reason: str) -> UnreadableFileNameError:
     return UnreadableFileNameError(f"a recording file's name {problem}", reason=reason)
 
 
-def _extended(value: str) -> str:
-    """The text of an RFC 8187 value; empty where it is none."""
-    found = _EXTENDED.fullmatch(value)
-    if not found or found["charset"].lower() not in _EXTENDED_CHARSETS:
+def _decode_extended(value: str) -> str:
+    """Decode an RFC 8187 value, or return an empty text if it is none."""
+    match = _EXTENDED.fullmatch(value)
+    if not match or match["charset"].lower() not in _EXTENDED_CHARSETS:
         return ""
     try:
-        return unquote_to_bytes(found["value"]).decode(found["charset"])
+        return unquote_to_bytes(match["value"]).decode(match["charset"])
     except UnicodeDecodeError:
         return ""
 
 
-def _as_utf8(value: str) -> str:
+def _repair_utf8(value: str) -> str:
     try:
         return value.encode("latin-1").decode("utf-8")
     except UnicodeError:
         return value
 
 
-def _safe(name: str) -> str:
-    """The last part of a path, without control characters, of bounded length; empty where nothing is left."""
+def _make_safe(name: str) -> str:
+    """Return the last part of a path without control characters, of bounded length, or an empty text."""
     base = re.split(r"[/\\]", name)[-1]
-    shown = "".join(each for each in base if unicodedata.category(each)[0] != "C" and each not in "\u2028\u2029")
-    cut = shown.strip()[:MAX_FILE_NAME_LENGTH].strip()
-    return "" if cut in {".", ".."} else cut
+    printable = "".join(character for character in base if _is_printable(character))
+    safe = printable.strip()[:MAX_FILE_NAME_LENGTH].strip()
+    return "" if safe in {".", ".."} else safe
+
+
+def _is_printable(character: str) -> bool:
+    return unicodedata.category(character)[0] != "C" and character not in "\u2028\u2029"

@@ -1,4 +1,4 @@
-"""The tables of the BIZTEL document (ステレオ録音API, 録音ファイル取得API): what each error means to us."""
+"""The tables of the BIZTEL document (ステレオ録音API, 録音ファイル取得API): the meaning of each error."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ERROR_TYPES: Final[Mapping[str, type[ProviderError]]] = MappingProxyType(
         "VALIDATE_ERROR": RefusedError,
     }
 )
-"""Section 3.7, column `type`. The column `name` tells less: too many requests and a missing licence are both an
+"""Section 3.7, column `type`. The column `name` distinguishes less: too many requests and a missing licence are both an
 AuthenticationException there."""
 
 ERROR_STATUSES: Final[Mapping[int, type[ProviderError]]] = MappingProxyType(
@@ -40,7 +40,7 @@ ERROR_STATUSES: Final[Mapping[int, type[ProviderError]]] = MappingProxyType(
         500: DownloadFailedError,
     }
 )
-"""Section 3.4. Decides where an answer's body names no type of 3.7; VALIDATE_ERROR has no status there."""
+"""Section 3.4. It decides if an answer's body names no type of 3.7; VALIDATE_ERROR has no status there."""
 
 CONTENT_TYPES: Final[Mapping[Channel, str]] = MappingProxyType(
     {Channel.MONAURAL: "monaural", Channel.LEFT: "left", Channel.RIGHT: "right"}

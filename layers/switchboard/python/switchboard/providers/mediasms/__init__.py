@@ -1,0 +1,1 @@
+"""The client of MediaSMS' API, and the parsers of its callbacks."""

@@ -1,4 +1,4 @@
-"""Reads MediaSMS' answer to a request: the response code in its body, or else its HTTP status."""
+"""Read MediaSMS' answer to a request: the response code in its body, or else its HTTP status."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ _MAX_LENGTH: Final = 4096
 _STOP_SENDING: Final = (AuthenticationFailedError, AddressBlockedError)
 
 
-def code_in(body: bytes) -> str | None:
-    """The three digits that a body consists of, or None.
+def find_code(body: bytes) -> str | None:
+    """Return the three digits that a body consists of, or None.
 
-    The document promises "HTML data" and "the code only"; integrations have seen plain text and JSON. So tags,
-    white space and a byte order mark are ignored, and a JSON number or text, bare or as `result`, counts.
+    The document promises "HTML data" and "the code only"; integrations have seen plain text and JSON. So tags, white
+    space and a byte order mark are ignored, and a JSON number or text, bare or as `result`, counts.
     """
     if len(body) > _MAX_LENGTH:
         return None
@@ -48,28 +48,31 @@ def code_in(body: bytes) -> str | None:
     return digits if _CODE.fullmatch(digits) else None
 
 
-def receipt_for(status: int, body: bytes, *, delimited: bool, strict: bool, operation: str) -> Receipt:
-    """The receipt that a whole answer stands for, or the ProviderError raised (section レスポンス一覧).
+def read_receipt(status: int, body: bytes, *, delimited: bool, strict: bool, operation: str) -> Receipt:
+    """Return the receipt that a whole answer stands for, or raise its error (section レスポンス一覧).
 
-    Accepted is only a 2xx whose code is 200; a code in the body goes before the HTTP status, but for HTTP 401, which
-    is the lock-out's own count. Where the body has no code:
+    Only a 2xx with code 200 means accepted. A code in the body goes before the HTTP status, except for HTTP 401, which
+    the lock-out itself counts. An answer without a code in its body means:
 
     - HTTP 200 is a receipt that is not `verified`; `strict` makes it an UnexpectedAnswerError.
-    - HTTP 503 with an empty body is the document's speed limit. With any other text it may be a gateway's, which
-      may have passed the request on: a message is sent again only where it is certain that it was not sent.
-      `strict` trusts only a body that says 503.
-    - Other statuses are looked up like codes. 500, 502 and 504 are in no row: behind a gateway's error the request
-      may have gone through, so the outcome is unknown.
-    - `delimited` False (only the closing ended the answer) proves nothing, since the code may have been cut off:
-      the outcome is unknown, except that 401, 555 and 557 stop the sending even so.
+    - HTTP 503 with an empty body is the document's speed limit. With any other text it may be a gateway's, which may
+      have passed the request on: a message is sent again only if it is certain that it was not sent. `strict` trusts
+      only a body that says 503.
+    - Other statuses are looked up like codes. 500, 502 and 504 are in no row: behind a gateway's error the request may
+      have gone through, so the outcome is unknown.
+    - `delimited` False (only the closing ended the answer) proves nothing, since the code may have been cut off: the
+      outcome is unknown, except that 401, 555 and 557 still stop the sending.
+
+    Raises:
+        ProviderError: the request was not accepted, or its outcome is unknown.
     """
-    in_body = code_in(body)
-    code = in_body or str(status)
+    code_in_body = find_code(body)
+    code = code_in_body or str(status)
     if status == 401 and REFUSALS.get(code) is not AddressBlockedError:
         code = "401"
     refusal = REFUSALS.get(code)
 
-    def error(kind: type[ProviderError], message: str) -> ProviderError:
+    def build_error(kind: type[ProviderError], message: str) -> ProviderError:
         return kind(
             f"{PROVIDER} {message}",
             provider=PROVIDER,
@@ -78,14 +81,14 @@ def receipt_for(status: int, body: bytes, *, delimited: bool, strict: bool, oper
             provider_code=code,
         )
 
-    if in_body is None and refusal not in _STOP_SENDING:
+    if code_in_body is None and refusal not in _STOP_SENDING:
         if not delimited:
-            raise error(OutcomeUnknownError, "gave an answer whose end may be missing")
+            raise build_error(OutcomeUnknownError, "gave an answer whose end may be missing")
         unsure_503 = refusal is RateLimitedError and (strict or body.strip())
         if unsure_503 or (strict and code == ACCEPTED_CODE):
-            raise error(UnexpectedAnswerError, "gave an answer without a code")
+            raise build_error(UnexpectedAnswerError, "gave an answer without a code")
     if code == ACCEPTED_CODE and 200 <= status < 300:
-        return Receipt(provider_code=code, verified=in_body is not None)
+        return Receipt(provider_code=code, verified=code_in_body is not None)
     if refusal is not None:
-        raise error(refusal, f"refused with code {code}")
-    raise error(UnexpectedAnswerError, f"gave an answer that its document does not explain (code {code})")
+        raise build_error(refusal, f"refused with code {code}")
+    raise build_error(UnexpectedAnswerError, f"gave an answer that its document does not explain (code {code})")

@@ -1,4 +1,4 @@
-"""Submits to MediaSMS' SMS送信/IVR認証 API: one request, one answer, never again by itself."""
+"""Submit to MediaSMS' SMS送信/IVR認証 API: one request, one answer, never repeated by itself."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from switchboard.domain.sms.carriers import Carrier
 from switchboard.domain.sms.messages import SmsSubmission
 from switchboard.domain.sms.shift_jis import normalise
 from switchboard.ports.providers import Receipt
-from switchboard.providers.mediasms.answers import PROVIDER, receipt_for
+from switchboard.providers.mediasms.answers import PROVIDER, read_receipt
 from switchboard.providers.mediasms.parameters import CARRIER_DIGITS, OVERSEAS, SMS_ONLY, MediaSmsRequest
-from switchboard.providers.transport import Connection, split_endpoint
+from switchboard.providers.transport import Connection, parse_endpoint
 
 MAX_GET_BYTES: Final = 8190
 
@@ -46,7 +46,11 @@ _MS932_FORM: Final = str.maketrans(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credentials:
-    """The account's Basic credentials. Raises ConfigurationError where Basic could not carry them."""
+    """The account's Basic credentials.
+
+    Raises:
+        ConfigurationError: Basic authentication cannot carry them.
+    """
 
     user: str = field(repr=False)
     password: str = field(repr=False)
@@ -56,19 +60,28 @@ class Credentials:
             raise ConfigurationError("MediaSMS' user is empty, holds a colon, or either is unprintable")
 
     def authorization(self) -> str:
-        """The value of the Authorization header (RFC 7617, in UTF-8)."""
+        """Build the value of the Authorization header (RFC 7617, in UTF-8)."""
         pair = f"{self.user}:{self.password}".encode()
         return "Basic " + base64.b64encode(pair).decode("ascii")
 
 
-class MediaSmsClient:
-    """Implements ports.SmsProvider, and sends any other MediaSmsRequest.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreparedRequest:
+    """A request with its form encoded, without credentials. `body` is None for a GET."""
 
-    `base_url` is the whole endpoint. `connection` is a Connection to its origin, made with the time-outs wanted;
-    without one, a Connection with the usual ones is made. `credentials` is asked before each request. `method` GET
-    puts number and text into the URL: the document advises against it. `wire_variant` spells the characters that
-    converters to Shift_JIS disagree on (〜 or ～) the JIS way, Microsoft's, or as the caller did. `long_text` is
-    the contract's long-text option. `strict` accepts no answer without a readable code.
+    target: str = field(repr=False)
+    body: bytes | None = field(repr=False)
+    operation: str
+
+
+class MediaSmsClient:
+    """The ports.Submitter for an SmsSubmission, which also sends any other MediaSmsRequest.
+
+    `base_url` is the whole endpoint. `connection` is a Connection to its origin with the time-outs of the deployment;
+    without one, the client makes a Connection with the default time-outs. `credentials` is called before each request.
+    `method` GET puts number and text into the URL: the document advises against it. `wire_variant` spells the
+    characters on which converters to Shift_JIS disagree (〜 or ～) the JIS way, Microsoft's way, or as the caller did.
+    `long_text` is the contract's long-text option. `strict` accepts no answer without a readable code.
     """
 
     def __init__(
@@ -84,9 +97,12 @@ class MediaSmsClient:
         strict: bool = False,
         allow_plain_http: bool = False,
     ) -> None:
-        origin, self._path = split_endpoint(base_url, allow_plain_http=allow_plain_http)
-        self._connection = connection or Connection(origin=origin, provider=PROVIDER, allow_plain_http=allow_plain_http)
-        if self._connection.origin != origin:
+        endpoint = parse_endpoint(base_url, allow_plain_http=allow_plain_http)
+        self._path = endpoint.path
+        self._connection = connection or Connection(
+            origin=endpoint.origin, provider=PROVIDER, allow_plain_http=allow_plain_http
+        )
+        if self._connection.origin != endpoint.origin:
             raise ConfigurationError("MediaSMS' connection leads to another origin than its endpoint")
         self._credentials = credentials
         self._method = method
@@ -95,47 +111,65 @@ class MediaSmsClient:
         self._long_text = long_text
         self._strict = strict
 
-    def check(self, submission: SmsSubmission) -> None:
-        """Raises InvalidRequestError, in our own field names, where the document does not take it. No I/O."""
-        with named(_OUR_NAMES):
-            self.check_request(self._request_for(submission))
+    def prepare(self, submission: SmsSubmission) -> PreparedRequest:
+        """Measure the text and encode the form, without I/O.
 
-    def check_request(self, request: MediaSmsRequest) -> None:
-        """Raises InvalidRequestError where a GET would be longer than the document takes. No I/O."""
-        self._message_for(request)
+        Raises:
+            InvalidRequestError: the document does not allow the submission. The fields have our own names.
+        """
+        with rename_fields(_OUR_NAMES):
+            return self.prepare_request(self._build_request(submission), operation="send_sms")
+
+    def prepare_request(self, request: MediaSmsRequest, *, operation: str) -> PreparedRequest:
+        """Encode the form of any request, without I/O. `operation` names it in errors.
+
+        Raises:
+            InvalidRequestError: the GET request would be longer than the document allows.
+        """
+        form = urlencode([(name, self._spell(name, value)) for name, value in request.form_fields()])
+        if self._method == "POST":
+            return PreparedRequest(target=self._path, body=form.encode("ascii"), operation=operation)
+        target = f"{self._path}?{form}"
+        # The document limits the request and, in the row of code 414, the URL: the longer of the two must fit.
+        longest = max(len(f"{self._connection.origin}{target}"), len(f"GET {target} HTTP/1.1"))
+        if longest > MAX_GET_BYTES:
+            message = f"makes the GET request longer than {MAX_GET_BYTES} bytes"
+            raise InvalidRequestError(FieldProblem(field="smstext", message=message, code="too_long"))
+        return PreparedRequest(target=target, body=None, operation=operation)
 
     def open(self) -> None:
-        """Has credentials and a usable connection ready. Raises NotSentError, and what `credentials` raises."""
+        """Read the credentials and open a usable connection. Errors of `credentials` pass through.
+
+        Raises:
+            NotSentError: MediaSMS cannot be reached.
+        """
         self._credentials()
         self._connection.open()
 
-    def submit(self, submission: SmsSubmission) -> Receipt:
-        """Submits one SMS. Raises InvalidRequestError like `check`, before anything is sent, and what `request`
-        raises."""
-        with named(_OUR_NAMES):
-            request = self._request_for(submission)
-            return self.request(request, operation="send_sms")
+    def submit(self, prepared: PreparedRequest) -> Receipt:
+        """Send one request and read its answer (see `answers.read_receipt`).
 
-    def request(self, request: MediaSmsRequest, *, operation: str = "request") -> Receipt:
-        """Sends one request and reads its answer. Raises the ProviderError tree (see `answers.receipt_for`);
-        InvalidRequestError, before anything is sent, where a GET would be longer than the document takes."""
-        target, body = self._message_for(request)
+        Raises:
+            ProviderError: MediaSMS did not accept the request, or its outcome is unknown.
+        """
         headers = {"Authorization": self._credentials().authorization(), "Accept": "*/*"}
-        if body is not None:
+        if prepared.body is not None:
             headers["Content-Type"] = "application/x-www-form-urlencoded; charset=UTF-8"
-        answer = self._connection.exchange(self._method, target, headers=headers, body=body, operation=operation)
-        return receipt_for(
-            answer.status, answer.body, delimited=answer.delimited, strict=self._strict, operation=operation
+        answer = self._connection.exchange(
+            self._method, prepared.target, headers=headers, body=prepared.body, operation=prepared.operation
+        )
+        return read_receipt(
+            answer.status, answer.body, delimited=answer.delimited, strict=self._strict, operation=prepared.operation
         )
 
     def close(self) -> None:
-        """Lets go of the connection."""
+        """Close the connection."""
         self._connection.close()
 
-    def _request_for(self, submission: SmsSubmission) -> MediaSmsRequest:
+    def _build_request(self, submission: SmsSubmission) -> MediaSmsRequest:
         content, recipient = submission.content, PhoneNumber(e164=submission.recipient)
         return MediaSmsRequest(
-            mobilecareer=_carrier_digit(content.carrier, is_japanese=recipient.is_japanese),
+            mobilecareer=_choose_carrier_digit(content.carrier, is_japanese=recipient.is_japanese),
             mobilenumber=recipient.national,
             smstitle=content.sender,
             smstextid=content.template_id,
@@ -147,20 +181,7 @@ class MediaSmsClient:
             long_text=self._long_text,
         )
 
-    def _message_for(self, request: MediaSmsRequest) -> tuple[str, bytes | None]:
-        """The request target and the body. Raises InvalidRequestError where a GET would be too long."""
-        encoded = urlencode([(name, self._spelled(name, value)) for name, value in request.form_fields()])
-        if self._method == "POST":
-            return self._path, encoded.encode("ascii")
-        target = f"{self._path}?{encoded}"
-        # The document limits the request and, in code 414's row, the URL: the longer of the two must fit.
-        longest = max(len(f"{self._connection.origin}{target}"), len(f"GET {target} HTTP/1.1"))
-        if longest > MAX_GET_BYTES:
-            message = f"makes the GET request longer than {MAX_GET_BYTES} bytes"
-            raise InvalidRequestError(FieldProblem(field="smstext", message=message, code="too_long"))
-        return target, None
-
-    def _spelled(self, name: str, value: str) -> str:
+    def _spell(self, name: str, value: str) -> str:
         if name not in _TEXTS or self._wire_variant == "as_is":
             return value
         normal = normalise(value)
@@ -168,25 +189,27 @@ class MediaSmsClient:
 
 
 @contextmanager
-def named(our_names: Mapping[str, str]) -> Iterator[None]:
-    """Names the fields as our callers know them: the document's spelling stays in this package."""
+def rename_fields(our_names: Mapping[str, str]) -> Iterator[None]:
+    """Rename the fields of an InvalidRequestError: the document's spelling stays in this package."""
     try:
         yield
     except InvalidRequestError as error:
-        renamed = [replace(each, field=our_names.get(each.field, each.field)) for each in error.problems]
+        renamed = [replace(problem, field=our_names.get(problem.field, problem.field)) for problem in error.problems]
         raise InvalidRequestError(*renamed) from None
 
 
-def _carrier_digit(carrier: str | None, *, is_japanese: bool) -> str | None:
-    """The document's `mobilecareer`. A number outside Japan goes overseas, and never to a Japanese carrier."""
+def _choose_carrier_digit(carrier: str | None, *, is_japanese: bool) -> str | None:
+    """Return the document's `mobilecareer`. A number outside Japan goes overseas, never to a Japanese carrier."""
     if carrier is None:
         return None if is_japanese else OVERSEAS
     try:
         digit = CARRIER_DIGITS[Carrier(carrier)]
     except ValueError:
-        raise InvalidRequestError(FieldProblem(field="mobilecareer", message="is no carrier we know")) from None
+        raise InvalidRequestError(FieldProblem(field="mobilecareer", message="is an unknown carrier")) from None
     if (digit == OVERSEAS) is is_japanese:
         raise InvalidRequestError(
-            FieldProblem(field="mobilecareer", message="does not go with the number's country", code="conflict")
+            FieldProblem(
+                field="mobilecareer", message="does not serve the country of the recipient's number", code="conflict"
+            )
         )
     return digit

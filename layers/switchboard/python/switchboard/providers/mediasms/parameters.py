@@ -1,4 +1,4 @@
-"""The parameters of MediaSMS' SMS送信/IVR認証 API, valid by construction: the document's table but its その他 row."""
+"""The parameters of MediaSMS' SMS送信/IVR認証 API, valid by construction: the document's table but for その他."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ CALL_OUT: Final = 5
 
 IVR_METHODS: Final = frozenset({SMS_AND_CALL_IN, CALL_IN, CALL_OUT})
 UNDOCUMENTED_METHODS: Final = frozenset({6, 7})
-"""Named as valid in the document, and given no meaning there."""
+"""Methods that the document names as valid without giving them a meaning."""
 
 _CARRIERS: Final = {digit: carrier for carrier, digit in CARRIER_DIGITS.items()}
 _TEXT_FIELDS: Final = {"text": "smstext", "text_au": "smstext2"}
@@ -46,12 +46,14 @@ _DIGITS: Final = re.compile(r"[0-9]+")
 class MediaSmsRequest:
     """One request, under the document's own names and in its order (section SMS送信/IVR認証API, パラメータ群).
 
-    `long_text` says that the contract has the long-text option. `allow_undocumented_methods` lets 6 and 7 pass,
-    about which nothing but their limits is then checked. Raises InvalidRequestError with one FieldProblem for each
-    thing that is wrong; none repeats a value.
+    `long_text` says that the contract has the long-text option. `allow_undocumented_methods` lets 6 and 7 pass: of them
+    only the limits of the parameters are checked.
 
-    The document calls the text mandatory and makes no exception for requests that send no SMS (methods 4 and 5).
-    A text that nobody would get is not asked for here, and is passed on where given.
+    The document calls the text mandatory and makes no exception for requests that send no SMS (methods 4 and 5). A text
+    that no phone would receive is not required here, and is passed on if there is one.
+
+    Raises:
+        InvalidRequestError: with one FieldProblem for each thing that is wrong. None of them repeats a value.
     """
 
     mobilecareer: str | None = None
@@ -71,29 +73,31 @@ class MediaSmsRequest:
 
     def __post_init__(self, long_text: bool, allow_undocumented_methods: bool) -> None:
         problems = [
-            *self._malformed(),
-            *self._method_problems(allow_undocumented=allow_undocumented_methods),
-            *self._number_problems(),
-            *self._text_problems(long_text=long_text),
-            *self._missing(),
+            *self._check_forms(),
+            *self._check_method(allow_undocumented=allow_undocumented_methods),
+            *self._check_number(),
+            *self._check_text(long_text=long_text),
+            *self._check_required(),
         ]
         if problems:
             raise InvalidRequestError(*problems)
 
     def form_fields(self) -> list[tuple[str, str]]:
-        """The parameters that were given, in the document's order."""
-        given = ((each.name, getattr(self, each.name)) for each in fields(self))
-        return [(name, str(value)) for name, value in given if value is not None]
+        """Return the parameters that have a value, in the document's order."""
+        values = ((parameter.name, getattr(self, parameter.name)) for parameter in fields(self))
+        return [(name, str(value)) for name, value in values if value is not None]
 
-    def _malformed(self) -> Iterator[FieldProblem]:
-        for name, (fits, message) in _FORMS.items():
+    def _check_forms(self) -> Iterator[FieldProblem]:
+        for name, (is_valid, message) in _FORMS.items():
             value = getattr(self, name)
-            if value is not None and not fits(value):
+            if value is not None and not is_valid(value):
                 yield FieldProblem(field=name, message=message)
 
-    def _method_problems(self, *, allow_undocumented: bool) -> Iterator[FieldProblem]:
+    def _check_method(self, *, allow_undocumented: bool) -> Iterator[FieldProblem]:
         if self.method in UNDOCUMENTED_METHODS and not allow_undocumented:
-            yield FieldProblem(field="method", message="is a method without a documented meaning", code="not_allowed")
+            yield FieldProblem(
+                field="method", message="names a method without a documented meaning", code="not_allowed"
+            )
         if self.method == CALL_OUT and self.mobilecareer == OVERSEAS:
             yield FieldProblem(field="mobilecareer", message="cannot be c with method 5", code="conflict")
         if self.mobilecareer in (FIXED_LINES, ANY_LINES) and self.method in (None, SMS_ONLY):
@@ -103,72 +107,72 @@ class MediaSmsRequest:
                 code="conflict",
             )
 
-    def _number_problems(self) -> Iterator[FieldProblem]:
+    def _check_number(self) -> Iterator[FieldProblem]:
         number = self.mobilenumber
         if self.mobilecareer == OVERSEAS:
-            fits, message = _WITH_COUNTRY_CODE, "must be at least 11 digits beginning with the country code"
+            form, message = _WITH_COUNTRY_CODE, "must be at least 11 digits beginning with the country code"
             if number.startswith("81"):
                 yield FieldProblem(field="mobilenumber", message="is not overseas", code="conflict")
         elif self.mobilecareer in (FIXED_LINES, ANY_LINES) and _FIXED.fullmatch(number):
             return
         else:
-            fits, message = _MOBILE, "must be 11 digits beginning with 090, 080, 070, 060 or 020"
-        if not fits.fullmatch(number):
+            form, message = _MOBILE, "must be 11 digits beginning with 090, 080, 070, 060 or 020"
+        if not form.fullmatch(number):
             yield FieldProblem(field="mobilenumber", message=message)
 
-    def _text_problems(self, *, long_text: bool) -> Iterator[FieldProblem]:
+    def _check_text(self, *, long_text: bool) -> Iterator[FieldProblem]:
         if self.smstextid is not None:
             for name in ("smstext", "smstext2"):
                 if getattr(self, name) is not None:
                     yield FieldProblem(field=name, message="cannot be used together with smstextid", code="conflict")
         elif self.smstext is not None:
-            checked = preflight(
+            result = preflight(
                 self.smstext,
                 long_sms=long_text,
                 carrier=_CARRIERS.get(self.mobilecareer or ""),
                 text_au=self.smstext2,
             )
-            for problem in checked.field_problems():
+            for problem in result.field_problems():
                 yield FieldProblem(field=_TEXT_FIELDS[problem.field], message=problem.message, code=problem.code)
         elif self.smstext2 is not None:
-            yield _required("smstext", "is needed where smstext2 is given")
+            yield _build_required_problem("smstext", "is required if smstext2 is given")
         elif self.method in (None, SMS_ONLY, SMS_AND_CALL_IN):
-            yield _required("smstext", "or smstextid is needed to send an SMS")
+            yield _build_required_problem("smstext", "or smstextid is required to send an SMS")
 
-    def _missing(self) -> Iterator[FieldProblem]:
+    def _check_required(self) -> Iterator[FieldProblem]:
         if self.status == 1 and self.smsid is None:
-            yield _required("smsid", "is needed for delivery reports (status 1)")
+            yield _build_required_problem("smsid", "is required for delivery reports (status 1)")
         if self.method in IVR_METHODS and self.ipphone is None:
-            yield _required("ipphone", "is needed for verification by telephone")
+            yield _build_required_problem("ipphone", "is required for verification by telephone")
         if self.method == CALL_OUT:
             for name in ("holdingtime", "repeatcall"):
                 if getattr(self, name) is None:
-                    yield _required(name, "is needed with method 5")
+                    yield _build_required_problem(name, "is required with method 5")
 
 
-def _required(name: str, message: str) -> FieldProblem:
+def _build_required_problem(name: str, message: str) -> FieldProblem:
     return FieldProblem(field=name, message=message, code="required")
 
 
-def _like(pattern: re.Pattern[str]) -> Callable[[object], bool]:
+def _match_pattern(pattern: re.Pattern[str]) -> Callable[[object], bool]:
     return lambda value: isinstance(value, str) and bool(pattern.fullmatch(value))
 
 
-def _in_range(low: int, high: int) -> Callable[[object], bool]:
+def _match_range(low: int, high: int) -> Callable[[object], bool]:
     return lambda value: type(value) is int and low <= value <= high
 
 
 _FORMS: Final[dict[str, tuple[Callable[[object], bool], str]]] = {
-    "mobilecareer": (_like(re.compile("[1-4abc]")), "must be one of 1, 2, 3, 4, a, b, c"),
-    "smstitle": (_like(_SENDER), "must be 2 to 11 letters and digits, with a letter among them"),
-    "smstextid": (_like(_DIGITS), "must be digits"),
-    "status": (_in_range(0, 1), "must be 0 or 1"),
-    "smsid": (_like(ORDER_ID), "must be 1 to 50 letters and digits"),
+    "mobilecareer": (_match_pattern(re.compile("[1-4abc]")), "must be one of 1, 2, 3, 4, a, b, c"),
+    "smstitle": (_match_pattern(_SENDER), "must be 2 to 11 letters and digits, with a letter among them"),
+    "smstextid": (_match_pattern(_DIGITS), "must be digits"),
+    "status": (_match_range(0, 1), "must be 0 or 1"),
+    "smsid": (_match_pattern(ORDER_ID), "must be 1 to 50 letters and digits"),
     "method": (
         lambda value: type(value) is int and value in {SMS_ONLY, *IVR_METHODS, *UNDOCUMENTED_METHODS},
         "must be one of 1, 2, 4, 5, 6, 7",
     ),
-    "ipphone": (_like(_LINE), "must be 11 digits beginning with 050"),
-    "holdingtime": (_in_range(0, 999), "must be 0 to 999 minutes"),
-    "repeatcall": (_in_range(0, 99), "must be 0 to 99"),
+    "ipphone": (_match_pattern(_LINE), "must be 11 digits beginning with 050"),
+    "holdingtime": (_match_range(0, 999), "must be 0 to 999 minutes"),
+    "repeatcall": (_match_range(0, 99), "must be 0 to 99"),
 }

@@ -1,4 +1,4 @@
-"""Submits a verification by telephone to MediaSMS' SMS送信/IVR認証 API (methods 2, 4 and 5)."""
+"""Submit a verification by telephone to MediaSMS' SMS送信/IVR認証 API (methods 2, 4 and 5)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from switchboard.domain.phone_numbers import NumberKind, PhoneNumber
 from switchboard.domain.sms.messages import SmsContent
 from switchboard.domain.verification.verifications import VerificationLines, VerificationMode, VerificationSubmission
 from switchboard.ports.providers import Receipt
-from switchboard.providers.mediasms.client import MediaSmsClient, named
+from switchboard.providers.mediasms.client import MediaSmsClient, PreparedRequest, rename_fields
 from switchboard.providers.mediasms.parameters import (
     ANY_LINES,
     CALL_IN,
@@ -31,7 +31,7 @@ METHODS: Final[Mapping[VerificationMode, int]] = MappingProxyType(
 )
 
 UNSENT_TEXT: Final = "verification"
-"""Stands where the document wants a text and nobody gets one."""
+"""A placeholder for the text that the document requires and no phone receives."""
 
 _LINES: Final[Mapping[VerificationLines, str | None]] = {
     VerificationLines.MOBILE: None,
@@ -52,17 +52,17 @@ _OUR_NAMES: Final = {
 }
 _NO_CONTENT: Final = SmsContent()
 _METHODS_WITHOUT_SMS: Final = frozenset({CALL_IN, CALL_OUT})
-"""Of 6 and 7 nobody knows it, so that they never get a text that no caller gave."""
+"""Methods that send no SMS. It is unknown whether 6 and 7 do, so that they never get the placeholder text."""
 
 
 class MediaSmsVerifications:
-    """Implements ports.Submitter for a VerificationSubmission, over the client that sends SMS.
+    """The ports.Submitter for a VerificationSubmission, over the client that sends SMS.
 
-    Delivery reports are always asked for: they are the only bearer of the code that CALL_OUT reads out. The document
-    makes the text mandatory and excepts nobody, so that `unsent_text` is sent with CALL_IN and CALL_OUT where the
-    caller gave none; None leaves it out. `long_text` is the contract's long-text option. `methods` and
-    `allow_undocumented_methods` are for an account for which the provider has said what 6 or 7 does: of such a
-    method nothing but the parameters' forms is checked.
+    Delivery reports are always requested: only they carry the code that CALL_OUT reads out. The document makes the text
+    mandatory without exception, so that `unsent_text` is sent with CALL_IN and CALL_OUT if the caller gave no text;
+    None leaves it out. `long_text` is the contract's long-text option. `methods` and `allow_undocumented_methods` are
+    for an account for which the provider has explained methods 6 or 7: of such a method only the parameters' forms are
+    checked.
     """
 
     def __init__(
@@ -80,32 +80,41 @@ class MediaSmsVerifications:
         self._methods = methods
         self._allow_undocumented_methods = allow_undocumented_methods
 
-    def check(self, submission: VerificationSubmission) -> None:
-        """Raises InvalidRequestError, in our own field names, where the document does not take it. No I/O."""
-        with named(_OUR_NAMES):
-            self._client.check_request(self._request_for(submission))
+    def prepare(self, submission: VerificationSubmission) -> PreparedRequest:
+        """Measure the text and encode the form, without I/O.
+
+        Raises:
+            InvalidRequestError: the document does not allow the submission. The fields have our own names.
+        """
+        with rename_fields(_OUR_NAMES):
+            return self._client.prepare_request(self._build_request(submission), operation="start_verification")
 
     def open(self) -> None:
-        """Has credentials and a usable connection ready. Raises NotSentError, and what the credentials raise."""
+        """Read the credentials and open a usable connection. Errors of the credentials pass through.
+
+        Raises:
+            NotSentError: MediaSMS cannot be reached.
+        """
         self._client.open()
 
-    def submit(self, submission: VerificationSubmission) -> Receipt:
-        """Submits once. Raises InvalidRequestError like `check`, before anything is sent, and the ProviderError
-        tree."""
-        with named(_OUR_NAMES):
-            request = self._request_for(submission)
-            return self._client.request(request, operation="start_verification")
+    def submit(self, prepared: PreparedRequest) -> Receipt:
+        """Submit once.
 
-    def _request_for(self, submission: VerificationSubmission) -> MediaSmsRequest:
+        Raises:
+            ProviderError: MediaSMS did not accept the request, or its outcome is unknown.
+        """
+        return self._client.submit(prepared)
+
+    def _build_request(self, submission: VerificationSubmission) -> MediaSmsRequest:
         recipient, content = PhoneNumber(e164=submission.recipient), submission.content or _NO_CONTENT
-        method, problems = self._methods[submission.mode], _conflicts(submission, recipient, content)
+        method, problems = self._methods[submission.mode], _find_conflicts(submission, recipient, content)
         try:
             request = MediaSmsRequest(
                 mobilecareer=_LINES[submission.lines],
                 mobilenumber=recipient.national,
                 smstitle=content.sender,
                 smstextid=content.template_id,
-                smstext=self._text_for(method, content),
+                smstext=self._choose_text(method, content),
                 smstext2=content.text_au,
                 status=1,
                 smsid=submission.smsid,
@@ -122,16 +131,18 @@ class MediaSmsVerifications:
             raise InvalidRequestError(*problems)
         return request
 
-    def _text_for(self, method: int, content: SmsContent) -> str | None:
-        given = any(each is not None for each in (content.text, content.text_au, content.template_id))
-        return content.text if given or method not in _METHODS_WITHOUT_SMS else self._unsent_text
+    def _choose_text(self, method: int, content: SmsContent) -> str | None:
+        has_content = any(part is not None for part in (content.text, content.text_au, content.template_id))
+        return content.text if has_content or method not in _METHODS_WITHOUT_SMS else self._unsent_text
 
 
-def _conflicts(submission: VerificationSubmission, recipient: PhoneNumber, content: SmsContent) -> list[FieldProblem]:
-    """What the parameters' forms allow, and their meanings do not."""
+def _find_conflicts(
+    submission: VerificationSubmission, recipient: PhoneNumber, content: SmsContent
+) -> list[FieldProblem]:
+    """Find the problems that the parameters' forms do not show."""
     problems = []
     if submission.lines is VerificationLines.FIXED and recipient.kind is not NumberKind.FIXED:
-        problems.append(FieldProblem("lines", "is for fixed lines only, and the number is none", "conflict"))
+        problems.append(FieldProblem("lines", "is for fixed lines only, and the number is not one", "conflict"))
     if submission.repeat_calls is not None and submission.mode is not VerificationMode.CALL_OUT:
         problems.append(FieldProblem("repeat_calls", "is for call_out only", "conflict"))
     if content.carrier is not None:

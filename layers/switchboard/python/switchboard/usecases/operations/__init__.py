@@ -1,0 +1,1 @@
+"""The use cases of the sweep and of the status page."""

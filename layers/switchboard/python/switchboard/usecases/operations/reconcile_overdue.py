@@ -1,4 +1,4 @@
-"""Look at orders that have been silent for too long, and write down what the silence means."""
+"""Look at overdue orders, and time them out, close them or requeue them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from switchboard.ports.orders import OrderStore, Outbox, R
 
 
 class SweepAction(StrEnum):
-    """What was done about one overdue thing."""
+    """The action that the sweep took on one overdue item."""
 
     SUBMISSION_LOST = "submission_lost"
     CLOSED = "closed"
@@ -23,11 +23,11 @@ class SweepAction(StrEnum):
     POSTPONED = "postponed"
     EVENT_REPLAYED = "event_replayed"
     EVENT_QUARANTINED = "event_quarantined"
-    """It was held, and can no longer be read."""
+    """The event was spooled, and can no longer be read."""
 
 
 class _QueueDownError(Exception):
-    """The queue took nothing. Leaves this file as what it was caused by."""
+    """The queue took nothing. Only its cause leaves this module."""
 
     def __init__(self, cause: StoreUnavailableError) -> None:
         super().__init__(str(cause))
@@ -35,7 +35,7 @@ class _QueueDownError(Exception):
 
 
 class ReconcileOverdue(Generic[R]):
-    """For one kind of orders. It never submits anything: it only writes facts, and puts ids back into the queue."""
+    """The sweep's work on one kind of order. It submits nothing: it only records facts and puts ids into the queue."""
 
     def __init__(
         self,
@@ -49,55 +49,58 @@ class ReconcileOverdue(Generic[R]):
     ) -> None:
         self._orders = orders
         self._clock = clock
-        self._standing_of = status_of
+        self._status_of = status_of
         self._next_due = next_due
         self._look_again_after = look_again_after
         self._outbox = outbox
 
     def __call__(self, *, limit: int) -> Counter[SweepAction]:
-        """One round. Raises StoreUnavailableError: what was done stays done, the rest waits for the next round.
+        """Run one round over at most `limit` overdue orders.
 
-        Where the queue takes nothing, what belongs there is left until then, and everything else goes on.
+        If the queue takes nothing, the orders that belong there are left until the next round. The others go on.
+
+        Raises:
+            StoreUnavailableError: the recorded actions stand, and the rest waits for the next round.
         """
-        done: Counter[SweepAction] = Counter()
+        actions: Counter[SweepAction] = Counter()
         queue_down: StoreUnavailableError | None = None
         for order in self._orders.overdue(now=self._clock.now(), limit=limit):
             now = self._clock.now()
             if queue_down is not None and self._queue_message_may_be_lost(order, now=now):
                 continue
             try:
-                done[self._reconcile(order, now=now)] += 1
+                actions[self._reconcile(order, now=now)] += 1
             except _QueueDownError as error:
                 queue_down = error.cause
         if queue_down is not None:
             raise queue_down
-        return done
+        return actions
 
     def _queue_message_may_be_lost(self, order: R, *, now: datetime) -> bool:
-        """It is the queue's, and has not been heard of for so long that its entry may be lost."""
+        """Tell whether the order is queued and so long overdue that its entry in the queue may be lost."""
         due = self._next_due(order)
-        return due is not None and due <= now and self._standing_of(order, now).state == SubmissionState.QUEUED
+        return due is not None and due <= now and self._status_of(order, now).state == SubmissionState.QUEUED
 
     def _reconcile(self, order: R, *, now: datetime) -> SweepAction:
-        """What is due is decided by the facts as they are now: the index that led here may be behind them."""
+        """Act on the order's present facts. The index that named the order may be behind them."""
         due = self._next_due(order)
-        status = self._standing_of(order, now)
+        status = self._status_of(order, now)
         if status.final:
             self._orders.record_closed(order, at=now)
             return SweepAction.CLOSED
         overdue = due is not None and due <= now
         if overdue and status.state == SubmissionState.QUEUED and self._outbox is not None:
-            self._put(order, self._outbox)
+            self._requeue(order, self._outbox)
             self._orders.postpone(order, until=now + self._look_again_after)
             return SweepAction.REQUEUED
         if overdue and order.submission_open:
             self._orders.record_timeout(order, at=now)
             return SweepAction.SUBMISSION_LOST
-        again = due if due is not None and not overdue else now + self._look_again_after
-        self._orders.postpone(order, until=again)
+        look_again_at = due if due is not None and not overdue else now + self._look_again_after
+        self._orders.postpone(order, until=look_again_at)
         return SweepAction.POSTPONED
 
-    def _put(self, order: R, outbox: Outbox[R]) -> None:
+    def _requeue(self, order: R, outbox: Outbox[R]) -> None:
         try:
             outbox.put(order)
         except StoreUnavailableError as error:

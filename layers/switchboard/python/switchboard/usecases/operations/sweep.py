@@ -1,4 +1,4 @@
-"""One round of the sweep: news that was held, and then whatever has been silent for too long."""
+"""Run one sweep: replay the spooled events, and then reconcile the overdue items."""
 
 from __future__ import annotations
 
@@ -19,21 +19,26 @@ from switchboard.ports.voice_calls import CallResultStore
 from switchboard.usecases.operations.reconcile_overdue import SweepAction
 from switchboard.usecases.verification.record_ivr_call import UNMATCHED, RecordIvrCall
 
-
-class Reconcile(Protocol):
-    """One round for one kind of what may be overdue."""
-
-    def __call__(self, *, limit: int) -> Counter[SweepAction]:
-        """Raises StoreUnavailableError: what was done stays done, the rest waits for the next round."""
-        ...
-
-
 P = TypeVar("P")
 
 
+class Reconcile(Protocol):
+    """One round over one kind of item that may be overdue."""
+
+    def __call__(self, *, limit: int) -> Counter[SweepAction]:
+        """Act on at most `limit` overdue items.
+
+        Raises:
+            StoreUnavailableError: the recorded actions stand, and the rest waits for the next round.
+        """
+        ...
+
+
 class SweepOverdue:
-    """The scheduled verb. `codes` and `notices` are needed where verifications' news may be held, `results` where
-    calls' may."""
+    """The scheduled use case.
+
+    `codes` and `ivr_calls` are needed if events of verifications may be spooled, `results` if call results may be.
+    """
 
     def __init__(
         self,
@@ -43,7 +48,7 @@ class SweepOverdue:
         reconcile: Sequence[Reconcile],
         batch: int = 200,
         codes: CodeStore | None = None,
-        notices: RecordIvrCall | None = None,
+        ivr_calls: RecordIvrCall | None = None,
         results: CallResultStore | None = None,
     ) -> None:
         self._reports = reports
@@ -51,53 +56,56 @@ class SweepOverdue:
         self._reconcile = reconcile
         self._batch = batch
         self._codes = codes
-        self._notices = notices
+        self._ivr_calls = ivr_calls
         self._results = results
 
     def __call__(self, *, enough: Callable[[], bool] = lambda: True) -> Counter[SweepAction]:
-        """Round after round until nothing is left or it is `enough`. Raises StoreUnavailableError: what was done stays
-        done, the rest waits for the next sweep.
+        """Run rounds until nothing is left or `enough` returns True after a round.
 
-        No part waits for another: what keeps callbacks or queues may be down for hours, and deadlines pass meanwhile.
+        A part that fails does not stop the others: the archive or a queue may be down for hours, and deadlines pass
+        meanwhile.
+
+        Raises:
+            StoreUnavailableError: the recorded actions stand, and the rest waits for the next sweep.
         """
-        done: Counter[SweepAction] = Counter()
-        failed: StoreUnavailableError | None = None
+        actions: Counter[SweepAction] = Counter()
+        failure: StoreUnavailableError | None = None
         parts: list[Callable[[], Counter[SweepAction]]] = [self._replay_spooled_events]
         parts += [partial(reconcile, limit=self._batch) for reconcile in self._reconcile]
         while parts:
             for part in tuple(parts):
                 try:
-                    reconciled = part()
+                    round_actions = part()
                 except StoreUnavailableError as error:
-                    failed = failed or error
+                    failure = failure or error
                     parts.remove(part)
                     continue
-                done += reconciled
-                if reconciled.total() < self._batch:
+                actions += round_actions
+                if round_actions.total() < self._batch:
                     parts.remove(part)
             if enough():
                 break
-        if failed is not None:
-            raise failed
-        return done
+        if failure is not None:
+            raise failure
+        return actions
 
     def _replay_spooled_events(self) -> Counter[SweepAction]:
-        done: Counter[SweepAction] = Counter()
+        actions: Counter[SweepAction] = Counter()
         for spooled in self._archive.spooled(limit=self._batch):
-            done[self._replay(spooled)] += 1
-        return done
+            actions[self._replay(spooled)] += 1
+        return actions
 
     def _replay(self, spooled: SpooledEvent) -> SweepAction:
         action = SweepAction.EVENT_REPLAYED
         match spooled.event:
             case DeliveryReport() as report:
                 self._replay_report(report, spooled)
-            case IvrCallEvent() as notice:
-                self._replay_ivr_call(notice, spooled)
+            case IvrCallEvent() as ivr_call:
+                self._replay_ivr_call(ivr_call, spooled)
             case CallResult() as result:
-                _needed(self._results).record_result(result, seen_at=spooled.seen_at)
+                _require(self._results).record_result(result, seen_at=spooled.seen_at)
             case RawCallback() as raw:
-                # It must not stand in the way of what is held behind it, nor of anything that is overdue.
+                # An unreadable event must block neither the events behind it nor any overdue item.
                 self._archive.quarantine(raw, reason="spooled and unreadable", at=spooled.seen_at)
                 action = SweepAction.EVENT_QUARANTINED
         self._archive.remove(spooled)
@@ -106,18 +114,18 @@ class SweepOverdue:
     def _replay_report(self, report: DeliveryReport, spooled: SpooledEvent) -> None:
         self._reports.record_report(report, seen_at=spooled.seen_at)
         if spooled.code is not None:
-            _needed(self._codes).record_code(report.smsid, spooled.code)
+            _require(self._codes).record_code(report.smsid, spooled.code)
 
-    def _replay_ivr_call(self, notice: IvrCallEvent, spooled: SpooledEvent) -> None:
-        """What belongs to nothing is kept apart, as it is when it comes."""
-        outcome = _needed(self._notices).record(notice, seen_at=spooled.seen_at)
-        if outcome in UNMATCHED:
-            told = json.dumps(asdict(notice)).encode()
-            callback = RawCallback("mediasms_ivr", method="", query="", content_type="application/json", body=told)
-            self._archive.quarantine(callback, reason=outcome.value, at=spooled.seen_at)
+    def _replay_ivr_call(self, ivr_call: IvrCallEvent, spooled: SpooledEvent) -> None:
+        """Record the call, or quarantine it if it belongs to no verification, as the webhook does."""
+        match = _require(self._ivr_calls).record(ivr_call, seen_at=spooled.seen_at)
+        if match in UNMATCHED:
+            body = json.dumps(asdict(ivr_call)).encode()
+            callback = RawCallback("mediasms_ivr", method="", query="", content_type="application/json", body=body)
+            self._archive.quarantine(callback, reason=match.value, at=spooled.seen_at)
 
 
-def _needed(part: P | None) -> P:
+def _require(part: P | None) -> P:
     if part is None:
-        raise AssertionError("this sweep was made without what releases this kind of news")
+        raise AssertionError("this sweep was built without the store for this kind of event")
     return part

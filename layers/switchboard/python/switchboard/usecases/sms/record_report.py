@@ -1,4 +1,4 @@
-"""Keep a delivery report, and the hash of the code that came with it."""
+"""Record a delivery report, and the hash of the code that came with it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Callable
 from enum import StrEnum
 
 from switchboard.domain.errors import StoreUnavailableError
-from switchboard.domain.sms.delivery import DeliveryReport
 from switchboard.domain.verification.one_time_codes import hash_code
 from switchboard.domain.verification.verifications import ParsedDeliveryReport
 from switchboard.ports.callbacks import CallbackArchive, ReportStore, SpooledEvent
@@ -14,45 +13,8 @@ from switchboard.ports.clock import Clock
 from switchboard.ports.verifications import CodeStore
 
 
-class RecordDeliveryReportAndCode:
-    """The code comes first: a report may come again with its next status, a code may not. `new_salt` gives
-    `codes.SALT_BYTES` of chance."""
-
-    def __init__(
-        self,
-        *,
-        record: RecordDeliveryReport,
-        codes: CodeStore,
-        archive: CallbackArchive,
-        clock: Clock,
-        new_salt: Callable[[], bytes],
-    ) -> None:
-        self._record = record
-        self._codes = codes
-        self._archive = archive
-        self._clock = clock
-        self._new_salt = new_salt
-
-    def __call__(self, notification: ParsedDeliveryReport) -> ReportOutcome:
-        """Returns once both are durable. Raises StoreUnavailableError if either could not be kept anywhere."""
-        if notification.authcode is not None and not self._keep_code(notification, notification.authcode):
-            return ReportOutcome.SPOOLED
-        return self._record(notification.report)
-
-    def _keep_code(self, notification: ParsedDeliveryReport, authcode: str) -> bool:
-        """False where report and code are held."""
-        report, now = notification.report, self._clock.now()
-        code = hash_code(authcode, salt=self._new_salt(), at=now, recipient=report.recipient)
-        try:
-            self._codes.record_code(report.smsid, code)
-        except StoreUnavailableError:
-            self._archive.spool(SpooledEvent(event=report, seen_at=now, code=code))
-            return False
-        return True
-
-
 class ReportOutcome(StrEnum):
-    """Where a report went."""
+    """The place that a report went to. An `orphan` names an id that is not ours."""
 
     RECORDED = "recorded"
     ORPHAN = "orphan"
@@ -60,19 +22,43 @@ class ReportOutcome(StrEnum):
 
 
 class RecordDeliveryReport:
-    """A provider may never repeat a report, so one that the state table cannot take now is held in the archive."""
+    """The use case of the delivery webhook. `new_salt` returns `one_time_codes.SALT_BYTES` random bytes.
 
-    def __init__(self, *, messages: ReportStore, archive: CallbackArchive, clock: Clock) -> None:
-        self._messages = messages
+    A provider may never repeat a report. So a report that the state table cannot take now is spooled in the archive.
+    """
+
+    def __init__(
+        self,
+        *,
+        reports: ReportStore,
+        codes: CodeStore,
+        archive: CallbackArchive,
+        clock: Clock,
+        new_salt: Callable[[], bytes],
+    ) -> None:
+        self._reports = reports
+        self._codes = codes
         self._archive = archive
         self._clock = clock
+        self._new_salt = new_salt
 
-    def __call__(self, report: DeliveryReport) -> ReportOutcome:
-        """Returns once the report is durable. Raises StoreUnavailableError if it could not be kept anywhere."""
-        now = self._clock.now()
+    def __call__(self, callback: ParsedDeliveryReport) -> ReportOutcome:
+        """Record the report and its code, and return once both are durable.
+
+        The code comes first: the next report of the message may repeat its status, but not its code.
+
+        Raises:
+            StoreUnavailableError: neither the state table nor the archive took them.
+        """
+        now, report, code = self._clock.now(), callback.report, None
+        if callback.authcode is not None:
+            code = hash_code(callback.authcode, salt=self._new_salt(), at=now, recipient=report.recipient)
         try:
-            ours = self._messages.record_report(report, seen_at=now)
+            if code is not None:
+                self._codes.record_code(report.smsid, code)
+                code = None
+            recorded = self._reports.record_report(report, seen_at=now)
         except StoreUnavailableError:
-            self._archive.spool(SpooledEvent(event=report, seen_at=now))
+            self._archive.spool(SpooledEvent(event=report, seen_at=now, code=code))
             return ReportOutcome.SPOOLED
-        return ReportOutcome.RECORDED if ours else ReportOutcome.ORPHAN
+        return ReportOutcome.RECORDED if recorded else ReportOutcome.ORPHAN

@@ -7,10 +7,10 @@ from datetime import datetime
 
 from switchboard.domain.errors import FieldProblem, InvalidRequestError
 from switchboard.domain.orders import Claim, Deadlines
-from switchboard.domain.sms.messages import Message, SmsContent, TextMeasure
+from switchboard.domain.sms.messages import Message, SmsContent, SmsStatus, TextMeasure
 from switchboard.domain.timestamps import to_rfc3339
 from switchboard.ports.clock import ClaimIds, Clock
-from switchboard.usecases.submission.submit_once import SubmissionResult, SubmitOnce, derived_id, fingerprint
+from switchboard.usecases.submission.submit_once import SubmissionResult, SubmitOnce, derive_id, fingerprint
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,16 +29,16 @@ class SendSmsCommand:
     def key_id(self) -> str | None:
         """The id that the idempotency key alone gives."""
         key = self.idempotency_key
-        return None if key is None else derived_id(client=self.client, key=key)
+        return None if key is None else derive_id(client=self.client, key=key)
 
 
 class SendSms:
-    """The callers' verb."""
+    """The use case of `POST /v1/sms`."""
 
     def __init__(
         self,
         *,
-        submit_once: SubmitOnce[Message],
+        submit_once: SubmitOnce[Message, SmsStatus],
         clock: Clock,
         new_id: ClaimIds,
         deadlines: Deadlines,
@@ -48,34 +48,41 @@ class SendSms:
         self._new_id = new_id
         self._deadlines = deadlines
 
-    def __call__(self, command: SendSmsCommand) -> SubmissionResult[Message]:
-        """Raises what SubmitOnce does; InvalidRequestError also where `not_after` has passed."""
+    def __call__(self, command: SendSmsCommand) -> SubmissionResult[Message, SmsStatus]:
+        """Send the SMS, or replay the request that sent it before. Raises what SubmitOnce raises.
+
+        Raises:
+            InvalidRequestError: also if `not_after` has passed and no earlier request placed this message.
+        """
         now = self._clock.now()
-        message = self._new_message(command, now=now)
+        message = self._claim_message(command, now=now)
         if message.submit_before <= now:
-            earlier = self._submit_once.replay_of_old(message)
-            if earlier is None:
-                raise too_late()
-            return earlier
+            replayed = self._submit_once.replay(message)
+            if replayed is None:
+                raise build_too_late_error()
+            return replayed
         return self._submit_once(message, key_id=command.key_id if command.smsid is not None else None)
 
     def check(self, command: SendSmsCommand) -> None:
-        """Raises InvalidRequestError for what calling it would refuse. Touches nothing."""
-        now = self._clock.now()
-        message = self._new_message(command, now=now)
-        if message.submit_before <= now:
-            raise too_late()
-        self._submit_once.check(message)
+        """Check a request without any I/O.
 
-    def _new_message(self, command: SendSmsCommand, *, now: datetime) -> Message:
-        message = message_of(
-            command, smsid=command.smsid or command.key_id or self._new_id(), now=now, deadlines=self._deadlines
-        )
+        Raises:
+            InvalidRequestError: a call with this request would be refused.
+        """
+        now = self._clock.now()
+        message = self._claim_message(command, now=now)
+        if message.submit_before <= now:
+            raise build_too_late_error()
+        self._submit_once.prepare(message)
+
+    def _claim_message(self, command: SendSmsCommand, *, now: datetime) -> Message:
+        smsid = command.smsid or command.key_id or self._new_id()
+        message = build_message(command, smsid=smsid, now=now, deadlines=self._deadlines)
         return replace(message, claims=(Claim(id=self._new_id(), at=now),))
 
 
-def message_of(command: SendSmsCommand, *, smsid: str, now: datetime, deadlines: Deadlines) -> Message:
-    """The message that the command asks for, nobody having a claim to it yet."""
+def build_message(command: SendSmsCommand, *, smsid: str, now: datetime, deadlines: Deadlines) -> Message:
+    """Build the message that the command asks for, without a claim."""
     latest = now + deadlines.submission_after_request
     return Message(
         id=smsid,
@@ -90,13 +97,13 @@ def message_of(command: SendSmsCommand, *, smsid: str, now: datetime, deadlines:
     )
 
 
-def too_late() -> InvalidRequestError:
-    """For a message that may not be submitted any more."""
+def build_too_late_error() -> InvalidRequestError:
+    """Build the error for a message that may not be submitted any more."""
     return InvalidRequestError(FieldProblem("not_after", "has already passed", code="in_the_past"))
 
 
 def fingerprint_of(command: SendSmsCommand) -> str:
-    """Equal for two requests that ask for the same SMS, and for no others."""
+    """Hash the request. Two requests have equal fingerprints only if they ask for the same SMS."""
     return fingerprint(
         {
             "client": command.client,

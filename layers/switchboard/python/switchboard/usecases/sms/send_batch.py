@@ -1,4 +1,4 @@
-"""Take many SMS at once for the slow lane: each is written down and queued, and none is submitted here."""
+"""Accept many SMS at once for the bulk queue: each message is recorded and queued, and none is submitted here."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from switchboard.domain.timestamps import to_rfc3339
 from switchboard.ports.clock import ClaimIds, Clock
 from switchboard.ports.orders import ClaimAnswer, MessageStore, Outbox
 from switchboard.ports.usage_limits import UsageLimits
-from switchboard.usecases.sms.send import SendSmsCommand, fingerprint_of, message_of, too_late
-from switchboard.usecases.submission.submit_once import derived_id, fingerprint
+from switchboard.usecases.sms.send import SendSmsCommand, build_message, build_too_late_error, fingerprint_of
+from switchboard.usecases.submission.submit_once import derive_id, fingerprint, require_same_request
 
 
 @dataclass(frozen=True, slots=True)
 class BatchItem:
-    """A message of the batch and where it stands now. `replayed`: an earlier request had placed it."""
+    """A message of the batch and its state now. `replayed` is True if an earlier request had placed it."""
 
     message: Message
     state: SmsState
@@ -33,18 +33,18 @@ class BatchItem:
 
 
 class SendSmsBatch:
-    """Each message is taken or refused on its own. With an idempotency key each has an id of its own by its place in
-    the batch, so that the whole batch may be sent again.
+    """The use case of `POST /v1/sms/batch`: each message is accepted or refused on its own.
 
-    `check` raises InvalidRequestError where the provider does not take a message. What has not been looked at within
-    `time_budget` is refused as unavailable, and may be sent again with the rest.
+    With an idempotency key, each message's id derives from the key and its place in the batch, so that the whole batch
+    may be sent again. `check` raises InvalidRequestError if the provider does not take a message. Messages that are
+    not reached within `time_budget` are refused as unavailable, and may be sent again with the rest.
     """
 
     def __init__(
         self,
         *,
         messages: MessageStore,
-        check: Callable[[Message], None],
+        check: Callable[[Message], object],
         limits: UsageLimits,
         outbox: Outbox[Message],
         clock: Clock,
@@ -60,20 +60,23 @@ class SendSmsBatch:
         self._clock = clock
         self._new_id = new_id
         self._deadlines = deadlines
-        self._standing_of = status_of
+        self._status_of = status_of
         self._time_budget = time_budget
 
     def __call__(
         self, commands: Sequence[SendSmsCommand | InvalidRequestError], *, client: str, key: str | None
     ) -> list[BatchItem | SwitchboardError]:
-        """For each command, in their order, the message or why there is none; an error among them is handed through.
+        """Return for each command, in their order, its message or the reason why there is none.
 
-        Raises IdempotencyKeyReusedError where the key came with another batch, StoreUnavailableError where nobody can
-        say whether it did: then nothing was taken.
+        An error among the commands is returned as it is.
+
+        Raises:
+            IdempotencyKeyReusedError: the key came with another batch. Nothing was accepted.
+            StoreUnavailableError: the store could not tell whether it did. Nothing was accepted.
         """
         now = self._clock.now()
         if key is not None:
-            self._bind(commands, client=client, key=key, at=now)
+            self._bind_key(key, commands, client=client, at=now)
         items: list[BatchItem | SwitchboardError] = []
         for place, command in enumerate(commands):
             if isinstance(command, InvalidRequestError):
@@ -81,95 +84,88 @@ class SendSmsBatch:
             elif self._clock.now() > now + self._time_budget:
                 items.append(StoreUnavailableError("the time for one request is over"))
             else:
-                items.append(self._take(replace(command, idempotency_key=key), place=place, now=now))
-        self._hand_to_queue([item.message for item in items if isinstance(item, BatchItem) and not item.replayed])
+                items.append(self._accept(replace(command, idempotency_key=key), place=place, now=now))
+        self._put_into_queue([item.message for item in items if isinstance(item, BatchItem) and not item.replayed])
         return items
 
-    def _bind(
-        self, commands: Sequence[SendSmsCommand | InvalidRequestError], *, client: str, key: str, at: datetime
+    def _bind_key(
+        self, key: str, commands: Sequence[SendSmsCommand | InvalidRequestError], *, client: str, at: datetime
     ) -> None:
-        asked = [None if isinstance(each, InvalidRequestError) else _asked(each) for each in commands]
-        batch = fingerprint({"batch": asked})
-        if not self._messages.bind_key(derived_id(client=client, key=key), batch, at=at):
-            raise IdempotencyKeyReusedError("this key belongs to another request", {})
+        batch = fingerprint({"batch": [_describe(command) for command in commands]})
+        if not self._messages.bind_key(derive_id(client=client, key=key), batch, at=at):
+            raise IdempotencyKeyReusedError("This key belongs to another request. Use a new key", {})
 
-    def _take(self, command: SendSmsCommand, *, place: int, now: datetime) -> BatchItem | SwitchboardError:
-        message = replace(
-            message_of(command, smsid=self._identity(command, place=place), now=now, deadlines=self._deadlines),
-            bulk=True,
-            queued_at=now,
-        )
+    def _accept(self, command: SendSmsCommand, *, place: int, now: datetime) -> BatchItem | SwitchboardError:
+        smsid = self._choose_id(command, place=place)
+        message = build_message(command, smsid=smsid, now=now, deadlines=self._deadlines)
+        message = replace(message, bulk=True, queued_at=now)
         try:
             if message.submit_before <= now:
-                raise too_late()
+                raise build_too_late_error()
             self._check(message)
-            return self._place(message)
+            return self._record(message)
         except SwitchboardError as error:
             return error
 
-    def _place(self, message: Message) -> BatchItem:
-        """Counted before it is written down: what is in the table is sent, whatever happens next."""
+    def _record(self, message: Message) -> BatchItem:
+        """Count the message and then record it: a recorded message is sent, whatever happens next."""
         try:
-            self._reserve_usage(message)
+            self._limits.reserve(recipient=message.recipient, client=message.client, at=message.created_at)
         except LimitExceededError:
-            earlier = self._messages.get(message.smsid)
-            if earlier is None:
+            existing = self._messages.get(message.smsid)
+            if existing is None:
                 raise
-            return self._replay(earlier, message)
+            return self._build_item(require_same_request(existing, message), replayed=True)
         answer = self._create(message)
         if answer.granted:
-            return self._taken(message, replayed=False)
+            return self._build_item(message, replayed=False)
         self._refund_usage(message)
-        return self._replay(answer.order, message)
+        return self._build_item(require_same_request(answer.order, message), replayed=True)
 
     def _create(self, message: Message) -> ClaimAnswer[Message]:
-        """Granted also where the first try was carried out and its answer lost: without a claim, the message is known
-        by its time."""
+        """Create the message, and repeat the call once if the store gives no answer.
+
+        The repeated call also counts as granted if the first one was carried out. A message has no claim here, so that
+        it is recognised by its time.
+        """
         try:
             return self._messages.create(message)
         except StoreUnavailableError:
             answer = self._messages.create(message)
-        return replace(answer, granted=answer.granted or _is(answer.order, message))
-
-    def _reserve_usage(self, message: Message) -> None:
-        self._limits.reserve(recipient=message.recipient, client=message.client, at=message.created_at)
+        return replace(answer, granted=answer.granted or _is_same_message(answer.order, message))
 
     def _refund_usage(self, message: Message) -> None:
         try:
             self._limits.refund(recipient=message.recipient, client=message.client, at=message.created_at)
         except StoreUnavailableError:
-            # One too many is counted, which is the side to err on.
+            # One too many is counted, which is the safe side.
             return
 
-    def _replay(self, earlier: Message | None, asked: Message) -> BatchItem:
-        if earlier is None or earlier.fingerprint != asked.fingerprint:
-            raise IdempotencyKeyReusedError("this id belongs to another request", asked.names)
-        return self._taken(earlier, replayed=True)
+    def _build_item(self, message: Message, *, replayed: bool) -> BatchItem:
+        return BatchItem(message, self._status_of(message, self._clock.now()).state, replayed)
 
-    def _taken(self, message: Message, *, replayed: bool) -> BatchItem:
-        return BatchItem(message, self._standing_of(message, self._clock.now()).state, replayed)
-
-    def _hand_to_queue(self, messages: Sequence[Message]) -> None:
+    def _put_into_queue(self, messages: Sequence[Message]) -> None:
         try:
             self._outbox.put(*messages)
         except StoreUnavailableError:
-            # They are written down as queued, and the sweep puts them into the queue when they are found waiting.
+            # The messages are recorded as queued: the sweep finds them waiting and puts them into the queue.
             return
 
-    def _identity(self, command: SendSmsCommand, *, place: int) -> str:
+    def _choose_id(self, command: SendSmsCommand, *, place: int) -> str:
         if command.smsid is not None:
             return command.smsid
         if command.idempotency_key is not None:
-            return derived_id(client=command.client, key=f"{command.idempotency_key}\0{place}")
+            return derive_id(client=command.client, key=f"{command.idempotency_key}\0{place}")
         return self._new_id()
 
 
-def _is(stored: Message | None, asked: Message) -> bool:
-    """Whether it is the very one: asked for in the same words at the same millisecond."""
-    if stored is None or stored.fingerprint != asked.fingerprint:
+def _is_same_message(stored: Message | None, message: Message) -> bool:
+    """Tell whether the stored message is this very one: the same request, placed at the same millisecond."""
+    if stored is None or stored.fingerprint != message.fingerprint:
         return False
-    return to_rfc3339(stored.created_at) == to_rfc3339(asked.created_at)
+    return to_rfc3339(stored.created_at) == to_rfc3339(message.created_at)
 
 
-def _asked(command: SendSmsCommand) -> list[str | None]:
-    return [command.smsid, fingerprint_of(command)]
+def _describe(command: SendSmsCommand | InvalidRequestError) -> list[str | None] | None:
+    """Describe a command for the batch's fingerprint. An invalid one counts by its place alone."""
+    return None if isinstance(command, InvalidRequestError) else [command.smsid, fingerprint_of(command)]

@@ -1,4 +1,4 @@
-"""Submit one message that is waiting in the outbox, if it may still be."""
+"""Submit one message that is waiting in the outbox, if it may still be sent."""
 
 from __future__ import annotations
 
@@ -12,34 +12,35 @@ from switchboard.ports.clock import ClaimIds, Clock
 from switchboard.ports.orders import MessageStore, Outbox
 from switchboard.usecases.submission.attempt import Submission
 
-# Below SQS's own limit of 900 s, and below the time after which the sweep puts a silent message into the queue again.
+# Below SQS's own limit of 900 s, and below the time after which the sweep requeues a message whose entry may be lost.
 LONGEST_DELAY_S: Final = 600
 
 
 class QueuedOutcome(StrEnum):
-    """What one delivery from the queue came to."""
+    """The result of one delivery from the queue."""
 
     ACCEPTED = "accepted"
     REJECTED = "rejected"
     UNKNOWN = "unknown"
     REQUEUED = "requeued"
     ACCOUNT_REJECTED = "account_rejected"
-    """Put back as well, but because of our credentials, our address or our contract: somebody has to act."""
+    """The message is requeued. The provider refused our credentials, our address or our contract: an operator has to
+    act."""
     NOTHING_TO_DO = "nothing_to_do"
 
 
 class SendQueuedSms:
-    """The queues' verb. A delivery may come twice: the claim lets one of them submit.
+    """The use case of the queues. The claim lets one of two deliveries submit if an entry is delivered twice.
 
-    `bulk_submission` has a guard that leaves room for those whom somebody waits for.
+    `bulk_submission` has a guard that leaves permits free for single sends, which a caller waits for.
     """
 
     def __init__(
         self,
         *,
         messages: MessageStore,
-        submission: Submission[Message, Any],
-        bulk_submission: Submission[Message, Any],
+        submission: Submission[Message, Any, Any],
+        bulk_submission: Submission[Message, Any, Any],
         outbox: Outbox[Message],
         clock: Clock,
         new_id: ClaimIds,
@@ -54,23 +55,26 @@ class SendQueuedSms:
         self._requeue_delay_s = requeue_delay_s
 
     def __call__(self, smsid: str) -> QueuedOutcome:
-        """Returns once the effect is durable. Raises StoreUnavailableError: deliver it again later.
+        """Submit the message, and return once the effect is durable.
 
-        A message that could not be sent for now goes back into the queue as a new entry, so that waiting for a
-        provider never uses up the deliveries after which an entry counts as poison.
+        A message that cannot be sent now goes back into the queue as a new entry. So waiting for a provider never uses
+        up the deliveries after which an entry counts as poison.
+
+        Raises:
+            StoreUnavailableError: the entry has to be delivered again later.
         """
         claim = Claim(id=self._new_id(), at=self._clock.now())
         answer = self._messages.claim(smsid, claim)
         if not answer.granted or answer.order is None:
             return QueuedOutcome.NOTHING_TO_DO
         submission = self._bulk_submission if answer.order.bulk else self._submission
-        submitted = submission.run(answer.order, claim)
-        if submitted.outcome.kind is OutcomeKind.NOT_SENT:
-            self._outbox.put(submitted.order, delay_s=self._delay_s(submitted.order))
-            ours = isinstance(submitted.error, AuthenticationFailedError | AddressBlockedError | QuotaExceededError)
+        attempt = submission.run(answer.order, claim)
+        if attempt.outcome.kind is OutcomeKind.NOT_SENT:
+            self._outbox.put(attempt.order, delay_s=self._delay_s(attempt.order))
+            ours = isinstance(attempt.error, AuthenticationFailedError | AddressBlockedError | QuotaExceededError)
             return QueuedOutcome.ACCOUNT_REJECTED if ours else QueuedOutcome.REQUEUED
-        return QueuedOutcome(submitted.outcome.kind.value)
+        return QueuedOutcome(attempt.outcome.kind.value)
 
     def _delay_s(self, message: Message) -> int:
-        """Longer after each attempt: what failed often will not succeed at once, and each attempt is a fact to keep."""
+        """Return a delay that grows with each attempt: the item stores every attempt, and an outage lasts a while."""
         return min(LONGEST_DELAY_S, self._requeue_delay_s * len(message.claims))

@@ -1,4 +1,4 @@
-"""One submission under one claim: connect, wait for the slot, send once, write down how it ended."""
+"""Submit one order under one claim: connect, wait for the slot, send once, record the outcome."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from switchboard.domain.orders import Claim, Outcome, OutcomeKind
 from switchboard.ports.clock import Clock
 from switchboard.ports.orders import OrderStore, R
 from switchboard.ports.provider_limits import ProviderGuard
-from switchboard.ports.providers import Submitter
+from switchboard.ports.providers import P, Submitter
 from switchboard.usecases.submission.wait_for_slot import wait_for_slot
 
 S = TypeVar("S")
@@ -30,25 +30,33 @@ S = TypeVar("S")
 
 @dataclass(frozen=True, slots=True)
 class AttemptResult(Generic[R]):
-    """How it ended: the order with its outcome written down, and the error that was its cause, if one was."""
+    """The order with its recorded outcome, and the error that caused the outcome, if there was one."""
 
     order: R
     outcome: Outcome
     error: SwitchboardError | None
 
 
-class Submission(Generic[R, S]):
-    """Takes a granted claim to its outcome: for every kind of orders, for a caller's request and for the queue's.
+@dataclass(frozen=True, slots=True)
+class _Ending:
+    """The outcome of an attempt before it is recorded, and its cause."""
 
-    `submission_of` tells from an order what its provider is handed. Only with `queues` does an order for which there
-    is no room become the queue's.
+    outcome: Outcome
+    error: SwitchboardError | None = None
+
+
+class Submission(Generic[R, S, P]):
+    """The way of a granted claim to its outcome, for every kind of order, for callers' requests and for the queue.
+
+    `submission_of` builds from an order what its provider takes. With `queues`, an order goes to the queue if the
+    provider has no room for it.
     """
 
     def __init__(
         self,
         *,
         orders: OrderStore[R],
-        provider: Submitter[S],
+        provider: Submitter[S, P],
         submission_of: Callable[[R], S],
         guard: ProviderGuard,
         clock: Clock,
@@ -65,67 +73,57 @@ class Submission(Generic[R, S]):
         self._claim_lifetime = claim_lifetime
         self._queues = queues
 
-    def check(self, order: R) -> None:
-        """Raises InvalidRequestError where the provider's document does not take such an order."""
-        self._provider.check(self._submission_of(order))
+    def prepare(self, order: R) -> P:
+        """Build the provider's request for this order, without I/O.
 
-    def run(self, order: R, claim: Claim, *, reserve_usage: Callable[[], None] = lambda: None) -> AttemptResult[R]:
-        """`claim` must have been granted to this very invocation. What `reserve_usage` raises ends it before it has
-        begun.
+        Raises:
+            InvalidRequestError: the provider's document does not allow such an order.
+        """
+        return self._provider.prepare(self._submission_of(order))
 
-        Where the outcome cannot be written down, the table says nothing of how it ended: so the answer is `unknown`.
+    def run(
+        self, order: R, claim: Claim, *, prepared: P | None = None, reserve_usage: Callable[[], None] = lambda: None
+    ) -> AttemptResult[R]:
+        """Submit the order under `claim`, which must have been granted to this very invocation.
+
+        An order without a `prepared` request is prepared now. An error of `reserve_usage` ends the attempt before the
+        provider is opened. If the outcome cannot be recorded, the result is `unknown`: the table says nothing of it.
         """
         try:
-            outcome, error = self._attempt(order, claim, reserve_usage)
+            ending = self._attempt(order, claim, prepared, reserve_usage)
         except ConfigurationError:
-            # Found before anything was sent: nobody's order is to become unknown for a mistake of ours.
-            unsent = Outcome(OutcomeKind.NOT_SENT, self._clock.now())
-            self._write(order, claim, unsent, error=None)
+            # It is raised before anything is sent. A mistake of ours makes no order unknown.
+            self._record(order, claim, _Ending(Outcome(OutcomeKind.NOT_SENT, self._clock.now())))
             raise
-        return self._write(order, claim, outcome, error=error)
+        return self._record(order, claim, ending)
 
-    def _write(self, order: R, claim: Claim, outcome: Outcome, *, error: SwitchboardError | None) -> AttemptResult[R]:
-        unsent = outcome.kind is OutcomeKind.NOT_SENT
-        no_room = isinstance(error, SlotUnavailableError | RateLimitedError)
-        queue = unsent and self._queues and (order.queued_at is not None or no_room)
+    def _attempt(self, order: R, claim: Claim, prepared: P | None, reserve_usage: Callable[[], None]) -> _Ending:
         try:
-            written = self._orders.record_outcome(order, claim, outcome, queue=queue)
-        except StoreUnavailableError as unwritten:
-            lost = Outcome(kind=OutcomeKind.UNKNOWN, at=outcome.at)
-            unsure = replace(order, outcomes={**order.outcomes, claim.id: lost})
-            return AttemptResult(order=unsure, outcome=lost, error=unwritten)
-        return AttemptResult(order=written, outcome=outcome, error=error)
-
-    def _attempt(
-        self, order: R, claim: Claim, reserve_usage: Callable[[], None]
-    ) -> tuple[Outcome, SwitchboardError | None]:
+            request = self.prepare(order) if prepared is None else prepared
+        except InvalidRequestError as error:
+            # The order was valid when it was accepted. The configuration has changed since, and nothing was sent.
+            return self._end(OutcomeKind.REJECTED, error)
         try:
             reserve_usage()
-            self._wait_for_slot(order, claim)
+            latest = min(self._clock.now() + self._wait_budget, claim.at + self._claim_lifetime, order.submit_before)
+            wait_for_slot(self._guard, self._clock, connect=self._provider.open, latest=latest)
         except SwitchboardError as error:
-            return self._outcome(OutcomeKind.NOT_SENT, error), error
-        return self._submit(order)
+            return self._end(OutcomeKind.NOT_SENT, error)
+        return self._submit(request)
 
-    def _wait_for_slot(self, order: R, claim: Claim) -> None:
-        latest = min(self._clock.now() + self._wait_budget, claim.at + self._claim_lifetime, order.submit_before)
-        wait_for_slot(self._guard, self._clock, connect=self._provider.open, latest=latest)
-
-    def _submit(self, order: R) -> tuple[Outcome, SwitchboardError | None]:
+    def _submit(self, request: P) -> _Ending:
         error: ProviderError | None = None
         try:
-            receipt = self._provider.submit(self._submission_of(order))
+            receipt = self._provider.submit(request)
         except ProviderError as raised:
             error = raised
-        except InvalidRequestError as raised:
-            # Accepted once, and no longer: the configuration has changed while it was waiting. Nothing was sent.
-            return self._outcome(OutcomeKind.REJECTED, raised), raised
-        except StoreUnavailableError as raised:
-            # The credentials could not be read, which comes before the first byte.
-            return self._outcome(OutcomeKind.NOT_SENT, raised), raised
+        except StoreUnavailableError as unreadable:
+            # The credentials are read before the first byte is sent.
+            return self._end(OutcomeKind.NOT_SENT, unreadable)
         self._record_result(error)
-        if error is None:
-            return Outcome(OutcomeKind.ACCEPTED, self._clock.now(), receipt.provider_code, receipt.facts), None
-        return self._outcome(_kind_of(error), error), error
+        if error is not None:
+            return self._end(_classify_error(error), error)
+        return _Ending(Outcome(OutcomeKind.ACCEPTED, self._clock.now(), receipt.provider_code, receipt.facts))
 
     def _record_result(self, error: ProviderError | None) -> None:
         try:
@@ -134,14 +132,28 @@ class Submission(Generic[R, S]):
             # The outcome matters more than the circuit's count, and the next reservation fails closed anyway.
             return
 
-    def _outcome(self, kind: OutcomeKind, error: SwitchboardError) -> Outcome:
+    def _record(self, order: R, claim: Claim, ending: _Ending) -> AttemptResult[R]:
+        outcome, error = ending.outcome, ending.error
+        unsent = outcome.kind is OutcomeKind.NOT_SENT
+        no_room = isinstance(error, SlotUnavailableError | RateLimitedError)
+        queue = unsent and self._queues and (order.queued_at is not None or no_room)
+        try:
+            recorded = self._orders.record_outcome(order, claim, outcome, queue=queue)
+        except StoreUnavailableError as unrecorded:
+            lost = Outcome(kind=OutcomeKind.UNKNOWN, at=outcome.at)
+            unsure = replace(order, outcomes={**order.outcomes, claim.id: lost})
+            return AttemptResult(order=unsure, outcome=lost, error=unrecorded)
+        return AttemptResult(order=recorded, outcome=outcome, error=error)
+
+    def _end(self, kind: OutcomeKind, error: SwitchboardError) -> _Ending:
+        at = self._clock.now()
         if not isinstance(error, ProviderError):
-            return Outcome(kind=kind, at=self._clock.now())
+            return _Ending(Outcome(kind=kind, at=at), error)
         facts = {"request_id": error.request_id} if error.request_id is not None else {}
-        return Outcome(kind=kind, at=self._clock.now(), provider_code=error.provider_code, facts=facts)
+        return _Ending(Outcome(kind=kind, at=at, provider_code=error.provider_code, facts=facts), error)
 
 
-def _kind_of(error: ProviderError) -> OutcomeKind:
+def _classify_error(error: ProviderError) -> OutcomeKind:
     if not error.outcome_known or isinstance(error, OutcomeUnknownError):
         return OutcomeKind.UNKNOWN
     return OutcomeKind.REJECTED if isinstance(error, RefusedError) else OutcomeKind.NOT_SENT

@@ -1,4 +1,4 @@
-"""Carry out one caller's order: at most one submission for one request, whatever is repeated or breaks."""
+"""Carry out one caller's order: at most one submission for one request, whatever is repeated or fails."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, Final, Generic
+from typing import Any, Final, Generic, TypeVar
 
 from switchboard.domain.errors import (
     IdempotencyKeyReusedError,
@@ -18,155 +18,207 @@ from switchboard.domain.errors import (
     StoreUnavailableError,
     SubmissionFailedError,
 )
-from switchboard.domain.orders import Claim, OutcomeKind, Status, SubmissionState
+from switchboard.domain.orders import Claim, Order, OutcomeKind, Status, SubmissionState
 from switchboard.ports.clock import ClaimIds, Clock
 from switchboard.ports.orders import OrderStore, Outbox, R
 from switchboard.ports.usage_limits import UsageLimits
+from switchboard.usecases.query import OrderView
 from switchboard.usecases.submission.attempt import Submission
-from switchboard.usecases.submission.usage_reservation import UsageReservation
 
-_TRIED_AT_ONCE: Final = 10
-"""So often what was not sent is tried again whenever its caller asks; from then on a second later each time, which are
-some four hundred times in a day."""
+T = TypeVar("T", bound=Status[StrEnum])
+
+_ATTEMPTS_WITHOUT_PAUSE: Final = 10
+"""The attempts that may follow each other at once. Each later one must wait a second longer than the one before it,
+which allows some four hundred attempts in a day."""
 
 
 @dataclass(frozen=True, slots=True)
-class SubmissionResult(Generic[R]):
-    """The order as it stands now, and whether an earlier request had already placed it."""
+class SubmissionResult(OrderView[R, T]):
+    """The order and its status now. `replayed` is True if an earlier request had placed it."""
 
-    order: R
     replayed: bool
 
 
-class SubmitOnce(Generic[R]):
-    """The order's id is its identity: chosen by the caller, derived from its key, or minted.
+class SubmitOnce(Generic[R, T]):
+    """The submission of an order under its id, which is chosen by the caller, derived from its key, or minted.
 
-    `status_of` tells where an order stands: its `submitting` and `rejected` have to mean what SubmissionState means
-    by them. Without an outbox nothing is queued: see Submission.
+    `status_of` derives the status that the caller sees. `submission_status_of` replaces it in decisions: its
+    `submitting` and `rejected` must mean what SubmissionState means by them. Nothing is queued without an outbox: see
+    Submission.
     """
 
     def __init__(
         self,
         *,
         orders: OrderStore[R],
-        submission: Submission[R, Any],
+        submission: Submission[R, Any, Any],
         limits: UsageLimits,
         clock: Clock,
         new_id: ClaimIds,
-        status_of: Callable[[R, datetime], Status[StrEnum]],
+        status_of: Callable[[R, datetime], T],
+        submission_status_of: Callable[[R, datetime], Status[StrEnum]] | None = None,
         outbox: Outbox[R] | None = None,
     ) -> None:
+        self.prepare: Final = submission.prepare
         self._orders = orders
         self._submission = submission
         self._limits = limits
         self._clock = clock
         self._new_id = new_id
-        self._standing_of = status_of
+        self._status_of = status_of
+        self._submission_status_of = submission_status_of or status_of
         self._outbox = outbox
 
-    def check(self, order: R) -> None:
-        """Raises InvalidRequestError where the provider's document does not take such an order. No I/O."""
-        self._submission.check(order)
+    def __call__(self, order: R, *, key_id: str | None = None) -> SubmissionResult[R, T]:
+        """Submit a new order, which holds its first claim, or replay the request that placed it before.
 
-    def __call__(self, order: R, *, key_id: str | None = None) -> SubmissionResult[R]:
-        """`order` is new, with its first claim. `key_id` is given where the caller sent an idempotency key and chose
-        the id as well: the id that the key alone would have given.
+        Only what goes on to the provider counts towards the usage limits.
 
-        Raises InvalidRequestError, IdempotencyKeyReusedError, RequestInProgressError, SubmissionFailedError,
-        StoreUnavailableError (nothing was submitted). Only what goes on to the provider counts towards the limits.
+        Args:
+            order: the new order with its first claim.
+            key_id: the id that the idempotency key alone would have given, if the caller sent a key and chose the id.
+
+        Raises:
+            InvalidRequestError: the provider's document does not allow such an order. Nothing was touched.
+            IdempotencyKeyReusedError: the key or the id belongs to another request.
+            RequestInProgressError: the first request under this id has not ended.
+            SubmissionFailedError: the provider accepted nothing.
+            StoreUnavailableError: nothing was submitted.
         """
-        self._submission.check(order)
-        self.bind_key(order, key_id)
-        claim = order.claims[0]
+        prepared = self._submission.prepare(order)
+        self._bind_key(order, key_id)
         answer = self._orders.create(order)
+        if answer.granted:
+            return self._submit(_complete(answer.order, order), order.claims[0], prepared)
+        existing = require_same_request(answer.order, order)
+        if not self._may_retry(existing):
+            return self._replay(existing)
+        self._require_pause(existing)
+        claim = Claim(id=self._new_id(), at=self._clock.now())
+        answer = self._orders.claim(order.id, claim)
         if not answer.granted:
-            earlier = self._same_request(answer.order, order)
-            if not self._may_try_again(earlier):
-                return self._replay(earlier)
-            self._require_rest(earlier)
-            claim = Claim(id=self._new_id(), at=self._clock.now())
-            answer = self._orders.claim(order.id, claim)
-            if not answer.granted:
-                return self._replay(self._same_request(answer.order, order))
-        granted = answer.order or order
-        return self._submit(replace(granted, content=granted.content or order.content), claim)
+            return self._replay(require_same_request(answer.order, order))
+        # The stored order is prepared anew: it keeps the line and the bytes that it was placed with.
+        return self._submit(_complete(answer.order, order), claim, None)
 
-    def replay_of_old(self, order: R) -> SubmissionResult[R] | None:
-        """For an order that came too late to be submitted: only one that was placed in time can be told again.
+    def replay(self, order: R) -> SubmissionResult[R, T] | None:
+        """Replay an order that is too late to be submitted, or return None if no request placed it in time.
 
-        None where there is none. Raises as calling it does.
+        Raises what a call raises.
         """
-        earlier = self._orders.get(order.id)
-        return None if earlier is None else self._replay(self._same_request(earlier, order))
+        existing = self._orders.get(order.id)
+        return None if existing is None else self._replay(require_same_request(existing, order))
 
-    def bind_key(self, order: R, key_id: str | None) -> None:
-        """Raises IdempotencyKeyReusedError where the key belongs to another id."""
-        if key_id is None:
-            return
-        if not self._orders.bind_key(key_id, order.id, at=order.created_at):
-            raise IdempotencyKeyReusedError("this key belongs to another request", order.names)
+    def _bind_key(self, order: R, key_id: str | None) -> None:
+        if key_id is not None and not self._orders.bind_key(key_id, order.id, at=order.created_at):
+            raise IdempotencyKeyReusedError("This key belongs to another request. Use a new key", order.names)
 
-    def _submit(self, order: R, claim: Claim) -> SubmissionResult[R]:
-        reservation = UsageReservation(self._limits, order, claim)
-        submitted = self._submission.run(order, claim, reserve_usage=reservation.commit)
-        if submitted.order.queued_at is not None:
-            self._hand_to_queue(submitted.order)
-        elif submitted.error is not None and submitted.outcome.kind is not OutcomeKind.UNKNOWN:
-            if submitted.outcome.kind is OutcomeKind.NOT_SENT:
-                reservation.refund()
-            raise SubmissionFailedError(submitted.error, order.names) from submitted.error
-        return SubmissionResult(order=submitted.order, replayed=False)
+    def _submit(self, order: R, claim: Claim, prepared: object | None) -> SubmissionResult[R, T]:
+        usage = _UsageReservation(self._limits, order, claim)
+        attempt = self._submission.run(order, claim, prepared=prepared, reserve_usage=usage.commit)
+        if attempt.order.queued_at is not None:
+            self._put_into_queue(attempt.order)
+        elif attempt.error is not None and attempt.outcome.kind is not OutcomeKind.UNKNOWN:
+            if attempt.outcome.kind is OutcomeKind.NOT_SENT:
+                usage.refund()
+            raise SubmissionFailedError(attempt.error, order.names) from attempt.error
+        return self._build_result(attempt.order, replayed=False)
 
-    def _hand_to_queue(self, order: R) -> None:
+    def _put_into_queue(self, order: R) -> None:
         if self._outbox is None:
             raise AssertionError("only an order with an outbox is queued")
         try:
             self._outbox.put(order)
         except StoreUnavailableError:
-            # It is written down as queued, and the sweep puts it into the queue when it is found waiting.
+            # The order is recorded as queued: the sweep finds it waiting and puts it into the queue.
             return
 
-    def _replay(self, earlier: R) -> SubmissionResult[R]:
-        state = self._standing_of(earlier, self._clock.now()).state
+    def _replay(self, existing: R) -> SubmissionResult[R, T]:
+        state = self._submission_status_of(existing, self._clock.now()).state
         if state == SubmissionState.SUBMITTING:
-            raise RequestInProgressError("the first request under this id is under way", earlier.names)
-        outcome = earlier.last_outcome
+            message = "The first request with this key or id is still under way. Repeat the request in a few seconds"
+            raise RequestInProgressError(message, existing.names)
+        outcome = existing.last_outcome
         if state == SubmissionState.REJECTED and outcome is not None:
             refused = RefusedError(
-                "the provider refused it",
+                "The provider refused the order",
                 provider="",
                 operation="replay",
                 provider_code=outcome.provider_code,
                 request_id=outcome.facts.get("request_id"),
             )
-            raise SubmissionFailedError(refused, earlier.names, replayed=True)
-        return SubmissionResult(order=earlier, replayed=True)
+            raise SubmissionFailedError(refused, existing.names, replayed=True)
+        return self._build_result(existing, replayed=True)
 
-    def _may_try_again(self, earlier: R) -> bool:
-        """It was never sent, is not the queue's, and may still be: the caller asks again, so it is tried again."""
-        in_time = self._clock.now() < earlier.submit_before
-        return earlier.known_unsent and earlier.queued_at is None and in_time
+    def _build_result(self, order: R, *, replayed: bool) -> SubmissionResult[R, T]:
+        return SubmissionResult(order=order, status=self._status_of(order, self._clock.now()), replayed=replayed)
 
-    def _require_rest(self, earlier: R) -> None:
-        """Raises SubmissionFailedError where it was tried a moment ago: each attempt is a fact to keep, and there would
-        be no room for those of somebody who asks again every few seconds through the hours of an outage."""
-        last, rest = earlier.last_outcome, timedelta(seconds=len(earlier.claims) - _TRIED_AT_ONCE)
-        if last is not None and self._clock.now() < last.at + rest:
-            full = SlotUnavailableError("it has been tried a moment ago, and often before")
-            raise SubmissionFailedError(full, earlier.names)
+    def _may_retry(self, existing: R) -> bool:
+        """Tell whether a repeated request is tried again: nothing was sent, and the order is not queued."""
+        in_time = self._clock.now() < existing.submit_before
+        return existing.known_unsent and existing.queued_at is None and in_time
 
-    def _same_request(self, earlier: R | None, asked: R) -> R:
-        if earlier is None or earlier.fingerprint != asked.fingerprint:
-            raise IdempotencyKeyReusedError("this id belongs to another request", asked.names)
-        return earlier
+    def _require_pause(self, existing: R) -> None:
+        """Refuse an attempt that follows the last one too soon.
+
+        The item stores every attempt. It has no room for the attempts of a caller that repeats its request every few
+        seconds through the hours of an outage.
+        """
+        last, pause = existing.last_outcome, timedelta(seconds=len(existing.claims) - _ATTEMPTS_WITHOUT_PAUSE)
+        if last is not None and self._clock.now() < last.at + pause:
+            too_soon = SlotUnavailableError("The last of many attempts was a moment ago. Repeat the request later")
+            raise SubmissionFailedError(too_soon, existing.names)
 
 
-def derived_id(*, client: str, key: str) -> str:
-    """40 hexadecimal digits that only this client's key gives: within MediaSMS' `[A-Za-z0-9]{1,50}`."""
+class _UsageReservation:
+    """One attempt's place within the usage limits, counted at the time of its claim."""
+
+    def __init__(self, limits: UsageLimits, order: Order[Any], claim: Claim) -> None:
+        self._limits = limits
+        self._order = order
+        self._claim = claim
+        self._counted = False
+
+    def commit(self) -> None:
+        """Count the attempt before the provider is opened. Raises what UsageLimits.reserve raises."""
+        order = self._order
+        self._limits.reserve(recipient=order.recipient, client=order.client, at=self._claim.at)
+        self._counted = True
+
+    def refund(self) -> None:
+        """Give back the place of an attempt that sent nothing: its repetition is counted instead."""
+        if not self._counted:
+            return
+        try:
+            self._limits.refund(recipient=self._order.recipient, client=self._order.client, at=self._claim.at)
+        except StoreUnavailableError:
+            # One too many is counted, which is the safe side. A second refund might leave one too few.
+            return
+
+
+def _complete(stored: R | None, order: R) -> R:
+    """Return the stored order, with the content of the request if the store has forgotten it."""
+    stored = stored or order
+    return replace(stored, content=stored.content or order.content)
+
+
+def require_same_request(existing: R | None, order: R) -> R:
+    """Return the existing order if the same request placed it.
+
+    Raises:
+        IdempotencyKeyReusedError: the id belongs to another request, or is not an order's.
+    """
+    if existing is None or existing.fingerprint != order.fingerprint:
+        raise IdempotencyKeyReusedError("This key or id belongs to another request. Use a new one", order.names)
+    return existing
+
+
+def derive_id(*, client: str, key: str) -> str:
+    """Derive the id that only this client's key gives: 40 hexadecimal digits (MediaSMS takes `[A-Za-z0-9]{1,50}`)."""
     return hashlib.sha256(f"{client}\0{key}".encode()).hexdigest()[:40]
 
 
-def fingerprint(asked: Mapping[str, object]) -> str:
-    """Equal for two requests that ask for the same thing, and for no others. `asked` is plain JSON."""
-    canonical = json.dumps(asked, sort_keys=True, separators=(",", ":"))
+def fingerprint(request: Mapping[str, object]) -> str:
+    """Hash a request, given as plain JSON. Two requests have equal fingerprints only if they ask for the same thing."""
+    canonical = json.dumps(request, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Waiting for a slot in a provider's rate, with a connection that is ready when it comes."""
+"""Wait for a slot in a provider's rate, with a connection that is ready at the time of the slot."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from switchboard.domain.errors import ConcurrencyLimitError, RateLimitTimeoutErr
 from switchboard.ports.clock import Clock
 from switchboard.ports.provider_limits import ProviderGuard
 
-_LOOK_AGAIN_AFTER: Final = timedelta(milliseconds=100)
-# Time enough to connect, and less than a connection stays usable.
-_CONNECTED_AHEAD: Final = timedelta(milliseconds=400)
+_RETRY_AFTER: Final = timedelta(milliseconds=100)
+# Long enough to connect, and shorter than a connection stays usable.
+_CONNECT_AHEAD: Final = timedelta(milliseconds=400)
 
 
 def wait_for_slot(
@@ -23,30 +23,36 @@ def wait_for_slot(
     latest: datetime,
     still_wanted: Callable[[], bool] = lambda: True,
 ) -> bool:
-    """Returns at the moment at which one request may be sent. False where it was not `still_wanted`, which is asked
-    once: when the first slot is ours, and before it is waited for.
+    """Return at the moment at which one request may be sent, or return False if it is not `still_wanted`.
 
-    Nothing is written to the provider meanwhile, so that whatever this raises means not sent: SlotUnavailableError,
-    LockedOutError, StoreUnavailableError, and what `connect` and `still_wanted` raise.
+    `still_wanted` is called once: after the first slot is reserved and before it is awaited. Nothing is written to the
+    provider meanwhile, so that every error means "not sent".
+
+    Raises:
+        SlotUnavailableError: no slot was free before `latest`.
+        LockedOutError: the circuit is open.
+        StoreUnavailableError: the limiter's store gave no answer.
+
+    Errors of `connect` and `still_wanted` pass through.
     """
-    asked = False
+    confirmed = False
     while clock.now() < latest:
-        # Whoever waited for a place may find the connection too old, and connecting must not come after the slot.
+        # A caller that waited for a permit may have an old connection, and connecting must not come after the slot.
         connect()
         try:
             slot = guard.acquire(latest=latest)
         except ConcurrencyLimitError:
-            # Somebody's request will end soon, and nobody can say when: this is looked at again, not waited for.
-            clock.sleep_until(min(latest, clock.now() + _LOOK_AGAIN_AFTER))
+            # Another request will end soon, at an unknown time: look again instead of waiting for it.
+            clock.sleep_until(min(latest, clock.now() + _RETRY_AFTER))
             continue
-        if not asked and not still_wanted():
+        if not confirmed and not still_wanted():
             return False
-        asked = True
-        if slot - _CONNECTED_AHEAD > clock.now():
-            # By the time of a slot that is far away, the connection is too old as well.
-            clock.sleep_until(slot - _CONNECTED_AHEAD)
+        confirmed = True
+        if slot - _CONNECT_AHEAD > clock.now():
+            # The connection is too old by the time of a slot that is far ahead.
+            clock.sleep_until(slot - _CONNECT_AHEAD)
             connect()
         clock.sleep_until(slot)
         if not guard.is_stale(slot) and clock.now() <= latest:
             return True
-    raise RateLimitTimeoutError("the time for this request has passed")
+    raise RateLimitTimeoutError("No slot was free in time. Repeat the request later")

@@ -1,4 +1,4 @@
-"""Compare the code that a caller was told with the one that was read out."""
+"""Compare the code that a caller sends with the code that the provider read out."""
 
 from __future__ import annotations
 
@@ -16,17 +16,28 @@ from switchboard.domain.errors import (
 )
 from switchboard.domain.orders import Deadlines, is_order_id
 from switchboard.domain.verification.one_time_codes import matches_code
-from switchboard.domain.verification.verifications import Verification, VerificationMode, VerificationState, status_of
+from switchboard.domain.verification.verifications import (
+    MAX_ATTEMPTS,
+    Verification,
+    VerificationMode,
+    VerificationState,
+    status_of,
+)
 from switchboard.ports.clock import Clock
 from switchboard.ports.verifications import VerificationStore
 
-NOBODY: Final = "-"
-"""No verification's id."""
+_NO_ID: Final = "-"
+"""An id that no verification has."""
+
+_OVER: Final = "The verification is over. Start a new one"
 
 
 class CheckVerification:
-    """The callers' verb. An attempt is counted before its code is looked at, so that guesses made at once share what
-    is left of the attempts. What is not there costs as much as a wrong code."""
+    """The use case of `POST /v1/verifications/{verification_id}/check`.
+
+    An attempt is counted before its code is compared, so that simultaneous guesses share the attempts that are left. A
+    verification that does not exist takes as long as a wrong code.
+    """
 
     def __init__(self, *, verifications: VerificationStore, clock: Clock, deadlines: Deadlines) -> None:
         self._verifications = verifications
@@ -34,41 +45,57 @@ class CheckVerification:
         self._deadlines = deadlines
 
     def __call__(self, verification_id: str, code: str, *, client: str) -> Verification:
-        """The verification, verified. `code` is digits.
+        """Return the verification, verified, if `code` (digits) is right.
 
-        Raises ResourceNotFoundError, InvalidRequestError (it is not of mode call_out), CodeNotReadyError,
-        VerificationExpiredError: all of them uncounted; TooManyAttemptsError, WrongCodeError, StoreUnavailableError.
+        Only the first four errors count no attempt.
+
+        Raises:
+            ResourceNotFoundError: this client has no such verification.
+            InvalidRequestError: the verification is not of mode call_out.
+            CodeNotReadyError: the provider has not reported the code yet.
+            VerificationExpiredError: the verification is over.
+            TooManyAttemptsError: all attempts are used.
+            WrongCodeError: the code does not match.
+            StoreUnavailableError: the store gave no answer. The attempt may have been counted.
         """
         now = self._clock.now()
-        own = self._own(verification_id, client=client)
-        if own is not None:
-            self._require_open(own, now=now)
-        counted = self._verifications.count_attempt(NOBODY if own is None else own.id)
-        right = matches_code(code, counted.code if counted else None)
-        if own is None:
-            raise ResourceNotFoundError("nothing here has this id")
+        verification = self._find(verification_id, client=client)
+        if verification is not None:
+            self._require_open(verification, now=now)
+        counted = self._verifications.count_attempt(_NO_ID if verification is None else verification.id)
+        matches = matches_code(code, counted.code if counted else None)
+        if verification is None:
+            raise ResourceNotFoundError("No such resource, or it belongs to another API key")
         if counted is None:
-            raise TooManyAttemptsError("as many codes have been tried as may be", own.names)
-        if not right:
-            raise WrongCodeError("it is another code", own.names, attempts_left=counted.attempts_left or 0)
+            raise TooManyAttemptsError(
+                f"All {MAX_ATTEMPTS} attempts for this verification are used", verification.names
+            )
+        if not matches:
+            raise _build_wrong_code_error(counted)
         if counted.verified_at is not None:
             return counted
-        verified = self._verifications.record_checked(own.id, at=now)
+        verified = self._verifications.record_checked(verification.id, at=now)
         if verified is None:
-            raise VerificationExpiredError("the time for this verification has passed", own.names)
+            raise VerificationExpiredError(_OVER, verification.names)
         return verified
 
-    def _own(self, verification_id: str, *, client: str) -> Verification | None:
-        asked = verification_id if is_order_id(verification_id) else NOBODY
-        found = self._verifications.get(asked)
-        return found if found is not None and found.client == client else None
+    def _find(self, verification_id: str, *, client: str) -> Verification | None:
+        verification = self._verifications.get(verification_id if is_order_id(verification_id) else _NO_ID)
+        return verification if verification is not None and verification.client == client else None
 
-    def _require_open(self, own: Verification, *, now: datetime) -> None:
-        if own.mode is not VerificationMode.CALL_OUT:
-            problem = FieldProblem("verification_id", "is of a verification without a code", "conflict")
+    def _require_open(self, verification: Verification, *, now: datetime) -> None:
+        if verification.mode is not VerificationMode.CALL_OUT:
+            problem = FieldProblem("verification_id", "names a verification without a code", "conflict")
             raise InvalidRequestError(problem)
-        state = status_of(own, deadlines=self._deadlines, now=now).state
+        state = status_of(verification, deadlines=self._deadlines, now=now).state
         if state in {VerificationState.EXPIRED, VerificationState.REJECTED}:
-            raise VerificationExpiredError("the verification is over", own.names)
-        if own.code is None:
-            raise CodeNotReadyError("the provider has not reported a code yet", own.names)
+            raise VerificationExpiredError(_OVER, verification.names)
+        if verification.code is None:
+            message = "The provider has not reported the code yet. Repeat the check in a few seconds"
+            raise CodeNotReadyError(message, verification.names)
+
+
+def _build_wrong_code_error(counted: Verification) -> WrongCodeError:
+    left = counted.attempts_left or 0
+    message = f"The code does not match. {left} attempt{'' if left == 1 else 's'} left"
+    return WrongCodeError(message, counted.names, attempts_left=left)

@@ -1,4 +1,4 @@
-"""Keep the news that a number has called one of our lines, where it belongs to a verification without a doubt."""
+"""Record that a number has called one of our lines, if the call belongs to one verification without doubt."""
 
 from __future__ import annotations
 
@@ -12,12 +12,16 @@ from switchboard.ports.clock import Clock
 from switchboard.ports.verifications import IvrCallMatch, IvrCallStore
 
 UNMATCHED = frozenset({IvrCallMatch.FOREIGN, IvrCallMatch.NO_CANDIDATE})
-"""What is kept apart, for a person to look at."""
+"""The matches whose callback goes into quarantine, for an operator to look at."""
 
 
 class RecordIvrCall:
-    """By its id where the notice names one; otherwise by the lease on number and line, of which there is one at most,
-    which outlives its verification by `grace`."""
+    """The use case of the IVR webhook.
+
+    A call is matched by its id if the provider names one. Otherwise it is matched by the lease on its number and line.
+    There is one such lease at most, and it outlives its verification by `grace`. `leases` is the store that gives a
+    line free; it may fail without harm.
+    """
 
     def __init__(
         self,
@@ -34,36 +38,42 @@ class RecordIvrCall:
         self._clock = clock
         self._grace = grace
 
-    def __call__(self, notice: IvrCallEvent) -> IvrCallMatch:
-        """Returns once the notice is durable, or known to belong to nothing.
+    def __call__(self, ivr_call: IvrCallEvent) -> IvrCallMatch:
+        """Return once the call is durable, or known to belong to no verification.
 
-        Raises StoreUnavailableError if it could not be kept anywhere.
+        Raises:
+            StoreUnavailableError: neither the state table nor the archive took the call.
         """
         now = self._clock.now()
         try:
-            return self.record(notice, seen_at=now)
+            return self.record(ivr_call, seen_at=now)
         except StoreUnavailableError:
-            self._archive.spool(SpooledEvent(event=notice, seen_at=now))
+            self._archive.spool(SpooledEvent(event=ivr_call, seen_at=now))
             return IvrCallMatch.SPOOLED
 
-    def record(self, notice: IvrCallEvent, *, seen_at: datetime) -> IvrCallMatch:
-        """For a notice that came at `seen_at`. Raises StoreUnavailableError."""
-        lease = None
-        verification_id = notice.smsid
+    def record(self, ivr_call: IvrCallEvent, *, seen_at: datetime) -> IvrCallMatch:
+        """Record a call that came at `seen_at`.
+
+        Raises:
+            StoreUnavailableError: the state table gave no answer.
+        """
+        verification_id = ivr_call.smsid
         if verification_id is None:
-            lease = self._leases.lease(recipient=notice.recipient, line=notice.line)
+            lease = self._calls.lease(recipient=ivr_call.recipient, line=ivr_call.line)
             if lease is None or not lease.held_at(seen_at):
                 return IvrCallMatch.NO_CANDIDATE
             verification_id = lease.verification_id
-        match = self._calls.record_call(verification_id, notice, seen_at=seen_at)
+        match = self._calls.record_call(verification_id, ivr_call, seen_at=seen_at)
         if match is IvrCallMatch.MATCHED:
-            self._free_line(verification_id, notice, ends=seen_at + self._grace)
+            self._free_line(verification_id, ivr_call, until=seen_at + self._grace)
         return match
 
-    def _free_line(self, verification_id: str, notice: IvrCallEvent, *, ends: datetime) -> None:
-        """What is verified needs its line no longer but for callbacks that come twice. A lease that cannot be
-        shortened now ends by itself."""
+    def _free_line(self, verification_id: str, ivr_call: IvrCallEvent, *, until: datetime) -> None:
+        """Shorten the lease: a verified number needs its line only for callbacks that come twice.
+
+        A lease that cannot be shortened now ends by itself.
+        """
         with suppress(StoreUnavailableError):
-            lease = self._leases.lease(recipient=notice.recipient, line=notice.line)
+            lease = self._leases.lease(recipient=ivr_call.recipient, line=ivr_call.line)
             if lease is not None and lease.verification_id == verification_id:
-                self._leases.shorten_lease(lease, recipient=notice.recipient, line=notice.line, until=ends)
+                self._leases.shorten_lease(lease, recipient=ivr_call.recipient, line=ivr_call.line, until=until)

@@ -5,11 +5,18 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 
 from switchboard.domain.errors import VerificationOpenError
-from switchboard.domain.orders import Claim
+from switchboard.domain.orders import Claim, Status
 from switchboard.domain.verification.requests import ComposedVerification
-from switchboard.domain.verification.verifications import START_WITHIN, Verification, VerificationMode
+from switchboard.domain.verification.verifications import (
+    START_WITHIN,
+    Verification,
+    VerificationMode,
+    VerificationState,
+)
 from switchboard.ports.clock import ClaimIds, Clock
-from switchboard.usecases.submission.submit_once import SubmissionResult, SubmitOnce, derived_id, fingerprint
+from switchboard.usecases.submission.submit_once import SubmissionResult, SubmitOnce, derive_id, fingerprint
+
+VerificationStatus = Status[VerificationState]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,60 +29,65 @@ class StartVerificationCommand:
 
 
 class StartVerification:
-    """The callers' verb."""
+    """The use case of `POST /v1/verifications`."""
 
-    def __init__(self, *, submit_once: SubmitOnce[Verification], clock: Clock, new_id: ClaimIds) -> None:
+    def __init__(
+        self, *, submit_once: SubmitOnce[Verification, VerificationStatus], clock: Clock, new_id: ClaimIds
+    ) -> None:
         self._submit_once = submit_once
         self._clock = clock
         self._new_id = new_id
 
-    def __call__(self, command: StartVerificationCommand) -> SubmissionResult[Verification]:
-        """Raises what SubmitOnce does, and VerificationOpenError where none of the lines is free for this number.
+    def __call__(self, command: StartVerificationCommand) -> SubmissionResult[Verification, VerificationStatus]:
+        """Start the verification, or replay the request that started it before. Raises what SubmitOnce raises.
 
-        One that was placed before keeps the line it has, also when it is tried again.
+        A verification that was placed before keeps its line, also if it is tried again.
+
+        Raises:
+            VerificationOpenError: none of the lines is free for this number.
         """
         key = command.idempotency_key
-        verification_id = self._new_id() if key is None else derived_id(client=command.client, key=key)
-        taken = []
+        verification_id = self._new_id() if key is None else derive_id(client=command.client, key=key)
+        errors = []
         for line in command.request.candidates:
             try:
-                return self._submit_once(self._new_verification(command, verification_id, line))
+                return self._submit_once(self._build_verification(command, verification_id, line))
             except VerificationOpenError as error:
-                taken.append(error)
-        raise min(taken, key=lambda error: error.retry_after_s)
+                errors.append(error)
+        raise min(errors, key=lambda error: error.retry_after_s)
 
-    def _new_verification(self, command: StartVerificationCommand, verification_id: str, line: str) -> Verification:
-        now, asked = self._clock.now(), command.request
+    def _build_verification(self, command: StartVerificationCommand, verification_id: str, line: str) -> Verification:
+        now, request = self._clock.now(), command.request
         return Verification(
             id=verification_id,
             client=command.client,
-            recipient=asked.recipient.e164,
+            recipient=request.recipient.e164,
             fingerprint=fingerprint_of(command),
             created_at=now,
             submit_before=now + START_WITHIN,
-            content=asked.content,
+            content=request.content,
             claims=(Claim(id=self._new_id(), at=now),),
-            mode=asked.mode,
+            mode=request.mode,
             line=line,
-            lines=asked.lines,
-            holding_minutes=asked.holding_minutes,
-            repeat_calls=asked.repeat_calls if asked.mode is VerificationMode.CALL_OUT else None,
+            lines=request.lines,
+            holding_minutes=request.holding_minutes,
+            repeat_calls=request.repeat_calls if request.mode is VerificationMode.CALL_OUT else None,
         )
 
 
 def fingerprint_of(command: StartVerificationCommand) -> str:
-    """Equal for two requests that ask for the same verification, and for no others."""
-    asked = command.request
+    """Hash the request. Two requests have equal fingerprints only if they ask for the same verification."""
+    request = command.request
     return fingerprint(
         {
             "client": command.client,
-            "recipient": asked.recipient.e164,
-            "mode": asked.mode,
-            "lines": asked.lines,
-            "line": asked.line,
-            "holding_minutes": asked.holding_minutes,
-            "repeat_calls": asked.repeat_calls,
-            "content": asdict(asked.content) if asked.content else None,
+            "recipient": request.recipient.e164,
+            "mode": request.mode,
+            "lines": request.lines,
+            "line": request.line,
+            "holding_minutes": request.holding_minutes,
+            "repeat_calls": request.repeat_calls,
+            "content": asdict(request.content) if request.content else None,
             "key": command.idempotency_key,
         }
     )

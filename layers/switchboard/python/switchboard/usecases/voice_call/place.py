@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
-from switchboard.domain.orders import Claim
-from switchboard.domain.voice_calls import PreparedCall, VoiceCall, VoiceCallContent, submit_before
+from switchboard.domain.orders import Claim, Status
+from switchboard.domain.voice_calls import PreparedCall, VoiceCall, VoiceCallContent, VoiceCallState, submit_before
 from switchboard.ports.clock import ClaimIds, Clock
-from switchboard.usecases.submission.submit_once import SubmissionResult, SubmitOnce, derived_id, fingerprint
+from switchboard.usecases.submission.submit_once import SubmissionResult, SubmitOnce, derive_id, fingerprint
 
 Compose = Callable[[str, VoiceCallContent], str]
-"""From a recipient in E.164 and what is to be said, the request's body. Raises InvalidRequestError. No I/O."""
+"""Writes the request's body for a recipient (E.164) and a content, without I/O. Raises InvalidRequestError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +25,12 @@ class PlaceCallCommand:
 
 
 class PlaceCall:
-    """The callers' verb. `callback_expected`: the provider is set up to report what becomes of calls."""
+    """The use case of `POST /v1/calls`. `callback_expected` says that the provider is set up to report call results."""
 
     def __init__(
         self,
         *,
-        submit_once: SubmitOnce[VoiceCall],
+        submit_once: SubmitOnce[VoiceCall, Status[VoiceCallState]],
         compose: Compose,
         clock: Clock,
         new_id: ClaimIds,
@@ -42,11 +42,15 @@ class PlaceCall:
         self._new_id = new_id
         self._callback_expected = callback_expected
 
-    def __call__(self, command: PlaceCallCommand) -> SubmissionResult[VoiceCall]:
-        """Raises what SubmitOnce does; InvalidRequestError also where the provider takes no such call."""
+    def __call__(self, command: PlaceCallCommand) -> SubmissionResult[VoiceCall, Status[VoiceCallState]]:
+        """Place the call, or replay the request that placed it before. Raises what SubmitOnce raises.
+
+        Raises:
+            InvalidRequestError: also if the provider takes no such call.
+        """
         now, key, content = self._clock.now(), command.idempotency_key, command.content
-        call = VoiceCall(
-            id=self._new_id() if key is None else derived_id(client=command.client, key=key),
+        voice_call = VoiceCall(
+            id=self._new_id() if key is None else derive_id(client=command.client, key=key),
             client=command.client,
             recipient=command.recipient,
             fingerprint=fingerprint_of(command),
@@ -61,11 +65,11 @@ class PlaceCall:
             show_number=content.show_number,
             callback_expected=self._callback_expected,
         )
-        return self._submit_once(call)
+        return self._submit_once(voice_call)
 
 
 def fingerprint_of(command: PlaceCallCommand) -> str:
-    """Equal for two requests that ask for the same call, and for no others."""
+    """Hash the request. Two requests have equal fingerprints only if they ask for the same call."""
     return fingerprint(
         {
             "client": command.client,

@@ -1,4 +1,4 @@
-"""Keep the news a provider brings about a call: as it came, and as a fact about the call that it names."""
+"""Record a provider's callback about a voice call: raw, and as a fact about the call that it names."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from switchboard.ports.voice_calls import CallResultStore
 
 
 class ResultOutcome(StrEnum):
-    """Where a result went. An `unmatched` one names a call that is not ours, or not yet known to be."""
+    """The place that a result went to. An `unmatched` one names a call that is not ours, or is not ours yet."""
 
     RECORDED = "recorded"
     UNMATCHED = "unmatched"
@@ -28,11 +28,15 @@ class RecordCallResult:
         self._clock = clock
 
     def __call__(self, result: CallResult) -> ResultOutcome:
-        """Returns once the result is durable. Raises StoreUnavailableError if it could not be kept anywhere."""
+        """Record the result, and return once it is durable.
+
+        Raises:
+            StoreUnavailableError: neither the state table nor the archive took the result.
+        """
         now = self._clock.now()
         try:
-            ours = self._calls.record_result(result, seen_at=now)
+            matched = self._calls.record_result(result, seen_at=now)
         except StoreUnavailableError:
             self._archive.spool(SpooledEvent(event=result, seen_at=now))
             return ResultOutcome.SPOOLED
-        return ResultOutcome.RECORDED if ours else ResultOutcome.UNMATCHED
+        return ResultOutcome.RECORDED if matched else ResultOutcome.UNMATCHED
