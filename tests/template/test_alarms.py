@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 import pytest
 
 from switchboard.edge.metrics import Metric
-from tests.translated_template import function, function_folders, resources_of
+from tests.translated_template import ROOT, function, function_folders, resources_of
 
 FUNCTIONS: Final = sorted(function_folders())
 
@@ -50,3 +51,15 @@ def test_the_table_of_metrics_marks_exactly_those_with_an_alarm() -> None:
     watched = {alarm["MetricName"] for alarm in alarms if alarm["Namespace"] == "Switchboard"}
 
     assert watched == {metric.value for metric in Metric if metric.alarmed}
+
+
+def test_the_runbook_watches_metrics_of_the_table() -> None:
+    runbook = (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8")
+    [watched] = re.findall(r"^Metrics are in the namespace `Switchboard`\.(.*?)\n\n", runbook, re.DOTALL | re.MULTILINE)
+    without_alarm, _, with_alarm = watched.partition(". ")
+    alarmed_by_name = {metric.value: metric.alarmed for metric in Metric}
+
+    for text, alarmed in ((without_alarm, False), (with_alarm, True)):
+        names = re.findall(r"`(\w+)`", text)
+        assert names
+        assert [name for name in names if alarmed_by_name[name] is not alarmed] == []

@@ -1,7 +1,7 @@
 """Every title and every detail that a caller may read, on one page, compared both ways with the code.
 
-`{...}` stands for a value. The details of our own errors are the messages with which the layer raises them; the others
-are in the table of edge/problems.py.
+Names in braces stand for values. The details of our own errors are the messages with which the layer raises them. All
+other details are in the table of edge/problems.py.
 """
 
 from __future__ import annotations
@@ -61,41 +61,39 @@ DETAILS: Final = {
     },
     "PayloadTooLargeError": {"The body is larger than {limit_bytes} bytes."},
     "IdempotencyKeyReusedError": {
-        "this id belongs to another request.",
-        "this key belongs to another request.",
+        "This key belongs to another request. Use a new key.",
+        "This key or id belongs to another request. Use a new one.",
     },
-    "RequestInProgressError": {"the first request under this id is under way."},
-    "VerificationOpenError": {"another verification has this number and line."},
-    "CodeNotReadyError": {"the provider has not reported a code yet."},
-    "WrongCodeError": {"it is another code."},
-    "VerificationExpiredError": {
-        "the time for this verification has passed.",
-        "the verification is over.",
+    "RequestInProgressError": {
+        "The first request with this key or id is still under way. Repeat the request in a few seconds."
     },
-    "TooManyAttemptsError": {"as many codes have been tried as may be."},
+    "VerificationOpenError": {"Another verification has this number and line. Repeat the request later."},
+    "CodeNotReadyError": {"The provider has not reported the code yet. Repeat the check in a few seconds."},
+    "WrongCodeError": {"The code does not match. {left} attempt{...} left."},
+    "VerificationExpiredError": {"The verification is over. Start a new one."},
+    "TooManyAttemptsError": {"All {MAX_ATTEMPTS} attempts for this verification are used."},
     "ResourceNotFoundError": {
         "No route has this path.",
         "No such resource, or it belongs to another API key.",
         "No such recording.",
-        "nothing here has this id.",
     },
     "ClientUnknownError": {"Send a valid key in x-api-key."},
     "WebhookForbiddenError": {"The token in the path is not a live one."},
     "WebhookUnreadableError": {"The callback does not have the form that the provider documents."},
     "StoreError": {"Repeat the request with the same idempotency key after the time in Retry-After."},
     "SlotUnavailableError": {
-        "it has been tried a moment ago, and often before.",
+        "The last of many attempts was a moment ago. Repeat the request later.",
         "The clock of this container is off by {ahead_s} s: try again.",
     },
     "RateLimitTimeoutError": {
         "No free slot within the waiting budget.",
-        "the time for this request has passed.",
+        "No slot was free in time. Repeat the request later.",
         "The waiting budget of this request is used up.",
     },
     "ConcurrencyLimitError": {"All permits for requests in flight are taken."},
     "LockedOutError": {
         "The circuit of this egress address is open: an operator has to close it, see the runbook.",
-        "The next slot is more than {max_lead.total_seconds()} s ahead: a clock was wrong, see the runbook.",
+        "The next slot is more than {...} s ahead: a clock was wrong, see the runbook.",
     },
     "RecipientLimitError": {"Limit per {last.span} of this number reached."},
     "ClientLimitError": {"Hourly limit of this API key reached."},
@@ -132,23 +130,46 @@ def details_in_messages() -> Iterator[tuple[str, str]]:
     for path in sorted(LAYER.rglob("*.py")):
         if path == WITHOUT_CALLER:
             continue
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        for node in ast.walk(tree):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in kinds:
-                yield node.func.id, as_template(node.args[0])
+                yield node.func.id, as_template(resolve_variable(node.args[0], tree))
+
+
+def resolve_variable(message: ast.expr, tree: ast.AST) -> ast.expr:
+    """Return the last value that the module assigns to a variable above its use; any other expression as it is."""
+    if not isinstance(message, ast.Name):
+        return message
+    assignments = [node for node in ast.walk(tree) if isinstance(node, ast.Assign | ast.AnnAssign) and node.value]
+    values = {
+        node.lineno: node.value
+        for node in assignments
+        for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
+        if isinstance(target, ast.Name) and target.id == message.id and node.lineno < message.lineno and node.value
+    }
+    return values[max(values)] if values else message
 
 
 def as_template(message: ast.expr) -> str:
+    """Write a message as a sentence with its values in braces, `{...}` for a computed one."""
     match message:
         case ast.Constant(value=str(text)):
             template = text
         case ast.JoinedStr(values=parts):
-            template = "".join(
-                f"{{{ast.unparse(part.value)}}}" if isinstance(part, ast.FormattedValue) else ast.literal_eval(part)
-                for part in parts
-            )
+            template = "".join(_part_as_template(part) for part in parts)
         case _:
             pytest.fail(f"a caller reads this message, and it is no literal: {ast.unparse(message)}")
     return template if template.endswith(".") else f"{template}."
+
+
+def _part_as_template(part: ast.expr) -> str:
+    match part:
+        case ast.FormattedValue(value=ast.Name() | ast.Attribute() as value):
+            return f"{{{ast.unparse(value)}}}"
+        case ast.FormattedValue():
+            return "{...}"
+        case _:
+            return str(ast.literal_eval(part))
 
 
 def test_every_title_is_on_this_page() -> None:

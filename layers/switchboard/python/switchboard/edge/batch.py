@@ -50,8 +50,8 @@ def batch_endpoint(
         @functools.wraps(handle)
         def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
             failed = []
-            records = sorted(event["Records"], key=_submit_before)
-            with runner(len(records), _queue_of(records)) as start:
+            records = sorted(event["Records"], key=_read_submit_before)
+            with runner(len(records), _find_queue_name(records)) as start:
                 entries = [(record, start(make_task(record, context))) for record in records]
                 for record, wait in entries:
                     try:
@@ -80,17 +80,17 @@ def _delay_retry(record: dict[str, Any], retry_delay: Callable[[], RetryDelay]) 
     deliveries = int(record["attributes"]["ApproximateReceiveCount"])
     delay_s = min(_MAX_DELAY_S, _FIRST_DELAY_S * 2 ** (deliveries - 1))
     try:
-        retry_delay().after(delay_s, queue=_queue_of([record]), receipt=record["receiptHandle"])
+        retry_delay().after(delay_s, queue=_find_queue_name([record]), receipt=record["receiptHandle"])
     except SwitchboardError as error:
         logger.warning("entry left to the queue's time-out", extra=log_fields(error))
 
 
-def _queue_of(records: list[dict[str, Any]]) -> str:
+def _find_queue_name(records: list[dict[str, Any]]) -> str:
     """Return the name of the one queue of a batch."""
     return str(records[0]["eventSourceARN"]).rpartition(":")[2] if records else ""
 
 
-def _submit_before(record: dict[str, Any]) -> str:
+def _read_submit_before(record: dict[str, Any]) -> str:
     """Return until when the entry is worth handling. An entry without such a time comes last."""
     try:
         entry = json.loads(record["body"])

@@ -95,7 +95,7 @@ def _channel_to_json(view: RecordingView, status: ChannelStatus) -> dict[str, An
     side = view.sides.get(channel)
     members: dict[str, Any] = {
         "role": status.role.value,
-        "role_from": _role_source(view, channel),
+        "role_from": _find_role_source(view, channel),
         "side": side.value if side else None,
         "state": status.state.value,
         "bytes": file.bytes if file else None,
@@ -109,6 +109,6 @@ def _channel_to_json(view: RecordingView, status: ChannelStatus) -> dict[str, An
     return members if status.problem is None else {**members, "problem": status.problem}
 
 
-def _role_source(view: RecordingView, channel: Channel) -> str:
+def _find_role_source(view: RecordingView, channel: Channel) -> str:
     """Name the source of a role: the provider's rule, which a transfer may turn round, or a caller's correction."""
     return "correction" if channel in SPLIT and view.recording.corrections else "channel"

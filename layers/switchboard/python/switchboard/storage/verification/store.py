@@ -218,7 +218,9 @@ class DynamoDbVerificationStore(DynamoDbOrderStore[Verification]):
             lease = lease_from(reasons[1].get("Item"))
             retry_after_s = math.ceil((lease.until - claim.at).total_seconds()) if lease else 1
             raise VerificationOpenError(
-                "Another verification of this number is open on this line", {}, retry_after_s=retry_after_s
+                "Another verification has this number and line. Repeat the request later",
+                {},
+                retry_after_s=retry_after_s,
             )
         raise error
 
