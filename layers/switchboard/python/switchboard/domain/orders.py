@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import ClassVar, Final, Generic, TypeVar
 
 ORDER_ID: Final = re.compile(r"[A-Za-z0-9]{1,50}")
-"""The form of an order's id, which is the one that MediaSMS takes as `smsid`: no hyphens, hence no UUID as usual."""
+"""The form of an order's id, which MediaSMS takes as `smsid`. It has no hyphens, unlike a UUID in its usual form."""
 
 C = TypeVar("C")
 S_co = TypeVar("S_co", bound=StrEnum, covariant=True)

@@ -57,7 +57,7 @@ def list_items(
         client: DynamoDB.
         table: the StateTable's name.
         query: what to list. Its `recipient` is not read: `partition` stands for it.
-        partition: where to look.
+        partition: the partition to read.
         pk_of: gives the table's key for an item's id.
         is_id: tells whether a text can be the id of such an item.
         noun: the plural of the items' kind, for error texts.
