@@ -17,7 +17,7 @@ from switchboard.ports.orders import ClaimAnswer, MessageStore, OrderPage, Order
 
 @dataclass(slots=True)
 class StoredOrder(Generic[R]):
-    """What one StateTable item holds: an order, or nothing but reports for an id that is not ours."""
+    """One item of the StateTable: an order, or only reports for an id that is not ours."""
 
     order: R | None
     attempts: int = 0
@@ -61,19 +61,19 @@ class InMemoryOrderStore(OrderStore[R]):
         row = self.rows.get(order.id)
         stored = row.order if row else None
         if row is None or stored is None:
-            return _with_outcome(order, claim, outcome, queued=queue, content=order.content)
+            return _add_outcome(order, claim, outcome, queued=queue, content=order.content)
         if not self._may_record_outcome(stored, claim):
             return stored
-        kept = queue and order.content is not None
+        queued = queue and order.content is not None
         unsent = self.keeps_unsent_content and outcome.kind is OutcomeKind.NOT_SENT and order.closed_at is None
-        content = order.content if kept or unsent else None
-        written = _with_outcome(stored, claim, outcome, queued=kept, content=content)
-        row.order = written
+        content = order.content if queued or unsent else None
+        recorded = _add_outcome(stored, claim, outcome, queued=queued, content=content)
+        row.order = recorded
         row.not_sent += outcome.kind is OutcomeKind.NOT_SENT
-        # A caller that knows nothing of the closing opens the order again, and the sweep closes it again.
-        known = replace(written, closed_at=order.closed_at) if written.closed_at else written
-        row.due = self._next_due(known)
-        return written
+        # A caller that has not seen the closing opens the order again, and the sweep closes it again.
+        seen = replace(recorded, closed_at=order.closed_at) if recorded.closed_at else recorded
+        row.due = self._next_due(seen)
+        return recorded
 
     def record_timeout(self, order: R, *, at: datetime) -> None:
         row, claim = self._unchanged(order), order.last_claim
@@ -111,16 +111,16 @@ class InMemoryOrderStore(OrderStore[R]):
         last = to_rfc3339(until) if until else "~"
         if position is not None and not (_is_position(position) and first <= position <= last):
             raise InvalidRequestError(FieldProblem("cursor", "was not handed out", code="invalid_cursor"))
-        fitting = {
+        matching = {
             f"{to_rfc3339(row.order.created_at)}#{order_id}": row.order
             for order_id, row in self.rows.items()
             if row.order is not None and row.order.client == client and recipient in (None, row.order.recipient)
         }
-        places = sorted((place for place in fitting if first <= place <= last), reverse=True)
+        places = sorted((place for place in matching if first <= place <= last), reverse=True)
         places = [place for place in places if position is None or place < position]
         more = len(places) >= limit
         return OrderPage(
-            orders=[fitting[place] for place in places[:limit]], next_position=places[limit - 1] if more else None
+            orders=[matching[place] for place in places[:limit]], next_position=places[limit - 1] if more else None
         )
 
     def overdue(self, *, now: datetime, limit: int) -> Sequence[R]:
@@ -138,14 +138,14 @@ class InMemoryOrderStore(OrderStore[R]):
     def _refusal(self, row: StoredOrder[R] | None, claim: Claim | None) -> ClaimAnswer[R]:
         order = row.order if row else None
         last = order.last_claim if order else None
-        own = (
+        is_own = (
             order is not None
             and last is not None
             and claim is not None
             and last.id == claim.id
             and order.submission_open
         )
-        return ClaimAnswer(granted=own, order=order)
+        return ClaimAnswer(granted=is_own, order=order)
 
     def _unchanged(self, order: R) -> StoredOrder[R] | None:
         row = self.rows.get(order.id)
@@ -170,7 +170,7 @@ class InMemoryMessageStore(InMemoryOrderStore[Message], MessageStore):
         return True
 
 
-def _with_outcome(order: R, claim: Claim, outcome: Outcome, *, queued: bool, content: Any = None) -> R:
+def _add_outcome(order: R, claim: Claim, outcome: Outcome, *, queued: bool, content: Any = None) -> R:
     outcomes = {**order.outcomes, claim.id: outcome}
     queued_at = order.queued_at or (outcome.at if queued else None)
     return replace(order, outcomes=outcomes, queued_at=queued_at, content=content)

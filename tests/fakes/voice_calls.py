@@ -1,4 +1,4 @@
-"""Voice calls in a dict, and beside them what is kept under the provider's own ids."""
+"""Voice calls in a dict, with tokens and results by the provider's ids."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class InMemoryVoiceCallStore(InMemoryOrderStore[VoiceCall], VoiceCallStore):
 
     def get(self, order_id: str) -> VoiceCall | None:
         call = super().get(order_id)
-        return self._with_reports(call) if call is not None else None
+        return self._add_reports(call) if call is not None else None
 
     def find(
         self,
@@ -54,9 +54,9 @@ class InMemoryVoiceCallStore(InMemoryOrderStore[VoiceCall], VoiceCallStore):
         page = super().find(
             client=client, recipient=recipient, since=since, until=until, limit=limit, position=position
         )
-        return replace(page, orders=[self._with_reports(call) for call in page.orders])
+        return replace(page, orders=[self._add_reports(call) for call in page.orders])
 
-    def _with_reports(self, call: VoiceCall) -> VoiceCall:
-        found = self.results.get(call.call_id or "", {})
-        facts = [CallResultFact(result, at) for result, at in found.items()]
+    def _add_reports(self, call: VoiceCall) -> VoiceCall:
+        results = self.results.get(call.call_id or "", {})
+        facts = [CallResultFact(result, at) for result, at in results.items()]
         return replace(call, reports=tuple(sorted(facts, key=lambda fact: (fact.first_seen_at, fact.result))))

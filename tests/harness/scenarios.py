@@ -1,4 +1,4 @@
-"""Who meets whom: the situations that the explorer plays through."""
+"""The scenarios that the explorer plays."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A status page that tells what is known, and works when parts of it cannot be asked."""
+"""The status page shows the whole system, also if some parts of it do not answer."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tests.fakes import (
 
 NOW_US = (START - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
 SECOND_US = 1_000_000
-LANE = "mediasms#shared"
+KEY = "mediasms#shared"
 TIME_BUDGET = timedelta(seconds=15)
 
 
@@ -44,7 +44,7 @@ def watched(provider: str = "mediasms") -> WatchedProvider:
 
 
 def a_query(**parts: Any) -> QueryStatus:
-    """Over empty stores, but for the parts given."""
+    """Build the use case over empty stores, except for these parts."""
     counters = InMemoryCounterStore()
     return QueryStatus(
         **{
@@ -62,17 +62,15 @@ def a_query(**parts: Any) -> QueryStatus:
 
 def provider_of(state: ProviderLimitState) -> ProviderStatus:
     store = InMemoryProviderLimitStore()
-    store.states[LANE] = state
+    store.states[KEY] = state
     status = a_query(limit_reader=InMemoryProviderLimitReader(store))()
-    found = status.providers["mediasms"]
-    assert found is not None
-    return found
+    provider = status.providers["mediasms"]
+    assert provider is not None
+    return provider
 
 
 def test_a_new_stack_is_closed_idle_and_has_nothing_pending() -> None:
-    shown = status_json(a_query()())
-
-    assert shown == {
+    assert status_json(a_query()()) == {
         "at": "2026-11-22T03:04:05.678Z",
         "providers": {
             "mediasms": {
@@ -109,16 +107,17 @@ def test_a_new_stack_is_closed_idle_and_has_nothing_pending() -> None:
         (ProviderLimitState(blocked_by="557"), "open", "557"),
         (ProviderLimitState(consecutive_401s=8, blocked_by="555"), "open", "555"),
     ],
+    ids=["below the limit", "at the limit", "557", "555"],
 )
 def test_a_circuit_is_open_from_the_limit_or_by_a_block(
     state: ProviderLimitState, circuit: str, because: str | None
 ) -> None:
     store = InMemoryProviderLimitStore()
-    store.states[LANE] = state
+    store.states[KEY] = state
 
-    shown = status_json(a_query(limit_reader=InMemoryProviderLimitReader(store))())["providers"]["mediasms"]
+    page = status_json(a_query(limit_reader=InMemoryProviderLimitReader(store))())["providers"]["mediasms"]
 
-    assert (shown["circuit"], shown["open_because"], shown["consecutive_401s"]) == (
+    assert (page["circuit"], page["open_because"], page["consecutive_401s"]) == (
         circuit,
         because,
         state.consecutive_401s,
@@ -131,7 +130,11 @@ def test_expired_permits_are_not_in_flight() -> None:
     assert provider_of(ProviderLimitState(permits=permits)).in_flight == 2
 
 
-@pytest.mark.parametrize(("next_slot_us", "ahead_s"), [(NOW_US + 1_500_000, 1.5), (NOW_US - SECOND_US, 0.0), (0, 0.0)])
+@pytest.mark.parametrize(
+    ("next_slot_us", "ahead_s"),
+    [(NOW_US + 1_500_000, 1.5), (NOW_US - SECOND_US, 0.0), (0, 0.0)],
+    ids=["ahead", "past", "never used"],
+)
 def test_slots_ahead_follow_the_next_slot(next_slot_us: int, ahead_s: float) -> None:
     assert provider_of(ProviderLimitState(next_slot_us=next_slot_us)).slots_ahead_s == ahead_s
 
@@ -141,20 +144,20 @@ def test_a_month_quota_shows_its_forecast() -> None:
     for _ in range(5):
         quota.take(START, urgent=True)
 
-    shown = status_json(a_query(quotas={"biztel": quota})())["month_quotas"]["biztel"]
+    page = status_json(a_query(quotas={"biztel": quota})())["month_quotas"]["biztel"]
 
-    assert (shown["used"], shown["used_percent"], shown["exhausted_on"]) == (5, 83.3, "2026-11-26")
+    assert (page["used"], page["used_percent"], page["exhausted_on"]) == (5, 83.3, "2026-11-26")
 
 
 def test_the_oldest_pending_deadline_is_shown() -> None:
     messages = InMemoryMessageStore(deadlines=DEADLINES)
     messages.create(a_message())
 
-    shown = status_json(a_query(deadlines=InMemoryDeadlineReader(messages))())
+    page = status_json(a_query(deadlines=InMemoryDeadlineReader(messages))())
 
     due = START + DEADLINES.submission_after_claim
-    assert shown["oldest_pending_deadline"] == due.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    assert shown["unavailable"] == []
+    assert page["oldest_pending_deadline"] == due.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    assert page["unavailable"] == []
 
 
 DOWN: Mapping[str, tuple[dict[str, Any], list[str]]] = {
@@ -171,20 +174,20 @@ def test_an_unavailable_part_is_null_named_and_alone(parts: dict[str, Any], miss
     messages.create(a_message())
     whole = status_json(a_query(deadlines=InMemoryDeadlineReader(messages))())
 
-    shown = status_json(a_query(**{"deadlines": InMemoryDeadlineReader(messages), **parts})())
+    page = status_json(a_query(**{"deadlines": InMemoryDeadlineReader(messages), **parts})())
 
-    assert shown["unavailable"] == missing
+    assert page["unavailable"] == missing
     [name] = missing
     part, _, member = name.partition(".")
     if member:
         whole[part][member] = None
     else:
         whole["oldest_pending_deadline"] = None
-    assert shown == {**whole, "unavailable": missing}
+    assert page == {**whole, "unavailable": missing}
 
 
 def test_a_status_without_any_part_is_still_an_answer() -> None:
-    parts = {key: value for given, _ in DOWN.values() for key, value in given.items()}
+    parts = {name: part for broken, _ in DOWN.values() for name, part in broken.items()}
 
     status = a_query(**parts)()
 
@@ -213,5 +216,5 @@ def test_each_provider_has_its_own_limit_state() -> None:
 
     status = a_query(providers=[watched(), watched("baidu_vms")], limit_reader=InMemoryProviderLimitReader(store))()
 
-    streaks = {name: each.consecutive_401s for name, each in status.providers.items() if each is not None}
-    assert streaks == {"mediasms": 0, "baidu_vms": 1}
+    counts = {name: provider.consecutive_401s for name, provider in status.providers.items() if provider}
+    assert counts == {"mediasms": 0, "baidu_vms": 1}

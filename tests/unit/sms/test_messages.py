@@ -1,4 +1,4 @@
-"""Where a message stands is a function of its facts, of the status table and of the time. (I3, I6, I9)"""
+"""A message's status is a function of its facts, of the status table and of the time. (I3, I6, I9)"""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _reported(*statuses: str, recipient: str | None = RECIPIENT, message: Messag
     return replace(message or _ended(OutcomeKind.ACCEPTED), reports=reports)
 
 
-def _standing(message: Message, now: datetime = START) -> SmsStatus:
+def _status(message: Message, now: datetime = START) -> SmsStatus:
     return status_of(message, statuses=DELIVERY_STATUSES, deadlines=DEADLINES, now=now)
 
 
@@ -57,11 +57,29 @@ def _standing(message: Message, now: datetime = START) -> SmsStatus:
         (_ended(OutcomeKind.NOT_SENT, queued_at=START), REQUEST_END, SmsState.EXPIRED, True),
         (_ended(OutcomeKind.NOT_SENT), REQUEST_END, SmsState.EXPIRED, True),
     ],
+    ids=[
+        "claimed",
+        "claimed, before the submission's deadline",
+        "claimed, at the submission's deadline",
+        "claimed, timed out",
+        "claimed, after the delivery window",
+        "unknown",
+        "unknown, after the delivery window",
+        "accepted",
+        "accepted, before the end of the delivery window",
+        "accepted, after the delivery window",
+        "rejected",
+        "not sent",
+        "queued",
+        "queued, before the end of its validity",
+        "queued, after its validity",
+        "not sent, after its validity",
+    ],
 )
 def test_status_without_reports_follows_submission_and_time(
     message: Message, now: datetime, state: SmsState, final: bool
 ) -> None:
-    assert _standing(message, now) == SmsStatus(state=state, final=final)
+    assert _status(message, now) == SmsStatus(state=state, final=final)
 
 
 @pytest.mark.parametrize(
@@ -75,22 +93,23 @@ def test_status_without_reports_follows_submission_and_time(
         (["999"], SmsState.ACCEPTED, SmsState.EXPIRED),
         (["999", "14"], SmsState.IN_PROGRESS, SmsState.EXPIRED),
     ],
+    ids=lambda value: "+".join(value) if isinstance(value, list) else None,
 )
 def test_reported_status_may_change_until_delivery_window_closes(
     statuses: list[str], open_state: SmsState, closed_state: SmsState
 ) -> None:
     message = _reported(*statuses)
-    assert _standing(message, DELIVERY_END - INSTANT) == SmsStatus(state=open_state, final=False)
-    assert _standing(message, DELIVERY_END) == SmsStatus(state=closed_state, final=True)
+    assert _status(message, DELIVERY_END - INSTANT) == SmsStatus(state=open_state, final=False)
+    assert _status(message, DELIVERY_END) == SmsStatus(state=closed_state, final=True)
 
 
 @pytest.mark.parametrize("kind", OutcomeKind)
-@pytest.mark.parametrize("before", [[], ["14"], ["18", "0"], ["20", "33"]])
-@pytest.mark.parametrize("now", [START, DELIVERY_END + timedelta(days=30)])
+@pytest.mark.parametrize("before", [[], ["14"], ["18", "0"], ["20", "33"]], ids=["none", "14", "18+0", "20+33"])
+@pytest.mark.parametrize("now", [START, DELIVERY_END + timedelta(days=30)], ids=["at once", "after 30 days"])
 def test_delivered_overrides_all_reports_and_is_final_and_billable(
     kind: OutcomeKind, before: list[str], now: datetime
 ) -> None:
-    status = _standing(_reported(*before, "1", message=_ended(kind)), now)
+    status = _status(_reported(*before, "1", message=_ended(kind)), now)
     assert status == SmsStatus(state=SmsState.DELIVERED, final=True)
     assert status.billable
 
@@ -103,20 +122,20 @@ def test_only_delivered_messages_are_billable(state: SmsState) -> None:
 def test_a_report_for_another_number_changes_nothing() -> None:
     message = _ended(OutcomeKind.ACCEPTED)
     foreign = _reported("1", "20", recipient=OTHER_RECIPIENT, message=message)
-    assert _standing(foreign) == _standing(message)
+    assert _status(foreign) == _status(message)
     assert foreign.updated_at == message.updated_at
 
 
 def test_a_report_without_a_number_counts() -> None:
-    assert _standing(_reported("1", recipient=None)).state is SmsState.DELIVERED
+    assert _status(_reported("1", recipient=None)).state is SmsState.DELIVERED
 
 
 def test_a_resubmitted_message_counts_from_its_last_claim() -> None:
     second = Claim(id="second", at=START + timedelta(hours=1))
-    again = _ended(OutcomeKind.NOT_SENT, claims=(Claim("first", START), second))
-    assert not again.known_unsent
-    assert _standing(again, second.at).state is SmsState.SUBMITTING
-    assert _standing(again, second.at + DEADLINES.submission_after_claim).state is SmsState.UNKNOWN
+    resubmitted = _ended(OutcomeKind.NOT_SENT, claims=(Claim("first", START), second))
+    assert not resubmitted.known_unsent
+    assert _status(resubmitted, second.at).state is SmsState.SUBMITTING
+    assert _status(resubmitted, second.at + DEADLINES.submission_after_claim).state is SmsState.UNKNOWN
 
 
 STATUSES = st.sampled_from([*DELIVERY_STATUSES.rows, "999", "その他"])
@@ -136,23 +155,23 @@ def test_order_and_repetition_of_reports_do_not_change_the_status(
     shuffled = data.draw(
         st.permutations([*reports, *data.draw(st.lists(st.sampled_from(reports)) if reports else st.just([]))])
     )
-    once = _standing(_reported(*reports, message=message), now)
-    assert _standing(_reported(*shuffled, message=message), now) == once
+    once = _status(_reported(*reports, message=message), now)
+    assert _status(_reported(*shuffled, message=message), now) == once
 
 
 @given(message=MESSAGES, reports=REPORTS, more=REPORTS, now=MOMENTS)
 def test_a_delivered_message_stays_delivered(
     message: Message, reports: list[str], more: list[str], now: datetime
 ) -> None:
-    if _standing(_reported(*reports, message=message), START).state is SmsState.DELIVERED:
-        assert _standing(_reported(*reports, *more, message=message), now).state is SmsState.DELIVERED
+    if _status(_reported(*reports, message=message), START).state is SmsState.DELIVERED:
+        assert _status(_reported(*reports, *more, message=message), now).state is SmsState.DELIVERED
 
 
 @given(message=MESSAGES, reports=REPORTS, now=MOMENTS)
 def test_an_unknown_outcome_fails_only_by_a_report(message: Message, reports: list[str], now: datetime) -> None:
     outcome = message.last_outcome
     if outcome is None or outcome.kind is OutcomeKind.UNKNOWN:
-        state = _standing(_reported(*reports, message=message), now).state
+        state = _status(_reported(*reports, message=message), now).state
         failing = {"0", "33", "20"} & set(reports)
         assert state is not SmsState.REJECTED
         assert failing or state is not SmsState.FAILED
@@ -162,16 +181,16 @@ def test_an_unknown_outcome_fails_only_by_a_report(message: Message, reports: li
 def test_a_message_without_final_status_has_a_due_time(message: Message, reports: list[str], now: datetime) -> None:
     reported = _reported(*reports, message=message)
     outcome = message.last_outcome
-    # Reports about what the provider had refused: time alone makes those final.
+    # Only the time makes a refused message final if it has reports.
     assume(not reports or outcome is None or outcome.kind is not OutcomeKind.REJECTED)
-    assert _standing(reported, now).final or next_due(reported, deadlines=DEADLINES) is not None
+    assert _status(reported, now).final or next_due(reported, deadlines=DEADLINES) is not None
 
 
 @given(message=MESSAGES, reports=REPORTS)
 def test_a_message_swept_at_every_due_time_becomes_final(message: Message, reports: list[str]) -> None:
     reported = _reported(*reports, message=message)
     last = max(DELIVERY_END, REQUEST_END)
-    assert _standing(reported, last).final
+    assert _status(reported, last).final
 
 
 @pytest.mark.parametrize(
@@ -188,6 +207,19 @@ def test_a_message_swept_at_every_due_time_becomes_final(message: Message, repor
         (_ended(OutcomeKind.ACCEPTED, closed_at=START), None),
         (a_message(claims=()), REQUEST_END),
         (a_message(claims=(), queued_at=START), START + DEADLINES.requeue_after_queued),
+    ],
+    ids=[
+        "claimed",
+        "timed out",
+        "accepted",
+        "unknown",
+        "rejected",
+        "not sent",
+        "queued",
+        "queued, short validity",
+        "closed",
+        "unclaimed",
+        "unclaimed and queued",
     ],
 )
 def test_a_message_is_due_at_its_next_deadline(message: Message, due: datetime | None) -> None:

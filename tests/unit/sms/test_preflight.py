@@ -1,4 +1,4 @@
-"""An SMS text that passes the preflight is never cut, and one that does not is told why and where."""
+"""An SMS text that passes the preflight is never cut, and one that fails it has a reason and a position."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ EVERY_CHOICE = [None, *Carrier]
 
 
 def shift_jis_repertoire() -> frozenset[str]:
-    """Every character that some one or two bytes of Shift_JIS stand for: read off the decoder, not the encoder."""
-    found: set[str] = set()
+    """Collect every character that one or two bytes of Shift_JIS decode to."""
+    characters: set[str] = set()
     for lead in range(0x100):
         for sequence in [bytes([lead]), *(bytes([lead, trail]) for trail in range(0x40, 0xFD))]:
             try:
                 decoded = sequence.decode("shift_jis")
             except UnicodeDecodeError:
                 continue
-            found.update(decoded)
-    return frozenset(found)
+            characters.update(decoded)
+    return frozenset(characters)
 
 
 REPERTOIRE = shift_jis_repertoire()
-# The normalisation table, typed in by hand from the facts beside the MediaSMS document.
+# The normalisation table, typed by hand from the facts beside the MediaSMS document.
 SAME_CHARACTER = {
     "\uff5e": "\u301c",
     "\uff0d": "\u2212",
@@ -43,7 +43,7 @@ SAME_CHARACTER = {
     "\uffe2": "\u00ac",
     "\u2014": "\u2015",
     "\u00a5": "\uffe5",
-    "\u00c5": "\u212b",  # not among the facts: NFC turns the one that Shift_JIS has into the one that it lacks
+    "\u00c5": "\u212b",  # not among the facts: NFC turns the character of Shift_JIS into one that Shift_JIS lacks
     "\u00a0": " ",
     "\t": " ",
     "\r": "\n",
@@ -51,7 +51,7 @@ SAME_CHARACTER = {
 
 
 def is_cut(sent: str, *, carrier: Carrier, long_sms: bool) -> bool:
-    """The document's rule, read as strictly as it can be: newlines are two, kana of half width are no ASCII."""
+    """Apply the document's rule as strictly as possible: a newline is two characters, half-width kana are not ASCII."""
     on_the_wire = sent.replace("\n", "\r\n")
     size = len(on_the_wire.encode("shift_jis"))
     characters = len(on_the_wire)
@@ -75,16 +75,17 @@ def test_a_fitting_text_is_encodable_and_not_cut(text: str, long_sms: bool, carr
         return
     sent = normalise(text)
     assert sent.encode("shift_jis").decode("shift_jis") == sent
-    for each in [carrier] if carrier else DOMESTIC_CARRIERS:
-        assert not is_cut(sent, carrier=each, long_sms=long_sms)
+    for recipient_carrier in [carrier] if carrier else DOMESTIC_CARRIERS:
+        assert not is_cut(sent, carrier=recipient_carrier, long_sms=long_sms)
 
 
 @given(sendable_text(), st.booleans(), st.sampled_from([None, *DOMESTIC_CARRIERS]))
 def test_a_sendable_text_is_refused_only_if_it_would_be_cut(text: str, long_sms: bool, carrier: Carrier | None) -> None:
     result = preflight(text, long_sms=long_sms, carrier=carrier)
-    cut = [is_cut(text, carrier=each, long_sms=long_sms) for each in ([carrier] if carrier else DOMESTIC_CARRIERS)]
-    assert result.fits is not any(cut)
-    assert codes(result) == (["too_long"] if any(cut) else [])
+    carriers = [carrier] if carrier else DOMESTIC_CARRIERS
+    cut = any(is_cut(text, carrier=recipient_carrier, long_sms=long_sms) for recipient_carrier in carriers)
+    assert result.fits is not cut
+    assert codes(result) == (["too_long"] if cut else [])
 
 
 @given(sendable_text(max_size=800), st.booleans())
@@ -161,8 +162,8 @@ def test_a_text_at_the_limit_fits_and_one_above_does_not(
     result = preflight(text, long_sms=long_sms, carrier=carrier)
     assert result.fits is fits
     assert codes(result) == ([] if fits else ["too_long"])
-    in_force = [carrier] if carrier else DOMESTIC_CARRIERS
-    assert all(result.carriers[each].fits for each in in_force) is fits
+    carriers = [carrier] if carrier else DOMESTIC_CARRIERS
+    assert all(result.carriers[recipient_carrier].fits for recipient_carrier in carriers) is fits
 
 
 @pytest.mark.parametrize(
@@ -204,9 +205,9 @@ def test_a_text_without_the_long_option_has_one_part() -> None:
 # --- normalisation -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("given_as", "sent_as"), SAME_CHARACTER.items())
-def test_look_alike_characters_have_one_spelling(given_as: str, sent_as: str) -> None:
-    assert normalise(f"a{given_as}b") == f"a{sent_as}b"
+@pytest.mark.parametrize(("spelling", "normal"), SAME_CHARACTER.items())
+def test_look_alike_characters_have_one_spelling(spelling: str, normal: str) -> None:
+    assert normalise(f"a{spelling}b") == f"a{normal}b"
 
 
 def test_normalising_unifies_newlines_and_composes_kana() -> None:
@@ -247,7 +248,7 @@ def test_a_refused_character_is_named_with_its_class_and_position(character: str
 
 
 @pytest.mark.parametrize(
-    ("text", "found"),
+    ("text", "refused"),
     [
         ("か\u3099①", [("①", 2)]),
         ("\r\n\r\n①", [("①", 4)]),
@@ -262,8 +263,8 @@ def test_a_refused_character_is_named_with_its_class_and_position(character: str
         ("\U0001f600a\U0001f600", [("😀", 0), ("😀", 2)]),
     ],
 )
-def test_positions_refer_to_the_unnormalised_text(text: str, found: list[tuple[str, int]]) -> None:
-    assert [(problem.character, problem.position) for problem in preflight(text).problems] == found
+def test_positions_refer_to_the_unnormalised_text(text: str, refused: list[tuple[str, int]]) -> None:
+    assert [(problem.character, problem.position) for problem in preflight(text).problems] == refused
 
 
 @given(any_text())
@@ -271,8 +272,8 @@ def test_a_position_points_at_the_character_or_its_composition(text: str) -> Non
     for problem in preflight(text).problems:
         if problem.position is None or problem.character is None:
             continue
-        here = text[problem.position]
-        assert unicodedata.normalize("NFD", here)[0] == unicodedata.normalize("NFD", problem.character)[0]
+        character = text[problem.position]
+        assert unicodedata.normalize("NFD", character)[0] == unicodedata.normalize("NFD", problem.character)[0]
 
 
 @pytest.mark.parametrize("text", ["", " ", "\u3000", "\n\n", "\r\n", "\t \u00a0", " \n\u3000"])
@@ -287,13 +288,17 @@ def test_problems_beyond_the_maximum_are_only_counted() -> None:
     assert len(result.problems) == MAX_PROBLEMS
     assert result.problem_count == 5_001
     assert codes(result)[:2] == ["too_long", "nec_special_character"]
-    shown = result.as_json()["problems"]
-    assert isinstance(shown, list)
-    assert shown[-1] == {"code": "more_problems", "message": f"and {5_001 - MAX_PROBLEMS} more"}
-    assert len(shown) == len(result.field_problems()) == MAX_PROBLEMS + 1
+    problems = result.as_json()["problems"]
+    assert isinstance(problems, list)
+    assert problems[-1] == {"code": "more_problems", "message": f"and {5_001 - MAX_PROBLEMS} more"}
+    assert len(problems) == len(result.field_problems()) == MAX_PROBLEMS + 1
 
 
-@pytest.mark.parametrize("text", ["a" * (MAX_CODE_POINTS + 1), "\U0001f600\ud800\x00" * 400_000])
+@pytest.mark.parametrize(
+    "text",
+    ["a" * (MAX_CODE_POINTS + 1), "\U0001f600\ud800\x00" * 400_000],
+    ids=["one too many", "emoji and surrogates"],
+)
 def test_a_far_too_long_text_is_refused_unexamined(text: str) -> None:
     result = preflight("ok", text_au=text, long_sms=True)
     assert codes(result) == ["too_long"]
@@ -311,7 +316,8 @@ def test_any_string_gives_a_serialisable_answer(
     result = preflight(text, text_au=text_au, long_sms=long_sms, carrier=carrier)
     assert result.fits is (result.problem_count == 0)
     assert json.dumps(result.as_json(), ensure_ascii=False).encode()
-    assert not any(0xD800 <= ord(character) <= 0xDFFF for each in result.field_problems() for character in each.message)
+    messages = "".join(problem.message for problem in result.field_problems())
+    assert not any(0xD800 <= ord(character) <= 0xDFFF for character in messages)
 
 
 def test_problem_messages_do_not_quote_the_text() -> None:
@@ -321,8 +327,7 @@ def test_problem_messages_do_not_quote_the_text() -> None:
 
 
 def test_the_json_has_the_fields_of_the_contract() -> None:
-    shown = preflight("あ①").as_json()
-    assert shown == {
+    assert preflight("あ①").as_json() == {
         "characters": 2,
         "bytes_sjis": 4,
         "parts": 1,
@@ -369,7 +374,7 @@ def test_a_problem_of_the_au_text_names_its_field() -> None:
     ]
     assert result.carriers[Carrier.DOCOMO].fits
     assert not result.carriers[Carrier.AU].fits
-    assert {each.field for each in result.field_problems()} == {"text_au"}
+    assert {problem.field for problem in result.field_problems()} == {"text_au"}
     assert codes(preflight("あ", text_au="", long_sms=True)) == ["empty"]
 
 

@@ -1,4 +1,4 @@
-"""Numbers to be called are read as people in China write them, and no other country's by accident."""
+"""Chinese numbers are parsed in the spellings of China, and never taken for those of another country."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.strategies import any_text
 
 
 @pytest.mark.parametrize(
-    "written",
+    "text",
     [
         "13000000001",
         "130-0000-0001",
@@ -27,12 +27,12 @@ from tests.strategies import any_text
         "0086 130 0000 0001",
     ],
 )
-def test_common_spellings_of_a_mobile_number_are_parsed(written: str) -> None:
-    assert parse_chinese_number(written).e164 == "+8613000000001"
+def test_common_spellings_of_a_mobile_number_are_parsed(text: str) -> None:
+    assert parse_chinese_number(text).e164 == "+8613000000001"
 
 
 @pytest.mark.parametrize(
-    ("written", "e164"),
+    ("text", "e164"),
     [
         ("010-00000001", "+861000000001"),
         ("(010) 0000 0001", "+861000000001"),
@@ -43,23 +43,23 @@ def test_common_spellings_of_a_mobile_number_are_parsed(written: str) -> None:
         ("0755-00000001", "+8675500000001"),
     ],
 )
-def test_a_land_line_with_its_area_code_is_parsed(written: str, e164: str) -> None:
-    assert parse_chinese_number(written).e164 == e164
+def test_a_land_line_with_its_area_code_is_parsed(text: str, e164: str) -> None:
+    assert parse_chinese_number(text).e164 == e164
 
 
 @pytest.mark.parametrize(
-    ("written", "e164"),
+    ("text", "e164"),
     [("+1 200 000 0001", "+12000000001"), ("+81 90 0000 0001", "+819000000001"), ("+999 0000 0001", "+99900000001")],
 )
-def test_another_country_is_parsed_only_after_a_plus_sign(written: str, e164: str) -> None:
-    assert parse_chinese_number(written).e164 == e164
-    for other in (written.replace("+", "00", 1), written.removeprefix("+")):
+def test_another_country_is_parsed_only_after_a_plus_sign(text: str, e164: str) -> None:
+    assert parse_chinese_number(text).e164 == e164
+    for other in (text.replace("+", "00", 1), text.removeprefix("+")):
         with pytest.raises(InvalidRequestError):
             parse_chinese_number(other)
 
 
 @pytest.mark.parametrize(
-    "written",
+    "text",
     [
         "",
         "+",
@@ -87,11 +87,11 @@ def test_another_country_is_parsed_only_after_a_plus_sign(written: str, e164: st
         "1" * 65,
     ],
 )
-def test_an_invalid_number_is_refused_and_not_quoted(written: str) -> None:
+def test_an_invalid_number_is_refused_and_not_quoted(text: str) -> None:
     with pytest.raises(InvalidRequestError) as refused:
-        parse_chinese_number(written, field="number")
+        parse_chinese_number(text, field="number")
     assert [problem.field for problem in refused.value.problems] == ["number"]
-    assert len(written) < 7 or written not in str(refused.value)
+    assert len(text) < 7 or text not in str(refused.value)
 
 
 @pytest.mark.parametrize(
@@ -126,9 +126,9 @@ def test_the_national_form_parses_back_to_the_number(national: str) -> None:
 
 
 @given(any_text(max_size=40))
-def test_any_text_is_a_number_or_refused(written: str) -> None:
+def test_any_text_is_a_number_or_refused(text: str) -> None:
     try:
-        number = parse_chinese_number(written)
+        number = parse_chinese_number(text)
     except InvalidRequestError:
         return
     assert number.e164.startswith("+")

@@ -1,4 +1,4 @@
-"""Where a call stands is a function of its facts and of the time; a result changes none of it."""
+"""A call's status is a function of its facts and of the time; its results do not change it."""
 
 from __future__ import annotations
 
@@ -34,6 +34,18 @@ def ended(kind: OutcomeKind | None, **facts: Any) -> VoiceCall:
         (OutcomeKind.NOT_SENT, True, timedelta(hours=23) - MINUTE, VoiceCallState.FAILED, False),
         (OutcomeKind.NOT_SENT, True, timedelta(hours=23), VoiceCallState.FAILED, True),
     ],
+    ids=[
+        "claimed",
+        "timed out, callback",
+        "timed out, no callback",
+        "accepted, no callback",
+        "accepted, callback",
+        "accepted, callback, window closed",
+        "unknown",
+        "rejected",
+        "not sent, token usable",
+        "not sent, token expired",
+    ],
 )
 def test_a_call_status_follows_submission_time_and_callback(
     kind: OutcomeKind | None, callback: bool, after: timedelta, state: VoiceCallState, final: bool
@@ -54,6 +66,7 @@ def test_a_call_status_follows_submission_time_and_callback(
         (OutcomeKind.REJECTED, True, None),
         (OutcomeKind.NOT_SENT, True, START + timedelta(hours=23)),
     ],
+    ids=["claimed", "accepted, callback", "accepted", "unknown", "rejected", "not sent"],
 )
 def test_a_call_that_may_change_has_a_due_time(kind: OutcomeKind | None, callback: bool, due: object) -> None:
     assert next_due(ended(kind, callback_expected=callback), deadlines=DEADLINES) == due
