@@ -1,4 +1,4 @@
-"""The transport knows what has left, believes whole answers only, and goes nowhere but to its origin."""
+"""The transport knows whether bytes have left, trusts only whole answers, and connects only to its origin."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def connection_to(port: int, **options: object) -> Connection:
     options = {"connect_timeout_s": 5.0, "read_timeout_s": 5.0, "deadline_s": 20.0} | options
     return Connection(
         origin=f"http://127.0.0.1:{port}",
-        provider="somebody",
+        provider="provider",
         allow_plain_http=True,
         **options,  # type: ignore[arg-type]
     )
@@ -95,7 +95,7 @@ def test_a_request_cut_at_any_byte_has_an_unknown_outcome(
 
 
 @pytest.mark.parametrize("ending", ["close", "reset"])
-@pytest.mark.parametrize("whole", [WITH_LENGTH, CHUNKED, CLOSING])
+@pytest.mark.parametrize("whole", [WITH_LENGTH, CHUNKED, CLOSING], ids=["length", "chunked", "closing"])
 def test_an_answer_cut_at_any_byte_has_an_unknown_outcome(
     server: ScriptedServer, proxy: FaultProxy, whole: bytes, ending: Ending
 ) -> None:
@@ -127,7 +127,9 @@ def test_silence_ends_with_the_read_timeout(server: ScriptedServer, proxy: Fault
         post_once(proxy.port, read_timeout_s=0.1)
 
 
-@pytest.mark.parametrize("whole", [WITH_LENGTH, CHUNKED, UNTIL_CLOSED_HEAD + b"2" * 100])
+@pytest.mark.parametrize(
+    "whole", [WITH_LENGTH, CHUNKED, UNTIL_CLOSED_HEAD + b"2" * 100], ids=["length", "chunked", "undelimited"]
+)
 def test_a_slow_answer_ends_with_the_deadline(server: ScriptedServer, proxy: FaultProxy, whole: bytes) -> None:
     server.answer = whole
     proxy.fault = Fault(drip_s=0.02)
@@ -143,7 +145,7 @@ def test_silence_ends_with_the_deadline_despite_a_long_timeout(server: ScriptedS
 
 
 def test_the_deadline_counts_on_while_bytes_come_in(server: ScriptedServer) -> None:
-    seconds = itertools.count()  # a second passes each time the clock is read
+    seconds = itertools.count()  # each reading of the clock takes a second
     server.answer = WITH_LENGTH.replace(b"3", b"90000") + b"2" * 80_000
     with pytest.raises(OutcomeUnknownError, match="Timeout"):
         post_once(server.port, deadline_s=4, monotonic=lambda: float(next(seconds)))
@@ -172,6 +174,22 @@ def test_a_late_answer_within_the_deadline_counts(server: ScriptedServer, proxy:
         b"HTTP/1.1 200 OK\r\nContent-Length: 70000\r\n\r\n" + b"2" * 70_000,
         b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + b"2" * 70_000,
     ],
+    ids=[
+        "nothing",
+        "no status line",
+        "no status",
+        "short status",
+        "HTTP/2",
+        "provisional",
+        "too short",
+        "too long",
+        "two lengths",
+        "broken chunk",
+        "long header",
+        "many headers",
+        "long body",
+        "long undelimited body",
+    ],
 )
 def test_an_unreadable_answer_has_an_unknown_outcome(garbled: bytes) -> None:
     with ScriptedServer(garbled, then_close=True) as server, pytest.raises(OutcomeUnknownError):
@@ -195,14 +213,14 @@ def test_a_closed_port_means_not_sent() -> None:
     connection = connection_to(refused_port())
     with pytest.raises(NotSentError) as opening:
         connection.open()
-    assert (opening.value.provider, opening.value.operation) == ("somebody", "open")
+    assert (opening.value.provider, opening.value.operation) == ("provider", "open")
     with pytest.raises(NotSentError) as posting:
         post(connection)
     assert posting.value.operation == "try"
 
 
 def test_an_unknown_host_name_means_not_sent() -> None:
-    connection = Connection(origin="https://" + "a" * 64 + ".invalid", provider="somebody")
+    connection = Connection(origin="https://" + "a" * 64 + ".invalid", provider="provider")
     with pytest.raises(NotSentError):
         connection.open()
 
@@ -234,7 +252,7 @@ def test_an_opened_connection_stays_usable_for_half_a_second(server: ScriptedSer
     assert server.connections == 1
     now = 1.6
     connection.open()
-    now = 1.9  # it would have been too old from 2.0 on
+    now = 1.9  # the connection is too old from 2.0 on
     assert post(connection).body == b"200"
     assert server.connections == 2
     connection.close()
@@ -252,7 +270,7 @@ def test_a_connection_closed_by_the_server_is_not_reused(server: ScriptedServer)
 
 
 def server_has_closed(connection: Connection) -> bool:
-    """Whether the end of the stream has arrived here, which the kernel needs a moment for."""
+    """Tell whether the end of the stream has arrived, for which the kernel needs a moment."""
     connected = connection._socket
     assert connected
     connected.settimeout(5)
@@ -284,6 +302,19 @@ def test_a_connection_after_a_failure_is_not_reused(server: ScriptedServer) -> N
         ("POST", "/", {"X": "あ"}),
         ("POST", "/", {"content-length": "1"}),
         ("POST", "/", {"Host": "elsewhere.invalid"}),
+    ],
+    ids=[
+        "line break in target",
+        "space in target",
+        "URL as target",
+        "other script in target",
+        "space in method",
+        "line break in value",
+        "folded value",
+        "line break in name",
+        "other script in value",
+        "own length",
+        "own host",
     ],
 )
 def test_a_request_that_could_smuggle_a_header_is_refused(
@@ -318,21 +349,25 @@ def test_proxies_and_credentials_of_the_environment_are_ignored(
     assert server.requests[0].lower().count(b"authorization") == 1
 
 
-@pytest.mark.parametrize("garbled", [b"", b"HTTP/1.1 200 OK\r\nno colon\r\nContent-Length: 4\r\n\r\n200", CHUNKED[:-2]])
+@pytest.mark.parametrize(
+    "garbled",
+    [b"", b"HTTP/1.1 200 OK\r\nno colon\r\nContent-Length: 4\r\n\r\n200", CHUNKED[:-2]],
+    ids=["nothing", "no colon", "cut"],
+)
 def test_errors_and_logs_do_not_show_the_request(caplog: pytest.LogCaptureFixture, garbled: bytes) -> None:
     caplog.set_level(logging.DEBUG)
     with ScriptedServer(garbled, then_close=True) as server:
         try:
             post_once(server.port)
         except ProviderError as error:
-            shown = "".join(traceback.format_exception(error)) + repr(vars(error))
+            text = "".join(traceback.format_exception(error)) + repr(vars(error))
             assert error.__cause__ is None
             assert error.__context__ is None
         else:
-            shown = ""
-        shown += caplog.text
+            text = ""
+        text += caplog.text
     for canary in ("canary-in", str(server.port)):
-        assert canary not in shown
+        assert canary not in text
 
 
 def test_the_repr_of_an_answer_hides_body_and_headers(server: ScriptedServer) -> None:
@@ -342,15 +377,15 @@ def test_the_repr_of_an_answer_hides_body_and_headers(server: ScriptedServer) ->
 
 def test_every_exception_of_urllib3_is_mapped() -> None:
     classes = {
-        name: each
-        for name, each in inspect.getmembers(urllib3.exceptions, inspect.isclass)
-        if issubclass(each, Exception) and not issubclass(each, Warning) and each.__module__ == "urllib3.exceptions"
+        name: kind
+        for name, kind in inspect.getmembers(urllib3.exceptions, inspect.isclass)
+        if issubclass(kind, Exception) and not issubclass(kind, Warning) and kind.__module__ == "urllib3.exceptions"
     }
-    assert not [name for name, each in classes.items() if not issubclass(each, FAILURES)]
-    assert set(classes) - {"ConnectionError"} == READ_AND_JUDGED
+    assert not [name for name, kind in classes.items() if not issubclass(kind, FAILURES)]
+    assert set(classes) - {"ConnectionError"} == REVIEWED
 
 
-READ_AND_JUDGED = {
+REVIEWED = {
     "BodyNotHttplibCompatible", "ClosedPoolError", "ConnectTimeoutError", "DecodeError", "EmptyPoolError",
     "FullPoolError", "HTTPError", "HeaderParsingError", "HostChangedError", "IncompleteRead",
     "InvalidChunkLength", "InvalidHeader", "LocationParseError", "LocationValueError", "MaxRetryError",
@@ -359,8 +394,8 @@ READ_AND_JUDGED = {
     "ResponseNotChunked", "SSLError", "TimeoutError", "TimeoutStateError", "URLSchemeUnknown",
     "UnrewindableBodyError",
 }  # fmt: skip
-"""urllib3's exceptions as of 2.8: each is a failure of connecting (nothing sent) or of an exchange (unknown), by
-where it is raised. A new one needs somebody to read what it means."""
+"""urllib3's exceptions as of 2.8. Each is a failure to connect (nothing sent) or of an exchange (unknown), depending on
+the place that raises it. A new exception has to be reviewed."""
 
 
 @pytest.mark.parametrize(
@@ -376,7 +411,7 @@ def test_an_invalid_endpoint_is_a_configuration_error(url: str) -> None:
 
 def test_plain_http_must_be_allowed() -> None:
     with pytest.raises(ConfigurationError):
-        Connection(origin="http://127.0.0.1:1", provider="somebody")
+        Connection(origin="http://127.0.0.1:1", provider="provider")
 
 
 @pytest.mark.parametrize(
@@ -394,7 +429,7 @@ def test_an_endpoint_has_an_origin_and_a_path(url: str, origin: str, path: str) 
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A self-signed certificate for 127.0.0.1 and its key, in one file."""
+    """Write a self-signed certificate for 127.0.0.1 and its key into one file."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "test")])
     now = datetime.datetime.now(datetime.UTC)
@@ -429,7 +464,7 @@ def tls_server(certificate: Path) -> Iterator[ScriptedServer]:
 def tls_connection(origin: str, certificate: Path | None, *, deadline_s: float = 20.0) -> Connection:
     return Connection(
         origin=origin,
-        provider="somebody",
+        provider="provider",
         tls_context=ssl.create_default_context(cafile=certificate) if certificate else None,
         connect_timeout_s=5.0,
         deadline_s=deadline_s,
@@ -470,6 +505,6 @@ def test_a_certificate_for_another_name_means_not_sent(tls_server: ScriptedServe
 def test_an_endless_handshake_means_not_sent(tls_server: ScriptedServer) -> None:
     with FaultProxy(tls_server.port) as proxy:
         proxy.fault = Fault(response_bytes=10, ending="stall")
-        connection = Connection(origin=f"https://127.0.0.1:{proxy.port}", provider="somebody", connect_timeout_s=0.2)
+        connection = Connection(origin=f"https://127.0.0.1:{proxy.port}", provider="provider", connect_timeout_s=0.2)
         with pytest.raises(NotSentError):
             connection.open()

@@ -14,9 +14,15 @@ from switchboard.domain.errors import InvalidRequestError
 from switchboard.domain.sms.carriers import DOMESTIC_CARRIERS, Carrier
 from switchboard.domain.sms.preflight import MAX_PROBLEMS, Preflight, preflight
 from switchboard.domain.sms.shift_jis import MAX_CODE_POINTS, normalise
+from tests.ids import describe_row
 from tests.strategies import any_text, sendable_text
 
 EVERY_CHOICE = [None, *Carrier]
+
+
+def describe_text(value: object) -> str | None:
+    """Describe a text by its length and its last character."""
+    return f"{len(value)} to {value[-1]!a}" if type(value) is str else None
 
 
 def shift_jis_repertoire() -> frozenset[str]:
@@ -155,6 +161,7 @@ def test_a_basic_plane_character_is_sendable_if_shift_jis_has_it() -> None:
         ("あ" * 70, Carrier.OVERSEAS, True, True),
         ("あ" * 71, Carrier.OVERSEAS, True, False),
     ],
+    ids=describe_text,
 )
 def test_a_text_at_the_limit_fits_and_one_above_does_not(
     text: str, carrier: Carrier | None, long_sms: bool, fits: bool
@@ -262,6 +269,7 @@ def test_a_refused_character_is_named_with_its_class_and_position(character: str
         ("\u0958", [("\u0958", 0)]),
         ("\U0001f600a\U0001f600", [("😀", 0), ("😀", 2)]),
     ],
+    ids=describe_row,
 )
 def test_positions_refer_to_the_unnormalised_text(text: str, refused: list[tuple[str, int]]) -> None:
     assert [(problem.character, problem.position) for problem in preflight(text).problems] == refused
