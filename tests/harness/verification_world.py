@@ -159,7 +159,7 @@ class VerificationWorld:
 
 
 def two_callers(store: type[InMemoryVerificationStore]) -> VerificationWorld:
-    """Two callers verify one number and line, one of them twice; the number calls twice, and the sweep runs."""
+    """Let two callers verify one number and line, one of them twice, let the number call twice, and sweep."""
     world = VerificationWorld(store, VerificationMode.CALL_IN)
     world.post("caller", "first")
     world.post("caller again", "first")
@@ -171,7 +171,7 @@ def two_callers(store: type[InMemoryVerificationStore]) -> VerificationWorld:
 
 
 def guesses(store: type[InMemoryVerificationStore]) -> VerificationWorld:
-    """A number is called, its code arrives, six wrong codes and the right one are checked, and the sweep runs."""
+    """Call a number, report its code, check six wrong codes and the right one, and sweep."""
     world = VerificationWorld(store, VerificationMode.CALL_OUT)
     world.post("caller", "first")
     world.read_out()

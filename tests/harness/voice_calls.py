@@ -281,7 +281,7 @@ def _status_of(call: VoiceCall, now: datetime) -> Status[VoiceCallState]:
 
 
 def two_callers(parts: CallParts) -> CallWorld:
-    """The same request twice at once, the sweep and the callback."""
+    """Make the same request twice at once, sweep, and call back."""
     world = CallWorld(parts)
     world.post("caller 1")
     world.post("caller 2")
@@ -291,14 +291,14 @@ def two_callers(parts: CallParts) -> CallWorld:
 
 
 def one_caller(parts: CallParts) -> CallWorld:
-    """One request."""
+    """Make one request."""
     world = CallWorld(parts)
     world.post("caller")
     return world
 
 
 def late_repeat(parts: CallParts) -> CallWorld:
-    """A request, its repetition after a while, and one more after the provider has forgotten the token."""
+    """Make a request, repeat it after a while, and again after the provider has forgotten the token."""
     world = CallWorld(parts)
     world.post("caller")
     world.post("caller again", after=PAUSE)

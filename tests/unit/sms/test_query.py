@@ -23,7 +23,7 @@ def clock() -> FixedClock:
 
 @pytest.fixture
 def messages() -> InMemoryMessageStore:
-    """Thirty messages a minute apart, every tenth of them delivered; every second goes to another number."""
+    """Store thirty messages a minute apart: every tenth is delivered, every second goes to another number."""
     store = InMemoryMessageStore()
     for number in range(30):
         recipient = OTHER_RECIPIENT if number % 2 else RECIPIENT

@@ -23,7 +23,7 @@ from tests.systems import Parts, System, assembled
 
 @pytest.fixture
 def world() -> World:
-    """A world with one message in the queue, in which nothing fails unless a test makes it fail."""
+    """Build a world with one message in the queue, in which nothing fails unless a test makes it fail."""
     return queued_world(Parts())
 
 

@@ -8,11 +8,18 @@ from typing import Any
 
 import pytest
 
-from switchboard.domain.errors import InvalidRequestError, ResourceNotFoundError, StoreUnavailableError, WrongCodeError
+from switchboard.domain.errors import (
+    InvalidRequestError,
+    ResourceNotFoundError,
+    StoreUnavailableError,
+    TooManyAttemptsError,
+    WrongCodeError,
+)
 from switchboard.domain.orders import OutcomeKind
 from switchboard.domain.verification.one_time_codes import hash_code, matches_code
 from switchboard.domain.verification.requests import VerificationRequest, VerificationRules, compose
 from switchboard.domain.verification.verifications import (
+    MAX_ATTEMPTS,
     CodeHash,
     Verification,
     VerificationLines,
@@ -248,3 +255,24 @@ def test_a_missing_verification_costs_as_much_as_a_wrong_code(monkeypatch: pytes
             system.check(verification_id, "1", client=client)
     assert operations == for_a_wrong_code * 3
     assert compared == ["1"] * 4
+
+
+def test_a_wrong_code_counts_down_the_attempts() -> None:
+    store = InMemoryVerificationStore(grace=GRACE)
+    system = assembled_for_verification(store=store)
+    started = system.start(a_start(mode=VerificationMode.CALL_OUT, repeat_calls=1)).order
+    store.record_code(started.id, hash_code("1234", salt=b"s" * 16, at=START, recipient=None))
+    messages = []
+    for _ in range(MAX_ATTEMPTS):
+        with pytest.raises(WrongCodeError) as wrong:
+            system.check(started.id, "1", client=CLIENT)
+        messages.append(str(wrong.value))
+    assert messages == [
+        "The code does not match. 4 attempts left",
+        "The code does not match. 3 attempts left",
+        "The code does not match. 2 attempts left",
+        "The code does not match. 1 attempt left",
+        "The code does not match. 0 attempts left",
+    ]
+    with pytest.raises(TooManyAttemptsError, match=r"^All 5 attempts for this verification are used$"):
+        system.check(started.id, "1234", client=CLIENT)

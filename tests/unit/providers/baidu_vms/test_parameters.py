@@ -1,4 +1,4 @@
-"""A call is compose by the document's table, within its limits, and only once."""
+"""A call is composed by the document's table, within its limits, and only once."""
 
 from __future__ import annotations
 
