@@ -1,4 +1,4 @@
-"""Messages, requests and reports for tests, complete but for what a test cares about."""
+"""Build messages, requests and callbacks for tests, complete except for the fields that a test sets."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ GRACE = 5 * MINUTE
 
 
 def a_message(smsid: str = "sms1", *, at: datetime = START, claim_id: str = "first", **facts: Any) -> Message:
-    """A message asked for, and claimed for the first time, at `at`."""
+    """Build a message that was placed, and claimed for the first time, at `at`."""
     return Message(
         **{
             "id": smsid,
@@ -53,10 +53,10 @@ def a_message(smsid: str = "sms1", *, at: datetime = START, claim_id: str = "fir
     )
 
 
-def a_command(**asked: Any) -> SendSmsCommand:
-    """A request with an idempotency key."""
+def a_command(**fields: Any) -> SendSmsCommand:
+    """Build a request with an idempotency key."""
     return SendSmsCommand(
-        **{"client": CLIENT, "recipient": RECIPIENT, "content": CONTENT, "idempotency_key": "order-1", **asked}
+        **{"client": CLIENT, "recipient": RECIPIENT, "content": CONTENT, "idempotency_key": "order-1", **fields}
     )
 
 
@@ -73,7 +73,7 @@ def a_report(status: str, smsid: str = "sms1", *, recipient: str | None = RECIPI
 
 
 def a_callback(status: str, smsid: str = "sms1", *, authcode: str | None = None) -> ParsedDeliveryReport:
-    """A delivery callback, which carries a code only if there is an `authcode`."""
+    """Build a delivery callback, which carries a code only if there is an `authcode`."""
     return ParsedDeliveryReport(report=a_report(status, smsid), authcode=authcode)
 
 
@@ -82,7 +82,7 @@ CALL_CONTENT = VoiceCallContent(template_id="123", variables={"name": "a", "numb
 
 
 def a_call(token: str = "call1", *, at: datetime = START, claim_id: str = "first", **facts: Any) -> VoiceCall:
-    """A call asked for, and claimed for the first time, at `at`."""
+    """Build a call that was placed, and claimed for the first time, at `at`."""
     return VoiceCall(
         **{
             "id": token,
@@ -99,17 +99,17 @@ def a_call(token: str = "call1", *, at: datetime = START, claim_id: str = "first
     )
 
 
-def a_call_command(**asked: Any) -> PlaceCallCommand:
-    """A request with an idempotency key."""
+def a_call_command(**fields: Any) -> PlaceCallCommand:
+    """Build a request with an idempotency key."""
     return PlaceCallCommand(
-        **{"client": CLIENT, "recipient": CALLED, "content": CALL_CONTENT, "idempotency_key": "notice-1", **asked}
+        **{"client": CLIENT, "recipient": CALLED, "content": CALL_CONTENT, "idempotency_key": "notice-1", **fields}
     )
 
 
 def a_verification(
     verification_id: str = "v1", *, at: datetime = START, claim_id: str = "first", **facts: Any
 ) -> Verification:
-    """A call-in verification asked for, and claimed for the first time, at `at`."""
+    """Build a call-in verification that was placed, and claimed for the first time, at `at`."""
     return Verification(
         **{
             "id": verification_id,
@@ -127,8 +127,8 @@ def a_verification(
     )
 
 
-def a_start(*, key: str | None = None, client: str = CLIENT, **asked: Any) -> StartVerificationCommand:
-    """A request for a call-in verification on either of two lines."""
+def a_start(*, key: str | None = None, client: str = CLIENT, **fields: Any) -> StartVerificationCommand:
+    """Build a request for a call-in verification on either of two lines."""
     return StartVerificationCommand(
         client=client,
         request=ComposedVerification(
@@ -141,14 +141,18 @@ def a_start(*, key: str | None = None, client: str = CLIENT, **asked: Any) -> St
                 "holding_minutes": HOLDING_MINUTES,
                 "repeat_calls": None,
                 "content": None,
-                **asked,
+                **fields,
             }
         ),
         idempotency_key=key,
     )
 
 
-def a_notice(**told: Any) -> IvrCallEvent:
-    """The news that the number called the line, without an id."""
-    usual = {"recipient": RECIPIENT, "line": LINE, "mode": VerificationMode.CALL_IN, "smsid": None}
-    return IvrCallEvent(**{**usual, **told})
+def an_ivr_call(**fields: Any) -> IvrCallEvent:
+    """Build the event that the number called the line, without an id."""
+    defaults = {"recipient": RECIPIENT, "line": LINE, "mode": VerificationMode.CALL_IN, "smsid": None}
+    return IvrCallEvent(**{**defaults, **fields})
+
+
+a_notice = an_ivr_call
+"""The earlier name, which the contract tests use."""

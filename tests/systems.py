@@ -1,4 +1,4 @@
-"""The use cases put together over whatever ports a test has: fakes, adapters, or ports that break."""
+"""Build the use cases of SMS over the ports of a test: fakes, adapters, or ports that fail."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ SALT = b"0123456789abcdef"
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The classes a system is made of; a mutant replaces one."""
+    """The classes of a system, of which a mutant replaces one."""
 
     store: type[InMemoryMessageStore] = InMemoryMessageStore
     reconcile: type[ReconcileOverdue[Message]] = ReconcileOverdue
@@ -56,7 +56,7 @@ class Parts:
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """Every verb there is for SMS."""
+    """Every use case of SMS."""
 
     send: SendSms
     send_queued: SendQueuedSms
@@ -67,7 +67,7 @@ class System:
 
 
 def sms_status(message: Message, now: datetime) -> SmsStatus:
-    """Where a message stands, by MediaSMS' table and the usual deadlines."""
+    """Derive a message's status by MediaSMS' table and the default deadlines."""
     return status_of(message, statuses=DELIVERY_STATUSES, deadlines=DEADLINES, now=now)
 
 
@@ -83,7 +83,7 @@ def assembled(
     ids: ClaimIds | None = None,
     parts: Parts | None = None,
 ) -> System:
-    """A system over these ports, and over fakes for those not given."""
+    """Build a system over these ports, and over fakes for the missing ones."""
     outbox, archive = outbox or InMemoryOutbox(), archive or InMemoryCallbackArchive()
     clock, ids, parts = clock or FixedClock(), ids or CountingIds(), parts or Parts()
     messages = messages or parts.store(deadlines=DEADLINES)

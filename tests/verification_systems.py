@@ -1,4 +1,4 @@
-"""The verbs of verification put together over whatever ports a test has: fakes, adapters, or ports that break."""
+"""Build the use cases of verifications over the ports of a test: fakes, adapters, or ports that fail."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ from tests.systems import CLAIM_LIFETIME, SALT, WAIT_BUDGET
 
 @dataclass(frozen=True, slots=True)
 class VerificationSystem:
-    """Every verb there is for verifications."""
+    """Every use case of verifications."""
 
     start: StartVerification
     check: CheckVerification
@@ -70,12 +70,12 @@ class VerificationSystem:
 
 
 def verification_status(verification: Verification, now: datetime) -> Status[VerificationState]:
-    """Where a verification stands, by the usual deadlines."""
+    """Derive a verification's status by the default deadlines."""
     return status_of(verification, deadlines=DEADLINES, now=now)
 
 
 def submission_status(verification: Verification, now: datetime) -> Status[SubmissionState]:
-    """Where its submission stands, by the usual deadlines."""
+    """Derive the status of its submission by the default deadlines."""
     return submission_status_of(verification, deadlines=DEADLINES, now=now)
 
 
@@ -92,12 +92,12 @@ def assembled_for_verification(
     clock: Clock | None = None,
     grace: timedelta = GRACE,
 ) -> VerificationSystem:
-    """A system over these ports, and over fakes for those not given; one fake stands for all three stores."""
+    """Build a system over these ports, and over fakes for the missing ones. One fake stands for all three stores."""
     fake = store if isinstance(store, InMemoryVerificationStore) else InMemoryVerificationStore(grace=grace)
     store, calls, codes = store or fake, calls or fake, codes or fake
     clock, archive, ids = clock or FixedClock(), archive or InMemoryCallbackArchive(), CountingIds()
     reports = reports or InMemoryMessageStore()
-    # It looks at no submission, so that it takes any.
+    # The scripted provider reads no submission, so that it takes any.
     submitter = cast("Submitter[VerificationSubmission, object]", provider or ScriptedProvider())
     submitted = retrying(store, *SUBMISSION)
     submission = Submission(

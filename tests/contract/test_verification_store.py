@@ -296,7 +296,6 @@ def _build_canceller(aws: Aws, codes: list[str], times: int) -> Callable[..., An
     def cancel(**_: Any) -> Any:
         if next(remaining, None) is None:
             return None
-        reasons: list[Any] = [{"Code": code} for code in codes]
         raise aws.dynamodb.exceptions.TransactionCanceledException(
             {
                 "Error": {"Code": "TransactionCanceledException"},

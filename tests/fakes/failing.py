@@ -1,4 +1,4 @@
-"""Stores that do not answer, always or when they are told."""
+"""Stores that do not answer, always or by a script."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ class _Down:
 
 
 def down(port: type[P]) -> P:
-    """A store of that kind which never answers."""
+    """Build a store of this kind which never answers."""
     return cast("P", _Down())
 
 
 class Answer(StrEnum):
-    """What becomes of one call to a store."""
+    """The fate of one call to a store."""
 
     GIVEN = "given"
     LOST = "lost"
@@ -55,5 +55,5 @@ class _Flaky:
 
 
 def flaky(port: P, **answers: Sequence[Answer]) -> P:
-    """The same store, whose named operations answer as told, one call after another, and then as they should."""
+    """Wrap a store so that the named operations follow their scripts, and then answer."""
     return cast("P", _Flaky(port, answers))

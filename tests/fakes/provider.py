@@ -1,4 +1,4 @@
-"""A provider that does as it is told."""
+"""A provider that follows a script."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from switchboard.ports.providers import Receipt, Submitter
 
 
 class Ending(StrEnum):
-    """How a submission can end, at the provider and at our side of the line."""
+    """The ways in which a submission can end, at the provider and at our side of the line."""
 
     ACCEPTED = "accepted"
     REFUSED = "refused"
@@ -50,7 +50,7 @@ _TAKEN = {Ending.ACCEPTED, Ending.LOST_BUT_TAKEN, Ending.UNREADABLE}
 
 
 def provider_error(ending: Ending) -> ProviderError:
-    """The error that a provider's client raises for that ending."""
+    """Build the error that a provider's client raises for this ending."""
     kind, code = _ERRORS[ending]
     return kind("scripted", provider="fake", operation="send_sms", provider_code=code)
 
@@ -59,7 +59,7 @@ ScriptedSubmitter = Submitter[SmsSubmission, SmsSubmission]
 
 
 class ScriptedProvider(ScriptedSubmitter):
-    """Ends submissions as told, one after another, and accepts when nothing is left to tell."""
+    """A provider that ends submissions by its script, and accepts them after the end of the script."""
 
     def __init__(self, *endings: Ending) -> None:
         self._script = deque(endings)
@@ -67,12 +67,12 @@ class ScriptedProvider(ScriptedSubmitter):
         self.problem: InvalidRequestError | None = None
         self.submissions: list[SmsSubmission] = []
         self.decided: list[SmsSubmission] = []
-        """Those after which no other may ever come: all but what the document names as not accepted."""
+        """The submissions after which no other may come: all except those that the document calls not accepted."""
         self.taken: list[SmsSubmission] = []
-        """Those that somebody's phone will show."""
+        """The submissions that reach a phone."""
 
     def script(self, *endings: Ending) -> None:
-        """What is to come after what is still to come."""
+        """Append endings to the script."""
         self._script.extend(endings)
 
     def prepare(self, submission: SmsSubmission) -> SmsSubmission:
@@ -88,6 +88,7 @@ class ScriptedProvider(ScriptedSubmitter):
         return self.end(prepared, self._script.popleft() if self._script else Ending.ACCEPTED)
 
     def end(self, submission: SmsSubmission, ending: Ending) -> Receipt:
+        """End a submission in this way."""
         if ending is not Ending.NOT_SENT:
             self.submissions.append(submission)
         if ending not in _UNACCEPTED_BY_THE_DOCUMENT:

@@ -17,7 +17,7 @@ from tests.fakes.listing import list_page
 
 @dataclass(slots=True)
 class StoredOrder(Generic[R]):
-    """What one StateTable item holds: an order, or nothing but reports for an id that is not ours."""
+    """One item of the StateTable: an order, or only reports for an id that is not ours."""
 
     order: R | None
     attempts: int = 0
@@ -63,19 +63,19 @@ class InMemoryOrderStore(OrderStore[R]):
         row = self.rows.get(order.id)
         stored = row.order if row else None
         if row is None or stored is None:
-            return _with_outcome(order, claim, outcome, queued=queue, content=order.content)
+            return _add_outcome(order, claim, outcome, queued=queue, content=order.content)
         if not self._may_record_outcome(stored, claim):
             return stored
-        kept = queue and order.content is not None
+        queued = queue and order.content is not None
         unsent = self.keeps_unsent_content and outcome.kind is OutcomeKind.NOT_SENT and order.closed_at is None
-        content = order.content if kept or unsent else None
-        written = _with_outcome(stored, claim, outcome, queued=kept, content=content)
-        row.order = written
+        content = order.content if queued or unsent else None
+        recorded = _add_outcome(stored, claim, outcome, queued=queued, content=content)
+        row.order = recorded
         row.not_sent += outcome.kind is OutcomeKind.NOT_SENT
         # The due time follows from the order as the caller last read it: a caller that has not seen the closing makes
         # the order due again, and the sweep closes it again.
-        row.due = self._next_due(_with_outcome(order, claim, outcome, queued=queue, content=None))
-        return written
+        row.due = self._next_due(_add_outcome(order, claim, outcome, queued=queue, content=None))
+        return recorded
 
     def record_timeout(self, order: R, *, at: datetime) -> None:
         row, claim = self._unchanged(order), order.last_claim
@@ -122,14 +122,14 @@ class InMemoryOrderStore(OrderStore[R]):
     def _refusal(self, row: StoredOrder[R] | None, claim: Claim | None) -> ClaimAnswer[R]:
         order = row.order if row else None
         last = order.last_claim if order else None
-        own = (
+        is_own = (
             order is not None
             and last is not None
             and claim is not None
             and last.id == claim.id
             and order.submission_open
         )
-        return ClaimAnswer(granted=own, order=order)
+        return ClaimAnswer(granted=is_own, order=order)
 
     def _unchanged(self, order: R) -> StoredOrder[R] | None:
         row = self.rows.get(order.id)
@@ -154,7 +154,7 @@ class InMemoryMessageStore(InMemoryOrderStore[Message], MessageStore):
         return True
 
 
-def _with_outcome(order: R, claim: Claim, outcome: Outcome, *, queued: bool, content: Any = None) -> R:
+def _add_outcome(order: R, claim: Claim, outcome: Outcome, *, queued: bool, content: Any = None) -> R:
     outcomes = {**order.outcomes, claim.id: outcome}
     queued_at = order.queued_at or (outcome.at if queued else None)
     return replace(order, outcomes=outcomes, queued_at=queued_at, content=content)

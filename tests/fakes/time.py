@@ -1,4 +1,4 @@
-"""Time that stands still, and ids that can be foreseen."""
+"""A clock that stands still, and predictable ids."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ START = datetime(2026, 11, 22, 3, 4, 5, 678000, tzinfo=UTC)
 
 
 class FixedClock(Clock):
-    """Stands still until it is moved; waiting moves it."""
+    """A clock that stands still until it is moved. Waiting moves it."""
 
     def __init__(self, at: datetime = START) -> None:
         self._now = at
@@ -27,7 +27,7 @@ class FixedClock(Clock):
 
 
 class CountingIds(ClaimIds):
-    """`a1x1`, `a1x2`, …: no two of these mint the same id."""
+    """The ids `a1x1`, `a1x2`, …: no two sources mint the same id."""
 
     _makers = itertools.count(1)
 

@@ -22,7 +22,7 @@ from tests.fakes.sms import InMemoryOrderStore, StoredOrder
 
 
 class InMemoryVerificationStore(InMemoryOrderStore[Verification], VerificationStore, IvrCallStore, CodeStore):
-    """Everything that is kept about verifications."""
+    """Verifications, leases and codes in dicts."""
 
     def __init__(self, *, grace: timedelta, deadlines: Deadlines | None = None) -> None:
         times = deadlines or Deadlines()
@@ -67,12 +67,12 @@ class InMemoryVerificationStore(InMemoryOrderStore[Verification], VerificationSt
     def lease(self, *, recipient: str, line: str) -> Lease | None:
         return self.leases.get((recipient, line))
 
-    def record_call(self, verification_id: str, notice: IvrCallEvent, *, seen_at: datetime) -> IvrCallMatch:
+    def record_call(self, verification_id: str, ivr_call: IvrCallEvent, *, seen_at: datetime) -> IvrCallMatch:
         row = self.rows.get(verification_id)
         if row is None or row.order is None:
             return IvrCallMatch.NO_CANDIDATE
         order = row.order
-        if (order.recipient, order.line, order.mode) != (notice.recipient, notice.line, notice.mode):
+        if (order.recipient, order.line, order.mode) != (ivr_call.recipient, ivr_call.line, ivr_call.mode):
             return IvrCallMatch.FOREIGN
         if self._in_time(order, seen_at) and order.called_at is None:
             row.order = replace(order, called_at=seen_at)
@@ -83,29 +83,29 @@ class InMemoryVerificationStore(InMemoryOrderStore[Verification], VerificationSt
         return IvrCallMatch.LATE
 
     def shorten_lease(self, lease: Lease, *, recipient: str, line: str, until: datetime) -> None:
-        now = self.leases.get((recipient, line))
-        if now is not None and now.claim_id == lease.claim_id and now.until > until:
-            self.leases[recipient, line] = replace(now, until=until)
+        stored = self.leases.get((recipient, line))
+        if stored is not None and stored.claim_id == lease.claim_id and stored.until > until:
+            self.leases[recipient, line] = replace(stored, until=until)
 
     def record_code(self, verification_id: str, code: CodeHash) -> None:
         row = self.rows.setdefault(verification_id, StoredOrder(None))
-        if row.order is not None and code.recipient not in {each.recipient for each in row.order.codes}:
+        if row.order is not None and code.recipient not in {stored.recipient for stored in row.order.codes}:
             codes = (*row.order.codes, code)
-            row.order = replace(row.order, codes=tuple(sorted(codes, key=lambda each: each.recipient or "")))
+            row.order = replace(row.order, codes=tuple(sorted(codes, key=lambda stored: stored.recipient or "")))
 
     def _take_lease(self, order: Verification, claim: Claim) -> None:
         if order.mode is VerificationMode.CALL_OUT:
             return
         place = (order.recipient, order.line)
-        held = self.leases.get(place)
-        if held is not None and not self._is_free(held, order, claim):
-            left = int((held.until - claim.at).total_seconds()) + 1
-            raise VerificationOpenError("another has it", {}, retry_after_s=left)
+        lease = self.leases.get(place)
+        if lease is not None and not self._is_free(lease, order, claim):
+            left = int((lease.until - claim.at).total_seconds()) + 1
+            raise VerificationOpenError("another verification has it", {}, retry_after_s=left)
         until = deadline_of(order, claim) + self._grace
         self.leases[place] = Lease(verification_id=order.id, claim_id=claim.id, since=claim.at, until=until)
 
-    def _is_free(self, held: Lease, order: Verification, claim: Claim) -> bool:
-        return held.until <= claim.at or held.verification_id == order.id
+    def _is_free(self, lease: Lease, order: Verification, claim: Claim) -> bool:
+        return lease.until <= claim.at or lease.verification_id == order.id
 
     def _frees(self, outcome: Outcome) -> bool:
         return outcome.kind in {OutcomeKind.NOT_SENT, OutcomeKind.REJECTED}

@@ -1,4 +1,4 @@
-"""Voice calls in a dict, and beside them what is kept under the provider's own ids."""
+"""Voice calls in a dict, with tokens and results by the provider's ids."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ways in which the system could be wrong, each of which the explorer has to notice: what misses one proves nothing."""
+"""Wrong systems. The explorer must notice each of them: an explorer that misses one proves nothing."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from tests.systems import Parts
 
 
 class ClaimsUnconditionally(InMemoryMessageStore):
-    """The claim's condition is gone."""
+    """A store that grants every claim."""
 
     def _may_claim(self, row: StoredOrder[Message], message: Message, claim: Claim) -> bool:
         return True
 
 
 class ClaimsAreLeases(InMemoryMessageStore):
-    """A claim that was heard nothing of is taken over after a while."""
+    """A store that lets another invocation take over a claim without an outcome."""
 
     def _may_claim(self, row: StoredOrder[Message], message: Message, claim: Claim) -> bool:
         last = message.last_claim
@@ -38,7 +38,7 @@ class ClaimsAreLeases(InMemoryMessageStore):
 
 
 class SweepResends(ReconcileOverdue[Message]):
-    """An open claim that is overdue counts as unsent and goes back into the queue."""
+    """A sweep that requeues an overdue open claim as unsent."""
 
     def _reconcile(self, order: Message, *, now: datetime) -> SweepAction:
         claim = order.last_claim
@@ -51,7 +51,7 @@ class SweepResends(ReconcileOverdue[Message]):
 
 
 class UnknownIsUnsent(InMemoryMessageStore):
-    """A submission without a readable answer is written down as not sent."""
+    """A store that records a submission without a readable answer as not sent."""
 
     def record_outcome(self, message: Message, claim: Claim, outcome: Outcome, *, queue: bool = False) -> Message:
         if outcome.kind is OutcomeKind.UNKNOWN:
@@ -60,7 +60,7 @@ class UnknownIsUnsent(InMemoryMessageStore):
 
 
 class UnknownIsRejected(InMemoryMessageStore):
-    """A submission without a readable answer is written down as refused."""
+    """A store that records a submission without a readable answer as refused."""
 
     def record_outcome(self, message: Message, claim: Claim, outcome: Outcome, *, queue: bool = False) -> Message:
         if outcome.kind is OutcomeKind.UNKNOWN:
@@ -69,21 +69,21 @@ class UnknownIsRejected(InMemoryMessageStore):
 
 
 class ForgetsItsOwnClaim(InMemoryMessageStore):
-    """A claim repeated because its answer was lost is refused like anybody's."""
+    """A store that refuses a claim repeated after a lost answer."""
 
     def _refusal(self, row: StoredOrder[Message] | None, claim: Claim | None) -> ClaimAnswer[Message]:
         return ClaimAnswer(granted=False, order=row.order if row else None)
 
 
 class OverwritesOutcomes(InMemoryMessageStore):
-    """An outcome is written again, and counted again, when its write is repeated."""
+    """A store that counts an outcome again if its write is repeated."""
 
     def _may_record_outcome(self, message: Message, claim: Claim) -> bool:
         return True
 
 
-class LosesObligations(InMemoryMessageStore):
-    """Nobody is told to look again at a submission whose answer was lost."""
+class LosesDeadlines(InMemoryMessageStore):
+    """A store that sets no due time for a submission whose answer was lost."""
 
     def record_outcome(self, message: Message, claim: Claim, outcome: Outcome, *, queue: bool = False) -> Message:
         written = super().record_outcome(message, claim, outcome, queue=queue)
@@ -93,7 +93,7 @@ class LosesObligations(InMemoryMessageStore):
 
 
 class DropsEarlyReports(InMemoryMessageStore):
-    """A report that overtakes the send's own answer finds nothing to belong to."""
+    """A store that drops a report which overtakes the send's own answer."""
 
     def record_report(self, report: DeliveryReport, *, seen_at: datetime) -> bool:
         row = self.rows[report.smsid]
@@ -103,7 +103,7 @@ class DropsEarlyReports(InMemoryMessageStore):
 
 
 class KeepsTheLastReport(InMemoryMessageStore):
-    """A report takes the place of the one before it."""
+    """A store in which a report replaces the one before it."""
 
     def record_report(self, report: DeliveryReport, *, seen_at: datetime) -> bool:
         self.rows[report.smsid].reports.clear()
@@ -111,7 +111,7 @@ class KeepsTheLastReport(InMemoryMessageStore):
 
 
 class LastReportWins(QueryOrders[Message, SmsStatus]):
-    """What came last is what is shown."""
+    """A query that reads only the last report."""
 
     def view(self, order: Message) -> OrderView[Message, SmsStatus]:
         last = replace(order, reports=order.reports[-1:])
@@ -120,7 +120,7 @@ class LastReportWins(QueryOrders[Message, SmsStatus]):
 
 
 class AcknowledgesWhatItLost(RecordDeliveryReport):
-    """The webhook says 200 although nothing could be written."""
+    """A webhook that answers 200 although nothing was recorded or spooled."""
 
     def __call__(self, callback: ParsedDeliveryReport) -> ReportOutcome:
         try:
@@ -130,7 +130,7 @@ class AcknowledgesWhatItLost(RecordDeliveryReport):
 
 
 class SweepForgetsTheQueue(ReconcileOverdue[Message]):
-    """A queued message whose entry got lost is only postponed."""
+    """A sweep that only postpones a queued message whose entry may be lost."""
 
     def _reconcile(self, order: Message, *, now: datetime) -> SweepAction:
         status = status_of(order, statuses=DELIVERY_STATUSES, deadlines=DEADLINES, now=now)
@@ -142,27 +142,27 @@ class SweepForgetsTheQueue(ReconcileOverdue[Message]):
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """A wrong system, and the promises one of which it must be seen to break."""
+    """A wrong system, and the promises of which it must break one."""
 
     parts: Parts
     breaks: frozenset[str]
 
 
-def _store(kind: type[InMemoryMessageStore], *breaks: str) -> Mutant:
-    return Mutant(Parts(store=kind), frozenset(breaks))
+def _build_mutant(store: type[InMemoryMessageStore], *breaks: str) -> Mutant:
+    return Mutant(Parts(store=store), frozenset(breaks))
 
 
 MUTANTS: Mapping[str, Mutant] = {
-    "claims unconditionally": _store(ClaimsUnconditionally, "I1"),
-    "claims are leases": _store(ClaimsAreLeases, "I1"),
+    "claims unconditionally": _build_mutant(ClaimsUnconditionally, "I1"),
+    "claims are leases": _build_mutant(ClaimsAreLeases, "I1"),
     "sweep resends": Mutant(Parts(reconcile=SweepResends), frozenset({"I1", "I3"})),
-    "unknown is unsent": _store(UnknownIsUnsent, "I1", "I3"),
-    "unknown is rejected": _store(UnknownIsRejected, "I3"),
-    "forgets its own claim": _store(ForgetsItsOwnClaim, "I2"),
-    "overwrites outcomes": _store(OverwritesOutcomes, "I2"),
-    "loses obligations": _store(LosesObligations, "I2"),
-    "drops early reports": _store(DropsEarlyReports, "I5"),
-    "keeps the last report": _store(KeepsTheLastReport, "I5"),
+    "unknown is unsent": _build_mutant(UnknownIsUnsent, "I1", "I3"),
+    "unknown is rejected": _build_mutant(UnknownIsRejected, "I3"),
+    "forgets its own claim": _build_mutant(ForgetsItsOwnClaim, "I2"),
+    "overwrites outcomes": _build_mutant(OverwritesOutcomes, "I2"),
+    "loses deadlines": _build_mutant(LosesDeadlines, "I2"),
+    "drops early reports": _build_mutant(DropsEarlyReports, "I5"),
+    "keeps the last report": _build_mutant(KeepsTheLastReport, "I5"),
     "last report wins": Mutant(Parts(query=LastReportWins), frozenset({"I6"})),
     "acknowledges what it lost": Mutant(Parts(record=AcknowledgesWhatItLost), frozenset({"I5"})),
     "sweep forgets the queue": Mutant(Parts(reconcile=SweepForgetsTheQueue), frozenset({"I2"})),

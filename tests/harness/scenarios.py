@@ -1,4 +1,4 @@
-"""Who meets whom: the situations that the explorer plays through."""
+"""The scenarios that the explorer plays."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _QUEUED = _queued_message()
 
 
 def queued_world(parts: Parts) -> World:
-    """A message waits in the queue."""
+    """Put one message into the queue."""
     world = World(parts)
     world.store.rows[SMSID] = replace(_QUEUED, reports={})
     return world
 
 
 def two_deliveries(parts: Parts) -> World:
-    """The queue delivers one entry twice."""
+    """Deliver one queue entry twice."""
     world = queued_world(parts)
     world.deliver("delivery 1")
     world.deliver("delivery 2")
@@ -37,7 +37,7 @@ def two_deliveries(parts: Parts) -> World:
 
 
 def crowd(parts: Parts) -> World:
-    """Two deliveries of a queued message, the caller's request repeated, the sweep, and three reports."""
+    """Deliver a queue entry twice, repeat the caller's request, sweep, and report three times."""
     world = two_deliveries(parts)
     world.post("caller")
     world.sweep_twice()
@@ -47,7 +47,7 @@ def crowd(parts: Parts) -> World:
 
 
 def early_reports(parts: Parts) -> World:
-    """Two deliveries of a queued message, and three reports about it."""
+    """Deliver a queue entry twice, and report three times."""
     world = two_deliveries(parts)
     for status in ("14", "18", "1"):
         world.report(status)
@@ -55,7 +55,7 @@ def early_reports(parts: Parts) -> World:
 
 
 def two_callers(parts: Parts) -> World:
-    """The same new request twice at once, the queue and the sweep, and two reports."""
+    """Make the same new request twice at once, deliver its queue entry, sweep, and report twice."""
     world = World(parts)
     world.post("caller 1")
     world.post("caller 2")

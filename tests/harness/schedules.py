@@ -1,4 +1,4 @@
-"""Who moves next and what breaks: every answer to these questions makes one history."""
+"""Schedules decide which actor moves next and which fault happens: each schedule makes one history."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from typing import Protocol
 
 
 class Schedule(Protocol):
-    """Answers the questions of one history."""
+    """The decisions of one history."""
 
     def pick(self, count: int) -> int:
-        """One of 0 … count - 1; 0 goes on with what was going on."""
+        """Choose one of 0 … count - 1; 0 continues with the same actor."""
         ...
 
     def rarely(self, count: int) -> int:
-        """One of 0 … count - 1; 0 breaks nothing."""
+        """Choose one of 0 … count - 1; 0 means no fault."""
         ...
 
 
 class RandomSchedule(Schedule):
-    """The same seed gives the same history."""
+    """A random schedule. The same seed gives the same history."""
 
     def __init__(self, seed: int, *, fault_rate: float = 0.1) -> None:
         self._random = Random(seed).random
@@ -36,39 +36,39 @@ class RandomSchedule(Schedule):
 
 
 def random_schedules(*, seed: int, count: int) -> Iterator[RandomSchedule]:
-    """`count` different schedules, none of which another `seed` gives."""
+    """Yield `count` different schedules. Another `seed` gives other ones."""
     return (RandomSchedule(seed * 1_000_003 + number) for number in range(count))
 
 
 class PlannedSchedule(Schedule):
-    """Answers by its plan, then 0 to everything, and remembers how many answers each question had."""
+    """A schedule that follows its plan and then always chooses 0. It counts the choices of each decision."""
 
     def __init__(self, plan: Sequence[int]) -> None:
         self._plan = plan
         self._counts: list[int] = []
 
     def pick(self, count: int) -> int:
-        asked = len(self._counts)
+        number = len(self._counts)
         self._counts.append(count)
-        return self._plan[asked] if asked < len(self._plan) else 0
+        return self._plan[number] if number < len(self._plan) else 0
 
     rarely = pick
 
     def successor(self, *, deviations: int | None) -> list[int] | None:
-        """The next plan in order with at most that many answers other than 0, or None after the last."""
-        answers = [*self._plan, *([0] * (len(self._counts) - len(self._plan)))]
-        for place in reversed(range(len(answers))):
-            before = sum(1 for answer in answers[:place] if answer)
+        """Return the next plan with at most this many choices other than 0, or None after the last plan."""
+        choices = [*self._plan, *([0] * (len(self._counts) - len(self._plan)))]
+        for place in reversed(range(len(choices))):
+            before = sum(1 for choice in choices[:place] if choice)
             allowed = deviations is None or before < deviations
-            if allowed and answers[place] + 1 < self._counts[place]:
-                return [*answers[:place], answers[place] + 1]
+            if allowed and choices[place] + 1 < self._counts[place]:
+                return [*choices[:place], choices[place] + 1]
         return None
 
 
 def every_schedule(*, deviations: int | None = None) -> Iterator[PlannedSchedule]:
-    """Every history, or with `deviations` every one that leaves the straight course at most so many times.
+    """Yield the schedules of every history, or of those with at most this many choices other than 0.
 
-    Each schedule must be played to its end before the next is asked for.
+    Each schedule must be played to its end before the next one is taken.
     """
     plan: list[int] | None = []
     while plan is not None:

@@ -1,4 +1,4 @@
-"""Plays actors against each other, one port operation at a time, and breaks what the schedule wants broken."""
+"""Play actors against each other, one port operation at a time, with the faults that the schedule chooses."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ P = TypeVar("P")
 
 
 class Crashed(BaseException):
-    """The invocation is gone, as a Lambda that was killed: no handler of the code under test may catch it."""
+    """The invocation crashed, like a Lambda that was killed. No handler of the code under test may catch it."""
 
 
 class Fault(StrEnum):
-    """What may happen at one operation instead of its going well."""
+    """A fault of one operation."""
 
     CRASH_BEFORE = "crash_before"
     NOT_APPLIED = "not_applied"
@@ -45,20 +45,20 @@ _AT_A_READ = (Fault.NOT_APPLIED, Fault.CRASH_BEFORE)
 _AT_A_WRITE = (Fault.NOT_APPLIED, Fault.ANSWER_LOST, *CRASHES)
 _AT_OPENING = (Ending.NOT_SENT, Fault.CRASH_BEFORE)
 _AT_SUBMITTING = (*(ending for ending in Ending if ending is not Ending.ACCEPTED), *CRASHES)
-_AT_RESERVING = (Fault.NO_SLOT, Fault.LOCKED_OUT, Fault.NOT_APPLIED, *CRASHES)
+_AT_ACQUIRING = (Fault.NO_SLOT, Fault.LOCKED_OUT, Fault.NOT_APPLIED, *CRASHES)
 _READS = frozenset({"get", "find", "overdue", "spooled", "lease"})
 _NO_CALLS = frozenset({"clock_ahead_s"})
 
 
 class History(list[tuple[str, str, StrEnum | None]]):
-    """What happened, in order: who moved, at which operation, and what broke there."""
+    """The steps in their order: the actor, the operation, and its fault."""
 
     def __str__(self) -> str:
         return "\n".join(f"{actor}: {operation}" + (f" [{fault}]" if fault else "") for actor, operation, fault in self)
 
 
 def step(operation: str, faults: Sequence[StrEnum] = ()) -> StrEnum | None:
-    """Lets the schedule move somebody else first, and says what is to break here. Outside a play: nothing."""
+    """Let the schedule move another actor first, and return the fault of this operation. Outside a play: None."""
     hub = getcurrent().parent
     return None if hub is None else cast("StrEnum | None", hub.switch((operation, faults)))
 
@@ -93,12 +93,12 @@ class _SteppedStore:
 
 
 def stepped(store: P, name: str) -> P:
-    """The same store, each of whose operations is a step."""
+    """Wrap the store so that each of its operations is a step."""
     return cast("P", _SteppedStore(store, name))
 
 
 class SteppedProvider(ScriptedSubmitter):
-    """A provider each of whose operations is a step; the schedule decides how a submission ends."""
+    """A provider whose operations are steps. The schedule chooses the ending of a submission."""
 
     def __init__(self, provider: ScriptedProvider) -> None:
         self._provider = provider
@@ -124,13 +124,13 @@ class SteppedProvider(ScriptedSubmitter):
 
 
 class SteppedGuard(ProviderGuard):
-    """A guard each of whose operations is a step."""
+    """A guard whose operations are steps."""
 
     def __init__(self, guard: ProviderGuard) -> None:
         self._guard = guard
 
     def acquire(self, *, latest: datetime) -> datetime:
-        fault = step("guard.reserve", _AT_RESERVING)
+        fault = step("guard.acquire", _AT_ACQUIRING)
         if fault in CRASHES:
             raise Crashed
         if fault is Fault.NO_SLOT:
@@ -138,36 +138,36 @@ class SteppedGuard(ProviderGuard):
         if fault is Fault.LOCKED_OUT:
             raise LockedOutError("scripted", reason="authentication")
         if fault is not None:
-            raise StoreUnavailableError("guard.reserve")
+            raise StoreUnavailableError("guard.acquire")
         return self._guard.acquire(latest=latest)
 
     def is_stale(self, slot: datetime) -> bool:
         return self._guard.is_stale(slot)
 
     def record_result(self, error: ProviderError | None) -> None:
-        fault = step("guard.heard", _AT_A_READ)
+        fault = step("guard.record_result", _AT_A_READ)
         if fault is Fault.CRASH_BEFORE:
             raise Crashed
         if fault is not None:
-            raise StoreUnavailableError("guard.heard")
+            raise StoreUnavailableError("guard.record_result")
         self._guard.record_result(error)
 
 
-def _at_once() -> bool:
+def _always() -> bool:
     return True
 
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """One invocation. It begins once `ready`, or never; `body` deals with its own crash."""
+    """One invocation. It begins when it is `ready`; `body` handles its own crash."""
 
     name: str
     body: Callable[[], None]
-    ready: Callable[[], bool] = _at_once
+    ready: Callable[[], bool] = _always
 
 
 def play(actors: Sequence[Actor], schedule: Schedule, history: History, *, faults: int) -> None:
-    """Writes one history, to its end, with at most so many faults. What an actor raises comes out of here."""
+    """Play one history to its end, with at most this many faults. Errors of an actor pass through."""
     waiting = list(actors)
     moving: list[tuple[str, greenlet, tuple[str, Sequence[StrEnum]]]] = []
     while True:
@@ -180,12 +180,12 @@ def play(actors: Sequence[Actor], schedule: Schedule, history: History, *, fault
                     moving.append((actor.name, process, stop))
         if not moving:
             return
-        name, process, (operation, breakable) = moving.pop(schedule.pick(len(moving)))
+        name, process, (operation, possible_faults) = moving.pop(schedule.pick(len(moving)))
         fault = None
-        if faults and breakable:
-            chosen = schedule.rarely(len(breakable) + 1)
-            if chosen:
-                fault = breakable[chosen - 1]
+        if faults and possible_faults:
+            choice = schedule.rarely(len(possible_faults) + 1)
+            if choice:
+                fault = possible_faults[choice - 1]
                 faults -= 1
         history.append((name, operation, fault))
         stop = process.switch(fault)

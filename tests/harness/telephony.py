@@ -1,6 +1,6 @@
-"""A day at the telephone: numbers that are verified over and over, and callbacks that come late, twice or for others.
+"""Simulate a day of verifications, with callbacks that come late, twice or for another number.
 
-What each callback is for is known here, and held against what the system makes of it, which is not told.
+The simulation knows the purpose of each callback, and compares it with the match that the system finds.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from switchboard.domain.verification.verifications import (
     VerificationState,
 )
 from switchboard.ports.verifications import IvrCallMatch
-from tests.builders import LINE, MINUTE, OTHER_LINE, a_notice, a_start
+from tests.builders import LINE, MINUTE, OTHER_LINE, a_start, an_ivr_call
 from tests.fakes import FixedClock, InMemoryVerificationStore
 from tests.verification_systems import assembled_for_verification
 
@@ -36,7 +36,7 @@ _SECOND = timedelta(seconds=1)
 
 
 class Truth(StrEnum):
-    """What a callback really is."""
+    """The purpose of a callback."""
 
     IN_TIME = "in_time"
     LATE = "late"
@@ -44,29 +44,29 @@ class Truth(StrEnum):
     FOREIGN = "foreign"
 
 
-EXPLAINED = {
+RIGHT_MATCHES = {
     Truth.IN_TIME: {IvrCallMatch.MATCHED},
     Truth.LATE: {IvrCallMatch.LATE},
     Truth.REPEATED: {IvrCallMatch.DUPLICATE},
     Truth.FOREIGN: {IvrCallMatch.FOREIGN, IvrCallMatch.NO_CANDIDATE},
 }
-"""What the system may make of each."""
+"""The matches that the system may find for each purpose."""
 
 
 @dataclass(slots=True)
 class Ledger:
-    """What happened, as who made it happen knows it."""
+    """The events of the day."""
 
     started: list[str] = field(default_factory=list)
     called_in_time: set[str] = field(default_factory=set)
     called_late: set[str] = field(default_factory=set)
-    outcomes: Counter[tuple[Truth, IvrCallMatch]] = field(default_factory=Counter)
+    matches: Counter[tuple[Truth, IvrCallMatch]] = field(default_factory=Counter)
     overdue: list[str] = field(default_factory=list)
     refused: int = 0
 
 
 class Telephony:
-    """Plays `minutes` of it: every minute each number asks to be verified; of those who are, most call."""
+    """A simulated day: every minute each number requests a verification, and most of the verified numbers call."""
 
     def __init__(self, seed: int, *, grace: timedelta = GRACE) -> None:
         self.clock = FixedClock()
@@ -79,14 +79,15 @@ class Telephony:
         self._start = self.clock.now()
 
     def play(self, *, minutes: int) -> Ledger:
+        """Play this many minutes, and then end every verification."""
         for minute in range(minutes):
             for number in NUMBERS:
-                self._at(minute * MINUTE + self._random.random() * MINUTE, partial(self._begin, number))
-            self._at((minute + 1) * MINUTE, self._sweep)
+                self._schedule_at(minute * MINUTE + self._random.random() * MINUTE, partial(self._begin, number))
+            self._schedule_at((minute + 1) * MINUTE, self._sweep)
         while self._agenda:
-            after_s, _, happen = heapq.heappop(self._agenda)
+            after_s, _, event = heapq.heappop(self._agenda)
             self.clock.sleep_until(self._start + timedelta(seconds=after_s))
-            happen()
+            event()
         self.clock.advance(10 * MINUTE)
         self._sweep()
         return self.ledger
@@ -94,23 +95,23 @@ class Telephony:
     def state_of(self, verification_id: str) -> VerificationState:
         return self.system.query.one(verification_id, client="client1").status.state
 
-    def _at(self, after: timedelta, happen: Callable[[], None]) -> None:
-        heapq.heappush(self._agenda, (after.total_seconds(), next(self._order), happen))
+    def _schedule_at(self, after: timedelta, event: Callable[[], None]) -> None:
+        heapq.heappush(self._agenda, (after.total_seconds(), next(self._order), event))
 
-    def _in(self, delay: timedelta, happen: Callable[[], None]) -> None:
-        self._at(self.clock.now() - self._start + delay, happen)
+    def _schedule_in(self, delay: timedelta, event: Callable[[], None]) -> None:
+        self._schedule_at(self.clock.now() - self._start + delay, event)
 
     def _begin(self, number: str) -> None:
-        asked = a_start(
+        command = a_start(
             recipient=PhoneNumber(e164=number),
             mode=self._random.choice(_MODES),
             holding_minutes=HOLDING_MINUTES,
             candidates=(LINE, OTHER_LINE),
         )
         if self._random.random() < 0.01:
-            self._foreign()
+            self._send_foreign_callback()
         try:
-            verification = self.system.start(asked).order
+            verification = self.system.start(command).order
         except VerificationOpenError:
             self.ledger.refused += 1
             return
@@ -119,44 +120,48 @@ class Telephony:
 
     def _call(self, verification: Verification) -> None:
         dice, left = self._random.random(), verification.expires_at - self.clock.now()
-        notice = self._notice(verification)
+        ivr_call = self._build_ivr_call(verification)
         if dice < 0.05:
             self.ledger.called_late.add(verification.id)
-            self._in(left + self._random.random() * (GRACE - _SECOND), lambda: self._tell(notice, Truth.LATE))
+            self._schedule_in(
+                left + self._random.random() * (GRACE - _SECOND), lambda: self._record(ivr_call, Truth.LATE)
+            )
         elif dice < 0.85:
             self.ledger.called_in_time.add(verification.id)
             delay = self._random.random() * (left - _SECOND)
-            self._in(delay, lambda: self._tell(notice, Truth.IN_TIME))
+            self._schedule_in(delay, lambda: self._record(ivr_call, Truth.IN_TIME))
             if self._random.random() < 0.025:
-                again = delay + self._random.random() * (GRACE - _SECOND)
-                self._in(again, lambda: self._tell(self._notice(verification), Truth.REPEATED))
+                repeated = delay + self._random.random() * (GRACE - _SECOND)
+                self._schedule_in(repeated, lambda: self._record(self._build_ivr_call(verification), Truth.REPEATED))
 
-    def _notice(self, verification: Verification) -> IvrCallEvent:
-        return a_notice(
+    def _build_ivr_call(self, verification: Verification) -> IvrCallEvent:
+        return an_ivr_call(
             recipient=verification.recipient,
             line=verification.line,
             mode=verification.mode,
             smsid=verification.id if self._random.random() < 0.3 else None,
         )
 
-    def _foreign(self) -> None:
-        """A number nobody asked about; a line of somebody else; an id that is none; a number and line nobody has."""
-        free = [(n, each) for n in NUMBERS for each in (LINE, OTHER_LINE) if not self._is_held(n, each)]
-        strange = [
-            a_notice(recipient="+819000000009"),
-            a_notice(recipient=NUMBERS[0], line="05000000009"),
-            a_notice(recipient=NUMBERS[0], smsid="nobody"),
-            a_notice(recipient="0900001"),
-            *(a_notice(recipient=number, line=line) for number, line in free),
+    def _send_foreign_callback(self) -> None:
+        """Send a callback for an unknown number, line or id, or for a number and line without a verification."""
+        free = [
+            (number, line) for number in NUMBERS for line in (LINE, OTHER_LINE) if not self._has_lease(number, line)
         ]
-        self._tell(self._random.choice(strange), Truth.FOREIGN)
+        callbacks = [
+            an_ivr_call(recipient="+819000000009"),
+            an_ivr_call(recipient=NUMBERS[0], line="05000000009"),
+            an_ivr_call(recipient=NUMBERS[0], smsid="unknown"),
+            an_ivr_call(recipient="0900001"),
+            *(an_ivr_call(recipient=number, line=line) for number, line in free),
+        ]
+        self._record(self._random.choice(callbacks), Truth.FOREIGN)
 
-    def _is_held(self, number: str, line: str) -> bool:
+    def _has_lease(self, number: str, line: str) -> bool:
         lease = self.store.leases.get((number, line))
         return lease is not None and lease.covers(self.clock.now())
 
-    def _tell(self, notice: IvrCallEvent, truth: Truth) -> None:
-        self.ledger.outcomes[truth, self.system.call(notice)] += 1
+    def _record(self, ivr_call: IvrCallEvent, truth: Truth) -> None:
+        self.ledger.matches[truth, self.system.call(ivr_call)] += 1
 
     def _sweep(self) -> None:
         self.system.sweep()

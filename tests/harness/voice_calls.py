@@ -1,4 +1,4 @@
-"""One system with one call in it, the provider's real client over a wire that breaks, and what is promised of calls."""
+"""A system with one call and the provider's real client over a broken wire, and the promises about calls."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ from tests.fakes import (
     NoLimits,
     OpenGuard,
 )
-from tests.harness.explorer import ViolationError
+from tests.harness.explorer import ViolationError, demand
 from tests.harness.schedules import Schedule
 from tests.harness.stepping import CRASHES, Actor, Crashed, Fault, History, SteppedGuard, play, step, stepped
 
@@ -71,7 +71,7 @@ _ROUNDS_AT_MOST = 8
 
 
 class Wire(StrEnum):
-    """What may happen to one request on its way."""
+    """A fault of one request on its way."""
 
     LOST_ON_THE_WAY = "lost_on_the_way"
     LOST_BUT_TAKEN = "lost_but_taken"
@@ -87,26 +87,26 @@ _TAKEN = {Wire.LOST_BUT_TAKEN, Wire.BROKEN_BUT_TAKEN, Fault.CRASH_AFTER}
 
 @dataclass(slots=True)
 class Baidu:
-    """As the document says of tokens in general (`honours`), or as if it had no such thing."""
+    """A provider that honours tokens as the document says (`honours`), or ignores them."""
 
     honours: bool
     clock: FixedClock
     rings: list[str] = field(default_factory=list)
     sent: list[tuple[str, bytes, datetime]] = field(default_factory=list)
-    known: dict[str, tuple[str, datetime]] = field(default_factory=dict)
+    answered: dict[str, tuple[str, datetime]] = field(default_factory=dict)
 
     def take(self, token: str, now: datetime) -> str:
-        """A telephone rings, unless that is remembered of this token."""
-        call_id, at = self.known.get(token, ("", now))
+        """Ring a telephone, unless this token is remembered."""
+        call_id, at = self.answered.get(token, ("", now))
         if not (self.honours and call_id and now < at + REMEMBERED):
             call_id = f"c{len(self.rings) + 1}"
             self.rings.append(call_id)
-        self.known[token] = (call_id, now)
+        self.answered[token] = (call_id, now)
         return call_id
 
 
 class BrokenWire:
-    """A Connection to it, each of whose exchanges is a step."""
+    """A Connection to the provider whose exchanges are steps."""
 
     origin = parse_endpoint(ORIGIN, allow_plain_http=True).origin
 
@@ -114,11 +114,11 @@ class BrokenWire:
         self._baidu = baidu
 
     def open(self) -> None:
-        """There is nothing to be opened."""
+        """Do nothing."""
 
     def exchange(self, method: str, target: str, *, body: bytes, **_: object) -> Answer:
-        """One request, and its answer if it has one."""
-        # Nobody rests for hours between making up its mind and sending; here a schedule may let it.
+        """Send one request, and return its answer if it has one."""
+        # A schedule may let hours pass between the decision and the request. A client never does.
         decided_at = self._baidu.clock.now()
         fault = step("baidu.exchange", _AT_AN_EXCHANGE)
         if fault is Fault.CRASH_BEFORE:
@@ -139,13 +139,13 @@ class BrokenWire:
 _REFUSALS = {Wire.FULL: ("QueueFull", 429), Wire.REFUSED: ("IllegalNumber", 400)}
 
 
-def _answer(status: int, said: dict[str, str]) -> Answer:
-    return Answer(status=status, headers={}, body=json.dumps(said).encode(), delimited=True)
+def _answer(status: int, body: dict[str, str]) -> Answer:
+    return Answer(status=status, headers={}, body=json.dumps(body).encode(), delimited=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallParts:
-    """What a system is made of, and the provider it meets; a mutant replaces one."""
+    """The classes of a system and the behaviour of its provider, of which a mutant replaces one."""
 
     store: type[InMemoryVoiceCallStore] = InMemoryVoiceCallStore
     record: type[RecordCallResult] = RecordCallResult
@@ -156,7 +156,7 @@ class CallParts:
 
 
 class CallWorld:
-    """One system with one call in it. `actors` are the invocations to be played against each other."""
+    """A system with one call, and its `actors`, which are played against each other."""
 
     def __init__(self, parts: CallParts, *, client: BaiduVmsClient | None = None) -> None:
         self.parts = parts
@@ -164,7 +164,7 @@ class CallWorld:
         self.baidu = Baidu(parts.honours, self.clock)
         self.store = parts.store(deadlines=DEADLINES)
         self.archive = InMemoryCallbackArchive()
-        self.told: list[SubmissionResult[VoiceCall, Status[VoiceCallState]] | type[SwitchboardError] | None] = []
+        self.answers: list[SubmissionResult[VoiceCall, Status[VoiceCallState]] | type[SwitchboardError] | None] = []
         self.acknowledged = False
         self.actors: list[Actor] = []
         client = client or BaiduVmsClient(
@@ -178,7 +178,7 @@ class CallWorld:
         calls = stepped(self.store, "calls")
         orders = retrying(calls, *SUBMISSION)
         results = retrying(calls, *CALL_RESULTS)
-        # No two compositions are alike, as if each request met another version of the code.
+        # No two compositions are equal, as if each request met another version of the code.
         versions = itertools.count()
 
         def compose(recipient: str, content: VoiceCallContent) -> str:
@@ -200,7 +200,7 @@ class CallWorld:
             limits=NoLimits(),
             clock=self.clock,
             new_id=ids,
-            status_of=_standing,
+            status_of=_status_of,
         )
         self.place = PlaceCall(
             submit_once=submit_once,
@@ -211,11 +211,11 @@ class CallWorld:
         )
         archive = stepped(self.archive, "archive")
         self.record = parts.record(calls=results, archive=retrying(archive, *RAW_CALLBACKS), clock=self.clock)
-        self.query = QueryVoiceCalls(calls=retrying(self.store, *CALL_IDS), clock=self.clock, status_of=_standing)
+        self.query = QueryVoiceCalls(calls=retrying(self.store, *CALL_IDS), clock=self.clock, status_of=_status_of)
         reconcile = ReconcileOverdue(
             orders=retrying(calls, *RECONCILIATION),
             clock=self.clock,
-            status_of=_standing,
+            status_of=_status_of,
             next_due=lambda call: next_due(call, deadlines=DEADLINES),
             look_again_after=DEADLINES.requeue_after_queued,
         )
@@ -224,23 +224,23 @@ class CallWorld:
         )
 
     def post(self, name: str, *, after: timedelta = timedelta(0)) -> None:
-        """A caller's request, and what the caller is told."""
+        """Add a caller's request, and note its answer."""
 
         def body() -> None:
             if after:
                 step("time passes")
                 self.clock.advance(after)
             try:
-                self.told.append(self.place(a_call_command()))
+                self.answers.append(self.place(a_call_command()))
             except SwitchboardError as error:
-                self.told.append(type(error))
+                self.answers.append(type(error))
             except Crashed:
-                self.told.append(None)
+                self.answers.append(None)
 
         self.actors.append(Actor(name, body))
 
     def callback(self) -> None:
-        """The provider's callback, once somebody's telephone has rung."""
+        """Add the provider's callback, after a telephone has rung."""
 
         def body() -> None:
             try:
@@ -252,7 +252,7 @@ class CallWorld:
         self.actors.append(Actor("callback", body, ready=lambda: bool(self.baidu.rings)))
 
     def sweep_later(self) -> None:
-        """The sweep, after a pause."""
+        """Add a sweep after a pause."""
 
         def body() -> None:
             step("time passes")
@@ -265,7 +265,7 @@ class CallWorld:
         self.actors.append(Actor("sweep", body))
 
     def reconcile(self) -> None:
-        """Nothing breaks any more: the sweep comes until nothing is awaited."""
+        """Sweep without faults until nothing is due."""
         for _ in range(_ROUNDS_AT_MOST):
             row = self.store.rows.get(TOKEN)
             if row is None or (row.due is None and not self.archive.kept):
@@ -273,15 +273,15 @@ class CallWorld:
             if row.due is not None:
                 self.clock.sleep_until(row.due)
             self.sweep()
-        raise ViolationError("I2", "still waiting")
+        raise ViolationError("I2", "still due")
 
 
-def _standing(call: VoiceCall, now: datetime) -> Status[VoiceCallState]:
+def _status_of(call: VoiceCall, now: datetime) -> Status[VoiceCallState]:
     return status_of(call, deadlines=DEADLINES, now=now)
 
 
 def two_callers(parts: CallParts) -> CallWorld:
-    """The same request twice at once, the sweep and the callback."""
+    """Make the same request twice at once, sweep, and call back."""
     world = CallWorld(parts)
     world.post("caller 1")
     world.post("caller 2")
@@ -291,14 +291,14 @@ def two_callers(parts: CallParts) -> CallWorld:
 
 
 def one_caller(parts: CallParts) -> CallWorld:
-    """One request."""
+    """Make one request."""
     world = CallWorld(parts)
     world.post("caller")
     return world
 
 
 def late_repeat(parts: CallParts) -> CallWorld:
-    """A request, the same again after a while, and once more when the provider has forgotten the token."""
+    """Make a request, repeat it after a while, and again after the provider has forgotten the token."""
     world = CallWorld(parts)
     world.post("caller")
     world.post("caller again", after=PAUSE)
@@ -309,7 +309,11 @@ def late_repeat(parts: CallParts) -> CallWorld:
 def explore_calls(
     scenario: Callable[[CallParts], CallWorld], schedules: Iterable[Schedule], *, faults: int, parts: CallParts
 ) -> list[CallWorld]:
-    """Plays every schedule and holds each history against the promises. Raises ViolationError."""
+    """Play every schedule, and check each history against the promises.
+
+    Raises:
+        ViolationError: a history breaks a promise.
+    """
     worlds = []
     for schedule in schedules:
         world, history = scenario(parts), History()
@@ -325,43 +329,40 @@ def explore_calls(
 
 def _check(world: CallWorld, history: History) -> None:
     baidu = world.baidu
-    _demand(len(baidu.rings) <= 1, "I1", f"it rang {len(baidu.rings)} times")
-    _demand(len({(token, body) for token, body, _ in baidu.sent}) <= 1, "I15", "the same token with other bytes")
+    demand(len(baidu.rings) <= 1, "I1", f"it rang {len(baidu.rings)} times")
+    demand(len({(token, body) for token, body, _ in baidu.sent}) <= 1, "I15", "the same token with other bytes")
     times = [at for _, _, at in baidu.sent]
-    _demand(not times or max(times) - min(times) < world.parts.longest, "I15", "the token was used too late")
+    demand(not times or max(times) - min(times) < world.parts.longest, "I15", "the token was used too late")
     row = world.store.rows.get(TOKEN)
     if row is None or row.order is None:
-        _demand(not baidu.sent, "I2", "submitted without a stored claim")
+        demand(not baidu.sent, "I2", "submitted without a stored claim")
         return
     view = world.query.one(TOKEN, client=CLIENT)
     if baidu.rings:
-        _demand(
-            view.status.state not in {VoiceCallState.FAILED, VoiceCallState.REJECTED}, "I3", "it rang, and is denied"
+        demand(
+            view.status.state not in {VoiceCallState.FAILED, VoiceCallState.REJECTED},
+            "I3",
+            "it rang, and its status denies it",
         )
-    if world.told and all(answer is SubmissionFailedError for answer in world.told):
-        _demand(not baidu.rings, "I3", "every caller was told that it was not accepted, and it rang")
-    for answer in world.told:
+    if world.answers and all(answer is SubmissionFailedError for answer in world.answers):
+        demand(not baidu.rings, "I3", "every answer denies a call that rang")
+    for answer in world.answers:
         if isinstance(answer, SubmissionResult) and answer.order.call_id is not None:
-            _demand(baidu.rings == [answer.order.call_id], "I3", "called accepted, and was not")
-    _demand(view.status.final or row.due is not None, "I2", "nobody will look at it again")
+            demand(baidu.rings == [answer.order.call_id], "I3", "it is called accepted, and was not")
+    demand(view.status.final or row.due is not None, "I2", "it has no due time")
     world.reconcile()
     after = world.query.one(TOKEN, client=CLIENT)
-    _demand(after.status.final, "I2", f"stuck as {after.status}")
-    _demand(row.order.content is None, "I2", "its text is kept though all is decided")
+    demand(after.status.final, "I2", f"stuck as {after.status}")
+    demand(row.order.content is None, "I2", "its text outlasts its decision")
     if after.order.call_id is not None:
         try:
-            found = world.query.one(after.order.call_id, client=CLIENT)
+            by_call_id = world.query.one(after.order.call_id, client=CLIENT)
         except ResourceNotFoundError:
             raise ViolationError("I7", "not found by the provider's id") from None
-        _demand(found.order.token == TOKEN, "I7", "not found by the provider's id")
+        demand(by_call_id.order.token == TOKEN, "I7", "not found by the provider's id")
         if world.acknowledged:
-            results = [report.result for report in found.order.reports]
-            _demand(results == [RESULT.result], "I5", f"acknowledged, and {results} are shown")
+            results = [report.result for report in by_call_id.order.reports]
+            demand(results == [RESULT.result], "I5", f"acknowledged, and {results} are shown")
     alone = len({actor for actor, _, _ in history}) == 1
     if alone and not any(fault for _, _, fault in history):
-        _demand(len(baidu.rings) == 1, "I2", "nothing went wrong, and it did not ring")
-
-
-def _demand(kept: bool, promise: str, what: str) -> None:
-    if not kept:
-        raise ViolationError(promise, what)
+        demand(len(baidu.rings) == 1, "I2", "nothing went wrong, and it did not ring")

@@ -1,4 +1,4 @@
-"""One system with one message in it, and the invocations that may meet there."""
+"""A system with one message, and the invocations that may meet there."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from tests.systems import Parts, assembled
 
 COMMAND = a_command()
 SMSID = derive_id(client=CLIENT, key="order-1")
-# Past the deadline of an open submission, and past that of a message waiting in the queue.
+# After the deadline of an open submission and of a queued message.
 PAUSE = DEADLINES.requeue_after_queued + timedelta(minutes=1)
 _ROUNDS_AT_MOST = 12
 
 
 class StuckError(AssertionError):
-    """Something is awaited for ever."""
+    """An item stays due for ever."""
 
 
 class World:
-    """One system with one message in it. `actors` are the invocations to be played against each other."""
+    """A system with one message, and its `actors`, which are played against each other."""
 
     def __init__(self, parts: Parts) -> None:
         self.clock = FixedClock()
@@ -34,7 +34,7 @@ class World:
         self.provider = ScriptedProvider()
         self.actors: list[Actor] = []
         self.acknowledged: set[str] = set()
-        self.told: list[SubmissionResult[Message, SmsStatus] | type[SwitchboardError] | None] = []
+        self.answers: list[SubmissionResult[Message, SmsStatus] | type[SwitchboardError] | None] = []
         self.system = assembled(
             messages=stepped(self.store, "messages"),
             outbox=stepped(self.outbox, "outbox"),
@@ -57,20 +57,20 @@ class World:
         return self.system.query.one(SMSID, client=CLIENT).status
 
     def post(self, name: str) -> None:
-        """A caller's request, and what the caller is told."""
+        """Add a caller's request, and note its answer."""
 
         def body() -> None:
             try:
-                self.told.append(self.system.send(COMMAND))
+                self.answers.append(self.system.send(COMMAND))
             except SwitchboardError as error:
-                self.told.append(type(error))
+                self.answers.append(type(error))
             except Crashed:
-                self.told.append(None)
+                self.answers.append(None)
 
         self.actors.append(Actor(name, body))
 
     def deliver(self, name: str) -> None:
-        """A delivery of one queue entry, which comes again unless it is done with."""
+        """Add a delivery of the message's queue entry, which is delivered again unless it succeeds."""
 
         def body() -> None:
             try:
@@ -81,7 +81,7 @@ class World:
         self.actors.append(Actor(name, body))
 
     def deliver_from_outbox(self, name: str) -> None:
-        """A delivery of what somebody puts into the queue."""
+        """Add a delivery of the next entry that an invocation puts into the queue."""
 
         def body() -> None:
             smsid = self.outbox.entries.popleft()
@@ -93,7 +93,7 @@ class World:
         self.actors.append(Actor(name, body, ready=lambda: bool(self.outbox.entries)))
 
     def report(self, status: str) -> None:
-        """The provider's callback, once it can have something to report. It does not come again."""
+        """Add the provider's callback, after the provider has the message. It is not repeated."""
 
         def body() -> None:
             try:
@@ -105,7 +105,7 @@ class World:
         self.actors.append(Actor(f"report {status}", body, ready=lambda: bool(self.provider.taken)))
 
     def sweep_twice(self) -> None:
-        """The sweep, a pause, and the sweep again."""
+        """Add a sweep, a pause, and another sweep."""
 
         def body() -> None:
             self._sweep_once()
@@ -116,7 +116,7 @@ class World:
         self.actors.append(Actor("sweep", body))
 
     def reconcile(self) -> None:
-        """Nothing breaks any more: the queue is worked off and the sweep comes until nothing is awaited."""
+        """Empty the queue and sweep without faults until nothing is due."""
         for _ in range(_ROUNDS_AT_MOST):
             while self.outbox.entries:
                 self.system.send_queued(self.outbox.entries.popleft())
@@ -126,7 +126,7 @@ class World:
             if row.due is not None:
                 self.clock.sleep_until(row.due)
             self.system.sweep()
-        raise StuckError(f"still waiting after {_ROUNDS_AT_MOST} rounds: {row}")
+        raise StuckError(f"still due after {_ROUNDS_AT_MOST} rounds: {row}")
 
     def _sweep_once(self) -> None:
         try:

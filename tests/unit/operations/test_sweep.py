@@ -1,4 +1,4 @@
-"""The sweep writes down what silence means, and never sends. (I2, I9)"""
+"""The sweep times out, closes and requeues overdue messages, and never sends one. (I2, I9)"""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from tests.systems import REQUEUE_DELAY_S, System, assembled
 
 
 class _Setting:
-    """A system over fakes with a claimed message in it, and the fakes."""
+    """A system over fakes with one claimed message, and the fakes."""
 
     def __init__(self, messages: InMemoryMessageStore | None = None) -> None:
         self.clock = FixedClock()
@@ -51,7 +51,7 @@ class _Setting:
         self.messages.record_outcome(message, message.claims[-1], an_outcome(kind, at=self.clock.now()), queue=queue)
 
     def after(self, passed: timedelta) -> Counter[SweepAction]:
-        """What the sweep does when so much time has passed since the beginning."""
+        """Sweep at this time after the beginning."""
         self.clock.sleep_until(START + passed)
         return self.system.sweep()
 
@@ -156,8 +156,8 @@ def test_a_message_queued_too_long_expires_and_is_not_sent(setting: _Setting) ->
     assert not setting.provider.submissions
 
 
-class _ClosedGate(OpenGuard):
-    """No slot for anybody."""
+class _ClosedGuard(OpenGuard):
+    """A guard without a free slot."""
 
     def __init__(self, clock: FixedClock, error: LockedOutError | SlotUnavailableError) -> None:
         super().__init__(clock)
@@ -167,14 +167,18 @@ class _ClosedGate(OpenGuard):
         raise self._error
 
 
-@pytest.mark.parametrize("error", [LockedOutError("open", reason="authentication"), RateLimitTimeoutError("full")])
+@pytest.mark.parametrize(
+    "error",
+    [LockedOutError("open", reason="authentication"), RateLimitTimeoutError("full")],
+    ids=["locked out", "no slot"],
+)
 def test_entries_do_not_multiply_behind_a_closed_guard(
     setting: _Setting, error: LockedOutError | SlotUnavailableError
 ) -> None:
     setting.ended(OutcomeKind.NOT_SENT, queue=True)
     setting.outbox.put(setting.message)
     closed = assembled(
-        messages=setting.messages, outbox=setting.outbox, clock=setting.clock, guard=_ClosedGate(setting.clock, error)
+        messages=setting.messages, outbox=setting.outbox, clock=setting.clock, guard=_ClosedGuard(setting.clock, error)
     )
     for round_number in range(24 * 60):
         for _ in range(len(setting.outbox.entries)):
@@ -185,18 +189,18 @@ def test_entries_do_not_multiply_behind_a_closed_guard(
         assert len(setting.outbox.entries) <= 1
 
 
-class _ClaimedWhileLooking(InMemoryMessageStore):
-    """Between the index entry and the reading of the item, somebody takes the next claim."""
+class _ClaimedDuringSweep(InMemoryMessageStore):
+    """A store in which another invocation claims the message between the index and the item."""
 
     def overdue(self, *, now: datetime, limit: int) -> list[Message]:
-        found = super().overdue(now=now, limit=limit)
-        for message in found:
+        messages = super().overdue(now=now, limit=limit)
+        for message in messages:
             assert self.claim(message.smsid, a_claim("second", at=now)).granted
-        return [self.rows[message.smsid].order or message for message in found]
+        return [self.rows[message.smsid].order or message for message in messages]
 
 
 def test_a_claim_during_the_sweep_keeps_its_own_deadline() -> None:
-    setting = _Setting(_ClaimedWhileLooking())
+    setting = _Setting(_ClaimedDuringSweep())
     setting.ended(OutcomeKind.NOT_SENT, queue=True)
     setting.after(DEADLINES.requeue_after_queued)
     assert not setting.outbox.entries
@@ -204,8 +208,8 @@ def test_a_claim_during_the_sweep_keeps_its_own_deadline() -> None:
     assert setting.state is SmsState.SUBMITTING
 
 
-class _IndexBehind(InMemoryMessageStore):
-    """The index still tells of what it told of before."""
+class _StaleIndex(InMemoryMessageStore):
+    """A store whose index still names every message."""
 
     def overdue(self, *, now: datetime, limit: int) -> Iterable[Message]:  # type: ignore[override]
         return [row.order for row in self.rows.values() if row.order is not None]
@@ -214,7 +218,7 @@ class _IndexBehind(InMemoryMessageStore):
 @pytest.mark.parametrize("kind", [None, *OutcomeKind])
 @pytest.mark.parametrize("queue", [False, True])
 def test_a_stale_index_changes_nothing(kind: OutcomeKind | None, queue: bool) -> None:
-    setting = _Setting(_IndexBehind())
+    setting = _Setting(_StaleIndex())
     if kind is not None:
         setting.ended(kind, queue=queue and kind is OutcomeKind.NOT_SENT)
     before, due = setting.state, setting.due

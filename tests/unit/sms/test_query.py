@@ -1,4 +1,4 @@
-"""A caller sees its own messages, and of nobody else's that they exist."""
+"""A caller sees its own messages, and does not learn whether others exist."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def clock() -> FixedClock:
 
 @pytest.fixture
 def messages() -> InMemoryMessageStore:
-    """Thirty messages a minute apart, every tenth of them delivered; every second goes to another number."""
+    """Store thirty messages a minute apart: every tenth is delivered, every second goes to another number."""
     store = InMemoryMessageStore()
     for number in range(30):
         recipient = OTHER_RECIPIENT if number % 2 else RECIPIENT
@@ -44,41 +44,45 @@ def test_one_message_shows_its_present_status(query: SmsQuery, clock: FixedClock
     assert query.one("sms01", client=CLIENT).status.state is SmsState.UNKNOWN
 
 
-@pytest.mark.parametrize(("smsid", "client"), [("sms99", CLIENT), ("sms01", "client2"), ("sms01", "")])
+@pytest.mark.parametrize(
+    ("smsid", "client"),
+    [("sms99", CLIENT), ("sms01", "client2"), ("sms01", "")],
+    ids=["missing", "foreign", "no client"],
+)
 def test_missing_and_foreign_messages_give_the_same_error(query: SmsQuery, smsid: str, client: str) -> None:
     with pytest.raises(ResourceNotFoundError, match=r"^No such resource, or it belongs to another API key$"):
         query.one(smsid, client=client)
 
 
-def _all(query: SmsQuery, wanted: OrderFilter, *, limit: int, client: str = CLIENT) -> list[str]:
-    found, position = [], None
+def _list_all(query: SmsQuery, filter_: OrderFilter, *, limit: int, client: str = CLIENT) -> list[str]:
+    smsids, position = [], None
     while True:
-        page = query.many(wanted, client=client, limit=limit, position=position)
+        page = query.many(filter_, client=client, limit=limit, position=position)
         assert len(page.items) <= limit
-        found += [view.order.smsid for view in page.items]
+        smsids += [view.order.smsid for view in page.items]
         position = page.next_position
         if position is None:
-            return found
+            return smsids
 
 
 @pytest.mark.parametrize("limit", [1, 7, 30, 100])
 def test_a_list_holds_every_message_once_newest_first(query: SmsQuery, limit: int) -> None:
-    assert _all(query, OrderFilter(), limit=limit) == [f"sms{number:02d}" for number in reversed(range(30))]
+    assert _list_all(query, OrderFilter(), limit=limit) == [f"sms{number:02d}" for number in reversed(range(30))]
 
 
 @pytest.mark.parametrize("limit", [1, 2, 100])
 def test_a_state_filter_finds_all_matches_over_all_pages(query: SmsQuery, limit: int) -> None:
-    assert _all(query, OrderFilter(state=SmsState.DELIVERED), limit=limit) == ["sms20", "sms10", "sms00"]
+    assert _list_all(query, OrderFilter(state=SmsState.DELIVERED), limit=limit) == ["sms20", "sms10", "sms00"]
 
 
 def test_filters_can_be_combined(query: SmsQuery) -> None:
-    wanted = OrderFilter(recipient=RECIPIENT, since=START + 10 * MINUTE, until=START + 13 * MINUTE)
-    assert _all(query, wanted, limit=100) == ["sms12", "sms10"]
-    assert _all(query, OrderFilter(recipient=OTHER_RECIPIENT, state=SmsState.DELIVERED), limit=3) == []
+    combined = OrderFilter(recipient=RECIPIENT, since=START + 10 * MINUTE, until=START + 13 * MINUTE)
+    assert _list_all(query, combined, limit=100) == ["sms12", "sms10"]
+    assert _list_all(query, OrderFilter(recipient=OTHER_RECIPIENT, state=SmsState.DELIVERED), limit=3) == []
 
 
 def test_another_client_sees_nothing(query: SmsQuery) -> None:
-    assert _all(query, OrderFilter(), limit=100, client="client2") == []
+    assert _list_all(query, OrderFilter(), limit=100, client="client2") == []
 
 
 def test_a_filter_without_matches_reads_a_bounded_part(
@@ -96,4 +100,4 @@ def test_an_unknown_position_is_refused(query: SmsQuery) -> None:
 
 def test_a_list_shows_the_status_at_the_time_of_the_query(query: SmsQuery, clock: FixedClock) -> None:
     clock.advance(timedelta(days=10))
-    assert len(_all(query, OrderFilter(state=SmsState.UNKNOWN), limit=10)) == 27
+    assert len(_list_all(query, OrderFilter(state=SmsState.UNKNOWN), limit=10)) == 27

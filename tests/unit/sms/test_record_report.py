@@ -1,4 +1,4 @@
-"""A webhook says 200 once its report is durable, and only then. (I5, I7)"""
+"""The webhook answers 200 only after its report is durable. (I5, I7)"""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ def test_a_report_without_a_store_is_spooled_and_replayed(messages: InMemoryMess
     assert broken.record(a_callback("1")) is ReportOutcome.SPOOLED
     assert _statuses(messages) == []
     clock.advance(MINUTE)
-    mended = assembled(messages=messages, archive=archive, clock=clock)
-    assert mended.sweep()[SweepAction.EVENT_REPLAYED] == 1
+    system = assembled(messages=messages, archive=archive, clock=clock)
+    assert system.sweep()[SweepAction.EVENT_REPLAYED] == 1
     assert _statuses(messages) == ["1"]
     assert not archive.kept
     message = messages.get("sms1")
@@ -110,7 +110,7 @@ REPORTS = st.lists(
 )
 
 
-def _seen(reports: Sequence[DeliveryReport]) -> tuple[SmsState, bool, frozenset[tuple[str, str | None]]]:
+def _view_after(reports: Sequence[DeliveryReport]) -> tuple[SmsState, bool, frozenset[tuple[str, str | None]]]:
     store = InMemoryMessageStore()
     store.create(a_message())
     system = assembled(messages=store)
@@ -125,8 +125,8 @@ def _seen(reports: Sequence[DeliveryReport]) -> tuple[SmsState, bool, frozenset[
 def test_order_and_repetition_of_reports_do_not_change_the_view(
     reports: list[DeliveryReport], repeated: st.DataObject
 ) -> None:
-    again = repeated.draw(st.lists(st.sampled_from(reports), max_size=3)) if reports else []
-    views = {_seen(order) for order in itertools.permutations(reports)}
-    views.add(_seen([*reports, *again]))
-    views.add(_seen([*again, *reports]))
+    duplicates = repeated.draw(st.lists(st.sampled_from(reports), max_size=3)) if reports else []
+    views = {_view_after(order) for order in itertools.permutations(reports)}
+    views.add(_view_after([*reports, *duplicates]))
+    views.add(_view_after([*duplicates, *reports]))
     assert len(views) == 1

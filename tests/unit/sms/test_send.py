@@ -1,4 +1,4 @@
-"""What a caller's request comes to, the first time and every time it is repeated. (I3, I4)"""
+"""A caller's request has one effect, the first time and every time it is repeated. (I3, I4)"""
 
 from __future__ import annotations
 
@@ -50,14 +50,14 @@ SMSID = derive_id(client=CLIENT, key="order-1")
 
 
 class _Setting:
-    """A system over fakes, and the fakes."""
+    """A system over fakes, with the fakes."""
 
-    def __init__(self, *endings: Ending, gate_raises: tuple[SwitchboardError, ...] = ()) -> None:
+    def __init__(self, *endings: Ending, guard_raises: tuple[SwitchboardError, ...] = ()) -> None:
         self.clock = FixedClock()
         self.messages = InMemoryMessageStore()
         self.outbox = InMemoryOutbox()
         self.provider = ScriptedProvider(*endings)
-        self.guard = ScriptedGuard(self.clock, *gate_raises)
+        self.guard = ScriptedGuard(self.clock, *guard_raises)
         self.ids = CountingIds()
 
     def system(self, messages: InMemoryMessageStore | None = None, guard: ProviderGuard | None = None) -> System:
@@ -78,7 +78,7 @@ class _Setting:
 
 
 class _SlotsLater(ScriptedGuard):
-    """Each slot is `by` later than now."""
+    """A guard whose slots are `by` later than now."""
 
     def __init__(self, clock: FixedClock, by: timedelta) -> None:
         super().__init__(clock)
@@ -134,6 +134,7 @@ def test_a_repeated_request_is_replayed_and_sends_nothing() -> None:
         a_command(not_after=START + MINUTE),
         a_command(smsid="chosen"),
     ],
+    ids=["recipient", "text", "sender", "not_after", "id"],
 )
 def test_a_key_of_another_request_is_refused(other: SendSmsCommand) -> None:
     for first, second in ((a_command(), other), (other, a_command())):
@@ -172,7 +173,7 @@ def test_a_request_during_its_first_one_is_told_to_wait() -> None:
     setting = _Setting()
 
     class SecondCaller(ScriptedGuard):
-        """Just before the first is submitted, the same request comes again."""
+        """A guard that repeats the request just before the first one is submitted."""
 
         def acquire(self, *, latest: datetime) -> datetime:
             with pytest.raises(RequestInProgressError) as raised:
@@ -230,7 +231,7 @@ def test_an_unsent_message_fails_and_its_key_may_try_again(ending: Ending, cause
 
 
 def test_a_day_of_repeated_requests_leaves_room_in_the_item() -> None:
-    """An item takes some 2,000 attempts; beyond that nothing more could be written down under this key."""
+    """An item has room for some 2,000 attempts. After that nothing more could be recorded under this key."""
     setting = _Setting(*[Ending.NOT_SENT] * 1_000)
     refused = 0
     while setting.clock.now() < START + DEADLINES.submission_after_request - 10 * MINUTE:
@@ -262,14 +263,14 @@ def test_an_unreachable_provider_costs_no_slot() -> None:
 
 
 @pytest.mark.parametrize(
-    ("gate_raises", "endings"),
+    ("guard_raises", "endings"),
     [((RateLimitTimeoutError("full"),), ()), ((), (Ending.RATE_LIMITED,))],
     ids=["no slot", "rate limited"],
 )
 def test_a_message_without_a_slot_goes_to_the_queue(
-    gate_raises: tuple[SwitchboardError, ...], endings: tuple[Ending, ...]
+    guard_raises: tuple[SwitchboardError, ...], endings: tuple[Ending, ...]
 ) -> None:
-    setting = _Setting(*endings, gate_raises=gate_raises)
+    setting = _Setting(*endings, guard_raises=guard_raises)
     sent = setting.send()
     assert list(setting.outbox.entries) == [SMSID]
     assert sent.order.content == CONTENT
@@ -280,7 +281,7 @@ def test_a_message_without_a_slot_goes_to_the_queue(
 
 
 def test_a_message_without_a_queue_is_requeued_by_the_sweep() -> None:
-    setting = _Setting(gate_raises=(RateLimitTimeoutError("full"),))
+    setting = _Setting(guard_raises=(RateLimitTimeoutError("full"),))
     system = assembled(
         messages=setting.messages,
         outbox=down(InMemoryOutbox),
@@ -294,9 +295,13 @@ def test_a_message_without_a_queue_is_requeued_by_the_sweep() -> None:
     assert list(setting.outbox.entries) == [SMSID]
 
 
-@pytest.mark.parametrize("error", [LockedOutError("open", reason="authentication"), StoreUnavailableError("limits")])
+@pytest.mark.parametrize(
+    "error",
+    [LockedOutError("open", reason="authentication"), StoreUnavailableError("limits")],
+    ids=["locked out", "no store"],
+)
 def test_a_closed_guard_sends_and_queues_nothing(error: SwitchboardError) -> None:
-    setting = _Setting(gate_raises=(error,))
+    setting = _Setting(guard_raises=(error,))
     with pytest.raises(SubmissionFailedError) as raised:
         setting.send()
     assert raised.value.cause is error
@@ -341,7 +346,11 @@ def test_checking_a_request_touches_nothing() -> None:
     assert not setting.provider.submissions
 
 
-@pytest.mark.parametrize("not_after", [START, START - MINUTE])
+@pytest.mark.parametrize(
+    "not_after",
+    [START, START - MINUTE],
+    ids=["now", "a minute ago"],
+)
 def test_a_request_after_not_after_is_refused(not_after: datetime) -> None:
     setting = _Setting()
     with pytest.raises(InvalidRequestError) as raised:
@@ -395,14 +404,14 @@ def test_a_slot_after_not_after_is_not_used() -> None:
 
 
 def test_a_send_waits_for_a_permit_within_the_wait_budget() -> None:
-    setting = _Setting(gate_raises=(ConcurrencyLimitError("crowded"),) * 3)
+    setting = _Setting(guard_raises=(ConcurrencyLimitError("crowded"),) * 3)
     sent = setting.send(a_command())
     assert sent.order.queued_at is None
     assert setting.clock.now() - START == timedelta(milliseconds=300)
 
 
 class _AgeingProvider(ScriptedProvider):
-    """Notes how old the connection is that a submission finds."""
+    """A provider that notes the age of the connection at each submission."""
 
     def __init__(self, clock: FixedClock) -> None:
         super().__init__()
@@ -414,14 +423,14 @@ class _AgeingProvider(ScriptedProvider):
         super().open()
         self._opened_at = self._clock.now()
 
-    def submit(self, submission: SmsSubmission) -> Receipt:
+    def submit(self, prepared: SmsSubmission) -> Receipt:
         self.ages.append(self._clock.now() - self._opened_at)
-        return super().submit(submission)
+        return super().submit(prepared)
 
 
 def test_a_permit_after_a_wait_gets_a_new_connection() -> None:
-    """The provider counts a request when it arrives: connecting after the slot would make it late."""
-    setting = _Setting(gate_raises=(ConcurrencyLimitError("crowded"),) * 3)
+    """The provider counts a request at its arrival: connecting after the slot would make it late."""
+    setting = _Setting(guard_raises=(ConcurrencyLimitError("crowded"),) * 3)
     setting.provider = provider = _AgeingProvider(setting.clock)
     setting.send(a_command())
     assert setting.clock.now() - START == timedelta(milliseconds=300)
@@ -430,7 +439,7 @@ def test_a_permit_after_a_wait_gets_a_new_connection() -> None:
 
 @pytest.mark.parametrize("ahead_ms", [0, 1, 399, 400, 401, 1000, 1900])
 def test_a_distant_slot_gets_a_new_connection(ahead_ms: int) -> None:
-    """A connection lasts for another half second when it is opened (ports.providers)."""
+    """An opened connection stays usable for another half second (ports.providers)."""
     setting = _Setting()
     setting.provider = provider = _AgeingProvider(setting.clock)
     ahead = timedelta(milliseconds=ahead_ms)
@@ -440,14 +449,14 @@ def test_a_distant_slot_gets_a_new_connection(ahead_ms: int) -> None:
 
 
 def test_a_message_without_a_permit_goes_to_the_queue() -> None:
-    setting = _Setting(gate_raises=(ConcurrencyLimitError("crowded"),) * 1000)
+    setting = _Setting(guard_raises=(ConcurrencyLimitError("crowded"),) * 1000)
     sent = setting.send(a_command())
     assert sent.order.queued_at is not None
     assert setting.clock.now() - START == WAIT_BUDGET
 
 
 class _StaleOnce(ScriptedGuard):
-    """The first slot is missed."""
+    """A guard whose first slot is missed."""
 
     def __init__(self, clock: FixedClock) -> None:
         super().__init__(clock)
@@ -484,9 +493,9 @@ def test_a_guard_without_a_store_changes_no_outcome() -> None:
 
 def test_a_derived_id_fits_mediasms_and_one_client_and_key() -> None:
     pairs = [("a", "bc"), ("ab", "c"), ("abc", ""), ("a\0b", "c"), ("b", "a")]
-    derived = {derive_id(client=client, key=key) for client, key in pairs}
-    assert len(derived) == len(pairs)
-    assert all(smsid.isalnum() and len(smsid) == 40 for smsid in derived)
+    smsids = {derive_id(client=client, key=key) for client, key in pairs}
+    assert len(smsids) == len(pairs)
+    assert all(smsid.isalnum() and len(smsid) == 40 for smsid in smsids)
 
 
 def test_fingerprints_are_equal_for_equal_requests_only() -> None:

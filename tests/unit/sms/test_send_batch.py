@@ -1,4 +1,4 @@
-"""A batch: each message is taken or refused on its own, counted like any other, and sent by the queue, once."""
+"""Each message of a batch is accepted or refused on its own, counted like any other, and sent once by the queue."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ from tests.fakes import (
 )
 from tests.systems import TIME_BUDGET, System, assembled
 
-WRONG = InvalidRequestError(FieldProblem("to", "is no number"))
-Asked = Sequence[SendSmsCommand | InvalidRequestError]
+INVALID = InvalidRequestError(FieldProblem("to", "is not a number"))
+Commands = Sequence[SendSmsCommand | InvalidRequestError]
 
 
-def ordered(number: int, **asked: object) -> SendSmsCommand:
-    return a_command(idempotency_key=None, content=SmsContent(text=f"text {number}"), **asked)
+def command(number: int, **fields: object) -> SendSmsCommand:
+    return a_command(idempotency_key=None, content=SmsContent(text=f"text {number}"), **fields)
 
 
 @dataclass
@@ -62,7 +62,7 @@ class Setting:
     def send(self, *commands: SendSmsCommand | InvalidRequestError, key: str | None = "batch-1") -> list[object]:
         return [*self.system().send_batch(commands, client=CLIENT, key=key)]
 
-    def work_off(self) -> None:
+    def empty_queue(self) -> None:
         system = self.system()
         while self.outbox.entries:
             system.send_queued(self.outbox.entries.popleft())
@@ -74,35 +74,39 @@ def ids(items: Sequence[object]) -> list[str]:
 
 def test_an_accepted_batch_is_sent_from_the_bulk_queue() -> None:
     setting = Setting()
-    items = setting.send(ordered(1), WRONG, ordered(2, recipient=OTHER_RECIPIENT))
+    items = setting.send(command(1), INVALID, command(2, recipient=OTHER_RECIPIENT))
 
-    assert items[1] is WRONG
+    assert items[1] is INVALID
     assert [item.state for item in items if isinstance(item, BatchItem)] == [SmsState.QUEUED] * 2
     assert list(setting.outbox.entries) == ids(items)
     assert not setting.provider.submissions
     assert all(row.order is not None and row.order.bulk for row in setting.store.rows.values())
 
-    setting.work_off()
+    setting.empty_queue()
     assert [submission.smsid for submission in setting.provider.submissions] == ids(items)
 
 
 def test_a_repeated_batch_is_replayed_and_sends_nothing() -> None:
     setting = Setting()
-    first = setting.send(ordered(1), ordered(1), ordered(2))
-    setting.work_off()
-    again = setting.send(ordered(1), ordered(1), ordered(2))
+    first = setting.send(command(1), command(1), command(2))
+    setting.empty_queue()
+    repeated = setting.send(command(1), command(1), command(2))
 
-    assert ids(first) == ids(again)
+    assert ids(first) == ids(repeated)
     assert len(set(ids(first))) == 3
-    assert [item.state for item in again if isinstance(item, BatchItem)] == [SmsState.ACCEPTED] * 3
-    assert all(isinstance(item, BatchItem) and item.replayed for item in again)
+    assert [item.state for item in repeated if isinstance(item, BatchItem)] == [SmsState.ACCEPTED] * 3
+    assert all(isinstance(item, BatchItem) and item.replayed for item in repeated)
     assert not setting.outbox.entries
 
 
-@pytest.mark.parametrize("other", [[ordered(1)], [ordered(2), ordered(1)], [ordered(1), ordered(2), ordered(3)]])
-def test_another_batch_under_the_same_key_is_refused(other: Asked) -> None:
+@pytest.mark.parametrize(
+    "other",
+    [[command(1)], [command(2), command(1)], [command(1), command(2), command(3)]],
+    ids=["shorter", "another order", "longer"],
+)
+def test_another_batch_under_the_same_key_is_refused(other: Commands) -> None:
     setting = Setting()
-    setting.send(ordered(1), ordered(2))
+    setting.send(command(1), command(2))
     with pytest.raises(IdempotencyKeyReusedError):
         setting.send(*other)
     assert len(setting.store.rows) == 2
@@ -112,47 +116,47 @@ def test_a_key_of_a_single_message_is_refused_for_a_batch() -> None:
     setting = Setting()
     setting.system().send(a_command(idempotency_key="batch-1"))
     with pytest.raises(IdempotencyKeyReusedError):
-        setting.send(ordered(1))
+        setting.send(command(1))
 
 
 def test_a_key_of_a_batch_is_refused_for_a_single_message() -> None:
     setting = Setting()
-    setting.send(ordered(1))
+    setting.send(command(1))
     with pytest.raises(IdempotencyKeyReusedError):
         setting.system().send(a_command(idempotency_key="batch-1"))
 
 
 def test_equal_batches_without_a_key_are_independent() -> None:
     setting = Setting()
-    assert not set(ids(setting.send(ordered(1), key=None))) & set(ids(setting.send(ordered(1), key=None)))
+    assert not set(ids(setting.send(command(1), key=None))) & set(ids(setting.send(command(1), key=None)))
 
 
 def test_a_taken_id_refuses_only_its_own_message() -> None:
     setting = Setting()
-    items = setting.send(ordered(1, smsid="a1"), ordered(2, smsid="a1"), ordered(3, smsid="a3"))
+    items = setting.send(command(1, smsid="a1"), command(2, smsid="a1"), command(3, smsid="a3"))
     assert [type(item) for item in items] == [BatchItem, IdempotencyKeyReusedError, BatchItem]
 
 
 def test_only_messages_over_a_limit_are_refused() -> None:
     setting = Setting(rules=UsageLimitRules(recipient_per_minute=2))
-    items = setting.send(ordered(1), ordered(2), ordered(3), ordered(4, recipient=OTHER_RECIPIENT))
+    items = setting.send(command(1), command(2), command(3), command(4, recipient=OTHER_RECIPIENT))
     assert [type(item) for item in items] == [BatchItem, BatchItem, RecipientLimitError, BatchItem]
     assert len(setting.store.rows) == 3
 
 
 def test_a_repeated_batch_over_a_limit_is_replayed_uncounted() -> None:
     setting = Setting(rules=UsageLimitRules(recipient_per_minute=3))
-    setting.send(ordered(1), ordered(2))
+    setting.send(command(1), command(2))
     for _ in range(3):
-        assert all(isinstance(item, BatchItem) for item in setting.send(ordered(1), ordered(2)))
-    assert isinstance(setting.send(ordered(3), key="batch-2")[0], BatchItem)
-    assert isinstance(setting.send(ordered(4), key="batch-3")[0], RecipientLimitError)
-    assert all(isinstance(item, BatchItem) for item in setting.send(ordered(1), ordered(2)))
+        assert all(isinstance(item, BatchItem) for item in setting.send(command(1), command(2)))
+    assert isinstance(setting.send(command(3), key="batch-2")[0], BatchItem)
+    assert isinstance(setting.send(command(4), key="batch-3")[0], RecipientLimitError)
+    assert all(isinstance(item, BatchItem) for item in setting.send(command(1), command(2)))
 
 
 def test_a_message_after_not_after_is_refused() -> None:
     setting = Setting()
-    late = ordered(1, not_after=setting.clock.now())
+    late = command(1, not_after=setting.clock.now())
     [item] = setting.send(late)
     assert isinstance(item, InvalidRequestError)
     assert item.problems[0].field == "not_after"
@@ -161,46 +165,46 @@ def test_a_message_after_not_after_is_refused() -> None:
 @pytest.mark.parametrize("answer", [Answer.LOST, Answer.NOT_APPLIED])
 def test_a_message_with_a_lost_answer_is_sent_once(answer: Answer) -> None:
     setting = Setting(faults={"create": [answer]})
-    items = setting.send(ordered(1))
+    items = setting.send(command(1))
     setting.system().sweep()
     setting.clock.advance(timedelta(minutes=16))
     setting.system().sweep()
-    setting.work_off()
+    setting.empty_queue()
     assert [submission.smsid for submission in setting.provider.taken] == ids(items)
 
 
 def test_a_created_message_with_a_lost_answer_counts_as_new() -> None:
     setting = Setting(faults={"create": [Answer.LOST]}, rules=UsageLimitRules(recipient_per_minute=1))
-    [item, over] = setting.send(ordered(1), ordered(2))
+    [item, refused] = setting.send(command(1), command(2))
     assert isinstance(item, BatchItem)
     assert not item.replayed
     assert [*setting.outbox.entries] == [item.message.smsid]
-    assert isinstance(over, RecipientLimitError)
+    assert isinstance(refused, RecipientLimitError)
 
 
 def test_a_replay_with_an_unapplied_call_is_still_a_replay() -> None:
     setting = Setting()
-    setting.send(ordered(1))
+    setting.send(command(1))
     setting.clock.advance(timedelta(seconds=1))
     setting.faults["create"] = [Answer.NOT_APPLIED]
-    [item] = setting.send(ordered(1))
+    [item] = setting.send(command(1))
     assert isinstance(item, BatchItem)
     assert item.replayed
 
 
 def test_a_message_without_a_store_is_refused_and_not_sent() -> None:
     setting = Setting(faults={"create": [Answer.NOT_APPLIED] * 2})
-    [lost, taken] = setting.send(ordered(1), ordered(2), key=None)
-    assert isinstance(lost, StoreUnavailableError)
-    setting.work_off()
-    assert [submission.smsid for submission in setting.provider.submissions] == ids([taken])
+    [refused, accepted] = setting.send(command(1), command(2), key=None)
+    assert isinstance(refused, StoreUnavailableError)
+    setting.empty_queue()
+    assert [submission.smsid for submission in setting.provider.submissions] == ids([accepted])
 
 
 def test_messages_beyond_the_time_budget_are_accepted_next_time() -> None:
     setting = Setting()
 
     class SlowLimits(CounterUsageLimits):
-        def reserve(self, **asked: object) -> None:
+        def reserve(self, **arguments: object) -> None:
             setting.clock.advance(TIME_BUDGET / 2 + timedelta(milliseconds=1))
 
     slow = assembled(
@@ -209,20 +213,20 @@ def test_messages_beyond_the_time_budget_are_accepted_next_time() -> None:
         clock=setting.clock,
         limits=SlowLimits(counters=setting.counters, rules=setting.rules),
     ).send_batch
-    commands = [ordered(1), ordered(2), ordered(3)]
+    commands = [command(1), command(2), command(3)]
     first: list[BatchItem | SwitchboardError] = slow(commands, client=CLIENT, key="batch-1")
     assert [type(item) for item in first] == [BatchItem, BatchItem, StoreUnavailableError]
     assert [type(item) for item in setting.send(*commands)] == [BatchItem, BatchItem, BatchItem]
-    setting.work_off()
+    setting.empty_queue()
     assert len(setting.provider.taken) == 3
 
 
 def test_a_batch_without_a_queue_is_requeued_by_the_sweep() -> None:
     setting = Setting()
-    lost = assembled(
+    system = assembled(
         messages=setting.store, outbox=flaky(InMemoryOutbox(), put=[Answer.NOT_APPLIED]), clock=setting.clock
     )
-    [item] = lost.send_batch([ordered(1)], client=CLIENT, key=None)
+    [item] = system.send_batch([command(1)], client=CLIENT, key=None)
     setting.clock.advance(timedelta(minutes=16))
     setting.system().sweep()
     assert list(setting.outbox.entries) == ids([item])

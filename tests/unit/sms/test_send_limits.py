@@ -1,4 +1,4 @@
-"""Which requests count towards the abuse limits, and what becomes of a message that one of them refuses."""
+"""Only requests that go on to the provider count towards the usage limits."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ MINUTE = timedelta(minutes=1)
 
 
 class _Limited:
-    """A system over fakes in which a number gets one message a minute."""
+    """A system over fakes that allows one message a minute to a number."""
 
     def __init__(self, *endings: Ending, counters: CounterStore | None = None, full: int = 0) -> None:
         self.clock = FixedClock()
@@ -60,8 +60,8 @@ class _Limited:
             limits=CounterUsageLimits(counters=self.counters, rules=UsageLimitRules(recipient_per_minute=1)),
         )
 
-    def send(self, key: str = "order-1", **asked: object) -> SmsState:
-        sent = self.system().send(a_command(idempotency_key=key, **asked))
+    def send(self, key: str = "order-1", **fields: object) -> SmsState:
+        sent = self.system().send(a_command(idempotency_key=key, **fields))
         return self.system().query.one(sent.order.smsid, client=CLIENT).status.state
 
     def is_refused(self, key: str) -> bool:

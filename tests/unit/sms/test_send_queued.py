@@ -1,10 +1,12 @@
-"""What one delivery from the queue comes to. (I1, I2, I22)"""
+"""One delivery from the queue has one outcome, and submits at most once. (I1, I2, I22)"""
 
 from __future__ import annotations
 
 import pytest
 
 from switchboard.domain.errors import (
+    FieldProblem,
+    InvalidRequestError,
     LockedOutError,
     RateLimitTimeoutError,
     StoreUnavailableError,
@@ -21,18 +23,18 @@ from tests.systems import Parts, System, assembled
 
 @pytest.fixture
 def world() -> World:
-    """One message waits in the queue, and nothing breaks unless a test breaks it."""
+    """Build a world with one message in the queue, in which nothing fails unless a test makes it fail."""
     return queued_world(Parts())
 
 
-def _system(world: World, *endings: Ending, gate_raises: tuple[SwitchboardError, ...] = ()) -> System:
+def _system(world: World, *endings: Ending, guard_raises: tuple[SwitchboardError, ...] = ()) -> System:
     world.provider.script(*endings)
     return assembled(
         messages=world.store,
         outbox=world.outbox,
         provider=world.provider,
         clock=world.clock,
-        guard=ScriptedGuard(world.clock, *gate_raises),
+        guard=ScriptedGuard(world.clock, *guard_raises),
     )
 
 
@@ -80,11 +82,21 @@ def test_an_unsent_message_is_requeued_and_sent_later(world: World, ending: Endi
     assert len(world.provider.taken) == 1
 
 
+def test_a_queued_message_that_became_invalid_is_rejected(world: World) -> None:
+    world.provider.problem = InvalidRequestError(FieldProblem("text", "is too long"))
+    assert _system(world).send_queued(SMSID) is QueuedOutcome.REJECTED
+    assert world.status().state is SmsState.REJECTED
+    assert not world.provider.submissions
+    assert not world.outbox.entries
+
+
 @pytest.mark.parametrize(
-    "error", [RateLimitTimeoutError("full"), LockedOutError("open", reason="555"), StoreUnavailableError("limits")]
+    "error",
+    [RateLimitTimeoutError("full"), LockedOutError("open", reason="555"), StoreUnavailableError("limits")],
+    ids=["no slot", "locked out", "no store"],
 )
 def test_a_message_behind_a_closed_guard_stays_queued(world: World, error: SwitchboardError) -> None:
-    assert _system(world, gate_raises=(error,)).send_queued(SMSID) is QueuedOutcome.REQUEUED
+    assert _system(world, guard_raises=(error,)).send_queued(SMSID) is QueuedOutcome.REQUEUED
     assert world.status().state is SmsState.QUEUED
     assert not world.provider.submissions
 

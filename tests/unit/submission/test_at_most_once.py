@@ -1,4 +1,4 @@
-"""Nothing is sent twice, nothing is lost, and nobody is told what nobody knows: over every order and every break.
+"""Nothing is sent twice, nothing is lost and no outcome is invented, in every order and with every fault.
 
 (I1, I2, I3, I5, I6, I7)
 """
@@ -24,7 +24,7 @@ Scenario = Callable[[Parts], World]
 
 @dataclass(frozen=True, slots=True)
 class Exploration:
-    """One scenario, how far from the straight course (None: every history there is), and how many faults at most."""
+    """One scenario, its largest number of deviations (None: every history) and its largest number of faults."""
 
     scenario: Scenario
     deviations: int | None
@@ -46,8 +46,8 @@ SEEDS = [1, 2, 3, 4]
 
 
 def test_the_explorations_have_a_hundred_thousand_histories() -> None:
-    chosen = sum(exploration.at_least for exploration in EXHAUSTIVE)
-    assert chosen + len(SEEDS) * sum(count for _, count in RANDOM) >= 100_000
+    exhaustive = sum(exploration.at_least for exploration in EXHAUSTIVE)
+    assert exhaustive + len(SEEDS) * sum(count for _, count in RANDOM) >= 100_000
 
 
 @pytest.mark.parametrize("exploration", EXHAUSTIVE, ids=str)
@@ -63,8 +63,8 @@ def test_no_random_history_breaks_a_promise(scenario: Scenario, count: int, seed
     assert explore(scenario, schedules, faults=3) == count
 
 
-def _promise_broken_by(parts: Parts, promises: frozenset[str]) -> str | None:
-    """The first of these promises that some history breaks."""
+def _find_broken_promise(parts: Parts, promises: frozenset[str]) -> str | None:
+    """Return the first of these promises that a history breaks."""
     for number in range(4_000):
         for scenario in (crowd, two_callers, early_reports):
             try:
@@ -78,7 +78,7 @@ def _promise_broken_by(parts: Parts, promises: frozenset[str]) -> str | None:
 
 @pytest.mark.parametrize("mutant", MUTANTS.values(), ids=MUTANTS)
 def test_the_explorer_catches_the_mutant(mutant: Mutant) -> None:
-    assert _promise_broken_by(mutant.parts, mutant.breaks) is not None
+    assert _find_broken_promise(mutant.parts, mutant.breaks) is not None
 
 
 def test_two_deliveries_of_one_entry_submit_once() -> None:

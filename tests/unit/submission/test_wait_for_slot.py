@@ -1,4 +1,4 @@
-"""Whoever may send does so at its slot, and is asked once whether it still wants to. (I10, I12)"""
+"""A request is sent at its slot, after it was confirmed once. (I10, I12)"""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ STEP = timedelta(milliseconds=500)
 
 
 class _StaleSlots(OpenGuard):
-    """Each slot a step ahead; so many of the first are over when they are looked at."""
+    """A guard whose slots are one step ahead, and of which the first `stale` ones are missed."""
 
     def __init__(self, clock: FixedClock, stale: int) -> None:
         super().__init__(clock)
@@ -32,15 +32,15 @@ class _StaleSlots(OpenGuard):
 
 @pytest.mark.parametrize("stale", [0, 1, 2])
 def test_a_missed_slot_is_replaced_and_the_request_confirmed_once(stale: int) -> None:
-    clock, asked = FixedClock(), list[datetime]()
+    clock, confirmations = FixedClock(), list[datetime]()
 
-    def wanted() -> bool:
-        asked.append(clock.now())
+    def confirm() -> bool:
+        confirmations.append(clock.now())
         return True
 
     guard = _StaleSlots(clock, stale)
-    assert wait_for_slot(guard, clock, connect=lambda: None, latest=LATEST, still_wanted=wanted)
-    assert asked == [START]
+    assert wait_for_slot(guard, clock, connect=lambda: None, latest=LATEST, still_wanted=confirm)
+    assert confirmations == [START]
     assert clock.now() == START + (stale + 1) * STEP
 
 

@@ -1,4 +1,4 @@
-"""One number, one line, two callers, callbacks, guesses and the sweep: over every order and every break.
+"""Two callers, callbacks, guesses and the sweep keep every promise, in every order and with every fault.
 
 (I1, I2, I5, I7, I8, I9)
 """
@@ -31,22 +31,26 @@ from tests.harness.world import StuckError
 
 Scenario = Callable[[type[InMemoryVerificationStore]], VerificationWorld]
 
-IN_TIME_OUTCOMES = {IvrCallMatch.MATCHED, IvrCallMatch.DUPLICATE, IvrCallMatch.SPOOLED}
-LATE_OUTCOMES = {IvrCallMatch.LATE, IvrCallMatch.DUPLICATE, IvrCallMatch.SPOOLED}
+IN_TIME_MATCHES = {IvrCallMatch.MATCHED, IvrCallMatch.DUPLICATE, IvrCallMatch.SPOOLED}
+LATE_MATCHES = {IvrCallMatch.LATE, IvrCallMatch.DUPLICATE, IvrCallMatch.SPOOLED}
 
 
-def hold_against_the_promises(world: VerificationWorld, history: History) -> None:
+def check_promises(world: VerificationWorld, history: History) -> None:
     for verification_id in (FIRST, SECOND):
-        submitted = [each for each in world.provider.decided if each.smsid == verification_id]
-        demand(len(submitted) <= 1, "I1", f"{len(submitted)} submissions")
-        told = [answer for key, answer in world.told if (key == "first") == (verification_id == FIRST)]
-        if told and all(answer is SubmissionFailedError for answer in told):
-            demand(not world.taken(verification_id), "I3", "every caller was told that it was not started, and it was")
+        submissions = [sms for sms in world.provider.decided if sms.smsid == verification_id]
+        demand(len(submissions) <= 1, "I1", f"{len(submissions)} submissions")
+        answers = [answer for key, answer in world.answers if (key == "first") == (verification_id == FIRST)]
+        if answers and all(answer is SubmissionFailedError for answer in answers):
+            demand(not world.taken(verification_id), "I3", "every answer denies a start that happened")
     if world.mode is not VerificationMode.CALL_OUT:
-        demand(not (world.taken(FIRST) and world.taken(SECOND)), "I8", "number and line were given twice at once")
+        demand(
+            not (world.taken(FIRST) and world.taken(SECOND)),
+            "I8",
+            "two verifications had the number and the line at once",
+        )
     for call in world.calls:
-        allowed = IN_TIME_OUTCOMES if call.in_time else LATE_OUTCOMES
-        demand(call.outcome is None or call.outcome in allowed, "I8", f"{call} of one that was taken")
+        allowed = IN_TIME_MATCHES if call.in_time else LATE_MATCHES
+        demand(call.match is None or call.match in allowed, "I8", f"{call} for an accepted verification")
     _reconcile(world)
     _check_reconciled(world)
 
@@ -59,17 +63,17 @@ def _check_reconciled(world: VerificationWorld) -> None:
             continue
         state = world.state_of(verification_id)
         demand(state is not VerificationState.PENDING, "I9", "open after its deadline")
-        demand(verification.content is None, "I2", "its text is kept though all is decided")
+        demand(verification.content is None, "I2", "its text outlasts its decision")
         verified_at = verification.verified_at
         demand(verified_at is None or verified_at < verification.expires_at, "I9", "verified after its deadline")
-    acknowledged = any(call.in_time and call.outcome in IN_TIME_OUTCOMES for call in world.calls)
+    acknowledged = any(call.in_time and call.match in IN_TIME_MATCHES for call in world.calls)
     if acknowledged:
-        demand(world.state_of(FIRST) is VerificationState.VERIFIED, "I7", "it called in time, and does not count")
+        demand(world.state_of(FIRST) is VerificationState.VERIFIED, "I7", "a call in time does not count")
     second = world.store.get(SECOND)
     demand(second is None or second.called_at is None, "I8", "a callback of the first verified the second")
     demand(world.compared <= MAX_ATTEMPTS, "attempts", f"{world.compared} codes were compared")
-    if world.right_ones:
-        demand(world.state_of(FIRST) is VerificationState.VERIFIED, "I2", "told it is verified, and it is not")
+    if world.right_codes:
+        demand(world.state_of(FIRST) is VerificationState.VERIFIED, "I2", "an answer calls it verified, and it is not")
 
 
 def _reconcile(world: VerificationWorld) -> None:
@@ -87,13 +91,13 @@ def _reconcile(world: VerificationWorld) -> None:
 def test_no_history_within_the_bounds_breaks_a_promise(
     scenario: Scenario, deviations: int, faults: int, at_least: int
 ) -> None:
-    played = explore_worlds(
+    histories = explore_worlds(
         lambda: scenario(InMemoryVerificationStore),
         every_schedule(deviations=deviations),
         faults=faults,
-        check=hold_against_the_promises,
+        check=check_promises,
     )
-    assert played >= at_least
+    assert histories >= at_least
 
 
 @pytest.mark.parametrize(("scenario", "count"), [(two_callers, 12_000), (guesses, 400)], ids=["callers", "guesses"])
@@ -102,26 +106,26 @@ def test_no_random_history_breaks_a_promise(scenario: Scenario, count: int) -> N
         lambda: scenario(InMemoryVerificationStore),
         random_schedules(seed=7, count=count),
         faults=3,
-        check=hold_against_the_promises,
+        check=check_promises,
     )
 
 
 class TakesLeasesOver(InMemoryVerificationStore):
-    """Another's lease is no obstacle."""
+    """A store that grants a lease although another verification holds it."""
 
-    def _is_free(self, held: Lease, order: Verification, claim: Claim) -> bool:
+    def _is_free(self, lease: Lease, order: Verification, claim: Claim) -> bool:
         return True
 
 
 class FreesWhatIsUnknown(InMemoryVerificationStore):
-    """A start whose answer was lost gives its line away."""
+    """A store that frees the line of a start whose answer was lost."""
 
     def _frees(self, outcome: Outcome) -> bool:
         return True
 
 
 class ClaimsUnconditionally(InMemoryVerificationStore):
-    """The claim's condition is gone."""
+    """A store that grants every claim."""
 
     def create(self, order: Verification) -> ClaimAnswer[Verification]:
         answer = super().create(order)
@@ -129,24 +133,24 @@ class ClaimsUnconditionally(InMemoryVerificationStore):
 
 
 class CountsLateCalls(InMemoryVerificationStore):
-    """A call counts whenever it comes."""
+    """A store that counts late calls."""
 
     def _in_time(self, order: Verification, seen_at: datetime) -> bool:
         return True
 
 
 class DropsEarlyCalls(InMemoryVerificationStore):
-    """A call that overtakes the start's own answer is forgotten."""
+    """A store that forgets a call which overtakes the start's own answer."""
 
-    def record_call(self, verification_id: str, notice: IvrCallEvent, *, seen_at: datetime) -> IvrCallMatch:
+    def record_call(self, verification_id: str, ivr_call: IvrCallEvent, *, seen_at: datetime) -> IvrCallMatch:
         row = self.rows.get(verification_id)
         if row is not None and row.order is not None and row.order.last_outcome is None:
             return IvrCallMatch.MATCHED
-        return super().record_call(verification_id, notice, seen_at=seen_at)
+        return super().record_call(verification_id, ivr_call, seen_at=seen_at)
 
 
 class LimitsNoAttempts(InMemoryVerificationStore):
-    """Codes may be tried without end."""
+    """A store that never refuses an attempt."""
 
     def _may_try(self, order: Verification) -> bool:
         return True
@@ -154,7 +158,7 @@ class LimitsNoAttempts(InMemoryVerificationStore):
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """A wrong store, where that shows, and the promises one of which it must be seen to break."""
+    """A wrong store, the scenario that shows it, and the promises of which it must break one."""
 
     store: type[InMemoryVerificationStore]
     scenario: Scenario
@@ -171,14 +175,14 @@ MUTANTS = {
 }
 
 
-def _promise_broken_by(mutant: Mutant) -> str | None:
+def _find_broken_promise(mutant: Mutant) -> str | None:
     for number in range(3_000):
         try:
             explore_worlds(
                 lambda: mutant.scenario(mutant.store),
                 [RandomSchedule(number, fault_rate=0.2)],
                 faults=2,
-                check=hold_against_the_promises,
+                check=check_promises,
             )
         except AssertionError as violation:
             broken = getattr(violation, "promise", None)
@@ -189,4 +193,4 @@ def _promise_broken_by(mutant: Mutant) -> str | None:
 
 @pytest.mark.parametrize("mutant", MUTANTS.values(), ids=MUTANTS)
 def test_the_explorer_catches_the_mutant(mutant: Mutant) -> None:
-    assert _promise_broken_by(mutant) is not None
+    assert _find_broken_promise(mutant) is not None

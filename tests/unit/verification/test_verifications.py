@@ -1,4 +1,4 @@
-"""Where a verification stands is a function of its facts; which code is its own; what may be asked for."""
+"""The status of a verification, its code, its requests, and its IVR calls."""
 
 from __future__ import annotations
 
@@ -8,11 +8,18 @@ from typing import Any
 
 import pytest
 
-from switchboard.domain.errors import InvalidRequestError, ResourceNotFoundError, StoreUnavailableError, WrongCodeError
+from switchboard.domain.errors import (
+    InvalidRequestError,
+    ResourceNotFoundError,
+    StoreUnavailableError,
+    TooManyAttemptsError,
+    WrongCodeError,
+)
 from switchboard.domain.orders import OutcomeKind
 from switchboard.domain.verification.one_time_codes import hash_code, matches_code
 from switchboard.domain.verification.requests import VerificationRequest, VerificationRules, compose
 from switchboard.domain.verification.verifications import (
+    MAX_ATTEMPTS,
     CodeHash,
     Verification,
     VerificationLines,
@@ -33,9 +40,9 @@ from tests.builders import (
     OTHER_RECIPIENT,
     RECIPIENT,
     a_claim,
-    a_notice,
     a_start,
     a_verification,
+    an_ivr_call,
     an_outcome,
 )
 from tests.fakes import START, Answer, FixedClock, InMemoryCallbackArchive, InMemoryVerificationStore, down, flaky
@@ -46,7 +53,7 @@ RULES = VerificationRules(pool=("05000000001", "05000000002"), holding_minutes=1
 S = VerificationState
 
 
-def state(verification: Verification, *, at: Any = START + MINUTE) -> tuple[VerificationState, bool]:
+def state_at(verification: Verification, at: Any = START + MINUTE) -> tuple[VerificationState, bool]:
     status = status_of(verification, deadlines=DEADLINES, now=at)
     return status.state, status.final
 
@@ -67,12 +74,13 @@ def ended(kind: OutcomeKind, **facts: Any) -> Verification:
         (ended(OutcomeKind.UNKNOWN, called_at=START), (S.VERIFIED, True), (S.VERIFIED, True)),
         (a_verification(checked_at=START), (S.VERIFIED, True), (S.VERIFIED, True)),
     ],
+    ids=["claimed", "accepted", "unknown", "rejected", "not sent", "late call", "called", "checked"],
 )
 def test_the_state_before_and_after_the_deadline(
     verification: Verification, before: tuple[VerificationState, bool], after: tuple[VerificationState, bool]
 ) -> None:
-    assert state(verification) == before
-    assert state(verification, at=DEADLINE) == after
+    assert state_at(verification) == before
+    assert state_at(verification, DEADLINE) == after
 
 
 def test_a_verified_verification_stays_verified() -> None:
@@ -84,15 +92,15 @@ def test_a_verified_verification_stays_verified() -> None:
         {"attempts_used": 5},
     ]
     for order in permutations(facts, 3):
-        merged = {name: value for each in order for name, value in each.items()}
-        assert state(a_verification(called_at=START, **merged), at=DEADLINE + MINUTE) == (S.VERIFIED, True)
+        merged = {name: value for fact in order for name, value in fact.items()}
+        assert state_at(a_verification(called_at=START, **merged), DEADLINE + MINUTE) == (S.VERIFIED, True)
 
 
 def test_the_holding_time_counts_from_the_last_claim() -> None:
     assert a_verification().expires_at == DEADLINE
-    again = ended(OutcomeKind.NOT_SENT, claims=(a_claim("first"), a_claim("second", at=START + MINUTE)))
-    assert again.expires_at == DEADLINE + MINUTE
-    assert state(a_verification(holding_minutes=0), at=START) == (S.EXPIRED, True)
+    retried = ended(OutcomeKind.NOT_SENT, claims=(a_claim("first"), a_claim("second", at=START + MINUTE)))
+    assert retried.expires_at == DEADLINE + MINUTE
+    assert state_at(a_verification(holding_minutes=0), START) == (S.EXPIRED, True)
 
 
 def test_a_verification_is_due_until_it_is_closed() -> None:
@@ -103,12 +111,12 @@ def test_a_verification_is_due_until_it_is_closed() -> None:
 
 
 def test_a_code_matches_only_its_own_salted_hash() -> None:
-    kept = hash_code("0042", salt=b"a" * 16, at=START, recipient=None)
-    assert matches_code("0042", kept)
-    assert not any(matches_code(code, kept) for code in ("42", "00420", "", "0043", "\ud800"))
+    code_hash = hash_code("0042", salt=b"a" * 16, at=START, recipient=None)
+    assert matches_code("0042", code_hash)
+    assert not any(matches_code(code, code_hash) for code in ("42", "00420", "", "0043", "\ud800"))
     assert not matches_code("0042", None)
-    assert kept.digest != hash_code("0042", salt=b"b" * 16, at=START, recipient=None).digest
-    assert "0042" not in repr(kept)
+    assert code_hash.digest != hash_code("0042", salt=b"b" * 16, at=START, recipient=None).digest
+    assert "0042" not in repr(code_hash)
 
 
 def test_the_earliest_code_for_the_number_counts() -> None:
@@ -121,7 +129,7 @@ def test_the_earliest_code_for_the_number_counts() -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "problems"),
+    ("fields", "problems"),
     [
         ({"to": "03-0000-0001"}, {("to", "not_verifiable")}),
         ({"to": "0120-000-000", "line": "09000000001"}, {("to", "number_not_supported"), ("line", "invalid_line")}),
@@ -140,18 +148,28 @@ def test_the_earliest_code_for_the_number_counts() -> None:
             {("to", "not_sms_capable")},
         ),
     ],
+    ids=[
+        "fixed line as mobile",
+        "toll-free number",
+        "IP phone",
+        "overseas call out",
+        "unknown line",
+        "options of another mode",
+        "no text",
+        "SMS to a fixed line",
+    ],
 )
-def test_an_invalid_request_names_every_problem(asked: dict[str, Any], problems: set[tuple[str, str]]) -> None:
-    usual: dict[str, Any] = {"to": "090-0000-0001", "mode": VerificationMode.CALL_IN}
+def test_an_invalid_request_names_every_problem(fields: dict[str, Any], problems: set[tuple[str, str]]) -> None:
+    defaults: dict[str, Any] = {"to": "090-0000-0001", "mode": VerificationMode.CALL_IN}
     with pytest.raises(InvalidRequestError) as refused:
-        compose(VerificationRequest(**{**usual, **asked}), rules=RULES)
-    assert {(each.field, each.code) for each in refused.value.problems} == problems
+        compose(VerificationRequest(**{**defaults, **fields}), rules=RULES)
+    assert {(problem.field, problem.code) for problem in refused.value.problems} == problems
 
 
 def test_a_request_without_options_gets_the_defaults() -> None:
-    asked = compose(VerificationRequest(to="0900-000 0001", mode=VerificationMode.CALL_OUT), rules=RULES)
-    assert (asked.recipient.e164, asked.candidates, asked.line) == (RECIPIENT, RULES.pool, None)
-    assert (asked.holding_minutes, asked.repeat_calls) == (10, 2)
+    composed = compose(VerificationRequest(to="0900-000 0001", mode=VerificationMode.CALL_OUT), rules=RULES)
+    assert (composed.recipient.e164, composed.candidates, composed.line) == (RECIPIENT, RULES.pool, None)
+    assert (composed.holding_minutes, composed.repeat_calls) == (10, 2)
     named = compose(
         VerificationRequest(
             to="03-0000-0001", mode=VerificationMode.CALL_IN, lines=VerificationLines.FIXED, line="０５０-0000-0002"
@@ -165,14 +183,14 @@ def test_a_call_without_a_store_is_spooled_or_raises() -> None:
     archive = InMemoryCallbackArchive()
     calls = down(InMemoryVerificationStore)
     record = RecordIvrCall(calls=calls, leases=calls, archive=archive, clock=FixedClock(), grace=GRACE)
-    assert record(a_notice()) is IvrCallMatch.SPOOLED
-    [held] = archive.spooled(limit=9)
-    assert (held.event, held.seen_at) == (a_notice(), START)
+    assert record(an_ivr_call()) is IvrCallMatch.SPOOLED
+    [spooled] = archive.spooled(limit=9)
+    assert (spooled.event, spooled.seen_at) == (an_ivr_call(), START)
     nowhere = RecordIvrCall(
         calls=calls, leases=calls, archive=down(InMemoryCallbackArchive), clock=FixedClock(), grace=GRACE
     )
     with pytest.raises(StoreUnavailableError):
-        nowhere(a_notice())
+        nowhere(an_ivr_call())
 
 
 def test_a_replayed_call_is_matched_by_the_lease_at_its_time() -> None:
@@ -181,7 +199,7 @@ def test_a_replayed_call_is_matched_by_the_lease_at_its_time() -> None:
     system.start(a_start(key="first", candidates=(LINE,)))
     clock.advance(16 * MINUTE)
     later = system.start(a_start(key="second", candidates=(LINE,))).order
-    assert system.call.record(a_notice(), seen_at=START + MINUTE) is IvrCallMatch.NO_CANDIDATE
+    assert system.call.record(an_ivr_call(), seen_at=START + MINUTE) is IvrCallMatch.NO_CANDIDATE
     assert system.query.one(later.id, client=CLIENT).status.state is S.PENDING
 
 
@@ -189,10 +207,10 @@ def test_a_verified_number_frees_its_line_after_the_grace() -> None:
     clock, store = FixedClock(), InMemoryVerificationStore(grace=GRACE)
     system = assembled_for_verification(store=store, clock=clock)
     first = system.start(a_start(key="first", candidates=(LINE,))).order
-    system.call(a_notice(smsid=first.id))
+    system.call(an_ivr_call(smsid=first.id))
     assert store.leases[RECIPIENT, LINE].until == START + GRACE
     clock.advance(GRACE - timedelta(milliseconds=1))
-    assert system.call(a_notice()) is IvrCallMatch.DUPLICATE
+    assert system.call(an_ivr_call()) is IvrCallMatch.DUPLICATE
     clock.advance(timedelta(milliseconds=1))
     assert not system.start(a_start(key="second", candidates=(LINE,))).replayed
 
@@ -201,39 +219,60 @@ def test_a_failure_to_shorten_the_lease_keeps_the_match() -> None:
     store = InMemoryVerificationStore(grace=GRACE)
     system = assembled_for_verification(store=store, calls=flaky(store, shorten_lease=[Answer.NOT_APPLIED]))
     started = system.start(a_start()).order
-    assert system.call(a_notice()) is IvrCallMatch.MATCHED
+    assert system.call(an_ivr_call()) is IvrCallMatch.MATCHED
     assert system.query.one(started.id, client=CLIENT).status.state is S.VERIFIED
 
 
 def test_a_missing_verification_costs_as_much_as_a_wrong_code(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same calls to the store and the same hashing, whether or not there is anything to compare with."""
-    store, asked = InMemoryVerificationStore(grace=GRACE), []
+    """The store gets the same calls and the code is hashed once, also without anything to compare it with."""
+    store, operations = InMemoryVerificationStore(grace=GRACE), []
 
     class Watched:
         def __getattr__(self, name: str) -> Any:
             def call(*args: Any, **kwargs: Any) -> Any:
-                asked.append(name)
+                operations.append(name)
                 return getattr(store, name)(*args, **kwargs)
 
             return call
 
-    hashes = []
+    compared = []
 
-    def watched(code: str, kept: CodeHash | None) -> bool:
-        hashes.append(code)
-        return matches_code(code, kept)
+    def compare(code: str, code_hash: CodeHash | None) -> bool:
+        compared.append(code)
+        return matches_code(code, code_hash)
 
-    monkeypatch.setattr(check_verification, "matches_code", watched)
+    monkeypatch.setattr(check_verification, "matches_code", compare)
     system = assembled_for_verification(store=Watched())
     started = system.start(a_start(mode=VerificationMode.CALL_OUT, repeat_calls=1)).order
     store.record_code(started.id, hash_code("1234", salt=b"s" * 16, at=START, recipient=None))
-    asked.clear()
+    operations.clear()
     with pytest.raises(WrongCodeError):
         system.check(started.id, "1", client=CLIENT)
-    wrong = asked.copy()
-    asked.clear()
+    for_a_wrong_code = operations.copy()
+    operations.clear()
     for verification_id, client in (("nothing", CLIENT), ("-", CLIENT), (started.id, "another")):
         with pytest.raises(ResourceNotFoundError):
             system.check(verification_id, "1", client=client)
-    assert asked == wrong * 3
-    assert hashes == ["1"] * 4
+    assert operations == for_a_wrong_code * 3
+    assert compared == ["1"] * 4
+
+
+def test_a_wrong_code_counts_down_the_attempts() -> None:
+    store = InMemoryVerificationStore(grace=GRACE)
+    system = assembled_for_verification(store=store)
+    started = system.start(a_start(mode=VerificationMode.CALL_OUT, repeat_calls=1)).order
+    store.record_code(started.id, hash_code("1234", salt=b"s" * 16, at=START, recipient=None))
+    messages = []
+    for _ in range(MAX_ATTEMPTS):
+        with pytest.raises(WrongCodeError) as wrong:
+            system.check(started.id, "1", client=CLIENT)
+        messages.append(str(wrong.value))
+    assert messages == [
+        "The code does not match. 4 attempts left",
+        "The code does not match. 3 attempts left",
+        "The code does not match. 2 attempts left",
+        "The code does not match. 1 attempt left",
+        "The code does not match. 0 attempts left",
+    ]
+    with pytest.raises(TooManyAttemptsError, match=r"^All 5 attempts for this verification are used$"):
+        system.check(started.id, "1234", client=CLIENT)

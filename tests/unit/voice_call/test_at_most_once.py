@@ -1,4 +1,4 @@
-"""A telephone rings at most once for one request, and exactly once where the token is honoured and relied on.
+"""A telephone rings at most once for one request, and exactly once if the token is honoured and relied on.
 
 (I1, I2, I3, I5, I7, I15)
 """
@@ -54,14 +54,14 @@ def test_no_random_history_breaks_a_promise(parts: CallParts, scenario: Scenario
 
 
 class ClaimsUnconditionally(InMemoryVoiceCallStore):
-    """The claim's condition is gone."""
+    """A store that grants every claim."""
 
     def _may_claim(self, row: StoredOrder[VoiceCall], order: VoiceCall, claim: Claim) -> bool:
         return True
 
 
 class UnknownIsUnsent(InMemoryVoiceCallStore):
-    """A submission without a readable answer is written down as not sent."""
+    """A store that records a submission without a readable answer as not sent."""
 
     def record_outcome(self, order: VoiceCall, claim: Claim, outcome: Outcome, *, queue: bool = False) -> VoiceCall:
         kind = OutcomeKind.NOT_SENT if outcome.kind is OutcomeKind.UNKNOWN else outcome.kind
@@ -69,20 +69,20 @@ class UnknownIsUnsent(InMemoryVoiceCallStore):
 
 
 class ForgetsTheBytes(InMemoryVoiceCallStore):
-    """What was composed once is composed anew for another attempt."""
+    """A store that forgets the composed body, so that another attempt composes it anew."""
 
     keeps_unsent_content = False
 
 
 class ForgetsTheId(InMemoryVoiceCallStore):
-    """Nothing is kept under the provider's id."""
+    """A store that finds no call by the provider's id."""
 
     def token_of(self, call_id: str) -> str | None:
         return None
 
 
 class AcknowledgesWhatItLost(RecordCallResult):
-    """The webhook says 200 although nothing could be written, and holds nothing."""
+    """A webhook that answers 200 although nothing was recorded or spooled."""
 
     def __call__(self, result: CallResult) -> ResultOutcome:
         try:
@@ -125,24 +125,24 @@ def test_the_explorer_catches_the_mutant(parts: CallParts, promise: str) -> None
 
 
 def test_a_token_used_beyond_its_lifetime_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
-    def too_long(now: datetime) -> datetime:
+    def too_late(now: datetime) -> datetime:
         return now + timedelta(hours=25)
 
     assert timedelta(hours=23) == voice_calls.TOKEN_USABLE_FOR
-    monkeypatch.setattr("switchboard.usecases.voice_call.place.submit_before", too_long)
+    monkeypatch.setattr("switchboard.usecases.voice_call.place.submit_before", too_late)
     with pytest.raises(ViolationError, match="too late"):
         explore_calls(late_repeat, random_schedules(seed=3, count=2_000), faults=2, parts=SENT_ONLY)
 
 
 def test_an_honoured_token_over_a_broken_wire_rings_once() -> None:
-    """As far as the client's repeats go: a crash ends them, and so does a refusal."""
+    """The client repeats only what the wire loses: a crash and a refusal end its repetitions."""
     worlds = explore_calls(one_caller, _only_wire_faults(), faults=3, parts=RELIED_ON)
     assert max(len(world.baidu.sent) for world in worlds) == 4
     assert {len(world.baidu.rings) for world in worlds} == {1}
 
 
 class _OnlyWireFaults:
-    """Breaks nothing but exchanges, in the ways that the client repeats."""
+    """A schedule that breaks only exchanges, in the ways after which the client repeats its request."""
 
     def __init__(self, plan: tuple[int, ...]) -> None:
         self._plan = iter(plan)
@@ -151,7 +151,7 @@ class _OnlyWireFaults:
         return 0
 
     def rarely(self, count: int) -> int:
-        # Only exchanges can break in eight ways, of which the first five are the wire's.
+        # Only exchanges can break in eight ways: the first six are the wire's.
         return next(self._plan, 0) if count == 1 + 6 + 2 else 0
 
 
@@ -163,15 +163,15 @@ def _only_wire_faults() -> Iterator[_OnlyWireFaults]:
 
 
 class OneFault(FaultProxy):
-    """Breaks one connection, and lets the later ones through."""
+    """A proxy that breaks one connection and lets the later ones through."""
 
     def __init__(self, upstream_port: int) -> None:
         super().__init__(upstream_port)
         self.next_fault: Fault | None = None
 
     def _relay(self, client: object, upstream: object, fault: Fault) -> None:
-        chosen, self.next_fault = self.next_fault or Fault(), None
-        super()._relay(client, upstream, chosen)  # type: ignore[arg-type]  # two sockets, passed on as they came
+        next_fault, self.next_fault = self.next_fault or Fault(), None
+        super()._relay(client, upstream, next_fault)  # type: ignore[arg-type]  # two sockets, passed on unchanged
 
 
 KEYS = baidu_vms.SimulatorConfig(access_key="key", secret_key="nothing")
@@ -179,18 +179,18 @@ CREDENTIALS = Credentials(access_key_id="key", secret_access_key="nothing")
 
 
 REQUEST_BYTES, ANSWER_BYTES = 900, 500
-"""More than there are of either."""
+"""More bytes than either has."""
 
 
 @pytest.mark.parametrize("ending", ["close", "reset"])
 @pytest.mark.parametrize("relied_on", [False, True], ids=["ignored", "relied on"])
 def test_a_connection_cut_at_any_byte_rings_at_most_once(relied_on: bool, ending: Ending) -> None:
-    with ExitStack() as until:
-        simulator = until.enter_context(
+    with ExitStack() as stack:
+        simulator = stack.enter_context(
             baidu_vms.BaiduVmsSimulator(KEYS, clock=START.timestamp, callbacks_by_hand=True)
         )
         simulator.provider.configure({"tokens": "honoured" if relied_on else "ignored"})
-        proxy = until.enter_context(OneFault(int(simulator.url.rpartition(":")[2])))
+        proxy = stack.enter_context(OneFault(int(simulator.url.rpartition(":")[2])))
         proxy.fault = Fault(ending=ending)
         states = []
         cuts = [Fault(request_bytes=passed) for passed in range(0, REQUEST_BYTES, CUT_EVERY)]
@@ -198,10 +198,10 @@ def test_a_connection_cut_at_any_byte_rings_at_most_once(relied_on: bool, ending
         for number, cut in enumerate(cuts):
             before = len(simulator.calls)
             proxy.next_fault = cut
-            state = _placed_through(proxy, relies=relied_on, key=f"notice-{number}")
-            rung = len(simulator.calls) - before
-            assert rung <= 1, cut
-            assert state == "unknown" or (state, rung) == ("accepted", 1), cut
+            state = _place_through(proxy, relies=relied_on, key=f"notice-{number}")
+            rings = len(simulator.calls) - before
+            assert rings <= 1, cut
+            assert state == "unknown" or (state, rings) == ("accepted", 1), cut
             assert state == "accepted" or not relied_on, cut
             states.append(state)
         assert states[-1] == "accepted"
@@ -211,7 +211,7 @@ def test_a_connection_cut_at_any_byte_rings_at_most_once(relied_on: bool, ending
 CUT_EVERY = 5
 
 
-def _placed_through(proxy: FaultProxy, *, relies: bool, key: str) -> str:
+def _place_through(proxy: FaultProxy, *, relies: bool, key: str) -> str:
     connection = Connection(origin=proxy.origin, provider="baidu_vms", allow_plain_http=True)
     client = BaiduVmsClient(
         credentials=lambda: CREDENTIALS,
@@ -226,4 +226,4 @@ def _placed_through(proxy: FaultProxy, *, relies: bool, key: str) -> str:
         placed = world.place(a_call_command(idempotency_key=key))
     finally:
         client.close()
-    return world.query.view(placed.order).status.state.value
+    return placed.status.state.value

@@ -1,4 +1,4 @@
-"""A call's result is acknowledged once it is durable, and shown as if the table had taken it at once. (I5, I7)"""
+"""A call result is acknowledged after it is durable, and shown as if the table had taken it at once. (I5, I7)"""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def sweep(calls: CallResultStore, archive: CallbackArchive) -> SweepOverdue:
     )
 
 
-def shown(calls: InMemoryVoiceCallStore) -> tuple[CallResultFact, ...]:
+def reports_of(calls: InMemoryVoiceCallStore) -> tuple[CallResultFact, ...]:
     call = calls.get("call1")
     assert call is not None
     return call.reports
@@ -74,9 +74,9 @@ def test_a_result_without_a_store_is_replayed_with_its_time(
     assert recorder(down(InMemoryVoiceCallStore), archive, clock)(RESULT) is ResultOutcome.SPOOLED
     clock.advance(MINUTE)
     recorder(down(InMemoryVoiceCallStore), archive, clock)(RESULT)
-    assert shown(calls) == ()
+    assert reports_of(calls) == ()
     assert sweep(calls, archive)()[SweepAction.EVENT_REPLAYED] == 2
-    assert shown(calls) == (CallResultFact("answered", START),)
+    assert reports_of(calls) == (CallResultFact("answered", START),)
     assert not archive.kept
 
 
@@ -88,7 +88,7 @@ def test_a_repeated_result_keeps_the_time_of_the_spooled_one(
     clock.advance(MINUTE)
     assert recorder(calls, archive, clock)(RESULT) is ResultOutcome.RECORDED
     sweep(calls, archive)()
-    assert shown(calls) == (CallResultFact("answered", START),)
+    assert reports_of(calls) == (CallResultFact("answered", START),)
 
 
 def test_a_result_before_the_calls_answer_is_found_later() -> None:
@@ -98,7 +98,7 @@ def test_a_result_before_the_calls_answer_is_found_later() -> None:
     call = a_call(callback_expected=True)
     calls.create(call)
     calls.record_outcome(call, call.claims[0], Outcome(OutcomeKind.ACCEPTED, START, facts={"call_id": "c1"}))
-    assert shown(calls) == (CallResultFact("answered", START),)
+    assert reports_of(calls) == (CallResultFact("answered", START),)
 
 
 @pytest.mark.parametrize("answer", [Answer.LOST, Answer.NOT_APPLIED])
@@ -106,7 +106,7 @@ def test_a_result_with_lost_answers_is_recorded_in_the_end(calls: InMemoryVoiceC
     archive = InMemoryCallbackArchive()
     assert recorder(flaky(calls, record_result=[answer] * 2), archive)(RESULT) is ResultOutcome.SPOOLED
     sweep(calls, archive)()
-    assert shown(calls) == (CallResultFact("answered", START),)
+    assert reports_of(calls) == (CallResultFact("answered", START),)
 
 
 def test_a_result_without_store_and_archive_raises() -> None:
@@ -128,7 +128,7 @@ def test_a_replayed_result_that_cannot_be_removed_is_harmless(calls: InMemoryVoi
     with pytest.raises(StoreUnavailableError):
         sweep(calls, flaky(archive, remove=[Answer.NOT_APPLIED]))()
     sweep(calls, archive)()
-    assert shown(calls) == (CallResultFact("answered", START),)
+    assert reports_of(calls) == (CallResultFact("answered", START),)
     assert not archive.kept
 
 
@@ -139,7 +139,7 @@ def test_an_unreadable_spooled_event_is_quarantined(calls: InMemoryVoiceCallStor
     done = sweep(calls, archive)()
     assert done == {SweepAction.EVENT_QUARANTINED: 1, SweepAction.EVENT_REPLAYED: 1}
     assert archive.quarantined == [(raw, "spooled and unreadable", START - MINUTE)]
-    assert shown(calls) == (CallResultFact("answered", START),)
+    assert reports_of(calls) == (CallResultFact("answered", START),)
     assert not archive.kept
 
 

@@ -1,4 +1,4 @@
-"""Baidu VMS' client sends what the document describes, the same bytes each time, and reports what is certain."""
+"""Baidu VMS' client sends what the document describes, always the same bytes, and reports only certain outcomes."""
 
 from __future__ import annotations
 
@@ -36,6 +36,7 @@ from switchboard.providers.baidu_vms.signer import Credentials
 from switchboard.providers.transport import Connection
 from tests.fakes import START, FixedClock
 from tests.fault_proxy import Ending, Fault, FaultProxy, ScriptedServer
+from tests.ids import describe_row
 
 KEY_ID, SECRET, SESSION = "canary-id", "canary-secret", "canary/session="
 KEY = Credentials(access_key_id=KEY_ID, secret_access_key=SECRET)
@@ -45,9 +46,9 @@ TOKEN = "be31b98c/a+b~1"
 AHEAD = timedelta(minutes=40)
 
 
-def answer(status: int, said: dict[str, str] | None = None, *headers: str) -> bytes:
-    """An answer after which the connection closes, as both sides know."""
-    body = b"" if said is None else json.dumps(said).encode()
+def answer(status: int, fields: dict[str, str] | None = None, *headers: str) -> bytes:
+    """Write an answer after which both sides close the connection."""
+    body = b"" if fields is None else json.dumps(fields).encode()
     lines = [f"HTTP/1.1 {status} X", "Connection: close", f"Content-Length: {len(body)}", *headers]
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
@@ -81,7 +82,7 @@ def _close_clients() -> Iterator[None]:
 
 def client_for(port: int, **options: object) -> BaiduVmsClient:
     origin = f"http://127.0.0.1:{port}"
-    given: dict[str, object] = {
+    defaults: dict[str, object] = {
         "base_url": origin,
         "credentials": lambda: KEY,
         "clock": FixedClock(),
@@ -90,13 +91,13 @@ def client_for(port: int, **options: object) -> BaiduVmsClient:
         ),
         "allow_plain_http": True,
     }
-    client = BaiduVmsClient(**given | options)  # type: ignore[arg-type]
+    client = BaiduVmsClient(**defaults | options)  # type: ignore[arg-type]
     OPENED.append(client)
     return client
 
 
-def answering(server: ScriptedServer, *answers: bytes) -> Callable[[], Credentials]:
-    """Credentials, which are asked for once before each request: the server then has its next answer ready."""
+def script_answers(server: ScriptedServer, *answers: bytes) -> Callable[[], Credentials]:
+    """Build credentials that set the server's next answer. The client reads them once before each request."""
     script = iter(answers)
 
     def credentials() -> Credentials:
@@ -119,8 +120,8 @@ def submit_once(port: int, **options: object) -> Receipt:
 
 
 @dataclass(frozen=True)
-class Sent:
-    """A request as it came."""
+class SentRequest:
+    """A request that the server received."""
 
     line: str
     headers: dict[str, str]
@@ -131,10 +132,11 @@ class Sent:
         return self.line.split(" ")[1]
 
 
-def sent(request: bytes) -> Sent:
+def parse(request: bytes) -> SentRequest:
     head, _, body = request.partition(b"\r\n\r\n")
-    line, *rest = head.decode("ascii").split("\r\n")
-    return Sent(line, {name.lower(): value for name, _, value in (header.partition(": ") for header in rest)}, body)
+    line, *header_lines = head.decode("ascii").split("\r\n")
+    headers = {name.lower(): value for name, _, value in (header.partition(": ") for header in header_lines)}
+    return SentRequest(line, headers, body)
 
 
 def test_a_call_is_posted_as_json_under_its_token(server: ScriptedServer) -> None:
@@ -145,7 +147,7 @@ def test_a_call_is_posted_as_json_under_its_token(server: ScriptedServer) -> Non
     receipt = submitter.submit(prepared)
     assert receipt.provider_code is None
     assert receipt.facts == {"call_id": "c1", "show_number": "12345678", "tag": "test"}
-    request = sent(server.requests[0])
+    request = parse(server.requests[0])
     assert request.line == "POST /v1/call?clientToken=be31b98c%2Fa%2Bb~1 HTTP/1.1"
     assert request.headers["content-type"] == "application/json; charset=utf-8"
     assert json.loads(request.body) == {
@@ -167,7 +169,7 @@ def test_a_request_has_the_signature_of_the_providers_sdk(
     submit_once(
         server.port, credentials=lambda: credentials, send_client_token=send_client_token, signature_lifetime_s=600
     )
-    request = sent(server.requests[0])
+    request = parse(server.requests[0])
     parts = urlsplit(request.target)
     signed = [b"host", b"x-bce-date"] + ([b"x-bce-security-token"] if session else [])
     expected = bce_v1_signer.sign(
@@ -189,14 +191,14 @@ def test_a_request_has_the_signature_of_the_providers_sdk(
 
 def test_the_client_token_can_be_left_out(server: ScriptedServer) -> None:
     submit_once(server.port, send_client_token=False)
-    assert sent(server.requests[0]).target == "/v1/call"
+    assert parse(server.requests[0]).target == "/v1/call"
 
 
 def test_a_composed_body_is_sent_unchanged(server: ScriptedServer) -> None:
     client = client_for(server.port)
     body = client.compose(RECIPIENT, CONTENT).replace(",", ", ")
     submit(client, VoiceCallSubmission(token="a1", body=body))
-    assert sent(server.requests[0]).body == body.encode()
+    assert parse(server.requests[0]).body == body.encode()
 
 
 def test_an_invalid_call_is_refused_under_our_field_names(server: ScriptedServer) -> None:
@@ -217,6 +219,7 @@ def test_an_invalid_call_is_refused_under_our_field_names(server: ScriptedServer
         ({"body": "{}"}, "body"),
         ({"body": '{"calledNumber":"13000000001"}'}, "body"),
     ],
+    ids=describe_row,
 )
 def test_a_submission_that_was_not_composed_is_refused(
     server: ScriptedServer, changed: dict[str, str], field: str
@@ -241,6 +244,7 @@ def test_a_submission_that_was_not_composed_is_refused(
         (answer(200), UnexpectedAnswerError),
         (answer(302), UnexpectedAnswerError),
     ],
+    ids=["key", "opt-in", "full", "number", "internal error", "503", "no body", "redirect"],
 )
 @pytest.mark.parametrize("rely_on_client_token", [False, True])
 def test_a_failure_is_repeated_only_with_a_relied_on_token(
@@ -251,17 +255,21 @@ def test_a_failure_is_repeated_only_with_a_relied_on_token(
         submit_once(server.port, rely_on_client_token=rely_on_client_token)
     assert type(failed.value) is expected
     assert (failed.value.provider, failed.value.operation) == ("baidu_vms", "place_call")
-    again = rely_on_client_token and whole in (FULL, BROKEN, refusal(500, "InternalError"))
-    assert len(server.requests) == (4 if again else 1)
+    repeats = rely_on_client_token and whole in (FULL, BROKEN, refusal(500, "InternalError"))
+    assert len(server.requests) == (4 if repeats else 1)
 
 
-@pytest.mark.parametrize("first", [LOST, FULL, BROKEN, refusal(500, "InternalError"), answer(502), answer(504)])
+@pytest.mark.parametrize(
+    "first",
+    [LOST, FULL, BROKEN, refusal(500, "InternalError"), answer(502), answer(504)],
+    ids=["lost", "full", "503", "500", "502", "504"],
+)
 def test_a_relied_on_token_repeats_the_same_bytes(server: ScriptedServer, first: bytes) -> None:
     clock = FixedClock()
-    credentials = answering(server, first, FULL, first, ACCEPTED)
+    credentials = script_answers(server, first, FULL, first, ACCEPTED)
     client = client_for(server.port, credentials=credentials, clock=clock, rely_on_client_token=True)
     assert submit(client).facts["call_id"] == "c1"
-    requests = [sent(request) for request in server.requests]
+    requests = [parse(request) for request in server.requests]
     assert len({(request.line, request.body) for request in requests}) == 1
     dates = [request.headers["x-bce-date"] for request in requests]
     assert dates == sorted(dates)
@@ -276,10 +284,14 @@ def test_a_lost_answer_without_a_relied_on_token_is_not_repeated(server: Scripte
     assert len(server.requests) == 1
 
 
-@pytest.mark.parametrize("then", [refusal(400, "IllegalNumber"), refusal(403, "InvalidAccessKeyId"), FULL, EXPIRED])
-@pytest.mark.parametrize("first", [LOST, BROKEN])
+@pytest.mark.parametrize(
+    "then",
+    [refusal(400, "IllegalNumber"), refusal(403, "InvalidAccessKeyId"), FULL, EXPIRED],
+    ids=["number", "key", "full", "expired"],
+)
+@pytest.mark.parametrize("first", [LOST, BROKEN], ids=["lost", "503"])
 def test_a_refusal_after_a_lost_answer_stays_unknown(server: ScriptedServer, first: bytes, then: bytes) -> None:
-    credentials = answering(server, first, *[then] * 4)
+    credentials = script_answers(server, first, *[then] * 4)
     with pytest.raises(OutcomeUnknownError):
         submit_once(server.port, credentials=credentials, rely_on_client_token=True)
     assert len(server.requests) >= 2
@@ -295,7 +307,7 @@ def test_a_closed_port_after_a_lost_answer_stays_unknown(server: ScriptedServer)
 
 
 class ClosingClock(FixedClock):
-    """A clock whose first wait lets the proxy stop listening."""
+    """A clock that stops the proxy while the client waits."""
 
     def __init__(self, proxy: FaultProxy) -> None:
         super().__init__()
@@ -329,11 +341,11 @@ def test_an_expired_signature_is_renewed_by_the_providers_clock(
     server: ScriptedServer,
 ) -> None:
     clock = FixedClock()
-    client = client_for(server.port, clock=clock, credentials=answering(server, EXPIRED, ACCEPTED, ACCEPTED))
+    client = client_for(server.port, clock=clock, credentials=script_answers(server, EXPIRED, ACCEPTED, ACCEPTED))
     submit(client)
     clock.advance(timedelta(hours=1))
     submit(client)
-    first, second, third = (sent(request) for request in server.requests)
+    first, second, third = (parse(request) for request in server.requests)
     assert (first.line, first.body) == (second.line, second.body)
     assert [request.headers["x-bce-date"] for request in (first, second, third)] == [
         "2026-11-22T03:04:05Z",
@@ -367,8 +379,8 @@ def test_a_signature_that_stays_expired_was_not_accepted(server: ScriptedServer)
 )
 def test_an_unusable_date_header_changes_nothing(server: ScriptedServer, date: str, x_bce_date: str) -> None:
     expired = refusal(400, "RequestExpired", "m", date)
-    submit_once(server.port, credentials=answering(server, expired, ACCEPTED))
-    assert sent(server.requests[1]).headers["x-bce-date"] == x_bce_date
+    submit_once(server.port, credentials=script_answers(server, expired, ACCEPTED))
+    assert parse(server.requests[1]).headers["x-bce-date"] == x_bce_date
 
 
 @pytest.mark.parametrize("ending", ["close", "reset"])
@@ -413,7 +425,7 @@ def test_an_undelimited_answer_needs_its_last_brace(server: ScriptedServer) -> N
 
 
 def outcome_through(proxy: FaultProxy) -> type[ProviderError] | None:
-    """The error's class, or None where the call was accepted."""
+    """Return the error's class, or None if the call was accepted."""
     try:
         submit_once(proxy.port)
     except ProviderError as error:
@@ -440,7 +452,7 @@ def test_credentials_are_read_before_each_request(server: ScriptedServer) -> Non
     )
     submit(client)
     submit(client)
-    assert [sent(request).headers["authorization"].split("/")[1] for request in server.requests] == ["one", "two"]
+    assert [parse(request).headers["authorization"].split("/")[1] for request in server.requests] == ["one", "two"]
 
 
 @pytest.mark.parametrize(
@@ -452,6 +464,7 @@ def test_credentials_are_read_before_each_request(server: ScriptedServer) -> Non
         {"send_client_token": False, "rely_on_client_token": True},
         {"signature_lifetime_s": 0},
     ],
+    ids=["another origin", "a path", "plain http", "an unsent token", "no lifetime"],
 )
 def test_contradictory_options_are_a_configuration_error(options: dict[str, object]) -> None:
     with pytest.raises(ConfigurationError):
@@ -464,18 +477,20 @@ def test_the_default_endpoint_is_the_documents() -> None:
 
 
 @pytest.mark.parametrize(
-    "bad", [LOST, refusal(400, "IllegalNumber"), refusal(400, "13000000001"), b"HTTP/1.1 200 OK\r\nbroken\r\n\r\n"]
+    "bad",
+    [LOST, refusal(400, "IllegalNumber"), refusal(400, "13000000001"), b"HTTP/1.1 200 OK\r\nbroken\r\n\r\n"],
+    ids=["lost", "refusal", "number as code", "broken header"],
 )
 def test_errors_and_logs_hold_no_secret_number_or_text(caplog: pytest.LogCaptureFixture, bad: bytes) -> None:
     caplog.set_level(logging.DEBUG)
     credentials = replace(KEY, session_token=SESSION)
     with ScriptedServer(bad, then_close=True) as server:
         client = client_for(server.port, credentials=lambda: credentials)
-        asked = submission(client)
+        call = submission(client)
         with pytest.raises(ProviderError) as failed:
-            submit(client, asked)
-        signature = sent(server.requests[0]).headers["authorization"].split("/")[-1]
-    shown = "".join(traceback.format_exception(failed.value)) + repr(vars(failed.value)) + caplog.text
-    shown += repr(asked) + repr(vars(client))
+            submit(client, call)
+        signature = parse(server.requests[0]).headers["authorization"].split("/")[-1]
+    text = "".join(traceback.format_exception(failed.value)) + repr(vars(failed.value)) + caplog.text
+    text += repr(call) + repr(vars(client))
     for canary in (KEY_ID, SECRET, SESSION, signature, "13000000001", "canary"):
-        assert canary not in shown
+        assert canary not in text

@@ -1,4 +1,4 @@
-"""A call is composed as the document's table has it, within its limits, once and for all."""
+"""A call is composed by the document's table, within its limits, and only once."""
 
 from __future__ import annotations
 
@@ -22,11 +22,12 @@ from switchboard.providers.baidu_vms.parameters import (
     is_call_body,
     write_called_number,
 )
+from tests.ids import describe_row
 from tests.strategies import any_text
 
 with (Path(__file__).parents[3] / "specs" / "baidu_vms_parameters.csv").open(encoding="utf-8", newline="") as file:
     ROWS = {row["parameter"]: row for row in csv.DictReader(file)}
-ASKED = {name: row for name, row in ROWS.items() if row["field"]}
+OPTIONS = {name: row for name, row in ROWS.items() if row["field"]}
 TYPES = {"String": str, "Int": int}
 
 RECIPIENT = "+8613000000001"
@@ -41,7 +42,7 @@ FULL = VoiceCallContent(
 )
 
 
-def composed(recipient: str = RECIPIENT, content: VoiceCallContent = CONTENT, **rules: Any) -> dict[str, Any]:
+def compose(recipient: str = RECIPIENT, content: VoiceCallContent = CONTENT, **rules: Any) -> dict[str, Any]:
     body = compose_body(recipient, content, rules=CallRules(**rules))
     assert is_call_body(body)
     parameters = json.loads(body)
@@ -49,20 +50,20 @@ def composed(recipient: str = RECIPIENT, content: VoiceCallContent = CONTENT, **
     return parameters
 
 
-def refusals(recipient: str = RECIPIENT, content: VoiceCallContent = CONTENT, **rules: Any) -> dict[str, str]:
+def find_refusals(recipient: str = RECIPIENT, content: VoiceCallContent = CONTENT, **rules: Any) -> dict[str, str]:
     with pytest.raises(InvalidRequestError) as refused:
         compose_body(recipient, content, rules=CallRules(**rules))
     return {problem.field: problem.code for problem in refused.value.problems}
 
 
-def with_value(row: Mapping[str, str], value: Any) -> tuple[str, VoiceCallContent]:
+def put_value(row: Mapping[str, str], value: Any) -> tuple[str, VoiceCallContent]:
     if row["field"] == "to":
         return value, CONTENT
     return RECIPIENT, replace(CONTENT, **{row["field"]: value})
 
 
 def test_a_full_call_has_the_documents_parameters_and_no_others() -> None:
-    parameters = composed(content=FULL)
+    parameters = compose(content=FULL)
     assert set(parameters) == set(ROWS)
     assert {name: type(value) for name, value in parameters.items()} == {
         name: TYPES[row["type"]] for name, row in ROWS.items()
@@ -80,19 +81,19 @@ def test_a_full_call_has_the_documents_parameters_and_no_others() -> None:
 
 
 def test_a_missing_option_is_left_out() -> None:
-    assert set(composed()) == {name for name, row in ROWS.items() if row["required"] == "必须"}
+    assert set(compose()) == {name for name, row in ROWS.items() if row["required"] == "必须"}
 
 
-@pytest.mark.parametrize("row", ASKED.values(), ids=ASKED)
+@pytest.mark.parametrize("row", OPTIONS.values(), ids=OPTIONS)
 def test_a_value_within_the_documents_limits_is_sent(row: dict[str, str]) -> None:
     for value in json.loads(row["accepted"]):
-        composed(*with_value(row, value))
+        compose(*put_value(row, value))
 
 
-@pytest.mark.parametrize("row", ASKED.values(), ids=ASKED)
+@pytest.mark.parametrize("row", OPTIONS.values(), ids=OPTIONS)
 def test_a_value_beyond_the_documents_limits_is_refused(row: dict[str, str]) -> None:
     for value in json.loads(row["refused"]):
-        (field,) = refusals(*with_value(row, value))
+        (field,) = find_refusals(*put_value(row, value))
         assert field.partition(".")[0] == row["field"]
 
 
@@ -128,8 +129,8 @@ def test_text_outside_ascii_is_not_escaped() -> None:
 
 
 def test_the_order_of_variables_does_not_change_the_bytes() -> None:
-    turned = replace(FULL, variables=dict(reversed(list(FULL.variables.items()))))
-    assert compose_body(RECIPIENT, turned, rules=CallRules()) == compose_body(RECIPIENT, FULL, rules=CallRules())
+    reordered = replace(FULL, variables=dict(reversed(list(FULL.variables.items()))))
+    assert compose_body(RECIPIENT, reordered, rules=CallRules()) == compose_body(RECIPIENT, FULL, rules=CallRules())
 
 
 def test_a_full_width_space_is_part_of_a_text() -> None:
@@ -140,20 +141,20 @@ def test_a_full_width_space_is_part_of_a_text() -> None:
 
 
 def test_variables_up_to_the_maximum_length_are_sent() -> None:
-    assert len(composed(content=replace(CONTENT, variables={"a": "x", "b": "y" * (MAX_VARIABLES_LENGTH - 6)}))) == 4
-    assert refusals(content=replace(CONTENT, variables={"a": "x", "b": "y" * (MAX_VARIABLES_LENGTH - 5)})) == {
+    assert len(compose(content=replace(CONTENT, variables={"a": "x", "b": "y" * (MAX_VARIABLES_LENGTH - 6)}))) == 4
+    assert find_refusals(content=replace(CONTENT, variables={"a": "x", "b": "y" * (MAX_VARIABLES_LENGTH - 5)})) == {
         "variables": "too_long"
     }
 
 
 def test_undocumented_limits_are_configuration() -> None:
-    assert composed(content=replace(CONTENT, play_times=9), max_play_times=9)["playTimes"] == 9
-    assert composed(content=replace(CONTENT, tag="x" * 128))["userDefinedTag"] == "x" * 128
-    assert refusals(content=replace(CONTENT, tag="x" * 129)) == {"tag": "invalid"}
-    assert composed(content=replace(CONTENT, tag="x" * 129), max_tag_length=129)
-    for wrong in ({"prefixes": ("",)}, {"prefixes": ("86",)}, {"max_play_times": 0}, {"max_tag_length": 0}):
+    assert compose(content=replace(CONTENT, play_times=9), max_play_times=9)["playTimes"] == 9
+    assert compose(content=replace(CONTENT, tag="x" * 128))["userDefinedTag"] == "x" * 128
+    assert find_refusals(content=replace(CONTENT, tag="x" * 129)) == {"tag": "invalid"}
+    assert compose(content=replace(CONTENT, tag="x" * 129), max_tag_length=129)
+    for rules in ({"prefixes": ("",)}, {"prefixes": ("86",)}, {"max_play_times": 0}, {"max_tag_length": 0}):
         with pytest.raises(ConfigurationError):
-            CallRules(**wrong)
+            CallRules(**rules)
 
 
 @pytest.mark.parametrize(
@@ -173,9 +174,10 @@ def test_chinese_numbers_are_national_and_others_begin_with_00(e164: str, called
 @pytest.mark.parametrize(
     ("e164", "prefixes"),
     [("+15550000001", ("+86",)), ("+8613000000001", ()), ("+8613000000001", ("+861000", "+1")), ("+15550000001", ())],
+    ids=["other country", "no prefixes", "other area", "other country, no prefixes"],
 )
 def test_only_configured_prefixes_are_called(e164: str, prefixes: tuple[str, ...]) -> None:
-    assert refusals(e164, prefixes=prefixes) == {"to": "prefix_not_allowed"}
+    assert find_refusals(e164, prefixes=prefixes) == {"to": "prefix_not_allowed"}
 
 
 @pytest.mark.parametrize(
@@ -199,6 +201,7 @@ def test_only_configured_prefixes_are_called(e164: str, prefixes: tuple[str, ...
         '{"calledNumber":"13000000001","type":0,"voiceMessageTemplateId":"1","voiceMessageVar":"\ud800"}',
         "[" * 100_000,
     ],
+    ids=describe_row,
 )
 def test_a_body_that_was_not_composed_is_recognised(body: str) -> None:
     assert not is_call_body(body)
@@ -215,6 +218,6 @@ def test_any_composed_body_parses_back_to_its_content(variables: dict[str, str],
         return
     assert is_call_body(body)
     parameters = json.loads(body.encode("utf-8"))
-    written = [pair.partition("=") for pair in parameters["voiceMessageVar"].split("&")] if variables else []
-    assert {name: value for name, _, value in written} == variables
+    pairs = [pair.partition("=") for pair in parameters["voiceMessageVar"].split("&")] if variables else []
+    assert {name: value for name, _, value in pairs} == variables
     assert parameters.get("userDefinedTag") == tag

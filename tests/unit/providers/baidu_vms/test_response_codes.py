@@ -26,6 +26,7 @@ from switchboard.ports.providers import Receipt
 from switchboard.providers.baidu_vms.answers import read_receipt
 from switchboard.providers.baidu_vms.response_codes import ERROR_ROWS
 from switchboard.providers.transport import Answer
+from tests.ids import describe_row
 
 with (Path(__file__).parents[3] / "specs" / "baidu_vms_error_codes.csv").open(encoding="utf-8", newline="") as file:
     ROWS = list(csv.DictReader(file))
@@ -48,46 +49,48 @@ ACCEPTED = {
 }
 
 
-def whole(status: int, said: object, **headers: str) -> Answer:
-    body = said if isinstance(said, bytes) else json.dumps(said).encode()
-    return Answer(status=status, headers=headers, body=body, delimited=True)
+def whole(status: int, body: object, **headers: str) -> Answer:
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return Answer(status=status, headers=headers, body=content, delimited=True)
 
 
-def receipt(status: int, said: object, **headers: str) -> Receipt:
-    return read_receipt(whole(status, said, **headers), operation="try")
+def receipt(status: int, body: object, **headers: str) -> Receipt:
+    return read_receipt(whole(status, body, **headers), operation="try")
 
 
-def failure(status: int, said: object, **headers: str) -> ProviderError:
+def failure(status: int, body: object, **headers: str) -> ProviderError:
     with pytest.raises(ProviderError) as failed:
-        receipt(status, said, **headers)
+        receipt(status, body, **headers)
     assert (failed.value.provider, failed.value.operation) == ("baidu_vms", "try")
     assert failed.value.http_status == status
     return failed.value
 
 
-def said_in(row: dict[str, str], **changed: Any) -> dict[str, Any]:
+def body_of(row: dict[str, str], **changed: Any) -> dict[str, Any]:
     return {"code": row["code"], "message": row["message"], "requestId": " 81d0b05f"} | changed
 
 
 def test_the_table_has_the_documents_rows_and_no_others() -> None:
-    theirs = [(row["code"], row["message"] if row["code"] in SHARED else None, int(row["http_status"])) for row in ROWS]
-    assert [(row.code, row.message, row.http_status) for row in ERROR_ROWS] == theirs
+    documented = [
+        (row["code"], row["message"] if row["code"] in SHARED else None, int(row["http_status"])) for row in ROWS
+    ]
+    assert [(row.code, row.message, row.http_status) for row in ERROR_ROWS] == documented
 
 
-@pytest.mark.parametrize("row", ROWS, ids=[f"{row['code']}: {row['message'][:30]}" for row in ROWS])
+@pytest.mark.parametrize("row", ROWS, ids=[f"{row['code']}: {row['message'][:40]}" for row in ROWS])
 def test_a_row_means_its_class_in_any_case_and_spacing(row: dict[str, str]) -> None:
     status, expected = int(row["http_status"]), CLASSES[row["class"]]
     message = row["message"]
     for spelling in (message, message.upper(), f"  {message.replace(' ', '  ')}\n", message.rstrip(".")):
-        error = failure(status, said_in(row, message=spelling))
+        error = failure(status, body_of(row, message=spelling))
         assert type(error) is expected
         assert (error.provider_code, error.request_id) == (row["code"], "81d0b05f")
 
 
-@pytest.mark.parametrize("row", ROWS, ids=[f"{row['code']}: {row['message'][:30]}" for row in ROWS])
+@pytest.mark.parametrize("row", ROWS, ids=[f"{row['code']}: {row['message'][:40]}" for row in ROWS])
 def test_a_row_has_its_problem_code_and_known_outcome(row: dict[str, str]) -> None:
-    error = failure(int(row["http_status"]), said_in(row))
-    answered = {
+    error = failure(int(row["http_status"]), body_of(row))
+    problem_codes = {
         "configuration": "provider_configuration",
         "authentication_failed": "provider_configuration",
         "refused": "provider_rejected",
@@ -95,26 +98,26 @@ def test_a_row_has_its_problem_code_and_known_outcome(row: dict[str, str]) -> No
         "rate_limited": "provider_busy",
         "unknown": "provider_outcome_unknown",
     }
-    assert problem_of(error).code == answered[row["class"]]
+    assert problem_of(error).code == problem_codes[row["class"]]
     assert error.outcome_known is (row["class"] != "unknown")
 
 
 @pytest.mark.parametrize("row", [row for row in ROWS if row["code"] not in SHARED], ids=lambda row: row["code"])
 def test_a_code_with_one_meaning_needs_no_message(row: dict[str, str]) -> None:
-    for said in ({"code": row["code"]}, said_in(row, message=None), said_in(row, message="other"), said_in(row, x=[])):
-        assert type(failure(int(row["http_status"]), said)) is CLASSES[row["class"]]
+    for body in ({"code": row["code"]}, body_of(row, message=None), body_of(row, message="other"), body_of(row, x=[])):
+        assert type(failure(int(row["http_status"]), body)) is CLASSES[row["class"]]
 
 
 @pytest.mark.parametrize(("code", "status"), [("VerifyFailed", 403), ("RequestFailed", 400)])
 def test_a_shared_code_with_another_message_is_refused(code: str, status: int) -> None:
     assert {"VerifyFailed", "RequestFailed"} == SHARED
-    for said in ({"code": code}, {"code": code, "message": "Something else."}, {"code": code, "message": 1}):
-        error = failure(status, said)
+    for body in ({"code": code}, {"code": code, "message": "Something else."}, {"code": code, "message": 1}):
+        error = failure(status, body)
         assert type(error) is RefusedError
         assert error.provider_code == code
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row["code"])
+@pytest.mark.parametrize("row", ROWS, ids=[f"{row['code']}: {row['message'][:40]}" for row in ROWS])
 def test_a_code_with_a_contradicting_status_is_unexplained(row: dict[str, str]) -> None:
     for status in (200, 302, 503 if int(row["http_status"]) < 500 else 400):
         error = failure(status, {"code": row["code"]})
@@ -156,6 +159,7 @@ def test_an_unlisted_code_with_another_status_is_unexplained(status: int) -> Non
         b"\xff\xfe",
         b"[" * 100_000,
     ],
+    ids=describe_row,
 )
 @pytest.mark.parametrize("status", [200, 400, 403, 429, 500, 503])
 def test_a_body_in_another_form_has_an_unknown_outcome(status: int, body: bytes) -> None:
@@ -177,7 +181,7 @@ def test_an_accepted_call_has_facts_under_our_names() -> None:
 
 
 @pytest.mark.parametrize(
-    ("written", "created_at"),
+    ("text", "created_at"),
     [
         ("2018-06-12T12:00:00", "2018-06-12T12:00:00.000Z"),
         ("2018-06-12 12:00:00", "2018-06-12T12:00:00.000Z"),
@@ -189,8 +193,8 @@ def test_an_accepted_call_has_facts_under_our_names() -> None:
         (None, None),
     ],
 )
-def test_a_creation_time_is_parsed_or_left_out(written: object, created_at: str | None) -> None:
-    accepted = receipt(200, ACCEPTED | {"dateCreate": written})
+def test_a_creation_time_is_parsed_or_left_out(text: object, created_at: str | None) -> None:
+    accepted = receipt(200, ACCEPTED | {"dateCreate": text})
     assert accepted.verified
     assert accepted.facts.get("created_at") == created_at
 
@@ -201,13 +205,13 @@ def test_an_empty_creation_time_leaves_the_receipt_unverified() -> None:
     assert "created_at" not in accepted.facts
 
 
-@pytest.mark.parametrize("value", ["", None, 5, "x" * 257, "a\x00", "\ud800"])
+@pytest.mark.parametrize("value", ["", None, 5, "x" * 257, "a\x00", "\ud800"], ids=describe_row)
 def test_an_unusable_fact_is_left_out(value: object) -> None:
     accepted = receipt(200, {"callId": "c1", "showNum": value, "userDefinedTag": value, "more": 1})
     assert accepted.facts == {"call_id": "c1"}
 
 
-@pytest.mark.parametrize("call_id", [None, "", 5, True, [], "a b", "a\n", "é", "x" * 129])
+@pytest.mark.parametrize("call_id", [None, "", 5, True, [], "a b", "a\n", "é", "x" * 129], ids=describe_row)
 def test_a_200_without_a_call_id_has_an_unknown_outcome(call_id: object) -> None:
     assert type(failure(200, ACCEPTED | {"callId": call_id})) is UnexpectedAnswerError
     assert type(failure(200, {name: value for name, value in ACCEPTED.items() if name != "callId"})) is (
@@ -230,6 +234,7 @@ def test_only_http_200_is_a_success(status: int) -> None:
         ("x" * 129, "h1", "h1"),
         (5, "\x00", None),
     ],
+    ids=describe_row,
 )
 def test_the_request_id_is_trimmed(in_body: object, in_header: str, request_id: str | None) -> None:
     error = failure(403, {"code": "AccessDenied", "requestId": in_body}, **{"x-bce-request-id": in_header})

@@ -1,4 +1,4 @@
-"""Signatures equal the provider's own, for the published vectors and for anything else that can be signed."""
+"""Signatures equal those of the provider's SDK, for the published vectors and for any other request."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from switchboard.providers.baidu_vms.signer import (
     format_time,
     sign,
 )
+from tests.ids import describe_row
 
 VECTORS: list[dict[str, Any]] = json.loads(
     (Path(__file__).parents[3] / "specs" / "baidu_vms_signatures.json").read_text(encoding="utf-8")
@@ -98,31 +99,31 @@ def test_any_signature_equals_that_of_the_providers_sdk(
     at: datetime,
     lifetime_s: int,
 ) -> None:
-    """The SDK takes paths as already encoded, sorts no header names, and keeps a parameter called authorization."""
-    given_headers = {name.lower(): value for name, value in extra.items()}
-    given_headers |= {"host": host if port is None else f"{host}:{port}", "x-bce-date": format_time(at)}
+    """Compare with the SDK, which expects encoded paths and sorted headers, and signs an authorization parameter."""
+    all_headers = {name.lower(): value for name, value in extra.items()}
+    all_headers |= {"host": host if port is None else f"{host}:{port}", "x-bce-date": format_time(at)}
     parameters = {name: value for name, value in parameters.items() if name.lower() != "authorization"}
-    signed = sorted(name for name, value in given_headers.items() if value.encode().strip())
-    theirs = bce_v1_signer.sign(
+    signed = sorted(name for name, value in all_headers.items() if value.encode().strip())
+    expected = bce_v1_signer.sign(
         BceCredentials(*key),
         method.encode(),
         utils.normalize_string(path, False),
-        {name.encode(): value.encode() for name, value in given_headers.items()},
+        {name.encode(): value.encode() for name, value in all_headers.items()},
         {name.encode(): value.encode() for name, value in parameters.items()},
         timestamp=timegm(at.utctimetuple()),
         expiration_in_seconds=lifetime_s,
         headers_to_sign=[name.encode() for name in signed],
     )
-    ours = sign(
+    signature = sign(
         credentials=Credentials(access_key_id=key[0], secret_access_key=key[1]),
         method=method,
         path=path,
         parameters=parameters,
-        headers={name.upper(): value for name, value in given_headers.items()},
+        headers={name.upper(): value for name, value in all_headers.items()},
         at=at,
         lifetime_s=lifetime_s,
     )
-    assert ours == theirs.decode()
+    assert signature == expected.decode()
 
 
 def sign_request(credentials: Credentials = KEY, **changed: Any) -> dict[str, str]:
@@ -167,6 +168,7 @@ def test_a_session_token_is_sent_and_signed() -> None:
         {"at": AT.replace(second=6)},
         {"lifetime_s": 301},
     ],
+    ids=["method", "host", "path", "parameter", "time", "lifetime"],
 )
 def test_a_changed_request_has_another_signature(changed: dict[str, Any]) -> None:
     assert sign_request(**changed)["Authorization"].split("/")[-1] != sign_request()["Authorization"].split("/")[-1]
@@ -180,8 +182,8 @@ def test_the_documents_example_is_encoded_as_documented() -> None:
 def test_any_query_parses_back_and_holds_no_plus(parameters: dict[str, str]) -> None:
     query = build_query(parameters)
     assert "+" not in query
-    kept = {name: value for name, value in parameters.items() if name.lower() != "authorization"}
-    assert dict(parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query))) == kept
+    expected = {name: value for name, value in parameters.items() if name.lower() != "authorization"}
+    assert dict(parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query))) == expected
 
 
 def test_an_authorization_parameter_is_not_signed() -> None:
@@ -206,6 +208,7 @@ def test_a_signature_without_headers_is_refused() -> None:
         ("a", "canary", ""),
         ("a", "canary", "canary\r\nx: y"),
     ],
+    ids=describe_row,
 )
 def test_an_unusable_key_is_a_configuration_error(key_id: str, secret: str, session: str | None) -> None:
     with pytest.raises(ConfigurationError) as wrong:

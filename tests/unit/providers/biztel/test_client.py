@@ -1,4 +1,4 @@
-"""BIZTEL's client asks once, hands on a recording piece by piece, and takes nothing else for one. (I24, I26, I27)"""
+"""BIZTEL's client requests a recording once, passes it on in chunks, and rejects anything else. (I24, I26, I27)"""
 
 from __future__ import annotations
 
@@ -35,6 +35,7 @@ from switchboard.providers.biztel.client import CHUNK_BYTES, ApiToken, BiztelCli
 from switchboard.providers.transport import Connection
 from switchboard.usecases.recording.fetch import FetchPace
 from tests.fault_proxy import Ending, Fault, FaultProxy, ScriptedServer
+from tests.ids import describe_row
 
 TOKEN = "canary-token"
 ID = "21061600000268000060"
@@ -65,19 +66,19 @@ def proxy(server: ScriptedServer) -> Iterator[FaultProxy]:
 
 
 def client_for(port: int, **options: object) -> BiztelClient:
-    given_: dict[str, object] = {
+    defaults: dict[str, object] = {
         "base_url": f"http://127.0.0.1:{port}",
         "token": lambda: ApiToken(value=TOKEN),
         "allow_plain_http": True,
         "deadline_s": 20.0,
         "silence_s": 5.0,
     }
-    return BiztelClient(**given_ | options)  # type: ignore[arg-type]
+    return BiztelClient(**defaults | options)  # type: ignore[arg-type]
 
 
 def test_a_connection_outlasts_the_longest_wait_for_a_slot(server: ScriptedServer) -> None:
-    """A second one would be made after the slot, and its handshake would make the request late."""
-    longest_s = FetchPace().wait_budget.total_seconds() + 2.0  # and what counting the request may take
+    """A second connection would be opened after the slot, and its handshake would make the request late."""
+    longest_s = FetchPace().wait_budget.total_seconds() + 2.0  # the two seconds are for counting the request
     client = client_for(server.port)
     client.open()
     client._connection._adapter._monotonic = lambda: time.monotonic() + longest_s
@@ -244,6 +245,7 @@ def test_a_stalled_error_body_leaves_the_status_to_decide(server: ScriptedServer
         b"\x00" * 80,
         b"\x1f\x8b\x08\x00" + b"\x00" * 60,
     ],
+    ids=describe_row,
 )
 def test_a_success_with_other_bytes_is_not_audio(server: ScriptedServer, body: bytes) -> None:
     for content_type in ("audio/mpeg", "application/octet-stream"):
@@ -266,7 +268,11 @@ def test_an_error_sent_as_a_success_keeps_its_type(server: ScriptedServer) -> No
     assert refused.value.provider_code == "UNAUTHENTICATED"
 
 
-@pytest.mark.parametrize("body", [FRAME, b"\xff\xfb\x90\x64" + b"\x00" * 60, TAGGED + FRAME])
+@pytest.mark.parametrize(
+    "body",
+    [FRAME, b"\xff\xfb\x90\x64" + b"\x00" * 60, TAGGED + FRAME],
+    ids=["MPEG 2.5 frame", "MPEG 1 frame", "tag and frame"],
+)
 def test_a_recording_may_begin_with_a_frame_or_a_tag(server: ScriptedServer, body: bytes) -> None:
     server.answer = answer(body=body)
     assert fetch(server.port) == body
@@ -287,7 +293,7 @@ CLASSES: dict[str, type[ProviderError]] = {
 }
 
 
-@pytest.mark.parametrize("row", spec("biztel_errors.csv"), ids=lambda row: row["condition"])
+@pytest.mark.parametrize("row", spec("biztel_errors.csv"), ids=lambda row: row["type"])
 def test_each_error_of_the_document_has_its_class(server: ScriptedServer, row: dict[str, str]) -> None:
     body = json.dumps({"name": row["name"], "type": row["type"], "message": row["message"]}).encode()
     server.answer = answer(400, body, Content_Type="application/json")
@@ -296,7 +302,11 @@ def test_each_error_of_the_document_has_its_class(server: ScriptedServer, row: d
     assert (refused.value.provider_code, refused.value.http_status) == (row["type"], 400)
 
 
-@pytest.mark.parametrize("row", [row for row in spec("biztel_statuses.csv") if row["status"] != "200"])
+@pytest.mark.parametrize(
+    "row",
+    [row for row in spec("biztel_statuses.csv") if row["status"] != "200"],
+    ids=lambda row: row["status"],
+)
 def test_each_status_of_the_document_has_its_class_without_a_body(server: ScriptedServer, row: dict[str, str]) -> None:
     server.answer = answer(int(row["status"]))
     with pytest.raises(CLASSES[row["class"]]):
@@ -317,11 +327,11 @@ def test_a_long_error_body_is_read_in_part(server: ScriptedServer) -> None:
 
 
 def test_a_redirect_is_not_followed(server: ScriptedServer) -> None:
-    with ScriptedServer(answer(body=FRAME)) as elsewhere:
-        server.answer = answer(302, Location=f"{elsewhere.origin}/")
+    with ScriptedServer(answer(body=FRAME)) as other:
+        server.answer = answer(302, Location=f"{other.origin}/")
         with pytest.raises(DownloadFailedError):
             fetch(server.port)
-        assert elsewhere.connections == 0
+        assert other.connections == 0
 
 
 def test_a_failed_request_is_not_repeated(server: ScriptedServer) -> None:
@@ -333,7 +343,11 @@ def test_a_failed_request_is_not_repeated(server: ScriptedServer) -> None:
         assert len(server.requests) == 1
 
 
-@pytest.mark.parametrize("recording_id", ["", "..", "../a", "a/b", "a?b", "a%2fb", "a\r\nX: y", "あ"])
+@pytest.mark.parametrize(
+    "recording_id",
+    ["", "..", "../a", "a/b", "a?b", "a%2fb", "a\r\nX: y", "あ"],
+    ids=describe_row,
+)
 def test_an_invalid_id_is_never_put_into_a_path(server: ScriptedServer, recording_id: str) -> None:
     with (
         pytest.raises(ValueError, match="id"),
@@ -363,25 +377,31 @@ def test_a_closed_port_means_not_sent() -> None:
 
 
 @pytest.mark.parametrize(
-    "garbled", [b"", b"HTTP/1.1 200 OK\r\nno colon\r\n", answer(500, b"canary-body"), answer(body=b"canary-body")]
+    "garbled",
+    [b"", b"HTTP/1.1 200 OK\r\nno colon\r\n", answer(500, b"canary-body"), answer(body=b"canary-body")],
+    ids=["nothing", "no colon", "error", "not audio"],
 )
 def test_errors_and_logs_show_no_token_host_or_body(caplog: pytest.LogCaptureFixture, garbled: bytes) -> None:
     caplog.set_level(logging.DEBUG)
     with ScriptedServer(garbled, then_close=True) as server:
         with pytest.raises(ProviderError) as failed:
             fetch(server.port)
-        shown = "".join(traceback.format_exception_only(failed.value)) + repr(vars(failed.value)) + caplog.text
+        text = "".join(traceback.format_exception_only(failed.value)) + repr(vars(failed.value)) + caplog.text
         cause = failed.value.__cause__
-        shown += "".join(traceback.format_exception_only(cause)) if cause else ""
+        text += "".join(traceback.format_exception_only(cause)) if cause else ""
     for canary in ("canary", ID, f":{server.port}"):
-        assert canary not in shown
+        assert canary not in text
 
 
 def test_the_repr_of_a_token_hides_it() -> None:
     assert "canary" not in repr(ApiToken(value=TOKEN))
 
 
-@pytest.mark.parametrize("value", ["", "a b", "a\r\nX: y", "トークン", "a\x00", "Token a"])
+@pytest.mark.parametrize(
+    "value",
+    ["", "a b", "a\r\nX: y", "トークン", "a\x00", "Token a"],
+    ids=describe_row,
+)
 def test_an_unusable_token_is_a_configuration_error(value: str) -> None:
     with pytest.raises(ConfigurationError):
         ApiToken(value=value)
@@ -396,9 +416,9 @@ def test_an_endpoint_other_than_https_is_a_configuration_error(base_url: str) ->
 
 
 def test_a_connection_to_another_origin_is_a_configuration_error() -> None:
-    elsewhere = Connection(origin="https://b.invalid:8000", provider="biztel")
+    connection = Connection(origin="https://b.invalid:8000", provider="biztel")
     with pytest.raises(ConfigurationError):
-        BiztelClient(base_url="https://a.invalid:8000", token=lambda: ApiToken(value=TOKEN), connection=elsewhere)
+        BiztelClient(base_url="https://a.invalid:8000", token=lambda: ApiToken(value=TOKEN), connection=connection)
 
 
 @given(head=st.text(max_size=20).filter(lambda text: not text.startswith("ID3")))

@@ -1,4 +1,4 @@
-"""File names survive every dress a header may put them in, and say what the naming rule put into them."""
+"""File names are found in every form of the header, and parsed by the naming rule."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from switchboard.domain.errors import UnreadableFileNameError
 from switchboard.domain.recording.facts import Channel, RecordingFileName, Side, is_recording_id
 from switchboard.providers.biztel.file_names import MAX_FILE_NAME_LENGTH, find_file_name, parse_file_name
+from tests.ids import describe_row
 from tests.strategies import any_text
 
 NAME = "20190718161058-2006-2002-1563433858.66-SRC_l.mp3"
@@ -58,16 +59,18 @@ JST = timezone(timedelta(hours=9))
         ('attachment; other="; filename=a.mp3"', "default"),
         ("filename=a.mp3", "default"),
     ],
+    ids=describe_row,
 )
 def test_a_file_name_is_found_in_every_form_of_the_header(header: str, name: str) -> None:
     assert find_file_name(header, default="default") == name
 
 
-def as_quoted(name: str) -> str:
-    return '"' + "".join("\\" + character if character in '"\\' else character for character in name) + '"'
+def quote_name(name: str) -> str:
+    escaped = ("\\" + character if character in '"\\' else character for character in name)
+    return '"' + "".join(escaped) + '"'
 
 
-# Names that need no cleaning, so that what comes out is what was put in.
+# Names that are safe already, so that they are found unchanged.
 ASCII_NAMES = st.from_regex(r"[!-~]([ -~]{0,60}[!-~])?", fullmatch=True).filter(
     lambda name: not set(name) & set("/\\") and name not in {".", ".."}
 )
@@ -79,13 +82,13 @@ OTHERS = st.sampled_from(["", "; size=1", '; note="x; filename=y.mp3"', "; filen
 
 @given(name=ASCII_NAMES, before=OTHERS, after=OTHERS)
 def test_any_quoted_name_is_found_unchanged(name: str, before: str, after: str) -> None:
-    assert find_file_name(f"attachment{before}; filename={as_quoted(name)}{after}", default="") == name
+    assert find_file_name(f"attachment{before}; filename={quote_name(name)}{after}", default="") == name
 
 
 @given(name=ANY_NAMES, plain=ASCII_NAMES, before=OTHERS)
 def test_any_extended_name_is_found_before_a_plain_one(name: str, plain: str, before: str) -> None:
     extended = f"filename*=utf-8'ja'{quote(name, safe='')}"
-    for header in (f"{extended}; filename={as_quoted(plain)}", f"filename={as_quoted(plain)}; {extended}"):
+    for header in (f"{extended}; filename={quote_name(plain)}", f"filename={quote_name(plain)}; {extended}"):
         assert find_file_name(f"attachment{before}; {header}", default="") == name
 
 
@@ -128,6 +131,7 @@ def test_any_header_gives_a_safe_name(header: str) -> None:
             ),
         ),
     ],
+    ids=["source", "destination"],
 )
 def test_the_documents_examples_are_parsed(name: str, expected: RecordingFileName) -> None:
     assert parse_file_name(name) == expected
@@ -138,10 +142,10 @@ def test_the_documents_examples_are_parsed(name: str, expected: RecordingFileNam
     "number", ["", "anonymous", "070****0001", "sip:a@b.invalid", "+819000000001", "非通知", "a b"]
 )
 def test_a_number_may_be_anything_without_a_hyphen(number: str) -> None:
-    read = parse_file_name(f"20190718161058-{number}-2002-21061600000268000060-SRC_l.mp3")
-    assert (read.from_number, read.to_number) == (number, "2002")
-    read = parse_file_name(f"20190718161058-2006-{number}-21061600000268000060-DST_R.MP3")
-    assert (read.from_number, read.to_number, read.channel) == ("2006", number, Channel.RIGHT)
+    file_name = parse_file_name(f"20190718161058-{number}-2002-21061600000268000060-SRC_l.mp3")
+    assert (file_name.from_number, file_name.to_number) == (number, "2002")
+    file_name = parse_file_name(f"20190718161058-2006-{number}-21061600000268000060-DST_R.MP3")
+    assert (file_name.from_number, file_name.to_number, file_name.channel) == ("2006", number, Channel.RIGHT)
 
 
 @pytest.mark.parametrize(
@@ -168,6 +172,7 @@ def test_a_number_may_be_anything_without_a_hyphen(number: str) -> None:
         (NAME.replace("2006", "20\x0006"), "unprintable"),
         (NAME.replace("2006", "20\n06"), "unprintable"),
     ],
+    ids=describe_row,
 )
 def test_a_name_outside_the_rule_has_a_reason_and_is_not_quoted(name: str, reason: str) -> None:
     with pytest.raises(UnreadableFileNameError) as unreadable:
@@ -191,10 +196,10 @@ def test_any_name_by_the_rule_parses_back_to_its_parts(
     at: datetime, numbers: tuple[str, str], recording_id: str, side: str, letter: str
 ) -> None:
     stamp = "".join(f"{part:0{width}d}" for part, width in zip(at.timetuple()[:6], (4, 2, 2, 2, 2, 2), strict=True))
-    read = parse_file_name(f"{stamp}-{numbers[0]}-{numbers[1]}-{recording_id}-{side}_{letter}.mp3")
-    assert read.started_at == at.replace(microsecond=0, tzinfo=JST)
-    assert (read.from_number, read.to_number, read.recording_id) == (*numbers, recording_id)
-    assert (read.side, read.channel) == (side, {"l": "left", "r": "right"}[letter])
+    file_name = parse_file_name(f"{stamp}-{numbers[0]}-{numbers[1]}-{recording_id}-{side}_{letter}.mp3")
+    assert file_name.started_at == at.replace(microsecond=0, tzinfo=JST)
+    assert (file_name.from_number, file_name.to_number, file_name.recording_id) == (*numbers, recording_id)
+    assert (file_name.side, file_name.channel) == (side, {"l": "left", "r": "right"}[letter])
 
 
 @given(name=any_text(max_size=90))

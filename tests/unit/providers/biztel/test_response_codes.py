@@ -22,6 +22,7 @@ from switchboard.domain.errors import (
 )
 from switchboard.providers.biztel.answers import MAX_ERROR_BYTES, build_error, build_not_audio_error, choose_media_type
 from switchboard.providers.biztel.response_codes import CONTENT_TYPES, ERROR_STATUSES, ERROR_TYPES
+from tests.ids import describe_row
 
 SPECS = Path(__file__).parents[3] / "specs"
 CLASSES: dict[str, type[ProviderError]] = {
@@ -44,7 +45,7 @@ STATUSES = {int(row["status"]): row["class"] for row in rows("biztel_statuses.cs
 
 
 def body_of(row: dict[str, str]) -> bytes:
-    """An error body as section 3.6 shows it."""
+    """Write an error body as section 3.6 shows it."""
     body = {
         "name": row["name"],
         "type": row["type"],
@@ -56,7 +57,7 @@ def body_of(row: dict[str, str]) -> bytes:
     return json.dumps(body, ensure_ascii=False).encode()
 
 
-def found(status: int, body: bytes = b"", **headers: str) -> ProviderError:
+def error_of(status: int, body: bytes = b"", **headers: str) -> ProviderError:
     error = build_error(
         status, {name.replace("_", "-"): value for name, value in headers.items()}, body, operation="try"
     )
@@ -64,8 +65,8 @@ def found(status: int, body: bytes = b"", **headers: str) -> ProviderError:
     return error
 
 
-def pause(**headers: str) -> float | None:
-    error = found(429, b"", **headers)
+def pause_of(**headers: str) -> float | None:
+    error = error_of(429, b"", **headers)
     assert isinstance(error, RateLimitedError)
     return error.retry_after_s
 
@@ -75,7 +76,7 @@ def test_the_type_table_has_the_documents_types_and_no_others() -> None:
 
 
 def test_the_status_table_has_the_documents_rows_and_no_others() -> None:
-    assert {status: CLASSES[kind] for status, kind in STATUSES.items() if kind != "success"} == ERROR_STATUSES
+    assert {status: CLASSES[name] for status, name in STATUSES.items() if name != "success"} == ERROR_STATUSES
 
 
 def test_the_content_types_are_the_documents() -> None:
@@ -87,7 +88,7 @@ def test_the_content_types_are_the_documents() -> None:
 @pytest.mark.parametrize("status", [*STATUSES, 400, 422, 502])
 @pytest.mark.parametrize("row", ERRORS, ids=[row["type"] for row in ERRORS])
 def test_a_listed_type_decides_with_any_status_and_name(row: dict[str, str], status: int) -> None:
-    error = found(status, body_of(row))
+    error = error_of(status, body_of(row))
     assert type(error) is CLASSES[row["class"]]
     assert error.provider_code == row["type"]
 
@@ -107,20 +108,21 @@ def test_a_listed_type_decides_with_any_status_and_name(row: dict[str, str], sta
         b"\xff\xfe",
         b"[" * 5000,
     ],
+    ids=describe_row,
 )
 def test_the_status_decides_without_a_listed_type(status: int, body: bytes) -> None:
-    assert type(found(status, body)) is CLASSES[STATUSES[status]]
+    assert type(error_of(status, body)) is CLASSES[STATUSES[status]]
 
 
 @pytest.mark.parametrize("status", [204, 206, 302, 400, 422, 502, 503, 504])
 def test_an_unlisted_status_is_a_failed_download(status: int) -> None:
-    assert type(found(status, b"<h1>Bad Gateway</h1>")) is DownloadFailedError
+    assert type(error_of(status, b"<h1>Bad Gateway</h1>")) is DownloadFailedError
 
 
 def test_an_unlisted_type_is_kept_if_it_has_the_form_of_one() -> None:
-    assert found(418, b'{"type": " SOMETHING_NEW "}').provider_code == "SOMETHING_NEW"
+    assert error_of(418, b'{"type": " SOMETHING_NEW "}').provider_code == "SOMETHING_NEW"
     for text in ("", " ", "x" * 65, "a b", "対象", "090-0000-0001", "a\x00"):
-        assert found(418, json.dumps({"type": text}).encode()).provider_code is None
+        assert error_of(418, json.dumps({"type": text}).encode()).provider_code is None
 
 
 def test_the_outcome_of_a_refused_download_is_always_known() -> None:
@@ -128,29 +130,29 @@ def test_the_outcome_of_a_refused_download_is_always_known() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given_", "seconds"),
+    ("retry_after", "seconds"),
     [("0", 1.0), ("1", 1.0), ("7", 7.0), (" 30 ", 30.0), ("999999999999", 3600.0), ("-5", 1.0), ("1.5", 1.0),
      ("soon", 1.0), ("", 1.0), ("٣", 1.0)],
 )  # fmt: skip
-def test_retry_after_in_seconds_is_bounded(given_: str, seconds: float) -> None:
-    assert pause(retry_after=given_) == seconds
+def test_retry_after_in_seconds_is_bounded(retry_after: str, seconds: float) -> None:
+    assert pause_of(retry_after=retry_after) == seconds
 
 
 def test_retry_after_as_a_time_counts_from_the_answers_date() -> None:
     date = "Sun, 22 Nov 2026 03:04:05 GMT"
-    assert pause(retry_after="Sun, 22 Nov 2026 03:04:17 GMT", date=date) == 12.0
-    assert pause(retry_after="Sun, 22 Nov 2026 03:04:17", date=date) == 1.0
-    assert pause(retry_after="Sun, 22 Nov 2026 03:04:17 GMT") == 1.0
-    assert pause() == 1.0
+    assert pause_of(retry_after="Sun, 22 Nov 2026 03:04:17 GMT", date=date) == 12.0
+    assert pause_of(retry_after="Sun, 22 Nov 2026 03:04:17", date=date) == 1.0
+    assert pause_of(retry_after="Sun, 22 Nov 2026 03:04:17 GMT") == 1.0
+    assert pause_of() == 1.0
 
 
 @given(body=st.binary(max_size=200), status=st.integers(100, 999), text=st.text(max_size=40))
 def test_any_answer_has_an_error(body: bytes, status: int, text: str) -> None:
-    assert isinstance(found(status, body, retry_after=text, date=text), ProviderError)
+    assert isinstance(error_of(status, body, retry_after=text, date=text), ProviderError)
 
 
 @pytest.mark.parametrize(
-    ("given_", "kept"),
+    ("content_type", "media_type"),
     [
         ("audio/mpeg", "audio/mpeg"),
         ("Audio/MP3; charset=binary", "audio/mp3"),
@@ -166,9 +168,10 @@ def test_any_answer_has_an_error(body: bytes, status: int, text: str) -> None:
         ("application/xhtml+xml", None),
         ("image/png", None),
     ],
+    ids=describe_row,
 )
-def test_the_media_type_of_a_page_or_document_is_refused(given_: str, kept: str | None) -> None:
-    assert choose_media_type(given_) == kept
+def test_the_media_type_of_a_page_or_document_is_refused(content_type: str, media_type: str | None) -> None:
+    assert choose_media_type(content_type) == media_type
 
 
 def test_a_not_audio_error_keeps_the_type_of_the_body() -> None:
@@ -184,5 +187,5 @@ def test_a_not_audio_error_keeps_the_type_of_the_body() -> None:
 @pytest.mark.parametrize("row", ERRORS, ids=[row["type"] for row in ERRORS])
 def test_no_error_quotes_the_providers_message(row: dict[str, str]) -> None:
     canary = "canary 09000000001"
-    error = found(500, body_of(row | {"message": canary, "name": canary}))
+    error = error_of(500, body_of(row | {"message": canary, "name": canary}))
     assert canary not in str(error) + repr(vars(error))

@@ -1,4 +1,4 @@
-"""MediaSMS' client sends what the document describes, once, and reports what is certain and nothing else."""
+"""MediaSMS' client sends each request once, as the document describes, and reports only certain outcomes."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def _close_clients() -> Iterator[None]:
 
 def client_for(port: int, **options: object) -> MediaSmsClient:
     origin = f"http://127.0.0.1:{port}"
-    given: dict[str, object] = {
+    defaults: dict[str, object] = {
         "base_url": f"{origin}/sms/api/?",
         "credentials": lambda: Credentials(user=USER, password=PASSWORD),
         "connection": Connection(
@@ -71,7 +71,7 @@ def client_for(port: int, **options: object) -> MediaSmsClient:
         ),
         "allow_plain_http": True,
     }
-    client = MediaSmsClient(**given | options)  # type: ignore[arg-type]
+    client = MediaSmsClient(**defaults | options)  # type: ignore[arg-type]
     OPENED.append(client)
     return client
 
@@ -81,11 +81,11 @@ def submission(recipient: str = "+819000000001", **content: str) -> SmsSubmissio
 
 
 def sent(server: ScriptedServer) -> tuple[str, dict[str, str], dict[str, str]]:
-    """The one request that came: its request line, its headers, its form or query fields."""
+    """Return the one request: its request line, its headers, and its form or query fields."""
     (request,) = server.requests
     head, _, body = request.decode("ascii").partition("\r\n\r\n")
-    line, *rest = head.split("\r\n")
-    headers = {name.lower(): value for name, _, value in (header.partition(": ") for header in rest)}
+    line, *header_lines = head.split("\r\n")
+    headers = {name.lower(): value for name, _, value in (header.partition(": ") for header in header_lines)}
     query = body or line.split(" ")[1].partition("?")[2]
     return line, headers, dict(parse_qsl(query, keep_blank_values=True, strict_parsing=True))
 
@@ -132,7 +132,11 @@ def test_each_carrier_has_its_digit(server: ScriptedServer, carrier: str, digit:
     assert sent(server)[2]["mobilecareer"] == digit
 
 
-@pytest.mark.parametrize("content", [{}, {"carrier": "overseas"}])
+@pytest.mark.parametrize(
+    "content",
+    [{}, {"carrier": "overseas"}],
+    ids=["no carrier", "overseas"],
+)
 def test_a_number_outside_japan_goes_overseas_with_its_country_code(
     server: ScriptedServer, content: dict[str, str]
 ) -> None:
@@ -169,10 +173,12 @@ def test_au_gets_its_own_long_text(server: ScriptedServer) -> None:
         ("jis", "\u301c\u2212\u2016\u00a2\u00a3\u00ac\u2015\uffe5"),
         ("ms932", "\uff5e\uff0d\u2225\uffe0\uffe1\uffe2\u2015\uffe5"),
     ],
+    ids=["jis", "ms932"],
 )
 @pytest.mark.parametrize(
     "text",
     ["\u301c\u2212\u2016\u00a2\u00a3\u00ac\u2015\uffe5", "\uff5e\uff0d\u2225\uffe0\uffe1\uffe2\u2014\u00a5"],
+    ids=["JIS spelling", "Microsoft spelling"],
 )
 def test_look_alikes_have_the_configured_spelling(
     server: ScriptedServer, variant: WireVariant, wire: str, text: str
@@ -310,7 +316,7 @@ def test_an_undelimited_answer_needs_its_code(server: ScriptedServer) -> None:
 
 
 def outcome_through(proxy: FaultProxy) -> type[ProviderError] | None:
-    """The error's class, or None where the SMS was accepted."""
+    """Return the error's class, or None if the SMS was accepted."""
     try:
         submit_once(proxy.port)
     except ProviderError as error:
@@ -355,17 +361,21 @@ def test_another_origin_or_plain_http_is_a_configuration_error() -> None:
 
 
 @pytest.mark.parametrize("method", ["POST", "GET"])
-@pytest.mark.parametrize("bad", [b"", answer(550, b"550 canary-text"), b"HTTP/1.1 200 OK\r\nbroken header\r\n\r\n"])
+@pytest.mark.parametrize(
+    "bad",
+    [b"", answer(550, b"550 canary-text"), b"HTTP/1.1 200 OK\r\nbroken header\r\n\r\n"],
+    ids=["nothing", "refusal", "broken header"],
+)
 def test_errors_and_logs_hold_no_secret_number_or_text(
     caplog: pytest.LogCaptureFixture, method: str, bad: bytes
 ) -> None:
     caplog.set_level(logging.DEBUG)
     with ScriptedServer(bad, then_close=True) as server, pytest.raises(ProviderError) as failed:
         submit_once(server.port, method=method)
-    shown = "".join(traceback.format_exception(failed.value)) + repr(vars(failed.value)) + caplog.text
+    text = "".join(traceback.format_exception(failed.value)) + repr(vars(failed.value)) + caplog.text
     pair = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
     for canary in (USER, PASSWORD, pair, "09000000001", "9000000001", "canary"):
-        assert canary not in shown
+        assert canary not in text
 
 
 def test_the_repr_of_credentials_hides_them() -> None:

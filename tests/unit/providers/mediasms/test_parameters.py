@@ -1,4 +1,4 @@
-"""A MediaSMS request that the document would not allow cannot be made."""
+"""A MediaSMS request that the document does not allow cannot be built."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ CALL_OUT = {
 }
 
 
-def typed(name: str, value: str) -> object:
+def parse_value(name: str, value: str) -> object:
     return int(value) if name in NUMBERS else value
 
 
-def conditions(text: str) -> dict[str, object]:
-    """BASE with `name=value …` laid over it; an empty value takes the parameter away."""
-    given: dict[str, object] = dict(BASE)
+def parse_conditions(text: str) -> dict[str, object]:
+    """Parse `name=value …` over BASE. An empty value removes the parameter."""
+    parameters: dict[str, object] = dict(BASE)
     for name, _, value in (pair.partition("=") for pair in text.split()):
-        given[name] = typed(name, value) if value else None
-    return given
+        parameters[name] = parse_value(name, value) if value else None
+    return parameters
 
 
 with SPEC.open(encoding="utf-8", newline="") as file:
@@ -51,14 +51,14 @@ REFUSED_CASES = [
 ]
 
 
-def request(**given: Any) -> MediaSmsRequest:
-    return MediaSmsRequest(**given)
+def request(**parameters: Any) -> MediaSmsRequest:
+    return MediaSmsRequest(**parameters)
 
 
-def problems_of(**given: Any) -> dict[str, str]:
-    """Field -> code, for every problem of a request that must not be possible."""
+def problems_of(**parameters: Any) -> dict[str, str]:
+    """Return the code of every problem of an invalid request, by its field."""
     with pytest.raises(InvalidRequestError) as refused:
-        request(**given)
+        request(**parameters)
     return {problem.field: problem.code for problem in refused.value.problems}
 
 
@@ -68,16 +68,16 @@ def test_the_request_has_the_documents_parameters_in_order() -> None:
     assert [field.name for field in dataclasses.fields(MediaSmsRequest)] == documented
 
 
-@pytest.mark.parametrize(("name", "given", "value"), CASES)
-def test_a_value_within_the_documents_limits_is_sent(name: str, given: str, value: str) -> None:
-    accepted = request(**conditions(given) | {name: typed(name, value)})
+@pytest.mark.parametrize(("name", "conditions", "value"), CASES)
+def test_a_value_within_the_documents_limits_is_sent(name: str, conditions: str, value: str) -> None:
+    accepted = request(**parse_conditions(conditions) | {name: parse_value(name, value)})
     assert (name, value) in accepted.form_fields()
 
 
-@pytest.mark.parametrize(("name", "given", "value"), REFUSED_CASES)
-def test_a_value_beyond_the_documents_limits_is_refused(name: str, given: str, value: str) -> None:
+@pytest.mark.parametrize(("name", "conditions", "value"), REFUSED_CASES)
+def test_a_value_beyond_the_documents_limits_is_refused(name: str, conditions: str, value: str) -> None:
     with pytest.raises(InvalidRequestError) as refused:
-        request(**conditions(given) | {name: typed(name, value)})
+        request(**parse_conditions(conditions) | {name: parse_value(name, value)})
     assert name in {problem.field for problem in refused.value.problems}
     assert len(value) < 4 or value not in str(refused.value)
 
@@ -101,12 +101,12 @@ def test_zero_is_a_value_and_not_an_absence() -> None:
 
 def test_an_sms_needs_either_a_text_or_a_template() -> None:
     for method in (None, 1, 2):
-        given = {"mobilenumber": "09000000001", "method": method, "ipphone": "05000000001"}
-        assert problems_of(**given) == {"smstext": "required"}
-        assert problems_of(**given, smstext="a", smstextid="1") == {"smstext": "conflict"}
-        assert problems_of(**given, smstext2="a", smstextid="1") == {"smstext2": "conflict"}
-        assert problems_of(**given, smstext2="a") == {"smstext": "required"}
-        assert request(**given, smstextid="1").smstextid == "1"
+        sms = {"mobilenumber": "09000000001", "method": method, "ipphone": "05000000001"}
+        assert problems_of(**sms) == {"smstext": "required"}
+        assert problems_of(**sms, smstext="a", smstextid="1") == {"smstext": "conflict"}
+        assert problems_of(**sms, smstext2="a", smstextid="1") == {"smstext2": "conflict"}
+        assert problems_of(**sms, smstext2="a") == {"smstext": "required"}
+        assert request(**sms, smstextid="1").smstextid == "1"
 
 
 def test_a_call_without_an_sms_may_have_a_text() -> None:
@@ -180,6 +180,6 @@ def test_an_invalid_request_names_every_problem() -> None:
 
 
 def test_the_repr_of_a_request_hides_number_and_texts() -> None:
-    shown = repr(request(mobilenumber="09000000001", smstext="canary-1", smstext2="canary-2", long_text=True))
-    assert "0001" not in shown
-    assert "canary" not in shown
+    text = repr(request(mobilenumber="09000000001", smstext="canary-1", smstext2="canary-2", long_text=True))
+    assert "0001" not in text
+    assert "canary" not in text

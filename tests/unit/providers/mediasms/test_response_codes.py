@@ -25,6 +25,7 @@ from switchboard.providers.mediasms.response_codes import (
     REFUSALS,
     status_code_of,
 )
+from tests.ids import describe_row
 
 SPECS = Path(__file__).parents[3] / "specs"
 OTHERS = "その他"
@@ -51,7 +52,7 @@ CLASSES: dict[str, type[ProviderError]] = {
 
 
 def outcome(status: int, body: bytes, *, delimited: bool = True, strict: bool = False) -> type[object] | bool:
-    """The error's class, or whether the receipt is verified."""
+    """Return the error's class, or the receipt's `verified`."""
     try:
         receipt = read_receipt(status, body, delimited=delimited, strict=strict, operation="try")
     except ProviderError as error:
@@ -125,6 +126,7 @@ def test_a_bare_code_is_found_in_every_known_wrapping(body: bytes) -> None:
         b"[" * 4000,
         b" " * 5000 + b"402",
     ],
+    ids=describe_row,
 )
 def test_any_other_body_has_no_code(body: bytes) -> None:
     assert find_code(body) is None
@@ -227,7 +229,7 @@ def test_width_spacing_case_and_dots_do_not_matter(spelling: str, code: str) -> 
 
 
 @pytest.mark.parametrize(
-    ("text", "kept"), [("  9 9 ", "9 9"), ("01", "01"), ("1.0", "1.0"), ("x" * 100, "x" * 64), ("", "")]
+    ("text", "code"), [("  9 9 ", "9 9"), ("01", "01"), ("1.0", "1.0"), ("x" * 100, "x" * 64), ("", "")]
 )
-def test_an_unlisted_status_is_collapsed_and_bounded(text: str, kept: str) -> None:
-    assert status_code_of(text) == kept
+def test_an_unlisted_status_is_collapsed_and_bounded(text: str, code: str) -> None:
+    assert status_code_of(text) == code

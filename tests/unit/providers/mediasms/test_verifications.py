@@ -1,4 +1,4 @@
-"""A verification is submitted as the document describes it, and what the simulator then tells is read back."""
+"""A verification is submitted as the document describes, and the simulator's callbacks are parsed."""
 
 from __future__ import annotations
 
@@ -79,37 +79,38 @@ def submit(verifications: MediaSmsVerifications, submission: VerificationSubmiss
 
 
 def sent(server: ScriptedServer) -> dict[str, str]:
-    """The fields of the one request that came."""
+    """Return the fields of the one request."""
     (request,) = server.requests
     _, _, body = request.decode("ascii").partition("\r\n\r\n")
     return dict(parse_qsl(body, keep_blank_values=True, strict_parsing=True))
 
 
 def problems_of(submission: VerificationSubmission, **options: Any) -> dict[str, str]:
-    """Field -> code, for every problem of a submission that must not be possible, found before anything is sent."""
+    """Return the code of every problem of an invalid submission, by its field."""
     with pytest.raises(InvalidRequestError) as refused:
         verifications_for(UNUSED_PORT, **options).prepare(submission)
     return {problem.field: problem.code for problem in refused.value.problems}
 
 
 @pytest.mark.parametrize(
-    ("submission", "own"),
+    ("submission", "fields"),
     [
         (CALL_IN, {"method": "4", "smstext": "verification"}),
         (SMS_AND_CALL_IN, {"method": "2", "smstext": "canary-text"}),
         (CALL_OUT, {"method": "5", "smstext": "verification", "repeatcall": "3"}),
         (replace(CALL_OUT, content=SMS), {"method": "5", "smstext": "canary-text", "repeatcall": "3"}),
     ],
+    ids=["call_in", "sms_and_call_in", "call_out", "call_out with a text"],
 )
 def test_each_mode_has_its_method_line_and_holding_time(
-    server: ScriptedServer, submission: VerificationSubmission, own: dict[str, str]
+    server: ScriptedServer, submission: VerificationSubmission, fields: dict[str, str]
 ) -> None:
     verifications: Submitter[VerificationSubmission, PreparedRequest] = verifications_for(server.port)
     prepared = verifications.prepare(submission)
     verifications.open()
     assert verifications.submit(prepared).provider_code == "200"
     assert sent(server) == {
-        "mobilenumber": "09000000001", "status": "1", "smsid": "v1", "ipphone": LINE, "holdingtime": "10", **own,
+        "mobilenumber": "09000000001", "status": "1", "smsid": "v1", "ipphone": LINE, "holdingtime": "10", **fields,
     }  # fmt: skip
 
 
@@ -167,6 +168,26 @@ def test_the_placeholder_text_can_be_left_out(server: ScriptedServer) -> None:
             {"lines": "conflict", "line": "invalid", "repeat_calls": "required"},
         ),
     ],
+    ids=[
+        "fixed line as mobile",
+        "overseas call in",
+        "overseas call out",
+        "mobile as fixed line",
+        "short line",
+        "line in E.164",
+        "long holding time",
+        "negative holding time",
+        "repetitions of a call in",
+        "no repetitions of a call out",
+        "too many repetitions",
+        "hyphen in the id",
+        "no text",
+        "long text",
+        "text and template",
+        "carrier",
+        "text for au alone",
+        "three problems",
+    ],
 )
 def test_an_invalid_verification_is_refused_under_our_names(
     submission: VerificationSubmission, problems: dict[str, str]
@@ -211,11 +232,11 @@ def test_a_closed_port_means_not_sent() -> None:
 
 
 def test_no_repr_shows_a_number_a_text_or_a_code() -> None:
-    notification = parse_delivery_callback({"smsid": "v1", "status": "1", "authcode": "314159"})
-    notice = parse_ivr_call({"mobilenumber": "09000000001", "ipphone": LINE, "method": "4"})
-    shown = repr(SMS_AND_CALL_IN) + repr(notification) + repr(notice)
-    assert notification.authcode == "314159"
-    assert not any(canary in shown for canary in ("9000000001", "canary", "314159"))
+    callback = parse_delivery_callback({"smsid": "v1", "status": "1", "authcode": "314159"})
+    ivr_call = parse_ivr_call({"mobilenumber": "09000000001", "ipphone": LINE, "method": "4"})
+    text = repr(SMS_AND_CALL_IN) + repr(callback) + repr(ivr_call)
+    assert callback.authcode == "314159"
+    assert not any(canary in text for canary in ("9000000001", "canary", "314159"))
     with ScriptedServer(b"") as server, pytest.raises(ProviderError) as failed:
         server.then_close = True
         submit(verifications_for(server.port), SMS_AND_CALL_IN)
@@ -243,7 +264,9 @@ def start(simulator: MediaSmsSimulator, submission: VerificationSubmission) -> N
 @pytest.mark.parametrize("style", ["as_asked", "plus_81", "hyphens"])
 @pytest.mark.parametrize("smsid", [None, "v1"])
 @pytest.mark.parametrize(
-    "submission", [CALL_IN, SMS_AND_CALL_IN, replace(CALL_IN, recipient=FIXED, lines=VerificationLines.ANY)]
+    "submission",
+    [CALL_IN, SMS_AND_CALL_IN, replace(CALL_IN, recipient=FIXED, lines=VerificationLines.ANY)],
+    ids=["call_in", "sms_and_call_in", "fixed line"],
 )
 def test_an_ivr_callback_in_any_form_names_the_number(
     simulator: MediaSmsSimulator,
@@ -256,8 +279,8 @@ def test_an_ivr_callback_in_any_form_names_the_number(
     start(simulator, submission)
     simulator.provider.exchange.dial("0" + submission.recipient.removeprefix("+81"), LINE)
     simulator.deliver_due()
-    notices = [parse_ivr_call(fields) for fields in webhooks.fields("/ivr")]
-    assert notices == [IvrCallEvent(recipient=submission.recipient, line=LINE, mode=submission.mode, smsid=smsid)]
+    ivr_calls = [parse_ivr_call(fields) for fields in webhooks.fields("/ivr")]
+    assert ivr_calls == [IvrCallEvent(recipient=submission.recipient, line=LINE, mode=submission.mode, smsid=smsid)]
 
 
 def test_the_code_comes_with_the_report_of_the_answered_call(simulator: MediaSmsSimulator, webhooks: Receiver) -> None:
@@ -266,8 +289,8 @@ def test_the_code_comes_with_the_report_of_the_answered_call(simulator: MediaSms
     simulator.deliver_due()
     (request,) = simulator.provider.exchange.requests
     assert request.read_out is not None
-    notifications = [parse_delivery_callback(fields) for fields in webhooks.fields("/delivery")]
-    assert [(callback.report.smsid, callback.report.status, callback.authcode) for callback in notifications] == [
+    callbacks = [parse_delivery_callback(fields) for fields in webhooks.fields("/delivery")]
+    assert [(callback.report.smsid, callback.report.status, callback.authcode) for callback in callbacks] == [
         ("v1", "14", None),
         ("v1", "1", request.read_out),
     ]

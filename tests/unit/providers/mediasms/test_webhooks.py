@@ -1,4 +1,4 @@
-"""MediaSMS' delivery notifications are read as the document lists them, and are never quoted where they are not."""
+"""MediaSMS' callbacks are parsed as the document describes them, and malformed ones are never quoted."""
 
 from __future__ import annotations
 
@@ -22,10 +22,11 @@ from switchboard.providers.mediasms.webhooks import (
     parse_delivery_report,
     parse_ivr_call,
 )
+from tests.ids import describe_row
 from tests.strategies import mobile_numbers, written_forms
 
 REPORT = {"smsid": "a1", "status": "1", "mobilenumber": "09000000001"}
-SUCCESS = {"mobilenumber": "09000000001", "ipphone": "05000000002", "method": "4"}
+IVR_CALL = {"mobilenumber": "09000000001", "ipphone": "05000000002", "method": "4"}
 LINES = st.integers(min_value=0, max_value=9_999_999).map("0500{:07d}".format)
 
 
@@ -61,15 +62,16 @@ def test_an_unlisted_status_is_kept() -> None:
         {"SMSID": "b2"},
         {"Status": "0"},
     ],
+    ids=describe_row,
 )
 def test_a_malformed_report_is_unreadable_and_not_quoted(changed: dict[str, str]) -> None:
     secret = "canary-9"
     with pytest.raises(WebhookUnreadableError) as unreadable:
         parse_delivery_report(REPORT | {"authcode": secret, "smstext": secret} | changed)
-    shown = str(unreadable.value)
-    assert secret not in shown
-    assert "09000000001" not in shown
-    assert all(len(value) < 3 or value not in shown for value in changed.values())
+    message = str(unreadable.value)
+    assert secret not in message
+    assert "09000000001" not in message
+    assert all(len(value) < 3 or value not in message for value in changed.values())
 
 
 @pytest.mark.parametrize("missing", ["smsid", "status"])
@@ -83,7 +85,7 @@ def test_a_repeated_equal_value_is_accepted() -> None:
 
 
 @pytest.mark.parametrize(
-    ("written", "recipient"),
+    ("text", "recipient"),
     [
         ("090-0000-0001", "+819000000001"),
         ("０９０－００００－０００１", "+819000000001"),
@@ -97,8 +99,8 @@ def test_a_repeated_equal_value_is_accepted() -> None:
         ("unknown", None),
     ],
 )
-def test_a_number_is_parsed_in_every_known_form(written: str, recipient: str | None) -> None:
-    report = parse_delivery_report(REPORT | {"mobilenumber": written})
+def test_a_number_is_parsed_in_every_known_form(text: str, recipient: str | None) -> None:
+    report = parse_delivery_report(REPORT | {"mobilenumber": text})
     assert report.recipient == recipient
 
 
@@ -107,7 +109,7 @@ def test_a_report_may_lack_the_number() -> None:
 
 
 @pytest.mark.parametrize(
-    ("written", "digits"),
+    ("text", "digits"),
     [
         ("9000000001x", "9000000001"),
         ("819000000001x", "819000000001"),
@@ -115,8 +117,8 @@ def test_a_report_may_lack_the_number() -> None:
         ("090****0001", "0900001"),
     ],
 )
-def test_a_number_in_another_form_is_kept_as_its_digits(written: str, digits: str) -> None:
-    assert parse_delivery_report(REPORT | {"mobilenumber": written}).recipient == digits
+def test_a_number_in_another_form_is_kept_as_its_digits(text: str, digits: str) -> None:
+    assert parse_delivery_report(REPORT | {"mobilenumber": text}).recipient == digits
 
 
 def test_a_report_holds_no_authcode() -> None:
@@ -136,22 +138,27 @@ def test_any_parameters_are_parsed_or_unreadable(params: dict[str, str]) -> None
 
 @pytest.mark.parametrize("name", ["authcode", "AuthCode", " AUTHCODE "])
 @pytest.mark.parametrize(
-    ("written", "authcode"),
+    ("text", "authcode"),
     [("0042", "0042"), (" 123456\r\n", "123456"), ("１２３４", "1234"), ("7", "7"), ("0" * MAX_AUTHCODE_DIGITS,) * 2],
+    ids=["leading zeros", "padded", "full width", "one digit", "maximum length"],
 )
-def test_an_authcode_is_parsed_with_the_report(name: str, written: str, authcode: str) -> None:
-    notification = parse_delivery_callback(REPORT | {name: written})
-    assert notification == ParsedDeliveryReport(report=parse_delivery_report(REPORT), authcode=authcode)
-
-
-@pytest.mark.parametrize("given", [{}, {"authcode": ""}, {"authcode": " \u3000"}, {"authcode": "", "AUTHCODE": " "}])
-def test_a_report_may_lack_the_authcode(given: dict[str, str]) -> None:
-    notification = parse_delivery_callback(REPORT | given)
-    assert notification == ParsedDeliveryReport(report=parse_delivery_report(REPORT))
+def test_an_authcode_is_parsed_with_the_report(name: str, text: str, authcode: str) -> None:
+    callback = parse_delivery_callback(REPORT | {name: text})
+    assert callback == ParsedDeliveryReport(report=parse_delivery_report(REPORT), authcode=authcode)
 
 
 @pytest.mark.parametrize(
-    "given",
+    "authcodes",
+    [{}, {"authcode": ""}, {"authcode": " \u3000"}, {"authcode": "", "AUTHCODE": " "}],
+    ids=describe_row,
+)
+def test_a_report_may_lack_the_authcode(authcodes: dict[str, str]) -> None:
+    callback = parse_delivery_callback(REPORT | authcodes)
+    assert callback == ParsedDeliveryReport(report=parse_delivery_report(REPORT))
+
+
+@pytest.mark.parametrize(
+    "authcodes",
     [
         {"authcode": "12a4"},
         {"authcode": "12 34"},
@@ -163,11 +170,12 @@ def test_a_report_may_lack_the_authcode(given: dict[str, str]) -> None:
         {"authcode": "1" * (MAX_AUTHCODE_DIGITS + 1)},
         {"authcode": "1234", "AuthCode": "4321"},
     ],
+    ids=describe_row,
 )
-def test_an_unreadable_authcode_is_dropped_from_its_report(given: dict[str, str]) -> None:
-    notification = parse_delivery_callback(REPORT | given)
-    assert notification.report == parse_delivery_report(REPORT)
-    assert (notification.authcode, notification.authcode_unreadable) == (None, True)
+def test_an_unreadable_authcode_is_dropped_from_its_report(authcodes: dict[str, str]) -> None:
+    callback = parse_delivery_callback(REPORT | authcodes)
+    assert callback.report == parse_delivery_report(REPORT)
+    assert (callback.authcode, callback.authcode_unreadable) == (None, True)
 
 
 def test_an_equal_authcode_in_two_widths_is_accepted() -> None:
@@ -175,12 +183,12 @@ def test_an_equal_authcode_in_two_widths_is_accepted() -> None:
 
 
 @given(st.text(max_size=40))
-def test_any_authcode_is_digits_and_hidden_from_the_repr(written: str) -> None:
-    notification = parse_delivery_callback(REPORT | {"authcode": "42" + written})
-    authcode = notification.authcode
+def test_any_authcode_is_digits_and_hidden_from_the_repr(text: str) -> None:
+    callback = parse_delivery_callback(REPORT | {"authcode": "42" + text})
+    authcode = callback.authcode
     assert authcode is None or (authcode.isascii() and authcode.isdigit() and len(authcode) <= MAX_AUTHCODE_DIGITS)
-    assert repr(notification) == repr(replace(notification, authcode=None))
-    assert notification.authcode_unreadable == (authcode is None)
+    assert repr(callback) == repr(replace(callback, authcode=None))
+    assert callback.authcode_unreadable == (authcode is None)
 
 
 def test_an_unreadable_report_does_not_quote_its_authcode() -> None:
@@ -191,11 +199,11 @@ def test_an_unreadable_report_does_not_quote_its_authcode() -> None:
 
 @pytest.mark.parametrize(("method", "mode"), [("2", VerificationMode.SMS_AND_CALL_IN), ("4", VerificationMode.CALL_IN)])
 def test_an_ivr_call_is_parsed(method: str, mode: VerificationMode) -> None:
-    everything = SUCCESS | {"method": method, "mobilecareer": "b", "smstext": "text", "holdingtime": "10"}
-    notice = IvrCallEvent(recipient="+819000000001", line="05000000002", mode=mode, smsid=None)
-    assert parse_ivr_call(everything) == notice
-    assert parse_ivr_call(everything | {"smsid": ""}) == notice
-    assert parse_ivr_call(everything | {"SmsId": " v1 "}) == replace(notice, smsid="v1")
+    everything = IVR_CALL | {"method": method, "mobilecareer": "b", "smstext": "text", "holdingtime": "10"}
+    ivr_call = IvrCallEvent(recipient="+819000000001", line="05000000002", mode=mode, smsid=None)
+    assert parse_ivr_call(everything) == ivr_call
+    assert parse_ivr_call(everything | {"smsid": ""}) == ivr_call
+    assert parse_ivr_call(everything | {"SmsId": " v1 "}) == replace(ivr_call, smsid="v1")
 
 
 @given(st.data(), mobile_numbers(), LINES)
@@ -205,13 +213,13 @@ def test_an_ivr_call_is_equal_in_every_form_of_its_numbers(data: st.DataObject, 
         "IPPHONE": data.draw(written_forms(line)),
         "method": "4",
     }
-    notice = parse_ivr_call(params)
-    assert (notice.recipient, notice.line) == (f"+81{number[1:]}", line)
+    ivr_call = parse_ivr_call(params)
+    assert (ivr_call.recipient, ivr_call.line) == (f"+81{number[1:]}", line)
 
 
-@pytest.mark.parametrize(("written", "recipient"), [("03-0000-0001", "+81300000001"), ("090****0001", "0900001")])
-def test_the_calling_number_is_parsed_like_a_reports_number(written: str, recipient: str) -> None:
-    assert parse_ivr_call(SUCCESS | {"mobilenumber": written}).recipient == recipient
+@pytest.mark.parametrize(("text", "recipient"), [("03-0000-0001", "+81300000001"), ("090****0001", "0900001")])
+def test_the_calling_number_is_parsed_like_a_reports_number(text: str, recipient: str) -> None:
+    assert parse_ivr_call(IVR_CALL | {"mobilenumber": text}).recipient == recipient
 
 
 @pytest.mark.parametrize(
@@ -235,35 +243,36 @@ def test_the_calling_number_is_parsed_like_a_reports_number(written: str, recipi
         {"smsid": "a" * 51},
         {"smsid": "v1", "SMSID": "v2"},
     ],
+    ids=describe_row,
 )
 def test_a_malformed_ivr_call_is_unreadable_and_not_quoted(changed: dict[str, str]) -> None:
     with pytest.raises(WebhookUnreadableError) as unreadable:
-        parse_ivr_call(SUCCESS | changed)
-    shown = "".join(traceback.format_exception(unreadable.value))
-    for value in (*SUCCESS.values(), *changed.values()):
+        parse_ivr_call(IVR_CALL | changed)
+    text = "".join(traceback.format_exception(unreadable.value))
+    for value in (*IVR_CALL.values(), *changed.values()):
         assert len(value) < 3 or value not in str(unreadable.value)
-    assert "00000001" not in shown
+    assert "00000001" not in text
 
 
-@pytest.mark.parametrize("missing", SUCCESS)
+@pytest.mark.parametrize("missing", IVR_CALL)
 def test_an_ivr_call_needs_number_line_and_method(missing: str) -> None:
     with pytest.raises(WebhookUnreadableError):
-        parse_ivr_call({name: value for name, value in SUCCESS.items() if name != missing})
+        parse_ivr_call({name: value for name, value in IVR_CALL.items() if name != missing})
 
 
 @given(
     st.dictionaries(
-        st.sampled_from([*SUCCESS, "smsid", "Method", "x"]), st.sampled_from(["2", "4", "05000000001"]) | st.text()
+        st.sampled_from([*IVR_CALL, "smsid", "Method", "x"]), st.sampled_from(["2", "4", "05000000001"]) | st.text()
     )
 )
 def test_any_parameters_are_an_ivr_call_or_unreadable(params: dict[str, str]) -> None:
     try:
-        notice = parse_ivr_call(params)
+        ivr_call = parse_ivr_call(params)
     except WebhookUnreadableError:
         return
-    assert notice.line.startswith("050")
-    assert notice.recipient.removeprefix("+").isdigit()
-    assert notice.mode in {VerificationMode.CALL_IN, VerificationMode.SMS_AND_CALL_IN}
+    assert ivr_call.line.startswith("050")
+    assert ivr_call.recipient.removeprefix("+").isdigit()
+    assert ivr_call.mode in {VerificationMode.CALL_IN, VerificationMode.SMS_AND_CALL_IN}
 
 
 def test_the_parser_loads_no_http_client() -> None:
@@ -272,5 +281,5 @@ def test_the_parser_loads_no_http_client() -> None:
         "import sys; import switchboard.providers.mediasms.webhooks; "
         "print([name for name in ('urllib3', 'ssl', 'http.client', 'requests', 'pydantic') if name in sys.modules])"
     )
-    shown = subprocess.run([sys.executable, "-c", script], cwd=package, capture_output=True, text=True, check=True)
-    assert shown.stdout.strip() == "[]"
+    process = subprocess.run([sys.executable, "-c", script], cwd=package, capture_output=True, text=True, check=True)
+    assert process.stdout.strip() == "[]"

@@ -44,7 +44,7 @@ class SubmitOnce(Generic[R, T]):
 
     `status_of` derives the status that the caller sees. `submission_status_of` replaces it in decisions: its
     `submitting` and `rejected` must mean what SubmissionState means by them. Nothing is queued without an outbox: see
-    Submission.
+    Submission. `prepare` is the submission's own: it raises InvalidRequestError without I/O.
     """
 
     def __init__(
