@@ -169,7 +169,7 @@ def test_a_chosen_id_of_another_client_is_refused() -> None:
         setting.send(a_command(client="client2", smsid="chosen", idempotency_key=None))
 
 
-def test_a_request_during_its_first_one_is_told_to_wait() -> None:
+def test_a_request_during_its_first_one_has_to_wait() -> None:
     setting = _Setting()
 
     class SecondCaller(ScriptedGuard):
@@ -404,7 +404,7 @@ def test_a_slot_after_not_after_is_not_used() -> None:
 
 
 def test_a_send_waits_for_a_permit_within_the_wait_budget() -> None:
-    setting = _Setting(guard_raises=(ConcurrencyLimitError("crowded"),) * 3)
+    setting = _Setting(guard_raises=(ConcurrencyLimitError("full"),) * 3)
     sent = setting.send(a_command())
     assert sent.order.queued_at is None
     assert setting.clock.now() - START == timedelta(milliseconds=300)
@@ -430,7 +430,7 @@ class _AgeingProvider(ScriptedProvider):
 
 def test_a_permit_after_a_wait_gets_a_new_connection() -> None:
     """The provider counts a request at its arrival: connecting after the slot would make it late."""
-    setting = _Setting(guard_raises=(ConcurrencyLimitError("crowded"),) * 3)
+    setting = _Setting(guard_raises=(ConcurrencyLimitError("full"),) * 3)
     setting.provider = provider = _AgeingProvider(setting.clock)
     setting.send(a_command())
     assert setting.clock.now() - START == timedelta(milliseconds=300)
@@ -449,7 +449,7 @@ def test_a_distant_slot_gets_a_new_connection(ahead_ms: int) -> None:
 
 
 def test_a_message_without_a_permit_goes_to_the_queue() -> None:
-    setting = _Setting(guard_raises=(ConcurrencyLimitError("crowded"),) * 1000)
+    setting = _Setting(guard_raises=(ConcurrencyLimitError("full"),) * 1000)
     sent = setting.send(a_command())
     assert sent.order.queued_at is not None
     assert setting.clock.now() - START == WAIT_BUDGET
