@@ -82,6 +82,16 @@ class Api:
         return wait_until(lambda: self.get(f"/sms/{smsid}").json(), condition)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give the test of each operation its own node id, since pytest-xdist runs one test for each node id."""
+    for item in items:
+        assert item.parent is not None
+        item._nodeid = f"{item.parent.nodeid}::{item.name}"  # type: ignore[attr-defined]  # there is no public way
+    node_ids = [item.nodeid for item in items]
+    assert len(set(node_ids)) == len(node_ids)
+
+
 @pytest.fixture(scope="session")
 def sandbox_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder of the sandbox."""
