@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,14 +83,12 @@ class Api:
         return wait_until(lambda: self.get(f"/sms/{smsid}").json(), condition)
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give the test of each operation its own node id, since pytest-xdist runs one test for each node id."""
-    for item in items:
-        assert item.parent is not None
-        item._nodeid = f"{item.parent.nodeid}::{item.name}"  # type: ignore[attr-defined]  # there is no public way
-    node_ids = [item.nodeid for item in items]
-    assert len(set(node_ids)) == len(node_ids)
+    """Refuse two tests with one node id: pytest-xdist would run only one of them."""
+    node_ids = Counter(item.nodeid for item in items)
+    duplicates = [node_id for node_id, count in node_ids.items() if count > 1]
+    if duplicates:
+        raise pytest.UsageError(f"several tests have one node id: {', '.join(duplicates)}")
 
 
 @pytest.fixture(scope="session")
