@@ -30,6 +30,7 @@ check: .venv/dev/ready .venv/sam/ready ## lint, words, types, import rules, temp
 	@# The changelog and the style page name the retired words.
 	git ls-files -z '*.py' '*.md' '*.yaml' '*.toml' '*.sh' Makefile ':!CHANGELOG.md' ':!docs/style.md' | xargs -0 .venv/dev/bin/codespell
 	.venv/dev/bin/python tools/check_language.py
+	.venv/dev/bin/python tools/check_metric_names.py
 	.venv/dev/bin/mypy
 	PYTHONPATH=.:$(LAYER) .venv/dev/bin/lint-imports --no-cache
 	.venv/sam/bin/sam validate --lint --region ap-northeast-1
