@@ -35,31 +35,31 @@ class DynamoDbIvrCallStore:
             )
         return lease_from(response.get("Item"))
 
-    def record_call(self, verification_id: str, notice: IvrCallEvent, *, seen_at: datetime) -> IvrCallMatch:
-        existing = self._set_call_time(verification_id, notice, "called_at", "deadline > :seen", seen_at)
+    def record_call(self, verification_id: str, event: IvrCallEvent, *, seen_at: datetime) -> IvrCallMatch:
+        existing = self._set_call_time(verification_id, event, "called_at", "deadline > :seen", seen_at)
         if existing is None:
             return IvrCallMatch.MATCHED
         if not existing or existing.get("kind", {}).get("S") != VERIFICATION:
             return IvrCallMatch.NO_CANDIDATE
-        if any(existing.get(name, {}).get("S") != value for name, value in _identifying_values(notice).items()):
+        if any(existing.get(name, {}).get("S") != value for name, value in _identifying_values(event).items()):
             return IvrCallMatch.FOREIGN
         if "called_at" in existing or "late_call_at" in existing:
             return IvrCallMatch.DUPLICATE
-        existing = self._set_call_time(verification_id, notice, "late_call_at", "deadline <= :seen", seen_at)
+        existing = self._set_call_time(verification_id, event, "late_call_at", "deadline <= :seen", seen_at)
         return IvrCallMatch.LATE if existing is None else IvrCallMatch.DUPLICATE
 
     def shorten_lease(self, lease: Lease, *, recipient: str, line: str, until: datetime) -> None:
         shorten_lease(self._client, self._table, claim_id=lease.claim_id, recipient=recipient, line=line, until=until)
 
     def _set_call_time(
-        self, verification_id: str, notice: IvrCallEvent, attribute: str, condition: str, seen_at: datetime
+        self, verification_id: str, event: IvrCallEvent, attribute: str, condition: str, seen_at: datetime
     ) -> Item | None:
         """Set the attribute to `seen_at` if it has no value yet, and the call and `condition` match the verification.
 
         Returns:
             None if it was set, or else the existing item, which is empty if there is none.
         """
-        identifying = {f":{name}": value for name, value in _identifying_values(notice).items()}
+        identifying = {f":{name}": value for name, value in _identifying_values(event).items()}
         written, item = conditional_update(
             self._client,
             "record call",
@@ -133,6 +133,6 @@ def shorten_lease(
     )
 
 
-def _identifying_values(notice: IvrCallEvent) -> dict[str, str]:
+def _identifying_values(event: IvrCallEvent) -> dict[str, str]:
     """Return the attributes of a verification that an IVR call must match."""
-    return {"recipient": notice.recipient, "line": notice.line, "mode": notice.mode.value}
+    return {"recipient": event.recipient, "line": event.line, "mode": event.mode.value}
