@@ -16,7 +16,7 @@ import yaml
 def find_yaml_shortcuts(text: str) -> Iterator[str]:
     """Yield each anchor, alias and merge key of a YAML text, with its line."""
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
-        line = event.start_mark.line + 1
+        line = event.start_mark.line + 1 if event.start_mark else "unknown line"
         if isinstance(event, yaml.AliasEvent):
             yield f"{line}: the alias *{event.anchor}"
             continue
