@@ -41,8 +41,9 @@ class Authorization:
 def parse_authorization(value: str) -> Authorization | None:
     """Return the parts of an Authorization header, or None if it has not the document's form.
 
-    The form is taken literally: version 1, a date of the calendar in UTC, a period without leading zeros, the signed
-    headers in lower case, sorted and among those that this API signs, and 64 lower-case hexadecimal digits.
+    The version is 1. The timestamp is a real date and time in UTC. The period has no leading zeros. The names of the
+    signed headers are in lower case and sorted, and this API signs each of them. The signature has 64 hexadecimal
+    digits in lower case.
     """
     parts = _FORM.fullmatch(value)
     if parts is None:

@@ -48,7 +48,9 @@ def parse_chinese_number(raw: str, *, field: str = "to") -> PhoneNumber:
 
 
 def chinese_national_form(number: PhoneNumber) -> str:
-    """Return a Chinese number as it is dialled in China: a landline has a 0 before its area code, a mobile number none.
+    """Return a Chinese number as it is dialled in China.
+
+    A landline has a 0 before its area code. A mobile number has no 0.
 
     Raises:
         InvalidRequestError: naming `to`, if the number is not Chinese.

@@ -1,8 +1,8 @@
 """Read telephone numbers as people write them, and hold them in E.164, masked wherever they are printed.
 
-The rules are the Japanese numbering plan in the form that MediaSMS' parameter `mobilenumber` takes: 11 digits
-that begin with 090, 080, 070, 060 or 020, 10 digits for verification only, overseas numbers with their country
-code. Two rules are more liberal than the plan, and both concern only numbers that no subscriber holds:
+The rules are those of MediaSMS' parameter `mobilenumber`. A mobile number has 11 digits and begins with 090, 080, 070,
+060 or 020. A number of 10 digits is for verification only. An overseas number begins with its country code. Two rules
+are more liberal than the Japanese numbering plan. Both concern only numbers that no subscriber holds:
 
 - The plan hands out 1-9 as the fourth digit of a mobile or 050 number. The document does not require that, so
   090-0000-0001 is well-formed here and can stand in examples. 0800 is refused all the same: it is toll-free.

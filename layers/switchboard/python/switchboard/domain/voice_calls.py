@@ -1,4 +1,4 @@
-"""Hold the facts about a voice call (one voice notice), and derive from them and the time where it stands."""
+"""Hold the facts about a voice call, and derive its status from them and the time."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Hold the facts about a recording. Its status follows from them, from the channels to fetch and from the time.
 
-Facts are added as members of sets, so neither their order nor a repetition changes the status: a ready fact that comes
-twice, an outcome that overtakes the start of its attempt, two workers that fetch the same channel. No fact is taken
-back, except an attempt that made no request.
+Facts are kept in sets. The status does not depend on the order in which facts arrive, or on how often one arrives. The
+same ready fact can come twice, an outcome can come before the start of its attempt, and two workers can fetch the same
+channel. A fact is never removed, except an attempt that made no request.
 """
 
 from __future__ import annotations

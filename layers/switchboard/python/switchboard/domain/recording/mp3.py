@@ -1,8 +1,8 @@
 """Recognise an MP3 by its first bytes, and measure its length from its bytes as they pass by.
 
-The frames are counted one by one, which is exact for constant and variable bit rates alike. A recorder that streams
-writes no length into the file. Without it the usual libraries only estimate: they take a call that begins with silence
-for one of a constant bit rate, and twice as long as it is.
+The frames are counted one by one. The count is exact for constant and for variable bit rates. A recorder that streams
+writes no length into the file. The usual libraries then estimate the length from the first frame. For a call that
+begins with silence they can return twice its real length.
 """
 
 from __future__ import annotations

@@ -33,13 +33,13 @@ def read_receipt(answer: Answer, *, operation: str) -> Receipt:
     """Return the receipt that a whole answer stands for, or raise its error (sections 响应 and 错误码).
 
     Only HTTP 200 with a `callId` means accepted. An empty `dateCreate` leaves such a receipt unverified: by the
-    document it means that there is no call. An error is one of the document's rows; its message tells apart the rows
-    that share a code. An answer in no row means:
+    document it means that there is no call. An error is looked up in the document's table of codes. The message tells
+    apart the rows that share a code. If no row fits:
 
-    - A code that no row has is a RefusedError if the body has the document's form of an error and the status is one
-      with which the document refuses requests.
-    - Everything else (a gateway's page, another status, a code that contradicts it, 200 without an id) has an unknown
-      outcome.
+    - An unlisted code is a RefusedError, if the body has the document's form of an error and the document refuses
+      requests with that status.
+    - Any other answer has an unknown outcome: a gateway's page, another status, a code that contradicts the status, or
+      200 without an id.
 
     Raises:
         ProviderError: the call was not accepted, or its outcome is unknown.

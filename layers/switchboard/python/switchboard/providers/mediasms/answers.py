@@ -55,13 +55,13 @@ def read_receipt(status: int, body: bytes, *, delimited: bool, strict: bool, ope
     the lock-out itself counts. An answer without a code in its body means:
 
     - HTTP 200 is a receipt that is not `verified`; `strict` makes it an UnexpectedAnswerError.
-    - HTTP 503 with an empty body is the document's speed limit. With any other text it may be a gateway's, which may
-      have passed the request on: a message is sent again only if it is certain that it was not sent. `strict` trusts
-      only a body that says 503.
-    - Other statuses are looked up like codes. 500, 502 and 504 are in no row: behind a gateway's error the request may
-      have gone through, so the outcome is unknown.
-    - `delimited` False (only the closing ended the answer) proves nothing, since the code may have been cut off: the
-      outcome is unknown, except that 401, 555 and 557 still stop the sending.
+    - HTTP 503 with an empty body is the document's speed limit, and nothing was sent. HTTP 503 with another text may
+      come from a gateway that has passed the request on, so the outcome is unknown. `strict` trusts only a body that
+      says 503.
+    - Other statuses are looked up like codes. 500, 502 and 504 are in no row. A gateway that answers with one of them
+      may have passed the request on, so the outcome is unknown.
+    - `delimited` is False if only the end of the connection ended the answer. The code may have been cut off, so the
+      outcome is unknown. 401, 555 and 557 still stop the sending.
 
     Raises:
         ProviderError: the request was not accepted, or its outcome is unknown.

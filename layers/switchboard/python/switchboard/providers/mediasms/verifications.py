@@ -59,10 +59,11 @@ class MediaSmsVerifications:
     """The ports.Submitter for a VerificationSubmission, over the client that sends SMS.
 
     Delivery reports are always requested: only they carry the code that CALL_OUT reads out. The document makes the text
-    mandatory without exception, so that `unsent_text` is sent with CALL_IN and CALL_OUT if the caller gave no text;
-    None leaves it out. `long_text` is the contract's long-text option. `methods` and `allow_undocumented_methods` are
-    for an account for which the provider has explained methods 6 or 7: of such a method only the parameters' forms are
-    checked.
+    mandatory without exception. `unsent_text` is therefore sent with CALL_IN and CALL_OUT if the caller gave no text.
+    None leaves it out. `long_text` is the contract's long-text option.
+
+    Set `methods` and `allow_undocumented_methods` only for an account to which the provider has explained method 6 or
+    7. For these methods only the forms of the parameters are checked.
     """
 
     def __init__(

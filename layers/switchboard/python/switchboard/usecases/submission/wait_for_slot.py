@@ -23,7 +23,7 @@ def wait_for_slot(
     latest: datetime,
     still_wanted: Callable[[], bool] = lambda: True,
 ) -> bool:
-    """Return at the moment at which one request may be sent, or return False if it is not `still_wanted`.
+    """Wait until one request may be sent. Return True then, or False if it is not `still_wanted`.
 
     `still_wanted` is called once: after the first slot is reserved and before it is awaited. Nothing is written to the
     provider meanwhile, so that every error means "not sent".
