@@ -7,6 +7,7 @@ other details are in the table of edge/problems.py.
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -195,3 +196,19 @@ def test_a_title_is_short_and_has_no_full_stop(problem: Problem) -> None:
 def test_a_detail_of_the_table_is_made_of_sentences(problem: Problem) -> None:
     assert problem.detail is None or (problem.detail[0].isupper() or problem.detail[0] == "`")
     assert problem.detail is None or problem.detail.endswith(".")
+
+
+def test_the_readme_quotes_titles_and_details_as_they_are() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    titles, details = re.findall(r'"title": "([^"]+)"', readme), re.findall(r'"detail": "([^"]+)"', readme)
+
+    assert titles and details
+    assert set(titles) <= set(TITLES.values())
+    assert [detail for detail in details if not is_a_detail(detail)] == []
+
+
+def is_a_detail(text: str) -> bool:
+    """Tell whether a text is a detail of this page with values in the places of its names in braces."""
+    templates = [template for kind in DETAILS.values() for template in kind]
+    patterns = [".*".join(re.escape(part) for part in re.split(r"\{[^}]+\}", template)) for template in templates]
+    return any(re.fullmatch(pattern, text) for pattern in patterns)
