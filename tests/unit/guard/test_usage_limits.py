@@ -17,8 +17,7 @@ from switchboard.domain.errors import (
     RecipientLimitError,
     StoreUnavailableError,
 )
-from switchboard.guard.usage.usage_limits import CounterUsageLimits, UsageLimitRules
-from switchboard.guard.usage.windows import Span, Window
+from switchboard.guard.usage.usage_limits import CounterUsageLimits, Span, UsageLimitRules, Window
 from tests.builders import CLIENT, OTHER_RECIPIENT, RECIPIENT
 from tests.fakes import START, Answer, InMemoryCounterStore, flaky
 

@@ -14,7 +14,7 @@ from switchboard.bootstrap.components.provider_guards import (
 )
 from switchboard.bootstrap.components.shared import CLOCK
 from switchboard.config import StatusSettings
-from switchboard.guard.provider.pace import compute_requests_per_s
+from switchboard.guard.provider.settings import compute_requests_per_s
 from switchboard.guard.usage.monthly_quota import CounterMonthlyQuota
 from switchboard.storage import aws
 from switchboard.storage.limits.counters import DynamoDbCounterStore

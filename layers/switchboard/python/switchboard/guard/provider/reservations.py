@@ -17,8 +17,7 @@ from typing import Final
 from switchboard.domain.errors import ConcurrencyLimitError, LockedOutError, RateLimitTimeoutError, SlotUnavailableError
 from switchboard.domain.rate_limits import CircuitRule, LimitUpdate, Permit, ProviderLimitState, SlotRequest
 from switchboard.domain.timestamps import to_unix_us, to_us
-from switchboard.guard.provider.pace import Pace
-from switchboard.guard.provider.settings import GuardSettings
+from switchboard.guard.provider.settings import GuardSettings, Pace
 from switchboard.ports.clock import Clock
 from switchboard.ports.provider_limits import ProviderLimitStore
 

@@ -1,18 +1,127 @@
-"""Usage limits of recipients, clients and the deployment: a submission counts towards all of them or towards none."""
+"""Usage limits of recipients, clients and the deployment: a submission counts towards all of them or towards none.
+
+Each limit holds in fixed windows of time, which are all Japan's. The recipients, and the companies that pay, are in
+Japan; contracts and bills go by its date. A limit that is used up comes back at midnight, not at nine in the morning,
+when the day's sending begins.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from enum import StrEnum
 from typing import Final
 
 from switchboard.domain.errors import ClientLimitError, DailyLimitError, RecipientLimitError
-from switchboard.guard.usage.quota_block import QuotaBlock
-from switchboard.guard.usage.windows import Span, Window
+from switchboard.domain.timestamps import JAPAN
 from switchboard.ports.usage_limits import CounterStore
 
+_BLOCKS_PER_LIMIT: Final = 1000
 _RETENTION: Final = timedelta(days=1)
+
+
+class Span(StrEnum):
+    """The length of a window. A day is whole hours and an hour whole minutes: no window overlaps two longer ones."""
+
+    MINUTE = "minute"
+    HOUR = "hour"
+    DAY = "day"
+
+
+_LENGTHS: Final = {
+    Span.MINUTE: timedelta(minutes=1),
+    Span.HOUR: timedelta(hours=1),
+    Span.DAY: timedelta(days=1),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A window of one span, from `starts` (Japan time) on."""
+
+    span: Span
+    starts: datetime
+
+    @classmethod
+    def of(cls, span: Span, at: datetime) -> Window:
+        """Return the window that contains `at`, which must be aware."""
+        local = at.astimezone(JAPAN)
+        midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
+        return cls(span, midnight + (local - midnight) // _LENGTHS[span] * _LENGTHS[span])
+
+    @property
+    def ends(self) -> datetime:
+        return self.starts + _LENGTHS[self.span]
+
+    @property
+    def day(self) -> date:
+        """The date in Japan."""
+        return self.starts.date()
+
+    @property
+    def name(self) -> str:
+        """The name in the store: `minute_1427`, `hour_1400`, `day_0000`; unique within one day."""
+        return f"{self.span}_{self.starts:%H%M}"
+
+    def seconds_left(self, at: datetime) -> int:
+        """Return the whole seconds from `at` to the window's end, at least one."""
+        return max(1, math.ceil((self.ends - at).total_seconds()))
+
+
+class QuotaBlock:
+    """A limit in each window of one span, taken from the shared counter in blocks and used up here without a call.
+
+    A block is as large as this container's usage in the window so far, from one up to a thousandth of the limit (at
+    least one). So a call is rare for a container that sends much. A container that ends or is idle wastes no more than
+    it has sent and no more than a thousandth of the limit. Waste is safe: the limit is reached a little early, and
+    never exceeded. A QuotaBlock is for one thread.
+    """
+
+    def __init__(self, *, counters: CounterStore, key: str, span: Span, limit: int) -> None:
+        self._counters = counters
+        self._key = key
+        self._span = span
+        self._limit = limit
+        self._window: Window | None = None
+        self._left = 0
+        self._used = 0
+        self._exhausted = False
+
+    def find_exhausted_window(self, at: datetime) -> Window | None:
+        """Return the window of `at` if its limit is reached, None if `use_one` may follow.
+
+        A block that is used up is replaced by a new one from the shared counter.
+
+        Raises:
+            StoreUnavailableError: the store did not answer.
+        """
+        window = Window.of(self._span, at)
+        if window != self._window:
+            self._window, self._left, self._used, self._exhausted = window, 0, 0, False
+        if not self._left and not self._exhausted:
+            block = max(1, min(self._used, self._limit // _BLOCKS_PER_LIMIT))
+            self._left = self._counters.take_block(
+                f"{self._key}#{window.day}#{window.name}",
+                block=block,
+                limit=self._limit,
+                expires_at=window.ends + _RETENTION,
+            )
+            # A granted block never returns to the counter: a further call cannot succeed.
+            self._exhausted = not self._left
+        return None if self._left else window
+
+    def use_one(self) -> None:
+        """Use one of the block, after `find_exhausted_window` has returned None."""
+        self._left -= 1
+        self._used += 1
+
+    def refund(self, at: datetime) -> None:
+        """Return one to the block, unless the window in which it was used is over."""
+        if self._used and Window.of(self._span, at) == self._window:
+            self._left += 1
+            self._used -= 1
 
 
 @dataclass(frozen=True, slots=True)
