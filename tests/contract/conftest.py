@@ -22,8 +22,7 @@ from switchboard.ports.provider_limits import ProviderLimitStore
 from switchboard.ports.usage_limits import CounterStore
 from switchboard.ports.verifications import CodeStore, IvrCallStore, VerificationStore
 from switchboard.storage.callbacks import S3CallbackArchive
-from switchboard.storage.limits.counters import DynamoDbCounterStore
-from switchboard.storage.limits.provider_limits import DynamoDbProviderLimitStore
+from switchboard.storage.limits import DynamoDbCounterStore, DynamoDbProviderLimitStore
 from switchboard.storage.sms.messages import DynamoDbMessageStore
 from switchboard.storage.verification.ivr_calls import DynamoDbCodeStore, DynamoDbIvrCallStore
 from switchboard.storage.verification.store import DynamoDbVerificationStore

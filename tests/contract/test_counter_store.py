@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from switchboard.domain.errors import ClientLimitError, RecipientLimitError, StoreUnavailableError
 from switchboard.guard.usage.usage_limits import CounterUsageLimits, UsageLimitRules
 from switchboard.ports.usage_limits import CounterStore
-from switchboard.storage.limits.counters import DynamoDbCounterStore
+from switchboard.storage.limits import DynamoDbCounterStore
 from tests.builders import CLIENT, RECIPIENT
 from tests.contract.conftest import Aws
 from tests.fakes import START, InMemoryCounterStore

@@ -15,8 +15,7 @@ from switchboard.guard.provider.rate_limiter import GuardSettings, ProviderGuard
 from switchboard.guard.usage.usage_limits import CounterUsageLimits, UsageLimitRules
 from switchboard.ports.listing import ListingQuery
 from switchboard.ports.orders import MessageStore
-from switchboard.storage.limits.counters import DynamoDbCounterStore
-from switchboard.storage.limits.provider_limits import DynamoDbProviderLimitStore
+from switchboard.storage.limits import DynamoDbCounterStore, DynamoDbProviderLimitStore
 from switchboard.storage.sms.messages import DynamoDbMessageStore
 from switchboard.usecases.submission.submit_once import derive_id
 from tests.builders import CLIENT, DEADLINES, a_callback, a_claim, a_command, a_message, a_report, an_outcome

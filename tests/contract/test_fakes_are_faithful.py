@@ -15,7 +15,7 @@ from switchboard.domain.rate_limits import CircuitRule, Permit, SlotRequest
 from switchboard.domain.sms.messages import Message
 from switchboard.ports.orders import MessageStore
 from switchboard.ports.provider_limits import ProviderLimitStore
-from switchboard.storage.limits.provider_limits import DynamoDbProviderLimitStore
+from switchboard.storage.limits import DynamoDbProviderLimitStore
 from switchboard.storage.sms.messages import DynamoDbMessageStore
 from tests.builders import DEADLINES, MINUTE, OTHER_RECIPIENT, RECIPIENT, a_claim, a_message, a_report, an_outcome
 from tests.contract.conftest import RETENTION, Aws

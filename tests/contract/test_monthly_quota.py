@@ -10,7 +10,7 @@ import pytest
 from switchboard.domain.errors import MonthlyQuotaExhaustedError
 from switchboard.guard.usage.monthly_quota import CounterMonthlyQuota
 from switchboard.ports.usage_limits import CounterStore
-from switchboard.storage.limits.counters import DynamoDbCounterStore
+from switchboard.storage.limits import DynamoDbCounterStore
 from tests.contract.conftest import Aws
 
 LIMIT = 100_000

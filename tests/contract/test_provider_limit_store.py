@@ -11,7 +11,7 @@ import pytest
 
 from switchboard.domain.rate_limits import CircuitRule, LimitUpdate, Permit, ProviderLimitState, SlotRequest
 from switchboard.ports.provider_limits import ProviderLimitStore
-from switchboard.storage.limits.provider_limits import DynamoDbProviderLimitStore
+from switchboard.storage.limits import DynamoDbProviderLimitStore
 from tests.contract.conftest import Aws
 
 KEY = "mediasms#203.0.113.1"

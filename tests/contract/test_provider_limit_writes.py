@@ -13,8 +13,8 @@ import pytest
 
 from switchboard.guard.provider.rate_limiter import GuardSettings, ProviderGuards
 from switchboard.ports.provider_limits import ProviderGuard
-from switchboard.storage.limits.provider_limits import DynamoDbProviderLimitStore
-from switchboard.storage.limits.store_clock import StoreClock
+from switchboard.storage.aws import StoreClock
+from switchboard.storage.limits import DynamoDbProviderLimitStore
 from tests.contract.conftest import Aws
 from tests.fakes import START, FixedClock
 

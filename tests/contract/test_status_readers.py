@@ -13,7 +13,7 @@ from switchboard.domain.rate_limits import CircuitRule, Permit, ProviderLimitSta
 from switchboard.ports.orders import MessageStore
 from switchboard.ports.provider_limits import ProviderLimitStore
 from switchboard.ports.status import DeadlineReader, ProviderLimitReader, QueueDepth
-from switchboard.storage.limits.provider_limits import DynamoDbProviderLimitStore
+from switchboard.storage.limits import DynamoDbProviderLimitStore
 from switchboard.storage.sms.messages import DynamoDbMessageStore
 from switchboard.storage.status import DynamoDbDeadlineReader, DynamoDbProviderLimitReader, SqsQueueReader
 from tests.builders import DEADLINES, a_message, an_outcome

@@ -39,7 +39,7 @@ from switchboard.edge.webhook_endpoint import (
 )
 from switchboard.ports.callbacks import CallbackArchive
 from switchboard.ports.verifications import IvrCallMatch
-from switchboard.storage.secrets import CachedSecret
+from switchboard.storage.aws import CachedSecret
 from switchboard.usecases.sms.record_report import ReportOutcome
 from switchboard.usecases.voice_call.record_result import ResultOutcome
 from tests.events import load_event, with_query

@@ -10,7 +10,7 @@ import pytest
 from moto import mock_aws
 
 from switchboard.domain.errors import ConfigurationError, StoreUnavailableError
-from switchboard.storage.secrets import CachedSecret, SecretValue
+from switchboard.storage.aws import CachedSecret, SecretValue
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient

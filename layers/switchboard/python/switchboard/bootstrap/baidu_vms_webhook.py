@@ -15,7 +15,6 @@ from switchboard.providers.baidu_vms.webhooks import parse_call_result
 from switchboard.storage import aws
 from switchboard.storage.callbacks import S3CallbackArchive
 from switchboard.storage.retrying import CALL_RESULTS, RAW_CALLBACKS, retrying
-from switchboard.storage.secrets import CachedSecret
 from switchboard.storage.voice_call.store import DynamoDbCallResultStore
 from switchboard.usecases.voice_call.record_result import RecordCallResult
 
@@ -36,7 +35,7 @@ def application() -> WebhookEndpoint[CallResult]:
     archive = S3CallbackArchive(client=aws.s3, bucket=settings.quarantine_bucket)
     return WebhookEndpoint(
         subject="call result",
-        secret=CachedSecret(name=settings.webhook_tokens_secret_name),
+        secret=aws.CachedSecret(name=settings.webhook_tokens_secret_name),
         parse=partial(
             parse_call_result,
             call_id_name=settings.baidu_vms_call_id_names,

@@ -14,7 +14,6 @@ from switchboard.edge.webhook_endpoint import WebhookEndpoint
 from switchboard.providers.biztel.webhooks import parse_call_action
 from switchboard.storage import aws
 from switchboard.storage.recording.jobs import S3JobStore
-from switchboard.storage.secrets import CachedSecret
 
 # Two tries of this, and two of the usual 2 s for the tokens, end before BIZTEL's own 10 s.
 _STORE_TIMEOUT_S: Final = 1.5
@@ -31,7 +30,7 @@ def application() -> WebhookEndpoint[RecordingReady]:
     jobs = S3JobStore(client=lambda: aws.s3(timeout_s=_STORE_TIMEOUT_S), bucket=settings.jobs_bucket)
     return WebhookEndpoint(
         subject="call action",
-        secret=CachedSecret(name=settings.webhook_tokens_secret_name),
+        secret=aws.CachedSecret(name=settings.webhook_tokens_secret_name),
         parse=parse_call_action,
         record=lambda ready: "announced" if jobs.put(ready, at=CLOCK.now()) else "repeated",
         log_fields=lambda ready: {"recording_id": ready.recording_id},

@@ -16,12 +16,11 @@ from switchboard.ports.orders import RetryDelay
 from switchboard.providers.biztel.client import ApiToken, BiztelClient
 from switchboard.providers.biztel.file_names import parse_file_name
 from switchboard.storage import aws
-from switchboard.storage.limits.counters import DynamoDbCounterStore
+from switchboard.storage.limits import DynamoDbCounterStore
 from switchboard.storage.queues import SqsRecordingQueue, SqsRetryDelay
 from switchboard.storage.recording.bulk_files import S3BulkFiles
 from switchboard.storage.recording.jobs import S3JobStore
 from switchboard.storage.retrying import retrying
-from switchboard.storage.secrets import CachedSecret
 from switchboard.usecases.recording.fetch import FetchPace, FetchRecording
 from switchboard.usecases.recording.keep_bulk_file import KeepBulkFile
 
@@ -67,7 +66,7 @@ def retry_delay() -> RetryDelay:
 
 
 def _build_fetch(settings: FetchRecordingSettings) -> FetchRecording:
-    account = CachedSecret(name=settings.biztel_secret_name)
+    account = aws.CachedSecret(name=settings.biztel_secret_name)
     dynamodb = aws.dynamodb(timeout_s=settings.store_timeout_s)
 
     def token() -> ApiToken:

@@ -17,7 +17,6 @@ from switchboard.providers.mediasms.response_codes import DELIVERY_STATUSES
 from switchboard.providers.mediasms.webhooks import parse_delivery_callback
 from switchboard.storage import aws
 from switchboard.storage.callbacks import S3CallbackArchive
-from switchboard.storage.secrets import CachedSecret
 from switchboard.storage.sms.reports import DynamoDbReportStore
 from switchboard.storage.verification.ivr_calls import DynamoDbCodeStore
 from switchboard.usecases.sms.record_report import RecordDeliveryReport
@@ -37,7 +36,7 @@ def application() -> WebhookEndpoint[ParsedDeliveryReport]:
     reports = DynamoDbReportStore(client=dynamodb, table=settings.state_table, retention=retention)
     return WebhookEndpoint(
         subject="delivery report",
-        secret=CachedSecret(name=settings.webhook_tokens_secret_name),
+        secret=aws.CachedSecret(name=settings.webhook_tokens_secret_name),
         parse=parse_delivery_callback,
         record=RecordDeliveryReport(
             reports=reports,

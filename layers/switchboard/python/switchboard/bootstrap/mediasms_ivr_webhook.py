@@ -15,7 +15,6 @@ from switchboard.edge.webhook_endpoint import Quarantine, WebhookEndpoint
 from switchboard.providers.mediasms.webhooks import parse_ivr_call
 from switchboard.storage import aws
 from switchboard.storage.callbacks import S3CallbackArchive
-from switchboard.storage.secrets import CachedSecret
 from switchboard.usecases.verification.record_ivr_call import UNMATCHED
 
 
@@ -30,7 +29,7 @@ def application() -> WebhookEndpoint[IvrCallEvent]:
     archive = S3CallbackArchive(client=aws.s3, bucket=settings.quarantine_bucket)
     return WebhookEndpoint(
         subject="IVR call",
-        secret=CachedSecret(name=settings.webhook_tokens_secret_name),
+        secret=aws.CachedSecret(name=settings.webhook_tokens_secret_name),
         parse=parse_ivr_call,
         record=record_ivr_call(settings, archive),
         log_fields=lambda event: {"smsid": event.smsid},

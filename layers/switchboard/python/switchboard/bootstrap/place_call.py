@@ -20,8 +20,8 @@ from switchboard.providers.baidu_vms.client import BaiduVmsClient
 from switchboard.providers.baidu_vms.parameters import CallRules
 from switchboard.providers.baidu_vms.signer import Credentials
 from switchboard.providers.transport import Connection, parse_endpoint
+from switchboard.storage.aws import CachedSecret
 from switchboard.storage.retrying import GUARD, SUBMISSION, retrying
-from switchboard.storage.secrets import CachedSecret
 from switchboard.usecases.submission.attempt import Submission
 from switchboard.usecases.submission.submit_once import SubmitOnce
 from switchboard.usecases.voice_call.place import PlaceCall

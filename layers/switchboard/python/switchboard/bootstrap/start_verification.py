@@ -19,8 +19,8 @@ from switchboard.domain.verification.verifications import (
     submission_status_of,
 )
 from switchboard.providers.mediasms.verifications import MediaSmsVerifications, parse_methods
+from switchboard.storage.aws import CachedSecret
 from switchboard.storage.retrying import GUARD, SUBMISSION, retrying
-from switchboard.storage.secrets import CachedSecret
 from switchboard.usecases.submission.attempt import Submission
 from switchboard.usecases.submission.submit_once import SubmitOnce
 from switchboard.usecases.verification.start import StartVerification

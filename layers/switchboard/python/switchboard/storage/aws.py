@@ -1,9 +1,13 @@
-"""One AWS session a container, clients built at their first use, and AWS's failures as StoreUnavailableError."""
+"""One AWS session a container: clients built at their first use, AWS's failures and clock, and cached secrets."""
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
 from functools import cache
 from threading import RLock
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -12,7 +16,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from switchboard.domain.errors import StoreUnavailableError
+from switchboard.domain.errors import ConfigurationError, StoreUnavailableError
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -31,6 +35,7 @@ _CONNECT_TIMEOUT_S = 1.0
 _USUAL_TIMEOUT_S = 2.0
 _USUAL_TRIES = 2
 _FILE_TIMEOUT_S = 15.0
+_REQUESTED_AT: Final = "switchboard_requested_at"
 # Threads may share a client, but not a session. Without the lock, a cache lets each thread build a client of its own.
 _session_lock = RLock()
 
@@ -146,3 +151,105 @@ def _write_if_met(operation: str, write: Callable[..., Any], **call: Any) -> tup
                 raise
             return False, cast("Mapping[str, Any]", error.response.get("Item", {}))
     return True, response.get("Attributes", {})
+
+
+class StoreClock:
+    """An observer of all answers to one client, whichever store requested them.
+
+    `Date` has whole seconds, and an answer takes a while to arrive. So only an interval is certain, and the difference
+    is the point of it that is nearest to zero.
+    """
+
+    def __init__(self, client: DynamoDBClient, *, now_s: Callable[[], float] = time.time) -> None:
+        self._now_s = now_s
+        self._ahead_s: float | None = None
+        client.meta.events.register("before-call.dynamodb", self._record_request)
+        client.meta.events.register("after-call.dynamodb", self._record_answer)
+
+    def ahead_s(self) -> float | None:
+        """Return by how many seconds this container's clock is at least ahead (negative: behind).
+
+        Returns None before the first answer with a date.
+        """
+        return self._ahead_s
+
+    def _record_request(self, *, context: dict[str, Any], **_: object) -> None:
+        context[_REQUESTED_AT] = self._now_s()
+
+    def _record_answer(self, *, parsed: Mapping[str, Any], context: Mapping[str, Any], **_: object) -> None:
+        headers = parsed.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+        try:
+            second = parsedate_to_datetime(headers["date"]).timestamp()
+        except (KeyError, ValueError):
+            return
+        least, most = context[_REQUESTED_AT] - second - 1, self._now_s() - second
+        self._ahead_s = max(0.0, least) + min(0.0, most)
+
+
+@dataclass(frozen=True, slots=True)
+class SecretValue:
+    """One version of a secret, whose values stay out of its repr."""
+
+    version: str
+    values: Mapping[str, Any] = field(repr=False)
+
+
+class CachedSecret:
+    """One JSON secret, cached for `max_age_s` seconds of `monotonic`."""
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        client: Callable[[], SecretsManagerClient] = secretsmanager,
+        monotonic: Callable[[], float] = time.monotonic,
+        max_age_s: float = 300.0,
+    ) -> None:
+        self._client = client
+        self._name = name
+        self._monotonic = monotonic
+        self._max_age_s = max_age_s
+        self._read_at = 0.0
+        self._value: SecretValue | None = None
+
+    def __call__(self) -> SecretValue:
+        """Return the cached value, and read it first if it is missing or old.
+
+        Raises:
+            StoreUnavailableError: there is no cached value, and Secrets Manager did not answer.
+            ConfigurationError: the secret is not a JSON object.
+        """
+        now = self._monotonic()
+        # Another thread may call `forget` at any moment.
+        value = self._value
+        if value is None:
+            value = self._read()
+            self._value, self._read_at = value, now
+        elif now - self._read_at > self._max_age_s:
+            value = self._renew(value, now)
+        return value
+
+    def _renew(self, value: SecretValue, now: float) -> SecretValue:
+        """Read the secret again; return the old value if Secrets Manager does not answer.
+
+        A value that was good a moment ago is better than none: a provider may never repeat a refused callback.
+        """
+        self._read_at = now
+        with suppress(StoreUnavailableError):
+            value = self._value = self._read()
+        return value
+
+    def forget(self) -> None:
+        """Forget the cached value: the secret may have been replaced, and the next use reads it again."""
+        self._value = None
+
+    def _read(self) -> SecretValue:
+        with store_errors("read secret"):
+            response = self._client().get_secret_value(SecretId=self._name)
+        try:
+            values = json.loads(response["SecretString"])
+        except (KeyError, ValueError):
+            values = None
+        if not isinstance(values, dict):
+            raise ConfigurationError(f"The secret {self._name} must be a JSON object")
+        return SecretValue(version=response["VersionId"], values=values)

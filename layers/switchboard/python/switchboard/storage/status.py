@@ -11,7 +11,7 @@ from switchboard.domain.timestamps import from_rfc3339
 from switchboard.ports.status import QueueDepth
 from switchboard.storage.aws import store_errors
 from switchboard.storage.items import to_attributes
-from switchboard.storage.limits.provider_limits import build_provider_limit_key, parse_limit_state
+from switchboard.storage.limits import build_provider_limit_key, parse_limit_state
 from switchboard.storage.orders.indexes import BY_DUE
 from switchboard.storage.orders.items import pending_partition
 

@@ -17,8 +17,8 @@ from switchboard.ports.orders import MessageStore
 from switchboard.ports.provider_limits import ProviderGuard
 from switchboard.providers.mediasms.client import Credentials, MediaSmsClient, PreparedRequest
 from switchboard.providers.transport import Connection, parse_endpoint
+from switchboard.storage.aws import CachedSecret
 from switchboard.storage.retrying import GUARD, retrying
-from switchboard.storage.secrets import CachedSecret
 from switchboard.usecases.submission.attempt import Submission
 
 # After this time, an invocation sends nothing under its claim. Deadlines.submission_after_claim is later: from then on,

@@ -8,8 +8,7 @@ from typing import Final, Literal
 from switchboard.bootstrap.components.shared import CLOCK, new_id
 from switchboard.guard.provider.rate_limiter import GuardSettings, ProviderGuards
 from switchboard.storage import aws
-from switchboard.storage.limits.provider_limits import DynamoDbProviderLimitStore
-from switchboard.storage.secrets import CachedSecret
+from switchboard.storage.limits import DynamoDbProviderLimitStore
 
 LockoutPolicy = Literal["lockout_safe", "full_rate"]
 
@@ -76,7 +75,7 @@ def provider_guards(
     egress_address: str,
     limits_table: str,
     settings: GuardSettings,
-    account: CachedSecret,
+    account: aws.CachedSecret,
     store_timeout_s: float = 2.0,
     workers: int = 1,
 ) -> ProviderGuards:

@@ -17,7 +17,7 @@ from switchboard.config import StatusSettings
 from switchboard.guard.provider.settings import compute_requests_per_s
 from switchboard.guard.usage.monthly_quota import CounterMonthlyQuota
 from switchboard.storage import aws
-from switchboard.storage.limits.counters import DynamoDbCounterStore
+from switchboard.storage.limits import DynamoDbCounterStore
 from switchboard.storage.status import DynamoDbDeadlineReader, DynamoDbProviderLimitReader, SqsQueueReader
 from switchboard.usecases.operations.query_status import QueryStatus, WatchedProvider
 

@@ -9,7 +9,7 @@ from switchboard.domain.errors import ConfigurationError, InvalidRequestError
 from switchboard.domain.phone_numbers import parse_phone_number
 from switchboard.guard.usage.usage_limits import CounterUsageLimits, UsageLimitRules
 from switchboard.storage import aws
-from switchboard.storage.limits.counters import DynamoDbCounterStore
+from switchboard.storage.limits import DynamoDbCounterStore
 from switchboard.storage.retrying import USAGE, retrying
 
 _PREFIX = re.compile(r"\+[1-9][0-9]{0,6}")

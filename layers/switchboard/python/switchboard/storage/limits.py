@@ -1,17 +1,22 @@
-"""Provider limits in the LimitsTable: one item for each (provider, egress address), changed by conditional updates."""
+"""Stores of the LimitsTable, which is changed by conditional updates.
+
+The counters of one key are in one item. There is one item for each provider limit, (provider, egress address).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from switchboard.domain.rate_limits import CircuitRule, LimitUpdate, Permit, ProviderLimitState, SlotRequest
-from switchboard.storage.aws import conditional_update
+from switchboard.storage.aws import StoreClock, conditional_update, store_errors
 from switchboard.storage.items import to_attributes
-from switchboard.storage.limits.store_clock import StoreClock
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+
+_NO_COUNTERS: Final = frozenset({"pk", "expires_at"})
 
 # SlotRequest.knows_backoff and the rules of CircuitRule and Permit, as conditions of DynamoDB.
 _KNOWS_BACKOFF: Final = (
@@ -21,6 +26,83 @@ _UP_TO_DATE: Final = "(NOT contains(rejected_versions, :version) OR total_401s <
 _CLOSED: Final = "(attribute_not_exists(consecutive_401s) OR consecutive_401s < :open_after)"
 _HALF_OPEN: Final = "(NOT contains(probed_versions, :version) AND consecutive_401s < :max_401s)"
 _UNBLOCKED: Final = f"attribute_not_exists(blocked_by) AND {_KNOWS_BACKOFF} AND {_UP_TO_DATE}"
+
+
+class DynamoDbCounterStore:
+    """A CounterStore over one table, whose items expire by `expires_at`."""
+
+    def __init__(self, *, client: DynamoDBClient, table: str) -> None:
+        self._client = client
+        self._table = table
+
+    def increment(self, key: str, limits: Mapping[str, int], *, expires_at: datetime) -> Collection[str]:
+        aliases = {f"#c{index}": name for index, name in enumerate(limits)}
+        limit_values = {f":l{index}": limit for index, limit in enumerate(limits.values())}
+        conditions = (
+            f"(attribute_not_exists({alias}) OR {alias} < {limit})"
+            for alias, limit in zip(aliases, limit_values, strict=True)
+        )
+        counted, item = conditional_update(
+            self._client,
+            "increment counters",
+            TableName=self._table,
+            Key=_to_key(key),
+            UpdateExpression=f"SET expires_at = :expires_at ADD {_join_actions(aliases, ':one')}",
+            ConditionExpression=" AND ".join(conditions),
+            ExpressionAttributeNames=aliases,
+            ExpressionAttributeValues=to_attributes({":expires_at": _to_unix_s(expires_at), ":one": 1, **limit_values}),
+        )
+        return () if counted else [name for name, limit in limits.items() if _read_counter(item, name) >= limit]
+
+    def decrement(self, key: str, names: Collection[str]) -> None:
+        aliases = {f"#c{index}": name for index, name in enumerate(names)}
+        conditional_update(
+            self._client,
+            "decrement counters",
+            TableName=self._table,
+            Key=_to_key(key),
+            UpdateExpression=f"ADD {_join_actions(aliases, ':minus_one')}",
+            # An item that has expired meanwhile must not come back without an `expires_at`.
+            ConditionExpression="attribute_exists(pk)",
+            ExpressionAttributeNames=aliases,
+            ExpressionAttributeValues=to_attributes({":minus_one": -1}),
+        )
+
+    def take_block(self, key: str, *, block: int, limit: int, expires_at: datetime) -> int:
+        values = {":expires_at": _to_unix_s(expires_at), ":block": block, ":limit": limit}
+        granted, item = conditional_update(
+            self._client,
+            "take quota block",
+            TableName=self._table,
+            Key=_to_key(key),
+            UpdateExpression="SET expires_at = :expires_at ADD granted :block",
+            ConditionExpression="attribute_not_exists(granted) OR granted < :limit",
+            ExpressionAttributeValues=to_attributes(values),
+        )
+        # The last block may exceed the limit: the part above it is not granted.
+        return block - max(0, _read_counter(item, "granted") - limit) if granted else 0
+
+    def read(self, key: str) -> Mapping[str, int]:
+        with store_errors("read counter"):
+            response = self._client.get_item(TableName=self._table, Key=_to_key(key), ConsistentRead=True)
+        item = response.get("Item", {})
+        return {name: _read_counter(item, name) for name in item if name not in _NO_COUNTERS}
+
+
+def _to_key(key: str) -> dict[str, Any]:
+    return to_attributes({"pk": key})
+
+
+def _join_actions(names: Collection[str], value: str) -> str:
+    return ", ".join(f"{name} {value}" for name in names)
+
+
+def _to_unix_s(instant: datetime) -> int:
+    return int(instant.timestamp())
+
+
+def _read_counter(item: Mapping[str, Any], name: str) -> int:
+    return int(item.get(name, {}).get("N", "0"))
 
 
 class DynamoDbProviderLimitStore:
