@@ -8,7 +8,7 @@ import pytest
 
 from switchboard.domain.errors import StoreUnavailableError
 from switchboard.domain.timestamps import to_rfc3339
-from switchboard.storage.queues import SqsOutbox
+from switchboard.storage.sms.messages import SqsOutbox
 from tests.builders import a_message
 from tests.contract.conftest import Aws
 

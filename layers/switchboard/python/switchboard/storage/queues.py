@@ -1,4 +1,4 @@
-"""Put entries into the SQS queues: ids only, never a number or a text."""
+"""Put entries into the SQS queue of recordings, ids only, and delay the retries of any queue."""
 
 from __future__ import annotations
 
@@ -6,34 +6,10 @@ import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from switchboard.domain.sms.messages import Message
-from switchboard.domain.timestamps import to_rfc3339
 from switchboard.storage.aws import store_errors
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
-
-
-class SqsOutbox:
-    """An Outbox of messages over two queues, so that a single message never waits behind `bulk` messages.
-
-    `client` is called only when it is needed, which for most sends is never.
-    """
-
-    def __init__(self, *, client: Callable[[], SQSClient], queue_url: str, bulk_queue_url: str) -> None:
-        self._client = client
-        self._queue_url = queue_url
-        self._bulk_queue_url = bulk_queue_url
-
-    def put(self, *orders: Message, delay_s: int = 0) -> None:
-        for message in orders:
-            entry = {"smsid": message.smsid, "submit_before": to_rfc3339(message.submit_before)}
-            with store_errors("put into outbox"):
-                self._client().send_message(
-                    QueueUrl=self._bulk_queue_url if message.bulk else self._queue_url,
-                    MessageBody=json.dumps(entry),
-                    DelaySeconds=delay_s,
-                )
 
 
 class SqsRecordingQueue:

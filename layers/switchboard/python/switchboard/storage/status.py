@@ -12,8 +12,7 @@ from switchboard.ports.status import QueueDepth
 from switchboard.storage.aws import store_errors
 from switchboard.storage.items import to_attributes
 from switchboard.storage.limits import build_provider_limit_key, parse_limit_state
-from switchboard.storage.orders.indexes import BY_DUE
-from switchboard.storage.orders.items import pending_partition
+from switchboard.storage.orders.indexes import BY_DUE, pending_partition
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

@@ -11,8 +11,7 @@ from switchboard.domain.orders import Deadlines
 from switchboard.domain.sms.messages import Message, SmsStatus, status_of
 from switchboard.providers.mediasms.response_codes import DELIVERY_STATUSES
 from switchboard.storage import aws
-from switchboard.storage.queues import SqsOutbox
-from switchboard.storage.sms.messages import DynamoDbMessageStore
+from switchboard.storage.sms.messages import DynamoDbMessageStore, SqsOutbox
 from switchboard.usecases.query import QueryOrders
 
 

@@ -23,8 +23,7 @@ from switchboard.domain.timestamps import to_rfc3339
 from switchboard.ports.listing import ListingQuery, Page
 from switchboard.storage.aws import conditional_update, store_errors
 from switchboard.storage.items import Item, expiry, to_attributes
-from switchboard.storage.orders.indexes import ListPartition, list_items, overdue_items
-from switchboard.storage.orders.items import pending_partition
+from switchboard.storage.orders.indexes import ListPartition, list_items, overdue_items, pending_partition
 from switchboard.storage.recording.items import (
     ATTEMPT,
     CORRECTION,

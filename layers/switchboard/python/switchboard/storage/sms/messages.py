@@ -1,8 +1,9 @@
-"""Store messages in the StateTable, as orders whose items also hold the delivery reports."""
+"""Store messages in the StateTable, as orders whose items also hold the delivery reports, and queue them in SQS."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import timedelta
 from functools import partial
@@ -12,13 +13,14 @@ from switchboard.domain.orders import Deadlines
 from switchboard.domain.sms.delivery import ReportFact
 from switchboard.domain.sms.messages import Message, SmsContent, TextMeasure, next_due
 from switchboard.domain.timestamps import from_optional_rfc3339, from_rfc3339, to_rfc3339
+from switchboard.storage.aws import store_errors
 from switchboard.storage.items import REPORT, SMSID_PREFIX
-from switchboard.storage.orders.items import OrderCodec
-from switchboard.storage.orders.store import DynamoDbOrderStore
+from switchboard.storage.orders.store import DynamoDbOrderStore, OrderCodec
 from switchboard.storage.sms.reports import DynamoDbReportStore
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_sqs import SQSClient
 
 
 class MessageCodec(OrderCodec[Message]):
@@ -58,6 +60,28 @@ class DynamoDbMessageStore(DynamoDbOrderStore[Message], DynamoDbReportStore):
             next_due=partial(next_due, deadlines=deadlines),
             retention=retention,
         )
+
+
+class SqsOutbox:
+    """An Outbox of messages over two queues, so that a single message never waits behind `bulk` messages.
+
+    `client` is called only when it is needed, which for most sends is never.
+    """
+
+    def __init__(self, *, client: Callable[[], SQSClient], queue_url: str, bulk_queue_url: str) -> None:
+        self._client = client
+        self._queue_url = queue_url
+        self._bulk_queue_url = bulk_queue_url
+
+    def put(self, *orders: Message, delay_s: int = 0) -> None:
+        for message in orders:
+            entry = {"smsid": message.smsid, "submit_before": to_rfc3339(message.submit_before)}
+            with store_errors("put into outbox"):
+                self._client().send_message(
+                    QueueUrl=self._bulk_queue_url if message.bulk else self._queue_url,
+                    MessageBody=json.dumps(entry),
+                    DelaySeconds=delay_s,
+                )
 
 
 def _reports_in(values: Mapping[str, Any]) -> tuple[ReportFact, ...]:

@@ -31,8 +31,7 @@ from switchboard.domain.verification.verifications import (
 from switchboard.ports.orders import ClaimAnswer
 from switchboard.storage.aws import store_errors
 from switchboard.storage.items import CODE, SMSID_PREFIX, VERIFICATION, expiry, lease_key, to_attributes
-from switchboard.storage.orders.items import OrderCodec, optional_int
-from switchboard.storage.orders.store import CLAIM, MAY_CLAIM, DynamoDbOrderStore
+from switchboard.storage.orders.store import CLAIM, MAY_CLAIM, DynamoDbOrderStore, OrderCodec, optional_int
 from switchboard.storage.verification.ivr_calls import lease_from, shorten_lease
 
 if TYPE_CHECKING:

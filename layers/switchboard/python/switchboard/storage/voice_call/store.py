@@ -18,8 +18,7 @@ from switchboard.ports.listing import ListingQuery, Page
 from switchboard.storage.aws import conditional_update, store_errors
 from switchboard.storage.items import Item, expiry, to_attributes
 from switchboard.storage.orders.indexes import get_items
-from switchboard.storage.orders.items import OrderCodec, optional_int
-from switchboard.storage.orders.store import DynamoDbOrderStore
+from switchboard.storage.orders.store import DynamoDbOrderStore, OrderCodec, optional_int
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
