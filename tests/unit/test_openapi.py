@@ -25,11 +25,10 @@ from switchboard.domain.errors import (
     WrongCodeError,
 )
 from switchboard.domain.orders import OutcomeKind, Status
-from switchboard.domain.sms.carriers import Carrier
 from switchboard.domain.sms.delivery import DeliveryMeaning, ReportFact
 from switchboard.domain.sms.messages import Message, SmsState, SmsStatus, TextMeasure
 from switchboard.domain.sms.requests import SmsRequest, SmsRules, compose
-from switchboard.domain.sms.shift_jis import RefusalCode
+from switchboard.domain.sms.texts import Carrier, RefusalCode
 from switchboard.domain.verification.verifications import VerificationLines, VerificationMode, VerificationState
 from switchboard.domain.voice_calls import CallResultFact, VoiceCallState
 from switchboard.edge.api import sms as sms_api

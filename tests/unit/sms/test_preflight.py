@@ -11,9 +11,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from switchboard.domain.errors import InvalidRequestError
-from switchboard.domain.sms.carriers import DOMESTIC_CARRIERS, Carrier
-from switchboard.domain.sms.preflight import MAX_PROBLEMS, Preflight, preflight
-from switchboard.domain.sms.shift_jis import MAX_CODE_POINTS, normalise
+from switchboard.domain.sms.requests import MAX_PROBLEMS, Preflight, preflight
+from switchboard.domain.sms.texts import DOMESTIC_CARRIERS, MAX_CODE_POINTS, Carrier, normalise
 from tests.strategies import any_text, sendable_text
 
 EVERY_CHOICE = [None, *Carrier]

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from switchboard.domain.errors import InvalidRequestError
-from switchboard.domain.sms.carriers import Carrier
 from switchboard.domain.sms.messages import SmsState
 from switchboard.domain.sms.requests import SmsRules, compose
+from switchboard.domain.sms.texts import Carrier
 from switchboard.edge.api.pagination import to_cursor
 from switchboard.edge.api.request_bodies import parse_idempotency_key
 from switchboard.edge.api.sms import parse_body, parse_filter, preflight_to_json, to_command

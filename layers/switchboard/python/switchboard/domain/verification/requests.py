@@ -9,7 +9,7 @@ from typing import Final
 from switchboard.domain.errors import FieldProblem, InvalidRequestError
 from switchboard.domain.phone_numbers import NumberKind, PhoneNumber, parse_phone_number
 from switchboard.domain.sms.messages import SmsContent
-from switchboard.domain.sms.shift_jis import normalise
+from switchboard.domain.sms.texts import normalise
 from switchboard.domain.verification.verifications import VerificationLines, VerificationMode
 
 DEFAULT_REPEAT_CALLS: Final = 2

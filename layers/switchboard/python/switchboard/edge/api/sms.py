@@ -16,10 +16,10 @@ from switchboard.domain.errors import (
     SwitchboardError,
 )
 from switchboard.domain.orders import ORDER_ID
-from switchboard.domain.sms.carriers import Carrier
 from switchboard.domain.sms.delivery import StatusTable
 from switchboard.domain.sms.messages import Message, SmsState, SmsStatus
 from switchboard.domain.sms.requests import ComposedSms, SmsRequest, SmsRules, compose
+from switchboard.domain.sms.texts import Carrier
 from switchboard.domain.timestamps import parse_timestamp, to_rfc3339
 from switchboard.edge.api.pagination import parse_listing, to_cursor
 from switchboard.edge.api.request_bodies import parse_body_as, validate

@@ -26,9 +26,8 @@ from switchboard.domain.errors import (
     UnexpectedAnswerError,
 )
 from switchboard.domain.phone_numbers import PhoneNumber
-from switchboard.domain.sms.carriers import Carrier
 from switchboard.domain.sms.messages import SmsSubmission
-from switchboard.domain.sms.shift_jis import normalise
+from switchboard.domain.sms.texts import Carrier, normalise
 from switchboard.ports.providers import Receipt
 from switchboard.providers.mediasms.parameters import CARRIER_DIGITS, OVERSEAS, SMS_ONLY, MediaSmsRequest
 from switchboard.providers.mediasms.response_codes import ACCEPTED_CODE, REFUSALS

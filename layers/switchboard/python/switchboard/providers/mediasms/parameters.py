@@ -9,8 +9,8 @@ from typing import Final
 
 from switchboard.domain.errors import FieldProblem, InvalidRequestError
 from switchboard.domain.orders import ORDER_ID
-from switchboard.domain.sms.carriers import Carrier
-from switchboard.domain.sms.preflight import preflight
+from switchboard.domain.sms.requests import preflight
+from switchboard.domain.sms.texts import Carrier
 
 CARRIER_DIGITS: Final = {
     Carrier.DOCOMO: "1",
