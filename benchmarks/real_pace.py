@@ -20,7 +20,7 @@ from rich.table import Table
 
 from sandbox.simulators.mediasms.config import SimulatorConfig
 from sandbox.simulators.mediasms.simulator import MediaSmsSimulator
-from switchboard.bootstrap.components.provider_guards import biztel_guard_settings, mediasms_guard_settings
+from switchboard.bootstrap.components.guards import biztel_guard_settings, mediasms_guard_settings
 from switchboard.clock import SystemClock
 from switchboard.domain.errors import ProviderError, RateLimitedError, SlotUnavailableError
 from switchboard.domain.sms.messages import SmsContent, SmsSubmission

@@ -8,7 +8,7 @@ from itertools import count, pairwise
 
 import pytest
 
-from switchboard.bootstrap.components.provider_guards import biztel_guard_settings, mediasms_guard_settings
+from switchboard.bootstrap.components.guards import biztel_guard_settings, mediasms_guard_settings
 from switchboard.domain.errors import ConcurrencyLimitError, LockedOutError, ProviderError, SlotUnavailableError
 from switchboard.guard.provider.rate_limiter import GuardSettings, ProviderGuards
 from switchboard.ports.provider_limits import ProviderGuard

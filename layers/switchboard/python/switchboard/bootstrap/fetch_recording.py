@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
 
-from switchboard.bootstrap.components.provider_guards import biztel_guard_settings, provider_guards
+from switchboard.bootstrap.components.guards import biztel_guard_settings, provider_guards
 from switchboard.bootstrap.components.recordings import policy, recording_files, recording_store
 from switchboard.bootstrap.components.shared import CLOCK, new_id
 from switchboard.config import FetchRecordingSettings

@@ -8,9 +8,8 @@ from datetime import timedelta
 from functools import cache
 from typing import Final
 
-from switchboard.bootstrap.components.provider_guards import baidu_guard_settings, provider_guards
+from switchboard.bootstrap.components.guards import baidu_guard_settings, provider_guards, usage_limits
 from switchboard.bootstrap.components.shared import CLOCK, new_id
-from switchboard.bootstrap.components.usage_limits import usage_limits
 from switchboard.bootstrap.components.voice_calls import voice_call_status, voice_call_store
 from switchboard.config import PlaceCallSettings
 from switchboard.domain.errors import ConfigurationError

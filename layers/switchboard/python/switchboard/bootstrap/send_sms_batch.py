@@ -7,10 +7,10 @@ from datetime import timedelta
 from functools import cache
 from typing import Final
 
+from switchboard.bootstrap.components.guards import overseas_prefixes, usage_limits
 from switchboard.bootstrap.components.mediasms import build_submission
 from switchboard.bootstrap.components.shared import CLOCK, new_id
 from switchboard.bootstrap.components.sms import deadlines, message_store, outbox, sms_status
-from switchboard.bootstrap.components.usage_limits import overseas_prefixes, usage_limits
 from switchboard.config import SendSmsBatchSettings
 from switchboard.domain.sms.requests import SmsRules
 from switchboard.storage.retrying import BATCH, retrying

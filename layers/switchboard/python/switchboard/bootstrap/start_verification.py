@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
 
+from switchboard.bootstrap.components.guards import usage_limits
 from switchboard.bootstrap.components.mediasms import CLAIM_LIFETIME, mediasms_client, mediasms_guards
 from switchboard.bootstrap.components.shared import CLOCK, new_id
 from switchboard.bootstrap.components.sms import deadlines
-from switchboard.bootstrap.components.usage_limits import usage_limits
 from switchboard.bootstrap.components.verifications import verification_status, verification_store
 from switchboard.config import StartVerificationSettings
 from switchboard.domain.errors import ConfigurationError, InvalidRequestError

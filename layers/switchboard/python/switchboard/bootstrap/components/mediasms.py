@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from switchboard.bootstrap.components.provider_guards import mediasms_guard_settings, provider_guards
+from switchboard.bootstrap.components.guards import mediasms_guard_settings, provider_guards
 from switchboard.bootstrap.components.shared import CLOCK
 from switchboard.config import MediaSmsSettings, SenderSettings
 from switchboard.domain.errors import ConfigurationError

@@ -7,7 +7,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Final
 
-from switchboard.bootstrap.components.provider_guards import (
+from switchboard.bootstrap.components.guards import (
     baidu_guard_settings,
     biztel_guard_settings,
     mediasms_guard_settings,

@@ -1,14 +1,20 @@
-"""Builds the guard of each provider, with what the provider accepts from one egress address."""
+"""Builds the guards: what each provider accepts from one egress address, and the limits of our own use."""
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import Final, Literal
 
 from switchboard.bootstrap.components.shared import CLOCK, new_id
+from switchboard.config import SendSmsSettings, UsageLimitSettings
+from switchboard.domain.errors import ConfigurationError, InvalidRequestError
+from switchboard.domain.phone_numbers import parse_phone_number
 from switchboard.guard.provider.rate_limiter import GuardSettings, ProviderGuards
+from switchboard.guard.usage.usage_limits import CounterUsageLimits, UsageLimitRules
 from switchboard.storage import aws
-from switchboard.storage.limits import DynamoDbProviderLimitStore
+from switchboard.storage.limits import DynamoDbCounterStore, DynamoDbProviderLimitStore
+from switchboard.storage.retrying import USAGE, retrying
 
 LockoutPolicy = Literal["lockout_safe", "full_rate"]
 
@@ -18,6 +24,7 @@ _OPEN_AFTER_401S: Final = 2
 _MAX_CONSECUTIVE_401S: Final = 5
 # Baidu limits how many calls are requested at the same time, not how often. This rate only spreads a burst.
 _BAIDU_REQUESTS_PER_S: Final = 50
+_PREFIX: Final = re.compile(r"\+[1-9][0-9]{0,6}")
 
 
 def mediasms_guard_settings(
@@ -93,3 +100,38 @@ def provider_guards(
         forget_credentials=account.forget,
         workers=workers,
     )
+
+
+def usage_limits(settings: UsageLimitSettings) -> CounterUsageLimits:
+    """Build the usage limits, whose counters are in the limits table.
+
+    Raises:
+        ConfigurationError: an exempt number is no telephone number.
+    """
+    try:
+        exempt = frozenset(parse_phone_number(number).e164 for number in settings.exempt_numbers)
+    except InvalidRequestError:
+        raise ConfigurationError("EXEMPT_NUMBERS: not all of them are telephone numbers") from None
+    limits = CounterUsageLimits(
+        counters=DynamoDbCounterStore(client=aws.dynamodb(), table=settings.limits_table),
+        rules=UsageLimitRules(
+            recipient_per_minute=settings.recipient_limit_per_minute,
+            recipient_per_hour=settings.recipient_limit_per_hour,
+            recipient_per_day=settings.recipient_limit_per_day,
+            client_per_hour=settings.client_limit_per_hour,
+            per_day=settings.daily_limit,
+            exempt=exempt,
+        ),
+    )
+    return retrying(limits, *USAGE)
+
+
+def overseas_prefixes(settings: SendSmsSettings) -> tuple[str, ...]:
+    """Read the prefixes of the countries outside Japan. A prefix without its + would allow no number.
+
+    Raises:
+        ConfigurationError: a prefix is not + and digits.
+    """
+    if not all(_PREFIX.fullmatch(prefix) for prefix in settings.overseas_prefixes):
+        raise ConfigurationError("OVERSEAS_PREFIXES: each is + and the digits that numbers begin with")
+    return settings.overseas_prefixes
