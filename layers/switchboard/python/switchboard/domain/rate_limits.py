@@ -1,7 +1,7 @@
 """Values and rules of the shared rate limiter: one state for each provider and egress address.
 
-The rules decide as the conditions of storage/limits.py do. A caller uses them to find out why the store
-refused an update.
+The rules decide as the conditions of storage/limits.py do. A caller uses them to find out why the store refused an
+update.
 """
 
 from __future__ import annotations

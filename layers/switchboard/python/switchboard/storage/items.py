@@ -1,4 +1,4 @@
-"""Convert plain values to DynamoDB's, and name the StateTable's keys and attributes of messages and verifications."""
+"""Convert plain values to DynamoDB's, and name the keys and attributes that several stores of the StateTable share."""
 
 from __future__ import annotations
 
@@ -35,6 +35,11 @@ def message_key(smsid: str) -> dict[str, Any]:
 def expiry(instant: datetime, retention: timedelta) -> int:
     """Return when an item of that instant may be deleted, in Unix seconds."""
     return int((instant + retention).timestamp())
+
+
+def pending_partition(kind: str) -> str:
+    """Return the partition in which the sweep finds what is pending of this kind."""
+    return f"pending#{kind}"
 
 
 def report_attribute(report: DeliveryReport) -> str:

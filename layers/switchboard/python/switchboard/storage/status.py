@@ -10,9 +10,9 @@ from switchboard.domain.rate_limits import ProviderLimitState
 from switchboard.domain.timestamps import from_rfc3339
 from switchboard.ports.status import QueueDepth
 from switchboard.storage.aws import store_errors
-from switchboard.storage.items import to_attributes
+from switchboard.storage.items import pending_partition, to_attributes
 from switchboard.storage.limits import build_provider_limit_key, parse_limit_state
-from switchboard.storage.orders.indexes import BY_DUE, pending_partition
+from switchboard.storage.orders.indexes import BY_DUE
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

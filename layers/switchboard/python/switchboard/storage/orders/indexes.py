@@ -41,21 +41,6 @@ class ListPartition:
         return cls(BY_RECIPIENT, "recipient_partition", value)
 
 
-def pending_partition(kind: str) -> str:
-    """Return the partition in which the sweep finds what is pending of this kind."""
-    return f"pending#{kind}"
-
-
-def list_partition(kind: str, client: str) -> str:
-    """Return the partition of a client's orders of this kind."""
-    return f"{kind}#{client}"
-
-
-def recipient_partition(kind: str, *, client: str, recipient: str) -> str:
-    """Return the partition of a client's orders of this kind to one number."""
-    return f"{kind}#{client}#{recipient}"
-
-
 def list_items(
     client: DynamoDBClient,
     table: str,

@@ -14,15 +14,8 @@ from switchboard.domain.timestamps import from_rfc3339, to_rfc3339
 from switchboard.ports.listing import ListingQuery, Page
 from switchboard.ports.orders import ClaimAnswer, R
 from switchboard.storage.aws import conditional_put, conditional_update, store_errors
-from switchboard.storage.items import Item, expiry, to_attributes
-from switchboard.storage.orders.indexes import (
-    ListPartition,
-    list_items,
-    list_partition,
-    overdue_items,
-    pending_partition,
-    recipient_partition,
-)
+from switchboard.storage.items import Item, expiry, pending_partition, to_attributes
+from switchboard.storage.orders.indexes import ListPartition, list_items, overdue_items
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -258,6 +251,16 @@ class DynamoDbOrderStore(Generic[R]):
         last_claim = order.last_claim if order else None
         is_same_claim = claim is not None and last_claim is not None and last_claim.id == claim.id
         return ClaimAnswer(granted=order is not None and is_same_claim and order.submission_open, order=order)
+
+
+def list_partition(kind: str, client: str) -> str:
+    """Return the partition of a client's orders of this kind."""
+    return f"{kind}#{client}"
+
+
+def recipient_partition(kind: str, *, client: str, recipient: str) -> str:
+    """Return the partition of a client's orders of this kind to one number."""
+    return f"{kind}#{client}#{recipient}"
 
 
 def claim_value(claim: Claim) -> dict[str, str]:

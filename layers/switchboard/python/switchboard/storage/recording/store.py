@@ -22,8 +22,8 @@ from switchboard.domain.recording.facts import (
 from switchboard.domain.timestamps import to_rfc3339
 from switchboard.ports.listing import ListingQuery, Page
 from switchboard.storage.aws import conditional_update, store_errors
-from switchboard.storage.items import Item, expiry, to_attributes
-from switchboard.storage.orders.indexes import ListPartition, list_items, overdue_items, pending_partition
+from switchboard.storage.items import Item, expiry, pending_partition, to_attributes
+from switchboard.storage.orders.indexes import ListPartition, list_items, overdue_items
 from switchboard.storage.recording.items import (
     ATTEMPT,
     CORRECTION,
