@@ -24,7 +24,7 @@ test: .venv/dev/ready .venv/emulator/ready .venv/sandbox/ready ## all tests, the
 	@.venv/dev/bin/python -c "import platform; print('Testing on', platform.python_implementation(), platform.python_version())"
 	@.venv/dev/bin/pytest -q -n 2 --dist loadgroup
 
-check: .venv/dev/ready .venv/sam/ready ## lint, words, types, import rules, template lint, secret scan
+check: .venv/dev/ready .venv/sam/ready .venv/checkov/ready ## lint, words, types, import rules, template lint, scans
 	.venv/dev/bin/ruff check .
 	.venv/dev/bin/ruff format --check .
 	@# The changelog and the style page name the retired words.
@@ -34,8 +34,10 @@ check: .venv/dev/ready .venv/sam/ready ## lint, words, types, import rules, temp
 	.venv/dev/bin/mypy
 	PYTHONPATH=.:$(LAYER) .venv/dev/bin/lint-imports --no-cache
 	.venv/sam/bin/sam validate --lint --region ap-northeast-1
+	@mkdir -p build && PYTHONPATH=.:$(LAYER) .venv/dev/bin/python -m tools.write_translated_template > build/translated.json
+	.venv/checkov/bin/checkov --config-file .checkov.yaml --file build/translated.json
 	@# On a copy: the hook rewrites its baseline's line numbers.
-	@mkdir -p build && cp .secrets.baseline build/secrets.baseline
+	@cp .secrets.baseline build/secrets.baseline
 	git ls-files -z ':!.secrets.baseline' | xargs -0 .venv/dev/bin/detect-secrets-hook --baseline build/secrets.baseline
 	.venv/dev/bin/openapi-spec-validator docs/openapi.yaml
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -21,6 +21,8 @@ REGION: Final = "ap-northeast-1"
 STACK_NAME: Final = "switchboard"
 
 Properties = Mapping[str, Any]
+
+_NO_VALUE: Final = {"Ref": "AWS::NoValue"}
 
 
 @cache
@@ -61,6 +63,24 @@ def resources_of(kind: str) -> dict[str, Properties]:
         for name, resource in translate_template()["Resources"].items()
         if resource["Type"] == kind
     }
+
+
+def choose_branches(value: Any, conditions: Collection[str]) -> Any:
+    """Return `value` with each Fn::If replaced by its branch, as if only `conditions` held.
+
+    Members and elements that become AWS::NoValue are left out, as CloudFormation does.
+    """
+    match value:
+        case {"Fn::If": [str(name), yes, no]}:
+            return choose_branches(yes if name in conditions else no, conditions)
+        case dict():
+            chosen = {name: choose_branches(inner, conditions) for name, inner in value.items()}
+            return {name: inner for name, inner in chosen.items() if inner != _NO_VALUE}
+        case list():
+            return [
+                inner for inner in (choose_branches(element, conditions) for element in value) if inner != _NO_VALUE
+            ]
+    return value
 
 
 def function_folders() -> dict[str, str]:
