@@ -23,7 +23,7 @@ from switchboard.domain.errors import (
 )
 from switchboard.edge.problems import problem_of
 from switchboard.ports.providers import Receipt
-from switchboard.providers.baidu_vms.client import read_receipt
+from switchboard.providers.baidu_vms.answers import read_receipt
 from switchboard.providers.baidu_vms.response_codes import ERROR_ROWS
 from switchboard.providers.transport import Answer
 from tests.ids import describe_row

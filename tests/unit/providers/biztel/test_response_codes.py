@@ -20,7 +20,7 @@ from switchboard.domain.errors import (
     RateLimitedError,
     RefusedError,
 )
-from switchboard.providers.biztel.client import MAX_ERROR_BYTES, build_error, build_not_audio_error, choose_media_type
+from switchboard.providers.biztel.answers import MAX_ERROR_BYTES, build_error, build_not_audio_error, choose_media_type
 from switchboard.providers.biztel.response_codes import CONTENT_TYPES, ERROR_STATUSES, ERROR_TYPES
 from tests.ids import describe_row
 

@@ -18,7 +18,7 @@ from switchboard.domain.errors import (
     UnexpectedAnswerError,
 )
 from switchboard.domain.sms.delivery import DeliveryMeaning
-from switchboard.providers.mediasms.client import find_code, read_receipt
+from switchboard.providers.mediasms.answers import find_code, read_receipt
 from switchboard.providers.mediasms.response_codes import (
     ACCEPTED_CODE,
     DELIVERY_STATUSES,

@@ -1,31 +1,19 @@
-"""Download from BIZTEL's 録音ファイル取得API: one request for one channel, passed on piece by piece.
-
-An answer is a recording of one media type, or an error.
-"""
+"""Download from BIZTEL's 録音ファイル取得API: one request for one channel, passed on piece by piece."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
-from email.utils import parsedate_to_datetime
 from typing import Final
 from urllib.parse import urlencode
 
-from switchboard.domain.errors import (
-    ConfigurationError,
-    DownloadFailedError,
-    NotAudioError,
-    OutcomeUnknownError,
-    ProviderError,
-    RateLimitedError,
-)
+from switchboard.domain.errors import ConfigurationError, DownloadFailedError, OutcomeUnknownError
 from switchboard.domain.recording.facts import Channel, is_recording_id
 from switchboard.domain.recording.mp3 import begins_like_mp3
+from switchboard.providers.biztel.answers import MAX_ERROR_BYTES, build_error, build_not_audio_error, choose_media_type
 from switchboard.providers.biztel.file_names import find_file_name
-from switchboard.providers.biztel.response_codes import CONTENT_TYPES, ERROR_STATUSES, ERROR_TYPES, PROVIDER
+from switchboard.providers.biztel.response_codes import CONTENT_TYPES, PROVIDER
 from switchboard.providers.transport import Connection, StreamedAnswer, parse_endpoint
 
 PATH: Final = "/public/api/v1/monitor/"
@@ -34,14 +22,6 @@ OPERATION: Final = "download_recording"
 IDLE_LIMIT_S: Final = 6.0
 """The seconds that an opened connection may wait for its one request. It is longer than the wait for a slot, so that no
 request has to connect after its slot. No earlier request can have made the server count the connection's idle time."""
-
-MAX_ERROR_BYTES: Final = 8192
-"""The most bytes that are read of an error's body; the document's example has about 250."""
-
-LEAST_PAUSE_S: Final = 1.0
-_LONGEST_PAUSE_S: Final = 3600.0
-_MAX_TYPE_LENGTH: Final = 64
-_AUDIO: Final = "audio/mpeg"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,7 +126,7 @@ class BiztelClient:
             NotSentError: the request did not leave.
             NotAudioError: an answer with 200 does not begin like an MP3.
             DownloadFailedError: the transfer failed.
-            ProviderError: BIZTEL refused the request (see `build_error`).
+            ProviderError: BIZTEL refused the request (see `answers.build_error`).
         """
         if not is_recording_id(recording_id):
             raise ValueError("this is not a recording's id")
@@ -202,84 +182,3 @@ def _read_error_body(answer: StreamedAnswer) -> bytes:
 
 def _build_failure(message: str, *, status: int | None = None) -> DownloadFailedError:
     return DownloadFailedError(message, provider=PROVIDER, operation=OPERATION, http_status=status)
-
-
-def build_error(status: int, headers: Mapping[str, str], body: bytes, *, operation: str) -> ProviderError:
-    """Build the error that an answer other than 200 stands for. `headers` have lower-case names.
-
-    The body's `type` decides (section 3.7), else the HTTP status (3.4). An answer in neither table is a
-    DownloadFailedError: it may be a gateway's, and reading again does no harm.
-    """
-    code = _find_type(body)
-    kind = ERROR_TYPES.get(code or "") or ERROR_STATUSES.get(status, DownloadFailedError)
-    message = f"{PROVIDER} gave no recording ({code if code in ERROR_TYPES else f'HTTP {status}'})"
-    if kind is RateLimitedError:
-        return RateLimitedError(
-            message,
-            provider=PROVIDER,
-            operation=operation,
-            http_status=status,
-            provider_code=code,
-            retry_after_s=_parse_pause_s(headers),
-        )
-    return kind(message, provider=PROVIDER, operation=operation, http_status=status, provider_code=code)
-
-
-def build_not_audio_error(problem: str, *, operation: str, body: bytes) -> NotAudioError:
-    """Build the error for an answer with HTTP 200 that holds no recording.
-
-    The error carries the `type` that the body may name. The `type` decides nothing: in the document no error comes with
-    200.
-    """
-    return NotAudioError(
-        f"{PROVIDER} gave an answer that is not a recording ({problem})",
-        provider=PROVIDER,
-        operation=operation,
-        http_status=200,
-        provider_code=_find_type(body[:MAX_ERROR_BYTES]),
-    )
-
-
-def choose_media_type(content_type: str) -> str | None:
-    """Choose the media type of a body that begins like an MP3, or return None if it is a page or a document.
-
-    BIZTEL's document names no type: a missing or a general Content-Type is taken for audio/mpeg.
-    """
-    essence = content_type.partition(";")[0].strip().lower()
-    kind, _, detail = essence.partition("/")
-    if kind in {"text", "image", "video", "multipart", "message", "font", "model"}:
-        return None
-    if detail.rpartition("+")[2] in {"json", "xml"} or "html" in detail:
-        return None
-    return essence if kind == "audio" and essence.isascii() and 6 < len(essence) <= 64 else _AUDIO
-
-
-def _find_type(body: bytes) -> str | None:
-    """Return the `type` of a JSON error body, or None if it has no usable one."""
-    try:
-        parsed = json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-    value = parsed.get("type") if isinstance(parsed, dict) else None
-    if not isinstance(value, str):
-        return None
-    code = value.strip()
-    usable = 0 < len(code) <= _MAX_TYPE_LENGTH and code.isascii() and code.replace("_", "").isalnum()
-    return code if usable else None
-
-
-def _parse_pause_s(headers: Mapping[str, str]) -> float:
-    """Parse Retry-After, a number or a time, into seconds: at least one second, at most an hour.
-
-    A time is compared with the answer's own Date, so that our clock does not matter.
-    """
-    retry_after = headers.get("retry-after", "").strip()
-    if retry_after.isascii() and retry_after.isdigit():
-        pause_s = float(retry_after[:9])
-    else:
-        try:
-            pause = parsedate_to_datetime(retry_after) - parsedate_to_datetime(headers.get("date", ""))
-        except (ValueError, TypeError):  # TypeError: only one of them has a zone
-            pause = timedelta()
-        pause_s = pause.total_seconds()
-    return min(max(pause_s, LEAST_PAUSE_S), _LONGEST_PAUSE_S)
