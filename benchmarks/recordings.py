@@ -133,7 +133,7 @@ def _time_ours(servers: _Servers, size: int) -> float:
     files = S3RecordingFiles(client=lambda: cast("Any", sink), bucket="any")
     began = time.perf_counter()
     with client.download(str(size), Channel.LEFT) as download:
-        stored = files.store("key", download)
+        stored = files.store("key", download, quarantine_key="quarantine")
     duration_s = time.perf_counter() - began
     assert stored.bytes == size
     return duration_s

@@ -17,6 +17,7 @@ from switchboard.domain.recording.facts import (
     FetchAttempt,
     FetchEnd,
     FetchOutcome,
+    QuarantinedFile,
     ReadyFact,
     Recording,
     RecordingFact,
@@ -37,6 +38,9 @@ from switchboard.ports.recordings import (
 )
 from switchboard.ports.usage_limits import MonthlyQuota, QuotaUsage
 from tests.fakes.listing import list_page
+
+AUDIO = b"ID3"
+"""The beginning of everything that these fakes take for a recording."""
 
 
 class InMemoryJobStore(JobStore):
@@ -167,15 +171,22 @@ class InMemoryRecordingFiles(RecordingFiles):
         self.files: dict[str, StoredFile] = {}
         self.writes = 0
 
-    def store(self, key: str, download: Download) -> StoredFile:
+    def store(self, key: str, download: Download, *, quarantine_key: str) -> StoredFile | QuarantinedFile:
         content = b"".join(download.chunks())
+        if not content.startswith(AUDIO):
+            return QuarantinedFile(
+                key=quarantine_key,
+                bytes=len(content),
+                sha256=sha256(content).hexdigest(),
+                is_text=content.startswith(b"<"),
+            )
         if key not in self.files:
             self.writes += 1
             self.files[key] = StoredFile(
                 key=key,
                 bytes=len(content),
                 sha256=sha256(content).hexdigest(),
-                content_type=download.content_type,
+                content_type="audio/mpeg",
                 file_name=download.file_name,
             )
         return self.files[key]
@@ -191,23 +202,19 @@ class InMemoryRecordingFiles(RecordingFiles):
 class WholeDownload:
     """A download that ends by itself."""
 
-    content: bytes = b"ID3"
-    content_type: str = "audio/mpeg"
+    content: bytes = AUDIO
     file_name: str = "a.mp3"
-
-    @property
-    def length(self) -> int:
-        return len(self.content)
+    end_is_certain: bool = True
 
     def chunks(self) -> Iterator[bytes]:
         yield self.content
 
 
 class ScriptedSource(RecordingSource):
-    """A source that answers each request with a file, or raises the next of the scripted errors."""
+    """A source that answers each request with a file, with other bytes of its script or with an error of its script."""
 
-    def __init__(self, *errors: ProviderError | None) -> None:
-        self._script = deque(errors)
+    def __init__(self, *script: ProviderError | bytes | None) -> None:
+        self._script = deque(script)
         self.requests: list[tuple[str, Channel]] = []
 
     def open(self) -> None:
@@ -218,10 +225,10 @@ class ScriptedSource(RecordingSource):
         self, recording_id: str, channel: Channel, *, deadline_s: float | None = None
     ) -> Iterator[WholeDownload]:
         self.requests.append((recording_id, channel))
-        error = self._script.popleft() if self._script else None
-        if error is not None:
-            raise error
-        yield WholeDownload()
+        answer = self._script.popleft() if self._script else None
+        if isinstance(answer, ProviderError):
+            raise answer
+        yield WholeDownload() if answer is None else WholeDownload(content=answer)
 
 
 class CountingQuota(MonthlyQuota):

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import tracemalloc
+import wave
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -603,6 +604,41 @@ def test_a_scripted_reset_resets_the_connection(biztel: Running) -> None:
 
     with pytest.raises(ConnectionResetError):
         biztel.customer.download(call_id)
+
+
+def test_a_scripted_fault_changes_what_surrounds_the_recording(biztel: Running) -> None:
+    call_id = biztel.call(
+        Fault(kind=FaultKind.MISLABELLED),
+        Fault(kind=FaultKind.ZEROS_FIRST),
+        Fault(kind=FaultKind.LARGE_TAGS),
+    )
+
+    mislabelled, zeros, tags, recording = (biztel.customer.download(call_id) for _ in range(4))
+
+    assert mislabelled.headers["Content-Type"].startswith("text/html")
+    assert mislabelled.body == recording.body
+    assert zeros.body == bytes(136) + recording.body
+    assert tags.body.endswith(recording.body)
+    assert len(tags.body) == len(recording.body) + 2 * 80_010
+
+
+def test_a_scripted_fault_sends_another_kind_of_audio(biztel: Running) -> None:
+    call_id = biztel.call(Fault(kind=FaultKind.WAV), Fault(kind=FaultKind.LAYER_II))
+
+    with wave.open(io.BytesIO(biztel.customer.download(call_id).body)) as file:
+        assert (file.getframerate(), file.getnframes(), file.getnchannels()) == (8000, 8000, 1)
+    assert TinyTag.get(
+        filename="a.mp3", file_obj=io.BytesIO(biztel.customer.download(call_id).body)
+    ).duration == pytest.approx(1.008, abs=0.03)
+
+
+def test_an_endless_recording_comes_in_chunks_up_to_the_scripted_size(biztel: Running) -> None:
+    call_id = biztel.call(Fault(kind=FaultKind.ENDLESS, bytes=300_000))
+
+    answer = biztel.customer.download(call_id)
+
+    assert answer.headers["Transfer-Encoding"] == "chunked"
+    assert 300_000 <= len(answer.body) < 301_000
 
 
 def test_a_scripted_body_replaces_the_recording(biztel: Running) -> None:

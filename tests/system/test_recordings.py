@@ -60,6 +60,28 @@ def test_a_download_that_is_cut_is_repeated_and_stored_once(api: Api) -> None:
     assert control(api, f"requests?id={call['id']}")["channels"] == {"left": 2, "right": 1}
 
 
+def test_a_recording_behind_tags_of_many_megabytes_is_stored(api: Api) -> None:
+    """It is recognised only in quarantine, from which the worker copies it."""
+    call = control(api, "calls", {"faults": [{"kind": "large_tags", "channel": "left", "bytes": 9_000_000}]})
+
+    left = wait_until_stored(api, call["id"])["channels"]["left"]
+
+    assert (left["content_type"], left["seconds"]) == ("audio/mpeg", pytest.approx(6.0, abs=0.2))
+    content = requests.get(left["url"], timeout=TIMEOUT_S).content
+    assert hashlib.sha256(content).hexdigest() == left["sha256"]
+    assert len(content) > 18_000_000
+
+
+def test_what_is_no_recording_is_quarantined_after_two_requests(api: Api) -> None:
+    call = control(api, "calls", {"faults": [{"kind": "not_mp3", "channel": "left", "times": None}]})
+
+    recording = wait_until(lambda: query_recording(api, call["id"]), lambda found: found.get("state") == "partial")
+
+    states = {name: channel["state"] for name, channel in recording["channels"].items()}
+    assert states == {"left": "quarantined", "right": "stored", "monaural": "stored"}
+    assert control(api, f"requests?id={call['id']}")["channels"]["left"] == 2
+
+
 def test_calls_that_end_at_once_are_stored_once_within_the_burst_limit(api: Api) -> None:
     before = control(api, "requests")["count"]
     # The emulator shares this machine with every function, so its answer may take longer than BIZTEL waits.

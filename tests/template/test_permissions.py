@@ -24,6 +24,8 @@ PREFIXES: Final = {
     for bucket, prefix in (
         ("QuarantineBucket", "spool"),
         ("QuarantineBucket", "quarantine"),
+        ("QuarantineBucket", "quarantine/recordings"),
+        ("QuarantineBucket", "quarantine/bulk"),
         ("JobsBucket", "jobs"),
         ("JobsBucket", "bulk"),
         ("RecordingsBucket", "recordings"),

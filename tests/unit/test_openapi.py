@@ -25,6 +25,9 @@ from switchboard.domain.errors import (
     WrongCodeError,
 )
 from switchboard.domain.orders import OutcomeKind, Status
+from switchboard.domain.recording.audio import AudioFormat
+from switchboard.domain.recording.facts import FetchEnd
+from switchboard.domain.recording.status import ChannelState
 from switchboard.domain.sms.delivery import DeliveryMeaning, ReportFact
 from switchboard.domain.sms.messages import Message, SmsState, SmsStatus, TextMeasure
 from switchboard.domain.sms.requests import SmsRequest, SmsRules, compose
@@ -265,6 +268,19 @@ def assert_same_rules(documented: Mapping[str, Any], accepted: Mapping[str, Any]
         pytest.param("VerificationMode", None, set(VerificationMode), id="verification modes"),
         pytest.param("VerificationLines", None, set(VerificationLines), id="verification lines"),
         pytest.param("DeliveryReport", "meaning", set(DeliveryMeaning), id="meanings of reports"),
+        pytest.param("RecordingChannel", "state", set(ChannelState), id="states of a channel"),
+        pytest.param(
+            "RecordingChannel",
+            "problem",
+            {*FetchEnd, "not_fetched"} - {FetchEnd.STORED},
+            id="problems of a channel",
+        ),
+        pytest.param(
+            "RecordingChannel",
+            "content_type",
+            {None, *(audio_format.content_type for audio_format in AudioFormat)},
+            id="types of a recording",
+        ),
         pytest.param(
             "TextProblem",
             "code",
@@ -273,7 +289,7 @@ def assert_same_rules(documented: Mapping[str, Any], accepted: Mapping[str, Any]
         ),
     ],
 )
-def test_every_enumeration_has_the_values_of_the_code(name: str, field: str | None, values: set[str]) -> None:
+def test_every_enumeration_has_the_values_of_the_code(name: str, field: str | None, values: set[str | None]) -> None:
     rule = get_schema(name) if field is None else get_schema(name)["properties"][field]
 
     assert set(rule["enum"]) == values

@@ -4,9 +4,10 @@ A whole file is never in memory.
 """
 
 import math
+import struct
 from array import array
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Final
 
@@ -77,6 +78,25 @@ def _build_id3_tag(title: str, *, padding: int = 0) -> bytes:
     text = b"\x00" + title.encode("latin-1", "replace")
     frames = b"TIT2" + len(text).to_bytes(4) + b"\x00\x00" + text + bytes(padding)
     return b"ID3\x03\x00\x00" + bytes(len(frames) >> shift & 0x7F for shift in (21, 14, 7, 0)) + frames
+
+
+def wav_of_a_second() -> Content:
+    """Return a second of silence as WAV: PCM, 8 kHz, 16 bits, mono."""
+    size = SAMPLES_PER_SECOND * 2
+    form = struct.pack("<HHIIHH", 1, 1, SAMPLES_PER_SECOND, size, 2, 16)
+    head = b"RIFF" + struct.pack("<I", 36 + size) + b"WAVEfmt " + struct.pack("<I", len(form)) + form
+    return Content(head + b"data" + struct.pack("<I", size), b"\x00", size)
+
+
+def layer_ii_of_a_second() -> Content:
+    """Return about a second of MPEG 1 audio, layer II, 48 kHz, 64 kbit/s: 42 frames of 192 bytes without a sound."""
+    return Content(b"", b"\xff\xfd\x44\xc0".ljust(192, b"\x00"), 42 * 192)
+
+
+def tagged(content: Content, size: int) -> Content:
+    """Return the content behind two ID3v2 tags of `size` bytes each."""
+    tag = b"ID3\x04\x00\x00" + bytes(size >> shift & 0x7F for shift in (21, 14, 7, 0)) + b"\x01" * size
+    return replace(content, head=tag * 2 + content.head)
 
 
 @cache

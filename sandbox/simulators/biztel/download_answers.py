@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 from urllib.parse import quote
 
-from sandbox.simulators.biztel.audio import Content
+from sandbox.simulators.biztel.audio import Content, layer_ii_of_a_second, tagged, wav_of_a_second
 from sandbox.simulators.biztel.error_bodies import WRONG_TOKEN
 from sandbox.simulators.biztel.faults import Fault, FaultKind
 from sandbox.simulators.faults import SOME_PAGE
@@ -14,6 +14,9 @@ from sandbox.simulators.outcomes import Outcome
 JSON: Final = "application/json"
 HTML: Final = "text/html; charset=UTF-8"
 _DRIP_BYTES: Final = 1024
+_ZEROS: Final = 136
+_TAG_BYTES: Final = 80_000
+_ENDLESS: Final = 2**50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +35,8 @@ class DownloadAnswer:
     content: Content
     content_type: str = JSON
     announced: int | None
-    """The Content-Length. With None there is none, and the body ends with the connection."""
+    """The Content-Length. With None there is none, and the body ends with the connection, unless it is `chunked`."""
+    chunked: bool = False
     headers: Mapping[str, str] = field(default_factory=dict)
     cause: str = ""
     outcome: Outcome = Outcome.ANSWERED
@@ -85,20 +89,47 @@ def apply_fault(answer: DownloadAnswer, fault: Fault, *, hold_open_s: float) -> 
             return replace(spoilt, announced=length + difference)
         case FaultKind.NO_LENGTH:
             return replace(spoilt, announced=None)
-        case FaultKind.NOT_MP3:
-            return replace(spoilt, content=Content(b"", b"not a recording\n", length))
-        case FaultKind.JSON:
-            return _replace_body(spoilt, WRONG_TOKEN.body(field=None, exception_id=None), JSON)
-        case FaultKind.HTML:
-            return _replace_body(spoilt, SOME_PAGE.encode(), HTML)
-        case FaultKind.EMPTY:
-            return _replace_body(spoilt, b"", answer.content_type)
         case FaultKind.HOLD:
             hold_s = hold_open_s if fault.seconds is None else fault.seconds
             return replace(spoilt, outcome=Outcome.KEPT_OPEN, hold_s=hold_s)
-        case _:
+        case FaultKind.RESET:
             return replace(spoilt, outcome=Outcome.RESET)
+        case _:
+            return _replace_file(spoilt, fault)
+
+
+def _replace_file(answer: DownloadAnswer, fault: Fault) -> DownloadAnswer:
+    """Return `answer` with other bytes, or another type, than those of the recording."""
+    match fault.kind:
+        case FaultKind.NOT_MP3:
+            return replace(answer, content=Content(b"", b"not a recording\x00\x01", answer.content.length))
+        case FaultKind.MISLABELLED:
+            return replace(answer, content_type=HTML)
+        case FaultKind.ZEROS_FIRST:
+            zeros = bytes(_ZEROS if fault.bytes is None else fault.bytes)
+            return _replace_content(answer, replace(answer.content, head=zeros + answer.content.head))
+        case FaultKind.LARGE_TAGS:
+            return _replace_content(answer, tagged(answer.content, _TAG_BYTES if fault.bytes is None else fault.bytes))
+        case FaultKind.WAV:
+            return _replace_content(answer, wav_of_a_second())
+        case FaultKind.LAYER_II:
+            return _replace_content(answer, layer_ii_of_a_second())
+        case FaultKind.ENDLESS:
+            endless = replace(answer.content, looped=_ENDLESS if fault.bytes is None else fault.bytes)
+            return replace(answer, content=endless, announced=None, chunked=True)
+        case FaultKind.JSON:
+            return _replace_body(answer, WRONG_TOKEN.body(field=None, exception_id=None), JSON)
+        case FaultKind.HTML:
+            return _replace_body(answer, SOME_PAGE.encode(), HTML)
+        case FaultKind.EMPTY:
+            return _replace_body(answer, b"", answer.content_type)
+        case _:
+            raise ValueError(fault.kind)
+
+
+def _replace_content(answer: DownloadAnswer, content: Content) -> DownloadAnswer:
+    return replace(answer, content=content, announced=content.length)
 
 
 def _replace_body(answer: DownloadAnswer, body: bytes, content_type: str) -> DownloadAnswer:
-    return replace(answer, content=Content(body), announced=len(body), content_type=content_type)
+    return replace(_replace_content(answer, Content(body)), content_type=content_type)

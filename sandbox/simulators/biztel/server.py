@@ -60,6 +60,8 @@ class Handler(SimulatorHandler[Provider]):
         fields = {"Content-Type": answer.content_type, **answer.headers}
         if answer.announced is not None:
             fields["Content-Length"] = str(answer.announced)
+        elif answer.chunked:
+            fields["Transfer-Encoding"] = "chunked"
         if self.close_connection:
             fields["Connection"] = "close"
         self.wfile.write(self.head(answer.status, REASONS.get(answer.status, "Other"), fields))
@@ -69,8 +71,13 @@ class Handler(SimulatorHandler[Provider]):
                 return
             self._write(chunk[:remaining], answer)
             remaining -= len(chunk)
+        if answer.chunked:
+            self.wfile.write(b"0\r\n\r\n")
 
     def _write(self, chunk: bytes, answer: DownloadAnswer) -> None:
+        if answer.chunked:
+            self.wfile.write(b"%x\r\n%b\r\n" % (len(chunk), chunk))
+            return
         if answer.drip is None:
             self.wfile.write(chunk)
             return

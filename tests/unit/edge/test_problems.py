@@ -91,7 +91,7 @@ NEVER_ANSWERED: Final = {
     errors.ProviderNotFoundError,
     errors.ForbiddenError,
     errors.DownloadFailedError,
-    errors.NotAudioError,
+    errors.DownloadTooLargeError,
     SubmissionFailedError,
 }
 """Base classes, a wrapper, and errors that a use case turns into a state before a caller sees them."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any, Final
 
 import pytest
@@ -13,6 +14,7 @@ from sandbox.simulators.biztel.error_bodies import Channel
 from sandbox.simulators.biztel.faults import Fault, FaultKind
 from sandbox.simulators.biztel.recorded_calls import CallSpec
 from sandbox.simulators.biztel.recorded_calls import RecordedCall as Call
+from switchboard.domain.timestamps import from_rfc3339, to_rfc3339
 from switchboard.storage import aws
 from tests.deployment import Deployment, deployed
 from tests.events import load_event, with_query
@@ -99,10 +101,10 @@ def test_a_repeated_entry_sends_no_request(stack: Deployment, case: str) -> None
         (FaultKind.CUT, "failed"),
         (FaultKind.SHORT_LENGTH, "failed"),
         (FaultKind.LONG_LENGTH, "failed"),
-        (FaultKind.NO_LENGTH, "failed"),
-        (FaultKind.NOT_MP3, "failed"),
-        (FaultKind.JSON, "failed"),
-        (FaultKind.HTML, "failed"),
+        (FaultKind.NO_LENGTH, "quarantined"),
+        (FaultKind.NOT_MP3, "quarantined"),
+        (FaultKind.JSON, "quarantined"),
+        (FaultKind.HTML, "quarantined"),
         (FaultKind.EMPTY, "failed"),
         (FaultKind.RESET, "failed"),
         (FaultKind.BURST, "failed"),
@@ -120,6 +122,115 @@ def test_a_failed_download_stores_nothing_and_is_queued_again(stack: Deployment,
     [row] = stack.rows()
     assert row["pending"]["S"] == "pending#recording"
     assert count_requests(stack) == len(stack.biztel.requests) == 2
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "content_type", "seconds"),
+    [
+        pytest.param(FaultKind.MISLABELLED, "left.mp3", "audio/mpeg", 6.0, id="as text/html"),
+        pytest.param(FaultKind.ZEROS_FIRST, "left.mp3", "audio/mpeg", 6.0, id="zeros before the first frame"),
+        pytest.param(FaultKind.LARGE_TAGS, "left.mp3", "audio/mpeg", 6.0, id="tags of 80 KB"),
+        pytest.param(FaultKind.WAV, "left.wav", "audio/wav", 1.0, id="WAV"),
+        pytest.param(FaultKind.LAYER_II, "left.mp2", "audio/mpeg", 1.008, id="layer II"),
+    ],
+)
+def test_a_recording_in_any_dress_is_stored_at_once(
+    stack: Deployment, kind: FaultKind, name: str, content_type: str, seconds: float
+) -> None:
+    call = announce(stack)
+    stack.biztel.provider.add_fault(Fault(kind=kind, channel=Channel.LEFT))
+
+    assert handle(stack, call) == []
+
+    assert stored(stack).keys() == {name, "right.mp3"}
+    [file] = [fact["file"]["M"] for fact in facts(stack, "outcome|") if fact["channel"]["S"] == "left"]
+    assert file["content_type"]["S"] == content_type
+    assert float(file["seconds"]["N"]) == pytest.approx(seconds, abs=0.2)
+    assert len(stack.biztel.requests) == 2
+
+
+def quarantined(stack: Deployment) -> dict[str, bytes]:
+    bucket = stack.references["QuarantineBucket"]
+    objects = aws.s3().list_objects_v2(Bucket=bucket).get("Contents", [])
+    return {entry["Key"]: aws.s3().get_object(Bucket=bucket, Key=entry["Key"])["Body"].read() for entry in objects}
+
+
+def make_due(stack: Deployment) -> None:
+    """Make all facts a day older, so that every pause is over."""
+    [row] = stack.rows()
+    text = json.dumps(row)
+    for at in {fact["at"]["S"] for prefix in ("attempt|", "outcome|") for fact in facts(stack, prefix)}:
+        earlier = to_rfc3339(from_rfc3339(at) - timedelta(minutes=10))
+        text = text.replace(at, earlier)
+    aws.dynamodb().put_item(TableName=stack.references["StateTable"], Item=json.loads(text))
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        pytest.param(FaultKind.NOT_MP3, "not_audio", id="no recording"),
+        pytest.param(FaultKind.NO_LENGTH, "no_length", id="perhaps cut"),
+    ],
+)
+def test_the_same_unrecognised_bytes_twice_end_in_quarantine(stack: Deployment, kind: FaultKind, reason: str) -> None:
+    call = announce(stack)
+    stack.biztel.provider.add_fault(Fault(kind=kind, channel=Channel.LEFT, times=None))
+    handle(stack, call)
+    assert len(quarantined(stack)) == 1
+    make_due(stack)
+
+    for _ in range(4):
+        assert handle(stack, call) == []
+
+    # Right once, left twice, and the monaural file in its place.
+    assert len(stack.biztel.requests) == count_requests(stack) == 4
+    assert stored(stack).keys() == {"right.mp3", "monaural.mp3"}
+    objects = quarantined(stack)
+    assert len(objects) == 2
+    assert all(key.startswith("quarantine/recordings/") and f"/{call.call_id}/left/" in key for key in objects)
+    if kind is FaultKind.NO_LENGTH:
+        assert set(objects.values()) == {content_of(stack, call, Channel.LEFT)}
+    [key, _] = objects
+    metadata = aws.s3().head_object(Bucket=stack.references["QuarantineBucket"], Key=key)["Metadata"]
+    assert metadata == {"reason": reason}
+    assert "ChannelsQuarantined" in [name for name, _ in stack.metrics()]
+    assert "ChannelsLost" not in [name for name, _ in stack.metrics()]
+
+
+@pytest.mark.parametrize("kind", [FaultKind.HTML, FaultKind.JSON], ids=["page", "JSON"])
+def test_a_page_in_place_of_a_recording_is_kept_and_asked_past(stack: Deployment, kind: FaultKind) -> None:
+    call = announce(stack)
+    stack.biztel.provider.add_fault(Fault(kind=kind, channel=Channel.LEFT, times=2))
+    handle(stack, call)
+    make_due(stack)
+    handle(stack, call)
+    make_due(stack)
+
+    assert handle(stack, call) == []
+
+    assert len(quarantined(stack)) == 2
+    assert stored(stack).keys() == BOTH
+    assert len(stack.biztel.requests) == 4
+
+
+@pytest.mark.parametrize("channel_bytes", [None, 3 * 2**20], ids=["endless", "chunked and a little too large"])
+def test_a_download_beyond_the_limit_is_not_repeated(channel_bytes: int | None) -> None:
+    with deployed(BiztelMaxBytes=str(2**20)) as stack:
+        call = announce(stack)
+        stack.biztel.provider.add_fault(
+            Fault(kind=FaultKind.ENDLESS, channel=Channel.LEFT, times=None, bytes=channel_bytes)
+        )
+
+        for _ in range(3):
+            assert handle(stack, call) == []
+
+        assert stored(stack).keys() == {"right.mp3", "monaural.mp3"}
+        assert "too_large" in [fact["end"]["S"] for fact in facts(stack, "outcome|")]
+        assert len(stack.biztel.requests) == 3
+        assert quarantined(stack) == {}
+        for bucket in ("RecordingsBucket", "QuarantineBucket"):
+            assert aws.s3().list_multipart_uploads(Bucket=stack.references[bucket]).get("Uploads", []) == []
+        assert "ChannelsLost" in [name for name, _ in stack.metrics()]
 
 
 def test_a_forbidden_channel_is_replaced_by_the_monaural_file(stack: Deployment) -> None:

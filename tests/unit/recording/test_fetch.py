@@ -17,6 +17,7 @@ from switchboard.domain.errors import (
     AuthenticationFailedError,
     ConcurrencyLimitError,
     DownloadFailedError,
+    DownloadTooLargeError,
     ForbiddenError,
     LockedOutError,
     NotSentError,
@@ -330,6 +331,43 @@ def test_a_missing_file_is_requested_until_it_counts_as_lost() -> None:
 
     assert set(world.states().values()) == {ChannelState.LOST}
     assert timedelta(hours=1) <= world.clock.now() - START < timedelta(hours=6)
+
+
+def test_a_file_that_is_too_large_is_requested_once() -> None:
+    world = World(source=ScriptedSource(*[an_error(DownloadTooLargeError)] * 100), monaural_as_fallback=False)
+    world.reconcile()
+
+    assert set(world.states().values()) == {ChannelState.LOST}
+    assert len(world.source.requests) == 2
+    assert world.clock.now() - START < timedelta(hours=1)
+
+
+@pytest.mark.parametrize(
+    ("answers", "expected", "requests"),
+    [
+        pytest.param([b"noise"] * 100, ChannelState.QUARANTINED, 2, id="the same bytes again"),
+        pytest.param([b"noise", b"", None], ChannelState.STORED, 3, id="other bytes, then the recording"),
+        pytest.param([b"<page>"] * 9 + [None], ChannelState.STORED, 10, id="a page nine times, then the recording"),
+    ],
+)
+def test_unrecognised_bytes_are_requested_again_only_if_that_can_help(
+    answers: list[bytes | None], expected: ChannelState, requests: int
+) -> None:
+    channels = frozenset({Channel.LEFT})
+    world = World(source=ScriptedSource(*answers), channels=channels, monaural_as_fallback=False)
+    world.reconcile()
+
+    assert world.states() == {Channel.LEFT: expected}
+    assert len(world.source.requests) == requests
+    assert world.closed == 1
+
+
+def test_a_page_until_the_deadline_leaves_the_channel_quarantined() -> None:
+    world = World(source=ScriptedSource(*[b"<page>"] * 1_000), monaural_as_fallback=False)
+    world.reconcile()
+
+    assert set(world.states().values()) == {ChannelState.QUARANTINED}
+    assert timedelta(days=6) < world.clock.now() - START < timedelta(days=7)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tinytag import TinyTag
 
-from switchboard.domain.recording.mp3 import Mp3Meter
+from switchboard.domain.recording.audio import AudioMeter
 
 RATE = 8000
 FRAME_S = 576 / RATE
@@ -54,10 +54,15 @@ def mp3(seconds: float, *, variable: bool = False, rate: int = RATE, channels: i
 
 
 def measure(data: bytes, size: int = 65536) -> float | None:
-    meter = Mp3Meter()
+    return read(data, size).seconds()
+
+
+def read(data: bytes, size: int = 65536) -> AudioMeter:
+    meter = AudioMeter()
     for begin in range(0, len(data), size):
         meter.feed(data[begin : begin + size])
-    return meter.seconds()
+    meter.finish()
+    return meter
 
 
 @pytest.mark.parametrize("channels", [pytest.param(1, id="mono"), pytest.param(2, id="stereo")])
@@ -84,9 +89,10 @@ def test_a_long_mp3_is_measured_to_its_end(variable: bool) -> None:
 def test_the_length_does_not_depend_on_the_pieces(data: st.DataObject, tag: int, ending: bytes) -> None:
     content = (id3v2(tag) if tag else b"") + FRAME * 20 + ending
     cuts = sorted(data.draw(st.lists(st.integers(0, len(content)), max_size=12)))
-    meter = Mp3Meter()
+    meter = AudioMeter()
     for begin, end in zip([0, *cuts], [*cuts, len(content)], strict=True):
         meter.feed(content[begin:end])
+    meter.finish()
     assert meter.seconds() == pytest.approx(20 * FRAME_S)
 
 
@@ -97,7 +103,7 @@ def test_the_length_is_the_same_byte_by_byte() -> None:
 @pytest.mark.parametrize("tag", [pytest.param(0, id="no tag"), pytest.param(10_000_000, id="tag of 10 MB")])
 def test_a_large_file_is_measured_in_constant_memory(tag: int) -> None:
     frames, piece, tag_header = 40_000, FRAME * 400, id3v2(tag)[:10]
-    meter = Mp3Meter()
+    meter = AudioMeter()
     tracemalloc.start()
     if tag:
         meter.feed(tag_header)
@@ -105,6 +111,7 @@ def test_a_large_file_is_measured_in_constant_memory(tag: int) -> None:
             meter.feed(bytes(10_000))
     for _ in range(frames // 400):
         meter.feed(piece)
+    meter.finish()
     seconds, (_, peak) = meter.seconds(), tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert seconds == pytest.approx(frames * FRAME_S)
@@ -151,8 +158,9 @@ def test_every_byte_string_has_a_length_or_none(data: bytes) -> None:
 
 
 def test_a_large_file_of_garbage_after_one_frame_has_no_length() -> None:
-    meter = Mp3Meter()
+    meter = AudioMeter()
     meter.feed(FRAME)
     for _ in range(1000):
         meter.feed(bytes(10_000))
+    meter.finish()
     assert meter.seconds() is None

@@ -17,6 +17,7 @@ from switchboard.domain.recording.facts import (
     FetchAttempt,
     FetchEnd,
     FetchOutcome,
+    QuarantinedFile,
     ReadyFact,
     Recording,
     RecordingFact,
@@ -25,7 +26,7 @@ from switchboard.domain.recording.facts import (
     StoredFile,
     is_recording_id,
 )
-from switchboard.domain.recording.object_keys import job_key, recording_id_of_job, recording_key
+from switchboard.domain.recording.object_keys import job_key, recording_id_of_job, recording_key, unrecognised_key
 from switchboard.domain.recording.retry_schedule import next_attempt_after, next_due
 from switchboard.domain.recording.status import (
     ChannelState,
@@ -45,6 +46,9 @@ DEADLINES = RecordingDeadlines()
 DEADLINE = CALLED + 7 * DAY - HOUR
 LEFT, RIGHT, MONAURAL = Channel.LEFT, Channel.RIGHT, Channel.MONAURAL
 FILE = StoredFile(key="k", bytes=9, sha256="0" * 64, content_type="audio/mpeg", file_name="a.mp3", seconds=1.5)
+BYTES = QuarantinedFile(key="q", bytes=9, sha256="1" * 64, is_text=False)
+OTHER_BYTES = QuarantinedFile(key="q", bytes=9, sha256="2" * 64, is_text=False)
+PAGE = QuarantinedFile(key="q", bytes=9, sha256="3" * 64, is_text=True)
 
 
 def a_ready_fact(at: datetime = START, *, called_at: datetime | None = CALLED, tel: str = "anonymous") -> ReadyFact:
@@ -52,9 +56,21 @@ def a_ready_fact(at: datetime = START, *, called_at: datetime | None = CALLED, t
 
 
 def an_outcome(
-    end: FetchEnd, *, at: datetime = START + MINUTE, channel: Channel = LEFT, attempt: str = "first"
+    end: FetchEnd,
+    *,
+    at: datetime = START + MINUTE,
+    channel: Channel = LEFT,
+    attempt: str = "first",
+    unrecognised: QuarantinedFile = BYTES,
 ) -> FetchOutcome:
-    return FetchOutcome(id=attempt, channel=channel, at=at, end=end, file=FILE if end is FetchEnd.STORED else None)
+    return FetchOutcome(
+        id=attempt,
+        channel=channel,
+        at=at,
+        end=end,
+        file=FILE if end is FetchEnd.STORED else None,
+        unrecognised=unrecognised if end is FetchEnd.QUARANTINED else None,
+    )
 
 
 def an_attempt(*, at: datetime = START, channel: Channel = LEFT, attempt: str = "first") -> FetchAttempt:
@@ -103,6 +119,62 @@ def left_state_at(recording: Recording, now: datetime) -> ChannelState:
             [an_outcome(FetchEnd.FORBIDDEN)], DEADLINE, ChannelState.FORBIDDEN, id="forbidden, at the deadline"
         ),
         pytest.param([an_outcome(FetchEnd.REFUSED)], START + HOUR, ChannelState.LOST, id="refused"),
+        pytest.param([an_outcome(FetchEnd.TOO_LARGE)], START + HOUR, ChannelState.LOST, id="too large"),
+        pytest.param(
+            [an_outcome(FetchEnd.QUARANTINED)], START + DAY, ChannelState.FETCHING, id="unrecognised bytes once"
+        ),
+        pytest.param(
+            [an_outcome(FetchEnd.QUARANTINED), an_outcome(FetchEnd.QUARANTINED, attempt="second")],
+            START + HOUR,
+            ChannelState.QUARANTINED,
+            id="the same unrecognised bytes twice",
+        ),
+        pytest.param(
+            [
+                an_outcome(FetchEnd.QUARANTINED),
+                an_outcome(FetchEnd.FAILED, attempt="second"),
+                an_outcome(FetchEnd.QUARANTINED, attempt="third"),
+            ],
+            START + HOUR,
+            ChannelState.QUARANTINED,
+            id="the same unrecognised bytes, a failure between",
+        ),
+        pytest.param(
+            [
+                an_outcome(FetchEnd.QUARANTINED),
+                an_outcome(FetchEnd.QUARANTINED, attempt="second", unrecognised=OTHER_BYTES),
+            ],
+            START + DAY,
+            ChannelState.FETCHING,
+            id="other unrecognised bytes",
+        ),
+        pytest.param(
+            [
+                an_outcome(FetchEnd.QUARANTINED, unrecognised=PAGE),
+                an_outcome(FetchEnd.QUARANTINED, attempt="second", unrecognised=PAGE),
+            ],
+            START + DAY,
+            ChannelState.FETCHING,
+            id="the same page twice",
+        ),
+        pytest.param(
+            [an_outcome(FetchEnd.QUARANTINED, unrecognised=PAGE)],
+            DEADLINE,
+            ChannelState.QUARANTINED,
+            id="a page, at the deadline",
+        ),
+        pytest.param(
+            [an_outcome(FetchEnd.QUARANTINED), an_outcome(FetchEnd.NOT_FOUND, at=START + HOUR, attempt="second")],
+            START + 2 * HOUR,
+            ChannelState.QUARANTINED,
+            id="unrecognised bytes, then not found after the first hour",
+        ),
+        pytest.param(
+            [an_outcome(FetchEnd.QUARANTINED), an_outcome(FetchEnd.FORBIDDEN, attempt="second")],
+            START + HOUR,
+            ChannelState.FORBIDDEN,
+            id="unrecognised bytes, then forbidden",
+        ),
         pytest.param(
             [an_outcome(FetchEnd.NOT_FOUND, at=START + HOUR - INSTANT)],
             START + 2 * HOUR,
@@ -153,6 +225,12 @@ def test_a_stored_channel_stays_stored_after_any_other_end(other: FetchEnd) -> N
             [an_outcome(FetchEnd.STORED), an_outcome(FetchEnd.REFUSED, channel=RIGHT)],
             RecordingState.PARTIAL,
             id="one stored, one refused",
+        ),
+        pytest.param(
+            [an_outcome(FetchEnd.STORED)]
+            + [an_outcome(FetchEnd.QUARANTINED, channel=RIGHT, attempt=attempt) for attempt in ("second", "third")],
+            RecordingState.PARTIAL,
+            id="one stored, one quarantined",
         ),
         pytest.param(
             [an_outcome(FetchEnd.FORBIDDEN), an_outcome(FetchEnd.FORBIDDEN, channel=RIGHT)],
@@ -263,6 +341,16 @@ def test_an_outcome_has_a_file_if_and_only_if_it_is_stored() -> None:
         file = None if end is FetchEnd.STORED else FILE
         with pytest.raises(ValueError, match="file"):
             FetchOutcome(id="a", channel=LEFT, at=START, end=end, file=file)
+
+
+def test_an_outcome_has_an_unrecognised_file_if_and_only_if_it_is_quarantined() -> None:
+    for end in FetchEnd:
+        file, unrecognised = (
+            (FILE if end is FetchEnd.STORED else None),
+            (None if end is FetchEnd.QUARANTINED else BYTES),
+        )
+        with pytest.raises(ValueError, match="file"):
+            FetchOutcome(id="a", channel=LEFT, at=START, end=end, file=file, unrecognised=unrecognised)
 
 
 INSTANTS = st.sampled_from(
@@ -452,12 +540,13 @@ def test_a_text_that_is_unsafe_in_a_path_is_no_recording_id(text: str) -> None:
 def test_keys_contain_the_id_and_the_channel(recording_id: str, channel: Channel) -> None:
     assert recording_id_of_job(job_key(recording_id)) == recording_id
     id_, file_name = recording_key(recording_id, channel, at=START).split("/")[-2:]
-    assert (id_, file_name) == (recording_id, f"{channel.value}.mp3")
+    assert (id_, file_name) == (recording_id, channel.value)
 
 
 def test_a_recording_lies_under_the_day_of_its_call_in_utc() -> None:
     tokyo = datetime.fromisoformat("2026-11-22T08:59:59+09:00")
-    assert recording_key("a1", LEFT, at=tokyo) == "recordings/2026/11/21/a1/left.mp3"
+    assert recording_key("a1", LEFT, at=tokyo) == "recordings/2026/11/21/a1/left"
+    assert unrecognised_key("a1", LEFT, "first", at=tokyo) == "quarantine/recordings/2026/11/21/a1/left/first"
     assert job_key("1563433858.66") == "jobs/1563433858.66.json"
 
 

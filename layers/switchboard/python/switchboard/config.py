@@ -229,6 +229,7 @@ class FetchRecordingSettings(RecordingSettings):
     biztel_download_s: float
     biztel_read_timeout_s: float
     biztel_require_length: bool
+    biztel_max_bytes: int
     allow_plain_http: bool
 
 

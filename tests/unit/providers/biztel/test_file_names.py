@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from switchboard.domain.errors import UnreadableFileNameError
 from switchboard.domain.recording.facts import Channel, RecordingFileName, Side, is_recording_id
-from switchboard.providers.biztel.file_names import MAX_FILE_NAME_LENGTH, find_file_name, parse_file_name
+from switchboard.providers.biztel.file_names import MAX_FILE_NAME_LENGTH, find_file_name, find_side, parse_file_name
 from tests.ids import describe_row
 from tests.strategies import any_text
 
@@ -209,3 +209,9 @@ def test_any_name_is_parsed_or_has_a_reason(name: str) -> None:
             assert is_recording_id(parse_file_name(text).recording_id)
         except UnreadableFileNameError as error:
             assert error.reason in {"form", "time", "ambiguous", "id", "unprintable"}
+
+
+@pytest.mark.parametrize("extension", ["mp3", "mp2", "wav", "MP3"])
+def test_the_side_is_known_in_whatever_format_a_recording_came(extension: str) -> None:
+    assert find_side(NAME.removesuffix("mp3") + extension) is Side.SRC
+    assert find_side("a." + extension) is None

@@ -14,13 +14,12 @@ from switchboard.domain.errors import (
     AuthenticationFailedError,
     DownloadFailedError,
     ForbiddenError,
-    NotAudioError,
     ProviderError,
     ProviderNotFoundError,
     RateLimitedError,
     RefusedError,
 )
-from switchboard.providers.biztel.answers import MAX_ERROR_BYTES, build_error, build_not_audio_error, choose_media_type
+from switchboard.providers.biztel.answers import build_error
 from switchboard.providers.biztel.response_codes import CONTENT_TYPES, ERROR_STATUSES, ERROR_TYPES
 from tests.ids import describe_row
 
@@ -149,39 +148,6 @@ def test_retry_after_as_a_time_counts_from_the_answers_date() -> None:
 @given(body=st.binary(max_size=200), status=st.integers(100, 999), text=st.text(max_size=40))
 def test_any_answer_has_an_error(body: bytes, status: int, text: str) -> None:
     assert isinstance(error_of(status, body, retry_after=text, date=text), ProviderError)
-
-
-@pytest.mark.parametrize(
-    ("content_type", "media_type"),
-    [
-        ("audio/mpeg", "audio/mpeg"),
-        ("Audio/MP3; charset=binary", "audio/mp3"),
-        ("application/octet-stream", "audio/mpeg"),
-        ("application/force-download", "audio/mpeg"),
-        ("", "audio/mpeg"),
-        ("audio/", "audio/mpeg"),
-        ("audio/" + "x" * 100, "audio/mpeg"),
-        ("application/json", None),
-        ("application/problem+json; charset=utf-8", None),
-        ("text/html", None),
-        ("TEXT/PLAIN", None),
-        ("application/xhtml+xml", None),
-        ("image/png", None),
-    ],
-    ids=describe_row,
-)
-def test_the_media_type_of_a_page_or_document_is_refused(content_type: str, media_type: str | None) -> None:
-    assert choose_media_type(content_type) == media_type
-
-
-def test_a_not_audio_error_keeps_the_type_of_the_body() -> None:
-    error = build_not_audio_error("by its content type", operation="try", body=body_of(ERRORS[0]))
-    assert isinstance(error, NotAudioError)
-    assert (error.http_status, error.provider_code) == (200, "NOT_FOUND")
-    assert (
-        build_not_audio_error("x", operation="try", body=b" " * MAX_ERROR_BYTES + body_of(ERRORS[0])).provider_code
-        is None
-    )
 
 
 @pytest.mark.parametrize("row", ERRORS, ids=[row["type"] for row in ERRORS])

@@ -48,7 +48,7 @@ def application() -> FetchApplication:
                 client=aws.s3_files, bucket=settings.jobs_bucket, quarantine_bucket=settings.quarantine_bucket
             ),
             recordings=recording_store(settings),
-            files=recording_files(settings),
+            files=recording_files(settings, quarantine_bucket=settings.quarantine_bucket),
             parse_name=parse_file_name,
             clock=CLOCK,
             new_id=new_id,
@@ -78,7 +78,7 @@ def _build_fetch(settings: FetchRecordingSettings) -> FetchRecording:
     return FetchRecording(
         jobs=S3JobStore(client=aws.s3, bucket=settings.jobs_bucket),
         recordings=recording_store(settings),
-        files=recording_files(settings),
+        files=recording_files(settings, quarantine_bucket=settings.quarantine_bucket),
         queue=SqsRecordingQueue(client=aws.sqs, queue_url=settings.recording_queue_url),
         source=BiztelClient(
             base_url=settings.biztel_base_url,
@@ -86,6 +86,7 @@ def _build_fetch(settings: FetchRecordingSettings) -> FetchRecording:
             deadline_s=settings.biztel_download_s,
             silence_s=settings.biztel_read_timeout_s,
             require_length=settings.biztel_require_length,
+            max_bytes=settings.biztel_max_bytes,
             allow_plain_http=settings.allow_plain_http,
         ),
         guard=retrying(

@@ -40,7 +40,7 @@
         ├── ProviderNotFoundError      the resource is not there, or not yet
         ├── ForbiddenError             this account may never have the resource
         ├── DownloadFailedError        a transfer did not end whole; reading again does no harm
-        │   └── NotAudioError          a transfer ended whole and is no recording
+        │   └── DownloadTooLargeError  a file is larger than this deployment takes
         └── RefusedError               the document's other codes
 
     ConfigurationError                 outside the root, so that nothing swallows it
@@ -347,8 +347,8 @@ class DownloadFailedError(ProviderError):
     """
 
 
-class NotAudioError(DownloadFailedError):
-    """A successful answer that holds something other than a recording."""
+class DownloadTooLargeError(DownloadFailedError):
+    """A transfer of more bytes than this deployment takes. Reading again will not change that."""
 
 
 class RefusedError(ProviderError):

@@ -130,7 +130,7 @@ class Metric(StrEnum):
     CHANNELS_STORED = "ChannelsStored", "Attempts at a channel that stored its file."
     CHANNELS_NOT_FOUND = "ChannelsNotFound", "Attempts at a channel that BIZTEL answered with 404."
     CHANNELS_FORBIDDEN = "ChannelsForbidden", "Attempts at a channel that BIZTEL forbids to this account.", _ALARMED
-    CHANNELS_REFUSED = "ChannelsRefused", "Attempts at a channel that BIZTEL refused for another reason."
+    CHANNELS_REFUSED = "ChannelsRefused", "Attempts at a channel that end it for another reason, such as its size."
     CHANNELS_FAILED = "ChannelsFailed", "Attempts at a channel that ended in an error and may be repeated."
     CHANNELS_QUOTA_EXHAUSTED = (
         "ChannelsQuotaExhausted",
@@ -139,6 +139,11 @@ class Metric(StrEnum):
     CHANNELS_LOST = (
         "ChannelsLost",
         "Channels that can no longer be fetched, counted when their recording closes.",
+        _ALARMED,
+    )
+    CHANNELS_QUARANTINED = (
+        "ChannelsQuarantined",
+        "Channels of which only bytes that are no recording came, counted when their recording closes.",
         _ALARMED,
     )
     RECORDINGS_REQUEUED = "RecordingsRequeued", "Recordings put back into the queue before all channels were tried."

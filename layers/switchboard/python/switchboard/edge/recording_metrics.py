@@ -12,16 +12,22 @@ from switchboard.usecases.recording.fetch import FetchResult
 
 _END_METRICS: Final[dict[FetchEnd, Metric]] = {
     FetchEnd.STORED: Metric.CHANNELS_STORED,
+    FetchEnd.QUARANTINED: Metric.CHANNELS_FAILED,
+    FetchEnd.TOO_LARGE: Metric.CHANNELS_REFUSED,
     FetchEnd.NOT_FOUND: Metric.CHANNELS_NOT_FOUND,
     FetchEnd.FORBIDDEN: Metric.CHANNELS_FORBIDDEN,
     FetchEnd.REFUSED: Metric.CHANNELS_REFUSED,
     FetchEnd.FAILED: Metric.CHANNELS_FAILED,
     FetchEnd.QUOTA_EXHAUSTED: Metric.CHANNELS_QUOTA_EXHAUSTED,
 }
+_STATE_METRICS: Final[dict[ChannelState, Metric]] = {
+    ChannelState.LOST: Metric.CHANNELS_LOST,
+    ChannelState.QUARANTINED: Metric.CHANNELS_QUARANTINED,
+}
 
 
 def count_fetch(result: FetchResult) -> None:
-    """Count how each attempt ended, what was requeued and, once the recording closes, which channels are lost."""
+    """Count how each attempt ended, what was requeued and, once the recording closes, which channels are missing."""
     for end in result.ends.values():
         count(_END_METRICS[end])
     if result.requeue_reason is not None:
@@ -29,7 +35,8 @@ def count_fetch(result: FetchResult) -> None:
     if result.account_rejected:
         count(Metric.PROVIDER_CONFIGURATION_REFUSED)
     if result.closed and result.status is not None:
-        lost = sum(channel.state is ChannelState.LOST for channel in result.status.channels.values())
+        states = [channel.state for channel in result.status.channels.values()]
         count(Metric.RECORDINGS_CLOSED)
-        if lost:
-            count(Metric.CHANNELS_LOST, lost)
+        for state, metric in _STATE_METRICS.items():
+            if state in states:
+                count(metric, states.count(state))

@@ -11,6 +11,7 @@ from switchboard.domain.recording.facts import (
     Channel,
     FetchAttempt,
     FetchOutcome,
+    QuarantinedFile,
     ReadyFact,
     Recording,
     RecordingReady,
@@ -112,15 +113,17 @@ class RecordingQueue(Protocol):
 class RecordingFiles(Protocol):
     """The stored files of recordings. Every method may raise StoreUnavailableError."""
 
-    def store(self, key: str, download: Download) -> StoredFile:
+    def store(self, key: str, download: Download, *, quarantine_key: str) -> StoredFile | QuarantinedFile:
         """Store the file, whole or not at all, in memory that does not depend on its size.
 
-        An existing file stays and is returned. Raises what the download raises.
+        Its bytes alone decide what it is. A recording is stored under `key` and the extension of its format. Anything
+        else, and a file whose end is not certain, is stored under `quarantine_key`. An existing recording stays and is
+        returned. Raises what the download raises.
         """
         ...
 
     def find(self, key: str) -> StoredFile | None:
-        """Return the file under this key, measured anew, or None if there is none."""
+        """Return the recording under this key and any extension, measured anew, or None if there is none."""
         ...
 
     def url(self, file: StoredFile, *, expires_in: timedelta) -> str:
@@ -132,11 +135,11 @@ class BulkFiles(Protocol):
     """The files that an operator dropped into the jobs bucket. Every method may raise StoreUnavailableError."""
 
     def open(self, key: str) -> AbstractContextManager[Download | None]:
-        """Open one file, or give None if it does not exist any more.
+        """Open one file, or give None if it does not exist any more."""
+        ...
 
-        Raises:
-            NotAudioError: the file does not begin like an MP3.
-        """
+    def quarantine_key(self, key: str, *, at: datetime) -> str:
+        """Return the key under which the file is quarantined at `at`."""
         ...
 
     def quarantine(self, key: str, *, reason: str, at: datetime) -> None:
@@ -145,16 +148,11 @@ class BulkFiles(Protocol):
 
 
 class Download(Protocol):
-    """One channel's file while it is transferred. `length` is in bytes, or None if the provider does not give it."""
+    """One channel's file while it is transferred."""
 
     @property
-    def content_type(self) -> str:
-        """The media type."""
-        ...
-
-    @property
-    def length(self) -> int | None:
-        """The number of bytes."""
+    def end_is_certain(self) -> bool:
+        """False if a file that was cut would look the same."""
         ...
 
     @property

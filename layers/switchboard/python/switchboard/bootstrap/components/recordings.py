@@ -51,9 +51,9 @@ def recording_store(settings: RecordingSettings) -> DynamoDbRecordingStore:
     return retrying(store, "get", "announce", "begin", "withdraw", "record_outcome", "correct", "schedule")
 
 
-def recording_files(settings: RecordingSettings) -> S3RecordingFiles:
-    """Build the store of the recordings' bucket."""
-    return S3RecordingFiles(client=aws.s3_files, bucket=settings.recordings_bucket)
+def recording_files(settings: RecordingSettings, *, quarantine_bucket: str | None = None) -> S3RecordingFiles:
+    """Build the store of the recordings' bucket. Only an application with a quarantine can store files."""
+    return S3RecordingFiles(client=aws.s3_files, bucket=settings.recordings_bucket, quarantine_bucket=quarantine_bucket)
 
 
 def query_recordings(settings: QueryRecordingsSettings) -> QueryRecordings:

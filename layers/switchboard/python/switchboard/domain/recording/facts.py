@@ -111,10 +111,26 @@ class StoredFile:
     seconds: float | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuarantinedFile:
+    """A whole answer in which no recording was recognised, kept under its key in the quarantine bucket.
+
+    `is_text` is True if it begins like a page or an error, in place of which the recording may still come.
+    """
+
+    key: str
+    bytes: int
+    sha256: str
+    is_text: bool
+
+
 class FetchEnd(StrEnum):
     """The ways in which one attempt to fetch a channel ends."""
 
     STORED = "stored"
+    QUARANTINED = "quarantined"
+    """The answer ended whole and is in quarantine, because it was not recognised as a recording."""
+    TOO_LARGE = "too_large"
     NOT_FOUND = "not_found"
     FORBIDDEN = "forbidden"
     REFUSED = "refused"
@@ -148,18 +164,24 @@ class FetchAttempt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchOutcome:
-    """The end of the attempt with the same id. It has a `file` if and only if its end is `stored`."""
+    """The end of the attempt with the same id.
+
+    It has a `file` if and only if its end is `stored`, and an `unrecognised` file if and only if it is `quarantined`.
+    """
 
     id: str
     channel: Channel
     at: datetime
     end: FetchEnd
     file: StoredFile | None = None
+    unrecognised: QuarantinedFile | None = None
     provider_code: str | None = None
 
     def __post_init__(self) -> None:
         if (self.file is not None) is not (self.end is FetchEnd.STORED):
             raise ValueError("an outcome has a file if and only if its end is `stored`")
+        if (self.unrecognised is not None) is not (self.end is FetchEnd.QUARANTINED):
+            raise ValueError("an outcome has an unrecognised file if and only if its end is `quarantined`")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

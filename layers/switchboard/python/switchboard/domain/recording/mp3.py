@@ -1,159 +1,290 @@
-"""Recognise an MP3 by its first bytes, and measure its length from its bytes as they pass by.
+"""Find the frames of MPEG audio among a file's bytes as they pass by, and count their samples.
 
-The frames are counted one by one. The count is exact for constant and for variable bit rates. A recorder that streams
-writes no length into the file. The usual libraries then estimate the length from the first frame. For a call that
-begins with silence they can return twice its real length.
+A header counts only if a second one of its kind follows where its length says. The frames are counted one by one, so
+that the length is exact for constant and for variable bit rates. A recorder that streams writes no length into the
+file. The usual libraries then estimate the length from the first frame. For a call that begins with silence they can
+return twice its real length.
 """
 
 from __future__ import annotations
 
+import re
+from codecs import getincrementaldecoder
+from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-_TAG_HEADER_BYTES: Final = 10
-_FRAME_HEADER_BYTES: Final = 4
-_FIRST_FRAME_BYTES: Final = 64
-"""The bytes of the first frame that show if it holds the encoder's notes on the file instead of audio."""
+_HEADER_BYTES: Final = 4
+_ID3V2_HEADER_BYTES: Final = 10
+_ID3V1_BYTES: Final = 128
+_APE_HEADER_BYTES: Final = 32
+_LYRICS_END_BYTES: Final = 9
+_LONGEST_POINT: Final = 9
+"""The bytes of the longest alternative of _POINT. A shorter rest of the data may be the beginning of one."""
 
-_MAX_BYTES_WITHOUT_FRAME: Final = 65_536
-"""The search for a frame ends after this many bytes without one."""
+_MAX_JUNK_BEFORE_AUDIO: Final = 65_536
+"""The search for the first frame ends after this many bytes that are neither zero nor part of a tag."""
+_MAX_JUNK_BEYOND_AUDIO: Final = 1_048_576
+"""The search for further frames ends once this many bytes more were skipped than counted."""
 
-_ENCODER_NOTES: Final = (b"Xing", b"Info", b"VBRI")
-_MPEG_1, _RESERVED_VERSION = 3, 1
-_LAYER_III: Final = 1
-_KBIT_PER_S_1: Final = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
-_KBIT_PER_S_2: Final = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
-_HERTZ: Final = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 8000)}
+_TEXT_SAMPLE_BYTES: Final = 256
+_SHORTEST_TEXT: Final = 4
+
+# The header of a frame whose values are not reserved and tell its length; MPEG 2.5 has only layer III. Or a tag.
+_POINT: Final = re.compile(
+    rb"\xff[\xfa-\xff\xf2-\xf7\xe2\xe3][\x10-\x1b\x20-\x2b\x30-\x3b\x40-\x4b\x50-\x5b\x60-\x6b\x70-\x7b"
+    rb"\x80-\x8b\x90-\x9b\xa0-\xab\xb0-\xbb\xc0-\xcb\xd0-\xdb\xe0-\xeb][\x00-\xff]"
+    rb"|ID3|APETAGEX|(?<!APE)TAG|LYRICS(?:200|END)"
+)
+
+_MPEG_1, _MPEG_2, _MPEG_2_5 = 3, 2, 0
+LAYER_I, LAYER_II, LAYER_III = 3, 2, 1
+"""The layers as the bits of a header give them."""
+_KBIT_PER_S: Final = {
+    (_MPEG_1, LAYER_I): (0, 32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448),
+    (_MPEG_1, LAYER_II): (0, 32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),
+    (_MPEG_1, LAYER_III): (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
+    (_MPEG_2, LAYER_I): (0, 32, 48, 56, 64, 80, 96, 112, 128, 144, 160, 176, 192, 224, 256),
+    (_MPEG_2, LAYER_II): (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+    (_MPEG_2, LAYER_III): (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+    (_MPEG_2_5, LAYER_III): (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+}
+_HERTZ: Final = {_MPEG_1: (44100, 48000, 32000), _MPEG_2: (22050, 24000, 16000), _MPEG_2_5: (11025, 12000, 8000)}
+_MONO: Final = 3
 
 
-def begins_like_mp3(head: bytes) -> bool:
-    """Return whether a file that begins with `head` is an MP3.
+class FrameScanner:
+    """A scanner for the frames of one file, fed with its bytes in order, in pieces of any size.
 
-    An MP3 begins with an ID3v2 tag, or with the header of an MPEG audio frame of layer III whose values are not
-    reserved. A file that begins with a byte order mark, text, JSON or another audio format is none.
+    `layer` is that of the first frames, or None as long as there are none. `is_text` is True if text comes before any
+    frame. The scanner keeps few bytes, whatever the size of the file.
     """
-    if head.startswith(b"ID3"):
-        # Version, revision, flags, and a size of four bytes without their highest bit.
-        whole = len(head) >= _TAG_HEADER_BYTES
-        return whole and head[3] in (2, 3, 4) and head[4] != 0xFF and all(byte < 0x80 for byte in head[6:10])
-    return _is_frame_header(head)
-
-
-class Mp3Meter:
-    """A meter for the length of one MP3, fed with its bytes in order, in pieces of any size. It keeps few of them."""
 
     def __init__(self) -> None:
+        self.layer: int | None = None
         self._unread = b""
         self._bytes_to_skip = 0
-        self._started = False
-        self._format: tuple[int, int] | None = None
-        self._bytes_without_frame = 0
-        self._samples = 0
-        self._sizes: dict[bytes, tuple[int, int]] = {}  # frame header -> bytes and samples of its frame
+        self._run: _Kind | None = None
+        self._sizes: dict[bytes, tuple[int, int]] = {}  # header of the run -> bytes and samples of its frame
+        self._last_size = (0, 0)
+        self._samples: Counter[int] = Counter()  # by Hz
+        self._counted = self._skipped = self._skipped_in_a_row = 0
+        self._first_junk = b""
+        self._given_up = False
+
+    @property
+    def is_text(self) -> bool:
+        """True if the file begins with text."""
+        return looks_like_text(self._first_junk)
 
     def feed(self, chunk: bytes) -> None:
         """Read the file's next bytes."""
-        if self._bytes_without_frame > _MAX_BYTES_WITHOUT_FRAME:
-            return
-        if self._bytes_to_skip >= len(chunk) and not self._unread:
+        if self._bytes_to_skip >= len(chunk):
             self._bytes_to_skip -= len(chunk)
-            return
-        data, at = self._unread + chunk, 0
-        while True:
-            at, self._bytes_to_skip = self._count_frames(data, at + self._bytes_to_skip), 0
-            if at > len(data):
-                self._unread, self._bytes_to_skip = b"", at - len(data)
-                return
-            if len(data) - at < self._required_bytes:
-                self._unread = data[at:]
-                return
-            at = self._examine(data, at)
+        else:
+            self._unread = self._read(self._unread + chunk, last=False)
+
+    def finish(self) -> None:
+        """Read what is left. No byte follows."""
+        self._unread = self._read(self._unread, last=True)
+        if self._run is not None and self._bytes_to_skip:
+            # The last frame is cut.
+            self._counted -= self._last_size[0]
+            self._samples[self._run.hertz] -= self._last_size[1]
+            self._run = None
 
     def seconds(self) -> float | None:
-        """Return the length in seconds, to the millisecond, or None if the bytes do not tell it."""
-        if self._format is None or self._bytes_without_frame > _MAX_BYTES_WITHOUT_FRAME or not self._samples:
+        """Return the length in seconds, to the millisecond, or None if more bytes were skipped than counted."""
+        if self._given_up or self._skipped > self._counted:
             return None
-        return round(self._samples / self._format[1], 3)
+        return round(sum(samples / hertz for hertz, samples in self._samples.items()), 3) or None
 
-    @property
-    def _required_bytes(self) -> int:
-        """The number of bytes that `_examine` reads next."""
-        if not self._started:
-            return _TAG_HEADER_BYTES
-        return _FIRST_FRAME_BYTES if self._format is None else _FRAME_HEADER_BYTES
+    def _read(self, data: bytes, *, last: bool) -> bytes:
+        """Read `data` and return its end, whose meaning depends on the bytes that follow. With `last` none follow."""
+        at, self._bytes_to_skip = self._bytes_to_skip, 0
+        while at < len(data):
+            if self._given_up:
+                return b""
+            next_at = self._search(data, at, last=last) if self._run is None else self._count_frames(data, at)
+            if next_at is None:
+                if not last:
+                    return data[at:]
+                self._run, next_at = None, at  # fewer bytes than a header follow the last frame
+            at = next_at
+        self._bytes_to_skip = at - len(data)
+        return b""
 
-    def _count_frames(self, data: bytes, at: int) -> int:
-        """Count the frames from `at` on whose headers came before, and return the end of the last.
-
-        `_examine` does the same, but much more slowly: a file is thousands of frames with a handful of headers.
-        """
-        sizes, last, samples = self._sizes, len(data) - _FRAME_HEADER_BYTES, 0
-        if self._bytes_without_frame:
-            return at
-        while at <= last:
-            size = sizes.get(data[at : at + _FRAME_HEADER_BYTES])
+    def _count_frames(self, data: bytes, at: int) -> int | None:
+        """Count the frames from `at` on, and return where the next one begins or, if there is none, where it would."""
+        assert self._run is not None
+        sizes, end, start, size, samples = self._sizes, len(data) - _HEADER_BYTES, at, None, 0
+        while at <= end:
+            header = data[at : at + _HEADER_BYTES]
+            size = sizes.get(header)
             if size is None:
-                break
+                frame = _parse_frame(header)
+                if frame is None or frame.kind != self._run:
+                    break
+                size = sizes[header] = (frame.length, frame.samples)
             at += size[0]
             samples += size[1]
-        self._samples += samples
-        return at
+            self._last_size = size
+        self._samples[self._run.hertz] += samples
+        self._counted += at - start
+        if at <= end:
+            self._run = None
+            return at
+        return at if at > start else None
 
-    def _examine(self, data: bytes, at: int) -> int:
-        """Examine the bytes from `at` on, and return where to go on."""
-        if not self._started:
-            self._started = True
-            if data.startswith(b"ID3"):
-                self._bytes_to_skip = _TAG_HEADER_BYTES + _parse_tag_size(data)
-                return at
-        header = data[at : at + _FRAME_HEADER_BYTES]
+    def _search(self, data: bytes, at: int, *, last: bool) -> int | None:
+        """Find a tag, the beginning of a run of frames, or bytes that are neither. Return where to go on.
+
+        The result is None if that depends on bytes that are still to come.
+        """
+        point = _POINT.search(data, at)
+        if point is None:
+            end = len(data) if last else max(at, len(data) - _LONGEST_POINT + 1)
+            return self._skip(data, at, end) if end > at else None
+        if point.start() > at:
+            return self._skip(data, at, point.start())
+        header = point[0]
+        if header[0] == 0xFF:
+            return self._begin_run(data, at, header, last=last)
+        required = {b"ID3": _ID3V2_HEADER_BYTES, b"APETAGEX": _APE_HEADER_BYTES}.get(header, 0)
+        if len(data) - at < required:
+            return self._skip(data, at, at + 1) if last else None
+        length = self._measure_tag(data, at, header)
+        if not length:
+            return self._skip(data, at, at + 1)
+        self._skipped_in_a_row = 0
+        return at + length
+
+    def _begin_run(self, data: bytes, at: int, header: bytes, *, last: bool) -> int | None:
         frame = _parse_frame(header)
-        if frame is None or self._format not in (None, frame.format):
-            next_at = data.find(b"\xff", at + 1)
-            next_at = len(data) if next_at < 0 else next_at
-            self._bytes_without_frame += next_at - at
-            # Beyond the limit nothing more is examined, including the rest of this piece.
-            return next_at if self._bytes_without_frame <= _MAX_BYTES_WITHOUT_FRAME else len(data)
-        first_bytes = data[at : at + _FIRST_FRAME_BYTES]
-        is_encoder_note = self._format is None and any(name in first_bytes for name in _ENCODER_NOTES)
-        self._format, self._bytes_without_frame, self._bytes_to_skip = frame.format, 0, frame.length
-        self._samples += 0 if is_encoder_note else frame.samples
-        self._sizes[header] = (frame.length, frame.samples)
-        return at
+        next_at = at + (frame.length if frame else 0)
+        if next_at + _HEADER_BYTES > len(data) and not last:
+            return None
+        next_frame = _parse_frame(data[next_at : next_at + _HEADER_BYTES])
+        if frame is None or next_frame is None or next_frame.kind != frame.kind:
+            return self._skip(data, at, at + 1)
+        if self.layer is None and self.is_text:
+            self._given_up = True
+            return at
+        if self.layer not in (None, frame.kind.layer):
+            return self._skip(data, at, at + 1)
+        self.layer, self._run, self._sizes = frame.kind.layer, frame.kind, {}
+        samples = 0 if _holds_encoder_notes(data[at:next_at], frame.kind) else frame.samples
+        self._last_size = (frame.length, samples)
+        self._skipped_in_a_row = 0
+        self._counted += frame.length
+        self._samples[frame.kind.hertz] += samples
+        return next_at
+
+    def _measure_tag(self, data: bytes, at: int, name: bytes) -> int:
+        """Return the length of the tag, or of the rest of it, that has its `name` at `at`. It is 0 if there is none."""
+        if name == b"ID3":
+            return _measure_id3v2(data[at : at + _ID3V2_HEADER_BYTES])
+        if name == b"TAG":
+            # Three letters are too few to recognise the tag among other bytes.
+            return 0 if self._skipped_in_a_row else _ID3V1_BYTES
+        if name == b"APETAGEX":
+            size = int.from_bytes(data[at + 12 : at + 16], "little")
+            if data[at + 23] & 0x20:
+                return _APE_HEADER_BYTES + size
+            self._skipped -= min(self._skipped_in_a_row, size)  # a footer: the tag came before it
+            return _APE_HEADER_BYTES
+        # The end of Lyrics3, whose text came before it.
+        self._skipped -= self._skipped_in_a_row
+        if self._first_junk.startswith(b"LYRICSBEGIN"):
+            self._first_junk = b""
+        return _LYRICS_END_BYTES
+
+    def _skip(self, data: bytes, start: int, end: int) -> int:
+        """Count bytes that are neither frames nor tags, and return their end. Zeros do not count."""
+        skipped = end - start - data.count(0, start, end)
+        if self.layer is None and len(self._first_junk) < _TEXT_SAMPLE_BYTES:
+            self._first_junk = (self._first_junk + data[start:end]).lstrip(b"\x00")[:_TEXT_SAMPLE_BYTES]
+        self._skipped += skipped
+        self._skipped_in_a_row += skipped
+        limit = _MAX_JUNK_BEFORE_AUDIO if self.layer is None else self._counted + _MAX_JUNK_BEYOND_AUDIO
+        self._given_up = self._skipped > limit
+        return end
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """The properties in which all frames of one file agree. `version` and `layer` are the header's bits."""
+
+    version: int
+    layer: int
+    hertz: int
 
 
 @dataclass(frozen=True, slots=True)
 class _Frame:
-    """One frame: its version and sampling rate in Hz, its bytes with the header, its samples per channel."""
+    """One frame: its kind, its bytes with the header, its samples per channel."""
 
-    format: tuple[int, int]
+    kind: _Kind
     length: int
     samples: int
-
-
-def _is_frame_header(head: bytes) -> bool:
-    if len(head) < _FRAME_HEADER_BYTES or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:
-        return False
-    version, layer = head[1] >> 3 & 3, head[1] >> 1 & 3
-    return version != _RESERVED_VERSION and layer == _LAYER_III and head[2] >> 4 != 15 and head[2] >> 2 & 3 != 3
 
 
 @lru_cache(maxsize=256)  # a file has a handful of different headers
 def _parse_frame(header: bytes) -> _Frame | None:
     """Return the frame of a header, or None if it is no header or does not tell the frame's length."""
-    if not _is_frame_header(header) or not header[2] >> 4:
+    if len(header) < _HEADER_BYTES or header[0] != 0xFF or header[1] & 0xE0 != 0xE0:
         return None
-    version, padding = header[1] >> 3 & 3, header[2] >> 1 & 1
-    hertz = _HERTZ[version][header[2] >> 2 & 3]
-    kbit_per_s = (_KBIT_PER_S_1 if version == _MPEG_1 else _KBIT_PER_S_2)[header[2] >> 4]
-    samples = 1152 if version == _MPEG_1 else 576
-    return _Frame(format=(version, hertz), length=samples // 8 * 1000 * kbit_per_s // hertz + padding, samples=samples)
+    version, layer, padding = header[1] >> 3 & 3, header[1] >> 1 & 3, header[2] >> 1 & 1
+    rates, bit_rate, rate = _KBIT_PER_S.get((version, layer)), header[2] >> 4, header[2] >> 2 & 3
+    if rates is None or bit_rate in (0, 15) or rate == 3:
+        return None
+    hertz = _HERTZ[version][rate]
+    bits_per_s = rates[bit_rate] * 1000
+    if layer == LAYER_I:
+        samples, length = 384, (12 * bits_per_s // hertz + padding) * 4
+    else:
+        samples = 576 if layer == LAYER_III and version != _MPEG_1 else 1152
+        length = samples // 8 * bits_per_s // hertz + padding
+    return _Frame(kind=_Kind(version, layer, hertz), length=length, samples=samples)
 
 
-def _parse_tag_size(header: bytes) -> int:
-    """Return the size of an ID3v2 tag without its header: four times seven bits."""
+def _holds_encoder_notes(frame: bytes, kind: _Kind) -> bool:
+    """Return whether a file's first frame holds the encoder's notes on the file instead of audio.
+
+    They stand behind the side information, whose size depends on the version and on mono. Encoders disagree about the
+    two bytes of a checksum before it.
+    """
+    if kind.layer != LAYER_III:
+        return False
+    is_mono = frame[3] >> 6 == _MONO
+    at = _HEADER_BYTES + ((17 if is_mono else 32) if kind.version == _MPEG_1 else (9 if is_mono else 17))
+    return frame[36:40] == b"VBRI" or any(frame[at + crc : at + crc + 4] in (b"Xing", b"Info") for crc in (0, 2))
+
+
+def _measure_id3v2(header: bytes) -> int:
+    """Return the length of an ID3v2 tag with its header and footer, or 0 if this is no header of one."""
+    if header[3] not in (2, 3, 4) or header[4] == 0xFF or any(byte >= 0x80 for byte in header[6:10]):
+        return 0
     size = 0
-    for byte in header[6:_TAG_HEADER_BYTES]:
-        size = size << 7 | byte & 0x7F
-    return size
+    for byte in header[6:10]:  # four times seven bits
+        size = size << 7 | byte
+    has_footer = header[3] == 4 and header[5] & 0x10
+    return _ID3V2_HEADER_BYTES * (2 if has_footer else 1) + size
+
+
+def looks_like_text(data: bytes) -> bool:
+    """Return whether bytes of any length begin like text, a page or a document, and not like binary data."""
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return True
+    text = data.removeprefix(b"\xef\xbb\xbf").strip()
+    # The bytes that no text holds, by the WHATWG's rules for sniffing.
+    if len(text) < _SHORTEST_TEXT or any(byte < 0x20 and byte not in b"\t\n\x0c\r\x1b" for byte in text):
+        return False
+    if text[:1] in (b"<", b"{", b"["):
+        return True
+    try:
+        getincrementaldecoder("utf-8")().decode(text)  # the sample may end within a character
+    except UnicodeDecodeError:
+        return False
+    return True

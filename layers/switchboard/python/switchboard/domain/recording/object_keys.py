@@ -30,14 +30,24 @@ def recording_id_of_job(key: str) -> str | None:
 
 
 def recording_key(recording_id: str, channel: Channel, *, at: datetime) -> str:
-    """Return `recordings/yyyy/mm/dd/<id>/<channel>.mp3`.
+    """Return `recordings/yyyy/mm/dd/<id>/<channel>`, the key without the extension, which the file's format decides.
 
     `at`, aware, is the time of the call, or of the ready fact if that is unknown. The day is the one in UTC.
 
     Raises:
         ValueError: if `recording_id` is not a recording's id.
     """
-    return f"recordings/{at.astimezone(UTC):%Y/%m/%d}/{_require_recording_id(recording_id)}/{channel.value}.mp3"
+    return f"recordings/{at.astimezone(UTC):%Y/%m/%d}/{_require_recording_id(recording_id)}/{channel.value}"
+
+
+def unrecognised_key(recording_id: str, channel: Channel, attempt_id: str, *, at: datetime) -> str:
+    """Return `quarantine/recordings/yyyy/mm/dd/<id>/<channel>/<attempt>`, with the day of the attempt, `at`, in UTC.
+
+    Raises:
+        ValueError: if `recording_id` is not a recording's id.
+    """
+    day = f"{at.astimezone(UTC):%Y/%m/%d}"
+    return f"quarantine/recordings/{day}/{_require_recording_id(recording_id)}/{channel.value}/{attempt_id}"
 
 
 def _require_recording_id(recording_id: str) -> str:

@@ -22,7 +22,7 @@ class RecordingPolicy:
     """This deployment's choices for recordings.
 
     `channels` are fetched of each recording that a provider reported. With `monaural_as_fallback` the mixed file, which
-    the provider keeps for longer, is fetched too if a split channel is lost or forbidden.
+    the provider keeps for longer, is fetched too if a split channel is quarantined, lost or forbidden.
     """
 
     channels: frozenset[Channel]
@@ -35,7 +35,7 @@ class RecordingPolicy:
             return frozenset()
         split_channel_missing = any(
             channel_status(recording, channel, deadlines=self.deadlines, now=now).state
-            in {ChannelState.LOST, ChannelState.FORBIDDEN}
+            in {ChannelState.QUARANTINED, ChannelState.LOST, ChannelState.FORBIDDEN}
             for channel in self.channels & SPLIT
         )
         needs_fallback = split_channel_missing and self.monaural_as_fallback

@@ -32,12 +32,14 @@ class RecordingDeadlines:
 class ChannelState(StrEnum):
     """The states of one channel.
 
-    `announced` has no attempt yet. `fetching` has one, and attempts go on until the channel is decided.
+    `announced` has no attempt yet. `fetching` has one, and attempts go on until the channel is decided. `quarantined`
+    has no recording, but something that the provider gave in its place.
     """
 
     ANNOUNCED = "announced"
     FETCHING = "fetching"
     STORED = "stored"
+    QUARANTINED = "quarantined"
     LOST = "lost"
     FORBIDDEN = "forbidden"
 
@@ -138,7 +140,8 @@ def channel_status(
 ) -> ChannelStatus:
     """Derive the status of one channel at `now`.
 
-    A stored channel stays stored, and a forbidden one stays forbidden. Otherwise the attempts and the time decide.
+    A stored channel stays stored, and a forbidden one stays forbidden. Otherwise the attempts and the time decide. A
+    channel without a recording is quarantined rather than lost if an attempt brought anything at all.
     """
     starts, outcomes = attempts_on_channel(recording, channel)
     deadline = fetch_deadline(recording, channel, deadlines=deadlines)
@@ -149,6 +152,8 @@ def channel_status(
         state = ChannelState.STORED
     elif any(outcome.end is FetchEnd.FORBIDDEN for outcome in outcomes):
         state = ChannelState.FORBIDDEN
+    elif _came_twice(outcomes):
+        state = ChannelState.QUARANTINED
     elif _is_given_up(outcomes, not_found_until=recording.announced_at + deadlines.not_ready_time):
         state = ChannelState.LOST
     elif any(now < start + deadlines.attempt_timeout for start in unfinished_attempts(starts, outcomes).values()):
@@ -157,6 +162,8 @@ def channel_status(
         state = ChannelState.LOST
     else:
         state = ChannelState.FETCHING if starts else ChannelState.ANNOUNCED
+    if state is ChannelState.LOST and any(outcome.unrecognised for outcome in outcomes):
+        state = ChannelState.QUARANTINED
     return ChannelStatus(
         channel=channel,
         role=recording.role_of(channel),
@@ -194,10 +201,18 @@ def _time_and_id(outcome: FetchOutcome) -> tuple[datetime, str]:
 
 def _is_given_up(outcomes: Collection[FetchOutcome], *, not_found_until: datetime) -> bool:
     return any(
-        outcome.end in (FetchEnd.REFUSED, FetchEnd.QUOTA_EXHAUSTED)
+        outcome.end in (FetchEnd.REFUSED, FetchEnd.TOO_LARGE, FetchEnd.QUOTA_EXHAUSTED)
         or (outcome.end is FetchEnd.NOT_FOUND and outcome.at >= not_found_until)
         for outcome in outcomes
     )
+
+
+def _came_twice(outcomes: Collection[FetchOutcome]) -> bool:
+    """Return whether the same unrecognised bytes came twice, so that they will come again. Pages may go away."""
+    hashes = [
+        outcome.unrecognised.sha256 for outcome in outcomes if outcome.unrecognised and not outcome.unrecognised.is_text
+    ]
+    return len(hashes) > len(set(hashes))
 
 
 def _describe_problem(state: ChannelState, last_outcome: FetchOutcome | None) -> str | None:

@@ -1,4 +1,4 @@
-"""Read BIZTEL's answer to a request for a recording: its error, or its media type."""
+"""Read BIZTEL's error in answer to a request for a recording."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import timedelta
 from email.utils import parsedate_to_datetime
 from typing import Final
 
-from switchboard.domain.errors import DownloadFailedError, NotAudioError, ProviderError, RateLimitedError
+from switchboard.domain.errors import DownloadFailedError, ProviderError, RateLimitedError
 from switchboard.providers.biztel.response_codes import ERROR_STATUSES, ERROR_TYPES, PROVIDER
 
 MAX_ERROR_BYTES: Final = 8192
@@ -17,7 +17,6 @@ MAX_ERROR_BYTES: Final = 8192
 LEAST_PAUSE_S: Final = 1.0
 _LONGEST_PAUSE_S: Final = 3600.0
 _MAX_TYPE_LENGTH: Final = 64
-_AUDIO: Final = "audio/mpeg"
 
 
 def build_error(status: int, headers: Mapping[str, str], body: bytes, *, operation: str) -> ProviderError:
@@ -39,35 +38,6 @@ def build_error(status: int, headers: Mapping[str, str], body: bytes, *, operati
             retry_after_s=_parse_pause_s(headers),
         )
     return kind(message, provider=PROVIDER, operation=operation, http_status=status, provider_code=code)
-
-
-def build_not_audio_error(problem: str, *, operation: str, body: bytes) -> NotAudioError:
-    """Build the error for an answer with HTTP 200 that holds no recording.
-
-    The error carries the `type` that the body may name. The `type` decides nothing: in the document no error comes with
-    200.
-    """
-    return NotAudioError(
-        f"{PROVIDER} gave an answer that is not a recording ({problem})",
-        provider=PROVIDER,
-        operation=operation,
-        http_status=200,
-        provider_code=_find_type(body[:MAX_ERROR_BYTES]),
-    )
-
-
-def choose_media_type(content_type: str) -> str | None:
-    """Choose the media type of a body that begins like an MP3, or return None if it is a page or a document.
-
-    BIZTEL's document names no type: a missing or a general Content-Type is taken for audio/mpeg.
-    """
-    essence = content_type.partition(";")[0].strip().lower()
-    kind, _, detail = essence.partition("/")
-    if kind in {"text", "image", "video", "multipart", "message", "font", "model"}:
-        return None
-    if detail.rpartition("+")[2] in {"json", "xml"} or "html" in detail:
-        return None
-    return essence if kind == "audio" and essence.isascii() and 6 < len(essence) <= 64 else _AUDIO
 
 
 def _find_type(body: bytes) -> str | None:

@@ -8,10 +8,14 @@ from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urlencode
 
-from switchboard.domain.errors import ConfigurationError, DownloadFailedError, OutcomeUnknownError
+from switchboard.domain.errors import (
+    ConfigurationError,
+    DownloadFailedError,
+    DownloadTooLargeError,
+    OutcomeUnknownError,
+)
 from switchboard.domain.recording.facts import Channel, is_recording_id
-from switchboard.domain.recording.mp3 import begins_like_mp3
-from switchboard.providers.biztel.answers import MAX_ERROR_BYTES, build_error, build_not_audio_error, choose_media_type
+from switchboard.providers.biztel.answers import MAX_ERROR_BYTES, build_error
 from switchboard.providers.biztel.file_names import find_file_name
 from switchboard.providers.biztel.response_codes import CONTENT_TYPES, PROVIDER
 from switchboard.providers.transport import Connection, StreamedAnswer, parse_endpoint
@@ -44,14 +48,19 @@ class ApiToken:
 
 
 class BiztelDownload:
-    """The ports.Download of a recording whose first bytes have been read and whose rest is still to come."""
+    """The ports.Download of an answer whose first bytes have been read and whose rest is still to come.
 
-    def __init__(self, *, answer: StreamedAnswer, first: bytes, content_type: str, file_name: str) -> None:
-        self.content_type = content_type
+    What the answer's Content-Type says is not used: the bytes decide.
+    """
+
+    def __init__(
+        self, *, answer: StreamedAnswer, first: bytes, file_name: str, max_bytes: int, end_is_certain: bool
+    ) -> None:
         self.file_name = file_name
-        self.length = answer.length
+        self.end_is_certain = end_is_certain
         self._answer = answer
         self._first = first
+        self._max_bytes = max_bytes
 
     def chunks(self) -> Iterator[bytes]:
         """Yield the file's bytes, at most CHUNK_BYTES at a time, never an empty chunk. It may be called once.
@@ -60,9 +69,13 @@ class BiztelDownload:
 
         Raises:
             DownloadFailedError: the transfer was cut or stalled, or was shorter or longer than it announced.
+            DownloadTooLargeError: more bytes came than this deployment takes.
         """
-        chunk, self._first = self._first, b""
+        chunk, self._first, received = self._first, b"", 0
         while chunk:
+            received += len(chunk)
+            if received > self._max_bytes:
+                raise _build_too_large()
             yield chunk
             chunk = _read(self._answer, CHUNK_BYTES)
 
@@ -72,8 +85,9 @@ class BiztelClient:
 
     `base_url` is the server's origin, `https://{FQDN}:8000`. `connection` is a Connection to it with the time-outs of
     the deployment. Without one, the client makes a Connection whose downloads end after `deadline_s`, however slowly
-    the bytes come, and after `silence_s` without any. `token` is called before each request. `require_length` refuses a
-    file whose end only the closing of the connection shows: it might have been cut.
+    the bytes come, and after `silence_s` without any. `token` is called before each request. With `require_length` the
+    end of a file is not certain if only the closing of the connection shows it: the file might have been cut. A
+    download ends once it is larger than `max_bytes`.
     """
 
     def __init__(
@@ -85,6 +99,7 @@ class BiztelClient:
         deadline_s: float = 300.0,
         silence_s: float = 20.0,
         require_length: bool = True,
+        max_bytes: int = 2**30,
         allow_plain_http: bool = False,
     ) -> None:
         endpoint = parse_endpoint(base_url, allow_plain_http=allow_plain_http)
@@ -102,6 +117,7 @@ class BiztelClient:
             raise ConfigurationError("BIZTEL's connection leads to another origin than its endpoint")
         self._token = token
         self._require_length = require_length
+        self._max_bytes = max_bytes
 
     def open(self) -> None:
         """Read the token and open a usable connection. Errors of `token` pass through.
@@ -124,8 +140,8 @@ class BiztelClient:
         Raises:
             ValueError: this is not a recording's id.
             NotSentError: the request did not leave.
-            NotAudioError: an answer with 200 does not begin like an MP3.
-            DownloadFailedError: the transfer failed.
+            DownloadTooLargeError: the answer announces more bytes than this deployment takes.
+            DownloadFailedError: the transfer failed, or the answer is empty.
             ProviderError: BIZTEL refused the request (see `answers.build_error`).
         """
         if not is_recording_id(recording_id):
@@ -141,8 +157,14 @@ class BiztelClient:
                 answer = stack.enter_context(streaming)
             except OutcomeUnknownError as error:
                 raise _build_failure(str(error)) from error
-            yield _read_head(
-                answer, default_name=f"{recording_id}_{content_type}.mp3", require_length=self._require_length
+            first = _read_first(answer, max_bytes=self._max_bytes)
+            default_name = f"{recording_id}_{content_type}.mp3"
+            yield BiztelDownload(
+                answer=answer,
+                first=first,
+                file_name=find_file_name(answer.headers.get("content-disposition", ""), default=default_name),
+                max_bytes=self._max_bytes,
+                end_is_certain=answer.delimited or not self._require_length,
             )
 
     def close(self) -> None:
@@ -150,19 +172,16 @@ class BiztelClient:
         self._connection.close()
 
 
-def _read_head(answer: StreamedAnswer, *, default_name: str, require_length: bool) -> BiztelDownload:
+def _read_first(answer: StreamedAnswer, *, max_bytes: int) -> bytes:
+    """Read the first bytes of a file."""
     if answer.status != 200:
         raise build_error(answer.status, answer.headers, _read_error_body(answer), operation=OPERATION)
-    content_type = choose_media_type(answer.headers.get("content-type", ""))
-    if content_type is None:
-        raise build_not_audio_error("by its content type", operation=OPERATION, body=_read_error_body(answer))
-    if not answer.delimited and require_length:
-        raise _build_failure(f"{PROVIDER}'s answer does not say where it ends", status=answer.status)
+    if answer.length is not None and answer.length > max_bytes:
+        raise _build_too_large()
     first = _read(answer, CHUNK_BYTES)
-    if not begins_like_mp3(first):
-        raise build_not_audio_error("by its first bytes", operation=OPERATION, body=first)
-    file_name = find_file_name(answer.headers.get("content-disposition", ""), default=default_name)
-    return BiztelDownload(answer=answer, first=first, content_type=content_type, file_name=file_name)
+    if not first:
+        raise _build_failure(f"{PROVIDER}'s answer is empty", status=answer.status)
+    return first
 
 
 def _read(answer: StreamedAnswer, limit: int) -> bytes:
@@ -182,3 +201,12 @@ def _read_error_body(answer: StreamedAnswer) -> bytes:
 
 def _build_failure(message: str, *, status: int | None = None) -> DownloadFailedError:
     return DownloadFailedError(message, provider=PROVIDER, operation=OPERATION, http_status=status)
+
+
+def _build_too_large() -> DownloadTooLargeError:
+    return DownloadTooLargeError(
+        f"{PROVIDER} sends more bytes than one recording may have",
+        provider=PROVIDER,
+        operation=OPERATION,
+        http_status=200,
+    )

@@ -26,6 +26,8 @@ _EXTENDED_CHARSETS: Final = frozenset({"utf-8", "iso-8859-1"})
 _RULE: Final = re.compile(
     r"(?P<time>[0-9]{14})-(?P<middle>.*)-(?P<side>SRC|DST)_(?P<channel>[lr])\.mp3", re.IGNORECASE | re.DOTALL
 )
+_OTHER_EXTENSION: Final = re.compile(r"\.(?:mp[12]|wav|aac|ogg)$", re.IGNORECASE)
+"""The extension of a recording that came in another format than MP3."""
 _CHANNELS: Final = {"l": Channel.LEFT, "r": Channel.RIGHT}
 
 
@@ -80,9 +82,9 @@ def parse_file_name(name: str) -> RecordingFileName:
 
 
 def find_side(name: str) -> Side | None:
-    """Return the side that a file's name gives, None if the name does not follow the naming rule."""
+    """Return the side that a recording's name gives, None if the name does not follow the naming rule."""
     try:
-        return parse_file_name(name).side
+        return parse_file_name(_OTHER_EXTENSION.sub(".mp3", name)).side
     except UnreadableFileNameError:
         return None
 

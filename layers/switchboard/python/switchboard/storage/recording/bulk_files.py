@@ -7,8 +7,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from switchboard.domain.errors import NotAudioError, StoreUnavailableError
-from switchboard.domain.recording.mp3 import begins_like_mp3
+from switchboard.domain.errors import StoreUnavailableError
 from switchboard.storage.aws import error_code, store_errors
 from switchboard.storage.recording.object_names import quote_within
 
@@ -24,22 +23,23 @@ _NO_SUCH_OBJECT_CODES: Final = frozenset({"NoSuchKey", "404"})
 class _BulkDownload:
     """A ports.Download over an object that is being read."""
 
-    content_type = "audio/mpeg"
+    end_is_certain = True
 
-    def __init__(self, *, file_name: str, length: int, first_chunk: bytes, body: Any) -> None:
+    def __init__(self, *, file_name: str, length: int, body: Any) -> None:
         self.file_name = file_name
-        self.length = length
-        self._first_chunk = first_chunk
+        self._length = length
         self._body = body
 
     def chunks(self) -> Iterator[bytes]:
-        chunk, bytes_read = self._first_chunk, 0
-        while chunk:
-            bytes_read += len(chunk)
-            yield chunk
+        bytes_read = 0
+        while True:
             with store_errors("read bulk file"):
                 chunk = self._body.read(_READ_BYTES)
-        if bytes_read != self.length:
+            if not chunk:
+                break
+            bytes_read += len(chunk)
+            yield chunk
+        if bytes_read != self._length:
             raise StoreUnavailableError("read bulk file: cut")
 
 
@@ -58,29 +58,27 @@ class S3BulkFiles:
                 response = self._client().get_object(Bucket=self._bucket, Key=key)
             except self._client().exceptions.NoSuchKey:
                 response = None
-            first_chunk = response["Body"].read(_READ_BYTES) if response else b""
         if response is None:
             yield None
             return
         try:
-            if not begins_like_mp3(first_chunk):
-                raise NotAudioError("a bulk file is no recording", provider="biztel", operation="read_bulk_file")
             yield _BulkDownload(
                 file_name=key.rpartition("/")[2],
                 length=response["ContentLength"],
-                first_chunk=first_chunk,
                 body=response["Body"],
             )
         finally:
             response["Body"].close()
 
+    def quarantine_key(self, key: str, *, at: datetime) -> str:
+        return f"quarantine/bulk/{at:%Y/%m/%d}/{quote_within(key.removeprefix('bulk/'), _MAX_NAME_LENGTH)}"
+
     def quarantine(self, key: str, *, reason: str, at: datetime) -> None:
-        name = quote_within(key.removeprefix("bulk/"), _MAX_NAME_LENGTH)
         with store_errors("quarantine bulk file"):
             try:
                 self._client().copy_object(
                     Bucket=self._quarantine_bucket,
-                    Key=f"quarantine/bulk/{at:%Y/%m/%d}/{name}",
+                    Key=self.quarantine_key(key, at=at),
                     CopySource={"Bucket": self._bucket, "Key": key},
                     Metadata={"reason": reason},
                     MetadataDirective="REPLACE",

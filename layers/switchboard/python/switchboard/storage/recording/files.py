@@ -1,21 +1,24 @@
-"""Store recordings' files in a bucket, in parts, whole or not at all, and sign links to them that expire."""
+"""Store recordings' files in a bucket, in parts, whole or not at all, and sign links to them that expire.
+
+What is no recording goes into the quarantine bucket in the same way.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from io import BytesIO
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, unquote
 
 from botocore.exceptions import ClientError
 
 from switchboard.domain.errors import StoreUnavailableError
-from switchboard.domain.recording.facts import StoredFile
-from switchboard.domain.recording.mp3 import Mp3Meter
+from switchboard.domain.recording.audio import AudioFormat, AudioMeter
+from switchboard.domain.recording.facts import QuarantinedFile, StoredFile
 from switchboard.ports.recordings import Download
 from switchboard.storage.aws import PRECONDITION_FAILED, error_code, store_errors
 from switchboard.storage.recording.object_names import quote_within
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
 
 PART_BYTES: Final = 8 * 1024 * 1024
 _READ_BYTES: Final = 256 * 1024
+_UNKNOWN_TYPE: Final = "application/octet-stream"
+_EXTENSIONS: Final = frozenset(audio_format.extension for audio_format in AudioFormat)
 _MAX_NAME_LENGTH: Final = 1024
 """The longest encoded file name in an object's metadata, for all of which S3 has 2 KB."""
 
@@ -35,25 +40,33 @@ class _FileMeter:
 
     def __init__(self) -> None:
         self.bytes = 0
+        self.audio = AudioMeter()
         self._hash = hashlib.sha256()
-        self._mp3_meter = Mp3Meter()
 
     def feed(self, chunk: bytes) -> None:
         """Measure the file's next bytes."""
         self.bytes += len(chunk)
         self._hash.update(chunk)
-        self._mp3_meter.feed(chunk)
+        self.audio.feed(chunk)
 
     def stored_file(self, key: str, *, content_type: str, file_name: str) -> StoredFile:
-        """Return the file with what was measured."""
+        """Return the recording with what was measured."""
         return StoredFile(
             key=key,
             bytes=self.bytes,
             sha256=self._hash.hexdigest(),
             content_type=content_type,
             file_name=file_name,
-            seconds=self._mp3_meter.seconds(),
+            seconds=self.audio.seconds(),
         )
+
+    def quarantined_file(self, key: str) -> QuarantinedFile:
+        """Return the file that is no recording with what was measured."""
+        return QuarantinedFile(key=key, bytes=self.bytes, sha256=self._hash.hexdigest(), is_text=self.audio.is_text)
+
+
+class _ExistsError(Exception):
+    """A write that would have overwritten a recording."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,60 +77,84 @@ class _Part:
     size: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """The object to write. An existing one is overwritten only in the quarantine."""
+
+    bucket: str
+    key: str
+    content_type: str
+    metadata: Mapping[str, str]
+    overwrites: bool = False
+
+    @property
+    def condition(self) -> dict[str, Any]:
+        """The condition of the write."""
+        return {} if self.overwrites else {"IfNoneMatch": "*"}
+
+
 class S3RecordingFiles:
-    """A RecordingFiles over one bucket. `presigner` signs links and needs the rights of GetObject."""
+    """A RecordingFiles over one bucket, with a quarantine in another, which only `store` needs.
+
+    `presigner` signs links and needs the rights of GetObject.
+    """
 
     def __init__(
         self,
         *,
         client: Callable[[], S3Client],
         bucket: str,
+        quarantine_bucket: str | None = None,
         presigner: Callable[[], S3Client] | None = None,
         part_bytes: int = PART_BYTES,
     ) -> None:
         self._client = client
         self._presigner = presigner or client
         self._bucket = bucket
+        self._quarantine_bucket = quarantine_bucket
         self._part_bytes = part_bytes
 
-    def store(self, key: str, download: Download) -> StoredFile:
+    def store(self, key: str, download: Download, *, quarantine_key: str) -> StoredFile | QuarantinedFile:
         meter = _FileMeter()
         parts = self._split_into_parts(download, meter)
         first_part = next(parts)
-        if first_part.size == self._part_bytes:
-            return self._store_parts(key, first_part, parts, download=download, meter=meter)
-        # The first part is the only one, and the download has ended: a failed transfer would have raised by now.
-        file = meter.stored_file(key, content_type=download.content_type, file_name=download.file_name)
-        metadata = {
-            **_metadata(download),
-            "sha256": file.sha256,
-            "seconds": "" if file.seconds is None else str(file.seconds),
-        }
-        with store_errors("store recording"):
-            try:
-                self._client().put_object(
-                    Bucket=self._bucket,
-                    Key=key,
-                    Body=first_part.content,
-                    IfNoneMatch="*",
-                    ContentType=download.content_type,
-                    Metadata=metadata,
-                )
-            except ClientError as error:
-                return self._find_existing(key, error)
-        return file
+        audio_format = meter.audio.format if download.end_is_certain else None
+        if audio_format is not None:
+            target = self._recording_target(key, download.file_name, audio_format)
+        else:
+            target = self._quarantine_target(quarantine_key, download)
+        try:
+            if first_part.size == self._part_bytes:
+                self._put_parts(target, first_part, parts)
+            else:
+                # It is the only part, and the download has ended: a failed transfer would have raised by now.
+                self._put(target, first_part)
+        except _ExistsError:
+            return self._measure_existing(target.key)
+        if audio_format is None and download.end_is_certain and meter.audio.format is not None:
+            # A tag that is larger than the first part came before the audio.
+            audio_format = meter.audio.format
+            target = self._copy(target, self._recording_target(key, download.file_name, audio_format))
+        if audio_format is None:
+            return meter.quarantined_file(target.key)
+        file_name = _with_extension(download.file_name, audio_format)
+        return meter.stored_file(target.key, content_type=target.content_type, file_name=file_name)
 
     def find(self, key: str) -> StoredFile | None:
         with store_errors("find recording"):
-            try:
-                response = self._client().get_object(Bucket=self._bucket, Key=key)
-            except self._client().exceptions.NoSuchKey:
-                return None
-            meter = _FileMeter()
+            response = self._client().list_objects_v2(Bucket=self._bucket, Prefix=f"{key}.", MaxKeys=1)
+        contents = response.get("Contents", [])
+        return self._measure_existing(contents[0]["Key"]) if contents else None
+
+    def _measure_existing(self, key: str) -> StoredFile:
+        meter = _FileMeter()
+        with store_errors("read recording"):
+            response = self._client().get_object(Bucket=self._bucket, Key=key)
             for chunk in response["Body"].iter_chunks(_READ_BYTES):
                 meter.feed(chunk)
         if meter.bytes != response["ContentLength"]:
-            raise StoreUnavailableError("find recording: cut")
+            raise StoreUnavailableError("read recording: cut")
+        meter.audio.finish()
         name = unquote(response["Metadata"].get("file-name", "")) or key.rpartition("/")[2]
         return meter.stored_file(key, content_type=response["ContentType"], file_name=name)
 
@@ -149,54 +186,100 @@ class S3RecordingFiles:
                 rest, size = rest[missing:], 0
             buffer.write(rest)
             size += len(rest)
+        meter.audio.finish()
         buffer.truncate(size)
         buffer.seek(0)
         yield _Part(buffer, size)
 
-    def _store_parts(
-        self, key: str, first_part: _Part, further_parts: Iterator[_Part], *, download: Download, meter: _FileMeter
-    ) -> StoredFile:
-        self._abort_open_uploads(key)
+    def _recording_target(self, key: str, file_name: str, audio_format: AudioFormat) -> _Target:
+        name = quote_within(_with_extension(file_name, audio_format), _MAX_NAME_LENGTH)
+        return _Target(self._bucket, f"{key}.{audio_format.extension}", audio_format.content_type, {"file-name": name})
+
+    def _quarantine_target(self, key: str, download: Download) -> _Target:
+        assert self._quarantine_bucket, "only an application with a quarantine stores files"
+        reason = "not_audio" if download.end_is_certain else "no_length"
+        return _Target(self._quarantine_bucket, key, _UNKNOWN_TYPE, {"reason": reason}, overwrites=True)
+
+    def _put(self, target: _Target, part: _Part) -> None:
+        """Store a file of one part.
+
+        Raises:
+            _ExistsError: the recording is stored already.
+        """
+        with store_errors("store recording"):
+            try:
+                self._client().put_object(
+                    Bucket=target.bucket,
+                    Key=target.key,
+                    Body=part.content,
+                    ContentType=target.content_type,
+                    Metadata=target.metadata,
+                    **target.condition,
+                )
+            except ClientError as error:
+                _raise_if_exists(error)
+                raise
+
+    def _put_parts(self, target: _Target, first_part: _Part, further_parts: Iterator[_Part]) -> None:
+        """Store a file of several parts.
+
+        Raises:
+            _ExistsError: the recording is stored already.
+        """
+        if not target.overwrites:
+            self._abort_open_uploads(target.key)
         with store_errors("begin upload"):
             upload_id = self._client().create_multipart_upload(
-                Bucket=self._bucket, Key=key, ContentType=download.content_type, Metadata=_metadata(download)
+                Bucket=target.bucket, Key=target.key, ContentType=target.content_type, Metadata=target.metadata
             )["UploadId"]
         try:
-            uploaded = [self._upload(key, upload_id, 1, first_part)]
+            uploaded = [self._upload(target, upload_id, 1, first_part)]
             for number, part in enumerate(further_parts, start=2):
                 if part.size:
-                    uploaded.append(self._upload(key, upload_id, number, part))
+                    uploaded.append(self._upload(target, upload_id, number, part))
             with store_errors("complete upload"):
                 try:
                     self._client().complete_multipart_upload(
-                        Bucket=self._bucket,
-                        Key=key,
+                        Bucket=target.bucket,
+                        Key=target.key,
                         UploadId=upload_id,
                         MultipartUpload={"Parts": uploaded},
-                        IfNoneMatch="*",
+                        **target.condition,
                     )
                 except ClientError as error:
-                    existing = self._find_existing(key, error)
-                    self._abort(key, upload_id)
-                    return existing
+                    _raise_if_exists(error)
+                    raise
         except BaseException:
             # A file that is not whole must not stay, whatever went wrong. If the upload cannot be aborted now, the
             # bucket's lifecycle rule aborts it.
             with suppress(StoreUnavailableError):
-                self._abort(key, upload_id)
+                self._abort(target.bucket, target.key, upload_id)
             raise
-        return meter.stored_file(key, content_type=download.content_type, file_name=download.file_name)
 
-    def _upload(self, key: str, upload_id: str, number: int, part: _Part) -> CompletedPartTypeDef:
+    def _upload(self, target: _Target, upload_id: str, number: int, part: _Part) -> CompletedPartTypeDef:
         with store_errors("upload part"):
             response = self._client().upload_part(
-                Bucket=self._bucket, Key=key, UploadId=upload_id, PartNumber=number, Body=part.content
+                Bucket=target.bucket, Key=target.key, UploadId=upload_id, PartNumber=number, Body=part.content
             )
         return {"PartNumber": number, "ETag": response["ETag"]}
 
-    def _abort(self, key: str, upload_id: str) -> None:
+    def _copy(self, source: _Target, target: _Target) -> _Target:
+        """Copy an object of the quarantine into the recordings bucket."""
+        with store_errors("copy recording"):
+            self._client().copy_object(
+                Bucket=target.bucket,
+                Key=target.key,
+                CopySource={"Bucket": source.bucket, "Key": source.key},
+                ContentType=target.content_type,
+                Metadata=target.metadata,
+                MetadataDirective="REPLACE",
+                TaggingDirective="REPLACE",  # copying tags takes rights that the worker does not have
+            )
+        return target
+
+    def _abort(self, bucket: str, key: str, upload_id: str) -> None:
         with store_errors("abort upload"):
-            self._client().abort_multipart_upload(Bucket=self._bucket, Key=key, UploadId=upload_id)
+            self._client().abort_multipart_upload(Bucket=bucket, Key=key, UploadId=upload_id)
 
     def _abort_open_uploads(self, key: str) -> None:
         """Abort the uploads of this key that a dead container left open. Only one container writes a key at a time."""
@@ -204,15 +287,17 @@ class S3RecordingFiles:
             response = self._client().list_multipart_uploads(Bucket=self._bucket, Prefix=key)
         for upload in response.get("Uploads", []):
             if upload["Key"] == key:
-                self._abort(key, upload["UploadId"])
-
-    def _find_existing(self, key: str, error: ClientError) -> StoredFile:
-        """Return the file that a refused write must not overwrite, or raise `error` if it means something else."""
-        existing = self.find(key) if error_code(error) == PRECONDITION_FAILED else None
-        if existing is None:
-            raise error
-        return existing
+                self._abort(self._bucket, key, upload["UploadId"])
 
 
-def _metadata(download: Download) -> dict[str, str]:
-    return {"file-name": quote_within(download.file_name, _MAX_NAME_LENGTH)}
+def _raise_if_exists(error: ClientError) -> None:
+    """Check whether a write was refused because it must not overwrite the object, and raise _ExistsError then."""
+    if error_code(error) == PRECONDITION_FAILED:
+        raise _ExistsError from error
+
+
+def _with_extension(name: str, audio_format: AudioFormat) -> str:
+    """Return the name with the format's extension in place of another format's."""
+    stem, dot, extension = name.rpartition(".")
+    is_other = dot and extension.lower() in _EXTENSIONS and extension.lower() != audio_format.extension
+    return f"{stem}.{audio_format.extension}" if is_other else name

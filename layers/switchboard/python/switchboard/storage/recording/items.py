@@ -18,6 +18,7 @@ from switchboard.domain.recording.facts import (
     FetchAttempt,
     FetchEnd,
     FetchOutcome,
+    QuarantinedFile,
     ReadyFact,
     Recording,
     Role,
@@ -82,6 +83,14 @@ def outcome_value(outcome: FetchOutcome) -> dict[str, Any]:
             "file_name": file.file_name,
             **({} if file.seconds is None else {"seconds": Decimal(str(file.seconds))}),
         }
+    if outcome.unrecognised is not None:
+        unrecognised = outcome.unrecognised
+        value["unrecognised"] = {
+            "key": unrecognised.key,
+            "bytes": unrecognised.bytes,
+            "sha256": unrecognised.sha256,
+            "is_text": unrecognised.is_text,
+        }
     return value
 
 
@@ -126,7 +135,7 @@ def _ready_fact_from(value: Mapping[str, Any]) -> ReadyFact:
 
 
 def _outcome_from(attempt_id: str, value: Mapping[str, Any]) -> FetchOutcome:
-    file = value.get("file")
+    file, unrecognised = value.get("file"), value.get("unrecognised")
     return FetchOutcome(
         id=attempt_id,
         channel=Channel(value["channel"]),
@@ -134,6 +143,13 @@ def _outcome_from(attempt_id: str, value: Mapping[str, Any]) -> FetchOutcome:
         end=FetchEnd(value["end"]),
         provider_code=value.get("code"),
         file=_file_from(file) if file is not None else None,
+        unrecognised=_unrecognised_from(unrecognised) if unrecognised is not None else None,
+    )
+
+
+def _unrecognised_from(value: Mapping[str, Any]) -> QuarantinedFile:
+    return QuarantinedFile(
+        key=value["key"], bytes=int(value["bytes"]), sha256=value["sha256"], is_text=value["is_text"]
     )
 
 

@@ -11,6 +11,7 @@ from typing import Final
 from switchboard.domain.errors import (
     AuthenticationFailedError,
     ConfigurationError,
+    DownloadTooLargeError,
     ForbiddenError,
     LockedOutError,
     MonthlyQuotaExhaustedError,
@@ -29,10 +30,11 @@ from switchboard.domain.recording.facts import (
     FetchAttempt,
     FetchEnd,
     FetchOutcome,
+    QuarantinedFile,
     Recording,
     StoredFile,
 )
-from switchboard.domain.recording.object_keys import recording_key
+from switchboard.domain.recording.object_keys import recording_key, unrecognised_key
 from switchboard.domain.recording.policy import RecordingPolicy
 from switchboard.domain.recording.status import RecordingStatus, fetch_deadline
 from switchboard.ports.clock import ClaimIds, Clock
@@ -123,10 +125,11 @@ class _Attempt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _ChannelResult:
-    """The end of one attempt, with the file if it is stored, or else with the code and the delay that were given."""
+    """The end of one attempt, with the file if one came, or else with the code and the delay that were given."""
 
     end: FetchEnd
     file: StoredFile | None = None
+    unrecognised: QuarantinedFile | None = None
     code: str | None = None
     min_delay: timedelta = timedelta()
 
@@ -307,7 +310,7 @@ class FetchRecording:
             result = _ChannelResult(end=FetchEnd.STORED, file=existing)
         elif may_request:
             limit_s = min(self._pace.max_download_s, seconds_left() - self._pace.reserved_for_writes_s)
-            result = self._download(recording.recording_id, channel, key, limit_s=limit_s)
+            result = self._download(recording.recording_id, attempt, key, limit_s=limit_s)
         else:
             result = _ChannelResult(end=FetchEnd.QUOTA_EXHAUSTED)
         outcome = FetchOutcome(
@@ -316,6 +319,7 @@ class FetchRecording:
             at=self._clock.now(),
             end=result.end,
             file=result.file,
+            unrecognised=result.unrecognised,
             provider_code=result.code,
         )
         recorded = self._recordings.record_outcome(recording.recording_id, outcome)
@@ -352,13 +356,17 @@ class FetchRecording:
             self._quota.take(now, urgent=True)
         return True
 
-    def _download(self, recording_id: str, channel: Channel, key: str, *, limit_s: float) -> _ChannelResult:
+    def _download(self, recording_id: str, attempt: FetchAttempt, key: str, *, limit_s: float) -> _ChannelResult:
         response_recorded = False
+        quarantine_key = unrecognised_key(recording_id, attempt.channel, attempt.id, at=attempt.at)
         try:
-            with self._source.download(recording_id, channel, deadline_s=limit_s) as download:
+            with self._source.download(recording_id, attempt.channel, deadline_s=limit_s) as download:
                 self._record_response(None)
                 response_recorded = True
-                return _ChannelResult(end=FetchEnd.STORED, file=self._files.store(key, download))
+                file = self._files.store(key, download, quarantine_key=quarantine_key)
+            if isinstance(file, QuarantinedFile):
+                return _ChannelResult(end=FetchEnd.QUARANTINED, unrecognised=file)
+            return _ChannelResult(end=FetchEnd.STORED, file=file)
         except ProviderError as error:
             if not response_recorded:
                 self._record_response(error)
@@ -381,6 +389,8 @@ def _fetch_end_of(error: ProviderError) -> FetchEnd:
         return FetchEnd.NOT_FOUND
     if isinstance(error, ForbiddenError):
         return FetchEnd.FORBIDDEN
+    if isinstance(error, DownloadTooLargeError):
+        return FetchEnd.TOO_LARGE
     return FetchEnd.REFUSED if isinstance(error, RefusedError) else FetchEnd.FAILED
 
 

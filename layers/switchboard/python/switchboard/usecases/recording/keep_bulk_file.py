@@ -6,11 +6,12 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import Final
 
-from switchboard.domain.errors import NotAudioError, UnreadableFileNameError
+from switchboard.domain.errors import UnreadableFileNameError
 from switchboard.domain.recording.facts import (
     Channel,
     FetchEnd,
     FetchOutcome,
+    QuarantinedFile,
     ReadyFact,
     Recording,
     RecordingFileName,
@@ -69,13 +70,15 @@ class KeepBulkFile:
             return BulkOutcome.THERE_ALREADY
         # The same day as the worker's, so that a channel has one key.
         day = name.started_at if existing is None else existing.called_at or existing.announced_at
-        try:
-            with self._bulk.open(key) as download:
-                if download is None:
-                    return BulkOutcome.GONE
-                file = self._files.store(recording_key(name.recording_id, name.channel, at=day), download)
-        except NotAudioError:
-            self._bulk.quarantine(key, reason="not_audio", at=self._clock.now())
+        with self._bulk.open(key) as download:
+            if download is None:
+                return BulkOutcome.GONE
+            file = self._files.store(
+                recording_key(name.recording_id, name.channel, at=day),
+                download,
+                quarantine_key=self._bulk.quarantine_key(key, at=self._clock.now()),
+            )
+        if isinstance(file, QuarantinedFile):
             return BulkOutcome.QUARANTINED
         self._record_stored(name, file)
         return BulkOutcome.STORED
