@@ -16,13 +16,15 @@ from switchboard.domain.verification.verifications import (
     submission_of,
     submission_status_of,
 )
+from switchboard.guard.usage.wrong_codes import CounterWrongCodeLimit
 from switchboard.ports.callbacks import CallbackArchive, ReportStore
 from switchboard.ports.clock import Clock
 from switchboard.ports.provider_limits import ProviderGuard
 from switchboard.ports.providers import Submitter
-from switchboard.ports.usage_limits import UsageLimits
+from switchboard.ports.usage_limits import CounterStore, UsageLimits
 from switchboard.ports.verifications import CodeStore, IvrCallStore, VerificationStore
 from switchboard.storage.retrying import (
+    CANCELLATION,
     CODE_CHECK,
     GUARD,
     IVR_CALLS,
@@ -31,6 +33,7 @@ from switchboard.storage.retrying import (
     REPLAYED_REPORTS,
     SUBMISSION,
     USAGE,
+    WRONG_CODES,
     retrying,
 )
 from switchboard.usecases.operations.reconcile_overdue import ReconcileOverdue
@@ -39,6 +42,7 @@ from switchboard.usecases.query import QueryOrders
 from switchboard.usecases.sms.record_report import RecordDeliveryReport
 from switchboard.usecases.submission.attempt import Submission
 from switchboard.usecases.submission.submit_once import SubmitOnce
+from switchboard.usecases.verification.cancel import CancelVerification
 from switchboard.usecases.verification.check import CheckVerification
 from switchboard.usecases.verification.record_ivr_call import RecordIvrCall
 from switchboard.usecases.verification.start import StartVerification
@@ -47,6 +51,7 @@ from tests.fakes import (
     CountingIds,
     FixedClock,
     InMemoryCallbackArchive,
+    InMemoryCounterStore,
     InMemoryMessageStore,
     InMemoryVerificationStore,
     NoLimits,
@@ -56,6 +61,8 @@ from tests.fakes import (
 )
 from tests.systems import CLAIM_LIFETIME, SALT, WAIT_BUDGET
 
+WRONG_CODES_PER_HOUR = 10
+
 
 @dataclass(frozen=True, slots=True)
 class VerificationSystem:
@@ -63,6 +70,7 @@ class VerificationSystem:
 
     start: StartVerification
     check: CheckVerification
+    cancel: CancelVerification
     call: RecordIvrCall
     report: RecordDeliveryReport
     sweep: SweepOverdue
@@ -89,6 +97,7 @@ def assembled_for_verification(
     provider: ScriptedSubmitter | None = None,
     guard: ProviderGuard | None = None,
     limits: UsageLimits | None = None,
+    counters: CounterStore | None = None,
     clock: Clock | None = None,
     grace: timedelta = GRACE,
 ) -> VerificationSystem:
@@ -97,6 +106,7 @@ def assembled_for_verification(
     store, calls, codes = store or fake, calls or fake, codes or fake
     clock, archive, ids = clock or FixedClock(), archive or InMemoryCallbackArchive(), CountingIds()
     reports = reports or InMemoryMessageStore()
+    wrong_codes = CounterWrongCodeLimit(counters=counters or InMemoryCounterStore(), per_hour=WRONG_CODES_PER_HOUR)
     # The scripted provider reads no submission, so that it takes any.
     submitter = cast("Submitter[VerificationSubmission, object]", provider or ScriptedProvider())
     submitted = retrying(store, *SUBMISSION)
@@ -127,7 +137,14 @@ def assembled_for_verification(
             clock=clock,
             new_id=ids,
         ),
-        check=CheckVerification(verifications=retrying(store, *CODE_CHECK), clock=clock, deadlines=DEADLINES),
+        check=CheckVerification(
+            verifications=retrying(store, *CODE_CHECK),
+            wrong_codes=retrying(wrong_codes, *WRONG_CODES),
+            clock=clock,
+            new_id=ids,
+            deadlines=DEADLINES,
+        ),
+        cancel=CancelVerification(verifications=retrying(store, *CANCELLATION), clock=clock, deadlines=DEADLINES),
         call=ivr_calls,
         report=RecordDeliveryReport(
             reports=reports,

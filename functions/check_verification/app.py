@@ -5,6 +5,7 @@ from http import HTTPStatus
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from switchboard.bootstrap.check_verification import application
+from switchboard.edge.api.request_bodies import parse_idempotency_key
 from switchboard.edge.api.verifications import parse_check_body, to_json
 from switchboard.edge.endpoint import http_endpoint
 from switchboard.edge.http import InboundRequest, Reply
@@ -18,8 +19,10 @@ from switchboard.edge.observability import count, logger, metrics
 def lambda_handler(request: InboundRequest, context: LambdaContext) -> Reply:
     """Answer with the verified verification."""
     app = application()
-    client, code = request.client, parse_check_body(request)
-    verified = app.check(request.path_params.get("verification_id", ""), code, client=client)
-    logger.info("verification checked", verification_id=verified.id)
-    count(Metric.VERIFICATIONS_CHECKED)
-    return Reply(HTTPStatus.OK, to_json(app.query.view(verified)))
+    client, key, code = request.client, parse_idempotency_key(request), parse_check_body(request)
+    result = app.check(request.path_params.get("verification_id", ""), code, client=client, key=key)
+    verified = result.verification
+    logger.info("verification checked", verification_id=verified.id, replayed=result.replayed)
+    count(Metric.VERIFICATION_CHECKS_REPLAYED if result.replayed else Metric.VERIFICATIONS_CHECKED)
+    headers = {"Idempotent-Replayed": "true"} if result.replayed else {}
+    return Reply(HTTPStatus.OK, to_json(app.query.view(verified)), headers)

@@ -140,7 +140,7 @@ def stores(request: pytest.FixtureRequest) -> VerificationStores:
     return VerificationStores(
         request.getfixturevalue("dynamodb_verifications"),
         DynamoDbIvrCallStore(client=aws.dynamodb, table=table),
-        DynamoDbCodeStore(client=aws.dynamodb, table=table, retention=RETENTION),
+        DynamoDbCodeStore(client=aws.dynamodb, table=table),
     )
 
 

@@ -48,6 +48,17 @@ def test_a_lower_limit_counts_at_once(counters: CounterStore) -> None:
     assert _increment(counters, day_0000=2) == {"day_0000"}
 
 
+def test_a_look_at_the_limits_names_the_reached_ones_and_counts_nothing(counters: CounterStore) -> None:
+    def look() -> set[str]:
+        return set(counters.find_exhausted("counter", LIMITS, expires_at=EXPIRY))
+
+    assert [look() for _ in range(9)] == [set()] * 9
+    assert [_increment(counters) for _ in range(2)] == [set(), set()]
+    assert [look() for _ in range(9)] == [{"minute_1204"}] * 9
+    assert _increment(counters, hour_1200=3) == set()
+    assert look() == {"minute_1204", "hour_1200"}
+
+
 def test_counters_of_different_keys_are_independent(counters: CounterStore) -> None:
     assert not counters.increment("one", {"day_0000": 1}, expires_at=EXPIRY)
     assert not counters.increment("other", {"day_0000": 1}, expires_at=EXPIRY)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,6 +15,7 @@ from switchboard.domain.orders import OutcomeKind
 from switchboard.domain.sms.messages import SmsContent
 from switchboard.domain.verification.verifications import (
     MAX_ATTEMPTS,
+    CodeCheck,
     CodeHash,
     Verification,
     VerificationLines,
@@ -47,6 +48,10 @@ CALL_OUT = VerificationMode.CALL_OUT
 
 def a_code(digest: bytes = b"1", *, recipient: str | None = None) -> CodeHash:
     return CodeHash(salt=b"s", digest=digest, at=START, recipient=recipient)
+
+
+def a_check(check_id: str = "check", *, at: datetime = START, key: str | None = None) -> CodeCheck:
+    return CodeCheck(id=check_id, at=at, key=key)
 
 
 def read(stores: VerificationStores, verification_id: str = "v1") -> Verification:
@@ -248,27 +253,119 @@ def test_a_lease_is_only_shortened_and_only_by_its_own_claim(stores: Verificatio
 
 def test_the_first_code_for_a_number_stays(stores: VerificationStores) -> None:
     stores.verifications.create(a_verification(mode=CALL_OUT, repeat_calls=1))
-    for code in (a_code(b"1"), a_code(b"2"), a_code(b"3", recipient=OTHER_RECIPIENT)):
-        stores.codes.record_code("v1", code)
-    assert read(stores).codes == (a_code(b"1"), a_code(b"3", recipient=OTHER_RECIPIENT))
+    for code in (a_code(b"1"), a_code(b"2"), a_code(b"3", recipient=RECIPIENT), a_code(b"4", recipient=RECIPIENT)):
+        assert stores.codes.record_code("v1", code)
+    assert read(stores).codes == (a_code(b"1"), a_code(b"3", recipient=RECIPIENT))
     assert read(stores).code == a_code(b"1")
 
 
-def test_attempts_are_counted_up_to_the_maximum(stores: VerificationStores) -> None:
+def test_codes_of_other_numbers_take_no_room_from_the_true_one(stores: VerificationStores) -> None:
+    """A sender of forged reports cannot fill the item with codes. (I28)"""
     stores.verifications.create(a_verification(mode=CALL_OUT, repeat_calls=1))
-    counts = [stores.verifications.count_attempt("v1") for _ in range(MAX_ATTEMPTS + 2)]
-    assert [counted.attempts_left if counted else None for counted in counts] == [4, 3, 2, 1, 0, None, None]
-    assert stores.verifications.count_attempt("-") is None
+    others = [a_code(recipient=f"+8190{number:08d}") for number in range(1_000, 1_100)]
+    assert not any(stores.codes.record_code("v1", code) for code in others)
+    assert read(stores).codes == ()
+    assert stores.codes.record_code("v1", a_code(b"1", recipient=RECIPIENT))
+    assert read(stores).code == a_code(b"1", recipient=RECIPIENT)
 
 
-def test_the_time_of_the_first_right_code_in_time_stays(stores: VerificationStores) -> None:
+def test_a_code_for_no_verification_makes_none(stores: VerificationStores) -> None:
+    assert not stores.codes.record_code("v1", a_code())
+    assert stores.verifications.create(a_verification(mode=CALL_OUT, repeat_calls=1)).granted
+
+
+def test_wrong_codes_are_counted_up_to_the_maximum(stores: VerificationStores) -> None:
     stores.verifications.create(a_verification(mode=CALL_OUT, repeat_calls=1))
-    assert stores.verifications.record_checked("v1", at=DEADLINE) is None
-    for at in (START + MINUTE, START + 2 * MINUTE):
-        checked = stores.verifications.record_checked("v1", at=at)
-        assert checked is not None
-        assert checked.verified_at == START + MINUTE
-    assert stores.verifications.record_checked("-", at=START) is None
+    answers = [stores.verifications.record_wrong_code("v1", at=START) for _ in range(MAX_ATTEMPTS + 2)]
+    assert [answer.written for answer in answers] == [True] * MAX_ATTEMPTS + [False] * 2
+    assert [answer.verification and answer.verification.attempts_left for answer in answers] == [4, 3, 2, 1, 0, 0, 0]
+    refused = stores.verifications.record_right_code("v1", a_check())
+    assert (refused.written, refused.verification) == (False, read(stores))
+    assert read(stores).verified_at is None
+    for nothing in (
+        stores.verifications.record_wrong_code("-", at=START),
+        stores.verifications.record_right_code("-", a_check()),
+        stores.verifications.record_canceled("-", at=START),
+    ):
+        assert (nothing.written, nothing.verification) == (False, None)
+
+
+def test_one_check_with_the_right_code_verifies(stores: VerificationStores) -> None:
+    stores.verifications.create(a_verification(mode=CALL_OUT, repeat_calls=1))
+    first, second = a_check("first", at=START + MINUTE, key="key"), a_check("second", at=START + 2 * MINUTE)
+    answers = [stores.verifications.record_right_code("v1", check) for check in (first, second, first)]
+    assert [answer.written for answer in answers] == [True, False, True]
+    assert [answer.verification for answer in answers] == [read(stores)] * 3
+    assert (read(stores).check, read(stores).verified_at) == (first, first.at)
+    assert not stores.verifications.record_wrong_code("v1", at=START + 2 * MINUTE).written
+    assert read(stores).attempts_left == MAX_ATTEMPTS
+
+
+@pytest.mark.parametrize(("at", "written"), [(DEADLINE - INSTANT, True), (DEADLINE, False)], ids=["before", "at"])
+def test_nothing_is_decided_from_the_deadline_on(stores: VerificationStores, at: datetime, written: bool) -> None:
+    for verification_id in ("wrong", "right", "canceled"):
+        stores.verifications.create(a_verification(verification_id, mode=CALL_OUT, repeat_calls=1))
+    assert stores.verifications.record_wrong_code("wrong", at=at).written is written
+    assert stores.verifications.record_right_code("right", a_check(at=at)).written is written
+    assert stores.verifications.record_canceled("canceled", at=at).written is written
+
+
+def test_a_canceled_verification_is_never_verified(stores: VerificationStores) -> None:
+    stores.verifications.create(a_verification())
+    canceled = stores.verifications.record_canceled("v1", at=START + MINUTE)
+    assert (canceled.written, canceled.verification) == (True, read(stores))
+    assert not stores.verifications.record_canceled("v1", at=START + 2 * MINUTE).written
+    matches = [stores.calls.record_call("v1", a_notice(), seen_at=START + minutes * MINUTE) for minutes in (0, 2)]
+    assert matches == [IvrCallMatch.LATE, IvrCallMatch.DUPLICATE]
+    assert not stores.verifications.record_right_code("v1", a_check(at=START + MINUTE)).written
+    assert not stores.verifications.record_wrong_code("v1", at=START + MINUTE).written
+    current = read(stores)
+    assert (current.canceled_at, current.closed_at) == (START + MINUTE, START + MINUTE)
+    assert (current.verified_at, current.late_call_at) == (None, START)
+
+
+def test_a_verified_verification_is_never_canceled(stores: VerificationStores) -> None:
+    stores.verifications.create(a_verification())
+    stores.calls.record_call("v1", a_notice(), seen_at=START)
+    stores.verifications.create(a_verification("v2", mode=CALL_OUT, repeat_calls=1))
+    stores.verifications.record_right_code("v2", a_check())
+    for verification_id in ("v1", "v2"):
+        assert not stores.verifications.record_canceled(verification_id, at=START).written
+        assert read(stores, verification_id).canceled_at is None
+
+
+def test_a_canceled_verification_is_no_longer_due_nor_claimed(stores: VerificationStores) -> None:
+    verification = a_verification()
+    stores.verifications.create(verification)
+    stores.verifications.record_outcome(verification, verification.claims[0], an_outcome(OutcomeKind.NOT_SENT))
+    stores.verifications.record_canceled("v1", at=START + MINUTE)
+    assert list(stores.verifications.overdue(now=DEADLINE + 24 * 60 * MINUTE, limit=9)) == []
+    assert not stores.verifications.claim("v1", a_claim("second", at=START + MINUTE)).granted
+
+
+def test_a_canceled_line_is_free_for_its_client_and_later_for_others(stores: VerificationStores) -> None:
+    stores.verifications.create(a_verification())
+    for _ in range(2):  # a repeated cancellation changes nothing
+        stores.verifications.record_canceled("v1", at=START + MINUTE)
+        stores.verifications.release_line(read(stores))
+    with pytest.raises(VerificationOpenError):
+        stores.verifications.create(a_verification("v2", client="another", at=START + MINUTE + GRACE - INSTANT))
+    assert stores.verifications.create(a_verification("v3", at=START + MINUTE)).granted
+    with pytest.raises(VerificationOpenError):
+        stores.verifications.create(a_verification("v4", at=START + MINUTE + GRACE))
+
+
+def test_a_canceled_line_is_free_for_others_after_the_grace(stores: VerificationStores) -> None:
+    stores.verifications.create(a_verification())
+    stores.verifications.record_canceled("v1", at=START + MINUTE)
+    stores.verifications.release_line(read(stores))
+    other = a_verification("v2", claim_id="second", client="another", at=START + MINUTE + GRACE)
+    assert stores.verifications.create(other).granted
+    # A release that comes late does not touch the next verification's lease.
+    stores.verifications.release_line(read(stores))
+    lease = stores.calls.lease(recipient=RECIPIENT, line=LINE)
+    assert lease is not None
+    assert (lease.verification_id, lease.released_to) == ("v2", None)
 
 
 def test_one_of_32_starts_at_once_gets_the_line(dynamodb_verifications: DynamoDbVerificationStore) -> None:
@@ -285,8 +382,22 @@ def test_one_of_32_starts_at_once_gets_the_line(dynamodb_verifications: DynamoDb
 def test_five_of_32_guesses_at_once_are_counted(dynamodb_verifications: DynamoDbVerificationStore) -> None:
     dynamodb_verifications.create(a_verification(mode=CALL_OUT, repeat_calls=1))
     with ThreadPoolExecutor(32) as guesses:
-        attempts = list(guesses.map(lambda _: dynamodb_verifications.count_attempt("v1"), range(32)))
-    assert sum(attempt is not None for attempt in attempts) == MAX_ATTEMPTS
+        answers = list(guesses.map(lambda _: dynamodb_verifications.record_wrong_code("v1", at=START), range(32)))
+    assert sum(answer.written for answer in answers) == MAX_ATTEMPTS
+
+
+def test_one_of_32_right_codes_and_cancellations_at_once_decides(
+    dynamodb_verifications: DynamoDbVerificationStore,
+) -> None:
+    dynamodb_verifications.create(a_verification(mode=CALL_OUT, repeat_calls=1))
+
+    def decide(number: int) -> bool:
+        if number % 2:
+            return dynamodb_verifications.record_canceled("v1", at=START).written
+        return dynamodb_verifications.record_right_code("v1", a_check(str(number))).written
+
+    with ThreadPoolExecutor(32) as callers:
+        assert sum(callers.map(decide, range(32))) == 1
 
 
 def _build_canceller(aws: Aws, codes: list[str], times: int) -> Callable[..., Any]:

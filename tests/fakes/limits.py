@@ -35,6 +35,11 @@ class InMemoryCounterStore(CounterStore):
             self.counters[key] = counters
         return exhausted
 
+    def find_exhausted(self, key: str, limits: Mapping[str, int], *, expires_at: datetime) -> Collection[str]:
+        self.writes += 1
+        counters = self.counters.get(key, Counter())
+        return [name for name, limit in limits.items() if counters[name] >= limit]
+
     def decrement(self, key: str, names: Collection[str]) -> None:
         self.writes += 1
         if key in self.counters:

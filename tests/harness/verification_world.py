@@ -11,18 +11,40 @@ from switchboard.domain.verification.verifications import (
     VerificationMode,
     VerificationState,
 )
+from switchboard.guard.usage.wrong_codes import CounterWrongCodeLimit
 from switchboard.ports.verifications import IvrCallMatch
 from switchboard.usecases.submission.submit_once import SubmissionResult, derive_id
-from tests.builders import CLIENT, DEADLINES, GRACE, HOLDING_MINUTES, LINE, MINUTE, a_callback, a_start, an_ivr_call
-from tests.fakes import FixedClock, InMemoryCallbackArchive, InMemoryVerificationStore, OpenGuard, ScriptedProvider
+from tests.builders import (
+    CLIENT,
+    DEADLINES,
+    GRACE,
+    HOLDING_MINUTES,
+    LINE,
+    MINUTE,
+    RECIPIENT,
+    a_callback,
+    a_start,
+    an_ivr_call,
+)
+from tests.fakes import (
+    FixedClock,
+    InMemoryCallbackArchive,
+    InMemoryCounterStore,
+    InMemoryVerificationStore,
+    OpenGuard,
+    ScriptedProvider,
+)
 from tests.harness.stepping import Actor, Crashed, SteppedGuard, SteppedProvider, step, stepped
 from tests.harness.world import StuckError
-from tests.verification_systems import assembled_for_verification
+from tests.verification_systems import WRONG_CODES_PER_HOUR, assembled_for_verification
 
+ANOTHER_CLIENT = "another"
 FIRST, SECOND = (derive_id(client=CLIENT, key=key) for key in ("first", "second"))
+OF_ANOTHER_CLIENT = derive_id(client=ANOTHER_CLIENT, key="theirs")
 CODE, WRONG = "314159", "271828"
 # After the deadline and within the grace: no other verification can have the number and the line yet.
 PAUSE = HOLDING_MINUTES * MINUTE + GRACE / 2
+LEFT_NEAR_THE_LIMIT = 2
 _ROUNDS_AT_MOST = 12
 
 Started = SubmissionResult[Verification, Status[VerificationState]]
@@ -39,7 +61,13 @@ class Called:
 class VerificationWorld:
     """A system and its `actors`, which are played against each other. Both callers verify one number and line."""
 
-    def __init__(self, store: type[InMemoryVerificationStore], mode: VerificationMode) -> None:
+    def __init__(
+        self,
+        store: type[InMemoryVerificationStore],
+        mode: VerificationMode,
+        *,
+        counters: InMemoryCounterStore | None = None,
+    ) -> None:
         self.clock = FixedClock()
         self.store = store(grace=GRACE, deadlines=DEADLINES)
         self.archive = InMemoryCallbackArchive()
@@ -47,8 +75,10 @@ class VerificationWorld:
         self.mode = mode
         self.actors: list[Actor] = []
         self.calls: list[Called] = []
-        self.compared = 0
+        self.wrong_codes = 0
         self.right_codes = 0
+        self.cancellations = 0
+        self.counters = counters or InMemoryCounterStore()
         self.code_recorded = False
         self.answers: list[tuple[str, Started | type[SwitchboardError] | None]] = []
         stepped_store = stepped(self.store, "verifications")
@@ -56,6 +86,7 @@ class VerificationWorld:
             store=stepped_store,
             calls=stepped_store,
             codes=stepped_store,
+            counters=stepped(self.counters, "counters"),
             archive=stepped(self.archive, "archive"),
             provider=SteppedProvider(self.provider),
             guard=SteppedGuard(OpenGuard(self.clock)),
@@ -69,10 +100,10 @@ class VerificationWorld:
     def state_of(self, verification_id: str) -> VerificationState:
         return self.system.query.one(verification_id, client=CLIENT).status.state
 
-    def post(self, name: str, key: str) -> None:
+    def post(self, name: str, key: str, *, client: str = CLIENT) -> None:
         """Add a caller's request, and note its answer."""
         repeats = 1 if self.mode is VerificationMode.CALL_OUT else None
-        command = a_start(key=key, mode=self.mode, candidates=(LINE,), repeat_calls=repeats)
+        command = a_start(key=key, client=client, mode=self.mode, candidates=(LINE,), repeat_calls=repeats)
 
         def body() -> None:
             try:
@@ -109,21 +140,32 @@ class VerificationWorld:
 
         self.actors.append(Actor("read out", body, ready=lambda: self.taken(FIRST)))
 
-    def check(self, name: str, code: str) -> None:
+    def check(self, name: str, code: str, *, key: str | None = None) -> None:
         """Add the check of a code, after the code may be there."""
 
         def body() -> None:
             try:
-                self.system.check(FIRST, code, client=CLIENT)
+                result = self.system.check(FIRST, code, client=CLIENT, key=key)
             except WrongCodeError:
-                self.compared += 1
+                self.wrong_codes += 1
             except (SwitchboardError, Crashed):
                 return
             else:
-                self.compared += 1
-                self.right_codes += code == CODE
+                self.right_codes += not result.replayed
 
         self.actors.append(Actor(name, body, ready=lambda: self.code_recorded))
+
+    def cancel(self, name: str) -> None:
+        """Add the cancellation of the first verification, after the provider has it."""
+
+        def body() -> None:
+            try:
+                self.system.cancel(FIRST, client=CLIENT)
+            except (SwitchboardError, Crashed):
+                return
+            self.cancellations += 1
+
+        self.actors.append(Actor(name, body, ready=lambda: self.taken(FIRST)))
 
     def sweep_twice(self) -> None:
         """Add a sweep, a pause past the deadline, and another sweep."""
@@ -171,12 +213,54 @@ def two_callers(store: type[InMemoryVerificationStore]) -> VerificationWorld:
 
 
 def guesses(store: type[InMemoryVerificationStore]) -> VerificationWorld:
-    """Call a number, report its code, check six wrong codes and the right one, and sweep."""
+    """Call a number, report its code, check six wrong codes and the right one twice, and sweep."""
     world = VerificationWorld(store, VerificationMode.CALL_OUT)
     world.post("caller", "first")
     world.read_out()
     for number in range(6):
         world.check(f"guess {number}", WRONG)
     world.check("owner", CODE)
+    world.check("owner again", CODE)
     world.sweep_twice()
+    return world
+
+
+def guesses_near_the_limit(
+    store: type[InMemoryVerificationStore], *, counters: type[InMemoryCounterStore] = InMemoryCounterStore
+) -> VerificationWorld:
+    """Check three wrong codes and the right one, after as many wrong codes that the number has two left."""
+    world = VerificationWorld(store, VerificationMode.CALL_OUT, counters=counters())
+    limit = CounterWrongCodeLimit(counters=world.counters, per_hour=WRONG_CODES_PER_HOUR)
+    for _ in range(WRONG_CODES_PER_HOUR - LEFT_NEAR_THE_LIMIT):
+        limit.count(recipient=RECIPIENT, at=world.clock.now())
+    world.post("caller", "first")
+    world.read_out()
+    for number in range(3):
+        world.check(f"guess {number}", WRONG)
+    world.check("owner", CODE)
+    return world
+
+
+def right_codes_and_cancellations(store: type[InMemoryVerificationStore]) -> VerificationWorld:
+    """Call a number, report its code, and check the right code with and without a key while the caller cancels."""
+    world = VerificationWorld(store, VerificationMode.CALL_OUT)
+    world.post("caller", "first")
+    world.read_out()
+    world.check("owner", CODE)
+    world.check("owner with a key", CODE, key="key")
+    world.check("owner with a key again", CODE, key="key")
+    world.cancel("cancellation")
+    world.cancel("cancellation again")
+    return world
+
+
+def calls_and_cancellations(store: type[InMemoryVerificationStore]) -> VerificationWorld:
+    """Let the number call twice while its caller cancels, and another client wait for the line."""
+    world = VerificationWorld(store, VerificationMode.CALL_IN)
+    world.post("caller", "first")
+    world.cancel("cancellation")
+    world.cancel("cancellation again")
+    world.call("callback")
+    world.call("callback again")
+    world.post("another client", "theirs", client=ANOTHER_CLIENT)
     return world

@@ -55,9 +55,14 @@ def code_of(api: Api, verification: dict[str, Any]) -> str:
     return str(calls[0]["read_out"])
 
 
-def check(api: Api, verification: dict[str, Any], code: str) -> requests.Response:
+def check(api: Api, verification: dict[str, Any], code: str, **headers: str) -> requests.Response:
     """Check a code once."""
-    return api.post(f"/verifications/{verification['verification_id']}/check", {"code": code})
+    return api.post(f"/verifications/{verification['verification_id']}/check", {"code": code}, **headers)
+
+
+def cancel(api: Api, verification: dict[str, Any]) -> requests.Response:
+    """Cancel the verification."""
+    return api.request("DELETE", f"/verifications/{verification['verification_id']}")
 
 
 def check_when_ready(api: Api, verification: dict[str, Any], code: str) -> requests.Response:
@@ -136,7 +141,9 @@ def test_the_code_read_out_to_a_fixed_line_verifies_it(api: Api) -> None:
     right = check(api, verification, f" {code[:2]} {code[2:]}")
     assert (right.status_code, right.json()["state"]) == (200, "verified")
     current = query(api, verification)
-    assert (current["state"], current["attempts_left"]) == ("verified", 3)
+    assert (current["state"], current["attempts_left"]) == ("verified", 4)
+    for again in (check(api, verification, code), check(api, verification, increment(code))):
+        assert (again.status_code, again.json()["code"]) == (409, "already_verified")
 
 
 def test_of_12_concurrent_wrong_codes_only_four_are_compared(api: Api) -> None:
@@ -146,8 +153,62 @@ def test_of_12_concurrent_wrong_codes_only_four_are_compared(api: Api) -> None:
     with ThreadPoolExecutor(12) as guesses:
         answers = list(guesses.map(lambda _: check(api, verification, increment(code)), range(12)))
     codes = Counter(answer.json()["code"] for answer in answers)
-    assert codes == {"wrong_code": 4, "too_many_attempts": 8}
+    # Nine of them count for the number, which has ten wrong codes an hour.
+    assert codes["wrong_code"] == 4
+    assert set(codes) <= {"wrong_code", "too_many_attempts", "recipient_limit"}
+    assert {answer.status_code for answer in answers} == {422, 429}
     assert check(api, verification, code).json()["code"] == "too_many_attempts"
+
+
+def test_of_12_concurrent_right_codes_one_verifies(api: Api) -> None:
+    verification = start(api, "090-0000-0112", "call_out")
+    code = code_of(api, verification)
+    wait_until(lambda: check(api, verification, increment(code)).status_code, lambda status: status == 422)
+    with ThreadPoolExecutor(12) as callers:
+        answers = list(callers.map(lambda _: check(api, verification, code), range(12)))
+    assert Counter(answer.status_code for answer in answers) == {200: 1, 409: 11}
+
+
+def test_the_winners_check_is_answered_again_under_its_key(api: Api) -> None:
+    verification = start(api, "090-0000-0113", "call_out")
+    code, key = code_of(api, verification), {"Idempotency-Key": uuid4().hex}
+    first = wait_until(lambda: check(api, verification, code, **key), lambda answer: answer.status_code == 200)
+    again = check(api, verification, code, **key)
+    assert (again.status_code, again.headers["Idempotent-Replayed"]) == (200, "true")
+    assert again.json() == first.json()
+    assert check(api, verification, increment(code), **key).json()["code"] == "idempotency_key_reused"
+    assert check(api, verification, code, **{"Idempotency-Key": uuid4().hex}).status_code == 409
+
+
+def test_wrong_codes_for_one_number_are_limited_over_its_verifications(api: Api) -> None:
+    verifications = [start(api, "090-0000-0114", "call_out") for _ in range(3)]
+    codes = [code_of(api, verification) for verification in verifications]
+    answers = [
+        check_when_ready(api, verification, increment(code))
+        for verification, code in zip(verifications, codes, strict=True)
+        for _ in range(4)
+    ]
+    assert [answer.json()["code"] for answer in answers] == ["wrong_code"] * 10 + ["recipient_limit"] * 2
+    limited = check(api, verifications[0], codes[0])
+    assert (limited.status_code, limited.json()["code"]) == (429, "recipient_limit")
+    assert 0 < int(limited.headers["Retry-After"]) <= 3600
+    assert query(api, verifications[0])["state"] == "pending"
+
+
+def test_a_canceled_verification_frees_its_line_and_is_never_verified(api: Api) -> None:
+    first = start(api, "090-0000-0115", line="050-0000-0001")
+    canceled, again = cancel(api, first), cancel(api, first)
+    assert (canceled.status_code, canceled.json()["state"]) == (200, "canceled")
+    assert again.json() == canceled.json()
+    send_callback(api, mobilenumber="09000000115", ipphone=first["call"], method="4")
+    late = query(api, first)
+    assert (late["state"], late["late_call_at"] is None) == ("canceled", False)
+    second = start(api, "090-0000-0115", line="050-0000-0001")
+    api.control("dial", {"number": "09000000115", "line": second["call"]})
+    wait_until_verified(api, second)
+    refused = cancel(api, second)
+    assert (refused.status_code, refused.json()["code"]) == (409, "already_verified")
+    assert cancel(api, {"verification_id": "nothing"}).status_code == 404
 
 
 def test_a_call_reported_before_the_answer_or_twice_counts_once(api: Api) -> None:

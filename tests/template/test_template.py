@@ -40,6 +40,7 @@ BEHIND_THE_GATEWAY: Final = {
     "MediasmsDeliveryWebhook",
     "StartVerification",
     "CheckVerification",
+    "CancelVerification",
     "MediasmsIvrWebhook",
     "PlaceCall",
     "BaiduVmsWebhook",

@@ -123,6 +123,7 @@ def test_the_domain_imports_only_itself_and_the_standard_library(path: Path) -> 
         ),
         ("baidu_vms_webhook", {"pydantic", "switchboard.providers.transport", "switchboard.edge.api.voice_calls"}),
         ("check_verification", {"switchboard.providers.transport", "switchboard.providers.mediasms.client"}),
+        ("cancel_verification", {"switchboard.providers.transport", "switchboard.providers.mediasms.client"}),
         (
             "biztel_call_action_webhook",
             {"pydantic", "switchboard.providers.transport", "switchboard.edge.api.sms", "boto3.dynamodb"},

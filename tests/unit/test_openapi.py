@@ -64,6 +64,7 @@ HTTP_FUNCTIONS: Final = (
     "mediasms_delivery_webhook",
     "start_verification",
     "check_verification",
+    "cancel_verification",
     "mediasms_ivr_webhook",
     "place_call",
     "baidu_vms_webhook",

@@ -30,6 +30,8 @@ TITLES: Final = {
     "RequestInProgressError": "The first request with this key or id is still in progress",
     "VerificationOpenError": "Another verification of this number on this line is open",
     "CodeNotReadyError": "The code has not been read out yet",
+    "AlreadyVerifiedError": "The number is verified already",
+    "VerificationCanceledError": "The verification has been canceled",
     "WrongCodeError": "Wrong verification code",
     "VerificationExpiredError": "The verification has ended",
     "TooManyAttemptsError": "No attempts left for this verification",
@@ -41,6 +43,7 @@ TITLES: Final = {
     "SlotUnavailableError": "No free slot at the provider now; nothing was sent",
     "LockedOutError": "Nothing is sent to the provider from this address now",
     "RecipientLimitError": "Usage limit of this number reached; nothing was sent",
+    "WrongCodeLimitError": "Too many wrong codes for this number; the code was not checked",
     "ClientLimitError": "Usage limit of this API key reached; nothing was sent",
     "DailyLimitError": "Daily limit of this deployment reached; nothing was sent",
     "MonthlyQuotaExhaustedError": "Monthly quota of the provider used",
@@ -71,7 +74,15 @@ DETAILS: Final = {
     "VerificationOpenError": {"Another verification has this number and line. Repeat the request later."},
     "CodeNotReadyError": {"The provider has not reported the code yet. Repeat the check in a few seconds."},
     "WrongCodeError": {"The code does not match. {left} attempt{...} left."},
-    "VerificationExpiredError": {"The verification is over. Start a new one."},
+    "AlreadyVerifiedError": {
+        "A code verifies one caller, once. Start a new verification.",
+        "A verified number stays verified: nothing was canceled.",
+    },
+    "VerificationCanceledError": {"No code verifies it any more. Start a new verification."},
+    "VerificationExpiredError": {
+        "The verification is over. Start a new one.",
+        "The verification was over before: nothing was canceled.",
+    },
     "TooManyAttemptsError": {"All {MAX_ATTEMPTS} attempts for this verification are used."},
     "ResourceNotFoundError": {
         "No route has this path.",
@@ -97,6 +108,9 @@ DETAILS: Final = {
         "The next slot is more than {...} s ahead: a clock was wrong, see the runbook.",
     },
     "RecipientLimitError": {"Limit per {last.span} of this number reached."},
+    "WrongCodeLimitError": {
+        "{self._per_hour} wrong codes were sent for this number in one hour. Repeat the check later."
+    },
     "ClientLimitError": {"Hourly limit of this API key reached."},
     "DailyLimitError": {"Daily limit of this deployment reached; it resets at midnight JST."},
     "MonthlyQuotaExhaustedError": {"All {self._provider} requests of {month.name} are used{remainder}."},

@@ -110,7 +110,7 @@ def requests(draw: st.DrawFn, function: str) -> Event:
         )
     if function == "query" and draw(st.booleans()):
         event["pathParameters"] = {draw(st.sampled_from(["smsid", "call_id"])): draw(_VALUES)}
-    if function == "check_verification" and draw(st.booleans()):
+    if function in {"check_verification", "cancel_verification"} and draw(st.booleans()):
         event["pathParameters"] = {"verification_id": draw(_VALUES)}
     if function.endswith("_webhook") and draw(st.booleans()):
         event["pathParameters"] = {"token": draw(_VALUES)}
@@ -211,6 +211,15 @@ def test_any_request_to_verify_is_answered(stack: Deployment, event: Event) -> N
 @example(event={})
 def test_any_check_of_a_code_is_answered(stack: Deployment, event: Event) -> None:
     assert_is_answered(stack, "check_verification", event)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(event=requests("cancel_verification"))
+@example(event=load_event("cancel_verification", "unknown_id", pathParameters=None))
+@example(event=load_event("cancel_verification", "unknown_id", pathParameters={"verification_id": "x" * 8_000}))
+@example(event={})
+def test_any_cancellation_is_answered(stack: Deployment, event: Event) -> None:
+    assert_is_answered(stack, "cancel_verification", event)
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))

@@ -108,6 +108,21 @@ def a_code(stack: Deployment, number: int) -> Event:
     return load_event("check_verification", "unknown_id", pathParameters=path, body={"code": "314159"})
 
 
+def a_wrong_code(stack: Deployment, number: int) -> Event:
+    return load_event(
+        "check_verification",
+        "unknown_id",
+        pathParameters=a_code(stack, number)["pathParameters"],
+        body={"code": "271828"},
+    )
+
+
+def a_cancellation(stack: Deployment, number: int) -> Event:
+    started = stack.http("start_verification", a_verification(stack, number)).json
+    path = {"verification_id": started["verification_id"]}
+    return load_event("cancel_verification", "unknown_id", pathParameters=path)
+
+
 def an_ivr_call(stack: Deployment, number: int) -> Event:
     started = stack.http("start_verification", a_verification(stack, number)).json
     fields = {"mobilenumber": f"0900000{number:04d}", "ipphone": started["call"], "method": "4"}
@@ -169,8 +184,15 @@ CASES = {
         Case("send_queued_sms", a_queued_sms, lambda _, answer: bool(answer == {"batchItemFailures": []})),
         ["UpdateItem+", "UpdateItem+"],
     ),
-    # The verification, the attempt (a repetition may count twice), and the success.
-    "a code": (Case("check_verification", a_code, has_status(200)), ["GetItem+", "UpdateItem-", "UpdateItem+"]),
+    # The verification, and the success.
+    "a code": (Case("check_verification", a_code, has_status(200)), ["GetItem+", "UpdateItem+"]),
+    # The verification, and the wrong code, which a repetition may count twice.
+    "a wrong code": (Case("check_verification", a_wrong_code, has_status(422)), ["GetItem+", "UpdateItem-"]),
+    # The verification, the cancellation, and the lease.
+    "a cancellation": (
+        Case("cancel_verification", a_cancellation, has_status(200)),
+        ["GetItem+", "UpdateItem+", "UpdateItem+"],
+    ),
     # The lease, the call, and the lease again, which may stay as it is.
     "an IVR call": (
         Case("mediasms_ivr_webhook", an_ivr_call, is_recorded),
@@ -196,3 +218,12 @@ def test_one_lost_answer_of_the_limits_table(stack: Deployment) -> None:
     """The client's usage and the day's usage are counted once more; a slot is not reserved twice."""
     marks = mark_calls(stack, Case("send_sms", an_sms, has_status(201)), table="LimitsTable")
     assert marks[:3] == ["UpdateItem+", "UpdateItem+", "UpdateItem-"]
+
+
+def test_one_lost_answer_of_the_counter_of_wrong_codes(stack: Deployment) -> None:
+    """The look at the limit is repeated. A wrong code may be counted, and its caller does not learn of it."""
+    assert mark_calls(stack, Case("check_verification", a_code, has_status(200)), table="LimitsTable") == [
+        "UpdateItem+"
+    ]
+    wrong = Case("check_verification", a_wrong_code, has_status(422))
+    assert mark_calls(stack, wrong, table="LimitsTable") == ["UpdateItem-"]

@@ -231,6 +231,7 @@ def all_events() -> Iterator[tuple[str, Event]]:
         "sweep_overdue",
         "start_verification",
         "check_verification",
+        "cancel_verification",
         "mediasms_ivr_webhook",
     ):
         for case in cases_of(function):

@@ -90,6 +90,8 @@ HTTP_ANSWERS: Final[dict[str, dict[str, tuple[int, str | None]]]] = {
         "unknown_line": (422, "invalid_request"),
         "unknown_mode": (422, "invalid_request"),
         "holding_time_too_long": (422, "invalid_request"),
+        "holding_time_above_the_maximum": (422, "invalid_request"),
+        "too_many_repeat_calls": (422, "invalid_request"),
         "repeat_calls_with_call_in": (422, "invalid_request"),
         "unknown_field": (422, "invalid_request"),
         "broken_json": (400, "malformed_request"),
@@ -97,11 +99,18 @@ HTTP_ANSWERS: Final[dict[str, dict[str, tuple[int, str | None]]]] = {
     },
     "check_verification": {
         "unknown_id": (404, "not_found"),
+        "idempotency_key": (404, "not_found"),
+        "unusable_idempotency_key": (422, "invalid_request"),
         "full_width_digits": (404, "not_found"),
         "not_digits": (422, "invalid_request"),
         "no_code": (422, "invalid_request"),
         "number_instead_of_text": (422, "invalid_request"),
         "broken_json": (400, "malformed_request"),
+        "no_api_key": (403, "forbidden"),
+    },
+    "cancel_verification": {
+        "unknown_id": (404, "not_found"),
+        "impossible_id": (404, "not_found"),
         "no_api_key": (403, "forbidden"),
     },
     "mediasms_ivr_webhook": {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from itertools import permutations
 from typing import Any
@@ -10,16 +11,13 @@ import pytest
 
 from switchboard.domain.errors import (
     InvalidRequestError,
-    ResourceNotFoundError,
     StoreUnavailableError,
-    TooManyAttemptsError,
-    WrongCodeError,
 )
 from switchboard.domain.orders import OutcomeKind
 from switchboard.domain.verification.one_time_codes import hash_code, matches_code
 from switchboard.domain.verification.requests import VerificationRequest, VerificationRules, compose
 from switchboard.domain.verification.verifications import (
-    MAX_ATTEMPTS,
+    CodeCheck,
     CodeHash,
     Verification,
     VerificationLines,
@@ -29,7 +27,6 @@ from switchboard.domain.verification.verifications import (
     status_of,
 )
 from switchboard.ports.verifications import IvrCallMatch
-from switchboard.usecases.verification import check as check_verification
 from switchboard.usecases.verification.record_ivr_call import RecordIvrCall
 from tests.builders import (
     CLIENT,
@@ -49,7 +46,10 @@ from tests.fakes import START, Answer, FixedClock, InMemoryCallbackArchive, InMe
 from tests.verification_systems import assembled_for_verification
 
 DEADLINE = START + 10 * MINUTE
-RULES = VerificationRules(pool=("05000000001", "05000000002"), holding_minutes=10)
+RULES = VerificationRules(
+    pool=("05000000001", "05000000002"), holding_minutes=10, max_holding_minutes=30, max_repeat_calls=2
+)
+CALL_OUT = VerificationMode.CALL_OUT
 S = VerificationState
 
 
@@ -72,9 +72,22 @@ def ended(kind: OutcomeKind, **facts: Any) -> Verification:
         (ended(OutcomeKind.NOT_SENT), (S.REJECTED, False), (S.EXPIRED, True)),
         (ended(OutcomeKind.ACCEPTED, late_call_at=DEADLINE), (S.PENDING, False), (S.EXPIRED, True)),
         (ended(OutcomeKind.UNKNOWN, called_at=START), (S.VERIFIED, True), (S.VERIFIED, True)),
-        (a_verification(checked_at=START), (S.VERIFIED, True), (S.VERIFIED, True)),
+        (a_verification(check=CodeCheck("check", START)), (S.VERIFIED, True), (S.VERIFIED, True)),
+        (a_verification(canceled_at=START), (S.CANCELED, True), (S.CANCELED, True)),
+        (ended(OutcomeKind.REJECTED, canceled_at=START, late_call_at=START), (S.CANCELED, True), (S.CANCELED, True)),
     ],
-    ids=["claimed", "accepted", "unknown", "rejected", "not sent", "late call", "called", "checked"],
+    ids=[
+        "claimed",
+        "accepted",
+        "unknown",
+        "rejected",
+        "not sent",
+        "late call",
+        "called",
+        "checked",
+        "canceled",
+        "canceled before the answer, and called",
+    ],
 )
 def test_the_state_before_and_after_the_deadline(
     verification: Verification, before: tuple[VerificationState, bool], after: tuple[VerificationState, bool]
@@ -138,6 +151,11 @@ def test_the_earliest_code_for_the_number_counts() -> None:
         ({"line": "050-0000-0009"}, {("line", "unknown_line")}),
         ({"text": "a", "repeat_calls": 0}, {("text", "conflict"), ("repeat_calls", "conflict")}),
         ({"mode": VerificationMode.SMS_AND_CALL_IN}, {("text", "required")}),
+        ({"holding_minutes": 31}, {("holding_minutes", "too_large")}),
+        (
+            {"mode": CALL_OUT, "holding_minutes": 999, "repeat_calls": 3},
+            {("holding_minutes", "too_large"), ("repeat_calls", "too_large")},
+        ),
         (
             {
                 "mode": VerificationMode.SMS_AND_CALL_IN,
@@ -156,6 +174,8 @@ def test_the_earliest_code_for_the_number_counts() -> None:
         "unknown line",
         "options of another mode",
         "no text",
+        "too long a holding time",
+        "too many rings for too long",
         "SMS to a fixed line",
     ],
 )
@@ -169,7 +189,7 @@ def test_an_invalid_request_names_every_problem(fields: dict[str, Any], problems
 def test_a_request_without_options_gets_the_defaults() -> None:
     composed = compose(VerificationRequest(to="0900-000 0001", mode=VerificationMode.CALL_OUT), rules=RULES)
     assert (composed.recipient.e164, composed.candidates, composed.line) == (RECIPIENT, RULES.pool, None)
-    assert (composed.holding_minutes, composed.repeat_calls) == (10, 2)
+    assert (composed.holding_minutes, composed.repeat_calls) == (10, 1)
     named = compose(
         VerificationRequest(
             to="03-0000-0001", mode=VerificationMode.CALL_IN, lines=VerificationLines.FIXED, line="０５０-0000-0002"
@@ -177,6 +197,18 @@ def test_a_request_without_options_gets_the_defaults() -> None:
         rules=RULES,
     )
     assert (named.candidates, named.line, named.repeat_calls) == (("05000000002",), "05000000002", None)
+
+
+@pytest.mark.parametrize(("most", "default"), [(0, 0), (1, 1), (99, 1)], ids="at most {}".format)
+def test_the_default_of_repeat_calls_keeps_the_maximum(most: int, default: int) -> None:
+    request = VerificationRequest(to="090-0000-0001", mode=CALL_OUT)
+    assert compose(request, rules=replace(RULES, max_repeat_calls=most)).repeat_calls == default
+
+
+def test_a_request_may_use_the_largest_values() -> None:
+    request = VerificationRequest(to="090-0000-0001", mode=CALL_OUT, holding_minutes=30, repeat_calls=2)
+    composed = compose(request, rules=RULES)
+    assert (composed.holding_minutes, composed.repeat_calls) == (30, 2)
 
 
 def test_a_call_without_a_store_is_spooled_or_raises() -> None:
@@ -221,58 +253,3 @@ def test_a_failure_to_shorten_the_lease_keeps_the_match() -> None:
     started = system.start(a_start()).order
     assert system.call(an_ivr_call()) is IvrCallMatch.MATCHED
     assert system.query.one(started.id, client=CLIENT).status.state is S.VERIFIED
-
-
-def test_a_missing_verification_costs_as_much_as_a_wrong_code(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The store gets the same calls and the code is hashed once, also without anything to compare it with."""
-    store, operations = InMemoryVerificationStore(grace=GRACE), []
-
-    class Watched:
-        def __getattr__(self, name: str) -> Any:
-            def call(*args: Any, **kwargs: Any) -> Any:
-                operations.append(name)
-                return getattr(store, name)(*args, **kwargs)
-
-            return call
-
-    compared = []
-
-    def compare(code: str, code_hash: CodeHash | None) -> bool:
-        compared.append(code)
-        return matches_code(code, code_hash)
-
-    monkeypatch.setattr(check_verification, "matches_code", compare)
-    system = assembled_for_verification(store=Watched())
-    started = system.start(a_start(mode=VerificationMode.CALL_OUT, repeat_calls=1)).order
-    store.record_code(started.id, hash_code("1234", salt=b"s" * 16, at=START, recipient=None))
-    operations.clear()
-    with pytest.raises(WrongCodeError):
-        system.check(started.id, "1", client=CLIENT)
-    for_a_wrong_code = operations.copy()
-    operations.clear()
-    for verification_id, client in (("nothing", CLIENT), ("-", CLIENT), (started.id, "another")):
-        with pytest.raises(ResourceNotFoundError):
-            system.check(verification_id, "1", client=client)
-    assert operations == for_a_wrong_code * 3
-    assert compared == ["1"] * 4
-
-
-def test_a_wrong_code_counts_down_the_attempts() -> None:
-    store = InMemoryVerificationStore(grace=GRACE)
-    system = assembled_for_verification(store=store)
-    started = system.start(a_start(mode=VerificationMode.CALL_OUT, repeat_calls=1)).order
-    store.record_code(started.id, hash_code("1234", salt=b"s" * 16, at=START, recipient=None))
-    messages = []
-    for _ in range(MAX_ATTEMPTS):
-        with pytest.raises(WrongCodeError) as wrong:
-            system.check(started.id, "1", client=CLIENT)
-        messages.append(str(wrong.value))
-    assert messages == [
-        "The code does not match. 4 attempts left",
-        "The code does not match. 3 attempts left",
-        "The code does not match. 2 attempts left",
-        "The code does not match. 1 attempt left",
-        "The code does not match. 0 attempts left",
-    ]
-    with pytest.raises(TooManyAttemptsError, match=r"^All 5 attempts for this verification are used$"):
-        system.check(started.id, "1234", client=CLIENT)

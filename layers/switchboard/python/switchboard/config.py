@@ -283,12 +283,21 @@ class StartVerificationSettings(MediaSmsSettings, UsageLimitSettings):
 
     verification_lines: tuple[str, ...]
     verification_minutes: int
+    max_holding_minutes: int
+    max_repeat_calls: int
     verification_methods: tuple[str, ...]
     allow_undocumented_methods: bool
 
 
 class CheckVerificationSettings(StateSettings):
     """The settings of `functions/check_verification`."""
+
+    limits_table: str
+    wrong_codes_per_hour: int
+
+
+class CancelVerificationSettings(StateSettings):
+    """The settings of `functions/cancel_verification`."""
 
 
 class MediaSmsIvrWebhookSettings(StateSettings):

@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
-from switchboard.bootstrap.components.shared import CLOCK
+from switchboard.bootstrap.components.shared import CLOCK, new_id
 from switchboard.bootstrap.components.sms import deadlines
 from switchboard.bootstrap.components.verifications import query_verifications, verification_store
 from switchboard.config import CheckVerificationSettings
 from switchboard.domain.orders import Status
 from switchboard.domain.verification.verifications import Verification, VerificationState
-from switchboard.storage.retrying import CODE_CHECK, retrying
+from switchboard.guard.usage.wrong_codes import CounterWrongCodeLimit
+from switchboard.storage import aws
+from switchboard.storage.limits import DynamoDbCounterStore
+from switchboard.storage.retrying import CODE_CHECK, WRONG_CODES, retrying
 from switchboard.usecases.query import QueryOrders
 from switchboard.usecases.verification.check import CheckVerification
 
@@ -32,10 +35,16 @@ def application() -> CheckVerificationApplication:
         ConfigurationError: a variable of the environment is missing or unreadable.
     """
     settings = CheckVerificationSettings.load()
+    wrong_codes = CounterWrongCodeLimit(
+        counters=DynamoDbCounterStore(client=aws.dynamodb(), table=settings.limits_table),
+        per_hour=settings.wrong_codes_per_hour,
+    )
     return CheckVerificationApplication(
         check=CheckVerification(
             verifications=retrying(verification_store(settings), *CODE_CHECK),
+            wrong_codes=retrying(wrong_codes, *WRONG_CODES),
             clock=CLOCK,
+            new_id=new_id,
             deadlines=deadlines(settings),
         ),
         query=query_verifications(settings),

@@ -40,7 +40,7 @@ def application() -> WebhookEndpoint[ParsedDeliveryReport]:
         parse=parse_delivery_callback,
         record=RecordDeliveryReport(
             reports=reports,
-            codes=DynamoDbCodeStore(client=dynamodb, table=settings.state_table, retention=retention),
+            codes=DynamoDbCodeStore(client=dynamodb, table=settings.state_table),
             archive=archive,
             clock=CLOCK,
             new_salt=partial(secrets.token_bytes, SALT_BYTES),

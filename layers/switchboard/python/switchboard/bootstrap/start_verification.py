@@ -69,8 +69,24 @@ def application() -> StartVerificationApplication:
         submission_status_of=lambda verification, now: submission_status_of(verification, deadlines=times, now=now),
     )
     return StartVerificationApplication(
-        rules=VerificationRules(pool=_parse_lines(settings), holding_minutes=settings.verification_minutes),
+        rules=_build_rules(settings),
         start=StartVerification(submit_once=submit_once, clock=CLOCK, new_id=new_id),
+    )
+
+
+def _build_rules(settings: StartVerificationSettings) -> VerificationRules:
+    """Build the rules for requests.
+
+    Raises:
+        ConfigurationError: a line is no 050 number, or the default holding time is longer than the longest one.
+    """
+    if settings.verification_minutes > settings.max_holding_minutes:
+        raise ConfigurationError("VERIFICATION_MINUTES: must not be greater than MAX_HOLDING_MINUTES")
+    return VerificationRules(
+        pool=_parse_lines(settings),
+        holding_minutes=settings.verification_minutes,
+        max_holding_minutes=settings.max_holding_minutes,
+        max_repeat_calls=settings.max_repeat_calls,
     )
 
 

@@ -35,7 +35,7 @@ def application() -> SweepOverdue:
     messages, times = message_store(settings), deadlines(settings)
     archive = S3CallbackArchive(client=aws.s3, bucket=settings.quarantine_bucket)
     dynamodb = aws.dynamodb(timeout_s=settings.store_timeout_s)
-    codes = DynamoDbCodeStore(client=dynamodb, table=settings.state_table, retention=settings.retention)
+    codes = DynamoDbCodeStore(client=dynamodb, table=settings.state_table)
     return SweepOverdue(
         reports=retrying(messages, *REPLAYED_REPORTS),
         archive=archive,

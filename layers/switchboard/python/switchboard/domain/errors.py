@@ -8,6 +8,8 @@
     │   ├── SubmissionFailedError      nothing was accepted; its `cause` says why
     │   ├── VerificationOpenError      another verification holds this number and line
     │   ├── CodeNotReadyError          the provider has not reported the code yet
+    │   ├── AlreadyVerifiedError       the verification has succeeded before
+    │   ├── VerificationCanceledError  the caller has canceled the verification
     │   ├── WrongCodeError             the code does not match
     │   ├── VerificationExpiredError   the verification is over
     │   └── TooManyAttemptsError       all attempts are used
@@ -25,6 +27,7 @@
     ├── LockedOutError                 the circuit of this egress address is open
     ├── LimitExceededError             a usage limit is reached until its window ends
     │   ├── RecipientLimitError        the limit of this number
+    │   │   └── WrongCodeLimitError    the limit of wrong codes for this number
     │   ├── ClientLimitError           the limit of this API key
     │   └── DailyLimitError            the limit of the whole deployment
     ├── MonthlyQuotaExhaustedError     a provider's monthly quota, as counted here, is used up
@@ -124,6 +127,14 @@ class CodeNotReadyError(OrderError):
     """A check before the provider reported the code that it read out."""
 
 
+class AlreadyVerifiedError(OrderError):
+    """A check or a cancellation of a verification that has succeeded before."""
+
+
+class VerificationCanceledError(OrderError):
+    """A check of a verification that its caller has canceled."""
+
+
 class WrongCodeError(OrderError):
     """A code that does not match. `attempts_left` further codes may be tried."""
 
@@ -221,6 +232,10 @@ class LimitExceededError(SwitchboardError):
 
 class RecipientLimitError(LimitExceededError):
     """A message beyond the limit of its recipient."""
+
+
+class WrongCodeLimitError(RecipientLimitError):
+    """A check beyond the limit of wrong codes for the number. No code was compared."""
 
 
 class ClientLimitError(LimitExceededError):

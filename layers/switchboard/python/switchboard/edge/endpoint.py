@@ -18,6 +18,7 @@ from switchboard.domain.errors import (
     StoreError,
     SubmissionFailedError,
     SwitchboardError,
+    WrongCodeLimitError,
 )
 from switchboard.edge.http import InboundRequest, Reply
 from switchboard.edge.metrics import Metric
@@ -29,6 +30,7 @@ Handler = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]
 
 _LIMIT_METRICS: Final[dict[type[SwitchboardError], Metric]] = {
     RecipientLimitError: Metric.RECIPIENT_LIMIT_REACHED,
+    WrongCodeLimitError: Metric.WRONG_CODE_LIMIT_REACHED,
     ClientLimitError: Metric.CLIENT_LIMIT_REACHED,
     DailyLimitError: Metric.DAILY_LIMIT_REACHED,
 }

@@ -40,6 +40,11 @@ class Metric(StrEnum):
         _ALARMED,
     )
     RECIPIENT_LIMIT_REACHED = "RecipientLimitReached", "Submissions refused because of the number's usage limit."
+    WRONG_CODE_LIMIT_REACHED = (
+        "WrongCodeLimitReached",
+        "Checks refused because of the number's limit of wrong codes.",
+        _ALARMED,
+    )
     CLIENT_LIMIT_REACHED = "ClientLimitReached", "Submissions refused because of the API key's hourly usage limit."
     DAILY_LIMIT_REACHED = "DailyLimitReached", "Submissions refused because of the deployment's daily limit.", _ALARMED
     STATUS_QUERIED = "StatusQueried", "Reads of the system's status."
@@ -87,6 +92,11 @@ class Metric(StrEnum):
         _ALARMED,
     )
     DELIVERY_REPORTS_QUARANTINED = "DeliveryReportsQuarantined", "Delivery reports that cannot be read.", _ALARMED
+    AUTHCODES_REFUSED = (
+        "AuthcodesRefused",
+        "Delivery reports of our own SMS and verifications whose `authcode` is not for that number.",
+        _ALARMED,
+    )
     AUTHCODES_UNREADABLE = "AuthcodesUnreadable", "Delivery reports whose `authcode` is not 1 to 16 digits.", _ALARMED
 
     # Verifications
@@ -97,6 +107,11 @@ class Metric(StrEnum):
         "Repeated requests to verify, answered from the stored verification.",
     )
     VERIFICATIONS_CHECKED = "VerificationsChecked", "Verification codes that matched."
+    VERIFICATION_CHECKS_REPLAYED = (
+        "VerificationChecksReplayed",
+        "Repeated checks with the idempotency key of the one that matched.",
+    )
+    VERIFICATIONS_CANCELED = "VerificationsCanceled", "Cancellations of verifications, repeated ones too."
     VERIFICATIONS_QUERIED = "VerificationsQueried", "Reads of verifications, single or listed."
     IVR_CALLS_MATCHED = "IvrCallsMatched", "IVR calls that belong to an open verification."
     IVR_CALLS_REPEATED = "IvrCallsRepeated", "IVR calls that MediaSMS reported before."
@@ -158,6 +173,7 @@ class Metric(StrEnum):
 
 DELIVERY_REPORT_OUTCOMES: Final[Mapping[str, Metric]] = {
     "recorded": Metric.DELIVERY_REPORTS_RECORDED,
+    "recorded_without_code": Metric.AUTHCODES_REFUSED,
     "orphan": Metric.DELIVERY_REPORTS_ORPHANED,
     "spooled": Metric.DELIVERY_REPORTS_SPOOLED,
     "quarantined": Metric.DELIVERY_REPORTS_QUARANTINED,

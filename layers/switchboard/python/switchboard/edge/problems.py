@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from switchboard.domain.errors import (
     AddressBlockedError,
+    AlreadyVerifiedError,
     AuthenticationFailedError,
     ClientLimitError,
     CodeNotReadyError,
@@ -37,11 +38,13 @@ from switchboard.domain.errors import (
     SubmissionFailedError,
     SwitchboardError,
     TooManyAttemptsError,
+    VerificationCanceledError,
     VerificationExpiredError,
     VerificationOpenError,
     WebhookForbiddenError,
     WebhookUnreadableError,
     WrongCodeError,
+    WrongCodeLimitError,
 )
 from switchboard.edge.http import ClientUnknownError, MalformedRequestError, Reply
 
@@ -108,6 +111,10 @@ PROBLEMS: Final[dict[type[SwitchboardError], Problem]] = {
     CodeNotReadyError: Problem(
         HTTPStatus.CONFLICT, "code_not_ready", "The code has not been read out yet", retry_after_s=3
     ),
+    AlreadyVerifiedError: Problem(HTTPStatus.CONFLICT, "already_verified", "The number is verified already"),
+    VerificationCanceledError: Problem(
+        HTTPStatus.CONFLICT, "verification_canceled", "The verification has been canceled"
+    ),
     WrongCodeError: Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "wrong_code", "Wrong verification code"),
     VerificationExpiredError: Problem(HTTPStatus.GONE, "verification_expired", "The verification has ended"),
     TooManyAttemptsError: Problem(
@@ -147,6 +154,12 @@ PROBLEMS: Final[dict[type[SwitchboardError], Problem]] = {
         HTTPStatus.TOO_MANY_REQUESTS,
         "recipient_limit",
         "Usage limit of this number reached; nothing was sent",
+        retry_after_s=_WINDOW_S,
+    ),
+    WrongCodeLimitError: Problem(
+        HTTPStatus.TOO_MANY_REQUESTS,
+        "recipient_limit",
+        "Too many wrong codes for this number; the code was not checked",
         retry_after_s=_WINDOW_S,
     ),
     ClientLimitError: Problem(

@@ -88,6 +88,13 @@ class CounterStore(Protocol):
         """
         ...
 
+    def find_exhausted(self, key: str, limits: Mapping[str, int], *, expires_at: datetime) -> Collection[str]:
+        """Return the names of the counters that have reached their limit, and change none.
+
+        This is a write all the same: it has one order with the increments, which a read has not.
+        """
+        ...
+
     def decrement(self, key: str, names: Collection[str]) -> None:
         """Subtract one from each of these counters, which `increment` had added to."""
         ...

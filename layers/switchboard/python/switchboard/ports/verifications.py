@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
-from switchboard.domain.verification.verifications import CodeHash, IvrCallEvent, Verification
+from switchboard.domain.verification.verifications import CodeCheck, CodeHash, IvrCallEvent, Verification
 from switchboard.ports.orders import OrderStore
 
 
@@ -18,7 +18,7 @@ class IvrCallMatch(StrEnum):
     DUPLICATE = "duplicate"
     """A call was recorded before: nothing changes."""
     LATE = "late"
-    """The call belongs to the verification and came after its deadline: it is recorded as late."""
+    """The call belongs to the verification and came after its deadline or its cancellation: it is recorded as late."""
     FOREIGN = "foreign"
     """The verification is for another number, line or mode."""
     NO_CANDIDATE = "no_candidate"
@@ -29,16 +29,31 @@ class IvrCallMatch(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """The verification that has a number and a line from `since` on and before `until`, by its claim."""
+    """The verification that has a number and a line from `since` on and before `until`, by its claim.
+
+    `released_to` is the client that canceled the verification and may have them at once. It is None before that.
+    """
 
     verification_id: str
     claim_id: str
     since: datetime
     until: datetime
+    released_to: str | None = None
 
     def covers(self, at: datetime) -> bool:
         """Tell if the lease is valid at this time."""
         return self.since <= at < self.until
+
+
+@dataclass(frozen=True, slots=True)
+class WriteAnswer:
+    """The answer to a conditional write: the verification after it if it was `written`, else the one before it.
+
+    `verification` is None if the id holds no verification.
+    """
+
+    written: bool
+    verification: Verification | None
 
 
 class VerificationStore(OrderStore[Verification], Protocol):
@@ -47,18 +62,30 @@ class VerificationStore(OrderStore[Verification], Protocol):
     A granted claim on a call-in takes its number and line by a lease, which is written together with the claim.
     `create` and `claim` raise VerificationOpenError if another verification has them. The lease ends a while after the
     verification's deadline, or at once if the provider is known not to have accepted the submission.
+
+    A verification is open if it is neither verified nor canceled and its deadline has not passed.
     """
 
-    def count_attempt(self, verification_id: str) -> Verification | None:
-        """Count one attempt, and return the verification with this attempt counted.
+    def record_right_code(self, verification_id: str, check: CodeCheck) -> WriteAnswer:
+        """Add that this check had the right code, if the verification is open and has attempts left.
 
-        Return None if all attempts are used or there is no such verification. This method is not harmless if it is
-        repeated: a repetition may count once more, which is the safe side.
+        The answer is also `written` if the stored check is this very check, whose answer had been lost.
         """
         ...
 
-    def record_checked(self, verification_id: str, *, at: datetime) -> Verification | None:
-        """Add that the right code was sent at `at`, or return None if that is too late. The first such time stays."""
+    def record_wrong_code(self, verification_id: str, *, at: datetime) -> WriteAnswer:
+        """Count one wrong code, if the verification is open and has attempts left.
+
+        This method is not harmless if it is repeated: a repetition may count once more, which is the safe side.
+        """
+        ...
+
+    def record_canceled(self, verification_id: str, *, at: datetime) -> WriteAnswer:
+        """Add that the verification was canceled, if it is open. No claim is granted on it from then on."""
+        ...
+
+    def release_line(self, verification: Verification) -> None:
+        """Let the client of a canceled verification have its number and line at once, and others after a while."""
         ...
 
 
@@ -81,6 +108,36 @@ class IvrCallStore(Protocol):
 class CodeStore(Protocol):
     """The store of the hashes of codes that were read out."""
 
-    def record_code(self, verification_id: str, code: CodeHash) -> None:
-        """Add a code's hash: one unconditional write, no read. The first hash for a number stays."""
+    def record_code(self, verification_id: str, code: CodeHash) -> bool:
+        """Add a code's hash if the report names the verification's number or none: one write, no read.
+
+        The first hash for a number stays. So an item holds two hashes at most, and the true one always fits.
+        Return False if the code was not added: the id holds no verification, or one of another number.
+        """
+        ...
+
+
+class WrongCodeLimit(Protocol):
+    """The limit of wrong codes for one number in an hour, over all of its verifications and all clients.
+
+    Both methods are writes to one item, so that they have one order: a code counts as right only if fewer wrong codes
+    than the limit were counted before it, also among simultaneous guesses.
+    """
+
+    def require_below(self, *, recipient: str, at: datetime) -> None:
+        """Return if a right code for `recipient` (E.164) counts as right. Count nothing.
+
+        Raises:
+            WrongCodeLimitError: the limit is reached.
+            StoreUnavailableError: the code must not count as right.
+        """
+        ...
+
+    def count(self, *, recipient: str, at: datetime) -> None:
+        """Count one wrong code for `recipient` (E.164), before the caller learns that it is wrong.
+
+        Raises:
+            WrongCodeLimitError: the limit is reached. Nothing was counted, and the caller must learn nothing.
+            StoreUnavailableError: the code may have been counted, and the caller must learn nothing.
+        """
         ...

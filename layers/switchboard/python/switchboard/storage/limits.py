@@ -36,23 +36,10 @@ class DynamoDbCounterStore:
         self._table = table
 
     def increment(self, key: str, limits: Mapping[str, int], *, expires_at: datetime) -> Collection[str]:
-        aliases = {f"#c{index}": name for index, name in enumerate(limits)}
-        limit_values = {f":l{index}": limit for index, limit in enumerate(limits.values())}
-        conditions = (
-            f"(attribute_not_exists({alias}) OR {alias} < {limit})"
-            for alias, limit in zip(aliases, limit_values, strict=True)
-        )
-        counted, item = conditional_update(
-            self._client,
-            "increment counters",
-            TableName=self._table,
-            Key=_to_key(key),
-            UpdateExpression=f"SET expires_at = :expires_at ADD {_join_actions(aliases, ':one')}",
-            ConditionExpression=" AND ".join(conditions),
-            ExpressionAttributeNames=aliases,
-            ExpressionAttributeValues=to_attributes({":expires_at": _to_unix_s(expires_at), ":one": 1, **limit_values}),
-        )
-        return () if counted else [name for name, limit in limits.items() if _read_counter(item, name) >= limit]
+        return self._update_below(key, limits, expires_at=expires_at, step=1)
+
+    def find_exhausted(self, key: str, limits: Mapping[str, int], *, expires_at: datetime) -> Collection[str]:
+        return self._update_below(key, limits, expires_at=expires_at, step=0)
 
     def decrement(self, key: str, names: Collection[str]) -> None:
         aliases = {f"#c{index}": name for index, name in enumerate(names)}
@@ -87,6 +74,28 @@ class DynamoDbCounterStore:
             response = self._client.get_item(TableName=self._table, Key=_to_key(key), ConsistentRead=True)
         item = response.get("Item", {})
         return {name: _read_counter(item, name) for name in item if name not in _NO_COUNTERS}
+
+    def _update_below(self, key: str, limits: Mapping[str, int], *, expires_at: datetime, step: int) -> Collection[str]:
+        """Add `step` to the counters if all of them are below their limits; return the names of those that are not."""
+        aliases = {f"#c{index}": name for index, name in enumerate(limits)}
+        limit_values = {f":l{index}": limit for index, limit in enumerate(limits.values())}
+        conditions = (
+            f"(attribute_not_exists({alias}) OR {alias} < {limit})"
+            for alias, limit in zip(aliases, limit_values, strict=True)
+        )
+        counted, item = conditional_update(
+            self._client,
+            "increment counters",
+            TableName=self._table,
+            Key=_to_key(key),
+            UpdateExpression=f"SET expires_at = :expires_at ADD {_join_actions(aliases, ':step')}",
+            ConditionExpression=" AND ".join(conditions),
+            ExpressionAttributeNames=aliases,
+            ExpressionAttributeValues=to_attributes(
+                {":expires_at": _to_unix_s(expires_at), ":step": step, **limit_values}
+            ),
+        )
+        return () if counted else [name for name, limit in limits.items() if _read_counter(item, name) >= limit]
 
 
 def _to_key(key: str) -> dict[str, Any]:

@@ -20,8 +20,12 @@ is recognised by its time."""
 RECONCILIATION: Final = ("record_timeout", "record_closed", "postpone")
 """The methods of an order store that the sweep retries."""
 
-CODE_CHECK: Final = ("get", "record_checked")
-"""The methods of a verification store that the check of a code retries. A repeated `count_attempt` may count twice."""
+CODE_CHECK: Final = ("get", "record_right_code")
+"""The methods of a verification store that the check of a code retries. A repeated `record_wrong_code` may count
+twice."""
+
+CANCELLATION: Final = ("get", "record_canceled", "release_line")
+"""The methods of a verification store that a cancellation retries."""
 
 IVR_CALLS: Final = ("lease", "record_call")
 """The methods of a store of IVR calls that matching a call with its verification retries."""
@@ -43,6 +47,9 @@ RAW_CALLBACKS: Final = ("quarantine",)
 
 USAGE: Final = ("reserve",)
 """The method of usage limits that is retried. A repeated `refund` may refund twice."""
+
+WRONG_CODES: Final = ("require_below",)
+"""The method of the limit of wrong codes that is retried. A repeated `count` may count twice."""
 
 GUARD: Final = ("record_result",)
 """The method of a provider guard that is retried."""

@@ -12,16 +12,18 @@ from switchboard.domain.sms.messages import SmsContent
 from switchboard.domain.sms.texts import normalise
 from switchboard.domain.verification.verifications import VerificationLines, VerificationMode
 
-DEFAULT_REPEAT_CALLS: Final = 2
-"""Further calls of CALL_OUT until the call is answered, if the caller names no number of calls."""
+DEFAULT_REPEAT_CALLS: Final = 1
+"""Further calls of CALL_OUT until the call is answered, if the caller names no number of calls and more are allowed."""
 
 
 @dataclass(frozen=True, slots=True)
 class VerificationRules:
-    """The 050 lines of this deployment (national form, 11 digits) and its default holding time."""
+    """The 050 lines of this deployment (national form, 11 digits), its default holding time and its largest values."""
 
     pool: tuple[str, ...]
     holding_minutes: int
+    max_holding_minutes: int
+    max_repeat_calls: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,11 +77,13 @@ def compose(request: VerificationRequest, *, rules: VerificationRules) -> Compos
     except InvalidRequestError as error:
         problems += error.problems
     problems += _find_conflicts(request)
+    problems += _find_excesses(request, rules)
     if problems or recipient is None:
         raise InvalidRequestError(*problems)
     repeat_calls = None
     if request.mode is VerificationMode.CALL_OUT:
-        repeat_calls = DEFAULT_REPEAT_CALLS if request.repeat_calls is None else request.repeat_calls
+        default = min(DEFAULT_REPEAT_CALLS, rules.max_repeat_calls)
+        repeat_calls = default if request.repeat_calls is None else request.repeat_calls
     return ComposedVerification(
         recipient=recipient,
         mode=request.mode,
@@ -143,3 +147,16 @@ def _find_conflicts(request: VerificationRequest) -> list[FieldProblem]:
     if request.repeat_calls is not None and request.mode is not VerificationMode.CALL_OUT:
         problems.append(FieldProblem("repeat_calls", "is for mode call_out only", "conflict"))
     return problems
+
+
+def _find_excesses(request: VerificationRequest, rules: VerificationRules) -> list[FieldProblem]:
+    """Find the values with which one request would hold a number, or ring it, for longer than is allowed."""
+    limits = {
+        "holding_minutes": (request.holding_minutes, rules.max_holding_minutes),
+        "repeat_calls": (request.repeat_calls, rules.max_repeat_calls),
+    }
+    return [
+        FieldProblem(field, f"must be 0 to {most} in this deployment", "too_large")
+        for field, (value, most) in limits.items()
+        if value is not None and value > most
+    ]

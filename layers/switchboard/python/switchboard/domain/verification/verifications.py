@@ -13,7 +13,10 @@ from switchboard.domain.sms.delivery import DeliveryReport
 from switchboard.domain.sms.messages import SmsContent
 
 MAX_ATTEMPTS: Final = 5
-"""The number of codes that may be tried for one verification."""
+"""The number of wrong codes that may be tried for one verification."""
+
+REPLAY_WITHIN: Final = timedelta(minutes=10)
+"""The time after the right code during which the same check, under the same idempotency key, is answered again."""
 
 START_WITHIN: Final = timedelta(minutes=10)
 """The time during which a start that sent nothing may be tried again under the same key."""
@@ -97,14 +100,27 @@ class CodeHash:
     recipient: str | None = field(default=None, repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class CodeCheck:
+    """One check of a code at `at`.
+
+    `id` tells a repeated write of this check from another check. `key` is the fingerprint of the check's idempotency
+    key, or None if it came without one.
+    """
+
+    id: str
+    at: datetime
+    key: str | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verification(Order[SmsContent]):
     """The facts about one verification.
 
     `line` is our 050 number in national form, 11 digits. `content` is the SMS, if there is one. `called_at` is when the
-    first report of a call in time came, `late_call_at` when the first report of a call after the deadline came. `codes`
-    are those reported for CALL_OUT, `attempts_used` is the number of attempts at the code, and `checked_at` is when an
-    attempt had the right code.
+    first report of a call in time came, `late_call_at` when the first report of a call after the deadline or after the
+    cancellation came. `codes` are those reported for CALL_OUT, `attempts_used` is the number of wrong codes, and
+    `check` is the one check that had the right code. `canceled_at` is when the caller gave the verification up.
     """
 
     ID_NAME: ClassVar[str] = "verification_id"
@@ -118,7 +134,8 @@ class Verification(Order[SmsContent]):
     late_call_at: datetime | None = None
     codes: tuple[CodeHash, ...] = ()
     attempts_used: int = 0
-    checked_at: datetime | None = None
+    check: CodeCheck | None = None
+    canceled_at: datetime | None = None
 
     @property
     def expires_at(self) -> datetime:
@@ -129,7 +146,7 @@ class Verification(Order[SmsContent]):
     @property
     def verified_at(self) -> datetime | None:
         """The time of the call or the check that verified the number, or None."""
-        return self.called_at or self.checked_at
+        return self.called_at or (self.check.at if self.check else None)
 
     @property
     def code(self) -> CodeHash | None:
@@ -139,13 +156,13 @@ class Verification(Order[SmsContent]):
 
     @property
     def attempts_left(self) -> int | None:
-        """The number of attempts that are left, or None if the mode has no code."""
+        """The number of wrong codes that are left, or None if the mode has no code."""
         if self.mode is not VerificationMode.CALL_OUT:
             return None
         return max(0, MAX_ATTEMPTS - self.attempts_used)
 
     def _fact_times(self) -> list[datetime]:
-        times = (self.called_at, self.late_call_at, self.checked_at)
+        times = (self.called_at, self.late_call_at, self.check.at if self.check else None, self.canceled_at)
         return [*Order._fact_times(self), *(at for at in times if at is not None), *(code.at for code in self.codes)]
 
 
@@ -174,6 +191,7 @@ class VerificationState(StrEnum):
     PENDING = "pending"
     VERIFIED = "verified"
     EXPIRED = "expired"
+    CANCELED = "canceled"
     REJECTED = "rejected"
     UNKNOWN = "unknown"
 
@@ -193,12 +211,14 @@ _STATES: Final = {
 def status_of(verification: Verification, *, deadlines: Deadlines, now: datetime) -> Status[VerificationState]:
     """Derive the status of the verification at `now`.
 
-    Facts are read as a set: neither their order nor a repetition matters. A call or a right code in time decides, and
-    this never changes. Without it the outcome of the submission decides, and then the time, because the provider
-    reports no failures.
+    Facts are read as a set: neither their order nor a repetition matters. A call or a right code in time decides, or
+    the cancellation: a verification has one of them at most, and this never changes. Without it the outcome of the
+    submission decides, and then the time, because the provider reports no failures.
     """
     if verification.verified_at is not None:
         return Status(VerificationState.VERIFIED, final=True)
+    if verification.canceled_at is not None:
+        return Status(VerificationState.CANCELED, final=True)
     submission = submission_state(verification, deadlines=deadlines, now=now)
     state = _STATES[submission]
     if state in {VerificationState.PENDING, VerificationState.UNKNOWN} and now >= verification.expires_at:

@@ -88,6 +88,7 @@ def to_json(view: View) -> dict[str, Any]:
     """Write one verification in the contract's form."""
     verification, outcome = view.order, view.order.last_outcome
     verified_at, late_call_at = verification.verified_at, verification.late_call_at
+    canceled_at = verification.canceled_at
     return {
         "verification_id": verification.id,
         "to": verification.recipient,
@@ -100,6 +101,7 @@ def to_json(view: View) -> dict[str, Any]:
         "expires_at": to_rfc3339(verification.expires_at),
         "verified_at": to_rfc3339(verified_at) if verified_at else None,
         "late_call_at": to_rfc3339(late_call_at) if late_call_at else None,
+        "canceled_at": to_rfc3339(canceled_at) if canceled_at else None,
         "attempts_left": verification.attempts_left,
         "provider": "mediasms",
         "provider_code": outcome.provider_code if outcome else None,

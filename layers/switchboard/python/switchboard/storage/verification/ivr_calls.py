@@ -1,18 +1,18 @@
 """Store IVR calls and one-time codes in the StateTable, in the item of their verification.
 
-A call is one conditional write, a code one unconditional write.
+A call or a code is one conditional write.
 """
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from switchboard.domain.timestamps import from_rfc3339, to_rfc3339
 from switchboard.domain.verification.verifications import CodeHash, IvrCallEvent
 from switchboard.ports.verifications import IvrCallMatch, Lease
 from switchboard.storage.aws import conditional_update, store_errors
-from switchboard.storage.items import VERIFICATION, Item, code_attribute, expiry, lease_key, message_key, to_attributes
+from switchboard.storage.items import VERIFICATION, Item, code_attribute, lease_key, message_key, to_attributes
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -36,7 +36,8 @@ class DynamoDbIvrCallStore:
         return lease_from(response.get("Item"))
 
     def record_call(self, verification_id: str, event: IvrCallEvent, *, seen_at: datetime) -> IvrCallMatch:
-        existing = self._set_call_time(verification_id, event, "called_at", "deadline > :seen", seen_at)
+        in_time = "deadline > :seen AND attribute_not_exists(canceled_at)"
+        existing = self._set_call_time(verification_id, event, "called_at", in_time, seen_at)
         if existing is None:
             return IvrCallMatch.MATCHED
         if not existing or existing.get("kind", {}).get("S") != VERIFICATION:
@@ -45,7 +46,8 @@ class DynamoDbIvrCallStore:
             return IvrCallMatch.FOREIGN
         if "called_at" in existing or "late_call_at" in existing:
             return IvrCallMatch.DUPLICATE
-        existing = self._set_call_time(verification_id, event, "late_call_at", "deadline <= :seen", seen_at)
+        late = "(deadline <= :seen OR attribute_exists(canceled_at))"
+        existing = self._set_call_time(verification_id, event, "late_call_at", late, seen_at)
         return IvrCallMatch.LATE if existing is None else IvrCallMatch.DUPLICATE
 
     def shorten_lease(self, lease: Lease, *, recipient: str, line: str, until: datetime) -> None:
@@ -76,29 +78,33 @@ class DynamoDbIvrCallStore:
 
 
 class DynamoDbCodeStore:
-    """A CodeStore over one table. An item is kept for `retention` after its first write."""
+    """A CodeStore over one table."""
 
-    def __init__(self, *, client: DynamoDBClient, table: str, retention: timedelta) -> None:
+    def __init__(self, *, client: DynamoDBClient, table: str) -> None:
         self._client = client
         self._table = table
-        self._retention = retention
 
-    def record_code(self, verification_id: str, code: CodeHash) -> None:
-        with store_errors("record code"):
-            self._client.update_item(
-                TableName=self._table,
-                Key=message_key(verification_id),
-                UpdateExpression=(
-                    "SET #code = if_not_exists(#code, :code), expires_at = if_not_exists(expires_at, :expiry)"
-                ),
-                ExpressionAttributeNames={"#code": code_attribute(code.recipient)},
-                ExpressionAttributeValues=to_attributes(
-                    {
-                        ":code": {"salt": code.salt.hex(), "digest": code.digest.hex(), "at": to_rfc3339(code.at)},
-                        ":expiry": expiry(code.at, self._retention),
-                    }
-                ),
-            )
+    def record_code(self, verification_id: str, code: CodeHash) -> bool:
+        # A report of another number must not add an attribute: its sender could fill the item with them.
+        names_our_number = " AND #recipient = :recipient" if code.recipient is not None else ""
+        recipient_name = {"#recipient": "recipient"} if code.recipient is not None else {}
+        written, _ = conditional_update(
+            self._client,
+            "record code",
+            TableName=self._table,
+            Key=message_key(verification_id),
+            UpdateExpression="SET #code = if_not_exists(#code, :code)",
+            ConditionExpression=f"#kind = :kind{names_our_number}",
+            ExpressionAttributeNames={"#code": code_attribute(code.recipient), "#kind": "kind", **recipient_name},
+            ExpressionAttributeValues=to_attributes(
+                {
+                    ":code": {"salt": code.salt.hex(), "digest": code.digest.hex(), "at": to_rfc3339(code.at)},
+                    ":kind": VERIFICATION,
+                    ":recipient": code.recipient,
+                }
+            ),
+        )
+        return written
 
 
 def lease_from(item: Item | None) -> Lease | None:
@@ -110,13 +116,23 @@ def lease_from(item: Item | None) -> Lease | None:
         claim_id=item["claim_id"]["S"],
         since=from_rfc3339(item["since"]["S"]),
         until=from_rfc3339(item["until"]["S"]),
+        released_to=item.get("released_to", {}).get("S"),
     )
 
 
 def shorten_lease(
-    client: DynamoDBClient, table: str, *, claim_id: str, recipient: str, line: str, until: datetime
+    client: DynamoDBClient,
+    table: str,
+    *,
+    claim_id: str,
+    recipient: str,
+    line: str,
+    until: datetime,
+    released_to: str | None = None,
 ) -> None:
     """End the lease at `until`, if it was taken with this claim and would end later.
+
+    Another verification of the client `released_to` may take the number and line before that.
 
     Raises:
         StoreUnavailableError: DynamoDB did not answer.
@@ -126,10 +142,12 @@ def shorten_lease(
         "shorten lease",
         TableName=table,
         Key=lease_key(recipient=recipient, line=line),
-        UpdateExpression="SET #until = :until",
+        UpdateExpression="SET #until = :until" + (", released_to = :client" if released_to else ""),
         ConditionExpression="claim_id = :claim AND #until > :until",
         ExpressionAttributeNames={"#until": "until"},
-        ExpressionAttributeValues=to_attributes({":until": to_rfc3339(until), ":claim": claim_id}),
+        ExpressionAttributeValues=to_attributes(
+            {":until": to_rfc3339(until), ":claim": claim_id, ":client": released_to or None}
+        ),
     )
 
 

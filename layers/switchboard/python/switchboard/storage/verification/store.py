@@ -21,6 +21,7 @@ from switchboard.domain.sms.messages import SmsContent
 from switchboard.domain.timestamps import from_optional_rfc3339, from_rfc3339, to_rfc3339
 from switchboard.domain.verification.verifications import (
     MAX_ATTEMPTS,
+    CodeCheck,
     CodeHash,
     Verification,
     VerificationLines,
@@ -29,6 +30,7 @@ from switchboard.domain.verification.verifications import (
     next_due,
 )
 from switchboard.ports.orders import ClaimAnswer
+from switchboard.ports.verifications import WriteAnswer
 from switchboard.storage.aws import store_errors
 from switchboard.storage.items import CODE, SMSID_PREFIX, VERIFICATION, expiry, lease_key, to_attributes
 from switchboard.storage.orders.store import CLAIM, MAY_CLAIM, DynamoDbOrderStore, OrderCodec, optional_int
@@ -38,7 +40,12 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
 
-_LEASE_IS_FREE: Final = "attribute_not_exists(pk) OR #until <= :now OR verification_id = :id"
+_LEASE_IS_FREE: Final = "attribute_not_exists(pk) OR #until <= :now OR verification_id = :id OR released_to = :client"
+_IS_OPEN: Final = (
+    "#kind = :kind AND deadline > :at"
+    " AND attribute_not_exists(called_at) AND attribute_not_exists(checked_at) AND attribute_not_exists(canceled_at)"
+)
+_MAY_TRY: Final = f"{_IS_OPEN} AND (attribute_not_exists(attempts_used) OR attempts_used < :most)"
 # A transaction fails if another write to one of its items is under way. Such a write takes milliseconds.
 _MAX_TRIES: Final = 3
 _LEASE_RETENTION: Final = timedelta(days=1)
@@ -76,7 +83,8 @@ class VerificationCodec(OrderCodec[Verification]):
             late_call_at=from_optional_rfc3339(values.get("late_call_at")),
             codes=tuple(_code_from(name, value) for name, value in sorted(values.items()) if name.startswith(CODE)),
             attempts_used=int(values.get("attempts_used", 0)),
-            checked_at=from_optional_rfc3339(values.get("checked_at")),
+            check=_check_from(values) if "checked_at" in values else None,
+            canceled_at=from_optional_rfc3339(values.get("canceled_at")),
         )
 
 
@@ -154,25 +162,59 @@ class DynamoDbVerificationStore(DynamoDbOrderStore[Verification]):
                 )
         return written
 
-    def count_attempt(self, verification_id: str) -> Verification | None:
-        answer = self._change(
+    def record_right_code(self, verification_id: str, check: CodeCheck) -> WriteAnswer:
+        update, values = "SET checked_at = :at, check_id = :id", {":id": check.id, ":most": MAX_ATTEMPTS}
+        if check.key is not None:
+            update, values = f"{update}, check_key = :key", {**values, ":key": check.key}
+        answer = self._change_open(verification_id, update=update, condition=_MAY_TRY, at=check.at, values=values)
+        stored = answer.verification.check if answer.verification else None
+        is_same_check = stored is not None and stored.id == check.id
+        return WriteAnswer(written=answer.written or is_same_check, verification=answer.verification)
+
+    def record_wrong_code(self, verification_id: str, *, at: datetime) -> WriteAnswer:
+        return self._change_open(
             verification_id,
             update="SET attempts_used = if_not_exists(attempts_used, :none) + :one",
-            condition="#kind = :kind AND (attribute_not_exists(attempts_used) OR attempts_used < :most)",
-            names={"#kind": "kind"},
-            values={":none": 0, ":one": 1, ":most": MAX_ATTEMPTS, ":kind": VERIFICATION},
+            condition=_MAY_TRY,
+            at=at,
+            values={":none": 0, ":one": 1, ":most": MAX_ATTEMPTS},
         )
-        return answer.order if answer.granted else None
 
-    def record_checked(self, verification_id: str, *, at: datetime) -> Verification | None:
+    def record_canceled(self, verification_id: str, *, at: datetime) -> WriteAnswer:
+        return self._change_open(
+            verification_id,
+            update="SET canceled_at = :at, closed_at = if_not_exists(closed_at, :at) REMOVE content, due, pending",
+            condition=_IS_OPEN,
+            at=at,
+            values={},
+        )
+
+    def release_line(self, verification: Verification) -> None:
+        claim, canceled_at = verification.last_claim, verification.canceled_at
+        if claim is None or canceled_at is None or verification.mode is VerificationMode.CALL_OUT:
+            return
+        shorten_lease(
+            self._client,
+            self._table,
+            claim_id=claim.id,
+            recipient=verification.recipient,
+            line=verification.line,
+            until=canceled_at + self._grace,
+            released_to=verification.client,
+        )
+
+    def _change_open(
+        self, verification_id: str, *, update: str, condition: str, at: datetime, values: Mapping[str, Any]
+    ) -> WriteAnswer:
+        """Make the update at `at`, if the condition, which contains `_IS_OPEN`, is met."""
         answer = self._change(
             verification_id,
-            update="SET checked_at = if_not_exists(checked_at, :at)",
-            condition="#kind = :kind AND deadline > :at",
+            update=update,
+            condition=condition,
             names={"#kind": "kind"},
-            values={":kind": VERIFICATION, ":at": to_rfc3339(at)},
+            values={":kind": VERIFICATION, ":at": to_rfc3339(at), **values},
         )
-        return answer.order if answer.granted else None
+        return WriteAnswer(written=answer.granted, verification=answer.order)
 
     def _write_with_lease(
         self, order: Verification, claim: Claim, write: TransactWriteItemTypeDef
@@ -192,7 +234,9 @@ class DynamoDbVerificationStore(DynamoDbOrderStore[Verification]):
                 "Item": self._lease_item(order, claim),
                 "ConditionExpression": _LEASE_IS_FREE,
                 "ExpressionAttributeNames": {"#until": "until"},
-                "ExpressionAttributeValues": to_attributes({":now": to_rfc3339(claim.at), ":id": order.id}),
+                "ExpressionAttributeValues": to_attributes(
+                    {":now": to_rfc3339(claim.at), ":id": order.id, ":client": order.client}
+                ),
                 "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
             }
         }
@@ -244,6 +288,10 @@ def _is_conflict(error: ClientError) -> bool:
     """Return whether another write to one of the items was under way, and no condition failed."""
     codes = {reason.get("Code") for reason in _cancellation_reasons(error)} - {"None", None}
     return codes == {_REASON_CONFLICT}
+
+
+def _check_from(values: Mapping[str, Any]) -> CodeCheck:
+    return CodeCheck(id=values["check_id"], at=from_rfc3339(values["checked_at"]), key=values.get("check_key"))
 
 
 def _code_from(name: str, value: Mapping[str, str]) -> CodeHash:

@@ -17,6 +17,8 @@ class ReportOutcome(StrEnum):
     """The place that a report went to. An `orphan` names an id that is not ours."""
 
     RECORDED = "recorded"
+    RECORDED_WITHOUT_CODE = "recorded_without_code"
+    """The report is recorded. Its code is for no verification of the number that the report names."""
     ORPHAN = "orphan"
     SPOOLED = "spooled"
 
@@ -51,14 +53,17 @@ class RecordDeliveryReport:
             StoreUnavailableError: neither the state table nor the archive took them.
         """
         now, report, code = self._clock.now(), callback.report, None
+        code_refused = False
         if callback.authcode is not None:
             code = hash_code(callback.authcode, salt=self._new_salt(), at=now, recipient=report.recipient)
         try:
             if code is not None:
-                self._codes.record_code(report.smsid, code)
+                code_refused = not self._codes.record_code(report.smsid, code)
                 code = None
             recorded = self._reports.record_report(report, seen_at=now)
         except StoreUnavailableError:
             self._archive.spool(SpooledEvent(event=report, seen_at=now, code=code))
             return ReportOutcome.SPOOLED
-        return ReportOutcome.RECORDED if recorded else ReportOutcome.ORPHAN
+        if not recorded:
+            return ReportOutcome.ORPHAN
+        return ReportOutcome.RECORDED_WITHOUT_CODE if code_refused else ReportOutcome.RECORDED

@@ -2,97 +2,191 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from switchboard.domain.errors import (
+    AlreadyVerifiedError,
     CodeNotReadyError,
     FieldProblem,
+    IdempotencyKeyReusedError,
     InvalidRequestError,
     ResourceNotFoundError,
+    SwitchboardError,
     TooManyAttemptsError,
+    VerificationCanceledError,
     VerificationExpiredError,
     WrongCodeError,
+    WrongCodeLimitError,
 )
 from switchboard.domain.orders import Deadlines, is_order_id
 from switchboard.domain.verification.one_time_codes import matches_code
 from switchboard.domain.verification.verifications import (
     MAX_ATTEMPTS,
+    REPLAY_WITHIN,
+    CodeCheck,
     Verification,
     VerificationMode,
     VerificationState,
     status_of,
 )
-from switchboard.ports.clock import Clock
-from switchboard.ports.verifications import VerificationStore
+from switchboard.ports.clock import ClaimIds, Clock
+from switchboard.ports.verifications import VerificationStore, WriteAnswer, WrongCodeLimit
+from switchboard.usecases.submission.submit_once import derive_id
 
 _NO_ID: Final = "-"
-"""An id that no verification has."""
+"""An id of no verification, and a number of no telephone."""
 
 _OVER: Final = "The verification is over. Start a new one"
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """The verified verification. `replayed` is True if an earlier check with the same idempotency key verified it."""
+
+    verification: Verification
+    replayed: bool
 
 
 class CheckVerification:
     """The use case of `POST /v1/verifications/{verification_id}/check`.
 
-    An attempt is counted before its code is compared, so that simultaneous guesses share the attempts that are left. A
-    verification that does not exist takes as long as a wrong code.
+    The code is compared in memory. Right or wrong, two writes follow before the caller learns anything: one to the
+    counter of wrong codes for the number, and one to the verification. Each refuses if its limit is reached. The order
+    of these writes decides between simultaneous checks: guesses gain nothing by being many at once, at one verification
+    or at a hundred of one number.
+
+    A verification that does not exist takes as long as a wrong code.
     """
 
-    def __init__(self, *, verifications: VerificationStore, clock: Clock, deadlines: Deadlines) -> None:
+    def __init__(
+        self,
+        *,
+        verifications: VerificationStore,
+        wrong_codes: WrongCodeLimit,
+        clock: Clock,
+        new_id: ClaimIds,
+        deadlines: Deadlines,
+    ) -> None:
         self._verifications = verifications
+        self._wrong_codes = wrong_codes
         self._clock = clock
+        self._new_id = new_id
         self._deadlines = deadlines
 
-    def __call__(self, verification_id: str, code: str, *, client: str) -> Verification:
-        """Return the verification, verified, if `code` (digits) is right.
+    def __call__(self, verification_id: str, code: str, *, client: str, key: str | None = None) -> CheckResult:
+        """Return the verification, verified, if `code` (digits) is right and no other check verified it before.
 
-        Only the first four errors count no attempt.
+        Only WrongCodeError counts towards the attempts and towards the limit of wrong codes.
+
+        Args:
+            verification_id: the id as the caller wrote it.
+            code: the code's digits.
+            client: the API key's id.
+            key: the idempotency key. Within ten minutes the check that succeeded with it is answered again.
 
         Raises:
             ResourceNotFoundError: this client has no such verification.
             InvalidRequestError: the verification is not of mode call_out.
-            CodeNotReadyError: the provider has not reported the code yet.
             VerificationExpiredError: the verification is over.
+            AlreadyVerifiedError: another check has verified it.
+            IdempotencyKeyReusedError: the key belongs to a successful check of another code.
+            VerificationCanceledError: the caller has canceled it.
             TooManyAttemptsError: all attempts are used.
+            CodeNotReadyError: the provider has not reported the code yet.
+            WrongCodeLimitError: too many wrong codes were sent for this number.
             WrongCodeError: the code does not match.
-            StoreUnavailableError: the store gave no answer. The attempt may have been counted.
+            StoreUnavailableError: a store gave no answer. The code may have been counted as wrong.
         """
-        now = self._clock.now()
+        fingerprint = None if key is None else derive_id(client=client, key=key)
+        check = CodeCheck(id=self._new_id(), at=self._clock.now(), key=fingerprint)
         verification = self._find(verification_id, client=client)
-        if verification is not None:
-            self._require_open(verification, now=now)
-        counted = self._verifications.count_attempt(_NO_ID if verification is None else verification.id)
-        matches = matches_code(code, counted.code if counted else None)
         if verification is None:
+            self._imitate_wrong_code(code, at=check.at)
             raise ResourceNotFoundError("No such resource, or it belongs to another API key")
-        if counted is None:
-            raise TooManyAttemptsError(
-                f"All {MAX_ATTEMPTS} attempts for this verification are used", verification.names
-            )
-        if not matches:
-            raise _build_wrong_code_error(counted)
-        if counted.verified_at is not None:
-            return counted
-        verified = self._verifications.record_checked(verification.id, at=now)
-        if verified is None:
-            raise VerificationExpiredError(_OVER, verification.names)
-        return verified
+        replay = self._find_replay(verification, code, check)
+        if replay is not None:
+            return replay
+        refusal = self._find_refusal(verification, at=check.at)
+        if refusal is not None:
+            raise refusal
+        is_right = matches_code(code, verification.code)
+        try:
+            answer = self._record(verification, check, is_right=is_right)
+        except WrongCodeLimitError as limit:
+            # Simultaneous checks may have decided the verification. Then its own state is the better answer.
+            return self._answer_decided(self._verifications.get(verification.id) or verification, code, check, limit)
+        current = answer.verification or verification
+        if not answer.written:
+            over = VerificationExpiredError(_OVER, current.names)
+            return self._answer_decided(current, code, check, over)
+        if not is_right:
+            raise _build_wrong_code_error(current)
+        return CheckResult(verification=current, replayed=False)
 
     def _find(self, verification_id: str, *, client: str) -> Verification | None:
         verification = self._verifications.get(verification_id if is_order_id(verification_id) else _NO_ID)
         return verification if verification is not None and verification.client == client else None
 
-    def _require_open(self, verification: Verification, *, now: datetime) -> None:
+    def _imitate_wrong_code(self, code: str, *, at: datetime) -> None:
+        """Make the same calls as for a wrong code, which find nothing."""
+        matches_code(code, None)
+        with suppress(WrongCodeLimitError):
+            self._wrong_codes.count(recipient=_NO_ID, at=at)
+        self._verifications.record_wrong_code(_NO_ID, at=at)
+
+    def _find_replay(self, verification: Verification, code: str, check: CodeCheck) -> CheckResult | None:
+        """Return the answer of the successful check that had the same idempotency key, or None if there is none."""
+        first = verification.check
+        if first is None or check.key is None or first.key != check.key:
+            return None
+        if check.at >= min(first.at + REPLAY_WITHIN, verification.expires_at):
+            return None
+        if not matches_code(code, verification.code):
+            raise IdempotencyKeyReusedError("This key belongs to another request. Use a new key", verification.names)
+        return CheckResult(verification=verification, replayed=True)
+
+    def _find_refusal(self, verification: Verification, *, at: datetime) -> SwitchboardError | None:
+        """Return the error of a verification whose code cannot be compared at `at`, or None if it can."""
+        names = verification.names
         if verification.mode is not VerificationMode.CALL_OUT:
-            problem = FieldProblem("verification_id", "names a verification without a code", "conflict")
-            raise InvalidRequestError(problem)
-        state = status_of(verification, deadlines=self._deadlines, now=now).state
-        if state in {VerificationState.EXPIRED, VerificationState.REJECTED}:
-            raise VerificationExpiredError(_OVER, verification.names)
+            return InvalidRequestError(
+                FieldProblem("verification_id", "names a verification without a code", "conflict")
+            )
+        state = status_of(verification, deadlines=self._deadlines, now=at).state
+        is_over = state in {VerificationState.EXPIRED, VerificationState.REJECTED}
+        if is_over or at >= verification.expires_at:
+            return VerificationExpiredError(_OVER, names)
+        if state is VerificationState.VERIFIED:
+            return AlreadyVerifiedError("A code verifies one caller, once. Start a new verification", names)
+        if state is VerificationState.CANCELED:
+            return VerificationCanceledError("No code verifies it any more. Start a new verification", names)
+        if verification.attempts_left == 0:
+            return TooManyAttemptsError(f"All {MAX_ATTEMPTS} attempts for this verification are used", names)
         if verification.code is None:
-            message = "The provider has not reported the code yet. Repeat the check in a few seconds"
-            raise CodeNotReadyError(message, verification.names)
+            return CodeNotReadyError(
+                "The provider has not reported the code yet. Repeat the check in a few seconds", names
+            )
+        return None
+
+    def _record(self, verification: Verification, check: CodeCheck, *, is_right: bool) -> WriteAnswer:
+        """Record the result of the comparison, which the caller does not know yet."""
+        if is_right:
+            self._wrong_codes.require_below(recipient=verification.recipient, at=check.at)
+            return self._verifications.record_right_code(verification.id, check)
+        self._wrong_codes.count(recipient=verification.recipient, at=check.at)
+        return self._verifications.record_wrong_code(verification.id, at=check.at)
+
+    def _answer_decided(
+        self, current: Verification, code: str, check: CodeCheck, otherwise: SwitchboardError
+    ) -> CheckResult:
+        """Answer a check whose result was not recorded, by the verification's current facts or with `otherwise`."""
+        replay = self._find_replay(current, code, check)
+        if replay is None:
+            raise self._find_refusal(current, at=check.at) or otherwise
+        return replay
 
 
 def _build_wrong_code_error(counted: Verification) -> WrongCodeError:

@@ -1,0 +1,24 @@
+"""`DELETE /v1/verifications/{verification_id}`: cancel a verification."""
+
+from http import HTTPStatus
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from switchboard.bootstrap.cancel_verification import application
+from switchboard.edge.api.verifications import to_json
+from switchboard.edge.endpoint import http_endpoint
+from switchboard.edge.http import InboundRequest, Reply
+from switchboard.edge.metrics import Metric
+from switchboard.edge.observability import count, logger, metrics
+
+
+@logger.inject_lambda_context(clear_state=True)
+@metrics.log_metrics(default_dimensions={"provider": "mediasms"})
+@http_endpoint
+def lambda_handler(request: InboundRequest, context: LambdaContext) -> Reply:
+    """Answer with the canceled verification."""
+    app = application()
+    canceled = app.cancel(request.path_params.get("verification_id", ""), client=request.client)
+    logger.info("verification canceled", verification_id=canceled.id)
+    count(Metric.VERIFICATIONS_CANCELED)
+    return Reply(HTTPStatus.OK, to_json(app.query.view(canceled)))

@@ -1,0 +1,42 @@
+"""Builds the application of `functions/cancel_verification`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+from switchboard.bootstrap.components.shared import CLOCK
+from switchboard.bootstrap.components.sms import deadlines
+from switchboard.bootstrap.components.verifications import query_verifications, verification_store
+from switchboard.config import CancelVerificationSettings
+from switchboard.domain.orders import Status
+from switchboard.domain.verification.verifications import Verification, VerificationState
+from switchboard.storage.retrying import CANCELLATION, retrying
+from switchboard.usecases.query import QueryOrders
+from switchboard.usecases.verification.cancel import CancelVerification
+
+
+@dataclass(frozen=True, slots=True)
+class CancelVerificationApplication:
+    """The use cases that the handler needs."""
+
+    cancel: CancelVerification
+    query: QueryOrders[Verification, Status[VerificationState]]
+
+
+@cache
+def application() -> CancelVerificationApplication:
+    """Build the application once a container.
+
+    Raises:
+        ConfigurationError: a variable of the environment is missing or unreadable.
+    """
+    settings = CancelVerificationSettings.load()
+    return CancelVerificationApplication(
+        cancel=CancelVerification(
+            verifications=retrying(verification_store(settings), *CANCELLATION),
+            clock=CLOCK,
+            deadlines=deadlines(settings),
+        ),
+        query=query_verifications(settings),
+    )
