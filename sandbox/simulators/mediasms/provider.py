@@ -147,6 +147,8 @@ class Provider(Account[SimulatorConfig, Fault, RequestRecord]):
             return Decision(code=None, outcome=Outcome.RESET, cause="scripted")
         if fault.kind is FaultKind.ANSWER:
             return Decision(code=fault.code, cause="scripted")
+        if fault.kind is FaultKind.WRAP and fault.code is not None:
+            return Decision(code=fault.code, cause="scripted", wrapping=fault)
         if fault.kind is FaultKind.GARBAGE and not fault.accept:
             return Decision(code=None, outcome=Outcome.GARBAGE, cause="scripted", garbage=fault)
         return apply_fault(self._treat(request, number, now), fault, hold_open_s=self._config.hold_open_s)

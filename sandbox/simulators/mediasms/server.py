@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl, urlsplit
 from sandbox.simulators.http_server import JSON, SimulatorHandler
 from sandbox.simulators.mediasms.decisions import Decision, SmsRequest
 from sandbox.simulators.mediasms.document_tables import REASONS
+from sandbox.simulators.mediasms.faults import CODE_IN_BODY
 from sandbox.simulators.mediasms.provider import Provider
 from sandbox.simulators.outcomes import Outcome
 
@@ -62,6 +63,12 @@ class Handler(SimulatorHandler[Provider]):
         if decision.garbage is not None:
             self._send(decision.garbage.http_status, decision.garbage.body.encode(), _HTML)
         elif decision.code is not None:
+            for _ in range(decision.provisional_answers):
+                self.wfile.write(self.head(103, "Early Hints", {"Link": "</sms.css>; rel=preload"}))
+            if decision.wrapping is not None:
+                body = decision.wrapping.body.replace(CODE_IN_BODY, str(decision.code))
+                self._send(decision.wrapping.http_status, body.encode(), _HTML)
+                return
             self._answer(decision.code, cut=decision.outcome is Outcome.CUT)
 
     def _answer(self, code: int, *, cut: bool) -> None:

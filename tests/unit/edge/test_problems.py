@@ -87,6 +87,7 @@ NEVER_ANSWERED: Final = {
     errors.ProviderError,
     errors.OutcomeUnknownError,
     errors.UnexpectedAnswerError,
+    errors.SuspectedAuthenticationFailureError,
     errors.UnreadableFileNameError,
     errors.ProviderNotFoundError,
     errors.ForbiddenError,

@@ -102,7 +102,6 @@ class MediaSmsSettings(StateSettings):
     mediasms_lockout_policy: Literal["lockout_safe", "full_rate"]
     mediasms_method: Literal["POST", "GET"]
     mediasms_wire_variant: Literal["jis", "ms932", "as_is"]
-    mediasms_strict_answers: bool
     allow_plain_http: bool
     long_sms: bool
 

@@ -14,12 +14,10 @@ P = TypeVar("P")
 class Receipt:
     """A provider's synchronous answer: accepted, never delivered.
 
-    `facts` are the provider's further statements under our own names, such as a call's id at the provider. `verified`
-    is False if the answer's body could not be read as the document says and only the HTTP status said "accepted".
+    `facts` are the provider's further statements under our own names, such as a call's id at the provider.
     """
 
     provider_code: str | None = None
-    verified: bool = True
     facts: Mapping[str, str] = field(default_factory=dict)
 
 

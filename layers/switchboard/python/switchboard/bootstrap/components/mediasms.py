@@ -127,5 +127,4 @@ def mediasms_client(settings: MediaSmsSettings, account: CachedSecret) -> MediaS
         method=settings.mediasms_method,
         wire_variant=settings.mediasms_wire_variant,
         long_text=settings.long_sms,
-        strict=settings.mediasms_strict_answers,
     )
