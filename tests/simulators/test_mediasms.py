@@ -653,6 +653,21 @@ def test_scripted_provisional_answers_come_before_the_answer() -> None:
         assert statuses == [b"103", b"103", b"401"]
 
 
+def test_the_result_api_answers_the_present_status_or_a_code(clock: ManualClock) -> None:
+    with running(clock) as simulator:
+        sender = Sender(simulator)
+        sender.post(mobilenumber="09000000004", smsid="r1", status="1")
+        clock.now += 1.0
+        simulator.deliver_due()
+        assert sender.exchange("GET", "/sms/result/?smsid=r1") == (200, "200\n無効\n".encode())
+        assert sender.exchange("GET", "/sms/result/?smsid=r2") == (404, b'{"result": "404"}')
+        sender.control("POST", "credentials", {"user": "other", "password": "other"})
+        assert [sender.exchange("GET", "/sms/result/?smsid=r1")[0] for _ in range(11)] == [401] * 10 + [555]
+        codes = [item["code"] for item in sender.control("GET", "inquiries")[1]["items"]]
+        assert codes == [200, 404, *[401] * 10, 555]
+        assert sender.post() == 555
+
+
 def test_scripted_401s_block_the_address_too() -> None:
     with running() as simulator:
         sender = Sender(simulator)

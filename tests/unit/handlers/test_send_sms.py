@@ -41,6 +41,7 @@ def test_an_accepted_message_arrives_once_and_has_the_contracts_fields(stack: De
         "provider": "mediasms",
         "provider_code": "200",
         "reports": [],
+        "evidence": [],
         "text": {"characters": 20, "bytes_sjis": 33, "parts": 1},
         "attempts": 1,
         "not_after": None,

@@ -21,6 +21,36 @@ class Receipt:
     facts: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class InquiryAnswer:
+    """A provider's answer to the question for an order's result.
+
+    `status` is the provider's status code as in a report, or None if the provider does not know the id.
+    """
+
+    status: str | None
+
+
+class ResultSource(Protocol):
+    """A provider that can be asked for the result of an order."""
+
+    def open(self) -> None:
+        """Provide a connection that stays usable for at least another half second.
+
+        Raises:
+            NotSentError: the provider cannot be reached.
+        """
+        ...
+
+    def ask(self, order_id: str) -> InquiryAnswer:
+        """Query once the result of the order that was submitted under this id.
+
+        Raises:
+            ProviderError: the provider gave no result. Asking changes nothing there.
+        """
+        ...
+
+
 class Submitter(Protocol[S_contra, P]):
     """A provider that takes submissions `S` (SmsSubmission, VoiceCallSubmission, ...) as prepared requests `P`."""
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 class SqsOutbox:
     """An Outbox of messages over two queues, so that a single message never waits behind `bulk` messages.
 
+    It is an InquiryQueue too: inquiries wait with the `bulk` messages.
+
     `client` is called only when it is needed, which for most sends is never.
     """
 
@@ -34,6 +36,14 @@ class SqsOutbox:
                     MessageBody=json.dumps(entry),
                     DelaySeconds=delay_s,
                 )
+
+    def put_inquiry(self, message: Message, *, delay_s: int = 0) -> None:
+        with store_errors("put inquiry"):
+            self._client().send_message(
+                QueueUrl=self._bulk_queue_url,
+                MessageBody=json.dumps({"smsid": message.smsid, "inquiry": True}),
+                DelaySeconds=delay_s,
+            )
 
 
 class SqsRecordingQueue:

@@ -20,6 +20,9 @@ is recognised by its time."""
 RECONCILIATION: Final = ("record_timeout", "record_closed", "postpone")
 """The methods of an order store that the sweep retries."""
 
+INQUIRIES: Final = ("get", "record_asked", "record_not_found", "record_report")
+"""The methods of a message store that planning an inquiry and recording its answer retry."""
+
 CODE_CHECK: Final = ("get", "record_checked")
 """The methods of a verification store that the check of a code retries. A repeated `count_attempt` may count twice."""
 
