@@ -43,7 +43,7 @@ class ResultSource(Protocol):
         ...
 
     def ask(self, order_id: str) -> InquiryAnswer:
-        """Query once the result of the order that was submitted under this id.
+        """Request once the result of the order that was submitted under this id.
 
         Raises:
             ProviderError: the provider gave no result. Asking changes nothing there.

@@ -48,7 +48,7 @@ class MediaSmsResults:
         self._connection.open()
 
     def ask(self, order_id: str) -> InquiryAnswer:
-        """Query once the status of the message with this smsid.
+        """Request once the status of the message with this smsid.
 
         Raises:
             ProviderError: MediaSMS refused the question, or gave no readable status.

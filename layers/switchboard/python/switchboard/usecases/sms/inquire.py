@@ -100,7 +100,7 @@ class InquireResult:
         self._postpone_s = postpone_s
 
     def __call__(self, smsid: str) -> InquiryOutcome:
-        """Query the result of one message, and return once the answer is durable.
+        """Request the result of one message, and return once the answer is durable.
 
         Raises:
             StoreUnavailableError: the entry has to be delivered again later.
