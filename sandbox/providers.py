@@ -29,6 +29,8 @@ class Provider:
     name: str
     """The name of the provider and, below the stack's name, of its secret."""
     credentials: Mapping[str, str] = field(repr=False)
+    more_parameters: Mapping[str, str] = field(default_factory=dict)
+    """The template's parameters for what only the simulator offers."""
     connect: Callable[[str, str], None] = field(default=lambda _webhooks, _token: None, repr=False)
     """A function that gives the simulator the webhooks' address (`…/v1/webhooks`) and token.
 
@@ -48,6 +50,8 @@ class ProviderKind:
     """The credentials by their names in the secret: the variable with the value, and a function that makes one up."""
     simulator: Callable[[Mapping[str, str], Log], Simulator[Any, Any]]
     """A function that creates the simulator with credentials and a log."""
+    more_parameters: Callable[[str], Mapping[str, str]] = field(default=lambda _url: {}, kw_only=True)
+    """A function that returns further parameters of the template for the simulator's address."""
     webhooks: Callable[[str], Mapping[str, object]]
     """A function that returns the simulator's settings for the addresses of webhooks, which begin with its argument."""
 
@@ -64,6 +68,10 @@ KINDS: Final = (
         simulator=lambda credentials, log: mediasms.MediaSmsSimulator(
             mediasms.SimulatorConfig(user=credentials["user"], password=credentials["password"]), log=log
         ),
+        more_parameters=lambda url: {
+            "MediaSmsResultsUrl": url.removesuffix("/api/") + "/result/",
+            "MediaSmsNoSuchIdCodes": "404",
+        },
         webhooks=lambda address: {"report_url": f"{address}/delivery", "ivr_url": f"{address}/ivr"},
     ),
     ProviderKind(
@@ -137,4 +145,4 @@ def _start(kind: ProviderKind, environment: Mapping[str, str], until: ExitStack,
     def connect(webhooks: str, token: str) -> None:
         simulator.provider.configure(kind.webhooks(f"{webhooks}/{kind.name}/{token}"))
 
-    return replace(provider, url=simulator.url, connect=connect)
+    return replace(provider, url=simulator.url, more_parameters=kind.more_parameters(simulator.url), connect=connect)

@@ -82,6 +82,7 @@ def running_sandbox(
                     **_PARAMETERS,
                     **{name: environment.get(variable) or "0" for name, variable in _RECIPIENT_LIMITS.items()},
                     **{server.parameter: server.url for server in servers},
+                    **{name: value for server in servers for name, value in server.more_parameters.items()},
                 },
                 python=EMULATOR_PYTHON,
                 cache=SHARED_CACHE,

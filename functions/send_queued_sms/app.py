@@ -1,4 +1,4 @@
-"""Outbox and bulk queues: submit each waiting message. An entry ends once its effect is durable."""
+"""Outbox and bulk queues: submit each waiting message, or ask for its result. An entry ends once that is durable."""
 
 from typing import Any
 
@@ -8,15 +8,17 @@ from switchboard.bootstrap.send_queued_sms import application, retry_delay
 from switchboard.edge.batch import batch_endpoint
 from switchboard.edge.metrics import Metric
 from switchboard.edge.observability import count, logger, metrics
-from switchboard.usecases.sms.send_queued import QueuedOutcome
+from switchboard.usecases.sms.inquire import InquiryOutcome
+from switchboard.usecases.sms.send_queued import QueuedOutcome, QueueEntry
 
-OUTCOME_METRICS = {
+OUTCOME_METRICS: dict[QueuedOutcome | InquiryOutcome, Metric] = {
     QueuedOutcome.ACCEPTED: Metric.SMS_ACCEPTED,
     QueuedOutcome.REJECTED: Metric.SMS_REJECTED,
     QueuedOutcome.UNKNOWN: Metric.SMS_UNKNOWN,
     QueuedOutcome.REQUEUED: Metric.SMS_REQUEUED,
     QueuedOutcome.ACCOUNT_REJECTED: Metric.PROVIDER_CONFIGURATION_REFUSED,
     QueuedOutcome.NOTHING_TO_DO: Metric.SMS_ALREADY_DECIDED,
+    InquiryOutcome.ACCOUNT_REJECTED: Metric.PROVIDER_CONFIGURATION_REFUSED,
 }
 
 
@@ -25,6 +27,8 @@ OUTCOME_METRICS = {
 @batch_endpoint(retry_delay, runner=lambda size, queue: application().run_batch(size, queue=queue))
 def lambda_handler(entry: dict[str, Any], context: LambdaContext) -> None:
     """Handle one entry of a queue."""
-    outcome = application()(entry["smsid"])
-    logger.info("queued sms", smsid=entry["smsid"], outcome=outcome)
-    count(OUTCOME_METRICS[outcome])
+    queue_entry = QueueEntry(smsid=entry["smsid"], inquiry=entry.get("inquiry", False))
+    outcome = application()(queue_entry)
+    logger.info("inquiry" if queue_entry.inquiry else "queued sms", smsid=queue_entry.smsid, outcome=outcome)
+    if outcome in OUTCOME_METRICS:
+        count(OUTCOME_METRICS[outcome])

@@ -265,3 +265,21 @@ def test_a_new_message_is_due_when_its_submission_is_overdue(messages: MessageSt
     deadline = START + DEADLINES.submission_after_claim
     assert list(messages.overdue(now=deadline - timedelta(milliseconds=1), limit=10)) == []
     assert [message.smsid for message in messages.overdue(now=deadline, limit=10)] == ["sms1"]
+
+
+def test_inquiries_are_kept_with_their_first_time(messages: MessageStore) -> None:
+    message, claim = _create(messages, a_message())
+    recorded = messages.record_outcome(message, claim, an_outcome(OutcomeKind.UNKNOWN))
+    messages.record_asked(recorded, ["unknown_1"], at=START + MINUTE)
+    messages.record_asked(recorded, ["unknown_1", "unknown_2"], at=START + 2 * MINUTE)
+    assert _read(messages).asked == {"unknown_1": START + MINUTE, "unknown_2": START + 2 * MINUTE}
+    assert _read(messages).outcomes == recorded.outcomes
+
+
+def test_an_id_that_the_provider_does_not_know_is_kept_with_its_first_time(messages: MessageStore) -> None:
+    _create(messages, a_message())
+    messages.record_not_found("sms1", at=START + MINUTE)
+    messages.record_not_found("sms1", at=START + 2 * MINUTE)
+    messages.record_not_found("nothing", at=START)
+    assert _read(messages).not_found_at == START + MINUTE
+    assert messages.get("nothing") is None

@@ -5,6 +5,7 @@ A call is found by either id. Results are stored whenever they come. Bytes stay 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -37,11 +38,12 @@ def test_a_created_call_comes_back_unchanged(calls: VoiceCallStore) -> None:
     assert calls.get("call1") == call
 
 
-def test_an_accepted_call_is_found_by_the_providers_id(calls: VoiceCallStore) -> None:
+@pytest.mark.parametrize("kind", [OutcomeKind.ACCEPTED, OutcomeKind.UNKNOWN])
+def test_a_call_is_found_by_the_id_that_the_provider_named(calls: VoiceCallStore, kind: OutcomeKind) -> None:
     call = a_call(callback_expected=True)
     calls.create(call)
     assert calls.token_of("c1") is None
-    calls.record_outcome(call, call.claims[0], ACCEPTED)
+    calls.record_outcome(call, call.claims[0], replace(ACCEPTED, kind=kind))
     stored = calls.get("call1")
     assert calls.token_of("c1") == "call1"
     assert stored is not None

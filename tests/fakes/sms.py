@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Generic
@@ -152,6 +152,18 @@ class InMemoryMessageStore(InMemoryOrderStore[Message], MessageStore):
         facts.sort(key=lambda fact: (fact.first_seen_at, fact.status))
         row.order = replace(row.order, reports=tuple(facts))
         return True
+
+    def record_asked(self, message: Message, names: Collection[str], *, at: datetime) -> None:
+        row = self._unchanged(message)
+        if row is None or row.order is None or row.due is None:
+            return
+        row.order = replace(row.order, asked={**dict.fromkeys(names, at), **row.order.asked})
+        row.due = self._next_due(replace(message, asked={**dict.fromkeys(names, at), **message.asked})) or at
+
+    def record_not_found(self, smsid: str, *, at: datetime) -> None:
+        row = self.rows.get(smsid)
+        if row is not None and row.order is not None:
+            row.order = replace(row.order, not_found_at=row.order.not_found_at or at)
 
 
 def _add_outcome(order: R, claim: Claim, outcome: Outcome, *, queued: bool, content: Any = None) -> R:

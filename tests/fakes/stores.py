@@ -12,7 +12,7 @@ from switchboard.domain.orders import Order
 from switchboard.domain.rate_limits import CircuitRule, LimitUpdate, Permit, ProviderLimitState, SlotRequest
 from switchboard.domain.timestamps import to_rfc3339
 from switchboard.ports.callbacks import CallbackArchive, RawCallback, SpooledEvent
-from switchboard.ports.orders import Outbox
+from switchboard.ports.orders import InquiryQueue, Outbox
 from switchboard.ports.provider_limits import ProviderLimitStore
 
 
@@ -105,11 +105,15 @@ class InMemoryProviderLimitStore(ProviderLimitStore):
         return LimitUpdate(granted=True, state=self.states[key])
 
 
-class InMemoryOutbox(Outbox[Order[Any]]):
-    """The queues' entries as one, oldest first."""
+class InMemoryOutbox(Outbox[Order[Any]], InquiryQueue):
+    """The queues' entries as one, oldest first, and the inquiries apart from them."""
 
     def __init__(self) -> None:
         self.entries: deque[str] = deque()
+        self.inquiries: deque[str] = deque()
+
+    def put_inquiry(self, message: Order[Any], *, delay_s: int = 0) -> None:
+        self.inquiries.append(message.id)
 
     def put(self, *orders: Order[Any], delay_s: int = 0) -> None:
         self.entries.extend(order.id for order in orders)

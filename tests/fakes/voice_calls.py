@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from switchboard.domain.orders import Claim, Deadlines, Outcome, OutcomeKind
+from switchboard.domain.orders import Claim, Deadlines, Outcome
 from switchboard.domain.voice_calls import CallResult, CallResultFact, VoiceCall, next_due
 from switchboard.ports.listing import ListingQuery, Page
 from switchboard.ports.voice_calls import VoiceCallStore
@@ -25,7 +25,7 @@ class InMemoryVoiceCallStore(InMemoryOrderStore[VoiceCall], VoiceCallStore):
 
     def record_outcome(self, order: VoiceCall, claim: Claim, outcome: Outcome, *, queue: bool = False) -> VoiceCall:
         call_id = outcome.facts.get("call_id")
-        if outcome.kind is OutcomeKind.ACCEPTED and call_id is not None:
+        if call_id is not None:
             self.tokens.setdefault(call_id, order.token)
         return super().record_outcome(order, claim, outcome, queue=queue)
 

@@ -393,6 +393,7 @@ def test_a_token_finds_a_lost_answer_again(caller: Caller, simulator: BaiduVmsSi
         pytest.param("13800000008", 500, 1, id="8 called and 500"),
         pytest.param("13800000009", 503, 0, id="9 page with 503"),
         pytest.param("13800000010", 200, 1, id="10 page with 200"),
+        pytest.param("13800000012", 200, 0, id="12 no call"),
     ],
 )
 def test_a_scripted_number_gets_its_answer(
@@ -400,6 +401,13 @@ def test_a_scripted_number_gets_its_answer(
 ) -> None:
     assert caller.call(calledNumber=number)[0] == status
     assert len(simulator.calls) == calls
+
+
+def test_a_scripted_answer_without_a_date_places_no_call(caller: Caller, simulator: BaiduVmsSimulator) -> None:
+    caller.control("faults", {"kind": "empty_date"})
+    status, body, _ = caller.call()
+    assert (status, body["dateCreate"], len(simulator.calls)) == (200, "", 0)
+    assert body["callId"]
 
 
 def test_a_reset_connection_places_no_call(caller: Caller, simulator: BaiduVmsSimulator) -> None:

@@ -628,6 +628,46 @@ def test_scripted_garbage_is_answered_literally(accept: bool) -> None:
         assert len(simulator.messages) == accept
 
 
+@pytest.mark.parametrize(
+    ("members", "code", "accepted"),
+    [({}, 200, 1), ({"code": 560}, 560, 0), ({"http_status": 502}, 200, 1)],
+    ids=["of the treatment", "scripted", "under a status"],
+)
+def test_a_scripted_wrapping_holds_the_code(members: dict[str, int], code: int, accepted: int) -> None:
+    with running() as simulator:
+        sender = Sender(simulator)
+        sender.control("POST", "faults", {"kind": "wrap", "body": "<p>code {code}</p>", **members})
+        answer = sender.exchange("GET", f"/sms/api/?{urlencode(SMS)}")
+        assert answer == (members.get("http_status", 200), f"<p>code {code}</p>".encode())
+        assert len(simulator.messages) == accepted
+
+
+def test_scripted_provisional_answers_come_before_the_answer() -> None:
+    with running() as simulator:
+        sender = Sender(simulator)
+        sender.control("POST", "faults", {"kind": "provisional", "count": 2})
+        with socket.create_connection(("127.0.0.1", urlsplit(simulator.url).port or 0)) as client:
+            client.sendall(b"GET /sms/api/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            answer = b"".join(iter(lambda: client.recv(65536), b""))
+        statuses = [line.split(b" ")[1] for line in answer.split(b"\r\n") if line.startswith(b"HTTP/1.1 ")]
+        assert statuses == [b"103", b"103", b"401"]
+
+
+def test_the_result_api_answers_the_present_status_or_a_code(clock: ManualClock) -> None:
+    with running(clock) as simulator:
+        sender = Sender(simulator)
+        sender.post(mobilenumber="09000000004", smsid="r1", status="1")
+        clock.now += 1.0
+        simulator.deliver_due()
+        assert sender.exchange("GET", "/sms/result/?smsid=r1") == (200, "200\n無効\n".encode())
+        assert sender.exchange("GET", "/sms/result/?smsid=r2") == (404, b'{"result": "404"}')
+        sender.control("POST", "credentials", {"user": "other", "password": "other"})
+        assert [sender.exchange("GET", "/sms/result/?smsid=r1")[0] for _ in range(11)] == [401] * 10 + [555]
+        codes = [item["code"] for item in sender.control("GET", "inquiries")[1]["items"]]
+        assert codes == [200, 404, *[401] * 10, 555]
+        assert sender.post() == 555
+
+
 def test_scripted_401s_block_the_address_too() -> None:
     with running() as simulator:
         sender = Sender(simulator)
@@ -704,6 +744,7 @@ def test_a_control_request_pushes_any_report(receiver: ReportReceiver) -> None:
         pytest.param("faults", {"kind": "answer"}, id="answer without code"),
         pytest.param("faults", {"kind": "nonsense"}, id="unknown kind of fault"),
         pytest.param("faults", {"kind": "delay"}, id="delay without seconds"),
+        pytest.param("faults", {"kind": "wrap", "body": "560"}, id="wrapping without a place for the code"),
         pytest.param("faults", {"kind": "reset_before", "typo": 1}, id="unknown member of a fault"),
         pytest.param("numbers", {"number": OTHER_NUMBER, "transitions": [{}]}, id="transition without status"),
         pytest.param("report", {"smsid": "a1"}, id="report without status"),

@@ -19,6 +19,8 @@ VALID = {
     "QUEUE_VALIDITY_HOURS": "0.5",
     "REQUEUE_MINUTES": "15",
     "LEASE_GRACE_MINUTES": "5",
+    "MEDIASMS_RESULTS_URL": "",
+    "MEDIASMS_NOT_FOUND_DECIDES": "false",
 }
 ALL_SETTINGS = [
     member
@@ -46,6 +48,8 @@ def test_values_are_read_as_their_types() -> None:
         queue_validity_hours=0.5,
         requeue_minutes=15.0,
         lease_grace_minutes=5.0,
+        mediasms_results_url="",
+        mediasms_not_found_decides=False,
     )
     assert settings.retention.days == 90
 

@@ -1,5 +1,6 @@
 """Holds the decision about a request, and applies a fault to it."""
 
+import uuid
 from dataclasses import dataclass, replace
 
 from sandbox.simulators.baidu_vms.config import SimulatorConfig
@@ -62,6 +63,9 @@ def decide_by_fault(fault: Fault, cause: str) -> Decision:
     match fault.kind:
         case FaultKind.ANSWER:
             return Decision(answer=fault.error, cause=cause)
+        case FaultKind.EMPTY_DATE:
+            no_call = Success(call_id=uuid.uuid4().hex, tag="", date_create="", show_number="")
+            return Decision(answer=no_call, cause=cause)
         case FaultKind.PAGE:
             page = Page(http_status=fault.http_status, body=fault.body)
             return Decision(answer=page, outcome=Outcome.GARBAGE, cause=cause)

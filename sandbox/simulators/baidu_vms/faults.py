@@ -29,13 +29,15 @@ class FaultKind(StrEnum):
     """Treat the request normally, then close the connection in the middle of the answer's body."""
     DELAY = "delay"
     """Treat the request normally and answer after `seconds` (default: the setting `slow_answer_s`)."""
+    EMPTY_DATE = "empty_date"
+    """Answer 200 with an empty `dateCreate`, which means by the document that there is no call; place no call."""
     PAGE = "page"
     """Answer `body` under `http_status` as a gateway in front of the provider would; place no call."""
     ACCEPT_THEN_PAGE = "accept_then_page"
     """Treat the request normally, then answer `body` under `http_status`."""
 
 
-FAULTS_WITHOUT_CALL: Final = frozenset({FaultKind.ANSWER, FaultKind.RESET_BEFORE, FaultKind.PAGE})
+FAULTS_WITHOUT_CALL: Final = frozenset({FaultKind.ANSWER, FaultKind.RESET_BEFORE, FaultKind.EMPTY_DATE, FaultKind.PAGE})
 """The faults that place no call."""
 
 

@@ -55,6 +55,7 @@ NUMBERS: Final[Mapping[str, NumberScript]] = MappingProxyType(
         ),
         "13800000010": NumberScript("called, 200 with a page instead of JSON", Fault(kind=FaultKind.ACCEPT_THEN_PAGE)),
         "13800000011": NumberScript("called and answered, the callback comes twice", callbacks=2),
+        "13800000012": NumberScript("not called, 200 without a time of creation", Fault(kind=FaultKind.EMPTY_DATE)),
         "13800000100": _script_error(QUALIFY_NOT_PASS),
         **{f"138000001{row:02}": _script_error(error) for row, error in enumerate(COMMON_ERRORS, 1)},
         **{f"138000002{row:02}": _script_error(error) for row, error in enumerate(VMS_ERRORS, 1)},

@@ -55,6 +55,8 @@ class SimulatorConfig(Settings):
     body_style: Literal["text", "json", "html"] = choice("text", "json", "html")
     text_required_without_sms: bool = setting(read_switch, default=True)
     """True requires a text for methods 4 and 5 too, which send no SMS, as the parameter table literally says."""
+    unknown_id_code: int = setting(read_whole_number, default=404)
+    """The answer of the result API to an smsid of no message. The code of MediaSMS is not published."""
     keep_alive_s: float = setting(read_seconds, default=15.0)
     slow_answer_s: float = setting(read_seconds, default=2.0)
     hold_open_s: float = setting(read_seconds, default=30.0)

@@ -108,6 +108,11 @@ def _get_ivr_requests(provider: Provider, request: ControlRequest) -> Json:
     return {"count": len(items), "items": items}
 
 
+def _get_inquiries(provider: Provider, request: ControlRequest) -> Json:
+    items = [item for item in provider.inquiries if request.query.get("smsid", item["smsid"]) == item["smsid"]]
+    return {"count": len(items), "items": items}
+
+
 def _push_ivr_callback(provider: Provider, request: ControlRequest) -> Json:
     body = read_object(request.body)
     parameters = _read_parameters(body)
@@ -144,6 +149,7 @@ ROUTES: Final[Routes[Provider]] = {
     ("POST", "numbers"): _script_number,
     ("POST", "report"): _push_report,
     ("POST", "dial"): _dial,
+    ("GET", "inquiries"): _get_inquiries,
     ("GET", "ivr"): _get_ivr_requests,
     ("POST", "ivr"): _push_ivr_callback,
     ("GET", "clock"): _get_clock,

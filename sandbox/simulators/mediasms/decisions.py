@@ -36,6 +36,10 @@ class Decision:
     """The event that ends the wait sooner: the first delivery report or the IVR callback."""
     garbage: Fault | None = None
     """The answer in place of the code."""
+    wrapping: Fault | None = None
+    """The text around the code."""
+    provisional_answers: int = 0
+    """The number of 103s before the answer."""
 
 
 def apply_fault(decision: Decision, fault: Fault, *, hold_open_s: float) -> Decision:
@@ -52,5 +56,9 @@ def apply_fault(decision: Decision, fault: Fault, *, hold_open_s: float) -> Deci
             return replace(decision, wait_s=fault.seconds or 0.0, wait_ends_with=None)
         case FaultKind.CUT_ANSWER:
             return replace(decision, outcome=Outcome.CUT)
+        case FaultKind.WRAP:
+            return replace(decision, wrapping=fault)
+        case FaultKind.PROVISIONAL:
+            return replace(decision, provisional_answers=fault.count)
         case _:
             return replace(decision, outcome=Outcome.GARBAGE, garbage=fault)

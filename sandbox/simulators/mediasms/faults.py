@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from sandbox.simulators.faults import SOME_PAGE, read_members
 from sandbox.simulators.json_readers import (
@@ -12,6 +13,8 @@ from sandbox.simulators.json_readers import (
     read_text,
     read_whole_number,
 )
+
+CODE_IN_BODY: Final = "{code}"
 
 
 class FaultKind(StrEnum):
@@ -32,6 +35,13 @@ class FaultKind(StrEnum):
     """Treat the request normally, then close the connection in the middle of the answer's body."""
     DELAY = "delay"
     """Treat the request normally and answer after `seconds`."""
+    WRAP = "wrap"
+    """Answer `body` under `http_status`. In `body`, `{code}` stands for the code.
+
+    It is the code of the normal treatment. With `code` it is that code, and nothing is accepted.
+    """
+    PROVISIONAL = "provisional"
+    """Treat the request normally, and answer `count` times 103 before the answer."""
     GARBAGE = "garbage"
     """Treat the request normally (unless `accept` is false), then answer `body` under `http_status`."""
 
@@ -45,6 +55,7 @@ class Fault:
     match_number: str | None = None
     code: int | None = None
     seconds: float | None = None
+    count: int = 1
     body: str = SOME_PAGE
     http_status: int = 200
     accept: bool = True
@@ -63,6 +74,7 @@ def read_fault(value: object) -> Fault:
         match_number=optional_reader(read_text)(members.get("match_number")),
         code=optional_reader(_read_http_code)(members.get("code")),
         seconds=optional_reader(read_seconds)(members.get("seconds")),
+        count=read_whole_number(members.get("count", 1)),
         body=read_text(members.get("body", SOME_PAGE)),
         http_status=_read_http_code(members.get("http_status", 200)),
         accept=read_switch(members.get("accept", True)),
@@ -71,6 +83,8 @@ def read_fault(value: object) -> Fault:
         raise WrongJsonError("an answer needs its code")
     if fault.kind is FaultKind.DELAY and fault.seconds is None:
         raise WrongJsonError("a delay needs its seconds")
+    if fault.kind is FaultKind.WRAP and CODE_IN_BODY not in fault.body:
+        raise WrongJsonError("a wrapping needs a body with {code}")
     return fault
 
 

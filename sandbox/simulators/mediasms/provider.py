@@ -91,6 +91,41 @@ class Provider(Account[SimulatorConfig, Fault, RequestRecord]):
         self._log(f"{decision.code or '---'} {decision.outcome} {mask_number(number)} {printable_smsid(smsid)}{cause}")
         return decision
 
+    def handle_inquiry(self, *, source: str, authorization: str, smsid: str) -> int | Message:
+        """Decide about a request to the result API: the message with `smsid`, or the code of the refusal.
+
+        It counts in the limits of its address like a request to the send API.
+        """
+        with self.lock:
+            now, config, address = self._clock(), self._config, self._sources[source]
+            code = self._refuse_inquiry(source, authorization, now)
+            message = next((message for message in reversed(self._messages) if message.smsid == smsid), None)
+            if code is None and message is None:
+                code = config.unknown_id_code
+            address.refusals.record(code or Code.SUCCESS)
+            if code is None or config.refusals_count:
+                address.window.count(now)
+            self._inquiries.append({"at_s": now, "smsid": printable_smsid(smsid), "code": code or int(Code.SUCCESS)})
+            self.lock.wake()
+        self._log(f"{code or Code.SUCCESS} inquiry {printable_smsid(smsid)}")
+        return message if code is None and message is not None else code or config.unknown_id_code
+
+    @property
+    def inquiries(self) -> list[dict[str, object]]:
+        """The requests to the result API, oldest first, with their codes."""
+        with self.lock:
+            return list(self._inquiries)
+
+    def _refuse_inquiry(self, source: str, authorization: str, now: float) -> int | None:
+        config, address = self._config, self._sources[source]
+        if address.refusals.blocked:
+            return Code.ADDRESS_BLOCKED
+        if not is_authorized(authorization, user=config.user, password=config.password):
+            return Code.AUTHORIZATION_REQUIRED
+        if address.window.is_full(now, limit=config.requests_per_second, kind=config.window):
+            return Code.TOO_MANY_REQUESTS
+        return None
+
     def set_credentials(self, *, user: str, password: str) -> None:
         """Replace the credentials that the account accepts."""
         self._set_credentials(user=user, password=password)
@@ -130,6 +165,7 @@ class Provider(Account[SimulatorConfig, Fault, RequestRecord]):
 
     def _forget(self) -> None:
         self._messages: list[Message] = []
+        self._inquiries: list[dict[str, object]] = []
         self._numbers: dict[str, NumberScript] = dict(NUMBERS)
         self._sources: defaultdict[str, SourceAddress] = defaultdict(SourceAddress)
 
@@ -147,6 +183,8 @@ class Provider(Account[SimulatorConfig, Fault, RequestRecord]):
             return Decision(code=None, outcome=Outcome.RESET, cause="scripted")
         if fault.kind is FaultKind.ANSWER:
             return Decision(code=fault.code, cause="scripted")
+        if fault.kind is FaultKind.WRAP and fault.code is not None:
+            return Decision(code=fault.code, cause="scripted", wrapping=fault)
         if fault.kind is FaultKind.GARBAGE and not fault.accept:
             return Decision(code=None, outcome=Outcome.GARBAGE, cause="scripted", garbage=fault)
         return apply_fault(self._treat(request, number, now), fault, hold_open_s=self._config.hold_open_s)

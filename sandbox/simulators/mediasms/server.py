@@ -1,4 +1,4 @@
-"""Answers HTTP requests to the send API, `/sms/api/`, as MediaSMS does."""
+"""Answers HTTP requests to the send API, `/sms/api/`, and to the result API, `/sms/result/`, as MediaSMS does."""
 
 import json
 from collections.abc import Sequence
@@ -7,11 +7,14 @@ from urllib.parse import parse_qsl, urlsplit
 
 from sandbox.simulators.http_server import JSON, SimulatorHandler
 from sandbox.simulators.mediasms.decisions import Decision, SmsRequest
-from sandbox.simulators.mediasms.document_tables import REASONS
+from sandbox.simulators.mediasms.document_tables import REASONS, STATUS_NAMES, Code
+from sandbox.simulators.mediasms.faults import CODE_IN_BODY
 from sandbox.simulators.mediasms.provider import Provider
 from sandbox.simulators.outcomes import Outcome
 
 SEND_PATH: Final = "/sms/api/"
+RESULT_PATH: Final = "/sms/result/"
+_TEXT: Final = "text/plain; charset=UTF-8"
 _FORM: Final = "application/x-www-form-urlencoded"
 _HTML: Final = "text/html; charset=UTF-8"
 
@@ -20,9 +23,11 @@ class Handler(SimulatorHandler[Provider]):
     """A handler that takes messages and answers with a response code."""
 
     def serve(self, path: str, body: bytes) -> None:
-        """Answer a request to the send API; any other path is not found."""
+        """Answer a request to the send API or the result API; any other path is not found."""
         if path == SEND_PATH:
             self._serve_sms(body)
+        elif path == RESULT_PATH and self.command == "GET":
+            self._serve_result()
         else:
             self._send(404, b"not found", _HTML)
 
@@ -49,6 +54,23 @@ class Handler(SimulatorHandler[Provider]):
         self._wait(decision)
         self._carry_out(decision)
 
+    def _serve_result(self) -> None:
+        """Answer the code and the status's name, line by line, or the code of a refusal in JSON.
+
+        The form is that of the company's CONSOLE product. None is published for this API.
+        """
+        result = self.provider.handle_inquiry(
+            source=self.client_address[0],
+            authorization=self.headers.get("Authorization", ""),
+            smsid=self.query().get("smsid", ""),
+        )
+        if isinstance(result, int):
+            status = result if self.provider.config.http_status_style == "code" and result < 600 else 200
+            self._send(status, json.dumps({"result": str(result)}).encode(), JSON)
+            return
+        name = STATUS_NAMES.get(result.status or 0, str(result.status))
+        self._send(200, f"{int(Code.SUCCESS)}\n{name}\n".encode(), _TEXT)
+
     def _wait(self, decision: Decision) -> None:
         message = decision.message
         events: Sequence[object] = ()
@@ -62,6 +84,12 @@ class Handler(SimulatorHandler[Provider]):
         if decision.garbage is not None:
             self._send(decision.garbage.http_status, decision.garbage.body.encode(), _HTML)
         elif decision.code is not None:
+            for _ in range(decision.provisional_answers):
+                self.wfile.write(self.head(103, "Early Hints", {"Link": "</sms.css>; rel=preload"}))
+            if decision.wrapping is not None:
+                body = decision.wrapping.body.replace(CODE_IN_BODY, str(decision.code))
+                self._send(decision.wrapping.http_status, body.encode(), _HTML)
+                return
             self._answer(decision.code, cut=decision.outcome is Outcome.CUT)
 
     def _answer(self, code: int, *, cut: bool) -> None:

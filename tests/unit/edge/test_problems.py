@@ -98,6 +98,7 @@ NEVER_ANSWERED: Final = {
     errors.ProviderError,
     errors.OutcomeUnknownError,
     errors.UnexpectedAnswerError,
+    errors.SuspectedAuthenticationFailureError,
     errors.UnreadableFileNameError,
     errors.ProviderNotFoundError,
     errors.ForbiddenError,

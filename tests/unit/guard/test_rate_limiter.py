@@ -17,6 +17,7 @@ from switchboard.domain.errors import (
     SlotUnavailableError,
     StoreUnavailableError,
     SubmissionFailedError,
+    SuspectedAuthenticationFailureError,
 )
 from switchboard.domain.rate_limits import CircuitRule, LimitUpdate, Permit, ProviderLimitState, SlotRequest
 from switchboard.guard.provider.rate_limiter import GuardSettings, ProviderGuards
@@ -185,6 +186,16 @@ def test_without_an_answer_the_consecutive_401s_remain(store: InMemoryProviderLi
     worker = _Worker(store)
     for answer in (UNAUTHENTICATED, UNAUTHENTICATED, provider_error(ending), UNAUTHENTICATED):
         worker.send(answer)
+    with pytest.raises(LockedOutError):
+        worker.reserve()
+
+
+def test_a_suspected_401_counts_and_returns_the_permit_of_its_worker(store: InMemoryProviderLimitStore) -> None:
+    worker = _Worker(store)
+    suspected = SuspectedAuthenticationFailureError("unclear", provider="mediasms", operation="send_sms")
+    for answer in (UNAUTHENTICATED, suspected, suspected):
+        worker.send(answer)
+    assert store.states[KEY].consecutive_401s == 3
     with pytest.raises(LockedOutError):
         worker.reserve()
 

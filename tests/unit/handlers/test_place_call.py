@@ -140,10 +140,24 @@ def test_a_lost_answer_is_repeated_if_the_client_token_is_relied_on() -> None:
         assert len(stack.baidu_vms.calls) == 1
 
 
-def test_a_call_without_a_date_in_the_answer_is_accepted(stack: Deployment) -> None:
+def test_a_call_without_a_date_in_the_answer_is_unknown_and_found_by_its_id(stack: Deployment) -> None:
     stack.baidu_vms.provider.configure({"empty_date_create": True})
+    answer, again = place(stack, "notice-1"), place(stack, "notice-1")
 
-    assert [place(stack).json[name] for name in ("state", "placed_at")] == ["accepted", None]
+    assert (answer.status, again.status) == (202, 202)
+    assert [answer.json[name] for name in ("state", "placed_at", "provider_code")] == ["unknown", None, None]
+    assert [answer.json["call_id"]] == [call.call_id for call in stack.baidu_vms.calls]
+    assert call_back(stack, answer.json["call_id"]).status == 200
+    found = query(stack, answer.json["call_id"]).json
+    assert (found["state"], [report["result"] for report in found["reports"]]) == ("unknown", ["answered"])
+
+
+def test_a_200_that_means_no_call_is_unknown(stack: Deployment) -> None:
+    answer = place(stack, to="138-0000-0012")
+
+    assert (answer.status, answer.json["state"]) == (202, "unknown")
+    assert not stack.baidu_vms.calls
+    assert len(stack.baidu_vms.requests) == 1
 
 
 def test_a_result_keeps_the_providers_words_and_changes_no_state(stack: Deployment) -> None:

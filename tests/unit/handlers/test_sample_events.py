@@ -166,6 +166,7 @@ HTTP_ANSWERS: Final[dict[str, dict[str, tuple[int, str | None]]]] = {
 """The status and the problem code of every request through API Gateway."""
 
 FAILED_ENTRIES: Final[dict[str, list[int]]] = {
+    "inquiry": [],
     "one": [],
     "unknown_smsid": [],
     "with_a_poisonous_entry": [2, 4, 5],

@@ -41,6 +41,7 @@ def test_an_accepted_message_arrives_once_and_has_the_contracts_fields(stack: De
         "provider": "mediasms",
         "provider_code": "200",
         "reports": [],
+        "evidence": [],
         "text": {"characters": 20, "bytes_sjis": 33, "parts": 1},
         "attempts": 1,
         "not_after": None,
@@ -233,6 +234,45 @@ def test_an_unreachable_provider_may_be_tried_again_with_the_same_key() -> None:
         assert (answer.status, answer.code) == (503, "provider_unavailable")
         assert int(answer.headers["Retry-After"]) > 0
         assert "Idempotent-Replayed" not in send(unreachable, sms(key="k1")).headers
+
+
+@pytest.mark.parametrize(
+    "body", ["", "<h1>ただいまメンテナンス中です</h1>", "<form>Login<input></form>", "200 OK", "<p>200 queued</p>"]
+)
+def test_a_200_without_the_bare_code_is_unknown_without_a_code(stack: Deployment, body: str) -> None:
+    stack.simulator.provider.add_fault(Fault(kind=FaultKind.GARBAGE, body=body))
+
+    first, again = send(stack, sms(key="k1")), send(stack, sms(key="k1"))
+
+    assert [(answer.status, answer.json["state"]) for answer in (first, again)] == [(202, "unknown")] * 2
+    assert first.json["provider_code"] is None
+    assert len(stack.simulator.requests) == 1
+
+
+@pytest.mark.parametrize("body", ["ERROR:{code}", '{"code":{code},"message":"NG"}', "<h1>Error {code}</h1><p>NG</p>"])
+def test_a_wrapped_refusal_is_that_refusal(stack: Deployment, body: str) -> None:
+    stack.simulator.provider.add_fault(Fault(kind=FaultKind.WRAP, code=560, body=body))
+
+    answer = send(stack, sms())
+
+    assert (answer.status, answer.code, answer.json["provider_code"]) == (422, "provider_rejected", "560")
+
+
+@pytest.mark.parametrize(
+    ("body", "status"), [("<p>ERROR:{code}</p>", 502), ("<h1>{code}</h1><p>nginx/1.27.3</p>", 202)]
+)
+def test_three_wrapped_401s_open_the_circuit(stack: Deployment, body: str, status: int) -> None:
+    stack.simulator.provider.add_fault(Fault(kind=FaultKind.WRAP, code=401, body=body, times=3))
+
+    assert [send(stack, sms()).status for _ in range(3)] == [status] * 3
+    assert send(stack, sms()).code == "provider_locked_out"
+    assert len(stack.simulator.requests) == 3
+
+
+def test_provisional_answers_are_read_past(stack: Deployment) -> None:
+    stack.simulator.provider.add_fault(Fault(kind=FaultKind.PROVISIONAL, count=3))
+
+    assert (send(stack, sms()).json["state"], len(stack.simulator.messages)) == ("accepted", 1)
 
 
 def test_a_message_with_a_lost_answer_is_unknown_and_not_sent_again(stack: Deployment) -> None:

@@ -188,6 +188,8 @@ UNREADABLE = {
     "only a 103": EARLY_HINTS,
     "a 101": SWITCHING,
     "a 101 before an answer": SWITCHING + WITH_LENGTH,
+    "a 101 after a 103": EARLY_HINTS + SWITCHING + WITH_LENGTH,
+    "a 103 without its end": EARLY_HINTS[:-2] + WITH_LENGTH,
     "a 103 in disguise": b"HTTP/1.1 +103 Early Hints\r\n\r\n" + WITH_LENGTH,
     "less than announced": b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n200",
     "more than announced": b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n200",
@@ -220,8 +222,18 @@ def test_an_answer_with_a_changed_byte_is_read_or_unknown(whole: bytes) -> None:
 
 @pytest.mark.parametrize(
     "provisional",
-    [CONTINUE, PROCESSING, EARLY_HINTS, CONTINUE + PROCESSING * 3 + EARLY_HINTS, b"HTTP/1.1 199\r\nX: y\r\n\r\n"],
-    ids=["100", "102", "103", "several", "199"],
+    [
+        CONTINUE,
+        PROCESSING,
+        EARLY_HINTS,
+        CONTINUE + PROCESSING * 3 + EARLY_HINTS,
+        PROCESSING * 50,
+        b"HTTP/1.1 199\r\nX: y\r\n\r\n",
+        b"HTTP/1.0 100 Continue\n\n",
+        b"HTTP/1.1 103 \xe2\x80\xa6\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 103 Early Hints\r\nLink: </a>,\r\n </b>\r\n\r\n",
+    ],
+    ids=["100", "102", "103", "several", "fifty", "199", "http 1.0 and lf", "a length and no ascii", "folded"],
 )
 @pytest.mark.parametrize("whole", [WITH_LENGTH, CHUNKED], ids=["with a length", "chunked"])
 def test_a_provisional_answer_is_skipped(server: ScriptedServer, provisional: bytes, whole: bytes) -> None:
@@ -249,6 +261,15 @@ def test_a_flood_of_provisional_answers_has_an_unknown_outcome(server: ScriptedS
     server.answer = flood + WITH_LENGTH
     with pytest.raises(OutcomeUnknownError, match="TooManyProvisionalAnswers"):
         post_once(server.port)
+
+
+def test_silence_after_a_provisional_answer_ends_with_the_read_timeout(
+    server: ScriptedServer, proxy: FaultProxy
+) -> None:
+    server.answer = EARLY_HINTS + WITH_LENGTH
+    proxy.fault = Fault(response_bytes=len(EARLY_HINTS), ending="stall")
+    with pytest.raises(OutcomeUnknownError, match="Timeout"):
+        post_once(proxy.port, read_timeout_s=0.3)
 
 
 def test_a_body_as_long_as_the_cap_is_read(server: ScriptedServer) -> None:

@@ -69,5 +69,15 @@ def test_a_call_that_may_still_change_is_due(kind: OutcomeKind | None, callback:
     assert next_due(a_submitted_call(kind, callback_expected=callback), deadlines=DEADLINES) == due
 
 
+def test_an_unknown_call_with_an_id_may_still_be_reported() -> None:
+    claim = Claim("first", START)
+    outcome = Outcome(OutcomeKind.UNKNOWN, START, facts={"call_id": "c1"})
+    call = a_call(claims=(claim,), outcomes={claim.id: outcome}, callback_expected=True)
+    assert next_due(call, deadlines=DEADLINES) == START + WINDOW
+    for now, final in ((START, False), (START + WINDOW, True)):
+        status = status_of(call, deadlines=DEADLINES, now=now)
+        assert (status.state, status.final) == (VoiceCallState.UNKNOWN, final)
+
+
 def test_the_spoken_content_is_in_no_repr() -> None:
     assert "{}" not in repr(a_call(claims=(Claim("first", START),)).content)

@@ -72,6 +72,8 @@ class StateSettings(Settings):
     queue_validity_hours: float
     requeue_minutes: float
     lease_grace_minutes: float
+    mediasms_results_url: str
+    mediasms_not_found_decides: bool
 
     @property
     def retention(self) -> timedelta:
@@ -102,7 +104,6 @@ class MediaSmsSettings(StateSettings):
     mediasms_lockout_policy: Literal["lockout_safe", "full_rate"]
     mediasms_method: Literal["POST", "GET"]
     mediasms_wire_variant: Literal["jis", "ms932", "as_is"]
-    mediasms_strict_answers: bool
     allow_plain_http: bool
     long_sms: bool
 
@@ -138,6 +139,7 @@ class SendQueuedSmsSettings(SenderSettings):
 
     requeue_delay_s: int
     queue_threads: int
+    mediasms_no_such_id_codes: tuple[str, ...]
 
 
 class MediaSmsDeliveryWebhookSettings(StateSettings):

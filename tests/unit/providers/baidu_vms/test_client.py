@@ -57,7 +57,9 @@ def refusal(status: int, code: str, message: str = "canary-message", *headers: s
     return answer(status, {"code": code, "message": message, "requestId": " r1"}, *headers)
 
 
-ACCEPTED = answer(200, {"callId": "c1", "userDefinedTag": "test", "dateCreate": "", "showNum": "12345678"})
+ACCEPTED = answer(
+    200, {"callId": "c1", "userDefinedTag": "test", "dateCreate": "2018-06-12T12:00:00Z", "showNum": "12345678"}
+)
 LOST = b""
 FULL = refusal(429, "QueueFull")
 BROKEN = answer(503)
@@ -146,7 +148,8 @@ def test_a_call_is_posted_as_json_under_its_token(server: ScriptedServer) -> Non
     submitter.open()
     receipt = submitter.submit(prepared)
     assert receipt.provider_code is None
-    assert receipt.facts == {"call_id": "c1", "show_number": "12345678", "tag": "test"}
+    created_at = "2018-06-12T12:00:00.000Z"
+    assert receipt.facts == {"call_id": "c1", "show_number": "12345678", "tag": "test", "created_at": created_at}
     request = parse(server.requests[0])
     assert request.line == "POST /v1/call?clientToken=be31b98c%2Fa%2Bb~1 HTTP/1.1"
     assert request.headers["content-type"] == "application/json; charset=utf-8"
@@ -415,7 +418,7 @@ def test_an_answer_cut_at_any_byte_has_an_unknown_outcome(server: ScriptedServer
 
 
 def test_an_undelimited_answer_needs_its_last_brace(server: ScriptedServer) -> None:
-    server.answer = b'HTTP/1.0 200 OK\r\n\r\n{"callId":"c1"}'
+    server.answer = b'HTTP/1.0 200 OK\r\n\r\n{"callId":"c1","dateCreate":"2018-06-12"}'
     with FaultProxy(server.port) as proxy:
         for passed in range(len(server.answer)):
             proxy.fault = Fault(response_bytes=passed)

@@ -170,7 +170,7 @@ def test_a_body_in_another_form_has_an_unknown_outcome(status: int, body: bytes)
 
 def test_an_accepted_call_has_facts_under_our_names() -> None:
     accepted = receipt(200, ACCEPTED, **{"x-bce-request-id": "98f651c"})
-    assert (accepted.provider_code, accepted.verified) == (None, True)
+    assert accepted.provider_code is None
     assert accepted.facts == {
         "call_id": "8ba82aac",
         "show_number": "12345678",
@@ -187,28 +187,62 @@ def test_an_accepted_call_has_facts_under_our_names() -> None:
         ("2018-06-12 12:00:00", "2018-06-12T12:00:00.000Z"),
         ("2018-06-12T20:00:00+08:00", "2018-06-12T12:00:00.000Z"),
         ("2018-06-12", "2018-06-12T00:00:00.000Z"),
-        ("yesterday", None),
+        ("2018年6月12日", None),
         ("0001-01-01T00:00:00+14:00", None),
         (1528804800, None),
-        (None, None),
+        (1528804800.5, None),
     ],
 )
 def test_a_creation_time_is_parsed_or_left_out(text: object, created_at: str | None) -> None:
-    accepted = receipt(200, ACCEPTED | {"dateCreate": text})
-    assert accepted.verified
-    assert accepted.facts.get("created_at") == created_at
+    assert receipt(200, ACCEPTED | {"dateCreate": text}).facts.get("created_at") == created_at
 
 
-def test_an_empty_creation_time_leaves_the_receipt_unverified() -> None:
-    accepted = receipt(200, ACCEPTED | {"dateCreate": ""})
-    assert not accepted.verified
-    assert "created_at" not in accepted.facts
+NO_TIMES: list[object] = [
+    "",
+    " ",
+    "\u3000",
+    "\n",
+    None,
+    False,
+    True,
+    0,
+    0.0,
+    [],
+    {},
+    ["2018"],
+    "null",
+    "-",
+    "0000-00-00 00:00:00",
+]
+
+
+@pytest.mark.parametrize("value", NO_TIMES, ids=describe_row)
+@pytest.mark.parametrize("rest", [ACCEPTED, {"callId": "8ba82aac"}], ids=["with facts", "with an id only"])
+def test_a_200_without_a_creation_time_is_unknown_and_keeps_the_id(value: object, rest: dict[str, Any]) -> None:
+    error = failure(200, rest | {"dateCreate": value}, **{"x-bce-request-id": "98f651c"})
+    assert type(error) is UnexpectedAnswerError
+    assert (error.provider_code, error.request_id) == (None, "98f651c")
+    assert error.facts["call_id"] == "8ba82aac"
+    assert "created_at" not in error.facts
+
+
+def test_a_200_that_leaves_out_the_creation_time_is_unknown() -> None:
+    error = failure(200, {name: value for name, value in ACCEPTED.items() if name != "dateCreate"})
+    assert type(error) is UnexpectedAnswerError
+    assert error.facts == {"call_id": "8ba82aac", "show_number": "12345678", "tag": "test"}
+
+
+@pytest.mark.parametrize("row", ROWS, ids=[f"{row['code']}: {row['message'][:40]}" for row in ROWS])
+def test_a_200_with_an_error_beside_the_call_is_unknown(row: dict[str, str]) -> None:
+    error = failure(200, ACCEPTED | body_of(row))
+    assert type(error) is UnexpectedAnswerError
+    assert (error.provider_code, error.facts["call_id"]) == (row["code"], "8ba82aac")
 
 
 @pytest.mark.parametrize("value", ["", None, 5, "x" * 257, "a\x00", "\ud800"], ids=describe_row)
 def test_an_unusable_fact_is_left_out(value: object) -> None:
-    accepted = receipt(200, {"callId": "c1", "showNum": value, "userDefinedTag": value, "more": 1})
-    assert accepted.facts == {"call_id": "c1"}
+    accepted = receipt(200, ACCEPTED | {"showNum": value, "userDefinedTag": value, "more": 1})
+    assert accepted.facts == {"call_id": "8ba82aac", "created_at": "2018-06-12T12:00:00.000Z"}
 
 
 @pytest.mark.parametrize("call_id", [None, "", 5, True, [], "a b", "a\n", "é", "x" * 129], ids=describe_row)
@@ -221,7 +255,9 @@ def test_a_200_without_a_call_id_has_an_unknown_outcome(call_id: object) -> None
 
 @pytest.mark.parametrize("status", [201, 202, 204, 302, 400, 403, 500])
 def test_only_http_200_is_a_success(status: int) -> None:
-    assert type(failure(status, ACCEPTED)) is UnexpectedAnswerError
+    error = failure(status, ACCEPTED)
+    assert type(error) is UnexpectedAnswerError
+    assert error.facts == {}
 
 
 @pytest.mark.parametrize(
@@ -245,3 +281,29 @@ def test_the_request_id_is_trimmed(in_body: object, in_header: str, request_id: 
 def test_any_unreadable_answer_has_an_unknown_outcome(status: int, body: bytes) -> None:
     error = failure(status, body)
     assert error.outcome_known is False
+
+
+@given(
+    status=st.sampled_from([200, 201, 204, 302, 400, 403, 429, 500, 503]),
+    members=st.fixed_dictionaries(
+        {},
+        optional={
+            "callId": st.sampled_from(["8ba82aac", "", None, 5, "a b"]),
+            "dateCreate": st.sampled_from(["2018-06-12T12:00:00Z", "", " ", None, 0, 1528804800]),
+            "code": st.sampled_from(["QueueFull", "IllegalNumber", "SomethingNew", "", None, 5]),
+            "message": st.sampled_from(["m", None]),
+        },
+    ),
+)
+def test_any_answer_is_accepted_iff_a_200_has_id_and_time_and_no_code(status: int, members: dict[str, object]) -> None:
+    is_accepted = (
+        status == 200
+        and members.get("callId") == "8ba82aac"
+        and members.get("dateCreate") in ("2018-06-12T12:00:00Z", 1528804800)
+        and members.get("code") in ("", None, 5)
+    )
+    if is_accepted:
+        assert receipt(status, members).facts["call_id"] == "8ba82aac"
+    else:
+        error = failure(status, members)
+        assert error.outcome_known is not isinstance(error, OutcomeUnknownError)

@@ -57,12 +57,62 @@ JST = timezone(timedelta(hours=9))
         ("attachment; filename=dir/", "default"),
         ("attachment; xfilename=a.mp3", "default"),
         ('attachment; other="; filename=a.mp3"', "default"),
-        ("filename=a.mp3", "default"),
+        ("filename=a.mp3", "a.mp3"),
+        (f'filename="{NAME}"', NAME),
+        (f" filename = {NAME}", NAME),
+        (f"FileName*=UTF-8''{NAME}", NAME),
+        (f"filename*=utf-8'ja'{quote('録音.mp3')}; filename=a.mp3", "録音.mp3"),
+        (f"; filename={NAME}", NAME),
+        (f";;filename={NAME};", NAME),
+        (f"attachment filename={NAME}", NAME),
+        (f"attachment; name={NAME}", NAME),
+        (f'form-data; name="file"; filename="{NAME}"', NAME),
+        (f"attachment; {NAME}", NAME),
+        (f'"{NAME}"', NAME),
+        (NAME, NAME),
+        (f"attachment; file_name={NAME}", NAME),
+        (f"attachment; filename*={NAME}", NAME),
+        (f"attachment; filename*=klingon''{NAME}; filename=", "default"),
+        (f"attachment; filename='{NAME}'", NAME),
+        ("attachment; filename='", "'"),
+        (f"attachment; filename*='utf-8''{NAME}'", NAME),
+        (f"attachment; filename*=\"UTF-8''{NAME}\"", NAME),
+        ("attachment; filename*=UTF-8''two words (1).mp3", "two words (1).mp3"),
+        (f"attachment; filename*=Shift_JIS''{quote('録音.mp3', encoding='cp932')}", "録音.mp3"),
+        (f'attachment;\r\n filename="{NAME}"', NAME),
+        (f"attachment; filename=\n\t{NAME}", NAME),
+        ('attachment; filename="=?UTF-8?B?6Yyy6Z+zLm1wMw==?="', "録音.mp3"),
+        ("attachment; filename==?ISO-2022-JP?B?GyRCTz8yOxsoQi5tcDM=?=", "録音.mp3"),
+        (f"attachment; filename==?us-ascii?Q?{NAME.replace('_', '=5F')}?=", NAME),
+        ("attachment; filename==?klingon?B?6Yyy?=", "=?klingon?B?6Yyy?="),
+        ("attachment; filename==?utf-8?B?6?=", "=?utf-8?B?6?="),
+        ("attachment; filename=" + "録音表.mp3".encode("cp932").decode("latin-1"), "録音表.mp3"),
+        ('attachment; filename="' + "表.mp3".encode("cp932").decode("latin-1") + '"', "表.mp3"),
+        ('filename="' + "録音.mp3".encode().decode("latin-1") + '"', "録音.mp3"),
+        (rf'attachment; filename="C:\dir\{NAME}"', NAME),
+        (rf'attachment; filename="\\server\share\{NAME}"', NAME),
+        (f'attachment; filename="/var/spool/{NAME}"', NAME),
+        ('attachment; filename="a;b.mp3"; size=1', "a;b.mp3"),
+        (f'attachment; note="filename=b.mp3"; filename={NAME}', NAME),
+        ("filename", "default"),
+        ("filename=", "default"),
+        ("attachment; name=", "default"),
+        ("attachment; filename*=", "default"),
+        ('attachment; note="a filename=b.mp3"', "default"),
     ],
     ids=describe_row,
 )
 def test_a_file_name_is_found_in_every_form_of_the_header(header: str, name: str) -> None:
     assert find_file_name(header, default="default") == name
+
+
+@pytest.mark.parametrize("side", ["SRC", "DST"])
+@pytest.mark.parametrize(
+    "header", ['filename="{}"', "filename={}", "filename='{}'", "attachment; {}", "name={}", "FILENAME*=utf-8''{}"]
+)
+def test_a_header_without_its_type_gives_the_side(header: str, side: str) -> None:
+    name = find_file_name(header.format(NAME.replace("SRC", side)), default="default")
+    assert find_side(name) == side
 
 
 def quote_name(name: str) -> str:

@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import timedelta
 from functools import cache
 from typing import Final
 
-from switchboard.bootstrap.components.mediasms import Sender, build_senders
+from switchboard.bootstrap.components.mediasms import (
+    Sender,
+    build_senders,
+    mediasms_connection,
+    mediasms_credentials,
+)
 from switchboard.bootstrap.components.shared import CLOCK, new_id
-from switchboard.bootstrap.components.sms import message_store, outbox
+from switchboard.bootstrap.components.sms import deadlines, message_store, outbox
 from switchboard.config import SendQueuedSmsSettings
 from switchboard.edge.queue_workers import QueueWorkers, limit_workers
-from switchboard.ports.orders import RetryDelay
+from switchboard.ports.orders import InquiryQueue, RetryDelay
+from switchboard.providers.mediasms.response_codes import DELIVERY_STATUSES
+from switchboard.providers.mediasms.results import MediaSmsResults
 from switchboard.storage import aws
+from switchboard.storage.aws import CachedSecret
 from switchboard.storage.queues import SqsRetryDelay
-from switchboard.storage.retrying import SUBMISSION, retrying
-from switchboard.usecases.sms.send_queued import QueuedOutcome, SendQueuedSms
+from switchboard.storage.retrying import INQUIRIES, SUBMISSION, retrying
+from switchboard.usecases.sms.inquire import InquireResult, InquiryOutcome
+from switchboard.usecases.sms.send_queued import QueuedOutcome, QueueEntry, SendQueuedSms
 
 # The template's MaximumConcurrency of the queues' event sources.
 CONTAINERS_A_QUEUE: Final = 2
 
 
 @cache
-def application() -> QueueWorkers[QueuedOutcome]:
+def application() -> QueueWorkers[QueueEntry, QueuedOutcome | InquiryOutcome]:
     """Build the workers once a container.
 
     Raises:
@@ -31,8 +42,10 @@ def application() -> QueueWorkers[QueuedOutcome]:
     messages = retrying(message_store(settings), *SUBMISSION)
     queue = outbox(settings)
 
-    def build_worker(sender: Sender) -> SendQueuedSms:
-        return SendQueuedSms(
+    account = CachedSecret(name=settings.mediasms_secret_name)
+
+    def build_worker(sender: Sender) -> Callable[[QueueEntry], QueuedOutcome | InquiryOutcome]:
+        send = SendQueuedSms(
             messages=messages,
             submission=sender.submission,
             bulk_submission=sender.bulk,
@@ -41,10 +54,20 @@ def application() -> QueueWorkers[QueuedOutcome]:
             new_id=new_id,
             requeue_delay_s=settings.requeue_delay_s,
         )
+        inquire = _build_inquiry(settings, account, sender, queue) if settings.mediasms_results_url else None
+
+        def handle(entry: QueueEntry) -> QueuedOutcome | InquiryOutcome:
+            if not entry.inquiry:
+                return send(entry.smsid)
+            return inquire(entry.smsid) if inquire is not None else InquiryOutcome.NOTHING_TO_DO
+
+        return handle
 
     workers = _limit_workers(settings, permits=settings.in_flight_limit - 1)
     bulk_workers = _limit_workers(settings, permits=settings.bulk_in_flight_limit)
-    senders = build_senders(settings, messages, workers=workers, bulk_in_flight_limit=settings.bulk_in_flight_limit)
+    senders = build_senders(
+        settings, messages, account, workers=workers, bulk_in_flight_limit=settings.bulk_in_flight_limit
+    )
     return QueueWorkers(
         slots=senders.guards,
         workers=[build_worker(sender) for sender in senders.workers],
@@ -61,6 +84,28 @@ def retry_delay() -> RetryDelay:
     """
     settings = SendQueuedSmsSettings.load()
     return SqsRetryDelay(client=aws.sqs, queue_urls=(settings.outbox_queue_url, settings.bulk_queue_url))
+
+
+def _build_inquiry(
+    settings: SendQueuedSmsSettings, account: CachedSecret, sender: Sender, queue: InquiryQueue
+) -> InquireResult:
+    return InquireResult(
+        messages=retrying(message_store(settings), *INQUIRIES),
+        source=MediaSmsResults(
+            url=settings.mediasms_results_url,
+            credentials=mediasms_credentials(settings, account),
+            connection=mediasms_connection(settings, settings.mediasms_results_url),
+            no_such_id_codes=settings.mediasms_no_such_id_codes,
+            allow_plain_http=settings.allow_plain_http,
+        ),
+        guard=sender.bulk_guard,
+        queue=queue,
+        clock=CLOCK,
+        deadlines=deadlines(settings),
+        statuses=DELIVERY_STATUSES,
+        wait_budget=timedelta(seconds=settings.slot_wait_budget_s),
+        postpone_s=settings.requeue_delay_s,
+    )
 
 
 def _limit_workers(settings: SendQueuedSmsSettings, *, permits: int) -> int:

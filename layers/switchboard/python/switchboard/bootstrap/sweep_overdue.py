@@ -17,11 +17,19 @@ from switchboard.storage import aws
 from switchboard.storage.callbacks import S3CallbackArchive
 from switchboard.storage.queues import SqsRecordingQueue
 from switchboard.storage.recording.store import DynamoDbRecordingStore
-from switchboard.storage.retrying import CALL_RESULTS, RECONCILIATION, REPLAYED_CODES, REPLAYED_REPORTS, retrying
+from switchboard.storage.retrying import (
+    CALL_RESULTS,
+    INQUIRIES,
+    RECONCILIATION,
+    REPLAYED_CODES,
+    REPLAYED_REPORTS,
+    retrying,
+)
 from switchboard.storage.verification.ivr_calls import DynamoDbCodeStore
 from switchboard.usecases.operations.reconcile_overdue import ReconcileOverdue
 from switchboard.usecases.operations.sweep import SweepOverdue
 from switchboard.usecases.recording.requeue_overdue import RequeueOverdueRecordings
+from switchboard.usecases.sms.inquire import PlanInquiries
 
 
 @cache
@@ -47,6 +55,9 @@ def application() -> SweepOverdue:
                 next_due=lambda message: next_due(message, deadlines=times),
                 look_again_after=times.requeue_after_queued,
                 outbox=outbox(settings),
+                plan_inquiry=PlanInquiries(
+                    messages=retrying(messages, *INQUIRIES), queue=outbox(settings), deadlines=times
+                ),
             ),
             ReconcileOverdue(
                 orders=retrying(verification_store(settings), *RECONCILIATION),

@@ -35,6 +35,7 @@
         ├── NotSentError               nothing was written to the socket
         ├── OutcomeUnknownError        bytes left, and no readable answer came
         │   └── UnexpectedAnswerError  an answer came that no document explains
+        │       └── SuspectedAuthenticationFailureError  which counts towards the lock-out all the same
         ├── RateLimitedError           too fast; by the document not accepted
         │   └── ProviderBusyError      too many requests are in progress at the provider
         ├── AuthenticationFailedError  the credentials were refused; counts towards the lock-out
@@ -260,7 +261,10 @@ class MonthlyQuotaExhaustedError(SwitchboardError):
 
 
 class ProviderError(SwitchboardError):
-    """A provider's refusal, failure or missing answer. It never carries the answer's body."""
+    """A provider's refusal, failure or missing answer. It never carries the answer's body.
+
+    `facts` are what the answer said all the same, under our own names as in a receipt, such as a call's id.
+    """
 
     def __init__(
         self,
@@ -278,6 +282,7 @@ class ProviderError(SwitchboardError):
         self.http_status = http_status
         self.provider_code = provider_code
         self.request_id = request_id
+        self.facts: Mapping[str, str] = {}
 
 
 class NotSentError(ProviderError):
@@ -338,6 +343,13 @@ class AuthenticationFailedError(ProviderError):
 
 class AddressBlockedError(ProviderError):
     """A refusal of the egress address. Everything behind that address must stop."""
+
+
+class SuspectedAuthenticationFailureError(UnexpectedAnswerError, AuthenticationFailedError):
+    """An answer that no document explains and that seems to refuse the credentials.
+
+    The outcome is unknown, and the provider may have counted it towards its lock-out.
+    """
 
 
 class QuotaExceededError(ProviderError):

@@ -41,6 +41,20 @@ class SubmissionState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class InquiryRule:
+    """The times at which a provider is asked for a result that it has not reported. Without `enabled` it is not asked.
+
+    `after_unknown` counts from the unknown outcome, `before_closing` back from the end of the wait for reports. With
+    `not_found_decides` an order of unknown outcome has failed if the provider does not know its id.
+    """
+
+    enabled: bool = False
+    after_unknown: tuple[timedelta, ...] = (timedelta(minutes=1), timedelta(minutes=10), timedelta(minutes=60))
+    before_closing: timedelta = timedelta(minutes=10)
+    not_found_decides: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Deadlines:
     """The longest waits for an outcome or a report, each counted from the moment in its name."""
 
@@ -48,6 +62,7 @@ class Deadlines:
     delivery_after_claim: timedelta = timedelta(hours=72)
     submission_after_request: timedelta = timedelta(hours=24)
     requeue_after_queued: timedelta = timedelta(minutes=15)
+    inquiries: InquiryRule = InquiryRule()
 
 
 @dataclass(frozen=True, slots=True)

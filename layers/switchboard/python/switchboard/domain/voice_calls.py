@@ -116,7 +116,7 @@ class VoiceCall(Order[PreparedCall]):
 
     @property
     def call_id(self) -> str | None:
-        """The provider's id, or None until the provider has accepted the call."""
+        """The provider's id, or None until an answer of the provider has named it."""
         return self._read_receipt("call_id")
 
     @property
@@ -153,9 +153,9 @@ def status_of(call: VoiceCall, *, deadlines: Deadlines, now: datetime) -> Status
     """Derive the status of the call at `now`.
 
     Reports change no state, because the document explains none of their results. `accepted` is final when no further
-    report is possible: at once without a callback, otherwise when its window closes. A call with an unknown outcome
-    has no id that a callback could name. `failed` means that nothing was sent. It is final once the token may not be
-    used any more, or if the call was closed.
+    report is possible: at once without a callback, otherwise when its window closes. So is `unknown`, unless the
+    provider named no id: no callback can name such a call. `failed` means that nothing was sent. It is final once the
+    token may not be used any more, or if the call was closed.
     """
     submission = submission_state(call, deadlines=deadlines, now=now)
     closed = now >= _closing_time(call, deadlines=deadlines)
@@ -186,7 +186,8 @@ def _is_decided(call: VoiceCall) -> bool:
     outcome = call.last_outcome
     if outcome is None or outcome.kind is OutcomeKind.NOT_SENT:
         return False
-    return not (outcome.kind is OutcomeKind.ACCEPTED and call.callback_expected)
+    can_be_reported = outcome.kind is OutcomeKind.ACCEPTED or call.call_id is not None
+    return not (can_be_reported and call.callback_expected)
 
 
 def _closing_time(call: VoiceCall, *, deadlines: Deadlines) -> datetime:

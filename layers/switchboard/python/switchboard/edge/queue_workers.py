@@ -10,8 +10,8 @@ from typing import Generic, Protocol, TypeVar
 
 from switchboard.edge.batch import StartTask
 
+Entry = TypeVar("Entry")
 Result = TypeVar("Result")
-Worker = Callable[[str], Result]
 
 
 class SlotBatches(Protocol):
@@ -22,14 +22,14 @@ class SlotBatches(Protocol):
         ...
 
 
-class QueueWorkers(Generic[Result]):
+class QueueWorkers(Generic[Entry, Result]):
     """Workers that each handle one entry at a time, at slots that one write reserves for all of them.
 
     The slots of one block follow each other faster than one worker could get its answers.
     """
 
     def __init__(
-        self, *, slots: SlotBatches, workers: Sequence[Worker[Result]], bulk_queue: str, bulk_workers: int
+        self, *, slots: SlotBatches, workers: Sequence[Callable[[Entry], Result]], bulk_queue: str, bulk_workers: int
     ) -> None:
         """Start no thread yet. Batches of the queue named `bulk_queue` get the first `bulk_workers` only."""
         self._slots = slots
@@ -37,13 +37,13 @@ class QueueWorkers(Generic[Result]):
         self._bulk_queue = bulk_queue
         self._bulk_workers = bulk_workers
         self._pool = ThreadPoolExecutor(max_workers=len(workers))
-        self._free: SimpleQueue[Worker[Result]] = SimpleQueue()
+        self._free: SimpleQueue[Callable[[Entry], Result]] = SimpleQueue()
 
-    def __call__(self, entry_id: str) -> Result:
+    def __call__(self, entry: Entry) -> Result:
         """Handle one entry as soon as a worker is free."""
         worker = self._free.get()
         try:
-            return worker(entry_id)
+            return worker(entry)
         finally:
             self._free.put(worker)
 

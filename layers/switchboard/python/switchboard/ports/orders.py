@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
@@ -106,6 +106,26 @@ class Outbox(Protocol[R_contra]):
 
 class MessageStore(OrderStore[Message], ReportStore, Protocol):
     """The facts about messages, and their delivery reports."""
+
+    def record_asked(self, message: Message, names: Collection[str], *, at: datetime) -> None:
+        """Add that the provider is asked for the message's result, by the names in `messages.due_inquiries`."""
+        ...
+
+    def record_not_found(self, smsid: str, *, at: datetime) -> None:
+        """Add that the provider does not know the id. The first time stays."""
+        ...
+
+
+class InquiryQueue(Protocol):
+    """The queue of messages about whose result the provider is to be asked. It carries ids only."""
+
+    def put_inquiry(self, message: Message, *, delay_s: int = 0) -> None:
+        """Put one message into the queue.
+
+        Raises:
+            StoreUnavailableError: the message may or may not be in the queue.
+        """
+        ...
 
 
 class RetryDelay(Protocol):

@@ -14,13 +14,41 @@ P = TypeVar("P")
 class Receipt:
     """A provider's synchronous answer: accepted, never delivered.
 
-    `facts` are the provider's further statements under our own names, such as a call's id at the provider. `verified`
-    is False if the answer's body could not be read as the document says and only the HTTP status said "accepted".
+    `facts` are the provider's further statements under our own names, such as a call's id at the provider.
     """
 
     provider_code: str | None = None
-    verified: bool = True
     facts: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class InquiryAnswer:
+    """A provider's answer to the question for an order's result.
+
+    `status` is the provider's status code as in a report, or None if the provider does not know the id.
+    """
+
+    status: str | None
+
+
+class ResultSource(Protocol):
+    """A provider that can be asked for the result of an order."""
+
+    def open(self) -> None:
+        """Provide a connection that stays usable for at least another half second.
+
+        Raises:
+            NotSentError: the provider cannot be reached.
+        """
+        ...
+
+    def ask(self, order_id: str) -> InquiryAnswer:
+        """Request once the result of the order that was submitted under this id.
+
+        Raises:
+            ProviderError: the provider gave no result. Asking changes nothing there.
+        """
+        ...
 
 
 class Submitter(Protocol[S_contra, P]):

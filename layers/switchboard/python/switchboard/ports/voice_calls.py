@@ -24,7 +24,7 @@ class CallResultStore(Protocol):
 class VoiceCallStore(OrderStore[VoiceCall], CallResultStore, Protocol):
     """The facts about calls, and their results.
 
-    An accepted outcome makes the call findable by its `call_id` before the outcome itself is recorded.
+    An outcome with a `call_id` makes the call findable by it before the outcome itself is recorded.
     """
 
     def token_of(self, call_id: str) -> str | None:

@@ -27,6 +27,9 @@ twice."""
 CANCELLATION: Final = ("get", "record_canceled", "release_line")
 """The methods of a verification store that a cancellation retries."""
 
+INQUIRIES: Final = ("get", "record_asked", "record_not_found", "record_report")
+"""The methods of a message store that planning an inquiry and recording its answer retry."""
+
 IVR_CALLS: Final = ("lease", "record_call")
 """The methods of a store of IVR calls that matching a call with its verification retries."""
 

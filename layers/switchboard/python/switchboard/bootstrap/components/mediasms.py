@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -35,6 +35,7 @@ class Sender:
 
     submission: SmsSubmitter
     bulk: SmsSubmitter
+    bulk_guard: ProviderGuard
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,17 +54,22 @@ def build_submission(settings: SenderSettings, messages: MessageStore) -> SmsSub
 
 
 def build_senders(
-    settings: SenderSettings, messages: MessageStore, *, workers: int, bulk_in_flight_limit: int
+    settings: SenderSettings,
+    messages: MessageStore,
+    account: CachedSecret,
+    *,
+    workers: int,
+    bulk_in_flight_limit: int,
 ) -> Senders:
     """Build one sender for each worker thread."""
-    account = CachedSecret(name=settings.mediasms_secret_name)
     guards = mediasms_guards(settings, account, workers=workers)
     senders = []
     bulk_guards = guards.with_concurrency_limit(bulk_in_flight_limit)
     for guard, bulk_guard in zip(guards.workers, bulk_guards, strict=True):
         client = mediasms_client(settings, account)
         submission = _build_submission(settings, messages, client, guard)
-        senders.append(Sender(submission, bulk=_build_submission(settings, messages, client, bulk_guard)))
+        bulk = _build_submission(settings, messages, client, bulk_guard)
+        senders.append(Sender(submission, bulk=bulk, bulk_guard=retrying(bulk_guard, *GUARD)))
     return Senders(guards, workers=senders)
 
 
@@ -102,6 +108,19 @@ def mediasms_guards(settings: MediaSmsSettings, account: CachedSecret, *, worker
 
 def mediasms_client(settings: MediaSmsSettings, account: CachedSecret) -> MediaSmsClient:
     """Build the client of MediaSMS' API with this deployment's account."""
+    return MediaSmsClient(
+        base_url=settings.mediasms_base_url,
+        credentials=mediasms_credentials(settings, account),
+        connection=mediasms_connection(settings, settings.mediasms_base_url),
+        allow_plain_http=settings.allow_plain_http,
+        method=settings.mediasms_method,
+        wire_variant=settings.mediasms_wire_variant,
+        long_text=settings.long_sms,
+    )
+
+
+def mediasms_credentials(settings: MediaSmsSettings, account: CachedSecret) -> Callable[[], Credentials]:
+    """Return the function that reads the account's credentials from its secret."""
 
     def credentials() -> Credentials:
         user, password = (account().values.get(name) for name in ("user", "password"))
@@ -111,21 +130,16 @@ def mediasms_client(settings: MediaSmsSettings, account: CachedSecret) -> MediaS
             )
         return Credentials(user=user, password=password)
 
-    connection = Connection(
-        origin=parse_endpoint(settings.mediasms_base_url, allow_plain_http=settings.allow_plain_http).origin,
+    return credentials
+
+
+def mediasms_connection(settings: MediaSmsSettings, url: str) -> Connection:
+    """Build a connection to the origin of one of MediaSMS' APIs."""
+    return Connection(
+        origin=parse_endpoint(url, allow_plain_http=settings.allow_plain_http).origin,
         provider="mediasms",
         allow_plain_http=settings.allow_plain_http,
         connect_timeout_s=_CONNECT_TIMEOUT_S,
         read_timeout_s=settings.provider_timeout_s,
         deadline_s=settings.provider_timeout_s,
-    )
-    return MediaSmsClient(
-        base_url=settings.mediasms_base_url,
-        credentials=credentials,
-        connection=connection,
-        allow_plain_http=settings.allow_plain_http,
-        method=settings.mediasms_method,
-        wire_variant=settings.mediasms_wire_variant,
-        long_text=settings.long_sms,
-        strict=settings.mediasms_strict_answers,
     )

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from switchboard.bootstrap.components.shared import CLOCK
 from switchboard.config import OutboxSettings, StateSettings
-from switchboard.domain.orders import Deadlines
+from switchboard.domain.orders import Deadlines, InquiryRule
 from switchboard.domain.sms.messages import Message, SmsStatus, status_of
 from switchboard.providers.mediasms.response_codes import DELIVERY_STATUSES
 from switchboard.storage import aws
@@ -21,6 +21,9 @@ def deadlines(settings: StateSettings) -> Deadlines:
         delivery_after_claim=timedelta(hours=settings.delivery_window_hours),
         submission_after_request=timedelta(hours=settings.queue_validity_hours),
         requeue_after_queued=timedelta(minutes=settings.requeue_minutes),
+        inquiries=InquiryRule(
+            enabled=bool(settings.mediasms_results_url), not_found_decides=settings.mediasms_not_found_decides
+        ),
     )
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import ClassVar
 
 from switchboard.domain import orders
-from switchboard.domain.orders import Deadlines, Order, Status, submission_state
+from switchboard.domain.orders import Deadlines, Order, OutcomeKind, Status, submission_state
 from switchboard.domain.sms.delivery import DeliveryMeaning, ReportFact, StatusTable
 
 
@@ -58,7 +59,11 @@ class SmsSubmission:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message(Order[SmsContent]):
-    """The facts about one SMS. A `bulk` message goes through the bulk queue, so that it never delays a single one."""
+    """The facts about one SMS. A `bulk` message goes through the bulk queue, so that it never delays a single one.
+
+    `asked` has the time of each inquiry by its name in `due_inquiries`. `not_found_at` is when the provider first
+    answered an inquiry with "no such id".
+    """
 
     ID_NAME: ClassVar[str] = "smsid"
 
@@ -66,6 +71,8 @@ class Message(Order[SmsContent]):
     measure: TextMeasure | None = None
     bulk: bool = False
     reports: tuple[ReportFact, ...] = ()
+    asked: Mapping[str, datetime] = field(default_factory=dict)
+    not_found_at: datetime | None = None
 
     @property
     def smsid(self) -> str:
@@ -78,7 +85,8 @@ class Message(Order[SmsContent]):
         return tuple(report for report in self.reports if report.recipient in (None, self.recipient))
 
     def _fact_times(self) -> list[datetime]:
-        return [*Order._fact_times(self), *(report.first_seen_at for report in self.recipient_reports)]
+        times = [*Order._fact_times(self), *(report.first_seen_at for report in self.recipient_reports)]
+        return times if self.not_found_at is None else [*times, self.not_found_at]
 
 
 def submission_of(message: Message) -> SmsSubmission:
@@ -121,6 +129,8 @@ def _status_without_reports(message: Message, *, deadlines: Deadlines, now: date
     state = SmsState(submission_state(message, deadlines=deadlines, now=now).value)
     if state in {SmsState.EXPIRED, SmsState.REJECTED}:
         return SmsStatus(state=state, final=True)
+    if state is SmsState.UNKNOWN and message.not_found_at is not None and deadlines.inquiries.not_found_decides:
+        return SmsStatus(state=SmsState.FAILED, final=True)
     if state in {SmsState.ACCEPTED, SmsState.UNKNOWN}:
         expired = closed and state is SmsState.ACCEPTED
         return SmsStatus(state=SmsState.EXPIRED if expired else state, final=closed)
@@ -135,4 +145,28 @@ def _closing_time(message: Message, *, deadlines: Deadlines) -> datetime:
 
 def next_due(message: Message, *, deadlines: Deadlines) -> datetime | None:
     """Return when the sweep must look at the message if no new fact is recorded, or None if nothing can be overdue."""
-    return orders.next_due(message, deadlines=deadlines, closes_at=_closing_time(message, deadlines=deadlines))
+    closes_at = _closing_time(message, deadlines=deadlines)
+    if deadlines.inquiries.enabled:
+        closes_at = min([closes_at, *_planned_inquiries(message, deadlines=deadlines).values()])
+    return orders.next_due(message, deadlines=deadlines, closes_at=closes_at)
+
+
+def due_inquiries(message: Message, *, deadlines: Deadlines, now: datetime) -> list[str]:
+    """Return the names of the inquiries that are due by `now`. One question answers all of them."""
+    planned = _planned_inquiries(message, deadlines=deadlines)
+    return [name for name, at in planned.items() if at <= now]
+
+
+def _planned_inquiries(message: Message, *, deadlines: Deadlines) -> dict[str, datetime]:
+    """Return when the provider has still to be asked about a message whose submission has ended, by name."""
+    rule, claim = deadlines.inquiries, message.last_claim
+    if not rule.enabled or claim is None:
+        return {}
+    planned = {"closing": _closing_time(message, deadlines=deadlines) - rule.before_closing}
+    outcome = message.last_outcome
+    unknown_at = message.timeouts.get(claim.id)
+    if outcome is not None:
+        unknown_at = outcome.at if outcome.kind is OutcomeKind.UNKNOWN else None
+    if unknown_at is not None and not message.recipient_reports:
+        planned |= {f"unknown_{number}": unknown_at + after for number, after in enumerate(rule.after_unknown, 1)}
+    return {name: at for name, at in planned.items() if name not in message.asked}

@@ -150,6 +150,9 @@ def to_json(view: View, *, statuses: StatusTable) -> dict[str, Any]:
             for report in message.recipient_reports
             for status in [statuses[report.status]]
         ],
+        "evidence": [
+            {"kind": "not_found_at_provider", "at": to_rfc3339(at)} for at in (message.not_found_at,) if at is not None
+        ],
         "text": None
         if measure is None
         else {"characters": measure.characters, "bytes_sjis": measure.bytes_sjis, "parts": measure.parts},

@@ -18,6 +18,7 @@ from switchboard.providers.transport import Answer
 PROVIDER: Final = "baidu_vms"
 
 _CODE: Final = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,63}")
+_TIME_DIGIT: Final = re.compile(r"[1-9]")
 _REQUEST_ID: Final = re.compile(r"[\x21-\x7e]{1,128}")
 _MAX_FACT_LENGTH: Final = 256
 _FACTS: Final = {"showNum": "show_number", "userDefinedTag": "tag"}
@@ -32,14 +33,14 @@ def is_expired(answer: Answer) -> bool:
 def read_receipt(answer: Answer, *, operation: str) -> Receipt:
     """Return the receipt that a whole answer stands for, or raise its error (sections 响应 and 错误码).
 
-    Only HTTP 200 with a `callId` means accepted. An empty `dateCreate` leaves such a receipt unverified: by the
-    document it means that there is no call. An error is looked up in the document's table of codes. The message tells
-    apart the rows that share a code. If no row fits:
+    Only HTTP 200 with a `callId` and a `dateCreate`, and without an error's `code`, means accepted. By the document an
+    empty `dateCreate` means that there is no call, but no error says so. An error is looked up in the document's table
+    of codes. The message tells apart the rows that share a code. If no row fits:
 
     - An unlisted code is a RefusedError, if the body has the document's form of an error and the document refuses
       requests with that status.
     - Any other answer has an unknown outcome: a gateway's page, another status, a code that contradicts the status, or
-      200 without an id.
+      200 without an id or a time. The error's `facts` hold the call's id and the rest that it said.
 
     Raises:
         ProviderError: the call was not accepted, or its outcome is unknown.
@@ -47,8 +48,9 @@ def read_receipt(answer: Answer, *, operation: str) -> Receipt:
     body = _parse_object(answer.body)
     code = _find_code(body)
     request_id = _find_request_id(body, answer.headers)
-    if answer.status == 200 and (call_id := _find_call_id(body)):
-        return _build_receipt(call_id, body, request_id)
+    facts = _read_facts(body) if answer.status == 200 else {}
+    if code is None and "call_id" in facts and _is_time(body.get("dateCreate")):
+        return Receipt(facts=facts if request_id is None else {**facts, "request_id": request_id})
 
     def build_error(kind: type[ProviderError], message: str) -> ProviderError:
         return kind(
@@ -68,12 +70,19 @@ def read_receipt(answer: Answer, *, operation: str) -> Receipt:
         raise build_error(row.kind, f"refused with code {code}" + (f" ({row.message})" if row.message else ""))
     if code is not None and message is not None and answer.status in REFUSING_STATUSES:
         raise build_error(RefusedError, f"refused with code {code}, which its document does not list")
-    raise build_error(
+    unexplained = build_error(
         UnexpectedAnswerError, f"gave an answer that its document does not explain (HTTP {answer.status})"
     )
+    unexplained.facts = facts
+    raise unexplained
 
 
-def _build_receipt(call_id: str, body: Mapping[str, Any], request_id: str | None) -> Receipt:
+def _read_facts(body: Mapping[str, Any]) -> dict[str, str]:
+    """Return what an answer says about a call, under our own names, or nothing if it names no call."""
+    call_id = body.get("callId")
+    # The document shows 32 hexadecimal digits and promises no form.
+    if not isinstance(call_id, str) or not is_call_id(call_id):
+        return {}
     facts = {"call_id": call_id}
     for baidu_name, our_name in _FACTS.items():
         value = body.get(baidu_name)
@@ -82,9 +91,14 @@ def _build_receipt(call_id: str, body: Mapping[str, Any], request_id: str | None
     created_at = _parse_instant(body.get("dateCreate"))
     if created_at is not None:
         facts["created_at"] = to_rfc3339(created_at)
-    if request_id is not None:
-        facts["request_id"] = request_id
-    return Receipt(verified=body.get("dateCreate") != "", facts=facts)
+    return facts
+
+
+def _is_time(value: object) -> bool:
+    """Return whether a `dateCreate` is more than empty. Its form is not checked: a time has a digit other than 0."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return False
+    return _TIME_DIGIT.search(str(value)) is not None
 
 
 def _parse_object(content: bytes) -> Mapping[str, Any]:
@@ -99,12 +113,6 @@ def _parse_object(content: bytes) -> Mapping[str, Any]:
 def _find_code(body: Mapping[str, Any]) -> str | None:
     code = body.get("code")
     return code if isinstance(code, str) and _CODE.fullmatch(code) else None
-
-
-def _find_call_id(body: Mapping[str, Any]) -> str | None:
-    call_id = body.get("callId")
-    # The document shows 32 hexadecimal digits and promises no form.
-    return call_id if isinstance(call_id, str) and is_call_id(call_id) else None
 
 
 def _find_request_id(body: Mapping[str, Any], headers: Mapping[str, str]) -> str | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import unicodedata
 from datetime import UTC, datetime
+from email.errors import HeaderParseError
+from email.header import decode_header, make_header
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
@@ -15,37 +17,43 @@ from switchboard.domain.timestamps import JAPAN
 MAX_FILE_NAME_LENGTH: Final = 255
 
 _MAX_HEADER_LENGTH: Final = 4096
+_FOLD: Final = re.compile(r"\r?\n(?=[ \t])")
 _PARAMETER: Final = re.compile(
-    r""";\s*
+    r"""(?:^|[;\s])\s*
     (?P<name>[!#$%&'*+.^_`|~0-9A-Za-z-]+)\s*=\s*
     (?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<token>[^;]*))""",
     re.VERBOSE | re.DOTALL,
 )
-_EXTENDED: Final = re.compile(r"(?P<charset>[^']*)'[^']*'(?P<value>(?:[!#$&+.^_`|~0-9A-Za-z-]|%[0-9A-Fa-f]{2})*)")
-_EXTENDED_CHARSETS: Final = frozenset({"utf-8", "iso-8859-1"})
+_ESCAPED: Final = re.compile(r'\\(["\\])')
+_EXTENDED: Final = re.compile(r"(?P<charset>[^']*)'[^']*'(?P<value>(?:[^%]|%[0-9A-Fa-f]{2})*)", re.DOTALL)
+_EXTENDED_CHARSETS: Final = frozenset({"utf-8", "iso-8859-1", "shift_jis", "cp932", "windows-31j"})
 _RULE: Final = re.compile(
     r"(?P<time>[0-9]{14})-(?P<middle>.*)-(?P<side>SRC|DST)_(?P<channel>[lr])\.mp3", re.IGNORECASE | re.DOTALL
 )
 _OTHER_EXTENSION: Final = re.compile(r"\.(?:mp[12]|wav|aac|ogg)$", re.IGNORECASE)
 """The extension of a recording that came in another format than MP3."""
+_PARAMETERS: Final = ("filename*", "filename", "name")
+"""The parameters that name the file, the best first."""
+
+_AROUND_NAMES: Final = " \t\"'"
 _CHANNELS: Final = {"l": Channel.LEFT, "r": Channel.RIGHT}
 
 
 def find_file_name(content_disposition: str, *, default: str) -> str:
     """Return the name that a Content-Disposition header proposes (RFC 6266), made safe to keep, or `default`.
 
-    The name may be a token, a quoted string with escapes, or `filename*` (RFC 8187), which goes first. Raw UTF-8 in the
-    header, which HTTP libraries decode as Latin-1, is repaired. Folders and control characters are dropped.
+    `filename*` (RFC 8187) goes before `filename`, and that before `name`. The name may be a token, also with spaces, a
+    quoted string with escapes, in single quotes, or hold encoded words (RFC 2047). The header's type may be missing. A
+    part of the header that follows the naming rule is a name without any parameter, too. Raw UTF-8 or Shift_JIS, which
+    HTTP libraries decode as Latin-1, is repaired. Folders and control characters are dropped.
     """
-    plain = extended = ""
-    for match in _PARAMETER.finditer(content_disposition[:_MAX_HEADER_LENGTH]):
-        name, quoted = match["name"].lower(), match["quoted"]
-        if name == "filename*" and not extended:
-            extended = _make_safe(_decode_extended(quoted if quoted is not None else match["token"].strip()))
-        elif name == "filename" and not plain:
-            value = match["token"].strip().strip('"') if quoted is None else re.sub(r"(?s)\\(.)", r"\1", quoted)
-            plain = _make_safe(_repair_utf8(value))
-    return extended or plain or default
+    header = _FOLD.sub("", _repair_charset(content_disposition[:_MAX_HEADER_LENGTH]))
+    names = dict.fromkeys(_PARAMETERS, "")
+    for match in _PARAMETER.finditer(header):
+        name = match["name"].lower()
+        if names.get(name) == "":
+            names[name] = _make_safe(_read_value(name, quoted=match["quoted"], token=match["token"]))
+    return next(filter(None, names.values()), "") or _find_name_by_the_rule(header) or default
 
 
 def parse_file_name(name: str) -> RecordingFileName:
@@ -89,6 +97,12 @@ def find_side(name: str) -> Side | None:
         return None
 
 
+def _find_name_by_the_rule(header: str) -> str:
+    """Return the first part of a header, or of one of its parameters, that is a name by the naming rule, or nothing."""
+    parts = (part.strip(_AROUND_NAMES) for part in re.split("[;=]", header))
+    return next((name for name in map(_make_safe, parts) if find_side(name) is not None), "")
+
+
 def _parse_started_at(digits: str) -> datetime:
     try:
         local = datetime.strptime(digits, "%Y%m%d%H%M%S").replace(tzinfo=JAPAN)
@@ -99,6 +113,18 @@ def _parse_started_at(digits: str) -> datetime:
 
 def _build_error(problem: str, reason: str) -> UnreadableFileNameError:
     return UnreadableFileNameError(f"a recording file's name {problem}", reason=reason)
+
+
+def _read_value(name: str, *, quoted: str | None, token: str | None) -> str:
+    if quoted is not None:
+        value = _ESCAPED.sub(r"\1", quoted)
+    else:
+        value = (token or "").strip().strip('"')
+        if len(value) > 1 and value[0] == value[-1] == "'":
+            value = value[1:-1]
+    if name.endswith("*"):
+        return _decode_extended(value)
+    return _decode_words(value) if "=?" in value else value
 
 
 def _decode_extended(value: str) -> str:
@@ -112,11 +138,22 @@ def _decode_extended(value: str) -> str:
         return ""
 
 
-def _repair_utf8(value: str) -> str:
+def _decode_words(value: str) -> str:
+    """Decode the encoded words of RFC 2047 in a value, or return it unchanged."""
     try:
-        return value.encode("latin-1").decode("utf-8")
-    except UnicodeError:
+        return str(make_header(decode_header(value)))
+    except (HeaderParseError, LookupError, ValueError):
         return value
+
+
+def _repair_charset(header: str) -> str:
+    """Decode again what was decoded as Latin-1: from UTF-8, or else from Shift_JIS, or else not at all."""
+    for charset in () if header.isascii() else ("utf-8", "cp932"):
+        try:
+            return header.encode("latin-1").decode(charset)
+        except UnicodeError:
+            continue
+    return header
 
 
 def _make_safe(name: str) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import re
+from dataclasses import dataclass
 from typing import Final
 
 from switchboard.domain.errors import (
@@ -12,6 +12,7 @@ from switchboard.domain.errors import (
     OutcomeUnknownError,
     ProviderError,
     RateLimitedError,
+    SuspectedAuthenticationFailureError,
     UnexpectedAnswerError,
 )
 from switchboard.ports.providers import Receipt
@@ -19,76 +20,118 @@ from switchboard.providers.mediasms.response_codes import ACCEPTED_CODE, REFUSAL
 
 PROVIDER: Final = "mediasms"
 
-_TAG: Final = re.compile(r"<[^<>]*>")
+_MAX_LENGTH: Final = 8192
+"""The bytes of the longest body that is read. The parser of markup takes half a second for the worst body of it."""
+
+_BARE_CODE: Final = re.compile(rb"(?:\xef\xbb\xbf)?\s*([0-9]{3})\s*")
 _CODE: Final = re.compile(r"[0-9]{3}")
-_MAX_LENGTH: Final = 4096
+_NUMBER: Final = re.compile(r"\d+")
+_LABELS: Final = re.compile(r"(?:(?:error|code|status|result)[\s:=_-]*)+", re.IGNORECASE)
+_BEGINNING: Final = re.compile(rf"(?:{_LABELS.pattern})?(?P<code>[0-9]{{3}})(?![0-9A-Za-z_])", re.IGNORECASE)
 _STOP_SENDING: Final = (AuthenticationFailedError, AddressBlockedError)
 
 
-def find_code(body: bytes) -> str | None:
-    """Return the three digits that a body consists of, or None.
+@dataclass(frozen=True, slots=True)
+class CodeInBody:
+    """The response code with which a body begins.
 
-    The document promises "HTML data" and "the code only"; integrations have seen plain text and JSON. So tags, white
-    space and a byte order mark are ignored, and a JSON number or text, bare or as `result`, counts.
+    `bare` means that the body shows nothing else. `only_number` means that it shows no other number.
     """
+
+    code: str
+    bare: bool = False
+    only_number: bool = True
+
+
+def find_code(body: bytes) -> CodeInBody | None:
+    """Return the code of three digits with which the visible text of a body begins, or None.
+
+    The document promises "HTML data" and "the code only"; integrations have seen plain text and JSON. Before the code
+    only the words error, code, status and result may stand. In JSON a member named by such words counts wherever it
+    is, because its members have no order.
+    """
+    bare = _BARE_CODE.fullmatch(body)
+    if bare:
+        return CodeInBody(bare[1].decode("ascii"), bare=True)
     if len(body) > _MAX_LENGTH:
         return None
-    text = _TAG.sub("", body.decode("utf-8", "replace")).replace("\ufeff", "").strip()
-    if _CODE.fullmatch(text):
-        return text
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
+    # The parsers cost 10 ms of a cold start, and a bare code needs none.
+    from switchboard.providers.mediasms.answer_text import read_visible_texts  # noqa: PLC0415
+
+    texts = read_visible_texts(body)
+    beginnings = [
+        match
+        for visible in texts
+        if (not visible.names or _LABELS.fullmatch(visible.names[-1])) and (match := _BEGINNING.match(visible.text))
+    ]
+    if not beginnings:
         return None
-    if isinstance(value, dict):
-        value = value.get("result")
-    if isinstance(value, bool) or not isinstance(value, int | str):
-        return None
-    digits = str(value).strip()
-    return digits if _CODE.fullmatch(digits) else None
+    code = beginnings[0]["code"]
+    names = texts[0].names
+    is_result = not names or (len(names) == 1 and "error" not in names[0])
+    return CodeInBody(
+        code,
+        bare=len(texts) == 1 and texts[0].text == code and is_result,
+        only_number={number for visible in texts for number in _NUMBER.findall(visible.text)} == {code},
+    )
 
 
-def read_receipt(status: int, body: bytes, *, delimited: bool, strict: bool, operation: str) -> Receipt:
+def read_receipt(status: int, body: bytes, *, delimited: bool, operation: str) -> Receipt:
     """Return the receipt that a whole answer stands for, or raise its error (section レスポンス一覧).
 
-    Only a 2xx with code 200 means accepted. A code in the body goes before the HTTP status, except for HTTP 401, which
-    the lock-out itself counts. An answer without a code in its body means:
+    Only a 2xx whose body shows the bare code 200 means accepted. A body refuses if it shows a bare code of the table,
+    under any HTTP status, or begins with one and shows no other number. 503 has to be bare: a page that begins with it
+    may come from a gateway that has passed the request on. Any other body leaves the decision to the HTTP status:
 
-    - HTTP 200 is a receipt that is not `verified`; `strict` makes it an UnexpectedAnswerError.
-    - HTTP 503 with an empty body is the document's speed limit, and nothing was sent. HTTP 503 with another text may
-      come from a gateway that has passed the request on, so the outcome is unknown. `strict` trusts only a body that
-      says 503.
-    - Other statuses are looked up like codes. 500, 502 and 504 are in no row. A gateway that answers with one of them
-      may have passed the request on, so the outcome is unknown.
-    - `delimited` is False if only the end of the connection ended the answer. The code may have been cut off, so the
-      outcome is unknown. 401, 555 and 557 still stop the sending.
+    - 401, 555 and 557 stop the sending. 401 goes before a code in the body, except for 555 and 557.
+    - 503 with an empty body is the document's speed limit, and nothing was sent.
+    - The other codes of the table refuse, unless the body begins with another code.
+    - Any other status, 200 among them, has an unknown outcome. No code is made up from it.
+
+    An unknown outcome counts towards the lock-out if the body begins with 401. `delimited` is False if only the end of
+    the connection ended the answer. Its end may be missing, so only a bare code and what stops the sending count.
 
     Raises:
         ProviderError: the request was not accepted, or its outcome is unknown.
     """
-    code_in_body = find_code(body)
-    code = code_in_body or str(status)
-    if status == 401 and REFUSALS.get(code) is not AddressBlockedError:
-        code = "401"
-    refusal = REFUSALS.get(code)
+    found = find_code(body)
 
-    def build_error(kind: type[ProviderError], message: str) -> ProviderError:
+    def build_error(kind: type[ProviderError], message: str, code: str | None) -> ProviderError:
         return kind(
-            f"{PROVIDER} {message}",
-            provider=PROVIDER,
-            operation=operation,
-            http_status=status,
-            provider_code=code,
+            f"{PROVIDER} {message}", provider=PROVIDER, operation=operation, http_status=status, provider_code=code
         )
 
-    if code_in_body is None and refusal not in _STOP_SENDING:
-        if not delimited:
-            raise build_error(OutcomeUnknownError, "gave an answer whose end may be missing")
-        unsure_503 = refusal is RateLimitedError and (strict or body.strip())
-        if unsure_503 or (strict and code == ACCEPTED_CODE):
-            raise build_error(UnexpectedAnswerError, "gave an answer without a code")
-    if code == ACCEPTED_CODE and 200 <= status < 300:
-        return Receipt(provider_code=code, verified=code_in_body is not None)
-    if refusal is not None:
-        raise build_error(refusal, f"refused with code {code}")
-    raise build_error(UnexpectedAnswerError, f"gave an answer that its document does not explain (code {code})")
+    bare_code = found.code if found and found.bare else None
+    if bare_code == ACCEPTED_CODE and 200 <= status < 300:
+        return Receipt(provider_code=bare_code)
+    code = _find_refusal(status, body, found, delimited=delimited)
+    if code is not None:
+        raise build_error(REFUSALS[code], f"refused with code {code}", code)
+    if not delimited and bare_code is None:
+        raise build_error(OutcomeUnknownError, "gave an answer whose end may be missing", None)
+    kind = UnexpectedAnswerError
+    if found and REFUSALS.get(found.code) is AuthenticationFailedError:
+        kind = SuspectedAuthenticationFailureError
+    raise build_error(kind, f"gave an answer that its document does not explain (HTTP {status})", bare_code)
+
+
+def _find_refusal(status: int, body: bytes, found: CodeInBody | None, *, delimited: bool) -> str | None:
+    """Return the code of the table with which an answer refuses, or None."""
+    in_body = found.code if found and _refuses(found, delimited=delimited) else None
+    by_status = REFUSALS.get(str(status))
+    if by_status is AuthenticationFailedError and REFUSALS.get(in_body or "") is not AddressBlockedError:
+        return str(status)
+    if in_body is not None:
+        return in_body
+    if by_status in _STOP_SENDING:
+        return str(status)
+    if by_status is None or found or not delimited or (by_status is RateLimitedError and body.strip()):
+        return None
+    return str(status)
+
+
+def _refuses(found: CodeInBody, *, delimited: bool) -> bool:
+    refusal = REFUSALS.get(found.code)
+    if refusal is None or found.bare:
+        return refusal is not None
+    return found.only_number and refusal is not RateLimitedError and (delimited or refusal in _STOP_SENDING)

@@ -80,7 +80,7 @@ class MediaSmsClient:
     without one, the client makes a Connection with the default time-outs. `credentials` is called before each request.
     `method` GET puts number and text into the URL: the document advises against it. `wire_variant` spells the
     characters on which converters to Shift_JIS disagree (〜 or ～) the JIS way, Microsoft's way, or as the caller did.
-    `long_text` is the contract's long-text option. `strict` accepts no answer without a readable code.
+    `long_text` is the contract's long-text option.
     """
 
     def __init__(
@@ -93,7 +93,6 @@ class MediaSmsClient:
         wire_variant: WireVariant = "jis",
         request_reports: bool = True,
         long_text: bool = False,
-        strict: bool = False,
         allow_plain_http: bool = False,
     ) -> None:
         endpoint = parse_endpoint(base_url, allow_plain_http=allow_plain_http)
@@ -108,7 +107,6 @@ class MediaSmsClient:
         self._wire_variant = wire_variant
         self._request_reports = request_reports
         self._long_text = long_text
-        self._strict = strict
 
     def prepare(self, submission: SmsSubmission) -> PreparedRequest:
         """Measure the text and encode the form, without I/O.
@@ -157,9 +155,7 @@ class MediaSmsClient:
         answer = self._connection.exchange(
             self._method, prepared.target, headers=headers, body=prepared.body, operation=prepared.operation
         )
-        return read_receipt(
-            answer.status, answer.body, delimited=answer.delimited, strict=self._strict, operation=prepared.operation
-        )
+        return read_receipt(answer.status, answer.body, delimited=answer.delimited, operation=prepared.operation)
 
     def close(self) -> None:
         """Close the connection."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import asdict
-from datetime import timedelta
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import asdict, replace
+from datetime import datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from switchboard.domain.orders import Deadlines
 from switchboard.domain.sms.delivery import ReportFact
@@ -21,6 +21,9 @@ from switchboard.storage.sms.reports import DynamoDbReportStore
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_sqs import SQSClient
+
+
+_ASKED: Final = "asked|"
 
 
 class MessageCodec(OrderCodec[Message]):
@@ -45,6 +48,10 @@ class MessageCodec(OrderCodec[Message]):
             measure=TextMeasure(**{name: int(number) for name, number in measure.items()}) if measure else None,
             bulk=values.get("bulk", False),
             reports=_reports_in(values),
+            asked={
+                name.removeprefix(_ASKED): from_rfc3339(at) for name, at in values.items() if name.startswith(_ASKED)
+            },
+            not_found_at=from_optional_rfc3339(values.get("not_found_at")),
         )
 
 
@@ -61,9 +68,36 @@ class DynamoDbMessageStore(DynamoDbOrderStore[Message], DynamoDbReportStore):
             retention=retention,
         )
 
+    def record_asked(self, message: Message, names: Collection[str], *, at: datetime) -> None:
+        asked = replace(message, asked={**dict.fromkeys(names, at), **message.asked})
+        aliases = {f"#asked{number}": f"{_ASKED}{name}" for number, name in enumerate(names)}
+        sets = [f"{alias} = if_not_exists({alias}, :at)" for alias in aliases]
+        self._change(
+            message.id,
+            update="SET " + ", ".join([*sets, "due = :due"]),
+            condition="attempts = :attempts AND pending = :pending",
+            names=aliases,
+            values={
+                ":at": to_rfc3339(at),
+                ":due": to_rfc3339(self._next_due(asked) or at),
+                ":attempts": len(message.claims),
+                ":pending": self._pending,
+            },
+        )
+
+    def record_not_found(self, smsid: str, *, at: datetime) -> None:
+        self._change(
+            smsid,
+            update="SET not_found_at = if_not_exists(not_found_at, :at)",
+            condition="attribute_exists(kind)",
+            values={":at": to_rfc3339(at)},
+        )
+
 
 class SqsOutbox:
     """An Outbox of messages over two queues, so that a single message never waits behind `bulk` messages.
+
+    It is an InquiryQueue too: inquiries wait with the `bulk` messages.
 
     `client` is called only when it is needed, which for most sends is never.
     """
@@ -82,6 +116,14 @@ class SqsOutbox:
                     MessageBody=json.dumps(entry),
                     DelaySeconds=delay_s,
                 )
+
+    def put_inquiry(self, message: Message, *, delay_s: int = 0) -> None:
+        with store_errors("put inquiry"):
+            self._client().send_message(
+                QueueUrl=self._bulk_queue_url,
+                MessageBody=json.dumps({"smsid": message.smsid, "inquiry": True}),
+                DelaySeconds=delay_s,
+            )
 
 
 def _reports_in(values: Mapping[str, Any]) -> tuple[ReportFact, ...]:

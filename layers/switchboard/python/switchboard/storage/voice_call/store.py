@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from switchboard.domain.orders import Claim, Deadlines, Outcome, OutcomeKind
+from switchboard.domain.orders import Claim, Deadlines, Outcome
 from switchboard.domain.timestamps import from_rfc3339, to_rfc3339
 from switchboard.domain.voice_calls import CallResult, CallResultFact, PreparedCall, VoiceCall, next_due
 from switchboard.ports.listing import ListingQuery, Page
@@ -101,7 +101,7 @@ class DynamoDbVoiceCallStore(DynamoDbOrderStore[VoiceCall], DynamoDbCallResultSt
 
     def record_outcome(self, order: VoiceCall, claim: Claim, outcome: Outcome, *, queue: bool = False) -> VoiceCall:
         call_id = outcome.facts.get("call_id")
-        if outcome.kind is OutcomeKind.ACCEPTED and call_id is not None:
+        if call_id is not None:
             with store_errors("record call id"):
                 self._client.update_item(
                     TableName=self._table,

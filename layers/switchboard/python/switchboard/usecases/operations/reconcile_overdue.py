@@ -20,6 +20,7 @@ class SweepAction(StrEnum):
     SUBMISSION_LOST = "submission_lost"
     CLOSED = "closed"
     REQUEUED = "requeued"
+    INQUIRY_PLANNED = "inquiry_planned"
     POSTPONED = "postponed"
     EVENT_REPLAYED = "event_replayed"
     EVENT_QUARANTINED = "event_quarantined"
@@ -35,7 +36,10 @@ class _QueueDownError(Exception):
 
 
 class ReconcileOverdue(Generic[R]):
-    """The sweep's work on one kind of order. It submits nothing: it only records facts and puts ids into the queue."""
+    """The sweep's work on one kind of order. It submits nothing: it only records facts and puts ids into the queue.
+
+    `plan_inquiry` puts an overdue order into the queue of inquiries if one is due, and returns whether it did.
+    """
 
     def __init__(
         self,
@@ -46,6 +50,7 @@ class ReconcileOverdue(Generic[R]):
         next_due: Callable[[R], datetime | None],
         look_again_after: timedelta,
         outbox: Outbox[R] | None = None,
+        plan_inquiry: Callable[[R, datetime], bool] = lambda _order, _now: False,
     ) -> None:
         self._orders = orders
         self._clock = clock
@@ -53,6 +58,7 @@ class ReconcileOverdue(Generic[R]):
         self._next_due = next_due
         self._look_again_after = look_again_after
         self._outbox = outbox
+        self._plan_inquiry = plan_inquiry
 
     def __call__(self, *, limit: int) -> Counter[SweepAction]:
         """Run one round over at most `limit` overdue orders.
@@ -66,7 +72,7 @@ class ReconcileOverdue(Generic[R]):
         queue_down: StoreUnavailableError | None = None
         for order in self._orders.overdue(now=self._clock.now(), limit=limit):
             now = self._clock.now()
-            if queue_down is not None and self._queue_message_may_be_lost(order, now=now):
+            if queue_down is not None and self._needs_queue(order, now=now):
                 continue
             try:
                 actions[self._reconcile(order, now=now)] += 1
@@ -76,10 +82,10 @@ class ReconcileOverdue(Generic[R]):
             raise queue_down
         return actions
 
-    def _queue_message_may_be_lost(self, order: R, *, now: datetime) -> bool:
-        """Tell whether the order is queued and so long overdue that its entry in the queue may be lost."""
-        due = self._next_due(order)
-        return due is not None and due <= now and self._status_of(order, now).state == SubmissionState.QUEUED
+    def _needs_queue(self, order: R, *, now: datetime) -> bool:
+        """Tell whether an overdue order is queued, so that its entry may be lost, or has an inquiry due."""
+        due, status = self._next_due(order), self._status_of(order, now)
+        return due is not None and due <= now and not status.final and not order.submission_open
 
     def _reconcile(self, order: R, *, now: datetime) -> SweepAction:
         """Act on the order's present facts. The index that named the order may be behind them."""
@@ -96,9 +102,17 @@ class ReconcileOverdue(Generic[R]):
         if overdue and order.submission_open:
             self._orders.record_timeout(order, at=now)
             return SweepAction.SUBMISSION_LOST
+        if overdue and self._plan(order, now=now):
+            return SweepAction.INQUIRY_PLANNED
         look_again_at = due if due is not None and not overdue else now + self._look_again_after
         self._orders.postpone(order, until=look_again_at)
         return SweepAction.POSTPONED
+
+    def _plan(self, order: R, *, now: datetime) -> bool:
+        try:
+            return self._plan_inquiry(order, now)
+        except StoreUnavailableError as error:
+            raise _QueueDownError(error) from error
 
     def _requeue(self, order: R, outbox: Outbox[R]) -> None:
         try:

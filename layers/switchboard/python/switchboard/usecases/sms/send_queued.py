@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
@@ -14,6 +15,14 @@ from switchboard.usecases.submission.attempt import Submission
 
 # Below SQS's own limit of 900 s, and below the time after which the sweep requeues a message whose entry may be lost.
 LONGEST_DELAY_S: Final = 600
+
+
+@dataclass(frozen=True, slots=True)
+class QueueEntry:
+    """One entry of a queue: a message to submit, or with `inquiry` one to ask about."""
+
+    smsid: str
+    inquiry: bool = False
 
 
 class QueuedOutcome(StrEnum):

@@ -149,7 +149,9 @@ class Submission(Generic[R, S, P]):
         at = self._clock.now()
         if not isinstance(error, ProviderError):
             return _Ending(Outcome(kind=kind, at=at), error)
-        facts = {"request_id": error.request_id} if error.request_id is not None else {}
+        facts = dict(error.facts)
+        if error.request_id is not None:
+            facts["request_id"] = error.request_id
         return _Ending(Outcome(kind=kind, at=at, provider_code=error.provider_code, facts=facts), error)
 
 
