@@ -164,20 +164,24 @@ def test_the_recording_worker_writes_into_no_bucket_that_starts_it() -> None:
     assert written == {"RecordingsBucket", "QuarantineBucket"}
 
 
-def test_the_jobs_bucket_alone_may_notify_the_recording_queue() -> None:
+def test_the_jobs_bucket_alone_may_notify_the_recording_queues() -> None:
     bucket = resources_of("AWS::S3::Bucket")["JobsBucket"]
-    [policy] = resources_of("AWS::SQS::QueuePolicy").values()
-    [statement] = policy["PolicyDocument"]["Statement"]
     configurations = bucket["NotificationConfiguration"]["QueueConfigurations"]
-    prefixes = {configuration["Filter"]["S3Key"]["Rules"][0]["Value"] for configuration in configurations}
-    queues = {json.dumps(configuration["Queue"]) for configuration in configurations}
+    queues = {
+        configuration["Filter"]["S3Key"]["Rules"][0]["Value"]: configuration["Queue"]["Fn::GetAtt"][0]
+        for configuration in configurations
+    }
 
-    assert prefixes == {"jobs/", "bulk/"}
-    assert queues == {json.dumps({"Fn::GetAtt": ["RecordingQueue", "Arn"]})}
+    assert queues == {"jobs/": "RecordingQueue", "bulk/": "RecordingQueue", "backlog/": "RecordingBacklogQueue"}
     name = bucket["BucketName"]["Fn::Sub"]
-    source_arn = statement["Condition"]["ArnEquals"]["aws:SourceArn"]["Fn::Sub"]
-    assert source_arn == f"arn:${{AWS::Partition}}:s3:::{name}"
-    assert statement["Resource"] == {"Fn::GetAtt": ["RecordingQueue", "Arn"]}
+    permitted = set()
+    for policy in resources_of("AWS::SQS::QueuePolicy").values():
+        [statement] = policy["PolicyDocument"]["Statement"]
+        source_arn = statement["Condition"]["ArnEquals"]["aws:SourceArn"]["Fn::Sub"]
+        assert source_arn == f"arn:${{AWS::Partition}}:s3:::{name}"
+        assert policy["Queues"] == [{"Ref": statement["Resource"]["Fn::GetAtt"][0]}]
+        permitted.add(statement["Resource"]["Fn::GetAtt"][0])
+    assert permitted == set(queues.values())
 
 
 def test_every_queue_is_encrypted() -> None:

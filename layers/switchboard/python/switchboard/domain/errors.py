@@ -17,6 +17,7 @@
     │   └── WebhookUnreadableError     authentic, but not understood; quarantined as it is
     ├── PayloadTooLargeError           the body is larger than this route reads
     ├── UnreadableFileNameError        a recording file's name does not follow the naming rule
+    ├── UnreadableJobError             the object of a recording's job holds no job
     ├── StoreError
     │   └── StoreUnavailableError      the write may or may not have been applied
     ├── SlotUnavailableError           no slot within the waiting budget
@@ -27,6 +28,7 @@
     │   ├── RecipientLimitError        the limit of this number
     │   ├── ClientLimitError           the limit of this API key
     │   └── DailyLimitError            the limit of the whole deployment
+    ├── NotFoundRetriesError           a recording that answered 404 must wait for the day's limit of such retries
     ├── MonthlyQuotaExhaustedError     a provider's monthly quota, as counted here, is used up
     └── ProviderError                  a provider refused, failed or gave no answer
         ├── NotSentError               nothing was written to the socket
@@ -171,6 +173,14 @@ class UnreadableFileNameError(SwitchboardError):
         self.reason = reason
 
 
+class UnreadableJobError(SwitchboardError):
+    """An object with the key of a recording's job that holds no job."""
+
+    def __init__(self, *, key: str) -> None:
+        super().__init__("The object holds no job")
+        self.key = key
+
+
 class StoreError(SwitchboardError):
     """An operation that our own storage did not carry out."""
 
@@ -229,6 +239,10 @@ class ClientLimitError(LimitExceededError):
 
 class DailyLimitError(LimitExceededError):
     """A message beyond the daily limit of the whole deployment."""
+
+
+class NotFoundRetriesError(SwitchboardError):
+    """The day's retries after a 404 are used up. No request was made."""
 
 
 class MonthlyQuotaExhaustedError(SwitchboardError):

@@ -20,6 +20,8 @@ class SweepAction(StrEnum):
     SUBMISSION_LOST = "submission_lost"
     CLOSED = "closed"
     REQUEUED = "requeued"
+    RELEASED = "released"
+    """The recording was parked, and is asked for again."""
     POSTPONED = "postponed"
     EVENT_REPLAYED = "event_replayed"
     EVENT_QUARANTINED = "event_quarantined"
