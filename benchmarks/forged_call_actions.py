@@ -49,14 +49,14 @@ def main(number: int, day: str) -> None:
         stored_at = _wait_until_stored(endpoints, call_id)
         statuses = set(first) | set(rest)
     flood_ended = time.monotonic()
-    assert statuses == {200}, statuses
     log = _request("GET", f"{control}/requests")
     print(f"{number} forged call actions of {day} in {flood_ended - began:.1f} s at most")
     print(f"the true recording is stored {stored_at - ended:.1f} s after its call, {stored_at - began:.1f} s in all")
     print(f"{log['count'] - before} requests until then: {log['statuses']}")
     times = sorted(item["at_s"] for item in log["items"][before:])
     most = max(sum(at <= other < at + 1 for other in times[index : index + 100]) for index, at in enumerate(times))
-    print(f"at most {most} requests in one second")
+    print(f"the webhook answered {sorted(statuses)}; at most {most} requests in one second")
+    assert statuses == {200}
     assert most <= _LIMIT
     assert _request("GET", f"{control}/usage")["violations"] == violations
 

@@ -100,7 +100,7 @@ def test_a_repeated_ready_fact_adds_nothing_and_another_one_is_added(recordings:
 
 
 def test_a_recording_filled_to_the_brim_takes_its_true_facts(recordings: RecordingStore) -> None:
-    """Nobody who sends reports or drops files can make the item refuse a report, a file or an attempt (I28)."""
+    """No sender of reports or files can make the item refuse a report, a file or an attempt (I28)."""
     forged = [ReadyFact(tel=f"{n:0128}", date="x" * 64, called_at=START, at=START, by_file=False) for n in range(50)]
     dropped = [ReadyFact(tel=f"{n:0255}", date="", called_at=START, at=START, by_file=True) for n in range(50)]
     for by_file in dropped:

@@ -206,7 +206,7 @@ class DynamoDbRecordingStore:
         return [recording for recording in _recordings_from(items) if recording.parked is reason]
 
     def _update_unless_begun(self, recording: Recording, *, update: str, values: Mapping[str, Any]) -> None:
-        """Update the recording if no attempt has begun or been withdrawn since it was read."""
+        """Write to the recording if no attempt has begun or been withdrawn since it was read."""
         conditions, values = ["attribute_exists(kind)"], dict(values)
         for channel in Channel:
             begun = _count_attempts(recording, channel)
