@@ -88,6 +88,8 @@ NEVER_ANSWERED: Final = {
     errors.OutcomeUnknownError,
     errors.UnexpectedAnswerError,
     errors.UnreadableFileNameError,
+    errors.UnreadableJobError,
+    errors.NotFoundRetriesError,
     errors.ProviderNotFoundError,
     errors.ForbiddenError,
     errors.DownloadFailedError,

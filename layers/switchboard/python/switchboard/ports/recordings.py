@@ -121,7 +121,10 @@ class RecordingStore(Protocol):
         ...
 
     def park(self, recording: Recording, *, reason: ParkingReason, at: datetime) -> None:
-        """Set the recording aside until the sweep releases it. Do nothing if an attempt has begun or been withdrawn since `recording` was read."""
+        """Set the recording aside until the sweep releases it.
+
+        Do nothing if an attempt has begun or been withdrawn since `recording` was read.
+        """
         ...
 
     def parked(
