@@ -8,7 +8,7 @@ from switchboard.bootstrap.fetch_recording import FetchApplication, application,
 from switchboard.edge.batch import batch_endpoint
 from switchboard.edge.metrics import Metric
 from switchboard.edge.observability import count, logger, metrics
-from switchboard.edge.recording_metrics import count_fetch
+from switchboard.edge.recording_metrics import count_fetch, log_fields
 from switchboard.edge.recording_queue_entries import parse_entry
 from switchboard.usecases.recording.keep_bulk_file import BulkOutcome
 
@@ -32,14 +32,13 @@ def lambda_handler(entry: dict[str, Any], context: LambdaContext) -> None:
             logger.info("bulk file", outcome=outcome)
             count(BULK_METRICS[outcome])
         elif request.recording_id is not None:
-            fetch(app, request.recording_id, context)
+            fetch(app, request.recording_id, request.job_key, context)
 
 
-def fetch(app: FetchApplication, recording_id: str, context: LambdaContext) -> None:
+def fetch(app: FetchApplication, recording_id: str, job_key: str | None, context: LambdaContext) -> None:
     """Fetch one recording, with one log line that names it."""
-    result = app.fetch(recording_id, seconds_left=lambda: context.get_remaining_time_in_millis() / 1000)
-    state = result.status.state if result.status else None
-    logger.info(
-        "recording", recording_id=recording_id, state=state, ends=result.ends, requeue_reason=result.requeue_reason
+    result = app.fetch(
+        recording_id, job_key=job_key, seconds_left=lambda: context.get_remaining_time_in_millis() / 1000
     )
+    logger.info("recording", recording_id=recording_id, extra=log_fields(result))
     count_fetch(result)

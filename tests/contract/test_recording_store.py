@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -9,10 +10,12 @@ import pytest
 from switchboard.domain.errors import InvalidRequestError
 from switchboard.domain.recording.facts import (
     MAX_CORRECTIONS,
+    MAX_NOTICES,
     Channel,
     FetchAttempt,
     FetchEnd,
     FetchOutcome,
+    ParkingReason,
     ReadyFact,
     Recording,
     Role,
@@ -94,6 +97,68 @@ def test_a_repeated_ready_fact_adds_nothing_and_another_one_is_added(recordings:
 
     recordings.announce(ID, repeated, due=DUE)
     assert recordings.announce(ID, by_file, due=DUE).ready_facts == {READY, by_file}
+
+
+def test_a_recording_filled_to_the_brim_takes_its_true_facts(recordings: RecordingStore) -> None:
+    """No sender of reports or files can make the item refuse a report, a file or an attempt (I28)."""
+    forged = [ReadyFact(tel=f"{n:0128}", date="x" * 64, called_at=START, at=START, by_file=False) for n in range(50)]
+    dropped = [ReadyFact(tel=f"{n:0255}", date="", called_at=START, at=START, by_file=True) for n in range(50)]
+    for by_file in dropped:
+        recordings.announce(ID, by_file, due=DUE)
+    # A report always fits beside files, and a file's fact beside reports.
+    assert recordings.announce(ID, READY, due=DUE).notices == (READY,)
+    for report in forged:
+        recordings.announce(ID, report, due=DUE)
+    assert len(read(recordings).ready_facts) == 2 * MAX_NOTICES
+    assert READY in recordings.announce(ID, READY, due=DUE).ready_facts
+    for number in range(30):
+        begin(recordings, read(recordings), an_attempt(f"{number:032}"))
+        recordings.record_outcome(ID, an_outcome(f"{number:032}"))
+
+    begin(recordings, read(recordings), an_attempt("last"))
+    assert (
+        an_outcome("last", FetchEnd.STORED)
+        in recordings.record_outcome(ID, an_outcome("last", FetchEnd.STORED)).outcomes
+    )
+    assert recordings.correct(ID, RoleCorrection(at=START, left=Role.OPERATOR, right=Role.CUSTOMER)) is not None
+
+
+@pytest.mark.parametrize("reason", ParkingReason)
+def test_a_parked_recording_is_found_by_its_announcement_only(
+    recordings: RecordingStore, reason: ParkingReason
+) -> None:
+    recording = recordings.announce(ID, READY, due=DUE, parked=reason)
+    later = replace(READY, at=START + MINUTE)
+    recordings.announce("b2", later, due=DUE, parked=reason)
+
+    assert (recording.parked, recording.parked_at) == (reason, START)
+    assert list(recordings.overdue(now=DUE + MINUTE, limit=9)) == []
+    found = [list(recordings.parked(reason, until=DUE, limit=9, newest_first=newest)) for newest in (False, True)]
+    assert [[item.recording_id for item in items] for items in found] == [[ID, "b2"], ["b2", ID]]
+    assert [item.recording_id for item in recordings.parked(reason, until=START, limit=9)] == [ID]
+
+
+def test_a_recording_leaves_parking_by_its_schedule_or_an_attempt(recordings: RecordingStore) -> None:
+    for recording_id in (ID, "b2"):
+        recordings.announce(recording_id, READY, due=DUE, parked=ParkingReason.DATED_NEAR)
+    recordings.schedule(read(recordings), due=DUE, at=START)
+    other = recordings.get("b2")
+    assert other is not None
+    begin(recordings, other, an_attempt())
+
+    assert list(recordings.parked(ParkingReason.DATED_NEAR, until=DUE, limit=9)) == []
+    assert [recording.parked for recording in recordings.overdue(now=DUE, limit=9)] == [None, None]
+    assert read(recordings).parked_at == START
+
+
+def test_a_recording_is_parked_unless_an_attempt_began_meanwhile(recordings: RecordingStore) -> None:
+    before = recordings.announce(ID, READY, due=DUE)
+    after = begin(recordings, before, an_attempt())
+
+    recordings.park(before, reason=ParkingReason.NOT_FOUND, at=START + MINUTE)
+    assert read(recordings).parked is None
+    recordings.park(after, reason=ParkingReason.NOT_FOUND, at=START + MINUTE)
+    assert (read(recordings).parked, read(recordings).parked_at) == (ParkingReason.NOT_FOUND, START + MINUTE)
 
 
 def test_one_of_two_workers_that_saw_the_same_gets_the_channel(recordings: RecordingStore) -> None:

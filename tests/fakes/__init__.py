@@ -5,6 +5,7 @@ from tests.fakes.guards import OpenGuard, ScriptedGuard
 from tests.fakes.limits import InMemoryCounterStore, NoLimits
 from tests.fakes.provider import Ending, ScriptedProvider, ScriptedSubmitter, provider_error
 from tests.fakes.recordings import (
+    CountingAnnouncementLimits,
     CountingQuota,
     InMemoryJobStore,
     InMemoryRecordingFiles,
@@ -23,6 +24,7 @@ from tests.fakes.voice_calls import InMemoryVoiceCallStore
 __all__ = [
     "START",
     "Answer",
+    "CountingAnnouncementLimits",
     "CountingIds",
     "CountingQuota",
     "Ending",

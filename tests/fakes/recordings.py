@@ -13,10 +13,12 @@ from switchboard.domain.errors import MonthlyQuotaExhaustedError, ProviderError
 from switchboard.domain.phone_numbers import canonical_tel
 from switchboard.domain.recording.facts import (
     MAX_CORRECTIONS,
+    MAX_NOTICES,
     Channel,
     FetchAttempt,
     FetchEnd,
     FetchOutcome,
+    ParkingReason,
     QuarantinedFile,
     ReadyFact,
     Recording,
@@ -30,13 +32,14 @@ from switchboard.domain.recording.facts import (
 from switchboard.ports.listing import ListingQuery, Page
 from switchboard.ports.recordings import (
     Download,
+    JobOutcome,
     JobStore,
     RecordingFiles,
     RecordingQueue,
     RecordingSource,
     RecordingStore,
 )
-from switchboard.ports.usage_limits import MonthlyQuota, QuotaUsage
+from switchboard.ports.usage_limits import AnnouncementLimits, MonthlyQuota, QuotaUsage
 from tests.fakes.listing import list_page
 
 AUDIO = b"ID3"
@@ -48,15 +51,34 @@ class InMemoryJobStore(JobStore):
 
     def __init__(self) -> None:
         self.jobs: dict[str, ReadyFact] = {}
+        self.others: dict[str, list[ReadyFact]] = {}
+        self.quarantined: list[str] = []
 
-    def put(self, ready: RecordingReady, *, at: datetime) -> bool:
-        is_new = ready.recording_id not in self.jobs
-        if is_new:
-            self.jobs[ready.recording_id] = ReadyFact(tel=ready.tel, date=ready.date, called_at=ready.called_at, at=at)
-        return is_new
+    def put(self, ready: RecordingReady, *, at: datetime) -> JobOutcome:
+        fact = ReadyFact(tel=ready.tel, date=ready.date, called_at=ready.called_at, at=at)
+        if ready.recording_id not in self.jobs:
+            self.jobs[ready.recording_id] = fact
+            return JobOutcome.ANNOUNCED
+        others = self.others.setdefault(ready.recording_id, [])
+        if any(
+            (other.tel, other.date) == (ready.tel, ready.date) for other in (self.jobs[ready.recording_id], *others)
+        ):
+            return JobOutcome.REPEATED
+        if len(others) >= MAX_NOTICES - 1:
+            return JobOutcome.TOO_MANY
+        others.append(fact)
+        return JobOutcome.DIFFERENT
 
     def get(self, recording_id: str) -> ReadyFact | None:
         return self.jobs.get(recording_id)
+
+    def read(self, key: str) -> ReadyFact | None:
+        """Return the report under the key: `jobs/<id>.json`, or `jobs/<id>/<number>.json` for the others."""
+        recording_id, _, number = key.removeprefix("jobs/").removesuffix(".json").partition("/")
+        return self.others[recording_id][int(number)] if number else self.jobs.get(recording_id)
+
+    def quarantine(self, key: str, *, at: datetime) -> None:
+        self.quarantined.append(key)
 
 
 class InMemoryRecordingStore(RecordingStore):
@@ -66,12 +88,19 @@ class InMemoryRecordingStore(RecordingStore):
         self.rows: dict[str, Recording] = {}
         self.due: dict[str, datetime] = {}
 
-    def announce(self, recording_id: str, ready_fact: ReadyFact, *, due: datetime) -> Recording:
+    def announce(
+        self, recording_id: str, ready_fact: ReadyFact, *, due: datetime, parked: ParkingReason | None = None
+    ) -> Recording:
         existing = self.rows.get(recording_id)
         if existing is None:
-            existing = Recording(recording_id=recording_id, ready_facts=frozenset({ready_fact}))
+            self.rows[recording_id] = Recording(recording_id=recording_id, ready_facts=frozenset({ready_fact}))
             self.due[recording_id] = due
-        self.rows[recording_id] = add_fact(existing, ready_fact)
+            if parked is not None:
+                self.park(self.rows[recording_id], reason=parked, at=ready_fact.at)
+            return self.rows[recording_id]
+        changed = add_fact(existing, ready_fact)
+        if sum(fact.by_file is ready_fact.by_file for fact in changed.ready_facts) <= MAX_NOTICES:
+            self.rows[recording_id] = changed
         return self.rows[recording_id]
 
     def get(self, recording_id: str) -> Recording | None:
@@ -85,7 +114,7 @@ class InMemoryRecordingStore(RecordingStore):
         unchanged = _count_attempts(existing, attempt.channel) == _count_attempts(recording, attempt.channel)
         if stored or not (unchanged or attempt in existing.attempts):
             return None
-        self.rows[recording.recording_id] = add_fact(existing, attempt)
+        self.rows[recording.recording_id] = replace(add_fact(existing, attempt), parked=None)
         self.due[recording.recording_id] = due
         return self.rows[recording.recording_id]
 
@@ -114,10 +143,22 @@ class InMemoryRecordingStore(RecordingStore):
             return
         if due is None:
             self.due.pop(recording.recording_id, None)
-            self.rows[recording.recording_id] = replace(existing, closed_at=existing.closed_at or at)
+            self.rows[recording.recording_id] = replace(existing, closed_at=existing.closed_at or at, parked=None)
         else:
             self.due[recording.recording_id] = due
-            self.rows[recording.recording_id] = replace(existing, closed_at=None)
+            self.rows[recording.recording_id] = replace(existing, closed_at=None, parked=None)
+
+    def park(self, recording: Recording, *, reason: ParkingReason, at: datetime) -> None:
+        existing = self.rows[recording.recording_id]
+        if all(_count_attempts(existing, channel) == _count_attempts(recording, channel) for channel in Channel):
+            self.due.pop(recording.recording_id, None)
+            self.rows[recording.recording_id] = replace(existing, parked=reason, parked_at=existing.parked_at or at)
+
+    def parked(
+        self, reason: ParkingReason, *, until: datetime, limit: int, newest_first: bool = False
+    ) -> list[Recording]:
+        parked = [row for row in self.rows.values() if row.parked is reason and row.announced_at <= until]
+        return sorted(parked, key=lambda row: row.announced_at, reverse=newest_first)[:limit]
 
     def find(self, query: ListingQuery) -> Page[Recording]:
         tel = None if query.recipient is None else canonical_tel(query.recipient)
@@ -154,14 +195,21 @@ def _count_attempts(recording: Recording, channel: Channel) -> int:
 
 
 class InMemoryRecordingQueue(RecordingQueue):
-    """The queue's entries with their delays, oldest first."""
+    """The queue's entries with their delays, oldest first.
+
+    `backlog` and `job_keys` tell of every entry ever put whether it went into the backlog, and which report it names.
+    """
 
     def __init__(self) -> None:
+        self.backlog: list[bool] = []
+        self.job_keys: list[str | None] = []
         self.entries: list[tuple[str, int]] = []
 
-    def put(self, recording_id: str, *, delay_s: int = 0) -> None:
+    def put(self, recording_id: str, *, delay_s: int = 0, backlog: bool = False, job_key: str | None = None) -> None:
         assert 0 <= delay_s <= 900
         self.entries.append((recording_id, delay_s))
+        self.backlog.append(backlog)
+        self.job_keys.append(job_key)
 
 
 class InMemoryRecordingFiles(RecordingFiles):
@@ -229,6 +277,34 @@ class ScriptedSource(RecordingSource):
         if isinstance(answer, ProviderError):
             raise answer
         yield WholeDownload() if answer is None else WholeDownload(content=answer)
+
+
+class CountingAnnouncementLimits(AnnouncementLimits):
+    """Limits that grant `announcements` new recordings and `retries` in all, and 50 parked ones a minute."""
+
+    def __init__(self, *, announcements: int = 1_000, retries: int = 1_000) -> None:
+        self.announcements = announcements
+        self.retries = retries
+
+    def admit(self, at: datetime) -> bool:
+        granted = self.announcements > 0
+        self.announcements -= granted
+        return granted
+
+    def admit_parked(self, number: int, at: datetime) -> int:
+        return number
+
+    def admit_retry(self, at: datetime) -> bool:
+        granted = self.retries > 0
+        self.retries -= granted
+        return granted
+
+    def retries_left(self, at: datetime) -> int:
+        return self.retries
+
+    @property
+    def parked_per_minute(self) -> int:
+        return 50
 
 
 class CountingQuota(MonthlyQuota):

@@ -160,4 +160,11 @@ def test_the_status_page_has_every_part_with_its_roles_permissions(api: Api) -> 
     status = answer.json()
     assert status["unavailable"] == []
     assert status["providers"]["mediasms"]["in_flight_limit"] >= 1
-    assert set(status["queues"]) == {"outbox", "bulk", "outbox_dead_letters", "recordings", "recording_dead_letters"}
+    assert set(status["queues"]) == {
+        "outbox",
+        "bulk",
+        "outbox_dead_letters",
+        "recordings",
+        "recordings_backlog",
+        "recording_dead_letters",
+    }

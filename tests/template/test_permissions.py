@@ -26,7 +26,9 @@ PREFIXES: Final = {
         ("QuarantineBucket", "quarantine"),
         ("QuarantineBucket", "quarantine/recordings"),
         ("QuarantineBucket", "quarantine/bulk"),
+        ("QuarantineBucket", "quarantine/jobs"),
         ("JobsBucket", "jobs"),
+        ("JobsBucket", "backlog"),
         ("JobsBucket", "bulk"),
         ("RecordingsBucket", "recordings"),
     )
@@ -132,8 +134,15 @@ def test_only_the_sweep_may_read_and_remove_spooled_events() -> None:
     assert readers == {"SweepOverdue"}
 
 
-def test_the_call_action_webhook_may_add_jobs_and_read_nothing() -> None:
-    assert actions_of("BiztelCallActionWebhook") == {"s3:PutObject", "secretsmanager:GetSecretValue"}
+def test_the_call_action_webhook_may_add_and_compare_jobs_and_nothing_else() -> None:
+    assert actions_of("BiztelCallActionWebhook") == {
+        "s3:PutObject",
+        "s3:GetObject",
+        "s3:ListBucket",
+        "secretsmanager:GetSecretValue",
+    }
+    resources = {json.dumps(r) for s in statements_of("BiztelCallActionWebhook") for r in ensure_list(s["Resource"])}
+    assert not [resource for resource in resources if "Table" in resource or "RecordingsBucket" in resource]
 
 
 def test_the_query_function_may_change_nothing() -> None:
@@ -141,10 +150,10 @@ def test_the_query_function_may_change_nothing() -> None:
 
 
 def test_a_recording_query_may_read_files_and_a_correction_may_add_facts() -> None:
-    read_only = {"dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query", "s3:GetObject"}
+    read_only = {"dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query", "s3:GetObject", "s3:ListBucket"}
 
     assert actions_of("QueryRecordings") <= read_only
-    assert actions_of("CorrectRecordingRoles") == {"dynamodb:UpdateItem", "s3:GetObject"}
+    assert actions_of("CorrectRecordingRoles") == {"dynamodb:UpdateItem", "s3:GetObject", "s3:ListBucket"}
 
 
 def test_the_status_function_may_change_nothing_and_read_no_message() -> None:

@@ -165,23 +165,27 @@ def test_the_recording_worker_writes_into_no_bucket_that_starts_it() -> None:
     assert written == {"RecordingsBucket", "QuarantineBucket"}
 
 
-def test_the_jobs_bucket_alone_may_notify_the_recording_queue() -> None:
+def test_the_jobs_bucket_alone_may_notify_the_recording_queues() -> None:
     bucket = resources_of("AWS::S3::Bucket")["JobsBucket"]
-    policies = resources_of("AWS::SQS::QueuePolicy").values()
-    allowed = [
-        rule for policy in policies for rule in policy["PolicyDocument"]["Statement"] if rule["Effect"] == "Allow"
-    ]
-    [statement] = allowed
     configurations = bucket["NotificationConfiguration"]["QueueConfigurations"]
-    prefixes = {configuration["Filter"]["S3Key"]["Rules"][0]["Value"] for configuration in configurations}
-    queues = {json.dumps(configuration["Queue"]) for configuration in configurations}
+    queues = {
+        configuration["Filter"]["S3Key"]["Rules"][0]["Value"]: configuration["Queue"]["Fn::GetAtt"][0]
+        for configuration in configurations
+    }
 
-    assert prefixes == {"jobs/", "bulk/"}
-    assert queues == {json.dumps({"Fn::GetAtt": ["RecordingQueue", "Arn"]})}
+    assert queues == {"jobs/": "RecordingQueue", "bulk/": "RecordingQueue", "backlog/": "RecordingBacklogQueue"}
     name = bucket["BucketName"]["Fn::Sub"]
-    source_arn = statement["Condition"]["ArnEquals"]["aws:SourceArn"]["Fn::Sub"]
-    assert source_arn == f"arn:${{AWS::Partition}}:s3:::{name}"
-    assert statement["Resource"] == {"Fn::GetAtt": ["RecordingQueue", "Arn"]}
+    permitted = set()
+    for policy in resources_of("AWS::SQS::QueuePolicy").values():
+        allowed = [rule for rule in policy["PolicyDocument"]["Statement"] if rule["Effect"] == "Allow"]
+        if not allowed:
+            continue
+        [statement] = allowed
+        source_arn = statement["Condition"]["ArnEquals"]["aws:SourceArn"]["Fn::Sub"]
+        assert source_arn == f"arn:${{AWS::Partition}}:s3:::{name}"
+        assert policy["Queues"] == [{"Ref": statement["Resource"]["Fn::GetAtt"][0]}]
+        permitted.add(statement["Resource"]["Fn::GetAtt"][0])
+    assert permitted == set(queues.values())
 
 
 def test_a_function_behind_the_gateway_times_out_before_the_gateway() -> None:

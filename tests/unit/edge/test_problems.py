@@ -100,6 +100,8 @@ NEVER_ANSWERED: Final = {
     errors.UnexpectedAnswerError,
     errors.SuspectedAuthenticationFailureError,
     errors.UnreadableFileNameError,
+    errors.UnreadableJobError,
+    errors.NotFoundRetriesError,
     errors.ProviderNotFoundError,
     errors.ForbiddenError,
     errors.DownloadFailedError,

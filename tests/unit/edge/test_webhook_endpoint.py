@@ -38,6 +38,7 @@ from switchboard.edge.webhook_endpoint import (
     read_params,
 )
 from switchboard.ports.callbacks import CallbackArchive
+from switchboard.ports.recordings import JobOutcome
 from switchboard.ports.verifications import IvrCallMatch
 from switchboard.storage.aws import CachedSecret
 from switchboard.usecases.sms.record_report import ReportOutcome
@@ -402,7 +403,7 @@ def test_a_raw_callback_is_kept_although_its_event_cannot_be_recorded() -> None:
         pytest.param(DELIVERY_REPORT_OUTCOMES, {*ReportOutcome, "quarantined"}, id="delivery reports"),
         pytest.param(IVR_CALL_OUTCOMES, {*IvrCallMatch, "quarantined"}, id="IVR calls"),
         pytest.param(CALL_RESULT_OUTCOMES, {*ResultOutcome, "quarantined"}, id="call results"),
-        pytest.param(CALL_ACTION_OUTCOMES, {"announced", "repeated"}, id="call actions"),
+        pytest.param(CALL_ACTION_OUTCOMES, {*JobOutcome}, id="call actions"),
     ],
 )
 def test_every_outcome_has_a_metric(outcome_metrics: Mapping[str, Metric], outcomes: set[str]) -> None:

@@ -28,7 +28,7 @@ def send(stack: Deployment, case: str) -> HttpAnswer:
 
 
 def jobs(stack: Deployment) -> list[dict[str, Any]]:
-    return stack.objects("jobs/", bucket="JobsBucket")
+    return stack.objects(bucket="JobsBucket")
 
 
 @pytest.mark.parametrize("case", ACCEPTED)
@@ -71,9 +71,22 @@ def test_a_repeated_id_is_accepted_and_overwrites_nothing(stack: Deployment) -> 
     again = send(stack, "anonymous")
 
     assert (again.status, again.body) == (200, '{"result":"accepted"}')
-    assert jobs(stack) == [first]
+    send(stack, "anonymous")
+    # The other number is kept beside the first one.
+    assert [job["tel"] for job in jobs(stack)] == [first["tel"], "anonymous"]
+    assert first in jobs(stack)
     names = [name for name, _ in stack.metrics()]
-    assert (names.count("RecordingsAnnounced"), names.count("CallActionsRepeated")) == (1, 1)
+    counts = [names.count(f"{name}") for name in ("RecordingsAnnounced", "CallActionsDifferent", "CallActionsRepeated")]
+    assert counts == [1, 1, 1]
+
+
+def test_call_actions_beyond_five_different_ones_are_counted_and_not_kept(stack: Deployment) -> None:
+    event = load_event(FUNCTION, "get_query")
+    for number in range(7):
+        assert stack.http(FUNCTION, with_query(event, ("ID", "1"), ("TEL", str(number)))).status == 200
+
+    assert len(jobs(stack)) == 5
+    assert [name for name, _ in stack.metrics()].count("CallActionsIgnored") == 2
 
 
 def test_the_consoles_pattern_finds_a_job_that_cannot_be_stored(stack: Deployment) -> None:

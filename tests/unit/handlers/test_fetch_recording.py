@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any, Final
+from urllib.parse import quote_plus
 
 import pytest
 
@@ -108,7 +109,6 @@ def test_a_repeated_entry_sends_no_request(stack: Deployment, case: str) -> None
         (FaultKind.EMPTY, "failed"),
         (FaultKind.RESET, "failed"),
         (FaultKind.BURST, "failed"),
-        (FaultKind.NOT_FOUND, "not_found"),
     ],
 )
 def test_a_failed_download_stores_nothing_and_is_queued_again(stack: Deployment, kind: FaultKind, end: str) -> None:
@@ -231,6 +231,66 @@ def test_a_download_beyond_the_limit_is_not_repeated(channel_bytes: int | None) 
         for bucket in ("RecordingsBucket", "QuarantineBucket"):
             assert aws.s3().list_multipart_uploads(Bucket=stack.references[bucket]).get("Uploads", []) == []
         assert "ChannelsLost" in [name for name, _ in stack.metrics()]
+
+
+def test_the_other_channel_waits_for_one_that_is_not_there_yet(stack: Deployment) -> None:
+    call = announce(stack)
+    stack.biztel.provider.add_fault(Fault(kind=FaultKind.NOT_FOUND, channel=Channel.LEFT))
+
+    assert handle(stack, call) == []
+
+    assert count_requests(stack) == len(stack.biztel.requests) == 1
+    assert [json.loads(body) for body in stack.queued("RecordingBacklogQueue")] == []
+    assert "ChannelsNotFound" in [name for name, _ in stack.metrics()]
+
+
+PLACEHOLDERS: Final = {
+    "folder": "jobs/",
+    "bulk folder": "bulk/2026/",
+    "hidden file": "bulk/.keep",
+    "hidden in jobs": "jobs/.keep",
+    "macOS": "bulk/2026/.DS_Store",
+    "macOS archive": "bulk/__MACOSX/._20190718161058-2006-2002-1563433858.66-SRC_l.mp3",
+    "Windows": "bulk/Thumbs.db",
+    "copy under way": "bulk/20190718161058-2006-2002-1563433858.66-SRC_l.mp3.part",
+    "temporary job": "jobs/x.json.tmp",
+    "no id": "jobs/no id.json",
+    "no JSON": "jobs/notes.txt",
+    "folder in jobs": "jobs/2026/",
+    "backlog folder": "backlog/",
+}
+
+
+def created(stack: Deployment, key: str, *, size: int) -> Any:
+    """Return the answer to S3's notification of a new object."""
+    body = {"Records": [{"eventName": "ObjectCreated:Put", "s3": {"object": {"key": quote_plus(key), "size": size}}}]}
+    record = load_event("fetch_recording", "job")["Records"][0]
+    return stack.invoke("fetch_recording", {"Records": [{**record, "body": json.dumps(body)}]})
+
+
+@pytest.mark.parametrize("key", PLACEHOLDERS.values(), ids=PLACEHOLDERS)
+def test_a_placeholder_is_ignored(stack: Deployment, key: str) -> None:
+    assert created(stack, key, size=5) == {"batchItemFailures": []}
+
+    assert stack.rows() == []
+    assert stack.objects("quarantine/") == []
+    assert {name for name, _ in stack.metrics()} <= {"EntriesFailed"}
+
+
+@pytest.mark.parametrize("key", ["jobs/26112200000001000050.json", "bulk/20190718161058-2006-2002-1-SRC_l.mp3"])
+def test_an_empty_object_is_ignored(stack: Deployment, key: str) -> None:
+    assert created(stack, key, size=0) == {"batchItemFailures": []}
+
+    assert stack.objects("quarantine/") == []
+
+
+def test_an_unreadable_job_is_quarantined_at_once(stack: Deployment) -> None:
+    aws.s3().put_object(Bucket=stack.references["JobsBucket"], Key="jobs/abc.json", Body=b'{"tel": 1}')
+
+    assert created(stack, "jobs/abc.json", size=10) == {"batchItemFailures": []}
+
+    assert stack.objects("quarantine/jobs/") == [{"tel": 1}]
+    assert "JobsQuarantined" in [name for name, _ in stack.metrics()]
 
 
 def test_a_forbidden_channel_is_replaced_by_the_monaural_file(stack: Deployment) -> None:

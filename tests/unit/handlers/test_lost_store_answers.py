@@ -201,10 +201,11 @@ CASES = {
     "a call result": (Case("baidu_vms_webhook", a_call_result, is_recorded), ["UpdateItem+"]),
     # It is spooled after the first failure.
     "a delivery report": (Case("mediasms_delivery_webhook", a_report_alone, is_recorded), ["UpdateItem-"]),
-    # The spooled report, and the overdue items of each kind, which wait for the next sweep.
+    # The spooled report, the overdue items of each kind, and the parked recordings of each reason: those that have
+    # waited for too long, and the newest. All wait for the next sweep.
     "a sweep": (
         Case("sweep_overdue", a_sweep, lambda _, answer: answer is not None),
-        ["UpdateItem+", *["Query-"] * 4],
+        ["UpdateItem+", *["Query-"] * 10],
     ),
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,6 +13,7 @@ from sandbox.simulators.biztel.error_bodies import Channel
 from sandbox.simulators.biztel.faults import Fault, FaultKind
 from sandbox.simulators.biztel.recorded_calls import CallSpec
 from sandbox.simulators.biztel.recorded_calls import RecordedCall as Call
+from switchboard.storage import aws
 from tests.deployment import Deployment, HttpAnswer
 from tests.events import load_event, with_query
 
@@ -66,6 +68,59 @@ def test_a_stored_recording_has_its_files(stack: Deployment) -> None:
     expires = datetime.fromisoformat(left["url_expires_at"])
     assert timedelta(minutes=14) < expires - datetime.now(tz=UTC) <= timedelta(minutes=15)
     assert "problem" not in left
+
+
+def announce(stack: Deployment, recording_id: str, *, tel: str, date: str = "2026-11-22 12:00:00") -> None:
+    event = load_event("biztel_call_action_webhook", "get_query")
+    event = with_query(event, ("ID", recording_id), ("TEL", tel), ("DATE", date))
+    assert stack.http("biztel_call_action_webhook", event).status == 200
+
+
+def list_keys(stack: Deployment) -> list[str]:
+    entries = aws.s3().list_objects_v2(Bucket=stack.references["JobsBucket"])["Contents"]
+    return [entry["Key"] for entry in entries]
+
+
+@pytest.mark.parametrize("recording_id", ["21061600000268000060", "abc"], ids=["of another day", "no date"])
+def test_a_recording_is_announced_before_any_worker_looks_at_it(stack: Deployment, recording_id: str) -> None:
+    announce(stack, recording_id, tel="09000000001")
+
+    recording = query_one(stack, recording_id)
+
+    assert (recording["state"], recording["tel"]) == ("announced", "+819000000001")
+    assert [notice["tel"] for notice in recording["announcements"]] == ["+819000000001"]
+    assert {channel["state"] for channel in recording["channels"].values()} == {"announced"}
+    assert stack.rows() == []
+    body = {"recording_id": recording_id}
+    corrected = stack.http(
+        "correct_recording_roles", load_event("correct_recording_roles", "swapped", pathParameters=body)
+    )
+    assert corrected.json["channels"]["left"]["role_from"] == "correction"
+
+
+def test_a_forged_first_call_action_gives_way_to_the_files_name(stack: Deployment) -> None:
+    call = stack.biztel.finish(CallSpec(announce=False, tel="09000000001"))
+    announce(stack, call.call_id, tel="09000000009", date="2020-01-01 00:00:00")
+    announce(stack, call.call_id, tel=call.tel, date=call.processed)
+    [extra] = [key for key in list_keys(stack) if key.count("/") == 2]
+    assert query_one(stack, call.call_id)["tel"] == "+819000000009"
+    for key in (f"jobs/{call.call_id}.json", extra):
+        record = load_event("fetch_recording", "requeued")["Records"][0]
+        body = json.dumps({"recording_id": call.call_id, "job_key": key})
+        assert stack.invoke("fetch_recording", {"Records": [{**record, "body": body}]}) == {"batchItemFailures": []}
+
+    recording = query_one(stack, call.call_id)
+
+    assert (recording["state"], recording["tel"]) == ("stored", "+819000000001")
+    assert recording["called_at"] > "2026"
+    assert [notice["tel"] for notice in recording["announcements"]] == ["+819000000009", "+819000000001"]
+
+
+def test_an_unreadable_job_is_no_recording(stack: Deployment) -> None:
+    aws.s3().put_object(Bucket=stack.references["JobsBucket"], Key="jobs/abc.json", Body=b"{")
+    event = load_event("query_recordings", "one", pathParameters={"recording_id": "abc"})
+
+    assert stack.http("query_recordings", event).status == 404
 
 
 def test_the_url_of_a_file_gives_the_file(stack: Deployment) -> None:

@@ -65,6 +65,7 @@ def test_queues_have_their_depth(stack: Deployment) -> None:
         "bulk": 3,
         "outbox_dead_letters": 1,
         "recordings": 4,
+        "recordings_backlog": 0,
         "recording_dead_letters": 0,
     }
 

@@ -37,6 +37,7 @@ from switchboard.usecases.recording.requeue_overdue import RequeueOverdueRecordi
 from tests.fakes import (
     START,
     Answer,
+    CountingAnnouncementLimits,
     CountingIds,
     CountingQuota,
     FixedClock,
@@ -124,6 +125,7 @@ class World:
         clock: FixedClock | None = None,
         guard: OpenGuard | None = None,
         quota: CountingQuota | None = None,
+        limits: CountingAnnouncementLimits | None = None,
         channels: frozenset[Channel] = BOTH,
         monaural_as_fallback: bool = True,
         breaker: Breaker | None = None,
@@ -136,6 +138,7 @@ class World:
         self.source = source or ScriptedSource()
         self.guard = guard or OpenGuard(self.clock)
         self.quota = quota or CountingQuota()
+        self.limits = limits or CountingAnnouncementLimits()
         self.policy = RecordingPolicy(channels=channels, monaural_as_fallback=monaural_as_fallback)
         self.closed = 0
         wrap = (breaker or Breaker()).wrap
@@ -154,7 +157,9 @@ class World:
             queue=wrap(self.queue, "queue"),
             source=self.source,
             guard=self.guard,
+            backlog_guard=self.guard,
             quota=wrap(self.quota, "quota"),
+            limits=self.limits,
             policy=self.policy,
             clock=self.clock,
             new_id=CountingIds(),
@@ -380,7 +385,7 @@ def test_a_page_until_the_deadline_leaves_the_channel_quarantined() -> None:
 def test_a_look_without_a_slot_requests_counts_and_loses_nothing(error: SlotUnavailableError | LockedOutError) -> None:
     world = World()
     world.guard = ScriptedGuard(world.clock, error)
-    world.fetch._guard = world.guard
+    world.fetch._guard = world.fetch._backlog_guard = world.guard
 
     result = world.deliver()
 

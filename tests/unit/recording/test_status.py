@@ -424,7 +424,7 @@ def test_every_recording_is_due_until_it_is_final(facts: list[RecordingFact]) ->
         pytest.param([], START + 16 * MINUTE, id="no attempt"),
         pytest.param([an_attempt()], START + 16 * MINUTE, id="attempt in progress"),
         pytest.param([an_attempt(), an_outcome(FetchEnd.FAILED)], START + MINUTE + 5 * SECOND, id="failed"),
-        pytest.param([an_attempt(), an_outcome(FetchEnd.NOT_FOUND)], START + MINUTE + 5 * SECOND, id="not found"),
+        pytest.param([an_attempt(), an_outcome(FetchEnd.NOT_FOUND)], START + MINUTE + 10 * SECOND, id="not found"),
         pytest.param(
             [an_attempt(), an_outcome(FetchEnd.FAILED), an_attempt(at=START + 2 * MINUTE, attempt="second")],
             START + 18 * MINUTE,

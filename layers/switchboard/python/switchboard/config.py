@@ -170,6 +170,7 @@ class StatusSettings(StateSettings, OutboxSettings):
     biztel_requests_per_s: int
     biztel_in_flight_limit: int
     recording_queue_url: str
+    recording_backlog_queue_url: str
     recording_dead_letter_queue_url: str
 
 
@@ -181,21 +182,10 @@ class WatchLimitsSettings(StatusSettings):
     """The settings of `functions/watch_limits`."""
 
 
-class SweepOverdueSettings(StateSettings, OutboxSettings):
-    """The settings of `functions/sweep_overdue`."""
+class RecordingTimeSettings(StateSettings):
+    """The settings of functions that know until when a recording is fetched and kept."""
 
-    quarantine_bucket: str
-    recording_queue_url: str
     recording_retention_days: int
-
-
-class RecordingSettings(StateSettings):
-    """The settings of functions that read or write recordings: where, which channels, and until when."""
-
-    recordings_bucket: str
-    recording_retention_days: int
-    biztel_channels: tuple[str, ...]
-    biztel_monaural_instead: bool
     biztel_split_days: float
     biztel_margin_hours: float
     biztel_not_found_minutes: float
@@ -206,6 +196,30 @@ class RecordingSettings(StateSettings):
         return timedelta(days=self.recording_retention_days)
 
 
+class RecordingQueueSettings(StateSettings):
+    """The settings of functions that put recordings into their queues, within the limits on new ones and on 404s."""
+
+    limits_table: str
+    recording_queue_url: str
+    recording_backlog_queue_url: str
+    biztel_announcements_per_hour: int
+    biztel_not_found_retries_per_day: int
+
+
+class SweepOverdueSettings(RecordingTimeSettings, RecordingQueueSettings, OutboxSettings):
+    """The settings of `functions/sweep_overdue`."""
+
+    quarantine_bucket: str
+
+
+class RecordingSettings(RecordingTimeSettings):
+    """The settings of functions that read or write recordings: where, which channels, and until when."""
+
+    recordings_bucket: str
+    biztel_channels: tuple[str, ...]
+    biztel_monaural_instead: bool
+
+
 class BiztelCallActionWebhookSettings(StateSettings):
     """The settings of `functions/biztel_call_action_webhook`."""
 
@@ -213,13 +227,11 @@ class BiztelCallActionWebhookSettings(StateSettings):
     webhook_tokens_secret_name: str
 
 
-class FetchRecordingSettings(RecordingSettings):
+class FetchRecordingSettings(RecordingSettings, RecordingQueueSettings):
     """The settings of `functions/fetch_recording`."""
 
     jobs_bucket: str
     quarantine_bucket: str
-    recording_queue_url: str
-    limits_table: str
     egress_address: str
     biztel_base_url: str
     biztel_secret_name: str
@@ -238,6 +250,7 @@ class FetchRecordingSettings(RecordingSettings):
 class QueryRecordingsSettings(RecordingSettings):
     """The settings of `functions/query_recordings`."""
 
+    jobs_bucket: str
     recording_url_minutes: float
 
 

@@ -7,7 +7,13 @@ from datetime import timedelta
 from functools import cache
 
 from switchboard.bootstrap.components.guards import biztel_guard_settings, provider_guards
-from switchboard.bootstrap.components.recordings import policy, recording_files, recording_store
+from switchboard.bootstrap.components.recordings import (
+    announcement_limits,
+    policy,
+    recording_files,
+    recording_queue,
+    recording_store,
+)
 from switchboard.bootstrap.components.shared import CLOCK, new_id
 from switchboard.config import FetchRecordingSettings
 from switchboard.domain.errors import ConfigurationError
@@ -17,7 +23,7 @@ from switchboard.providers.biztel.client import ApiToken, BiztelClient
 from switchboard.providers.biztel.file_names import parse_file_name
 from switchboard.storage import aws
 from switchboard.storage.limits import DynamoDbCounterStore
-from switchboard.storage.queues import SqsRecordingQueue, SqsRetryDelay
+from switchboard.storage.queues import SqsRetryDelay
 from switchboard.storage.recording.bulk_files import S3BulkFiles
 from switchboard.storage.recording.jobs import S3JobStore
 from switchboard.storage.retrying import retrying
@@ -62,7 +68,10 @@ def retry_delay() -> RetryDelay:
     Raises:
         ConfigurationError: a variable of the environment is missing or unreadable.
     """
-    return SqsRetryDelay(client=aws.sqs, queue_urls=(FetchRecordingSettings.load().recording_queue_url,))
+    settings = FetchRecordingSettings.load()
+    return SqsRetryDelay(
+        client=aws.sqs, queue_urls=(settings.recording_queue_url, settings.recording_backlog_queue_url)
+    )
 
 
 def _build_fetch(settings: FetchRecordingSettings) -> FetchRecording:
@@ -75,11 +84,25 @@ def _build_fetch(settings: FetchRecordingSettings) -> FetchRecording:
             raise ConfigurationError(f"the secret {settings.biztel_secret_name} needs the text token")
         return ApiToken(value=value)
 
+    backlog_in_flight = max(1, settings.biztel_in_flight_limit // 2)
+    guards = provider_guards(
+        provider="biztel",
+        egress_address=settings.egress_address,
+        limits_table=settings.limits_table,
+        settings=biztel_guard_settings(
+            requests_per_s=settings.biztel_requests_per_s,
+            jitter=timedelta(milliseconds=settings.biztel_jitter_milliseconds),
+            in_flight=settings.biztel_in_flight_limit,
+            backlog_in_flight=backlog_in_flight,
+        ),
+        account=account,
+        store_timeout_s=settings.store_timeout_s,
+    )
     return FetchRecording(
-        jobs=S3JobStore(client=aws.s3, bucket=settings.jobs_bucket),
+        jobs=S3JobStore(client=aws.s3, bucket=settings.jobs_bucket, quarantine_bucket=settings.quarantine_bucket),
         recordings=recording_store(settings),
         files=recording_files(settings, quarantine_bucket=settings.quarantine_bucket),
-        queue=SqsRecordingQueue(client=aws.sqs, queue_url=settings.recording_queue_url),
+        queue=recording_queue(settings),
         source=BiztelClient(
             base_url=settings.biztel_base_url,
             token=token,
@@ -89,21 +112,9 @@ def _build_fetch(settings: FetchRecordingSettings) -> FetchRecording:
             max_bytes=settings.biztel_max_bytes,
             allow_plain_http=settings.allow_plain_http,
         ),
-        guard=retrying(
-            provider_guards(
-                provider="biztel",
-                egress_address=settings.egress_address,
-                limits_table=settings.limits_table,
-                settings=biztel_guard_settings(
-                    requests_per_s=settings.biztel_requests_per_s,
-                    jitter=timedelta(milliseconds=settings.biztel_jitter_milliseconds),
-                    in_flight=settings.biztel_in_flight_limit,
-                ),
-                account=account,
-                store_timeout_s=settings.store_timeout_s,
-            ).single,
-            "record_result",
-        ),
+        guard=retrying(guards.single, "record_result"),
+        backlog_guard=retrying(guards.with_concurrency_limit(backlog_in_flight)[0], "record_result"),
+        limits=announcement_limits(settings),
         quota=CounterMonthlyQuota(
             counters=DynamoDbCounterStore(client=dynamodb, table=settings.limits_table),
             provider="biztel",

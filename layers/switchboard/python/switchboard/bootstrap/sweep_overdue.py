@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from functools import cache
 
 from switchboard.bootstrap.components.ivr_calls import record_ivr_call
+from switchboard.bootstrap.components.recordings import announcement_limits, recording_deadlines, recording_queue
 from switchboard.bootstrap.components.shared import CLOCK
 from switchboard.bootstrap.components.sms import deadlines, message_store, outbox, sms_status
 from switchboard.bootstrap.components.verifications import verification_status, verification_store
@@ -15,7 +15,6 @@ from switchboard.domain.sms.messages import next_due
 from switchboard.domain.verification import verifications
 from switchboard.storage import aws
 from switchboard.storage.callbacks import S3CallbackArchive
-from switchboard.storage.queues import SqsRecordingQueue
 from switchboard.storage.recording.store import DynamoDbRecordingStore
 from switchboard.storage.retrying import (
     CALL_RESULTS,
@@ -28,6 +27,7 @@ from switchboard.storage.retrying import (
 from switchboard.storage.verification.ivr_calls import DynamoDbCodeStore
 from switchboard.usecases.operations.reconcile_overdue import ReconcileOverdue
 from switchboard.usecases.operations.sweep import SweepOverdue
+from switchboard.usecases.recording.release_parked import ReleaseParkedRecordings
 from switchboard.usecases.recording.requeue_overdue import RequeueOverdueRecordings
 from switchboard.usecases.sms.inquire import PlanInquiries
 
@@ -43,6 +43,10 @@ def application() -> SweepOverdue:
     messages, times = message_store(settings), deadlines(settings)
     archive = S3CallbackArchive(client=aws.s3, bucket=settings.quarantine_bucket)
     dynamodb = aws.dynamodb(timeout_s=settings.store_timeout_s)
+    recordings = retrying(
+        DynamoDbRecordingStore(client=dynamodb, table=settings.state_table, retention=settings.recording_retention),
+        "schedule",
+    )
     codes = DynamoDbCodeStore(client=dynamodb, table=settings.state_table)
     return SweepOverdue(
         reports=retrying(messages, *REPLAYED_REPORTS),
@@ -68,15 +72,16 @@ def application() -> SweepOverdue:
             ),
             reconcile_voice_calls(settings),
             RequeueOverdueRecordings(
-                recordings=retrying(
-                    DynamoDbRecordingStore(
-                        client=dynamodb,
-                        table=settings.state_table,
-                        retention=timedelta(days=settings.recording_retention_days),
-                    ),
-                    "schedule",
-                ),
-                queue=SqsRecordingQueue(client=aws.sqs, queue_url=settings.recording_queue_url),
+                recordings=recordings,
+                queue=recording_queue(settings),
+                clock=CLOCK,
+                look_again_after=times.requeue_after_queued,
+            ),
+            ReleaseParkedRecordings(
+                recordings=recordings,
+                queue=recording_queue(settings),
+                limits=announcement_limits(settings),
+                deadlines=recording_deadlines(settings),
                 clock=CLOCK,
                 look_again_after=times.requeue_after_queued,
             ),

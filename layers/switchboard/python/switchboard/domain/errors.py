@@ -19,6 +19,7 @@
     │   └── WebhookUnreadableError     authentic, but not understood; quarantined as it is
     ├── PayloadTooLargeError           the body is larger than this route reads
     ├── UnreadableFileNameError        a recording file's name does not follow the naming rule
+    ├── UnreadableJobError             the object of a recording's job holds no job
     ├── StoreError
     │   └── StoreUnavailableError      the write may or may not have been applied
     ├── SlotUnavailableError           no slot within the waiting budget
@@ -30,6 +31,7 @@
     │   │   └── WrongCodeLimitError    the limit of wrong codes for this number
     │   ├── ClientLimitError           the limit of this API key
     │   └── DailyLimitError            the limit of the whole deployment
+    ├── NotFoundRetriesError           a recording that answered 404 must wait for the day's limit of such retries
     ├── MonthlyQuotaExhaustedError     a provider's monthly quota, as counted here, is used up
     └── ProviderError                  a provider refused, failed or gave no answer
         ├── NotSentError               nothing was written to the socket
@@ -183,6 +185,14 @@ class UnreadableFileNameError(SwitchboardError):
         self.reason = reason
 
 
+class UnreadableJobError(SwitchboardError):
+    """An object with the key of a recording's job that holds no job."""
+
+    def __init__(self, *, key: str) -> None:
+        super().__init__("The object holds no job")
+        self.key = key
+
+
 class StoreError(SwitchboardError):
     """An operation that our own storage did not carry out."""
 
@@ -245,6 +255,10 @@ class ClientLimitError(LimitExceededError):
 
 class DailyLimitError(LimitExceededError):
     """A message beyond the daily limit of the whole deployment."""
+
+
+class NotFoundRetriesError(SwitchboardError):
+    """The day's retries after a 404 are used up. No request was made."""
 
 
 class MonthlyQuotaExhaustedError(SwitchboardError):

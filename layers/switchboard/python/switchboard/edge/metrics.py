@@ -143,7 +143,22 @@ class Metric(StrEnum):
     CALL_ACTIONS_REPEATED = "CallActionsRepeated", "Call actions with a recording that was announced before."
     CALL_ACTIONS_REFUSED = "CallActionsRefused", "Call actions without a usable id.", _ALARMED
     CHANNELS_STORED = "ChannelsStored", "Attempts at a channel that stored its file."
-    CHANNELS_NOT_FOUND = "ChannelsNotFound", "Attempts at a channel that BIZTEL answered with 404."
+    CALL_ACTIONS_DIFFERENT = (
+        "CallActionsDifferent",
+        "Call actions with an announced recording and another number or time than before.",
+    )
+    CALL_ACTIONS_IGNORED = (
+        "CallActionsIgnored",
+        "Call actions not stored because their recording has as many different ones as are kept.",
+        _ALARMED,
+    )
+    JOBS_QUARANTINED = "JobsQuarantined", "Objects under `jobs/` or `backlog/` that hold no job.", _ALARMED
+    RECORDINGS_PARKED = (
+        "RecordingsParked",
+        "Recordings that wait because too many are announced, or too many answered 404.",
+        _ALARMED,
+    )
+    CHANNELS_NOT_FOUND = "ChannelsNotFound", "Attempts at a channel that BIZTEL answered with 404.", _ALARMED
     CHANNELS_FORBIDDEN = "ChannelsForbidden", "Attempts at a channel that BIZTEL forbids to this account.", _ALARMED
     CHANNELS_REFUSED = "ChannelsRefused", "Attempts at a channel that end it for another reason, such as its size."
     CHANNELS_FAILED = "ChannelsFailed", "Attempts at a channel that ended in an error and may be repeated."
@@ -196,4 +211,6 @@ CALL_RESULT_OUTCOMES: Final[Mapping[str, Metric]] = {
 CALL_ACTION_OUTCOMES: Final[Mapping[str, Metric]] = {
     "announced": Metric.RECORDINGS_ANNOUNCED,
     "repeated": Metric.CALL_ACTIONS_REPEATED,
+    "different": Metric.CALL_ACTIONS_DIFFERENT,
+    "too_many": Metric.CALL_ACTIONS_IGNORED,
 }

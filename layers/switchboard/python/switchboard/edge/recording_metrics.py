@@ -1,4 +1,4 @@
-"""Counts the results of fetching recordings."""
+"""Counts and logs the results of fetching recordings."""
 
 from __future__ import annotations
 
@@ -26,12 +26,26 @@ _STATE_METRICS: Final[dict[ChannelState, Metric]] = {
 }
 
 
+def log_fields(result: FetchResult) -> dict[str, object]:
+    """Return the members of the log line of one look at a recording."""
+    return {
+        "state": result.status.state if result.status else None,
+        "ends": result.ends,
+        "requeue_reason": result.requeue_reason,
+        "parked": result.parked,
+    }
+
+
 def count_fetch(result: FetchResult) -> None:
     """Count how each attempt ended, what was requeued and, once the recording closes, which channels are missing."""
     for end in result.ends.values():
         count(_END_METRICS[end])
     if result.requeue_reason is not None:
         count(Metric.RECORDINGS_REQUEUED)
+    if result.job_quarantined:
+        count(Metric.JOBS_QUARANTINED)
+    if result.parked is not None:
+        count(Metric.RECORDINGS_PARKED)
     if result.account_rejected:
         count(Metric.PROVIDER_CONFIGURATION_REFUSED)
     if result.closed and result.status is not None:

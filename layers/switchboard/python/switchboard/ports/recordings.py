@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 from switchboard.domain.recording.facts import (
     Channel,
     FetchAttempt,
     FetchOutcome,
+    ParkingReason,
     QuarantinedFile,
     ReadyFact,
     Recording,
@@ -24,18 +26,46 @@ if TYPE_CHECKING:
     from switchboard.ports.listing import ListingQuery, Page
 
 
+class JobOutcome(StrEnum):
+    """The ways in which the report of a recording is stored.
+
+    An id is announced once. A report may be repeated, may differ from the earlier ones, or may be one too many and is
+    stored nowhere.
+    """
+
+    ANNOUNCED = "announced"
+    REPEATED = "repeated"
+    DIFFERENT = "different"
+    TOO_MANY = "too_many"
+
+
 class JobStore(Protocol):
-    """The jobs, one for each recording that the provider announced.
+    """The jobs, one for each recording that the provider announced, and the later reports that differ from them.
 
     A job is durable before the provider receives our answer. Every method may raise StoreUnavailableError.
     """
 
-    def put(self, ready: RecordingReady, *, at: datetime) -> bool:
-        """Store a job. Return False if this id has a job already, which stays as it is."""
+    def put(self, ready: RecordingReady, *, at: datetime) -> JobOutcome:
+        """Store a job, or beside the job of this id a report that differs. Nothing is overwritten.
+
+        At most MAX_NOTICES different reports of one id are stored.
+        """
         ...
 
     def get(self, recording_id: str) -> ReadyFact | None:
-        """Return the job under this id, or None if it was never stored or is stored no longer."""
+        """Return the job under this id, or None if it was never stored or is stored no longer.
+
+        Raises:
+            UnreadableJobError: the object holds no job.
+        """
+        ...
+
+    def read(self, key: str) -> ReadyFact | None:
+        """Return the report in the object with this key, as `get` does. An empty object holds none."""
+        ...
+
+    def quarantine(self, key: str, *, at: datetime) -> None:
+        """Copy the object for an operator to look at. Do nothing if it does not exist any more."""
         ...
 
 
@@ -46,8 +76,13 @@ class RecordingStore(Protocol):
     it, because every method is harmless when repeated with the same arguments.
     """
 
-    def announce(self, recording_id: str, ready_fact: ReadyFact, *, due: datetime) -> Recording:
-        """Add the ready fact. If it creates the recording, the recording is due at `due`."""
+    def announce(
+        self, recording_id: str, ready_fact: ReadyFact, *, due: datetime, parked: ParkingReason | None = None
+    ) -> Recording:
+        """Add the ready fact. If it creates the recording, the recording is due at `due`, or parked since the fact.
+
+        A recording keeps MAX_NOTICES different facts from reports, and as many from files. Further ones are not added.
+        """
         ...
 
     def get(self, recording_id: str) -> Recording | None:
@@ -81,7 +116,24 @@ class RecordingStore(Protocol):
     def schedule(self, recording: Recording, *, due: datetime | None, at: datetime) -> None:
         """Make the recording due at `due`, or, if `due` is None, record that nothing is pending since `at`.
 
+        A parked recording is parked no longer. Do nothing if an attempt has begun or been withdrawn since `recording`
+        was read.
+        """
+        ...
+
+    def park(self, recording: Recording, *, reason: ParkingReason, at: datetime) -> None:
+        """Set the recording aside until the sweep releases it.
+
         Do nothing if an attempt has begun or been withdrawn since `recording` was read.
+        """
+        ...
+
+    def parked(
+        self, reason: ParkingReason, *, until: datetime, limit: int, newest_first: bool = False
+    ) -> Iterable[Recording]:
+        """Return at most `limit` recordings that are parked for this reason and were announced by `until`.
+
+        The longest parked recording is first, or with `newest_first` the one that was announced last.
         """
         ...
 
@@ -99,10 +151,13 @@ class RecordingStore(Protocol):
 
 
 class RecordingQueue(Protocol):
-    """The queue of recordings that a worker must look at. Its entries hold ids only."""
+    """The queue of recordings that a worker must look at, and its backlog. Its entries hold ids and keys only."""
 
-    def put(self, recording_id: str, *, delay_s: int = 0) -> None:
+    def put(self, recording_id: str, *, delay_s: int = 0, backlog: bool = False, job_key: str | None = None) -> None:
         """Put an entry into the queue that is delivered after `delay_s`, at most 900 s.
+
+        Recordings in the `backlog` leave most of the provider's rate to the others. `job_key` names a report that the
+        worker has still to add.
 
         Raises:
             StoreUnavailableError: the entry may or may not be in the queue.

@@ -71,6 +71,37 @@ class MonthlyQuota(Protocol):
         ...
 
 
+class AnnouncementLimits(Protocol):
+    """The limits on recordings that may not exist: new ones an hour, and retries after a 404 a day.
+
+    Every method may raise StoreUnavailableError.
+    """
+
+    def admit(self, at: datetime) -> bool:
+        """Count one new recording. Return False if the hour's limit is reached."""
+        ...
+
+    def admit_parked(self, number: int, at: datetime) -> int:
+        """Count up to `number` parked recordings of one minute. Return how many of them may be asked for now.
+
+        A few may be even if the hour's limit is reached, so that a new one never waits for the end of a flood's hour.
+        """
+        ...
+
+    def admit_retry(self, at: datetime) -> bool:
+        """Count one retry after a 404. Return False if the day's limit is reached."""
+        ...
+
+    def retries_left(self, at: datetime) -> int:
+        """Return how many retries after a 404 the day has left."""
+        ...
+
+    @property
+    def parked_per_minute(self) -> int:
+        """The most parked recordings that are brought out in one minute."""
+        ...
+
+
 class CounterStore(Protocol):
     """A store with one item a key, whose counters change by conditional updates.
 

@@ -13,17 +13,19 @@ if TYPE_CHECKING:
 
 
 class SqsRecordingQueue:
-    """A RecordingQueue over one queue. `client` is called only when it is needed."""
+    """A RecordingQueue over two queues. `client` is called only when it is needed."""
 
-    def __init__(self, *, client: Callable[[], SQSClient], queue_url: str) -> None:
+    def __init__(self, *, client: Callable[[], SQSClient], queue_url: str, backlog_queue_url: str) -> None:
         self._client = client
         self._queue_url = queue_url
+        self._backlog_queue_url = backlog_queue_url
 
-    def put(self, recording_id: str, *, delay_s: int = 0) -> None:
+    def put(self, recording_id: str, *, delay_s: int = 0, backlog: bool = False, job_key: str | None = None) -> None:
+        entry = {"recording_id": recording_id} | ({} if job_key is None else {"job_key": job_key})
         with store_errors("put recording into queue"):
             self._client().send_message(
-                QueueUrl=self._queue_url,
-                MessageBody=json.dumps({"recording_id": recording_id}),
+                QueueUrl=self._backlog_queue_url if backlog else self._queue_url,
+                MessageBody=json.dumps(entry),
                 DelaySeconds=delay_s,
             )
 

@@ -45,11 +45,16 @@ def mediasms_guard_settings(
 
 
 def biztel_guard_settings(
-    *, requests_per_s: int, in_flight: int = 4, jitter: timedelta = timedelta(milliseconds=100)
+    *,
+    requests_per_s: int,
+    in_flight: int = 4,
+    jitter: timedelta = timedelta(milliseconds=100),
+    backlog_in_flight: int | None = None,
 ) -> GuardSettings:
     """Build the limits of BIZTEL: 10 requests a second, 1 before version 3.6.0.
 
-    A whole answer may take as long as the first bytes of a download.
+    A whole answer may take as long as the first bytes of a download. Recordings of the backlog get no permit while
+    `backlog_in_flight` permits are in use. Idle containers keep one permit less at the most.
     """
     return GuardSettings(
         requests_per_s=requests_per_s,
@@ -57,6 +62,7 @@ def biztel_guard_settings(
         in_flight=in_flight,
         open_after_401s=_OPEN_AFTER_401S,
         max_consecutive_401s=_MAX_CONSECUTIVE_401S,
+        idle_permits=None if backlog_in_flight is None else min(in_flight // 2, backlog_in_flight - 1),
     )
 
 

@@ -36,6 +36,7 @@ def query_status(settings: StatusSettings) -> QueryStatus:
         "bulk": settings.bulk_queue_url,
         "outbox_dead_letters": settings.outbox_dead_letter_queue_url,
         "recordings": settings.recording_queue_url,
+        "recordings_backlog": settings.recording_backlog_queue_url,
         "recording_dead_letters": settings.recording_dead_letter_queue_url,
     }
     return QueryStatus(

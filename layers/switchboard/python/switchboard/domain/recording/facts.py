@@ -51,6 +51,9 @@ ROLES: Final[Mapping[Channel, Role]] = MappingProxyType(
 MAX_CORRECTIONS: Final = 100
 """The number of role corrections of one recording. All are stored in the recording's item, whose size is limited."""
 
+MAX_NOTICES: Final = 5
+"""The number of different ready facts of one recording, counted apart for reports and for files."""
+
 SPLIT: Final = frozenset({Channel.LEFT, Channel.RIGHT})
 """The channels that the provider keeps for some days only."""
 
@@ -122,6 +125,18 @@ class QuarantinedFile:
     bytes: int
     sha256: str
     is_text: bool
+
+
+class ParkingReason(StrEnum):
+    """The reasons for which a recording is parked: a limit is reached, and the sweep brings it out later.
+
+    Too many recordings are announced, and this one's id is of the day or of another day. Or BIZTEL answered 404 for
+    this one, and too many such recordings were asked for again.
+    """
+
+    DATED_NEAR = "dated_near"
+    OTHER_DATE = "other_date"
+    NOT_FOUND = "not_found"
 
 
 class FetchEnd(StrEnum):
@@ -201,6 +216,7 @@ class Recording:
     """The facts about one recording, in no order.
 
     `closed_at` is when the worker recorded that every channel is final, so that the sweep no longer looks at it.
+    `parked` is set while the recording is parked, and `parked_at` is when it was parked first.
     """
 
     recording_id: str
@@ -209,6 +225,8 @@ class Recording:
     outcomes: frozenset[FetchOutcome] = frozenset()
     corrections: frozenset[RoleCorrection] = frozenset()
     closed_at: datetime | None = None
+    parked: ParkingReason | None = None
+    parked_at: datetime | None = None
 
     def __post_init__(self) -> None:
         if not self.ready_facts:
@@ -225,10 +243,27 @@ class Recording:
         return all(ready_fact.by_file for ready_fact in self.ready_facts)
 
     @property
+    def notices(self) -> tuple[ReadyFact, ...]:
+        """The provider's reports of this recording, first report first."""
+        reports = [ready_fact for ready_fact in self.ready_facts if not ready_fact.by_file]
+        return tuple(sorted(reports, key=lambda report: (report.at, report.tel, report.date)))
+
+    @property
+    def is_doubtful(self) -> bool:
+        """True if the provider answered 404 and no file is stored. The recording may not exist."""
+        ends = {outcome.end for outcome in self.outcomes}
+        return FetchEnd.NOT_FOUND in ends and FetchEnd.STORED not in ends
+
+    @property
     def called_at(self) -> datetime | None:
         """The time of the call, from the first ready fact with a readable time, or None if there is none."""
         times = [(ready_fact.at, ready_fact.called_at) for ready_fact in self.ready_facts if ready_fact.called_at]
         return min(times)[1] if times else None
+
+    @property
+    def latest_called_at(self) -> datetime | None:
+        """The latest readable time of the call in any ready fact, or None if there is none."""
+        return max((ready_fact.called_at for ready_fact in self.ready_facts if ready_fact.called_at), default=None)
 
     @property
     def tel(self) -> str:

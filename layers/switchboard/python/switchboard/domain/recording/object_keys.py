@@ -1,6 +1,7 @@
 """Build and parse the keys of a recording's objects.
 
-A recording has one job per id, and one file per channel under the day of the call.
+A recording has one job per id, an object more for each different report of the same id, and one file per channel under
+the day of the call.
 """
 
 from __future__ import annotations
@@ -11,16 +12,23 @@ from typing import Final
 
 from switchboard.domain.recording.facts import Channel, is_recording_id
 
-_JOB: Final = re.compile(r"jobs/([^/]+)\.json")
+JOBS_PREFIX: Final = "jobs/"
+BACKLOG_PREFIX: Final = "backlog/"
+_JOB: Final = re.compile(r"(?:jobs|backlog)/([^/]+?)(?:/[0-9a-f]{16})?\.json")
 
 
-def job_key(recording_id: str) -> str:
+def job_key(recording_id: str, *, backlog: bool = False, notice: str = "") -> str:
     """Return `jobs/<id>.json`: the same id is the same job.
+
+    The job of a recording that others go before is under `backlog/`. A later report that differs is in the object
+    `jobs/<id>/<notice>.json`, with `notice` as 16 hexadecimal digits.
 
     Raises:
         ValueError: if `recording_id` is not a recording's id.
     """
-    return f"jobs/{_require_recording_id(recording_id)}.json"
+    prefix = BACKLOG_PREFIX if backlog else JOBS_PREFIX
+    name = _require_recording_id(recording_id)
+    return f"{prefix}{name}/{notice}.json" if notice else f"{prefix}{name}.json"
 
 
 def recording_id_of_job(key: str) -> str | None:

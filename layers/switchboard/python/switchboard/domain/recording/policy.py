@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from switchboard.domain.recording.facts import SPLIT, Channel, Recording
+from switchboard.domain.recording.facts import SPLIT, Channel, FetchEnd, Recording
 from switchboard.domain.recording.retry_schedule import next_due
 from switchboard.domain.recording.status import (
     ChannelState,
@@ -54,12 +55,20 @@ class RecordingPolicy:
         channels = self.channels_to_fetch(recording, now=now)
         # A channel that is lost by now has passed its own deadline. Only the deadlines of the others are still to come.
         statuses = status_of(recording, channels=channels, deadlines=self.deadlines, now=now).channels
-        open_channels = frozenset(channel for channel in channels if not statuses[channel].state.final)
+        open_channels = frozenset(
+            channel
+            for channel in channels
+            if not statuses[channel].state.final and not self._waits_for_another(recording, channel, channels, now=now)
+        )
         return self._next_due_of(recording, open_channels)
 
     def may_attempt(self, recording: Recording, channel: Channel, *, now: datetime) -> bool:
-        """Return whether an attempt at the channel may begin: none is in progress, and the last one's pause is over."""
-        if channel not in self.channels_to_fetch(recording, now=now):
+        """Return whether an attempt at the channel may begin: none is in progress, and the last one's pause is over.
+
+        A channel waits for an earlier one that the provider does not have yet: one request tells whether it has any.
+        """
+        channels = self.channels_to_fetch(recording, now=now)
+        if channel not in channels or self._waits_for_another(recording, channel, channels, now=now):
             return False
         if channel_status(recording, channel, deadlines=self.deadlines, now=now).state.final:
             return False
@@ -67,6 +76,19 @@ class RecordingPolicy:
             return True
         due = self._next_due_of(recording, frozenset({channel}))
         return due is not None and due <= now
+
+    def _waits_for_another(
+        self, recording: Recording, channel: Channel, channels: Collection[Channel], *, now: datetime
+    ) -> bool:
+        if not recording.is_doubtful:
+            return False
+        for earlier in Channel:
+            if earlier is channel:
+                return False
+            status = channel_status(recording, earlier, deadlines=self.deadlines, now=now)
+            if earlier in channels and not status.state.final and status.problem == FetchEnd.NOT_FOUND:
+                return True
+        return False
 
     def _next_due_of(self, recording: Recording, channels: frozenset[Channel]) -> datetime | None:
         # The same recording always has the same jitter, and many recordings are spread.

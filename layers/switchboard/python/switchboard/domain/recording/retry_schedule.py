@@ -6,7 +6,7 @@ from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from switchboard.domain.recording.facts import Channel, Recording
+from switchboard.domain.recording.facts import Channel, FetchEnd, Recording
 from switchboard.domain.recording.status import (
     RecordingDeadlines,
     attempts_on_channel,
@@ -17,6 +17,8 @@ from switchboard.domain.recording.status import (
 
 _FIRST_DELAY: Final = timedelta(seconds=5)
 _GROWTH: Final = 3
+_FIRST_DELAY_AFTER_404: Final = timedelta(seconds=10)
+_GROWTH_AFTER_404: Final = 8
 _MAX_DELAY: Final = timedelta(hours=6)
 _MAX_GROWTH_STEPS: Final = 8  # 5 s * 3**8 is longer than the maximum delay
 _SPREAD: Final = 0.2
@@ -34,6 +36,19 @@ def next_attempt_after(attempts: int, *, now: datetime, deadline: datetime, jitt
     delay = min(_FIRST_DELAY * _GROWTH ** min(attempts - 1, _MAX_GROWTH_STEPS), _MAX_DELAY)
     at = min(now + delay * (1 - _SPREAD + 2 * _SPREAD * jitter), deadline - _LAST_ATTEMPT_BEFORE_DEADLINE)
     return at if at > now else None
+
+
+def next_attempt_after_404(answers: int, *, now: datetime, not_found_until: datetime, jitter: float) -> datetime | None:
+    """Return when to try again after `answers` 404s, the last of them `now`, or None if a 404 is final.
+
+    The pauses are about 10, 80 and 640 s. The last attempt is at `not_found_until`, from which on a 404 is final. A
+    recording that does not exist thus costs five requests for its first channel.
+    """
+    if now >= not_found_until:
+        return None
+    growth: int = _GROWTH_AFTER_404 ** min(answers - 1, _MAX_GROWTH_STEPS)
+    delay = _FIRST_DELAY_AFTER_404 * growth
+    return min(now + delay * (1 - _SPREAD + 2 * _SPREAD * jitter), not_found_until)
 
 
 _BEFORE_ALL: Final = datetime.min.replace(tzinfo=UTC)
@@ -70,5 +85,10 @@ def _next_due_of_channel(
     last_unfinished = max(unfinished_attempts(starts, outcomes).values(), default=None)
     if last_unfinished is not None and last_unfinished + deadlines.attempt_timeout > last_end:
         return last_unfinished + deadlines.attempt_timeout
+    answers = [outcome for outcome in outcomes if outcome.end is FetchEnd.NOT_FOUND]
+    if answers and max(answer.at for answer in answers) == last_end:
+        not_found_until = recording.announced_at + deadlines.not_ready_time
+        after_404 = next_attempt_after_404(len(answers), now=last_end, not_found_until=not_found_until, jitter=jitter)
+        return after_404 or max(deadline, last_end)
     next_attempt = next_attempt_after(len(starts), now=last_end, deadline=deadline, jitter=jitter)
     return next_attempt or max(deadline, last_end)

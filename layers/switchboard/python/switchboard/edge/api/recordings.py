@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from switchboard.domain.errors import FieldProblem, InvalidRequestError
-from switchboard.domain.recording.facts import SPLIT, Channel, Role
+from switchboard.domain.recording.facts import SPLIT, Channel, ReadyFact, Role
 from switchboard.domain.recording.status import ChannelStatus, RecordingState
 from switchboard.domain.timestamps import parse_timestamp, to_rfc3339
 from switchboard.edge.api.pagination import parse_cursor, parse_limit, parse_single_values, to_cursor
@@ -72,8 +72,9 @@ def to_json(view: RecordingView, *, format_tel: Callable[[str], str]) -> dict[st
     return {
         "recording_id": recording.recording_id,
         "state": status.state.value,
-        "tel": format_tel(recording.tel),
-        "called_at": to_rfc3339(recording.called_at) if recording.called_at else None,
+        "tel": format_tel(view.tel),
+        "called_at": to_rfc3339(view.called_at) if view.called_at else None,
+        "announcements": [_notice_to_json(notice, format_tel) for notice in recording.notices],
         "fetch_deadline": to_rfc3339(status.fetch_deadline) if status.fetch_deadline else None,
         "channels": {
             channel.value: _channel_to_json(view, channel_status) for channel, channel_status in status.channels.items()
@@ -87,6 +88,14 @@ def page_to_json(page: RecordingList, *, format_tel: Callable[[str], str]) -> di
     return {
         "items": [to_json(view, format_tel=format_tel) for view in page.items],
         "next": to_cursor(page.next_position),
+    }
+
+
+def _notice_to_json(notice: ReadyFact, format_tel: Callable[[str], str]) -> dict[str, Any]:
+    return {
+        "tel": format_tel(notice.tel),
+        "called_at": to_rfc3339(notice.called_at) if notice.called_at else None,
+        "at": to_rfc3339(notice.at),
     }
 
 

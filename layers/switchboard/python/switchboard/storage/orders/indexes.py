@@ -97,9 +97,18 @@ def list_items(
 
 
 def overdue_items(
-    client: DynamoDBClient, table: str, *, pending: str, now: datetime, limit: int, noun: str
+    client: DynamoDBClient,
+    table: str,
+    *,
+    pending: str,
+    now: datetime,
+    limit: int,
+    noun: str,
+    newest_first: bool = False,
 ) -> list[Item]:
-    """Return at most `limit` items of the `pending` partition that are due by `now`, longest overdue first.
+    """Return at most `limit` items of the `pending` partition that are due by `now`.
+
+    The longest overdue item is first, or last with `newest_first`.
 
     Raises:
         StoreUnavailableError: DynamoDB did not answer.
@@ -111,6 +120,7 @@ def overdue_items(
             KeyConditionExpression="pending = :pending AND due <= :now",
             ExpressionAttributeValues=to_attributes({":pending": pending, ":now": to_rfc3339(now)}),
             Limit=limit,
+            ScanIndexForward=not newest_first,
         )
     return _get_indexed_items(client, table, response["Items"], noun=noun)
 

@@ -18,6 +18,7 @@ from switchboard.domain.recording.facts import (
     FetchAttempt,
     FetchEnd,
     FetchOutcome,
+    ParkingReason,
     QuarantinedFile,
     ReadyFact,
     Recording,
@@ -121,6 +122,8 @@ def recording_from(item: Item | None) -> Recording | None:
             for _, value in facts[CORRECTION]
         ),
         closed_at=from_optional_rfc3339(values.get("closed_at")),
+        parked=ParkingReason(values["parked"]) if "parked" in values else None,
+        parked_at=from_optional_rfc3339(values.get("parked_at")),
     )
 
 

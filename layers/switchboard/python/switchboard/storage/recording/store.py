@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any, Final
 from switchboard.domain.errors import StoreUnavailableError
 from switchboard.domain.recording.facts import (
     MAX_CORRECTIONS,
+    MAX_NOTICES,
     Channel,
     FetchAttempt,
     FetchEnd,
     FetchOutcome,
+    ParkingReason,
     ReadyFact,
     Recording,
     RoleCorrection,
@@ -54,7 +56,9 @@ class DynamoDbRecordingStore:
         self._table = table
         self._retention = retention
 
-    def announce(self, recording_id: str, ready_fact: ReadyFact, *, due: datetime) -> Recording:
+    def announce(
+        self, recording_id: str, ready_fact: ReadyFact, *, due: datetime, parked: ParkingReason | None = None
+    ) -> Recording:
         new_item = {
             "kind": KIND,
             "id": recording_id,
@@ -62,16 +66,39 @@ class DynamoDbRecordingStore:
             "list_position": f"{to_rfc3339(ready_fact.called_at or ready_fact.at)}#{recording_id}",
             "recipient_partition": tel_partition(ready_fact.tel) if ready_fact.tel else None,
             "expires_at": expiry(ready_fact.at, self._retention),
-            "pending": _PENDING,
-            "due": to_rfc3339(due),
+            "pending": _PENDING if parked is None else _parked_partition(parked),
+            "due": to_rfc3339(due if parked is None else ready_fact.at),
+            "parked": parked,
+            "parked_at": to_rfc3339(ready_fact.at) if parked is not None else None,
+            _fact_counter(ready_fact): 1,
             ready_attribute(ready_fact): ready_value(ready_fact),
         }
         created = self._set_if_absent(recording_id, new_item, condition="attribute_not_exists(pk)")
-        if created is not None:
-            return created
-        # The worker that last looked at an existing recording has decided when it is due, or that nothing is pending.
-        additions = {name: value for name, value in new_item.items() if name not in ("pending", "due")}
-        return _require_recording(self._set_if_absent(recording_id, additions))
+        return created or self._add_ready_fact(recording_id, ready_fact)
+
+    def _add_ready_fact(self, recording_id: str, ready_fact: ReadyFact) -> Recording:
+        """Add the fact to an existing recording, unless it is there or there are MAX_NOTICES of its kind.
+
+        The worker that last looked at the recording has decided when it is due, or that nothing is pending.
+        """
+        count = _fact_counter(ready_fact)
+        sets = f"#fact = :fact, {count} = if_not_exists({count}, :none) + :one"
+        values = {":fact": ready_value(ready_fact), ":none": 0, ":one": 1, ":most": MAX_NOTICES}
+        if ready_fact.tel:
+            sets += ", recipient_partition = if_not_exists(recipient_partition, :partition)"
+            values[":partition"] = tel_partition(ready_fact.tel)
+        _, item = conditional_update(
+            self._client,
+            "announce recording",
+            TableName=self._table,
+            Key=_key(recording_id),
+            UpdateExpression=f"SET {sets}",
+            ConditionExpression="attribute_exists(kind) AND attribute_not_exists(#fact)"
+            f" AND (attribute_not_exists({count}) OR {count} < :most)",
+            ExpressionAttributeNames={"#fact": ready_attribute(ready_fact)},
+            ExpressionAttributeValues=to_attributes(values),
+        )
+        return _require_recording(recording_from(item))
 
     def get(self, recording_id: str) -> Recording | None:
         with store_errors("get recording"):
@@ -85,7 +112,7 @@ class DynamoDbRecordingStore:
         return self._update(
             "begin attempt",
             recording.recording_id,
-            update=f"SET #attempt = :attempt, {count} = :next, pending = :pending, due = :due",
+            update=f"SET #attempt = :attempt, {count} = :next, pending = :pending, due = :due REMOVE parked",
             condition=f"attribute_exists(kind) AND attribute_not_exists(stored_{attempt.channel.value})"
             f" AND ({unchanged} OR attribute_exists(#attempt))",
             names={"#attempt": f"{ATTEMPT}{attempt.id}"},
@@ -143,19 +170,49 @@ class DynamoDbRecordingStore:
         return recording
 
     def schedule(self, recording: Recording, *, due: datetime | None, at: datetime) -> None:
-        conditions, values = ["attribute_exists(kind)"], dict[str, Any]()
+        if due is None:
+            update = "SET closed_at = if_not_exists(closed_at, :at) REMOVE due, pending, parked"
+            self._update_unless_begun(recording, update=update, values={":at": to_rfc3339(at)})
+        else:
+            update = "SET due = :due, pending = :pending REMOVE closed_at, parked"
+            self._update_unless_begun(recording, update=update, values={":due": to_rfc3339(due), ":pending": _PENDING})
+
+    def park(self, recording: Recording, *, reason: ParkingReason, at: datetime) -> None:
+        self._update_unless_begun(
+            recording,
+            update="SET due = :due, pending = :pending, parked = :reason, parked_at = if_not_exists(parked_at, :at)",
+            values={
+                ":due": to_rfc3339(recording.announced_at),
+                ":pending": _parked_partition(reason),
+                ":reason": reason,
+                ":at": to_rfc3339(at),
+            },
+        )
+
+    def parked(
+        self, reason: ParkingReason, *, until: datetime, limit: int, newest_first: bool = False
+    ) -> Iterable[Recording]:
+        items = overdue_items(
+            self._client,
+            self._table,
+            pending=_parked_partition(reason),
+            now=until,
+            limit=limit,
+            noun="parked recordings",
+            newest_first=newest_first,
+        )
+        # The index may lag behind: an item that another sweep has brought out is parked no longer.
+        return [recording for recording in _recordings_from(items) if recording.parked is reason]
+
+    def _update_unless_begun(self, recording: Recording, *, update: str, values: Mapping[str, Any]) -> None:
+        """Write to the recording if no attempt has begun or been withdrawn since it was read."""
+        conditions, values = ["attribute_exists(kind)"], dict(values)
         for channel in Channel:
             begun = _count_attempts(recording, channel)
             count, value = f"begun_{channel.value}", f":{channel.value}"
             absent = f"attribute_not_exists({count}) OR " if not begun else ""
             conditions.append(f"({absent}{count} = {value})")
             values[value] = begun
-        if due is None:
-            update = "SET closed_at = if_not_exists(closed_at, :at) REMOVE due, pending"
-            values[":at"] = to_rfc3339(at)
-        else:
-            update = "SET due = :due, pending = :pending REMOVE closed_at"
-            values |= {":due": to_rfc3339(due), ":pending": _PENDING}
         self._update(
             "schedule recording",
             recording.recording_id,
@@ -226,6 +283,15 @@ class DynamoDbRecordingStore:
             **more,
         )
         return recording_from(item) if updated else None
+
+
+def _parked_partition(reason: ParkingReason) -> str:
+    return f"{_PENDING}#{reason.value}"
+
+
+def _fact_counter(ready_fact: ReadyFact) -> str:
+    """Name the counter of this kind of ready fact. Facts from files leave the room for reports, and the other way."""
+    return "files_announced" if ready_fact.by_file else "announced"
 
 
 def _key(recording_id: str) -> dict[str, Any]:

@@ -21,6 +21,8 @@ class SweepAction(StrEnum):
     CLOSED = "closed"
     REQUEUED = "requeued"
     INQUIRY_PLANNED = "inquiry_planned"
+    RELEASED = "released"
+    """The recording was parked, and is asked for again."""
     POSTPONED = "postponed"
     EVENT_REPLAYED = "event_replayed"
     EVENT_QUARANTINED = "event_quarantined"

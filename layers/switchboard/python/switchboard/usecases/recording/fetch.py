@@ -15,6 +15,7 @@ from switchboard.domain.errors import (
     ForbiddenError,
     LockedOutError,
     MonthlyQuotaExhaustedError,
+    NotFoundRetriesError,
     NotSentError,
     ProviderError,
     ProviderNotFoundError,
@@ -23,6 +24,7 @@ from switchboard.domain.errors import (
     SlotUnavailableError,
     StoreUnavailableError,
     SwitchboardError,
+    UnreadableJobError,
 )
 from switchboard.domain.recording.facts import (
     SPLIT,
@@ -30,17 +32,19 @@ from switchboard.domain.recording.facts import (
     FetchAttempt,
     FetchEnd,
     FetchOutcome,
+    ParkingReason,
     QuarantinedFile,
     Recording,
     StoredFile,
 )
 from switchboard.domain.recording.object_keys import recording_key, unrecognised_key
 from switchboard.domain.recording.policy import RecordingPolicy
+from switchboard.domain.recording.priority import is_dated_near, is_likely, parking_reason
 from switchboard.domain.recording.status import RecordingStatus, fetch_deadline
 from switchboard.ports.clock import ClaimIds, Clock
 from switchboard.ports.provider_limits import ProviderGuard
 from switchboard.ports.recordings import JobStore, RecordingFiles, RecordingQueue, RecordingSource, RecordingStore
-from switchboard.ports.usage_limits import MonthlyQuota
+from switchboard.ports.usage_limits import AnnouncementLimits, MonthlyQuota
 from switchboard.usecases.submission.wait_for_slot import wait_for_slot
 
 _MAX_QUEUE_DELAY_S: Final = 900
@@ -80,6 +84,8 @@ class FetchResult:
 
     `ends` are the ends of the attempts that this look made. `closed` is True if this look was the recording's last.
     `requeue_reason` says why the look ended early, and `account_rejected` that the provider refused our account.
+    `parked` is the reason if this look parked the recording. With `job_quarantined` the object of its report holds
+    none and is in quarantine.
     """
 
     recording_id: str
@@ -88,6 +94,8 @@ class FetchResult:
     closed: bool = False
     requeue_reason: str | None = None
     account_rejected: bool = False
+    parked: ParkingReason | None = None
+    job_quarantined: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +110,12 @@ class _Interruption:
 class _Look:
     """The effect of one look: the recording after it, and the ends of its attempts.
 
-    The provider may require `min_delay` before the next look.
+    The provider may require `min_delay` before the next look. With `park` the recording waits for the sweep.
     """
 
     recording: Recording
     ends: Mapping[Channel, FetchEnd]
+    park: bool = False
     interruption: _Interruption | None
     min_delay: timedelta
 
@@ -138,7 +147,8 @@ class FetchRecording:
     """The use case behind the recording queue.
 
     An entry may come twice, late, or after everything is done. An attempt's claim lets only one worker request a
-    channel, and a stored file is never requested again.
+    channel, and a stored file is never requested again. Recordings that may not exist use the `backlog_guard`, which
+    leaves permits to the others, and are parked beyond the `limits`.
     """
 
     def __init__(
@@ -150,7 +160,9 @@ class FetchRecording:
         queue: RecordingQueue,
         source: RecordingSource,
         guard: ProviderGuard,
+        backlog_guard: ProviderGuard,
         quota: MonthlyQuota,
+        limits: AnnouncementLimits,
         policy: RecordingPolicy,
         clock: Clock,
         new_id: ClaimIds,
@@ -162,14 +174,20 @@ class FetchRecording:
         self._queue = queue
         self._source = source
         self._guard = guard
+        self._backlog_guard = backlog_guard
         self._quota = quota
+        self._limits = limits
         self._policy = policy
         self._clock = clock
         self._new_id = new_id
         self._pace = pace or FetchPace()
 
-    def __call__(self, recording_id: str, *, seconds_left: Callable[[], float]) -> FetchResult:
+    def __call__(
+        self, recording_id: str, *, seconds_left: Callable[[], float], job_key: str | None = None
+    ) -> FetchResult:
         """Look at a recording, and fetch the channels that may be fetched now.
+
+        The object under `job_key` is a report of this recording that has come, perhaps not for the first time.
 
         A recording that has to wait goes back into the queue as a new entry. Waiting therefore never uses up the
         deliveries after which SQS moves an entry to the dead-letter queue. `seconds_left` returns the time that this
@@ -182,15 +200,29 @@ class FetchRecording:
             StoreUnavailableError: neither is durable. The queue must deliver the entry again.
         """
         try:
-            recording = self._load(recording_id)
+            recording = self._recordings.get(recording_id)
+            is_new = recording is None
+            try:
+                recording = self._add_reports(recording_id, recording, job_key)
+            except UnreadableJobError as error:
+                self._jobs.quarantine(error.key, at=self._clock.now())
+                return FetchResult(recording_id=recording_id, job_quarantined=True)
             if recording is None:
                 return FetchResult(recording_id=recording_id)
             status = self._policy.status(recording, now=self._clock.now())
+            if recording.parked is not None:
+                # Only the sweep brings it out, so that repeated entries do not.
+                return FetchResult(
+                    recording_id=recording_id, status=status, parked=recording.parked if is_new else None
+                )
             if recording.closed_at is not None and status.final:
                 return FetchResult(recording_id=recording_id, status=status)
             look = self._fetch_channels(recording, seconds_left)
         except StoreUnavailableError:
-            return self._requeue_after_store_error(FetchResult(recording_id=recording_id))
+            backlog = not is_dated_near(recording_id, self._clock.now())
+            return self._requeue_after_store_error(
+                FetchResult(recording_id=recording_id), backlog=backlog, job_key=job_key
+            )
         now = self._clock.now()
         status = self._policy.status(look.recording, now=now)
         reason = look.interruption.reason if look.interruption else None
@@ -200,27 +232,41 @@ class FetchRecording:
             ends=look.ends,
             requeue_reason=reason,
             account_rejected=reason == _ACCOUNT_REJECTED,
+            parked=ParkingReason.NOT_FOUND if look.park else None,
         )
         try:
             self._schedule_next(look, status, now=now)
         except StoreUnavailableError:
-            return self._requeue_after_store_error(result)
+            return self._requeue_after_store_error(result, backlog=not is_likely(look.recording))
         return replace(result, closed=status.final and look.recording.closed_at is None)
 
-    def _requeue_after_store_error(self, result: FetchResult) -> FetchResult:
-        self._queue.put(result.recording_id, delay_s=_whole_seconds(self._pace.requeue_delay))
-        return replace(result, requeue_reason="store")
+    def _requeue_after_store_error(
+        self, result: FetchResult, *, backlog: bool, job_key: str | None = None
+    ) -> FetchResult:
+        delay_s = _whole_seconds(self._pace.requeue_delay)
+        self._queue.put(result.recording_id, delay_s=delay_s, backlog=backlog, job_key=job_key)
+        return replace(result, requeue_reason="store", parked=None)
 
-    def _load(self, recording_id: str) -> Recording | None:
-        """Return the recording, created from its job if only the job or only files exist, or None if nothing exists."""
-        recording = self._recordings.get(recording_id)
-        if recording is not None and not recording.came_as_files:
+    def _add_reports(self, recording_id: str, recording: Recording | None, job_key: str | None) -> Recording | None:
+        """Return the recording with the report under `job_key`.
+
+        It is created from its job if only the job or only files exist. Returns None if nothing exists.
+        """
+        if recording is not None and not recording.came_as_files and job_key is None:
             return recording
-        ready_fact = self._jobs.get(recording_id)
+        ready_fact = self._jobs.get(recording_id) if job_key is None else self._jobs.read(job_key)
         if ready_fact is None:
             return recording
-        due = self._clock.now() + self._policy.deadlines.attempt_timeout
-        return self._recordings.announce(recording_id, ready_fact, due=due)
+        now = self._clock.now()
+        parked = None
+        if recording is None and not self._has_waited(ready_fact.at, now) and not self._limits.admit(now):
+            parked = parking_reason(recording_id, ready_fact.at)
+        due = now + self._policy.deadlines.attempt_timeout
+        return self._recordings.announce(recording_id, ready_fact, due=due, parked=parked)
+
+    def _has_waited(self, announced_at: datetime, now: datetime) -> bool:
+        """Return whether a recording announced then may be parked no longer."""
+        return now - announced_at >= self._policy.deadlines.longest_parking
 
     def _reload(self, recording: Recording) -> Recording:
         return self._recordings.get(recording.recording_id) or recording
@@ -228,6 +274,7 @@ class FetchRecording:
     def _fetch_channels(self, recording: Recording, seconds_left: Callable[[], float]) -> _Look:
         ends: dict[Channel, FetchEnd] = {}
         interruption: _Interruption | None = None
+        park = False
         min_delay = timedelta()
         # Monaural comes last, because the policy may fetch it only if another channel failed.
         for channel in (Channel.LEFT, Channel.RIGHT, Channel.MONAURAL):
@@ -242,6 +289,10 @@ class FetchRecording:
                 interruption = self._interruption_by(error)
                 recording = self._reload(recording)
                 break
+            except NotFoundRetriesError:
+                park = True
+                recording = self._reload(recording)
+                break
             recording = attempt.recording
             min_delay = max(min_delay, attempt.min_delay)
             if attempt.outcome is None:
@@ -250,7 +301,7 @@ class FetchRecording:
             if attempt.outcome.provider_code == _ACCOUNT_REJECTED:
                 interruption = _Interruption(_ACCOUNT_REJECTED, self._pace.locked_out_delay)
                 break
-        return _Look(recording=recording, ends=ends, interruption=interruption, min_delay=min_delay)
+        return _Look(recording=recording, ends=ends, park=park, interruption=interruption, min_delay=min_delay)
 
     def _interruption_by(
         self, error: SlotUnavailableError | LockedOutError | MonthlyQuotaExhaustedError | NotSentError
@@ -268,6 +319,9 @@ class FetchRecording:
     def _schedule_next(self, look: _Look, status: RecordingStatus, *, now: datetime) -> None:
         """Record when the next look is due, and put an entry into the queue if that is soon."""
         recording = look.recording
+        if look.park:
+            self._recordings.park(recording, reason=ParkingReason.NOT_FOUND, at=now)
+            return
         if status.final:
             self._recordings.schedule(recording, due=None, at=now)
             return
@@ -281,7 +335,7 @@ class FetchRecording:
         fits_queue = delay_s <= _MAX_QUEUE_DELAY_S
         self._recordings.schedule(recording, due=due + _QUEUE_GRACE if fits_queue else due, at=now)
         if fits_queue:
-            self._queue.put(recording.recording_id, delay_s=delay_s)
+            self._queue.put(recording.recording_id, delay_s=delay_s, backlog=not is_likely(recording))
 
     def _attempt(self, recording: Recording, channel: Channel, seconds_left: Callable[[], float]) -> _Attempt:
         """Make one attempt at one channel.
@@ -297,11 +351,12 @@ class FetchRecording:
         if claimed is None:
             return _Attempt(recording=self._reload(recording))
         key = recording_key(recording.recording_id, channel, at=recording.called_at or recording.announced_at)
+        guard = self._guard if is_likely(recording) else self._backlog_guard
         has_earlier_attempt = any(earlier.channel is channel for earlier in recording.attempts)
         try:
             # A worker may have stored the file and died before it recorded the outcome.
             existing = self._files.find(key) if has_earlier_attempt else None
-            may_request = existing is None and self._wait_for_slot(claimed, channel)
+            may_request = existing is None and self._wait_for_slot(guard, claimed, channel)
         except (SwitchboardError, ConfigurationError):
             # No request was made. If the withdrawal fails too, the attempt counts as one that never ended.
             self._recordings.withdraw(recording.recording_id, attempt)
@@ -310,7 +365,7 @@ class FetchRecording:
             result = _ChannelResult(end=FetchEnd.STORED, file=existing)
         elif may_request:
             limit_s = min(self._pace.max_download_s, seconds_left() - self._pace.reserved_for_writes_s)
-            result = self._download(recording.recording_id, attempt, key, limit_s=limit_s)
+            result = self._download(guard, recording.recording_id, attempt, key, limit_s=limit_s)
         else:
             result = _ChannelResult(end=FetchEnd.QUOTA_EXHAUSTED)
         outcome = FetchOutcome(
@@ -325,10 +380,10 @@ class FetchRecording:
         recorded = self._recordings.record_outcome(recording.recording_id, outcome)
         return _Attempt(recording=recorded, outcome=outcome, min_delay=result.min_delay)
 
-    def _wait_for_slot(self, recording: Recording, channel: Channel) -> bool:
+    def _wait_for_slot(self, guard: ProviderGuard, recording: Recording, channel: Channel) -> bool:
         """Wait for a slot and count the request in the monthly quota. Return False if the channel is given up."""
         return wait_for_slot(
-            self._guard,
+            guard,
             self._clock,
             connect=self._source.open,
             latest=self._clock.now() + self._pace.wait_budget,
@@ -343,8 +398,12 @@ class FetchRecording:
 
         Raises:
             MonthlyQuotaExhaustedError: the channel can wait for the next month, or there is no other way.
+            NotFoundRetriesError: the recording answered 404 before, and the day's limit of such requests is reached.
         """
         now = self._clock.now()
+        may_be_parked = recording.is_doubtful and not self._has_waited(recording.announced_at, now)
+        if may_be_parked and not self._limits.admit_retry(now):
+            raise NotFoundRetriesError("The day's retries after a 404 are used")
         try:
             self._quota.take(now, urgent=False)
         except MonthlyQuotaExhaustedError as error:
@@ -356,12 +415,14 @@ class FetchRecording:
             self._quota.take(now, urgent=True)
         return True
 
-    def _download(self, recording_id: str, attempt: FetchAttempt, key: str, *, limit_s: float) -> _ChannelResult:
+    def _download(
+        self, guard: ProviderGuard, recording_id: str, attempt: FetchAttempt, key: str, *, limit_s: float
+    ) -> _ChannelResult:
         response_recorded = False
         quarantine_key = unrecognised_key(recording_id, attempt.channel, attempt.id, at=attempt.at)
         try:
             with self._source.download(recording_id, attempt.channel, deadline_s=limit_s) as download:
-                self._record_response(None)
+                _record_response(guard, None)
                 response_recorded = True
                 file = self._files.store(key, download, quarantine_key=quarantine_key)
             if isinstance(file, QuarantinedFile):
@@ -369,19 +430,20 @@ class FetchRecording:
             return _ChannelResult(end=FetchEnd.STORED, file=file)
         except ProviderError as error:
             if not response_recorded:
-                self._record_response(error)
+                _record_response(guard, error)
             return _ChannelResult(
                 end=_fetch_end_of(error), code=_outcome_code_of(error), min_delay=_required_delay_of(error)
             )
         except StoreUnavailableError:
             return _ChannelResult(end=FetchEnd.FAILED, code="store")
 
-    def _record_response(self, error: ProviderError | None) -> None:
-        try:
-            self._guard.record_result(error)
-        except StoreUnavailableError:
-            # The file matters more than the circuit's count, and the next reservation is refused anyway.
-            return
+
+def _record_response(guard: ProviderGuard, error: ProviderError | None) -> None:
+    try:
+        guard.record_result(error)
+    except StoreUnavailableError:
+        # The file matters more than the circuit's count, and the next reservation is refused anyway.
+        return
 
 
 def _fetch_end_of(error: ProviderError) -> FetchEnd:

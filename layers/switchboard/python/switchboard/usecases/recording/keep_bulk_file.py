@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import StrEnum
-from typing import Final
 
 from switchboard.domain.errors import UnreadableFileNameError
 from switchboard.domain.recording.facts import (
@@ -18,11 +17,9 @@ from switchboard.domain.recording.facts import (
     StoredFile,
 )
 from switchboard.domain.recording.object_keys import recording_key
+from switchboard.domain.recording.other_party import other_party
 from switchboard.ports.clock import ClaimIds, Clock
 from switchboard.ports.recordings import BulkFiles, RecordingFiles, RecordingStore
-
-_MIN_NUMBER_LENGTH: Final = 9
-"""The digits of the shortest telephone number, its leading 0 included. Extensions are shorter."""
 
 
 class BulkOutcome(StrEnum):
@@ -85,7 +82,7 @@ class KeepBulkFile:
 
     def _record_stored(self, name: RecordingFileName, file: StoredFile) -> None:
         now = self._clock.now()
-        ready_fact = ReadyFact(tel=_other_party(name), date="", called_at=name.started_at, at=now, by_file=True)
+        ready_fact = ReadyFact(tel=other_party(name), date="", called_at=name.started_at, at=now, by_file=True)
         outcome = FetchOutcome(id=self._new_id(), channel=name.channel, at=now, end=FetchEnd.STORED, file=file)
         self._recordings.announce(name.recording_id, ready_fact, due=now)
         recording = self._recordings.record_outcome(name.recording_id, outcome)
@@ -96,15 +93,3 @@ class KeepBulkFile:
 
 def _is_stored(recording: Recording, channel: Channel) -> bool:
     return any(outcome.channel is channel and outcome.end is FetchEnd.STORED for outcome in recording.outcomes)
-
-
-def _other_party(name: RecordingFileName) -> str:
-    """Return the other party's number.
-
-    The naming rule has the caller and the called party and does not say which of them is ours. The other party is the
-    first of them, the caller first, that is a telephone number and no extension.
-    """
-    for number in (name.from_number, name.to_number):
-        if number.isascii() and number.isdigit() and len(number) >= _MIN_NUMBER_LENGTH:
-            return number
-    return name.from_number or name.to_number

@@ -7,13 +7,23 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
-from switchboard.domain.errors import ResourceNotFoundError
-from switchboard.domain.recording.facts import Channel, Recording, Role, RoleCorrection, Side, is_recording_id
+from switchboard.domain.errors import ResourceNotFoundError, UnreadableFileNameError, UnreadableJobError
+from switchboard.domain.recording.facts import (
+    Channel,
+    ReadyFact,
+    Recording,
+    RecordingFileName,
+    Role,
+    RoleCorrection,
+    Side,
+    is_recording_id,
+)
+from switchboard.domain.recording.other_party import tel_and_time
 from switchboard.domain.recording.policy import RecordingPolicy
 from switchboard.domain.recording.status import RecordingStatus
 from switchboard.ports.clock import Clock
 from switchboard.ports.listing import Page
-from switchboard.ports.recordings import RecordingFiles, RecordingStore
+from switchboard.ports.recordings import JobStore, RecordingFiles, RecordingStore
 from switchboard.usecases.query import ListFilter, fill_page
 
 
@@ -21,12 +31,15 @@ from switchboard.usecases.query import ListFilter, fill_page
 class RecordingView:
     """A recording with its status at the moment of the query.
 
+    `tel` and `called_at` are those of the call, however many reports differ.
     `urls` are the links to the stored files, all of which expire at `urls_expire_at`. `sides` are the sides that the
     files' names give, for the files whose names follow the naming rule.
     """
 
     recording: Recording
     status: RecordingStatus
+    tel: str
+    called_at: datetime | None
     urls: Mapping[Channel, str]
     urls_expire_at: datetime
     sides: Mapping[Channel, Side]
@@ -43,27 +56,34 @@ class QueryRecordings:
         self,
         *,
         recordings: RecordingStore,
+        jobs: JobStore,
         files: RecordingFiles,
         policy: RecordingPolicy,
         clock: Clock,
         url_lifetime: timedelta,
-        side_of: Callable[[str], Side | None],
+        parse_name: Callable[[str], RecordingFileName],
     ) -> None:
         self._recordings = recordings
+        self._jobs = jobs
         self._files = files
         self._policy = policy
         self._clock = clock
         self._url_lifetime = url_lifetime
-        self._side_of = side_of
+        self._parse_name = parse_name
 
     def one(self, recording_id: str) -> RecordingView:
-        """Return the recording with this id.
+        """Return the recording with this id, from its job if no worker has looked at it yet.
 
         Raises:
             ResourceNotFoundError: no recording has this id.
             StoreUnavailableError: the store did not answer.
         """
-        return self._view_existing(self._recordings.get(recording_id) if is_recording_id(recording_id) else None)
+        if not is_recording_id(recording_id):
+            raise _not_found()
+        recording = self._recordings.get(recording_id)
+        if recording is None:
+            recording = Recording(recording_id=recording_id, ready_facts=frozenset({self._read_job(recording_id)}))
+        return self._view_existing(recording)
 
     def many(self, recording_filter: RecordingFilter, *, limit: int, position: str | None) -> RecordingList:
         """Return at most `limit` recordings, newest call first.
@@ -92,22 +112,59 @@ class QueryRecordings:
             StoreUnavailableError: the store did not answer.
         """
         correction = RoleCorrection(at=self._clock.now(), left=left, right=right)
-        corrected = self._recordings.correct(recording_id, correction) if is_recording_id(recording_id) else None
+        if not is_recording_id(recording_id):
+            raise _not_found()
+        corrected = self._recordings.correct(recording_id, correction)
+        if corrected is None:
+            # Announced, and no worker has looked at it yet.
+            due = correction.at + self._policy.deadlines.attempt_timeout
+            self._recordings.announce(recording_id, self._read_job(recording_id), due=due)
+            corrected = self._recordings.correct(recording_id, correction)
+        if corrected is None:
+            raise _not_found()
         return self._view_existing(corrected)
 
-    def _view_existing(self, recording: Recording | None) -> RecordingView:
-        if recording is None:
-            raise ResourceNotFoundError("No such recording")
+    def _read_job(self, recording_id: str) -> ReadyFact:
+        """Return the report that announced the recording.
+
+        Raises:
+            ResourceNotFoundError: there is none, or its object cannot be read.
+        """
+        try:
+            ready_fact = self._jobs.get(recording_id)
+        except UnreadableJobError:
+            ready_fact = None
+        if ready_fact is None:
+            raise _not_found()
+        return ready_fact
+
+    def _view_existing(self, recording: Recording) -> RecordingView:
         now = self._clock.now()
         return self._view(recording, self._policy.status(recording, now=now), now=now)
 
     def _view(self, recording: Recording, status: RecordingStatus, *, now: datetime) -> RecordingView:
         files = {channel: state.file for channel, state in status.channels.items() if state.file is not None}
-        sides = {channel: self._side_of(file.file_name) for channel, file in files.items()}
+        names = {
+            channel: name for channel, file in files.items() if (name := self._find_name(file.file_name)) is not None
+        }
+        tel, called_at = tel_and_time(recording, names.values())
         return RecordingView(
             recording=recording,
             status=status,
+            tel=tel,
+            called_at=called_at,
             urls={channel: self._files.url(file, expires_in=self._url_lifetime) for channel, file in files.items()},
             urls_expire_at=now + self._url_lifetime,
-            sides={channel: side for channel, side in sides.items() if side is not None},
+            sides={channel: name.side for channel, name in names.items()},
         )
+
+    def _find_name(self, file_name: str) -> RecordingFileName | None:
+        """Return the parts of a file's name, or None if the name does not follow the naming rule."""
+        try:
+            return self._parse_name(file_name)
+        except UnreadableFileNameError:
+            return None
+
+
+def _not_found() -> ResourceNotFoundError:
+    return ResourceNotFoundError("No such recording")

@@ -6,6 +6,7 @@ from collections import Counter
 from datetime import timedelta
 
 from switchboard.domain.recording.facts import Recording
+from switchboard.domain.recording.priority import is_likely
 from switchboard.ports.clock import Clock
 from switchboard.ports.recordings import RecordingQueue, RecordingStore
 from switchboard.usecases.operations.reconcile_overdue import SweepAction
@@ -37,5 +38,5 @@ class RequeueOverdueRecordings:
 
     def _requeue(self, recording: Recording) -> None:
         now = self._clock.now()
-        self._queue.put(recording.recording_id)
+        self._queue.put(recording.recording_id, backlog=not is_likely(recording))
         self._recordings.schedule(recording, due=now + self._look_again_after, at=now)
