@@ -145,9 +145,9 @@ def remove_folder(folder: Path, *, seconds: float) -> None:
 
 
 def remove_leftovers(folder: Path) -> threading.Thread:
-    """Move away what an earlier process left in `folder`, and remove it in the background: it may be gigabytes.
+    """Rename what an earlier process left in `folder`, and remove it in the background: it may be gigabytes.
 
-    What a background removal did not finish before its own process ended is removed too.
+    The thread also removes what an earlier background removal did not finish.
     """
     if folder.exists():
         folder.rename(folder.with_name(f"{folder.name}.{os.getpid()}.{time.monotonic_ns()}.left"))

@@ -8,7 +8,7 @@ from switchboard.bootstrap.fetch_recording import FetchApplication, application,
 from switchboard.edge.batch import batch_endpoint
 from switchboard.edge.metrics import Metric
 from switchboard.edge.observability import count, logger, metrics
-from switchboard.edge.recording_metrics import count_fetch
+from switchboard.edge.recording_metrics import count_fetch, is_stored
 from switchboard.edge.recording_queue_entries import parse_entry
 from switchboard.usecases.recording.keep_bulk_file import BulkOutcome
 
@@ -36,10 +36,16 @@ def lambda_handler(entry: dict[str, Any], context: LambdaContext) -> None:
 
 
 def fetch(app: FetchApplication, recording_id: str, context: LambdaContext) -> None:
-    """Fetch one recording, with one log line that names it."""
+    """Fetch one recording, with one log line. It names the recording once BIZTEL has given us a file of it.
+
+    Before that the id is only a text in a call action.
+    """
     result = app.fetch(recording_id, seconds_left=lambda: context.get_remaining_time_in_millis() / 1000)
-    state = result.status.state if result.status else None
     logger.info(
-        "recording", recording_id=recording_id, state=state, ends=result.ends, requeue_reason=result.requeue_reason
+        "recording",
+        recording_id=recording_id if is_stored(result) else None,
+        state=result.status.state if result.status else None,
+        ends=result.ends,
+        requeue_reason=result.requeue_reason,
     )
     count_fetch(result)

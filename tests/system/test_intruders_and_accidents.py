@@ -81,7 +81,7 @@ def test_a_report_that_names_another_number_changes_nothing(api: Api) -> None:
 
 
 def test_a_report_is_read_from_form_query_and_json_by_number_or_name(api: Api) -> None:
-    url = f"{api.endpoints.api_url}/v1/webhooks/mediasms/{api.endpoints.webhook_token}/delivery"
+    url = api.endpoints.webhook_url("mediasms_delivery")
     smsid = api.post("/sms", {"to": "090-0000-0004", "text": "a"}).json()["smsid"]
     name = "ａｕ　圏外・ＯＦＦ"
     answers = [
@@ -101,7 +101,7 @@ def test_a_report_is_read_from_form_query_and_json_by_number_or_name(api: Api) -
 
 
 def test_an_unreadable_callback_is_quarantined_unchanged(api: Api) -> None:
-    url = f"{api.endpoints.api_url}/v1/webhooks/mediasms/{api.endpoints.webhook_token}/delivery"
+    url = api.endpoints.webhook_url("mediasms_delivery")
     marker = uuid4().hex.encode()
     octets = {"content-type": "application/octet-stream"}
     for body in (marker + b"\xff\xfe", marker * 300_000):
@@ -150,7 +150,7 @@ def test_no_log_contains_a_number_a_text_a_code_a_key_or_a_token(api: Api) -> No
     log_text = read_logs(api.endpoints)
     assert "delivery report" in log_text
     secret_values = [number, "09000000088", "819000000088", text, sender, "canary-key-7", "998877"]
-    secret_values += [api.endpoints.api_key, api.endpoints.webhook_token]
+    secret_values += [api.endpoints.api_key, *api.endpoints.webhook_tokens.values()]
     forms = [
         form for value in secret_values for form in (value, quote(value), base64.b64encode(value.encode()).decode())
     ]

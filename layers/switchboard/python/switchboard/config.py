@@ -140,11 +140,17 @@ class SendQueuedSmsSettings(SenderSettings):
     queue_threads: int
 
 
-class MediaSmsDeliveryWebhookSettings(StateSettings):
+class WebhookSettings(Settings):
+    """The settings of every webhook: the secret with its tokens, and the addresses of its provider, empty for all."""
+
+    webhook_tokens_secret_name: str
+    webhook_source_ranges: tuple[str, ...]
+
+
+class MediaSmsDeliveryWebhookSettings(StateSettings, WebhookSettings):
     """The settings of `functions/mediasms_delivery_webhook`."""
 
     quarantine_bucket: str
-    webhook_tokens_secret_name: str
 
 
 class QuerySettings(StateSettings):
@@ -204,11 +210,10 @@ class RecordingSettings(StateSettings):
         return timedelta(days=self.recording_retention_days)
 
 
-class BiztelCallActionWebhookSettings(StateSettings):
+class BiztelCallActionWebhookSettings(StateSettings, WebhookSettings):
     """The settings of `functions/biztel_call_action_webhook`."""
 
     jobs_bucket: str
-    webhook_tokens_secret_name: str
 
 
 class FetchRecordingSettings(RecordingSettings):
@@ -269,11 +274,10 @@ class PlaceCallSettings(StateSettings, UsageLimitSettings, CallbackNameSettings)
     baidu_vms_max_play_times: int
 
 
-class BaiduVmsWebhookSettings(StateSettings, CallbackNameSettings):
+class BaiduVmsWebhookSettings(StateSettings, WebhookSettings, CallbackNameSettings):
     """The settings of `functions/baidu_vms_webhook`."""
 
     quarantine_bucket: str
-    webhook_tokens_secret_name: str
     baidu_vms_callback_answer: str
 
 
@@ -290,8 +294,7 @@ class CheckVerificationSettings(StateSettings):
     """The settings of `functions/check_verification`."""
 
 
-class MediaSmsIvrWebhookSettings(StateSettings):
+class MediaSmsIvrWebhookSettings(StateSettings, WebhookSettings):
     """The settings of `functions/mediasms_ivr_webhook`."""
 
     quarantine_bucket: str
-    webhook_tokens_secret_name: str

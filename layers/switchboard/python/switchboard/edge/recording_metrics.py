@@ -33,3 +33,9 @@ def count_fetch(result: FetchResult) -> None:
         count(Metric.RECORDINGS_CLOSED)
         if lost:
             count(Metric.CHANNELS_LOST, lost)
+
+
+def is_stored(result: FetchResult) -> bool:
+    """Return True if a file of the recording is stored."""
+    channels = result.status.channels.values() if result.status else ()
+    return any(channel.state is ChannelState.STORED for channel in channels)
