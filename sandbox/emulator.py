@@ -23,7 +23,7 @@ ACCESS_KEY: Final = "test"
 _POLL_S: Final = 0.03
 _START_TIMEOUT_S: Final = 90.0
 _FREE_PORT_ATTEMPTS: Final = 3
-_REMOVAL_S: Final = 4.0
+_REMOVAL_S: Final = 2.0
 """The time that `stop` takes to remove files. A worker unpacks 45 MB, and removing it takes a fifth of a second."""
 
 

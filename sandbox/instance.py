@@ -12,7 +12,7 @@ from typing import Final
 from sandbox.errors import SandboxError
 
 _POLL_S: Final = 0.1
-_KILL_PATIENCE_S: Final = 1.5
+_KILL_PATIENCE_S: Final = 1.0
 
 
 @contextmanager
@@ -41,7 +41,7 @@ def only_instance(process_id_file: Path) -> Iterator[None]:
             lock.truncate(0)
 
 
-def stop_instance(process_id_file: Path, *, patience_s: float = 8.0) -> bool:
+def stop_instance(process_id_file: Path, *, patience_s: float = 7.0) -> bool:
     """End the sandbox of this directory, wait until it is gone, and return whether there was one.
 
     After `patience_s` the process is killed; its emulator and Lambda workers then end by themselves. Both waits

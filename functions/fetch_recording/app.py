@@ -36,16 +36,8 @@ def lambda_handler(entry: dict[str, Any], context: LambdaContext) -> None:
 
 
 def fetch(app: FetchApplication, recording_id: str, context: LambdaContext) -> None:
-    """Fetch one recording, with one log line. It names the recording once BIZTEL has given us a file of it.
-
-    Before that the id is only a text in a call action.
-    """
+    """Fetch one recording. Its log line names it once BIZTEL has given us a file: until then the id may be invented."""
     result = app.fetch(recording_id, seconds_left=lambda: context.get_remaining_time_in_millis() / 1000)
-    logger.info(
-        "recording",
-        recording_id=recording_id if is_stored(result) else None,
-        state=result.status.state if result.status else None,
-        ends=result.ends,
-        requeue_reason=result.requeue_reason,
-    )
+    state, known_id = (result.status.state if result.status else None), (recording_id if is_stored(result) else None)
+    logger.info("recording", recording_id=known_id, state=state, ends=result.ends, requeue_reason=result.requeue_reason)
     count_fetch(result)

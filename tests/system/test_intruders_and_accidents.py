@@ -10,6 +10,7 @@ import boto3
 import pytest
 import requests
 
+from sandbox.endpoints import WEBHOOKS
 from sandbox.logs import read_logs
 from sandbox.stack import put_secret, read_secret
 from tests.system.conftest import TIMEOUT_S, Api
@@ -72,6 +73,27 @@ def test_a_wrong_token_is_refused_and_changes_nothing(api: Api, token: str) -> N
     smsid = api.post("/sms", {"to": "090-0000-0004", "text": "a"}).json()["smsid"]
     assert api.report(token=quote(token), smsid=smsid, status="1").status_code == 403
     assert api.get(f"/sms/{smsid}").json()["reports"] == []
+
+
+CALLBACKS = {
+    "mediasms_delivery": {"smsid": "unknown1", "status": "1"},
+    "mediasms_ivr": {"mobilenumber": "09000000099", "ipphone": "05000000001", "method": "4"},
+    "biztel": {"ID": "../unusable", "TEL": "", "DATE": ""},
+    "baidu_vms": {"callId": "unknown-call", "result": "answered"},
+}
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("owner", WEBHOOKS)
+@pytest.mark.parametrize("webhook", WEBHOOKS)
+def test_a_token_opens_its_own_webhook_and_no_other(api: Api, webhook: str, owner: str, method: str) -> None:
+    url = api.endpoints.webhook_url(webhook, api.endpoints.webhook_tokens[owner])
+    query, form = (CALLBACKS[webhook], None) if method == "GET" else (None, CALLBACKS[webhook])
+
+    answer = requests.request(method, url, params=query, data=form, timeout=TIMEOUT_S)
+
+    accepted = 400 if webhook == "biztel" else 200
+    assert answer.status_code == (accepted if webhook == owner else 403)
 
 
 def test_a_report_that_names_another_number_changes_nothing(api: Api) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlencode
 
 import pytest
@@ -292,6 +292,26 @@ def test_a_raw_callback_is_kept_although_its_event_cannot_be_recorded() -> None:
     with pytest.raises(StoreUnavailableError):
         an_endpoint(Recorder(is_down=True), a_quarantine(archive, every_callback=True)).receive(READABLE)
     assert len(archive.quarantined) == 1
+
+
+@pytest.mark.parametrize(
+    ("outcome", "is_logged"),
+    [pytest.param("recorded", True, id="ours"), pytest.param("unmatched", False, id="unknown")],
+)
+def test_an_id_is_logged_only_if_it_is_ours(outcome: str, *, is_logged: bool, caplog: pytest.LogCaptureFixture) -> None:
+    an_endpoint(Recorder(outcome), None).receive(READABLE)
+
+    [line] = [record for record in caplog.records if record.getMessage() == "event"]
+    assert (getattr(line, "event", None) == "e1") is is_logged
+
+
+def test_a_refused_callback_is_counted_and_its_body_is_not_read() -> None:
+    forged = replace(request_for("forged"), body=cast("bytes", None))
+
+    with pytest.raises(WebhookForbiddenError):
+        an_endpoint(Recorder(), a_quarantine(InMemoryCallbackArchive())).receive(forged)
+
+    assert metrics.metric_set == {Metric.CALLBACKS_REFUSED: {"Unit": "Count", "StorageResolution": 60, "Value": [1.0]}}
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import sys
+import traceback
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 from urllib.parse import quote, quote_plus, urlencode
@@ -13,6 +15,7 @@ import pytest
 from sandbox.simulators.mediasms.faults import Fault, FaultKind
 from tests.deployment import WEBHOOK_SECRETS, Deployment
 from tests.events import Event, cases_of, load_event, with_headers, with_query
+from tests.translated_template import function_folders
 
 NUMBER: Final = "090-0000-7351"
 CANARIES: Final[Mapping[str, str]] = {
@@ -329,6 +332,39 @@ def test_the_id_of_our_own_item_is_logged(guarded: Deployment) -> None:
 
     [line] = [line for line in guarded.logged() if line.get("message") == "delivery report"]
     assert (line["outcome"], line["smsid"]) == ("recorded", "order1001")
+
+
+class _Broken:
+    """An application that fails with a canary in the error's text, as a stored item may make it."""
+
+    def __call__(self, *_: object, **__: object) -> object:
+        raise ValueError(f"invalid literal for int() with base 10: {NUMBER!r}")
+
+    def __getattr__(self, name: str) -> object:
+        return self()
+
+
+FUNCTIONS: Final = sorted(function_folders().values())
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_no_canary_of_an_unexpected_error_is_logged_or_answered(
+    guarded: Deployment, function: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events = [load_event(function, case) for case in cases_of(function)]
+    guarded.invoke(function, events[0])  # imports the function's modules
+    broken = _Broken()
+    monkeypatch.setattr(sys.modules[f"switchboard.bootstrap.{function}"], "application", lambda: broken)
+    answers = []
+
+    for event in events:
+        try:
+            answers.append(json.dumps(guarded.invoke(function, event)))
+        except Exception as error:  # noqa: BLE001 - Lambda logs the text and the traceback of any error
+            answers.append("".join(traceback.format_exception(error)))
+
+    assert "unexpected error" in guarded.output.getvalue()
+    assert find_leaks(guarded.output.getvalue() + "".join(answers)) == {}
 
 
 @pytest.mark.parametrize("code", [401, 402, 414, 503, 550, 555, 557, 999])

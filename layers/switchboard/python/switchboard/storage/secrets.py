@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
 
-_REVOKED_AFTER_S: Final = 60.0
-"""The time for which a removed webhook token may still open its webhook."""
+_REVOKED_AFTER_S: Final = 50.0
+"""The age at which a list of tokens is read again. A removed token opens its webhook for 60 s at the most."""
 _REVOKED_WITHOUT_ANSWER_AFTER_S: Final = 300.0
-"""The same while Secrets Manager does not answer. Without it, the true callbacks of that time would be lost."""
+"""The age of a list that still counts while Secrets Manager does not answer: else true callbacks would be lost."""
 
 
 @dataclass(frozen=True, slots=True)
