@@ -338,7 +338,7 @@ class _Broken:
     """An application that fails with a canary in the error's text, as a stored item may make it."""
 
     def __call__(self, *_: object, **__: object) -> object:
-        raise ValueError(f"invalid literal for int() with base 10: {NUMBER!r}")
+        raise ValueError(f"invalid literal for int() with base 10: {CANARIES['number in national form']!r}")
 
     def __getattr__(self, name: str) -> object:
         return self()
