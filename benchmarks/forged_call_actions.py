@@ -62,7 +62,7 @@ def main(number: int, day: str) -> None:
 
 
 def _announce(endpoints: Endpoints, recording_id: str) -> int:
-    token = endpoints.webhook_token
+    token = endpoints.webhook_tokens["biztel"]
     url = f"{endpoints.api_url}/v1/webhooks/biztel/{token}/monitor_file_event?ID={recording_id}&TEL=09000000002"
     date = datetime.now(UTC) + timedelta(hours=9)
     return _HTTP.request("GET", f"{url}&DATE={quote(f'{date:%Y-%m-%d %H:%M:%S}')}").status

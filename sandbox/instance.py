@@ -12,6 +12,7 @@ from typing import Final
 from sandbox.errors import SandboxError
 
 _POLL_S: Final = 0.1
+_KILL_PATIENCE_S: Final = 1.0
 
 
 @contextmanager
@@ -40,11 +41,11 @@ def only_instance(process_id_file: Path) -> Iterator[None]:
             lock.truncate(0)
 
 
-def stop_instance(process_id_file: Path, *, patience_s: float = 60.0) -> bool:
+def stop_instance(process_id_file: Path, *, patience_s: float = 7.0) -> bool:
     """End the sandbox of this directory, wait until it is gone, and return whether there was one.
 
-    After `patience_s` the process is killed; its emulator and Lambda workers then end by themselves. Most of the time
-    goes into removing the files that many workers unpacked. The next start removes what a killed process left.
+    After `patience_s` the process is killed; its emulator and Lambda workers then end by themselves. Both waits
+    together end within ten seconds. The next start removes the files that are left.
 
     Raises:
         SandboxError: when the process does not end.
@@ -54,7 +55,7 @@ def stop_instance(process_id_file: Path, *, patience_s: float = 60.0) -> bool:
     _signal(process_id_file, signal.SIGTERM)
     if not _wait_until_gone(process_id_file, patience_s):
         _signal(process_id_file, signal.SIGKILL)
-        if not _wait_until_gone(process_id_file, patience_s):
+        if not _wait_until_gone(process_id_file, _KILL_PATIENCE_S):
             raise SandboxError(f"Process {_read_process_id(process_id_file)} does not end. End it with: kill -9")
     return True
 

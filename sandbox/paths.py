@@ -51,5 +51,5 @@ class SandboxPaths:
 
     @property
     def temporary(self) -> Path:
-        """The folder into which the emulator unpacks; it is removed when the emulator stops."""
+        """The folder into which the emulator unpacks; the emulator's stop removes it, or the next start."""
         return self.root / "tmp"

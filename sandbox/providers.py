@@ -31,8 +31,8 @@ class Provider:
     credentials: Mapping[str, str] = field(repr=False)
     more_parameters: Mapping[str, str] = field(default_factory=dict)
     """The template's parameters for what only the simulator offers."""
-    connect: Callable[[str, str], None] = field(default=lambda _webhooks, _token: None, repr=False)
-    """A function that gives the simulator the webhooks' address (`…/v1/webhooks`) and token.
+    connect: Callable[[Mapping[str, str]], None] = field(default=lambda _addresses: None, repr=False)
+    """A function that gives the simulator the addresses of its webhooks, from the addresses of all by name.
 
     It does nothing if the environment names another server.
     """
@@ -52,8 +52,8 @@ class ProviderKind:
     """A function that creates the simulator with credentials and a log."""
     more_parameters: Callable[[str], Mapping[str, str]] = field(default=lambda _url: {}, kw_only=True)
     """A function that returns further parameters of the template for the simulator's address."""
-    webhooks: Callable[[str], Mapping[str, object]]
-    """A function that returns the simulator's settings for the addresses of webhooks, which begin with its argument."""
+    webhooks: Callable[[Mapping[str, str]], Mapping[str, object]]
+    """A function that returns the simulator's settings for its webhooks, from the addresses of all by name."""
 
 
 KINDS: Final = (
@@ -72,7 +72,10 @@ KINDS: Final = (
             "MediaSmsResultsUrl": url.removesuffix("/api/") + "/result/",
             "MediaSmsNoSuchIdCodes": "404",
         },
-        webhooks=lambda address: {"report_url": f"{address}/delivery", "ivr_url": f"{address}/ivr"},
+        webhooks=lambda addresses: {
+            "report_url": addresses["mediasms_delivery"],
+            "ivr_url": addresses["mediasms_ivr"],
+        },
     ),
     ProviderKind(
         title="BIZTEL",
@@ -83,8 +86,8 @@ KINDS: Final = (
             biztel.SimulatorConfig(token=credentials["token"]), log=log
         ),
         # The values that README.md tells an operator to enter in BIZTEL's form.
-        webhooks=lambda address: {
-            "action_url": address + "/monitor_file_event?ID={ID}&TEL={TEL}&DATE={DATE}",
+        webhooks=lambda addresses: {
+            "action_url": addresses["biztel"] + "?ID={ID}&TEL={TEL}&DATE={DATE}",
             "action_error_pattern": '/"result":"error"/',
             "action_retries": 3,
         },
@@ -100,7 +103,7 @@ KINDS: Final = (
         simulator=lambda credentials, log: baidu_vms.BaiduVmsSimulator(
             baidu_vms.SimulatorConfig(access_key=credentials["ak"], secret_key=credentials["sk"]), log=log
         ),
-        webhooks=lambda address: {"callback_url": address},
+        webhooks=lambda addresses: {"callback_url": addresses["baidu_vms"]},
     ),
 )
 
@@ -142,7 +145,7 @@ def _start(kind: ProviderKind, environment: Mapping[str, str], until: ExitStack,
     simulator.start()
     until.callback(simulator.stop)
 
-    def connect(webhooks: str, token: str) -> None:
-        simulator.provider.configure(kind.webhooks(f"{webhooks}/{kind.name}/{token}"))
+    def connect(addresses: Mapping[str, str]) -> None:
+        simulator.provider.configure(kind.webhooks(addresses))
 
     return replace(provider, url=simulator.url, more_parameters=kind.more_parameters(simulator.url), connect=connect)

@@ -12,7 +12,7 @@ from sandbox import providers
 from sandbox.aws_clients import create_client
 from sandbox.deployment import STACK_NAME, deploy
 from sandbox.emulator import REGION, Emulator
-from sandbox.endpoints import Endpoints
+from sandbox.endpoints import WEBHOOKS, Endpoints
 from sandbox.errors import SandboxError
 from sandbox.instance import is_running, only_instance
 from sandbox.paths import EMULATOR_PYTHON, SHARED_CACHE, TEMPLATE, SandboxPaths
@@ -89,19 +89,22 @@ def running_sandbox(
                 artifacts=paths.artifacts,
                 update=update,
             )
-        webhook_token = environment.get("WEBHOOK_TOKEN") or secrets.token_urlsafe(24)
+        webhook_tokens = {
+            webhook: environment.get("WEBHOOK_TOKEN") or secrets.token_urlsafe(24) for webhook in WEBHOOKS
+        }
         endpoints = Endpoints(
             api_url=f"{emulator.url}/_aws/execute-api/{outputs.api_id}",
             api_key=outputs.api_key,
-            webhook_token=webhook_token,
+            webhook_tokens=webhook_tokens,
             **{server.endpoint: server.url for server in servers},
             aws_endpoint_url=emulator.url,
             region=REGION,
         )
-        put_secret(endpoints, "webhook-tokens", {"tokens": [webhook_token]})
+        for webhook, token in webhook_tokens.items():
+            put_secret(endpoints, f"webhook-tokens/{webhook}", {"tokens": [token]})
         for server in servers:
             put_secret(endpoints, server.name, server.credentials)
-            server.connect(f"{endpoints.api_url}/v1/webhooks", webhook_token)
+            server.connect({webhook: endpoints.webhook_url(webhook) for webhook in WEBHOOKS})
         endpoints.write(paths.endpoints)
         until.callback(paths.endpoints.unlink, missing_ok=True)
         yield Sandbox(endpoints=endpoints, emulator=emulator)

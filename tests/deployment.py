@@ -42,7 +42,14 @@ ACCESS_KEY: Final = "anAccessKeyThatOpensNothingReal"
 SECRET_KEY: Final = "aSecretKeyThatOpensNothingReal"
 API_TOKEN: Final = "an-api-token-that-opens-nothing-real"
 TOKEN: Final = "a-webhook-token-that-opens-nothing-real"
-"""The token in the sample events' paths."""
+"""The token in the sample events' paths. Each webhook's list holds it, unless a test replaces the lists."""
+WEBHOOK_SECRETS: Final[Mapping[str, str]] = {
+    "mediasms_delivery_webhook": "MediasmsDeliveryTokensSecret",
+    "mediasms_ivr_webhook": "MediasmsIvrTokensSecret",
+    "biztel_call_action_webhook": "BiztelTokensSecret",
+    "baidu_vms_webhook": "BaiduVmsTokensSecret",
+}
+"""The logical id of the secret with the tokens of each webhook's function."""
 
 _USUAL: Final[Mapping[str, str]] = {
     "Profile": "sandbox",
@@ -144,6 +151,10 @@ class Deployment:
         text = value if isinstance(value, str) else json.dumps(value)
         aws.secretsmanager().put_secret_value(SecretId=self.references[logical_id], SecretString=text)
 
+    def lose_secret(self, logical_id: str) -> None:
+        """Let a secret give no answer from now on."""
+        aws.secretsmanager().delete_secret(SecretId=self.references[logical_id], ForceDeleteWithoutRecovery=True)
+
     def lose_table(self, table: str = "StateTable") -> None:
         """Let a table give no answer from now on."""
         aws.dynamodb().delete_table(TableName=self.references[table])
@@ -242,7 +253,7 @@ def _create_resources() -> dict[str, str]:
     values: Mapping[str, object] = {
         "MediaSmsSecret": {"user": USER, "password": PASSWORD},
         "BiztelSecret": {"token": API_TOKEN},
-        "WebhookTokensSecret": {"tokens": [TOKEN]},
+        **{secret: {"tokens": [TOKEN]} for secret in WEBHOOK_SECRETS.values()},
         "BaiduVmsSecret": {"ak": ACCESS_KEY, "sk": SECRET_KEY},
     }
     for name, properties in resources_of("AWS::SecretsManager::Secret").items():

@@ -36,9 +36,9 @@ def lambda_handler(entry: dict[str, Any], context: LambdaContext) -> None:
 
 
 def fetch(app: FetchApplication, recording_id: str, job_key: str | None, context: LambdaContext) -> None:
-    """Fetch one recording, with one log line that names it."""
+    """Fetch one recording, with one log line."""
     result = app.fetch(
         recording_id, job_key=job_key, seconds_left=lambda: context.get_remaining_time_in_millis() / 1000
     )
-    logger.info("recording", recording_id=recording_id, extra=log_fields(result))
+    logger.info("recording", extra=log_fields(result))
     count_fetch(result)

@@ -5,6 +5,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from switchboard.bootstrap.sweep_overdue import application
+from switchboard.edge.background import background_endpoint
 from switchboard.edge.metrics import Metric
 from switchboard.edge.observability import count, logger, metrics
 from switchboard.usecases.operations.reconcile_overdue import SweepAction
@@ -15,6 +16,7 @@ _LAST_ROUND_MS = 25_000
 
 @logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics
+@background_endpoint
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     """Return how often the sweep took each action."""
     count(Metric.SWEEPS_STARTED)

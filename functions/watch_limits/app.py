@@ -5,11 +5,13 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from switchboard.bootstrap.watch_limits import application
+from switchboard.edge.background import background_endpoint
 from switchboard.edge.metrics import Metric
 from switchboard.edge.observability import logger, record_gauges
 
 
 @logger.inject_lambda_context(clear_state=True)
+@background_endpoint
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> None:
     """Write the gauges of every provider whose state can be read."""
     status = application()()

@@ -66,8 +66,8 @@ class Api:
 
     def report(self, token: str | None = None, **params: str) -> requests.Response:
         """Send a delivery report to the webhook, as MediaSMS does."""
-        route = f"/webhooks/mediasms/{token or self.endpoints.webhook_token}/delivery"
-        return requests.post(f"{self.endpoints.api_url}/v1{route}", data=params, timeout=TIMEOUT_S)
+        url = self.endpoints.webhook_url("mediasms_delivery", token)
+        return requests.post(url, data=params, timeout=TIMEOUT_S)
 
     def control(self, path: str, body: object | None = None) -> Any:
         """Send a request to the control interface of the simulated MediaSMS."""

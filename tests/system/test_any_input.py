@@ -16,6 +16,8 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from sandbox.endpoints import WEBHOOKS
+
 if TYPE_CHECKING:
     from tests.system.conftest import Api
 
@@ -32,7 +34,8 @@ def define_test(label: str) -> Any:
     @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
     def test(api: Api, case: schemathesis.Case[Any]) -> None:
         if "token" in case.path_parameters:
-            case.path_parameters["token"] = api.endpoints.webhook_token
+            [webhook] = [name for name, path in WEBHOOKS.items() if label.endswith(f" {path}")]
+            case.path_parameters["token"] = api.endpoints.webhook_tokens[webhook]
         response = case.call(base_url=api.endpoints.api_url, headers={"x-api-key": api.endpoints.api_key})
         case.validate_response(response, checks=CHECKS)
 

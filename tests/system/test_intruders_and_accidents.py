@@ -10,6 +10,7 @@ import boto3
 import pytest
 import requests
 
+from sandbox.endpoints import WEBHOOKS
 from sandbox.logs import read_logs
 from sandbox.stack import put_secret, read_secret
 from tests.system.conftest import TIMEOUT_S, Api
@@ -74,6 +75,27 @@ def test_a_wrong_token_is_refused_and_changes_nothing(api: Api, token: str) -> N
     assert api.get(f"/sms/{smsid}").json()["reports"] == []
 
 
+CALLBACKS = {
+    "mediasms_delivery": {"smsid": "unknown1", "status": "1"},
+    "mediasms_ivr": {"mobilenumber": "09000000099", "ipphone": "05000000001", "method": "4"},
+    "biztel": {"ID": "../unusable", "TEL": "", "DATE": ""},
+    "baidu_vms": {"callId": "unknown-call", "result": "answered"},
+}
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("owner", WEBHOOKS)
+@pytest.mark.parametrize("webhook", WEBHOOKS)
+def test_a_token_opens_its_own_webhook_and_no_other(api: Api, webhook: str, owner: str, method: str) -> None:
+    url = api.endpoints.webhook_url(webhook, api.endpoints.webhook_tokens[owner])
+    query, form = (CALLBACKS[webhook], None) if method == "GET" else (None, CALLBACKS[webhook])
+
+    answer = requests.request(method, url, params=query, data=form, timeout=TIMEOUT_S)
+
+    accepted = 400 if webhook == "biztel" else 200
+    assert answer.status_code == (accepted if webhook == owner else 403)
+
+
 def test_a_report_that_names_another_number_changes_nothing(api: Api) -> None:
     smsid = api.post("/sms", {"to": "090-0000-0004", "text": "a"}).json()["smsid"]
     assert api.report(smsid=smsid, status="1", mobilenumber="09000000099").status_code == 200
@@ -81,7 +103,7 @@ def test_a_report_that_names_another_number_changes_nothing(api: Api) -> None:
 
 
 def test_a_report_is_read_from_form_query_and_json_by_number_or_name(api: Api) -> None:
-    url = f"{api.endpoints.api_url}/v1/webhooks/mediasms/{api.endpoints.webhook_token}/delivery"
+    url = api.endpoints.webhook_url("mediasms_delivery")
     smsid = api.post("/sms", {"to": "090-0000-0004", "text": "a"}).json()["smsid"]
     name = "ａｕ　圏外・ＯＦＦ"
     answers = [
@@ -101,7 +123,7 @@ def test_a_report_is_read_from_form_query_and_json_by_number_or_name(api: Api) -
 
 
 def test_an_unreadable_callback_is_quarantined_unchanged(api: Api) -> None:
-    url = f"{api.endpoints.api_url}/v1/webhooks/mediasms/{api.endpoints.webhook_token}/delivery"
+    url = api.endpoints.webhook_url("mediasms_delivery")
     marker = uuid4().hex.encode()
     octets = {"content-type": "application/octet-stream"}
     for body in (marker + b"\xff\xfe", marker * 300_000):
@@ -150,7 +172,7 @@ def test_no_log_contains_a_number_a_text_a_code_a_key_or_a_token(api: Api) -> No
     log_text = read_logs(api.endpoints)
     assert "delivery report" in log_text
     secret_values = [number, "09000000088", "819000000088", text, sender, "canary-key-7", "998877"]
-    secret_values += [api.endpoints.api_key, api.endpoints.webhook_token]
+    secret_values += [api.endpoints.api_key, *api.endpoints.webhook_tokens.values()]
     forms = [
         form for value in secret_values for form in (value, quote(value), base64.b64encode(value.encode()).decode())
     ]

@@ -128,8 +128,8 @@ def test_a_bulk_file_becomes_a_recording_without_a_request(api: Api) -> None:
 
 
 def test_a_wrong_token_and_an_unusable_id_have_different_answers(api: Api) -> None:
-    base = f"{api.endpoints.api_url}/v1/webhooks/biztel"
-    path = "monitor_file_event?ID=../x&TEL=&DATE="
-    refused = requests.get(f"{base}/{api.endpoints.webhook_token}/{path}", timeout=TIMEOUT_S)
+    query = {"ID": "../x", "TEL": "", "DATE": ""}
+    refused = requests.get(api.endpoints.webhook_url("biztel"), params=query, timeout=TIMEOUT_S)
     assert (refused.status_code, refused.text) == (400, '{"result":"error","code":"id_unusable"}')
-    assert requests.get(f"{base}/no-live-token/{path}", timeout=TIMEOUT_S).status_code == 403
+    forged = api.endpoints.webhook_url("biztel", "no-live-token")
+    assert requests.get(forged, params=query, timeout=TIMEOUT_S).status_code == 403

@@ -82,8 +82,7 @@ def increment(code: str) -> str:
 
 def send_callback(api: Api, **params: str) -> requests.Response:
     """Send an IVR callback to the webhook, as MediaSMS does."""
-    url = f"{api.endpoints.api_url}/v1/webhooks/mediasms/{api.endpoints.webhook_token}/ivr"
-    return requests.post(url, data=params, timeout=TIMEOUT_S)
+    return requests.post(api.endpoints.webhook_url("mediasms_ivr"), data=params, timeout=TIMEOUT_S)
 
 
 def test_a_person_who_calls_the_line_is_verified(api: Api) -> None:

@@ -6,6 +6,8 @@ import json
 import re
 from typing import Final
 
+import pytest
+
 from tests.translated_template import (
     environment_of,
     function_folders,
@@ -30,11 +32,13 @@ def test_environments_name_secrets_and_no_secret_value_is_in_the_template() -> N
 
 
 def test_a_secret_opens_nothing_as_it_is_created() -> None:
-    tokens = resources_of("AWS::SecretsManager::Secret")["WebhookTokensSecret"]["GenerateSecretString"]
+    for name, properties in resources_of("AWS::SecretsManager::Secret").items():
+        if "Tokens" in name:
+            tokens = properties["GenerateSecretString"]
+            assert json.loads(tokens["SecretStringTemplate"]) == {"tokens": []}
+            assert tokens["GenerateStringKey"] != "tokens"
     mediasms = resources_of("AWS::SecretsManager::Secret")["MediaSmsSecret"]["GenerateSecretString"]
 
-    assert json.loads(tokens["SecretStringTemplate"]) == {"tokens": []}
-    assert tokens["GenerateStringKey"] != "tokens"
     baidu = resources_of("AWS::SecretsManager::Secret")["BaiduVmsSecret"]["GenerateSecretString"]
     assert {*json.loads(mediasms["SecretStringTemplate"]), mediasms["GenerateStringKey"]} == {"user", "password"}
     assert {*json.loads(baidu["SecretStringTemplate"]), baidu["GenerateStringKey"]} == {"ak", "sk"}
@@ -62,6 +66,90 @@ def test_the_usage_plan_of_the_api_keys_throttles() -> None:
     assert {"RateLimit", "BurstLimit"} <= set(plan["Throttle"])
 
 
+THROTTLES: Final = {"ThrottlingRateLimit", "ThrottlingBurstLimit"}
+CALLBACKS_PER_S: Final = 5 * 80
+"""The callbacks of a second in which MediaSMS accepts its full rate: up to five reports a message."""
+
+
+def test_no_throttle_of_the_stage_stands_before_a_true_callback() -> None:
+    [stage] = resources_of("AWS::ApiGateway::Stage").values()
+    for setting in stage["MethodSettings"]:
+        for throttle in THROTTLES & set(setting):
+            assert setting["ResourcePath"] != "/*"
+            assert not setting["ResourcePath"].startswith("/webhooks") or setting[throttle] >= CALLBACKS_PER_S
+
+
+def test_the_throttles_of_api_keys_do_not_meet_webhooks() -> None:
+    [plan] = resources_of("AWS::ApiGateway::UsagePlan").values()
+
+    assert not any("Throttle" in stage for stage in plan["ApiStages"])
+    assert {path for (path, _), operation in operations().items() if path.startswith("/webhooks/")} == {
+        path for (path, _), operation in operations().items() if {"api_key": []} not in operation.get("security", [])
+    }
+
+
+RESERVATIONS: Final = {
+    "WebhookReservedConcurrency": (
+        "ReservesForWebhooks",
+        {"MediasmsDeliveryWebhook", "MediasmsIvrWebhook", "BiztelCallActionWebhook", "BaiduVmsWebhook"},
+    ),
+    "SenderReservedConcurrency": ("CapsSenders", {"SendSms", "SendSmsBatch", "StartVerification", "PlaceCall"}),
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_concurrency_is_reserved_for_webhooks_and_capped_for_senders(name: str) -> None:
+    properties = resources_of("AWS::Lambda::Function")[name]
+    reservations = [
+        {"Fn::If": [condition, {"Ref": parameter}, {"Ref": "AWS::NoValue"}]}
+        for parameter, (condition, functions) in RESERVATIONS.items()
+        if name in functions
+    ]
+
+    assert [properties[key] for key in ["ReservedConcurrentExecutions"] if key in properties] == reservations
+
+
+@pytest.mark.parametrize("parameter", RESERVATIONS)
+def test_nothing_is_reserved_by_default(parameter: str) -> None:
+    template = translate_template()
+
+    assert template["Parameters"][parameter]["Default"] == 0
+    assert template["Conditions"][RESERVATIONS[parameter][0]] == {"Fn::Not": [{"Fn::Equals": [{"Ref": parameter}, 0]}]}
+
+
+def test_a_web_acl_stands_before_the_stage_if_its_arn_is_given() -> None:
+    template = translate_template()
+    [association] = [
+        resource for resource in template["Resources"].values() if resource["Type"] == "AWS::WAFv2::WebACLAssociation"
+    ]
+    [stage] = resources_of("AWS::ApiGateway::Stage")
+
+    assert association["Condition"] == "HasWebAcl"
+    assert template["Conditions"]["HasWebAcl"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "WebAclArn"}, ""]}]}
+    assert template["Parameters"]["WebAclArn"]["Default"] == ""
+    assert association["Properties"]["WebACLArn"] == {"Ref": "WebAclArn"}
+    assert association["Properties"]["ResourceArn"]["Fn::Sub"].endswith(f"::/restapis/${{Api}}/stages/${{{stage}}}")
+
+
+@pytest.mark.parametrize(
+    ("webhook", "parameter"),
+    [
+        ("MediasmsDeliveryWebhook", "MediaSmsSourceRanges"),
+        ("MediasmsIvrWebhook", "MediaSmsSourceRanges"),
+        ("BiztelCallActionWebhook", "BiztelSourceRanges"),
+        ("BaiduVmsWebhook", "BaiduVmsSourceRanges"),
+    ],
+)
+def test_a_webhook_knows_the_source_ranges_of_its_provider(webhook: str, parameter: str) -> None:
+    definition = translate_template()["Parameters"][parameter]
+
+    assert environment_of(webhook)["WEBHOOK_SOURCE_RANGES"] == {"Fn::Join": [",", {"Ref": parameter}]}
+    assert (definition["Type"], definition["Default"]) == ("CommaDelimitedList", "")
+    for text in ("", "192.0.2.0/24", "192.0.2.7", "2001:db8::/32", "::ffff:192.0.2.0/120"):
+        assert re.fullmatch(definition["AllowedPattern"], text)
+    assert not re.fullmatch(definition["AllowedPattern"], "provider.example")
+
+
 def test_access_logs_contain_no_path_no_query_and_no_key() -> None:
     [stage] = resources_of("AWS::ApiGateway::Stage").values()
     variables = set(re.findall(r"\$context\.[A-Za-z.]+", stage["AccessLogSetting"]["Format"]))
@@ -75,10 +163,23 @@ def test_access_logs_contain_no_path_no_query_and_no_key() -> None:
         "$context.responseLatency",
         "$context.integrationLatency",
         "$context.responseLength",
+        # The id of the API key, not the key.
+        "$context.identity.apiKeyId",
+        "$context.identity.sourceIp",
+        "$context.integration.requestId",
         "$context.requestTime",
         "$context.error.responseType",
     }
     assert json.loads(re.sub(r"\$context[A-Za-z.]+", "x", stage["AccessLogSetting"]["Format"]))
+
+
+def test_access_logs_tell_who_sent_a_request_and_which_invocation_answered() -> None:
+    [stage] = resources_of("AWS::ApiGateway::Stage").values()
+    line = json.loads(stage["AccessLogSetting"]["Format"])
+
+    assert line["api_key_id"] == "$context.identity.apiKeyId"
+    assert line["source_ip"] == "$context.identity.sourceIp"
+    assert line["function_request_id"] == "$context.integration.requestId"
 
 
 def test_the_gateways_execution_log_is_off() -> None:

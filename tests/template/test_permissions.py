@@ -10,6 +10,7 @@ import pytest
 
 from tests.translated_template import (
     ensure_list,
+    environment_of,
     function,
     function_folders,
     resources_of,
@@ -80,30 +81,48 @@ def test_no_role_may_delete_from_or_scan_a_table() -> None:
     assert not [role for role, statement in statements() if forbidden & set(ensure_list(statement["Action"]))]
 
 
-def test_only_the_functions_that_need_a_secret_may_read_it() -> None:
-    readers: dict[str, set[str]] = {}
-    for name in FUNCTIONS:
-        for statement in statements_of(name):
-            if "secretsmanager:GetSecretValue" in ensure_list(statement["Action"]):
+def secrets_of(name: str) -> set[str]:
+    """Return the names of the secrets that a function may read."""
+    names = set()
+    for statement in statements_of(name):
+        if "secretsmanager:GetSecretValue" in ensure_list(statement["Action"]):
+            for resource in ensure_list(statement["Resource"]):
                 # Only the six characters that Secrets Manager adds to a name are wildcards.
-                [secret] = re.findall(
-                    r":secret:(\$\{AWS::StackName\}/[a-z_-]+)-\?{6}$", statement["Resource"]["Fn::Sub"]
-                )
-                readers.setdefault(secret, set()).add(name)
+                names |= set(re.findall(r":secret:(\$\{AWS::StackName\}/[a-z_/-]+)-\?{6}$", resource["Fn::Sub"]))
+                assert resource["Fn::Sub"].count("?") == 6
+                assert "*" not in resource["Fn::Sub"]
+    return names
 
+
+READERS: Final = {
+    "MediaSmsSecret": SENDERS,
+    "BaiduVmsSecret": {"PlaceCall"},
+    "BiztelSecret": {"FetchRecording"},
+    "MediasmsDeliveryTokensSecret": {"MediasmsDeliveryWebhook"},
+    "MediasmsIvrTokensSecret": {"MediasmsIvrWebhook"},
+    "BiztelTokensSecret": {"BiztelCallActionWebhook"},
+    "BaiduVmsTokensSecret": {"BaiduVmsWebhook"},
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_reads_the_secrets_that_it_needs_and_no_others(name: str) -> None:
     secrets = resources_of("AWS::SecretsManager::Secret")
-    names = {name: properties["Name"]["Fn::Sub"] for name, properties in secrets.items()}
-    assert readers == {
-        names["MediaSmsSecret"]: SENDERS,
-        names["WebhookTokensSecret"]: {
-            "MediasmsDeliveryWebhook",
-            "MediasmsIvrWebhook",
-            "BaiduVmsWebhook",
-            "BiztelCallActionWebhook",
-        },
-        names["BaiduVmsSecret"]: {"PlaceCall"},
-        names["BiztelSecret"]: {"FetchRecording"},
+
+    assert set(secrets) == set(READERS)
+    assert secrets_of(name) == {
+        secrets[secret]["Name"]["Fn::Sub"] for secret, readers in READERS.items() if name in readers
     }
+
+
+@pytest.mark.parametrize(
+    ("webhook", "secret"),
+    [(function, secret) for secret, [*functions] in READERS.items() for function in functions if "Tokens" in secret],
+)
+def test_a_webhook_gets_the_name_of_its_own_list_of_tokens(webhook: str, secret: str) -> None:
+    name = resources_of("AWS::SecretsManager::Secret")[secret]["Name"]
+
+    assert environment_of(webhook)["WEBHOOK_TOKENS_SECRET_NAME"] == name
 
 
 @pytest.mark.parametrize("webhook", ["MediasmsDeliveryWebhook", "BaiduVmsWebhook"])

@@ -90,7 +90,7 @@ DETAILS: Final = {
         "No such recording.",
     },
     "ClientUnknownError": {"Send a valid key in x-api-key."},
-    "WebhookForbiddenError": {"The token in the path is not a live one."},
+    "WebhookForbiddenError": {"The token in the path opens no webhook here, or not from this address."},
     "WebhookUnreadableError": {"The callback does not have the form that the provider documents."},
     "StoreError": {"Repeat the request with the same idempotency key after the time in Retry-After."},
     "SlotUnavailableError": {

@@ -32,7 +32,7 @@ CASES: Final[dict[type[SwitchboardError], tuple[SwitchboardError, int, str]]] = 
     ),
     errors.RequestInProgressError: (errors.RequestInProgressError("busy", {"smsid": "a1"}), 409, "request_in_progress"),
     errors.ResourceNotFoundError: (errors.ResourceNotFoundError("nothing here"), 404, "not_found"),
-    errors.WebhookForbiddenError: (errors.WebhookForbiddenError("not a live one"), 403, "forbidden"),
+    errors.WebhookForbiddenError: (errors.WebhookForbiddenError(reason="token"), 403, "forbidden"),
     errors.WebhookUnreadableError: (errors.WebhookUnreadableError("odd"), 400, "malformed_request"),
     errors.PayloadTooLargeError: (errors.PayloadTooLargeError("large"), 413, "payload_too_large"),
     errors.StoreError: (errors.StoreError(CANARY), 503, "service_unavailable"),

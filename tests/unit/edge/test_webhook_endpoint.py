@@ -1,22 +1,19 @@
-"""The one endpoint of all webhooks: who may call it, how parameters are read, and where callbacks go."""
+"""The one endpoint of all webhooks: how parameters are read, where callbacks go, and what is logged of them."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
-from typing import Any, ClassVar
+from typing import Any, cast
 from urllib.parse import urlencode
 
-import boto3
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from moto import mock_aws
 
 from switchboard.domain.errors import (
-    ConfigurationError,
     StoreUnavailableError,
     WebhookForbiddenError,
     WebhookUnreadableError,
@@ -33,125 +30,30 @@ from switchboard.edge.observability import metrics
 from switchboard.edge.webhook_endpoint import (
     BODY_LIMIT_BYTES,
     Quarantine,
+    SourceRanges,
+    WebhookAuthentication,
     WebhookEndpoint,
-    authenticate,
     read_params,
 )
 from switchboard.ports.callbacks import CallbackArchive
 from switchboard.ports.recordings import JobOutcome
 from switchboard.ports.verifications import IvrCallMatch
-from switchboard.storage.aws import CachedSecret
 from switchboard.usecases.sms.record_report import ReportOutcome
 from switchboard.usecases.voice_call.record_result import ResultOutcome
 from tests.events import load_event, with_query
 from tests.fakes import START, FixedClock, InMemoryCallbackArchive, down
-from tests.strategies import any_text
+from tests.stored_secret import StoredSecret
 
 FORM = "mediasms_delivery_webhook", "post_form_utf8"
-TOKENS = ("first-live-token", "second-live-token", "三つ目")
+TOKEN = "a-live-token"
 
 
 def request_for(token: str, body: str = "") -> InboundRequest:
     return InboundRequest.from_event({"pathParameters": {"token": token}, "body": body})
 
 
-def opens(token: str, tokens: Sequence[str] = TOKENS) -> bool:
-    try:
-        authenticate(request_for(token), live_tokens=lambda: list(tokens))
-    except WebhookForbiddenError:
-        return False
-    return True
-
-
 def params_of(*, body: bytes = b"", query: Sequence[tuple[str, str]] = ()) -> dict[str, str]:
     return dict(read_params(InboundRequest.from_event(with_query(load_event(*FORM, body=body), *query))))
-
-
-# Authentication
-
-
-@pytest.mark.parametrize("token", TOKENS)
-def test_each_live_token_opens(token: str) -> None:
-    assert opens(token)
-
-
-@given(any_text())
-def test_any_other_token_opens_nothing(token: str) -> None:
-    assert opens(token) == (token in TOKENS)
-
-
-@pytest.mark.parametrize("token", TOKENS)
-def test_a_part_or_an_extension_of_a_token_opens_nothing(token: str) -> None:
-    near = {token[:length] for length in range(len(token))} | {token[length:] for length in range(1, len(token) + 1)}
-    near |= {token + "x", "x" + token, token + "\x00", token + " ", token.upper(), token.encode().hex()}
-
-    assert not any(opens(candidate) for candidate in near - {token})
-
-
-def test_two_live_tokens_together_open_nothing() -> None:
-    assert not opens("".join(TOKENS))
-    assert not opens(",".join(TOKENS))
-    assert not opens(str(list(TOKENS)))
-
-
-class CountedToken(str):
-    """A token that records when it is encoded for the comparison."""
-
-    __slots__ = ()
-    seen: ClassVar[list[str]] = []
-
-    def encode(self, encoding: str = "utf-8", errors: str = "strict") -> bytes:
-        self.seen.append(str(self))
-        return super().encode(encoding, errors)
-
-
-@pytest.mark.parametrize("token", ["first", "second", "third", "none of them"])
-def test_every_live_token_is_compared_even_after_a_match(token: str) -> None:
-    CountedToken.seen.clear()
-    tokens = [CountedToken(live) for live in ("first", "second", "third")]
-
-    opens(token, tokens)
-
-    assert CountedToken.seen == ["first", "second", "third"]
-
-
-@pytest.mark.parametrize(
-    "tokens",
-    [
-        pytest.param([], id="empty list"),
-        pytest.param(None, id="null"),
-        pytest.param("first", id="text"),
-        pytest.param({"first": 1}, id="object"),
-        pytest.param(5, id="number"),
-        pytest.param([""], id="empty token"),
-        pytest.param(["first", ""], id="token and empty token"),
-        pytest.param(["first", None], id="token and null"),
-        pytest.param(["first", 5], id="token and number"),
-        pytest.param([["first"]], id="list in a list"),
-    ],
-)
-@pytest.mark.parametrize("token", ["", "f", "first", "5", "None"])
-def test_a_secret_without_a_list_of_tokens_opens_nothing(tokens: Any, token: str) -> None:
-    with pytest.raises(ConfigurationError):
-        authenticate(request_for(token), live_tokens=lambda: tokens)
-
-
-@mock_aws
-def test_a_rotated_token_counts_once_the_secret_has_aged() -> None:
-    client = boto3.client("secretsmanager", region_name="ap-northeast-1")
-    client.create_secret(Name="tokens", SecretString=json.dumps({"tokens": ["old", "both"]}))
-    now = [1000.0]
-    secret = CachedSecret(client=lambda: client, name="tokens", monotonic=lambda: now[0], max_age_s=300)
-
-    def is_live(token: str) -> bool:
-        return opens(token, secret().values["tokens"])
-
-    assert (is_live("old"), is_live("both"), is_live("new")) == (True, True, False)
-    client.put_secret_value(SecretId="tokens", SecretString=json.dumps({"tokens": ["both", "new"]}))
-    now[0] += 299
-    assert (is_live("old"), is_live("both"), is_live("new")) == (True, True, False)
-    now[0] += 2
-    assert (is_live("old"), is_live("both"), is_live("new")) == (False, True, True)
 
 
 # Parameters
@@ -261,11 +163,6 @@ def test_any_body_is_read_or_unreadable(body: bytes) -> None:
 # Where callbacks go
 
 
-@dataclass(frozen=True, slots=True)
-class _Secret:
-    values: Mapping[str, Any] = field(default_factory=lambda: {"tokens": list(TOKENS)})
-
-
 @dataclass(slots=True)
 class Recorder:
     """A use case that records what it is given, or cannot."""
@@ -290,10 +187,11 @@ def parse(params: Mapping[str, str]) -> str:
 def an_endpoint(record: Callable[[str], str], quarantine: Quarantine | None) -> WebhookEndpoint[str]:
     return WebhookEndpoint(
         subject="event",
-        secret=_Secret,
+        authentication=WebhookAuthentication(secret=StoredSecret.of_tokens([TOKEN]).cached(), sources=SourceRanges([])),
         parse=parse,
         record=record,
         log_fields=lambda event: {"event": event},
+        own_outcomes=frozenset({"recorded"}),
         outcome_metrics={
             "recorded": Metric.CALL_RESULTS_RECORDED,
             "unmatched": Metric.CALL_RESULTS_UNMATCHED,
@@ -308,8 +206,8 @@ def a_quarantine(archive: CallbackArchive, **options: Any) -> Quarantine:
     return Quarantine(archive=archive, clock=FixedClock(), route="route", **options)
 
 
-READABLE = request_for(TOKENS[0], "event=e1")
-UNREADABLE = request_for(TOKENS[0], "other=e1")
+READABLE = request_for(TOKEN, "event=e1")
+UNREADABLE = request_for(TOKEN, "other=e1")
 
 
 @pytest.fixture(autouse=True)
@@ -395,6 +293,26 @@ def test_a_raw_callback_is_kept_although_its_event_cannot_be_recorded() -> None:
     with pytest.raises(StoreUnavailableError):
         an_endpoint(Recorder(is_down=True), a_quarantine(archive, every_callback=True)).receive(READABLE)
     assert len(archive.quarantined) == 1
+
+
+@pytest.mark.parametrize(
+    ("outcome", "is_logged"),
+    [pytest.param("recorded", True, id="ours"), pytest.param("unmatched", False, id="unknown")],
+)
+def test_an_id_is_logged_only_if_it_is_ours(outcome: str, *, is_logged: bool, caplog: pytest.LogCaptureFixture) -> None:
+    an_endpoint(Recorder(outcome), None).receive(READABLE)
+
+    [line] = [record for record in caplog.records if record.getMessage() == "event"]
+    assert (getattr(line, "event", None) == "e1") is is_logged
+
+
+def test_a_refused_callback_is_counted_and_its_body_is_not_read() -> None:
+    forged = replace(request_for("forged"), body=cast("bytes", None))
+
+    with pytest.raises(WebhookForbiddenError):
+        an_endpoint(Recorder(), a_quarantine(InMemoryCallbackArchive())).receive(forged)
+
+    assert metrics.metric_set == {Metric.CALLBACKS_REFUSED: {"Unit": "Count", "StorageResolution": 60, "Value": [1.0]}}
 
 
 @pytest.mark.parametrize(

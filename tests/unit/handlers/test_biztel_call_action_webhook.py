@@ -99,7 +99,7 @@ def test_the_consoles_pattern_finds_a_job_that_cannot_be_stored(stack: Deploymen
 
 
 def test_the_consoles_pattern_finds_an_unreadable_tokens_secret(stack: Deployment) -> None:
-    stack.put_secret("WebhookTokensSecret", "no JSON")
+    stack.put_secret("BiztelTokensSecret", "no JSON")
 
     answer = send(stack, "get_query")
 

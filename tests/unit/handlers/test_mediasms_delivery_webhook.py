@@ -184,7 +184,7 @@ def test_a_callback_without_any_token_is_forbidden(stack: Deployment, parameters
 
 @pytest.mark.parametrize("token", TOKENS)
 def test_every_live_token_opens(stack: Deployment, token: str) -> None:
-    stack.put_secret("WebhookTokensSecret", {"tokens": list(TOKENS)})
+    stack.put_secret("MediasmsDeliveryTokensSecret", {"tokens": list(TOKENS)})
 
     assert report(stack, with_token(token)).status == 200
     assert report(stack, with_token("the-third-token")).status == 403
@@ -210,7 +210,7 @@ def test_every_live_token_opens(stack: Deployment, token: str) -> None:
 def test_a_secret_without_a_list_of_tokens_is_an_error_in_the_log(
     stack: Deployment, secret: object, token: str
 ) -> None:
-    stack.put_secret("WebhookTokensSecret", secret)
+    stack.put_secret("MediasmsDeliveryTokensSecret", secret)
 
     answer = report(stack, with_token(token))
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import sys
+import traceback
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 from urllib.parse import quote, quote_plus, urlencode
@@ -11,8 +13,9 @@ from urllib.parse import quote, quote_plus, urlencode
 import pytest
 
 from sandbox.simulators.mediasms.faults import Fault, FaultKind
-from tests.deployment import Deployment
+from tests.deployment import WEBHOOK_SECRETS, Deployment
 from tests.events import Event, cases_of, load_event, with_headers, with_query
+from tests.translated_template import function_folders
 
 NUMBER: Final = "090-0000-7351"
 CANARIES: Final[Mapping[str, str]] = {
@@ -35,6 +38,9 @@ CANARIES: Final[Mapping[str, str]] = {
     "variable": "伝言canary値7351",
     "access key": "canaryAccessKey7351",
     "secret key": "canarySecretKey7351",
+    "unknown smsid": "CanarySmsid7351",
+    "unknown call id": "canary-call-id-7351",
+    "unknown recording id": "canary-recording-7351",
 }
 
 
@@ -68,7 +74,8 @@ def guarded(stack: Deployment) -> Deployment:
     secret = {"user": CANARIES["user"], "password": CANARIES["password"]}
     stack.put_secret("MediaSmsSecret", secret)
     stack.simulator.provider.set_credentials(**secret)
-    stack.put_secret("WebhookTokensSecret", {"tokens": [CANARIES["webhook token"]]})
+    for tokens_secret in WEBHOOK_SECRETS.values():
+        stack.put_secret(tokens_secret, {"tokens": [CANARIES["webhook token"]]})
     keys = {"access_key": CANARIES["access key"], "secret_key": CANARIES["secret key"]}
     stack.put_secret("BaiduVmsSecret", {"ak": keys["access_key"], "sk": keys["secret_key"]})
     stack.baidu_vms.provider.set_credentials(**keys)
@@ -214,6 +221,34 @@ def call_results() -> Iterator[Event]:
         yield load_event("baidu_vms_webhook", "post_json", body=body)
 
 
+def callbacks_about_unknown_items() -> Iterator[tuple[str, Event]]:
+    """Yield readable callbacks whose ids name no item of ours, by query, form and JSON: an id is a sender's text."""
+    report = {"smsid": CANARIES["unknown smsid"], "status": "1", "mobilenumber": NUMBER}
+    ivr_call = {"mobilenumber": NUMBER, "ipphone": "05000000001", "method": "4"}
+    samples: list[tuple[str, dict[str, str]]] = [
+        ("mediasms_delivery_webhook", report),
+        ("mediasms_delivery_webhook", {**report, "smsid": "09000007351"}),
+        ("mediasms_delivery_webhook", {**report, "status": "999"}),
+        ("mediasms_delivery_webhook", {**report, "authcode": "7351"}),
+        ("mediasms_ivr_webhook", {**ivr_call, "smsid": CANARIES["unknown smsid"]}),
+        ("mediasms_ivr_webhook", {**ivr_call, "smsid": "09000007351"}),
+        ("baidu_vms_webhook", {"callId": CANARIES["unknown call id"], "result": "answered"}),
+        ("baidu_vms_webhook", {"callId": "13800007351", "result": CANARIES["unknown call id"]}),
+        ("biztel_call_action_webhook", {"ID": CANARIES["unknown recording id"], "TEL": NUMBER, "DATE": ""}),
+        ("biztel_call_action_webhook", {"ID": "09000007351", "TEL": "", "DATE": ""}),
+    ]
+    for function, params in samples:
+        query = load_event(function, "get_query")
+        form = "post_form_utf8" if function == "mediasms_delivery_webhook" else "post_form"
+        yield function, with_query(query, *params.items())
+        yield function, load_event(function, form, body=urlencode(params).encode())
+        yield function, load_event(function, "post_json", body=params)
+    for recording_id in (CANARIES["unknown recording id"], "09000007351"):
+        entry = load_event("fetch_recording", "requeued")
+        entry["Records"][0]["body"] = json.dumps({"recording_id": recording_id})
+        yield "fetch_recording", entry
+
+
 def all_events() -> Iterator[tuple[str, Event]]:
     """Yield function and event: every sample event with canaries, and all requests and callbacks above."""
     for function in (
@@ -251,6 +286,8 @@ def all_events() -> Iterator[tuple[str, Event]]:
     for function, events in events_by_function:
         for event in events:
             yield function, with_canaries(event)
+    for function, event in callbacks_about_unknown_items():
+        yield function, with_canaries(event)
 
 
 def test_a_canary_is_found_in_every_spelling() -> None:
@@ -277,6 +314,59 @@ def test_no_canary_is_logged_or_measured(guarded: Deployment) -> None:
     assert invocations > 60
     assert len(guarded.logged()) > invocations
     assert find_leaks(guarded.output.getvalue()) == {}
+
+
+def test_no_id_of_an_unknown_item_is_logged(guarded: Deployment) -> None:
+    answers = [guarded.invoke(function, with_canaries(event)) for function, event in callbacks_about_unknown_items()]
+
+    assert {answer["statusCode"] for answer in answers if "statusCode" in answer} == {200}
+    assert {"orphan", "no_candidate", "unmatched", "announced", "repeated"} <= {
+        line.get("outcome") for line in guarded.logged()
+    }
+    assert find_leaks(guarded.output.getvalue()) == {}
+
+
+def test_the_id_of_our_own_item_is_logged(guarded: Deployment) -> None:
+    guarded.http("send_sms", with_canaries(load_event("send_sms", "japanese_text")))
+
+    guarded.http("mediasms_delivery_webhook", with_canaries(load_event("mediasms_delivery_webhook", "get_query")))
+
+    [line] = [line for line in guarded.logged() if line.get("message") == "delivery report"]
+    # The report carries a code, which a message has no use for.
+    assert (line["outcome"], line["smsid"]) == ("recorded_without_code", "order1001")
+
+
+class _Broken:
+    """An application that fails with a canary in the error's text, as a stored item may make it."""
+
+    def __call__(self, *_: object, **__: object) -> object:
+        raise ValueError(f"invalid literal for int() with base 10: {CANARIES['number in national form']!r}")
+
+    def __getattr__(self, name: str) -> object:
+        return self()
+
+
+FUNCTIONS: Final = sorted(function_folders().values())
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_no_canary_of_an_unexpected_error_is_logged_or_answered(
+    guarded: Deployment, function: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events = [load_event(function, case) for case in cases_of(function)]
+    guarded.invoke(function, events[0])  # imports the function's modules
+    broken = _Broken()
+    monkeypatch.setattr(sys.modules[f"switchboard.bootstrap.{function}"], "application", lambda: broken)
+    answers = []
+
+    for event in events:
+        try:
+            answers.append(json.dumps(guarded.invoke(function, event)))
+        except Exception as error:  # noqa: BLE001 - Lambda logs the text and the traceback of any error
+            answers.append("".join(traceback.format_exception(error)))
+
+    assert "unexpected error" in guarded.output.getvalue()
+    assert find_leaks(guarded.output.getvalue() + "".join(answers)) == {}
 
 
 @pytest.mark.parametrize("code", [401, 402, 414, 503, 550, 555, 557, 999])

@@ -83,6 +83,23 @@ def test_the_file_of_a_killed_process_is_no_running_sandbox(lock: Path, holder: 
         assert lock.read_text().strip() == str(os.getpid())
 
 
+def test_ending_a_sandbox_needs_no_aws_client(tmp_path: Path) -> None:
+    command = "import sys; sys.argv[1:] = ['down']; from sandbox.__main__ import main; main(); print(*sys.modules)"
+
+    ended = subprocess.run(
+        [sys.executable, "-c", command],
+        cwd=REPOSITORY,
+        env={**os.environ, "SANDBOX_DIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert "No sandbox is running." in ended.stdout
+    assert "sandbox.instance" in ended.stdout.split()
+    assert not {"boto3", "samtranslator", "sandbox.stack"} & set(ended.stdout.split())
+
+
 def test_an_unused_directory_has_no_sandbox(lock: Path) -> None:
     assert not stop_instance(lock)
     assert not lock.exists()

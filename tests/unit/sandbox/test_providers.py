@@ -10,9 +10,13 @@ from typing import Any
 
 import pytest
 
-from sandbox.endpoints import Endpoints
+from sandbox.endpoints import WEBHOOKS, Endpoints
 from sandbox.errors import SandboxError
 from sandbox.providers import Provider, start_all
+
+ADDRESSES = {
+    webhook: f"http://127.0.0.1:8{path.format(token=f'token-of-{webhook}')}" for webhook, path in WEBHOOKS.items()
+}
 
 
 class Sandbox:
@@ -41,7 +45,7 @@ def fetch(url: str, *, token: str = "", body: object = None) -> Any:
 
 
 def control(provider: Provider, path: str, body: object = None) -> Any:
-    return json.loads(fetch(f"{provider.url}/control/{path}", body=body))
+    return json.loads(fetch(f"{provider.url.removesuffix('/sms/api/')}/control/{path}", body=body))
 
 
 def test_each_provider_is_simulated_on_its_own_port(sandbox: Sandbox) -> None:
@@ -93,7 +97,7 @@ def test_another_server_replaces_the_simulator(
 ) -> None:
     provider = sandbox.start(**{f"{name.upper()}_URL": "http://127.0.0.1:9"}, **credentials)[name]
 
-    provider.connect("http://127.0.0.1:8/v1/webhooks", "hook")
+    provider.connect(ADDRESSES)
 
     assert provider.url == "http://127.0.0.1:9"
     assert provider.credentials == expected
@@ -119,13 +123,10 @@ def test_another_server_without_credentials_is_refused(
 @pytest.mark.parametrize(
     ("name", "setting", "expected"),
     [
-        pytest.param(
-            "biztel",
-            "action_url",
-            "http://127.0.0.1:8/v1/webhooks/biztel/hook/monitor_file_event?ID={ID}&TEL={TEL}&DATE={DATE}",
-            id="BIZTEL",
-        ),
-        pytest.param("baidu_vms", "callback_url", "http://127.0.0.1:8/v1/webhooks/baidu_vms/hook", id="Baidu VMS"),
+        pytest.param("mediasms", "report_url", ADDRESSES["mediasms_delivery"], id="MediaSMS' delivery webhook"),
+        pytest.param("mediasms", "ivr_url", ADDRESSES["mediasms_ivr"], id="MediaSMS' IVR webhook"),
+        pytest.param("biztel", "action_url", ADDRESSES["biztel"] + "?ID={ID}&TEL={TEL}&DATE={DATE}", id="BIZTEL"),
+        pytest.param("baidu_vms", "callback_url", ADDRESSES["baidu_vms"], id="Baidu VMS"),
     ],
 )
 def test_a_connected_simulator_calls_the_deployed_webhook(
@@ -133,7 +134,7 @@ def test_a_connected_simulator_calls_the_deployed_webhook(
 ) -> None:
     provider = sandbox.start()[name]
 
-    provider.connect("http://127.0.0.1:8/v1/webhooks", "hook")
+    provider.connect(ADDRESSES)
 
     assert control(provider, "config")[setting] == expected
 

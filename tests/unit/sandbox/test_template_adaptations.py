@@ -91,3 +91,12 @@ def test_a_template_without_differences_is_unchanged() -> None:
     template = {"Resources": {"Table": {"Type": "AWS::DynamoDB::Table"}}}
 
     assert adapt_template(copy.deepcopy(template)) == template
+
+
+def test_only_an_alarm_on_an_expression_is_dropped() -> None:
+    alarm = {"Type": "AWS::CloudWatch::Alarm", "Properties": {"MetricName": "Errors"}}
+    on_expression = {"Type": "AWS::CloudWatch::Alarm", "Properties": {"Metrics": [{"Id": "silent"}]}}
+
+    adapted = adapt_template({"Resources": {"One": alarm, "Other": on_expression}})
+
+    assert adapted == {"Resources": {"One": alarm}}

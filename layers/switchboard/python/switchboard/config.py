@@ -142,11 +142,17 @@ class SendQueuedSmsSettings(SenderSettings):
     mediasms_no_such_id_codes: tuple[str, ...]
 
 
-class MediaSmsDeliveryWebhookSettings(StateSettings):
+class WebhookSettings(Settings):
+    """The settings of every webhook: the secret with its tokens, and the addresses of its provider, empty for all."""
+
+    webhook_tokens_secret_name: str
+    webhook_source_ranges: tuple[str, ...]
+
+
+class MediaSmsDeliveryWebhookSettings(StateSettings, WebhookSettings):
     """The settings of `functions/mediasms_delivery_webhook`."""
 
     quarantine_bucket: str
-    webhook_tokens_secret_name: str
 
 
 class QuerySettings(StateSettings):
@@ -220,11 +226,10 @@ class RecordingSettings(RecordingTimeSettings):
     biztel_monaural_instead: bool
 
 
-class BiztelCallActionWebhookSettings(StateSettings):
+class BiztelCallActionWebhookSettings(StateSettings, WebhookSettings):
     """The settings of `functions/biztel_call_action_webhook`."""
 
     jobs_bucket: str
-    webhook_tokens_secret_name: str
 
 
 class FetchRecordingSettings(RecordingSettings, RecordingQueueSettings):
@@ -285,11 +290,10 @@ class PlaceCallSettings(StateSettings, UsageLimitSettings, CallbackNameSettings)
     baidu_vms_max_play_times: int
 
 
-class BaiduVmsWebhookSettings(StateSettings, CallbackNameSettings):
+class BaiduVmsWebhookSettings(StateSettings, WebhookSettings, CallbackNameSettings):
     """The settings of `functions/baidu_vms_webhook`."""
 
     quarantine_bucket: str
-    webhook_tokens_secret_name: str
     baidu_vms_callback_answer: str
 
 
@@ -315,8 +319,7 @@ class CancelVerificationSettings(StateSettings):
     """The settings of `functions/cancel_verification`."""
 
 
-class MediaSmsIvrWebhookSettings(StateSettings):
+class MediaSmsIvrWebhookSettings(StateSettings, WebhookSettings):
     """The settings of `functions/mediasms_ivr_webhook`."""
 
     quarantine_bucket: str
-    webhook_tokens_secret_name: str

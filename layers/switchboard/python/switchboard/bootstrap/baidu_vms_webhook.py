@@ -10,13 +10,13 @@ from switchboard.config import BaiduVmsWebhookSettings
 from switchboard.domain.voice_calls import CallResult
 from switchboard.edge.http import Reply
 from switchboard.edge.metrics import CALL_RESULT_OUTCOMES
-from switchboard.edge.webhook_endpoint import Quarantine, WebhookEndpoint
+from switchboard.edge.webhook_endpoint import Quarantine, SourceRanges, WebhookAuthentication, WebhookEndpoint
 from switchboard.providers.baidu_vms.webhooks import parse_call_result
 from switchboard.storage import aws
 from switchboard.storage.callbacks import S3CallbackArchive
 from switchboard.storage.retrying import CALL_RESULTS, RAW_CALLBACKS, retrying
 from switchboard.storage.voice_call.store import DynamoDbCallResultStore
-from switchboard.usecases.voice_call.record_result import RecordCallResult
+from switchboard.usecases.voice_call.record_result import RecordCallResult, ResultOutcome
 
 
 @cache
@@ -35,7 +35,10 @@ def application() -> WebhookEndpoint[CallResult]:
     archive = S3CallbackArchive(client=aws.s3, bucket=settings.quarantine_bucket)
     return WebhookEndpoint(
         subject="call result",
-        secret=aws.CachedSecret(name=settings.webhook_tokens_secret_name),
+        authentication=WebhookAuthentication(
+            secret=aws.webhook_tokens(settings.webhook_tokens_secret_name),
+            sources=SourceRanges(settings.webhook_source_ranges),
+        ),
         parse=partial(
             parse_call_result,
             call_id_name=settings.baidu_vms_call_id_names,
@@ -43,6 +46,7 @@ def application() -> WebhookEndpoint[CallResult]:
         ),
         record=RecordCallResult(calls=retrying(calls, *CALL_RESULTS), archive=archive, clock=CLOCK),
         log_fields=lambda result: {"call_id": result.call_id},
+        own_outcomes=frozenset({ResultOutcome.RECORDED}),
         outcome_metrics=CALL_RESULT_OUTCOMES,
         quarantine=Quarantine(
             archive=retrying(archive, *RAW_CALLBACKS), clock=CLOCK, route="baidu_vms", every_callback=True

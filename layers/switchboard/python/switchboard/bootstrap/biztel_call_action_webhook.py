@@ -10,7 +10,7 @@ from switchboard.config import BiztelCallActionWebhookSettings
 from switchboard.domain.recording.facts import RecordingReady
 from switchboard.edge.call_action_replies import accepted_reply
 from switchboard.edge.metrics import CALL_ACTION_OUTCOMES
-from switchboard.edge.webhook_endpoint import WebhookEndpoint
+from switchboard.edge.webhook_endpoint import SourceRanges, WebhookAuthentication, WebhookEndpoint
 from switchboard.providers.biztel.webhooks import parse_call_action
 from switchboard.storage import aws
 from switchboard.storage.recording.jobs import S3JobStore
@@ -31,10 +31,13 @@ def application() -> WebhookEndpoint[RecordingReady]:
     jobs = S3JobStore(client=lambda: aws.s3(timeout_s=_STORE_TIMEOUT_S), bucket=settings.jobs_bucket)
     return WebhookEndpoint(
         subject="call action",
-        secret=aws.CachedSecret(name=settings.webhook_tokens_secret_name),
+        authentication=WebhookAuthentication(
+            secret=aws.webhook_tokens(settings.webhook_tokens_secret_name),
+            sources=SourceRanges(settings.webhook_source_ranges),
+        ),
         parse=parse_call_action,
         record=lambda ready: jobs.put(ready, at=CLOCK.now()),
-        log_fields=lambda ready: {"recording_id": ready.recording_id},
+        # Without log fields: only BIZTEL knows if an id is a recording's. FetchRecording logs it with its first file.
         outcome_metrics=CALL_ACTION_OUTCOMES,
         reply=accepted_reply(),
     )

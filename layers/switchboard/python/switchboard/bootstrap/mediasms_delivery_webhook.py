@@ -12,14 +12,14 @@ from switchboard.domain.verification.one_time_codes import SALT_BYTES
 from switchboard.domain.verification.verifications import ParsedDeliveryReport
 from switchboard.edge.http import Reply
 from switchboard.edge.metrics import DELIVERY_REPORT_OUTCOMES
-from switchboard.edge.webhook_endpoint import Quarantine, WebhookEndpoint
+from switchboard.edge.webhook_endpoint import Quarantine, SourceRanges, WebhookAuthentication, WebhookEndpoint
 from switchboard.providers.mediasms.response_codes import DELIVERY_STATUSES
 from switchboard.providers.mediasms.webhooks import parse_delivery_callback
 from switchboard.storage import aws
 from switchboard.storage.callbacks import S3CallbackArchive
 from switchboard.storage.sms.reports import DynamoDbReportStore
 from switchboard.storage.verification.ivr_calls import DynamoDbCodeStore
-from switchboard.usecases.sms.record_report import RecordDeliveryReport
+from switchboard.usecases.sms.record_report import RecordDeliveryReport, ReportOutcome
 
 
 @cache
@@ -36,7 +36,10 @@ def application() -> WebhookEndpoint[ParsedDeliveryReport]:
     reports = DynamoDbReportStore(client=dynamodb, table=settings.state_table, retention=retention)
     return WebhookEndpoint(
         subject="delivery report",
-        secret=aws.CachedSecret(name=settings.webhook_tokens_secret_name),
+        authentication=WebhookAuthentication(
+            secret=aws.webhook_tokens(settings.webhook_tokens_secret_name),
+            sources=SourceRanges(settings.webhook_source_ranges),
+        ),
         parse=parse_delivery_callback,
         record=RecordDeliveryReport(
             reports=reports,
@@ -46,6 +49,7 @@ def application() -> WebhookEndpoint[ParsedDeliveryReport]:
             new_salt=partial(secrets.token_bytes, SALT_BYTES),
         ),
         log_fields=_log_fields,
+        own_outcomes=frozenset({ReportOutcome.RECORDED, ReportOutcome.RECORDED_WITHOUT_CODE}),
         outcome_metrics=DELIVERY_REPORT_OUTCOMES,
         quarantine=Quarantine(archive=archive, clock=CLOCK, route="mediasms_delivery"),
         reply=Reply(HTTPStatus.OK, "OK"),

@@ -11,7 +11,8 @@ from switchboard.config import MediaSmsIvrWebhookSettings
 from switchboard.domain.verification.verifications import IvrCallEvent
 from switchboard.edge.http import Reply
 from switchboard.edge.metrics import IVR_CALL_OUTCOMES
-from switchboard.edge.webhook_endpoint import Quarantine, WebhookEndpoint
+from switchboard.edge.webhook_endpoint import Quarantine, SourceRanges, WebhookAuthentication, WebhookEndpoint
+from switchboard.ports.verifications import IvrCallMatch
 from switchboard.providers.mediasms.webhooks import parse_ivr_call
 from switchboard.storage import aws
 from switchboard.storage.callbacks import S3CallbackArchive
@@ -29,10 +30,14 @@ def application() -> WebhookEndpoint[IvrCallEvent]:
     archive = S3CallbackArchive(client=aws.s3, bucket=settings.quarantine_bucket)
     return WebhookEndpoint(
         subject="IVR call",
-        secret=aws.CachedSecret(name=settings.webhook_tokens_secret_name),
+        authentication=WebhookAuthentication(
+            secret=aws.webhook_tokens(settings.webhook_tokens_secret_name),
+            sources=SourceRanges(settings.webhook_source_ranges),
+        ),
         parse=parse_ivr_call,
         record=record_ivr_call(settings, archive),
         log_fields=lambda event: {"smsid": event.smsid},
+        own_outcomes=frozenset({IvrCallMatch.MATCHED, IvrCallMatch.DUPLICATE, IvrCallMatch.LATE}),
         outcome_metrics=IVR_CALL_OUTCOMES,
         quarantine=Quarantine(archive=archive, clock=CLOCK, route="mediasms_ivr", outcomes=UNMATCHED),
         reply=Reply(HTTPStatus.OK, "OK"),

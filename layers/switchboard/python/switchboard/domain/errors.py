@@ -15,7 +15,7 @@
     │   └── TooManyAttemptsError       all attempts are used
     ├── ResourceNotFoundError          no such resource, or it belongs to another caller
     ├── WebhookError
-    │   ├── WebhookForbiddenError      the token is not valid
+    │   ├── WebhookForbiddenError      the token or the source address is not valid
     │   └── WebhookUnreadableError     authentic, but not understood; quarantined as it is
     ├── PayloadTooLargeError           the body is larger than this route reads
     ├── UnreadableFileNameError        a recording file's name does not follow the naming rule
@@ -163,7 +163,14 @@ class WebhookError(SwitchboardError):
 
 
 class WebhookForbiddenError(WebhookError):
-    """A callback whose token in the path is not one of the valid tokens."""
+    """A callback without a live token of its webhook, or from an address that is not the provider's.
+
+    `reason` is `token` or `source_address`. It is for the log; the sender does not learn it.
+    """
+
+    def __init__(self, *, reason: str) -> None:
+        super().__init__("This callback does not come from the provider")
+        self.reason = reason
 
 
 class WebhookUnreadableError(WebhookError):

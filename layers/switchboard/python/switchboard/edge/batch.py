@@ -11,6 +11,7 @@ from typing import Any, Final
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from switchboard.domain.errors import SwitchboardError
+from switchboard.edge.background import background_endpoint
 from switchboard.edge.endpoint import log_fields, log_unexpected
 from switchboard.edge.metrics import Metric
 from switchboard.edge.observability import count, logger
@@ -47,6 +48,7 @@ def batch_endpoint(
         def make_task(record: dict[str, Any], context: LambdaContext) -> Task:
             return lambda: handle(json.loads(record["body"]), context)
 
+        @background_endpoint
         @functools.wraps(handle)
         def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
             failed = []

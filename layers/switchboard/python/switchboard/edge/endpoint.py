@@ -18,6 +18,7 @@ from switchboard.domain.errors import (
     StoreError,
     SubmissionFailedError,
     SwitchboardError,
+    WebhookForbiddenError,
     WrongCodeLimitError,
 )
 from switchboard.edge.http import InboundRequest, Reply
@@ -42,7 +43,10 @@ def http_endpoint(endpoint: Endpoint) -> Handler:
     @functools.wraps(endpoint)
     def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         try:
-            reply = endpoint(InboundRequest.from_event(event), context)
+            request = InboundRequest.from_event(event)
+            # Every log line of this invocation tells who sent the request.
+            logger.append_keys(api_key_id=request.api_key_id, source_ip=request.source_ip)
+            reply = endpoint(request, context)
         except SwitchboardError as error:
             reply = reply_to(error)
             logger.info("refused", status=int(reply.status), extra=log_fields(error))
@@ -70,6 +74,8 @@ def log_fields(error: SwitchboardError) -> dict[str, str]:
     """Return what a log may hold of an error: its class and, of a store's error, the operation and AWS's own code."""
     cause = _cause_of(error)
     fields = {"error": type(cause).__name__}
+    if isinstance(cause, WebhookForbiddenError):
+        return fields | {"reason": cause.reason}
     return fields | {"reason": str(cause)} if isinstance(cause, StoreError | LockedOutError) else fields
 
 

@@ -26,7 +26,8 @@ class ClientUnknownError(SwitchboardError):
 class InboundRequest:
     """One HTTP request. Header names are in lower case. A parameter that is given twice has two values.
 
-    The last value of a header counts. `ambiguous` names the headers with several different values.
+    The last value of a header counts. `ambiguous` names the headers with several different values. `source_ip` is the
+    address that API Gateway saw, never one that a header names.
     """
 
     method: str
@@ -36,6 +37,7 @@ class InboundRequest:
     headers: Mapping[str, str]
     body: bytes = field(repr=False)
     api_key_id: str | None = None
+    source_ip: str | None = None
     ambiguous: frozenset[str] = frozenset()
 
     @classmethod
@@ -54,6 +56,7 @@ class InboundRequest:
             headers=headers,
             body=_decode_body(event),
             api_key_id=identity.get("apiKeyId") or _hash_key(headers.get("x-api-key")),
+            source_ip=_text_or_none(identity.get("sourceIp")),
             ambiguous=_find_ambiguous(event.get("multiValueHeaders")),
         )
 
@@ -128,6 +131,10 @@ class Reply:
 def _drop_nulls(members: Mapping[str, str | None] | None) -> dict[str, str]:
     """Drop the null values of a mapping that may be null itself."""
     return {name: value for name, value in (members or {}).items() if value is not None}
+
+
+def _text_or_none(value: object) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def _find_ambiguous(headers: Mapping[str, Sequence[str] | None] | None) -> frozenset[str]:

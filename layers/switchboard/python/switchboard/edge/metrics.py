@@ -34,6 +34,11 @@ class Metric(StrEnum):
     # Requests of every route
     REQUESTS_REFUSED = "RequestsRefused", "Requests answered with a problem that the code knows."
     REQUESTS_FAILED = "RequestsFailed", "Requests answered with 500 or 503."
+    CALLBACKS_REFUSED = (
+        "CallbacksRefused",
+        "Requests to a webhook without a live token, or from an address that is not the provider's.",
+        _ALARMED,
+    )
     PROVIDER_CONFIGURATION_REFUSED = (
         "ProviderConfigurationRefused",
         "Submissions or downloads for which a provider refused our credentials, our address or our contract.",
@@ -73,7 +78,7 @@ class Metric(StrEnum):
 
     # SMS
     SMS_QUEUED = "SmsQueued", "SMS put into the outbox or the bulk queue."
-    SMS_ACCEPTED = "SmsAccepted", "SMS that MediaSMS accepted."
+    SMS_ACCEPTED = "SmsAccepted", "SMS that MediaSMS accepted.", _ALARMED
     SMS_REJECTED = "SmsRejected", "Queued SMS that MediaSMS rejected."
     SMS_UNKNOWN = "SmsUnknown", "SMS sent without a readable answer from MediaSMS.", _ALARMED
     SMS_EXPIRED = "SmsExpired", "SMS whose `not_after` passed before they were submitted."
@@ -84,7 +89,11 @@ class Metric(StrEnum):
     SMS_QUERIED = "SmsQueried", "Reads of SMS, single or listed."
 
     # Delivery reports
-    DELIVERY_REPORTS_RECORDED = "DeliveryReportsRecorded", "Delivery reports stored with one of our SMS."
+    DELIVERY_REPORTS_RECORDED = (
+        "DeliveryReportsRecorded",
+        "Delivery reports stored with one of our SMS.",
+        _ALARMED,
+    )
     DELIVERY_REPORTS_ORPHANED = "DeliveryReportsOrphaned", "Delivery reports stored for an `smsid` that is not ours."
     DELIVERY_REPORTS_SPOOLED = (
         "DeliveryReportsSpooled",

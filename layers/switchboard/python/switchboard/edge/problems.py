@@ -124,7 +124,12 @@ PROBLEMS: Final[dict[type[SwitchboardError], Problem]] = {
         HTTPStatus.NOT_FOUND, "not_found", "No such resource, or it belongs to another API key"
     ),
     ClientUnknownError: Problem(HTTPStatus.FORBIDDEN, "forbidden", "An API key is needed"),
-    WebhookForbiddenError: Problem(HTTPStatus.FORBIDDEN, "forbidden", "Forbidden: unknown webhook token"),
+    WebhookForbiddenError: Problem(
+        HTTPStatus.FORBIDDEN,
+        "forbidden",
+        "Forbidden: unknown webhook token",
+        "The token in the path opens no webhook here, or not from this address.",
+    ),
     WebhookUnreadableError: Problem(
         HTTPStatus.BAD_REQUEST,
         "malformed_request",

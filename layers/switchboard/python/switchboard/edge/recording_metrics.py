@@ -27,8 +27,14 @@ _STATE_METRICS: Final[dict[ChannelState, Metric]] = {
 
 
 def log_fields(result: FetchResult) -> dict[str, object]:
-    """Return the members of the log line of one look at a recording."""
+    """Return the members of the log line of one look at a recording.
+
+    The line names the recording once BIZTEL has given us a file of it: until then the id may be invented.
+    """
+    channels = result.status.channels.values() if result.status else ()
+    is_stored = any(channel.state is ChannelState.STORED for channel in channels)
     return {
+        "recording_id": result.recording_id if is_stored else None,
         "state": result.status.state if result.status else None,
         "ends": result.ends,
         "requeue_reason": result.requeue_reason,

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hmac
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any, Final, Generic, Protocol, TypeVar
 from urllib.parse import parse_qsl, quote_from_bytes
 
 from switchboard.domain.errors import ConfigurationError, WebhookForbiddenError, WebhookUnreadableError
 from switchboard.edge.http import InboundRequest, Reply
 from switchboard.edge.metrics import Metric
-from switchboard.edge.observability import logger, metrics
+from switchboard.edge.observability import count, logger
 from switchboard.edge.raw_callbacks import to_raw_callback
 from switchboard.ports.callbacks import CallbackArchive
 from switchboard.ports.clock import Clock
@@ -24,15 +25,92 @@ BODY_LIMIT_BYTES: Final = 65_536
 
 _QUARANTINED: Final = "quarantined"
 _ASCII: Final = bytes(range(128))
+_MAPPED_PREFIX: Final = 96
+"""The length of the prefix of IPv6 addresses that stand for IPv4 addresses (`::ffff:0:0/96`)."""
 
 
-class TokensSecret(Protocol):
-    """The secret that holds the webhooks' live tokens under `tokens`."""
+class TokensValue(Protocol):
+    """One version of the secret that holds a webhook's live tokens under `tokens`."""
 
     @property
     def values(self) -> Mapping[str, Any]:
         """The secret's members."""
         ...
+
+
+class TokensSecret(Protocol):
+    """The secret with one webhook's live tokens."""
+
+    def __call__(self) -> TokensValue:
+        """Return a value that is at most as old as a revoked token may live.
+
+        Raises:
+            StoreUnavailableError: the store gave no answer, and no recent value is cached.
+        """
+        ...
+
+    def refresh(self) -> TokensValue:
+        """Return a value that is young enough for a refusal.
+
+        Raises:
+            StoreUnavailableError: the store gave no answer.
+        """
+        ...
+
+
+class SourceRanges:
+    """The address ranges from which one provider's callbacks may come. Without a range every address is allowed."""
+
+    def __init__(self, ranges: Sequence[str]) -> None:
+        """Read ranges such as `192.0.2.0/24`, `192.0.2.7` or `2001:db8::/32`.
+
+        Raises:
+            ConfigurationError: one of them is no address range, or has bits beyond its prefix.
+        """
+        try:
+            self._networks = tuple(_unmap_network(ip_network(text)) for text in ranges)
+        except ValueError:
+            raise ConfigurationError(f"A webhook's source ranges are unreadable: {', '.join(ranges)}") from None
+
+    def include(self, address: str | None) -> bool:
+        """Return whether a callback may come from `address`. A missing or unreadable address is in no range."""
+        if not self._networks:
+            return True
+        try:
+            source = _unmap(ip_address(address or ""))
+        except ValueError:
+            return False
+        return any(source in network for network in self._networks)
+
+
+class WebhookAuthentication:
+    """The check of one webhook's requests. It reads neither query nor body."""
+
+    def __init__(self, *, secret: TokensSecret, sources: SourceRanges) -> None:
+        self._secret = secret
+        self._sources = sources
+
+    def check(self, request: InboundRequest) -> None:
+        """Compare the address with the ranges, then the path's token with every live token, always with all of them.
+
+        The secret is read again before a refusal, so that a new token counts at once.
+
+        Raises:
+            WebhookForbiddenError: the address is in no range, or no live token is equal.
+            StoreUnavailableError: the tokens cannot be read, so a refusal might be wrong.
+            ConfigurationError: the secret has no list of texts under `tokens`.
+        """
+        if not self._sources.include(request.source_ip):
+            raise WebhookForbiddenError(reason="source_address")
+        token = request.path_params.get("token", "").encode("utf-8", "surrogatepass")
+        for read in (self._secret, self._secret.refresh):
+            live_tokens = _read_tokens(read())
+            matches = [hmac.compare_digest(token, live) for live in live_tokens]
+            if any(matches):
+                return
+        if not live_tokens:
+            raise ConfigurationError("the webhook's secret holds no list of tokens")
+        raise WebhookForbiddenError(reason="token")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,43 +144,54 @@ class Received(Generic[Event]):
     event: Event | None = None
 
 
+def _no_fields(_event: object) -> Mapping[str, object]:
+    return {}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebhookEndpoint(Generic[Event]):
     """One webhook of one provider.
 
     `record` stores an event and returns the outcome, which `outcome_metrics` maps to what is counted. The log line of a
-    callback is `subject` with its outcome and the `log_fields` of its event. `reply` answers every callback that is
-    stored somewhere.
+    callback is `subject` with its outcome. It has the `log_fields` of the event, such as an id, only if the outcome is
+    one of `own_outcomes`, which say that the event belongs to an item of ours: any other id is a sender's text. `reply`
+    answers every callback that is stored somewhere.
     """
 
     subject: str
-    secret: Callable[[], TokensSecret]
+    authentication: WebhookAuthentication
     parse: Callable[[Mapping[str, str]], Event]
     record: Callable[[Event], str]
-    log_fields: Callable[[Event], Mapping[str, object]]
     outcome_metrics: Mapping[str, Metric]
     reply: Reply
+    log_fields: Callable[[Event], Mapping[str, object]] = _no_fields
+    own_outcomes: frozenset[str] = frozenset()
     quarantine: Quarantine | None = None
 
     def receive(self, request: InboundRequest) -> Received[Event]:
         """Authenticate, parse and record one callback. Return once it is durable.
 
         Raises:
-            WebhookForbiddenError: the token is not a live one.
+            WebhookForbiddenError: the token is not a live one, or the address is not the provider's.
             WebhookUnreadableError: the callback is unreadable and this webhook has no quarantine.
-            StoreUnavailableError: the callback could be stored nowhere, or its raw form could not be stored.
+            StoreUnavailableError: the callback could be stored nowhere, or its raw form could not be stored, or the
+                live tokens could not be read.
         """
-        authenticate(request, live_tokens=lambda: self.secret().values.get("tokens"))
+        try:
+            self.authentication.check(request)
+        except WebhookForbiddenError:
+            count(Metric.CALLBACKS_REFUSED)
+            raise
         try:
             event = self.parse(read_params(request))
         except WebhookUnreadableError as error:
             if self.quarantine is None:
                 raise
             self.quarantine.keep(request, reason=str(error))
-            self._report(_QUARANTINED, {})
+            self._report(_QUARANTINED)
             return Received(reply=self.reply)
         outcome = self._record(request, event)
-        self._report(outcome, self.log_fields(event))
+        self._report(outcome, self.log_fields(event) if outcome in self.own_outcomes else {})
         return Received(reply=self.reply, event=event)
 
     def _record(self, request: InboundRequest, event: Event) -> str:
@@ -119,26 +208,30 @@ class WebhookEndpoint(Generic[Event]):
             self.quarantine.keep(request, reason=str(outcome))
         return outcome
 
-    def _report(self, outcome: str, fields: Mapping[str, object]) -> None:
+    def _report(self, outcome: str, fields: Mapping[str, object] = {}) -> None:
         logger.info(self.subject, outcome=outcome, extra=dict(fields))
-        metric = self.outcome_metrics[outcome]
-        metrics.add_metric(name=metric, unit=metric.unit, value=1)
+        count(self.outcome_metrics[outcome])
 
 
-def authenticate(request: InboundRequest, *, live_tokens: Callable[[], object]) -> None:
-    """Compare the path's token with every live token, always with all of them.
+def _read_tokens(value: TokensValue) -> list[bytes]:
+    """Return the live tokens, or none if one of them is unusable."""
+    tokens = value.values.get("tokens")
+    if not isinstance(tokens, list) or not all(isinstance(live, str) and live for live in tokens):
+        return []
+    return [live.encode("utf-8", "surrogatepass") for live in tokens]
 
-    Raises:
-        WebhookForbiddenError: no live token is equal.
-        ConfigurationError: `live_tokens` returns no list of texts.
-    """
-    token = request.path_params.get("token", "").encode("utf-8", "surrogatepass")
-    tokens = live_tokens()
-    if not isinstance(tokens, list) or not tokens or not all(isinstance(live, str) and live for live in tokens):
-        raise ConfigurationError("the webhook tokens' secret holds no list of tokens")
-    matches = [hmac.compare_digest(token, live.encode()) for live in tokens]
-    if not any(matches):
-        raise WebhookForbiddenError("The token in the path is not a live one")
+
+def _unmap(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
+    """Return the IPv4 address for which an IPv6 address stands, or the address itself."""
+    return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address
+
+
+def _unmap_network(network: IPv4Network | IPv6Network) -> IPv4Network | IPv6Network:
+    """Return the IPv4 range for which an IPv6 range stands, or the range itself."""
+    first = network.network_address
+    if isinstance(first, IPv6Address) and first.ipv4_mapped and network.prefixlen >= _MAPPED_PREFIX:
+        return IPv4Network((first.ipv4_mapped, network.prefixlen - _MAPPED_PREFIX))
+    return network
 
 
 def read_params(request: InboundRequest) -> Mapping[str, str]:
