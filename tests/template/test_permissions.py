@@ -131,7 +131,13 @@ def test_only_the_sweep_may_read_and_remove_spooled_events() -> None:
 
 
 def test_the_call_action_webhook_may_add_jobs_and_read_nothing() -> None:
+    writes = [s for s in statements_of("BiztelCallActionWebhook") if "s3:PutObject" in ensure_list(s["Action"])]
+
     assert actions_of("BiztelCallActionWebhook") == {"s3:PutObject", "secretsmanager:GetSecretValue"}
+    assert {resource["Fn::Sub"] for statement in writes for resource in ensure_list(statement["Resource"])} == {
+        "${JobsBucket.Arn}/jobs/*",
+        "${QuarantineBucket.Arn}/quarantine/*",
+    }
 
 
 def test_the_query_function_may_change_nothing() -> None:

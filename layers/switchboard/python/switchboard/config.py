@@ -208,6 +208,7 @@ class BiztelCallActionWebhookSettings(StateSettings):
     """The settings of `functions/biztel_call_action_webhook`."""
 
     jobs_bucket: str
+    quarantine_bucket: str
     webhook_tokens_secret_name: str
 
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 from typing import Final
 
 from switchboard.bootstrap.components.shared import CLOCK
 from switchboard.config import BiztelCallActionWebhookSettings
 from switchboard.domain.recording.facts import RecordingReady
-from switchboard.edge.call_action_replies import accepted_reply
+from switchboard.edge.call_action_replies import accepted_reply, refused_reply
 from switchboard.edge.metrics import CALL_ACTION_OUTCOMES
-from switchboard.edge.webhook_endpoint import WebhookEndpoint
+from switchboard.edge.webhook_endpoint import Quarantine, WebhookEndpoint
 from switchboard.providers.biztel.webhooks import parse_call_action
 from switchboard.storage import aws
+from switchboard.storage.callbacks import S3CallbackArchive
 from switchboard.storage.recording.jobs import S3JobStore
 from switchboard.storage.secrets import CachedSecret
 
@@ -22,13 +23,15 @@ _STORE_TIMEOUT_S: Final = 1.5
 
 @cache
 def application() -> WebhookEndpoint[RecordingReady]:
-    """Build the webhook once a container. It stores a call action as a job, or refuses it.
+    """Build the webhook once a container. It stores a call action as a job, or quarantines and refuses it.
 
     Raises:
         ConfigurationError: a variable of the environment is missing or unreadable.
     """
     settings = BiztelCallActionWebhookSettings.load()
-    jobs = S3JobStore(client=lambda: aws.s3(timeout_s=_STORE_TIMEOUT_S), bucket=settings.jobs_bucket)
+    s3 = partial(aws.s3, timeout_s=_STORE_TIMEOUT_S)
+    jobs = S3JobStore(client=s3, bucket=settings.jobs_bucket)
+    archive = S3CallbackArchive(client=s3, bucket=settings.quarantine_bucket)
     return WebhookEndpoint(
         subject="call action",
         secret=CachedSecret(name=settings.webhook_tokens_secret_name),
@@ -37,4 +40,6 @@ def application() -> WebhookEndpoint[RecordingReady]:
         log_fields=lambda ready: {"recording_id": ready.recording_id},
         outcome_metrics=CALL_ACTION_OUTCOMES,
         reply=accepted_reply(),
+        quarantine=Quarantine(archive=archive, clock=CLOCK, route="biztel_call_action"),
+        refuse=refused_reply,
     )

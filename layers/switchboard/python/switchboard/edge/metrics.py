@@ -175,4 +175,5 @@ CALL_RESULT_OUTCOMES: Final[Mapping[str, Metric]] = {
 CALL_ACTION_OUTCOMES: Final[Mapping[str, Metric]] = {
     "announced": Metric.RECORDINGS_ANNOUNCED,
     "repeated": Metric.CALL_ACTIONS_REPEATED,
+    "quarantined": Metric.CALL_ACTIONS_REFUSED,
 }
