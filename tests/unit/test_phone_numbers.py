@@ -14,6 +14,7 @@ from switchboard.domain.phone_numbers import (
     PhoneNumber,
     check_sms_recipient,
     parse_phone_number,
+    plain_digits,
 )
 from tests.strategies import any_text, mobile_numbers, written_forms
 
@@ -70,10 +71,42 @@ def test_every_way_of_writing_a_number_reads_as_the_same_number(data: st.DataObj
         pytest.param("+81-(0)90-0000-0001", id="international with trunk zero"),
         pytest.param("＋８１９００００００００１", id="full width international"),
         pytest.param("819000000001", id="country code without plus"),
+        pytest.param("tel:+81-90-0000-0001", id="URI"),
+        pytest.param("TEL://09000000001", id="URI with slashes"),
+        pytest.param("tel：\u3000０９０－００００－０００１", id="full width after a label"),
+        pytest.param("090\uff0e0000\uff0e0001.", id="full-width dots and a full stop"),
+        pytest.param("090\u30fb0000\uff650001", id="middle dots"),
+        pytest.param("\u202a+81\xa090\u20110000\u20110001\u202c\r\n", id="as an address book copies it"),
     ],
 )
 def test_each_usual_spelling_is_read(written: str) -> None:
     assert parse_phone_number(written) == PhoneNumber(e164="+819000000001")
+
+
+MARKS = {
+    "spaces": " \t\n\r\x0b\x0c\x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B))),
+    "hyphens": "-\u2010\u2011\u2012\u2013\u2014\u2015\u2043\u2212\u2500\u30fc\ufe58\ufe63\uff0d\uff70",
+    "dots": ".\xb7\u2022\u2024\u2027\u22c5\u30fb\uff0e\uff65",
+    "parentheses": "()\uff08\uff09",
+    "directions": "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069",
+    "invisible": "\xad\u034f\u180e\u200b\u200c\u200d\u2060\u2061\u2062\u2063\u2064\ufeff",
+}
+
+
+@pytest.mark.parametrize(
+    "mark",
+    [pytest.param(mark, id=f"{kind}-{ord(mark):04x}") for kind, marks in MARKS.items() for mark in marks],
+)
+def test_a_mark_in_a_pasted_number_is_left_out(mark: str) -> None:
+    for written in (f"090{mark}0000{mark}0001", f"{mark}09000000001{mark}", f"+81{mark}90{mark}{mark}00000001"):
+        assert parse_phone_number(written).e164 == "+819000000001"
+
+
+@given(
+    st.text(alphabet="".join(MARKS.values()), min_size=1, max_size=3), st.sampled_from(["09000000001", "15550000001"])
+)
+def test_marks_never_change_the_digits(marks: str, digits: str) -> None:
+    assert plain_digits(marks.join([digits[:3], digits[3:7], digits[7:]])) == digits
 
 
 @given(st.from_regex(r"\A0[6-9]0[1-9][0-9]{7}\Z"))
@@ -152,11 +185,23 @@ def test_emergency_service_and_pager_numbers_are_not_supported(written: str) -> 
         pytest.param("+81", id="country code alone"),
         pytest.param("++819000000001", id="two plus signs"),
         pytest.param("+81+9000000001", id="second plus sign"),
-        pytest.param("090-0000-0001\n", id="newline"),
         pytest.param("090-0000-0001 ext 2", id="extension"),
         pytest.param("O90-0000-0001", id="letter O"),
-        pytest.param("tel:09000000001", id="URI"),
-        pytest.param("090.0000.0001", id="dots"),
+        pytest.param("tel:+819000000001;ext=1", id="URI with an extension"),
+        pytest.param("tel:09000000001;phone-context=+86", id="URI with a context"),
+        pytest.param("tel:", id="URI without a number"),
+        pytest.param("tel:tel:09000000001", id="two URI schemes"),
+        pytest.param("sip:09000000001", id="another URI"),
+        pytest.param("Tel 090-0000-0001", id="letters without a colon"),
+        pytest.param("819000000001.0", id="decimal"),
+        pytest.param("+12025550100.0", id="overseas decimal"),
+        pytest.param("+12025550100.00", id="overseas decimal with two zeros"),
+        pytest.param("+12025550100.0\u202c ", id="overseas decimal and an invisible mark"),
+        pytest.param("8.19000000001E+11", id="exponent"),
+        pytest.param("090-0000-0001/2", id="slash"),
+        pytest.param("090-0000-0001,2", id="comma"),
+        pytest.param("09000000001\n09000000002", id="two numbers on two lines"),
+        pytest.param("+12025550100 +12025550101", id="two overseas numbers"),
         pytest.param("090-0000-0001\x00", id="NUL"),
         pytest.param("090-0000-0001\ud800", id="lone surrogate"),
         pytest.param("\u0660\u0669\u0660-0000-0001", id="Arabic digits"),

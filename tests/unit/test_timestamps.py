@@ -17,6 +17,7 @@ from switchboard.domain.timestamps import JAPAN, from_unix_us, parse_timestamp, 
         pytest.param("2026-11-22t03:04:05.678z", id="lower case"),
         pytest.param("2026-11-22T12:04:05.678+09:00", id="offset of Japan"),
         pytest.param("2026-11-21T18:04:05.6780000-09:00", id="more fraction digits"),
+        pytest.param("2026-11-22T12:04:05.678 09:00", id="plus sign that became a space"),
     ],
 )
 def test_every_spelling_of_rfc_3339_is_read(written: str) -> None:
@@ -29,6 +30,8 @@ def test_every_spelling_of_rfc_3339_is_read(written: str) -> None:
         pytest.param("", id="empty"),
         pytest.param("2026-11-22", id="date alone"),
         pytest.param("2026-11-22T03:04:05", id="no offset"),
+        pytest.param("2026-11-22 03:04", id="no offset but a space before the time"),
+        pytest.param("2026-11-22T03:04:05  09:00", id="two spaces before the offset"),
         pytest.param("2026-11-22T03:04:60Z", id="leap second"),
         pytest.param("２０２６-11-22T03:04:05Z", id="full width"),
         pytest.param("0001-01-01T00:00:00+09:00", id="before year 1 in UTC"),

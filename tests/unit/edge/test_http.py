@@ -73,13 +73,28 @@ def test_a_body_marked_as_base64_is_its_bytes(body: bytes) -> None:
     assert InboundRequest.from_event(event).body == body
 
 
+@given(st.binary(min_size=1), st.sampled_from(["\n", "\r\n", " \r\n ", "\t"]), st.integers(1, 80))
+def test_base64_is_read_in_lines_unpadded_and_url_safe(body: bytes, line_end: str, length: int) -> None:
+    text = base64.b64encode(body).decode()
+    lines = line_end.join(text[start : start + length] for start in range(0, len(text), length)) + line_end
+
+    for spelling in (text, text.rstrip("="), lines, lines.replace("=", ""), base64.urlsafe_b64encode(body).decode()):
+        assert InboundRequest.from_event({"body": spelling, "isBase64Encoded": True}).body == body
+
+
 @pytest.mark.parametrize(
     "body",
-    ["not base64!", "abc", "あ", "=", "YQ==\n!"],
-    ids=["blank", "no padding", "no ASCII", "padding", "rest"],
-)
-def test_a_body_wrongly_marked_as_base64_is_empty(body: str) -> None:
-    assert InboundRequest.from_event({"body": body, "isBase64Encoded": True}).body == b""
+    ["not base64!", "abcde", "あ", "=", "====", "YQ==\n!", "YQ==YQ==", "YQ YQ", "{}", "smsid=a1&status=1"],
+    ids=["blank", "impossible length", "no ASCII", "padding", "only padding", "rest", "two texts", "inner blank",
+         "JSON", "form"],
+)  # fmt: skip
+def test_a_body_wrongly_marked_as_base64_is_its_text(body: str) -> None:
+    assert InboundRequest.from_event({"body": body, "isBase64Encoded": True}).body == body.encode()
+
+
+@pytest.mark.parametrize("event", [{}, {"body": None}, {"body": ""}], ids=["absent", "null", "empty"])
+def test_no_body_marked_as_base64_is_an_empty_body(event: dict[str, Any]) -> None:
+    assert InboundRequest.from_event(event | {"isBase64Encoded": True}).body == b""
 
 
 def test_the_client_is_the_keys_id_or_a_hash_but_never_the_key() -> None:
@@ -130,6 +145,10 @@ def test_a_json_object_is_read_unchanged(value: dict[str, Any]) -> None:
 def test_a_body_other_than_one_json_object_is_malformed(body: bytes) -> None:
     with pytest.raises(MalformedRequestError):
         request_with(body).json_object(limit_bytes=LIMIT)
+
+
+def test_a_byte_order_mark_before_json_is_skipped() -> None:
+    assert request_with(b'\xef\xbb\xbf{"a": "b"}').json_object(limit_bytes=LIMIT) == {"a": "b"}
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32", "cp932"])

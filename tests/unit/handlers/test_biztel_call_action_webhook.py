@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from typing import Any
@@ -16,7 +17,8 @@ REFUSED = {
     "no_id": "id_missing",
     "unusable_id": "id_unusable",
     "unexpanded_id": "id_unusable",
-    "two_ids": "ambiguous",
+    "two_ids": "id_ambiguous",
+    "broken_json": "not_json",
 }
 ACCEPTED = sorted(set(cases_of(FUNCTION)) - {*REFUSED, "wrong_token"})
 ERROR_PATTERN = re.compile(r'"result":"error"')
@@ -41,7 +43,7 @@ def test_a_call_action_is_accepted_once_its_job_is_durable(stack: Deployment, ca
     assert job["recording_id"] in {"21061600000268000060", "1563433858.66"}
 
 
-@pytest.mark.parametrize("case", ["get_query", "lower_case_names", "post_form", "post_json"])
+@pytest.mark.parametrize("case", ["get_query", "lower_case_names", "post_form", "post_json", "post_multipart"])
 def test_query_form_and_json_make_the_same_job(stack: Deployment, case: str) -> None:
     send(stack, case)
 
@@ -61,7 +63,28 @@ def test_a_call_action_without_a_usable_id_is_refused_with_the_reason(stack: Dep
 
     assert (answer.status, answer.body) == (400, f'{{"result":"error","code":"{code}"}}')
     assert jobs(stack) == []
+    [callback] = stack.objects("quarantine/biztel_call_action/")
+    event = load_event(FUNCTION, case)
+    assert callback["reason"] == code
+    assert base64.b64decode(callback["body_base64"]) == base64.b64decode(event["body"] or "")
+    assert json.loads(callback["query"]) == (event["multiValueQueryStringParameters"] or {})
     assert "CallActionsRefused" in [name for name, _ in stack.metrics()]
+
+
+def test_a_refused_call_action_that_cannot_be_kept_is_an_error(stack: Deployment) -> None:
+    stack.lose_bucket()
+
+    answer = send(stack, "no_id")
+
+    assert (answer.status, answer.code) == (503, "service_unavailable")
+    assert ERROR_PATTERN.search(answer.body)
+
+
+def test_the_first_number_counts_and_a_spaced_offset_is_read(stack: Deployment) -> None:
+    send(stack, "two_numbers_and_offset")
+
+    [job] = jobs(stack)
+    assert (job["tel"], job["called_at"]) == ("09000000001", "2021-06-16T11:03:33.000Z")
 
 
 def test_a_repeated_id_is_accepted_and_overwrites_nothing(stack: Deployment) -> None:

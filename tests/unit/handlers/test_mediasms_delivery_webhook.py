@@ -19,6 +19,9 @@ READ_AS_DELIVERED = (
     "post_form_raw_shift_jis",
     "post_json",
     "post_query_and_form",
+    "post_multipart",
+    "byte_order_mark",
+    "others_unreadable",
     "no_number",
     "same_value_twice",
 )

@@ -18,6 +18,7 @@ HTTP_ANSWERS: Final[dict[str, dict[str, tuple[int, str | None]]]] = {
         "text_for_au_without_the_option": (422, "invalid_request"),
         "idempotency_key": (201, None),
         "lower_case_headers": (201, None),
+        "byte_order_mark": (201, None),
         "dry_run": (200, None),
         "text_and_template": (422, "invalid_request"),
         "bad_number": (422, "invalid_request"),
@@ -159,7 +160,7 @@ HTTP_ANSWERS: Final[dict[str, dict[str, tuple[int, str | None]]]] = {
     "biztel_call_action_webhook": {
         **dict.fromkeys(cases_of("biztel_call_action_webhook"), (200, None)),
         # Answers for BIZTEL's own pattern: tests/unit/handlers/test_biztel_call_action_webhook.py reads them.
-        **dict.fromkeys(("no_id", "unusable_id", "unexpanded_id", "two_ids"), (400, None)),
+        **dict.fromkeys(("no_id", "unusable_id", "unexpanded_id", "two_ids", "broken_json"), (400, None)),
         "wrong_token": (403, "forbidden"),
     },
 }

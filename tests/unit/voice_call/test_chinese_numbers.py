@@ -25,6 +25,9 @@ from tests.strategies import any_text
         pytest.param("＋８６ １３０ ００００ ０００１", id="full width international"),
         pytest.param("+86 (0)130-0000-0001", id="international with trunk zero"),
         pytest.param("0086 130 0000 0001", id="dialling prefix 0086"),
+        pytest.param("tel:+86-130-0000-0001", id="URI"),
+        pytest.param("\u202d130\u20110000\u20110001\u202c\n", id="as an address book copies it"),
+        pytest.param("130.0000.0001", id="dots"),
     ],
 )
 def test_each_usual_spelling_of_a_mobile_number_is_read(written: str) -> None:

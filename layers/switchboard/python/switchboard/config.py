@@ -230,6 +230,7 @@ class BiztelCallActionWebhookSettings(StateSettings, WebhookSettings):
     """The settings of `functions/biztel_call_action_webhook`."""
 
     jobs_bucket: str
+    quarantine_bucket: str
 
 
 class FetchRecordingSettings(RecordingSettings, RecordingQueueSettings):

@@ -122,14 +122,48 @@ def test_a_status_is_recognised_by_number_and_by_name(row: dict[str, str]) -> No
         ("ドコモ圏 外・OFF", "18"),
         ("ト\u3099コモ自ＮＷ障害", "19"),
         ("ﾄﾞｺﾓ他NW障害", "20"),
+        ("01", "1"),
+        ("0018", "18"),
+        ("00", "0"),
+        ("1.0", "1"),
+        ("10.00", "10"),
+        ("14.", "14"),
+        ("01.0", "1"),
+        ("１．０", "1"),
+        ("1e0", "1"),
+        ("1.0E+0", "1"),
+        ("+1", "1"),
+        ("1 送信済", "1"),
+        ("1:送信済", "1"),
+        ("送信済（１）", "1"),
+        ("[18] ドコモ圏外・OFF", "18"),
+        ("ドコモ圏外OFF", "18"),
     ],
 )
-def test_width_spacing_case_and_dots_do_not_matter(spelling: str, code: str) -> None:
+def test_width_spacing_case_dots_and_zeros_do_not_matter(spelling: str, code: str) -> None:
     assert status_code_of(spelling) == code
 
 
 @pytest.mark.parametrize(
-    ("text", "code"), [("  9 9 ", "9 9"), ("01", "01"), ("1.0", "1.0"), ("x" * 100, "x" * 64), ("", "")]
+    ("text", "code"),
+    [
+        ("  9 9 ", "9 9"),
+        ("x" * 100, "x" * 64),
+        ("", ""),
+        ("099", "099"),
+        ("1 0", "1 0"),
+        ("1(0)", "1(0)"),
+        ("1,8", "1,8"),
+        ("1.8", "1.8"),
+        ("-1", "-1"),
+        ("0x1", "0x1"),
+        ("1e1", "1e1"),
+        ("10e-1", "10e-1"),
+        ("1 失敗", "1 失敗"),
+        ("1送信", "1送信"),
+        ("・", "・"),
+        ("1" + "0" * 63, "1" + "0" * 63),
+    ],
 )
 def test_an_unlisted_status_is_collapsed_and_bounded(text: str, code: str) -> None:
     assert status_code_of(text) == code

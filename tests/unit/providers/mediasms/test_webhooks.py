@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import traceback
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,21 +14,30 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import switchboard
+from switchboard.domain.callback_params import CallbackParams
 from switchboard.domain.errors import WebhookUnreadableError
 from switchboard.domain.sms.delivery import DeliveryReport
 from switchboard.domain.verification.verifications import IvrCallEvent, ParsedDeliveryReport, VerificationMode
-from switchboard.providers.mediasms.webhooks import (
-    MAX_AUTHCODE_DIGITS,
-    parse_delivery_callback,
-    parse_delivery_report,
-    parse_ivr_call,
-)
+from switchboard.providers.mediasms import webhooks
+from switchboard.providers.mediasms.webhooks import MAX_AUTHCODE_DIGITS
 from tests.ids import describe_row
 from tests.strategies import mobile_numbers, written_forms
 
 REPORT = {"smsid": "a1", "status": "1", "mobilenumber": "09000000001"}
 IVR_CALL = {"mobilenumber": "09000000001", "ipphone": "05000000002", "method": "4"}
 LINES = st.integers(min_value=0, max_value=9_999_999).map("0500{:07d}".format)
+
+
+def parse_delivery_report(params: Mapping[str, str]) -> DeliveryReport:
+    return webhooks.parse_delivery_report(CallbackParams.from_pairs(params.items()))
+
+
+def parse_delivery_callback(params: Mapping[str, str]) -> ParsedDeliveryReport:
+    return webhooks.parse_delivery_callback(CallbackParams.from_pairs(params.items()))
+
+
+def parse_ivr_call(params: Mapping[str, str]) -> IvrCallEvent:
+    return webhooks.parse_ivr_call(CallbackParams.from_pairs(params.items()))
 
 
 def test_a_report_is_parsed() -> None:
@@ -92,6 +102,9 @@ def test_a_repeated_equal_value_is_accepted() -> None:
         ("819000000001", "+819000000001"),
         ("+819000000001", "+819000000001"),
         ("0300000001", "+81300000001"),
+        ("tel:+81-90-0000-0001", "+819000000001"),
+        ("\u202d090\u20110000\u20110001\u202c", "+819000000001"),
+        ("1.555.000.0001", "+15550000001"),
         ("15550000001", "+15550000001"),
         ("8600000000001", "+8600000000001"),
         ("", None),
@@ -206,6 +219,27 @@ def test_an_ivr_call_is_parsed(method: str, mode: VerificationMode) -> None:
     assert parse_ivr_call(everything | {"SmsId": " v1 "}) == replace(ivr_call, smsid="v1")
 
 
+@pytest.mark.parametrize("method", ["04", "4.0", "４", " 4\n"])
+def test_the_method_is_read_in_each_spelling_of_its_number(method: str) -> None:
+    assert parse_ivr_call(IVR_CALL | {"method": method}).mode is VerificationMode.CALL_IN
+
+
+@pytest.mark.parametrize(
+    "repeated",
+    [
+        {"STATUS": "送信済"},
+        {"Status": "01"},
+        {"MobileNumber": "+81 90 0000 0001"},
+        {"SmsId": ""},
+        {"Status": " "},
+        {"MobileNumber": ""},
+    ],
+    ids=describe_row,
+)
+def test_two_spellings_of_a_value_that_decides_are_one_value(repeated: dict[str, str]) -> None:
+    assert parse_delivery_report(REPORT | repeated) == parse_delivery_report(REPORT)
+
+
 @given(st.data(), mobile_numbers(), LINES)
 def test_an_ivr_call_is_equal_in_every_form_of_its_numbers(data: st.DataObject, number: str, line: str) -> None:
     params = {
@@ -229,7 +263,8 @@ def test_the_calling_number_is_parsed_like_a_reports_number(text: str, recipient
         {"method": "1"},
         {"method": "5"},
         {"method": "6"},
-        {"method": "04"},
+        {"method": "4.5"},
+        {"method": "44"},
         {"METHOD": "2"},
         {"mobilenumber": ""},
         {"mobilenumber": "anonymous"},

@@ -23,8 +23,7 @@ _NOT_A_SUBSCRIBER: Final = "is not a Chinese mobile number or landline"
 def parse_chinese_number(raw: str, *, field: str = "to") -> PhoneNumber:
     """Read a Chinese number in national form or after `+86` or `0086`, or one with `+` and another country code.
 
-    Spaces, hyphens and parentheses of the usual shapes and full-width digits are accepted. A trunk `0` before a
-    mobile number or after the country code is dropped.
+    All that `plain_digits` reads is accepted. A trunk `0` before a mobile number or after the country code is dropped.
 
     Raises:
         InvalidRequestError: naming `field`, never repeating the text of `raw`.

@@ -11,6 +11,7 @@ are more liberal than the Japanese numbering plan. Both concern only numbers tha
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -23,13 +24,17 @@ MAX_WRITTEN_LENGTH: Final = 64
 MIN_OVERSEAS_SMS_DIGITS: Final = 11
 """MediaSMS, `mobilenumber`: an overseas number has at least this many digits, its country code included."""
 
-_HYPHENS: Final = "-\u2010\u2011\u2012\u2013\u2014\u2015\u2043\u2212\u2500\u30fc\ufe58\ufe63\uff0d\uff70"
-_BLANKS: Final = " \u00a0\u3000"
+_HYPHENS: Final = "\\-\u2010-\u2015\u2043\u2212\u2500\u30fc\ufe58\ufe63\uff0d\uff70"
+_DOTS: Final = ".\u00b7\u2022\u2024\u2027\u22c5\u30fb\uff0e\uff65"
 _PARENTHESES: Final = "()\uff08\uff09"
+# Address books and web pages add these unseen: soft hyphens, joiners, directions of writing, byte order marks.
+_INVISIBLE: Final = "\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff"
+_MARKS: Final = re.compile(f"[\\s{re.escape(_PARENTHESES + _DOTS)}{_HYPHENS}{_INVISIBLE}]")
+_URI: Final = re.compile("tel:(?://)?", re.IGNORECASE)
+# A spreadsheet adds a point and zeros, which are no digits of the number. No such group of digits is that short.
+_DECIMAL: Final = re.compile(r"\.[^0-9]*[0-9][^0-9]*\Z|\A[^.]*\.[^0-9]*[0-9]{2}[^0-9]*\Z")
 _TO_ASCII: Final = str.maketrans(
-    "\uff0b\uff10\uff11\uff12\uff13\uff14\uff15\uff16\uff17\uff18\uff19",
-    "+0123456789",
-    _HYPHENS + _BLANKS + _PARENTHESES,
+    "\uff0b\uff0e\uff1a\uff10\uff11\uff12\uff13\uff14\uff15\uff16\uff17\uff18\uff19", "+.:0123456789"
 )
 
 _MOBILE_PREFIXES: Final = frozenset({"060", "070", "080", "090"})
@@ -98,8 +103,7 @@ class PhoneNumber:
 def parse_phone_number(raw: str, *, field: str = "to") -> PhoneNumber:
     """Read a number written in national form, `+81…`, `81…` or `+` and another country code.
 
-    Spaces, hyphens and parentheses of the usual shapes and full-width digits are accepted. A trunk `0` after `+81`
-    is dropped.
+    All that `plain_digits` reads is accepted. A trunk `0` after `+81` is dropped.
 
     Raises:
         InvalidRequestError: naming `field`, never repeating the text of `raw`.
@@ -120,19 +124,24 @@ def parse_phone_number(raw: str, *, field: str = "to") -> PhoneNumber:
 def plain_digits(raw: str, *, field: str = "to") -> str:
     """Reduce a written number to ASCII digits, with a leading `+` if it has one.
 
-    Spaces, hyphens and parentheses of the usual shapes are dropped, and full-width digits are read.
+    Spaces, line ends, hyphens, dots and parentheses of the usual shapes are dropped, and so are invisible marks and a
+    leading `tel:`. Full-width digits are read. Parameters of a `tel:` URI are refused: they may change the number.
 
     Raises:
         InvalidRequestError: naming `field`, never repeating the text of `raw`.
     """
     if len(raw) > MAX_WRITTEN_LENGTH:
         raise build_number_error("is too long to be a telephone number", field=field)
-    written = raw.translate(_TO_ASCII)
+    ascii_text = raw.translate(_TO_ASCII)
+    written = _MARKS.sub("", ascii_text)
+    uri = _URI.match(written)
+    written = written[uri.end() :] if uri else written
     digits = written.removeprefix("+")
     if not digits:
         raise build_number_error("is empty", field=field)
-    if not _is_ascii_digits(digits):
-        raise build_number_error("may hold only digits, spaces, hyphens, parentheses and a leading +", field=field)
+    if not _is_ascii_digits(digits) or _DECIMAL.search(ascii_text):
+        message = "may hold only digits, spaces, hyphens, dots, parentheses, a leading + and tel:"
+        raise build_number_error(message, field=field)
     return written
 
 

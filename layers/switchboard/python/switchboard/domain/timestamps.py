@@ -6,6 +6,7 @@ Japan's time zone and the Unix microseconds of the limits table are here too.
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Final
 
@@ -15,6 +16,7 @@ JAPAN: Final = timezone(timedelta(hours=9), "JST")
 """Japan's time zone, which has no daylight saving time."""
 
 _MAX_LENGTH: Final = 40
+_SPACED_OFFSET: Final = re.compile(r"(?<=[0-9]) ([0-9]{2}:[0-9]{2})\Z")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 
@@ -37,6 +39,8 @@ def from_optional_rfc3339(text: str | None) -> datetime | None:
 def parse_timestamp(text: str, *, field: str) -> datetime:
     """Read a caller's RFC 3339 time, which may have any offset.
 
+    In a query the plus sign of an offset becomes a space, unless the caller escapes it. Such a time is read as well.
+
     Raises:
         InvalidRequestError: naming `field`, if `text` is not such a time.
     """
@@ -44,7 +48,7 @@ def parse_timestamp(text: str, *, field: str) -> datetime:
         if len(text) > _MAX_LENGTH or not text.isascii():
             raise ValueError
         # RFC 3339, section 5.6: `T` and `Z` may be lower case.
-        instant = datetime.fromisoformat(text.upper())
+        instant = datetime.fromisoformat(_SPACED_OFFSET.sub(r"+\1", text.upper()))
         if instant.tzinfo is None or "T" not in text.upper():
             raise ValueError
         return instant.astimezone(UTC)

@@ -14,11 +14,8 @@ from typing import Any, Final
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from switchboard.domain.errors import WebhookUnreadableError
 from switchboard.edge.endpoint import Endpoint, Handler, http_endpoint
-from switchboard.edge.http import InboundRequest, Reply
-from switchboard.edge.metrics import Metric
-from switchboard.edge.observability import count, logger
+from switchboard.edge.http import Reply
 
 _JSON: Final = {"Content-Type": "application/json"}
 
@@ -29,23 +26,16 @@ def accepted_reply() -> Reply:
 
 
 def refused_reply(code: str) -> Reply:
-    """Answer a call action that names nothing to fetch. `code` says why, in stable snake_case."""
+    """Answer a call action that names nothing to fetch, once its raw form is in quarantine.
+
+    `code` says why, in stable snake_case.
+    """
     return Reply(HTTPStatus.BAD_REQUEST, _compact({"result": "error", "code": code}), _JSON)
 
 
 def call_action_endpoint(endpoint: Endpoint) -> Handler:
-    """Make a handler like `http_endpoint`, which refuses an unreadable call action and adds a `result` to problems."""
-
-    @functools.wraps(endpoint)
-    def refuse_unreadable(request: InboundRequest, context: LambdaContext) -> Reply:
-        try:
-            return endpoint(request, context)
-        except WebhookUnreadableError as error:
-            logger.warning("call action refused", problem=str(error))
-            count(Metric.CALL_ACTIONS_REFUSED)
-            return refused_reply(str(error))
-
-    handle = http_endpoint(refuse_unreadable)
+    """Make a handler like `http_endpoint`, which adds a `result` to problems."""
+    handle = http_endpoint(endpoint)
 
     @functools.wraps(endpoint)
     def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:

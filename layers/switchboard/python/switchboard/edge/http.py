@@ -6,12 +6,16 @@ import base64
 import binascii
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
 from switchboard.domain.errors import PayloadTooLargeError, SwitchboardError
+
+_LINE_BREAKS: Final = re.compile(r"\s*[\r\n\t]\s*|\A +| +\Z")
+_STANDARD_ALPHABET: Final = str.maketrans("-_", "+/")
 
 
 class MalformedRequestError(SwitchboardError):
@@ -94,7 +98,7 @@ class InboundRequest:
         if len(self.body) > limit_bytes:
             raise PayloadTooLargeError(f"The body is larger than {limit_bytes} bytes")
         try:
-            text = self.body.decode("utf-8")
+            text = self.body.decode("utf-8-sig")
             parsed = json.loads(text, object_pairs_hook=_reject_duplicates, parse_constant=_reject_constant)
             # JSON can spell a lone surrogate, which can be neither stored nor sent: it has no UTF-8.
             json.dumps(parsed, ensure_ascii=False).encode()
@@ -146,13 +150,20 @@ def _find_ambiguous(headers: Mapping[str, Sequence[str] | None] | None) -> froze
 
 
 def _decode_body(event: Mapping[str, Any]) -> bytes:
-    body = event.get("body") or ""
+    """Decode a body that is marked as base64, also with line breaks, without padding and in the alphabet for URLs.
+
+    A text that is no base64 at all is kept as it is.
+    """
+    body = str(event.get("body") or "")
     if event.get("isBase64Encoded"):
+        digits = _LINE_BREAKS.sub("", body).translate(_STANDARD_ALPHABET)
+        unpadded = digits.rstrip("=")
         try:
-            return base64.b64decode(body, validate=True)
+            if unpadded or not digits:
+                return base64.b64decode(unpadded + "=" * (-len(unpadded) % 4), validate=True)
         except (binascii.Error, ValueError):
-            return b""
-    return str(body).encode("utf-8", "surrogatepass")
+            pass
+    return body.encode("utf-8", "surrogatepass")
 
 
 def _hash_key(key: str | None) -> str | None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hmac
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any, Final, Generic, Protocol, TypeVar
-from urllib.parse import parse_qsl, quote_from_bytes
 
+from switchboard.domain.callback_params import CallbackParams
 from switchboard.domain.errors import ConfigurationError, WebhookForbiddenError, WebhookUnreadableError
+from switchboard.edge.callback_params import read_params, unpack
 from switchboard.edge.http import InboundRequest, Reply
 from switchboard.edge.metrics import Metric
 from switchboard.edge.observability import count, logger
@@ -20,11 +20,7 @@ from switchboard.ports.clock import Clock
 
 Event = TypeVar("Event")
 
-# Far more than a provider ever sends, and little enough to read at once.
-BODY_LIMIT_BYTES: Final = 65_536
-
 _QUARANTINED: Final = "quarantined"
-_ASCII: Final = bytes(range(128))
 _MAPPED_PREFIX: Final = 96
 """The length of the prefix of IPv6 addresses that stand for IPv4 addresses (`::ffff:0:0/96`)."""
 
@@ -155,25 +151,26 @@ class WebhookEndpoint(Generic[Event]):
     `record` stores an event and returns the outcome, which `outcome_metrics` maps to what is counted. The log line of a
     callback is `subject` with its outcome. It has the `log_fields` of the event, such as an id, only if the outcome is
     one of `own_outcomes`, which say that the event belongs to an item of ours: any other id is a sender's text. `reply`
-    answers every callback that is stored somewhere.
+    answers every callback that is stored somewhere. `refuse` makes another answer for an unreadable one, from the
+    reason.
     """
 
     subject: str
     authentication: WebhookAuthentication
-    parse: Callable[[Mapping[str, str]], Event]
+    parse: Callable[[CallbackParams], Event]
     record: Callable[[Event], str]
     outcome_metrics: Mapping[str, Metric]
     reply: Reply
+    quarantine: Quarantine
     log_fields: Callable[[Event], Mapping[str, object]] = _no_fields
     own_outcomes: frozenset[str] = frozenset()
-    quarantine: Quarantine | None = None
+    refuse: Callable[[str], Reply] | None = None
 
     def receive(self, request: InboundRequest) -> Received[Event]:
         """Authenticate, parse and record one callback. Return once it is durable.
 
         Raises:
             WebhookForbiddenError: the token is not a live one, or the address is not the provider's.
-            WebhookUnreadableError: the callback is unreadable and this webhook has no quarantine.
             StoreUnavailableError: the callback could be stored nowhere, or its raw form could not be stored, or the
                 live tokens could not be read.
         """
@@ -182,22 +179,20 @@ class WebhookEndpoint(Generic[Event]):
         except WebhookForbiddenError:
             count(Metric.CALLBACKS_REFUSED)
             raise
+        request = unpack(request)
         try:
             event = self.parse(read_params(request))
         except WebhookUnreadableError as error:
-            if self.quarantine is None:
-                raise
-            self.quarantine.keep(request, reason=str(error))
-            self._report(_QUARANTINED)
-            return Received(reply=self.reply)
+            reason = str(error)
+            self.quarantine.keep(request, reason=reason)
+            self._report(_QUARANTINED, {"reason": reason})
+            return Received(reply=self.reply if self.refuse is None else self.refuse(reason))
         outcome = self._record(request, event)
         self._report(outcome, self.log_fields(event) if outcome in self.own_outcomes else {})
         return Received(reply=self.reply, event=event)
 
     def _record(self, request: InboundRequest, event: Event) -> str:
         """Store the event and, if this webhook's quarantine takes it, the raw callback."""
-        if self.quarantine is None:
-            return self.record(event)
         try:
             if self.quarantine.every_callback:
                 self.quarantine.keep(request, reason="every callback is kept")
@@ -232,58 +227,3 @@ def _unmap_network(network: IPv4Network | IPv6Network) -> IPv4Network | IPv6Netw
     if isinstance(first, IPv6Address) and first.ipv4_mapped and network.prefixlen >= _MAPPED_PREFIX:
         return IPv4Network((first.ipv4_mapped, network.prefixlen - _MAPPED_PREFIX))
     return network
-
-
-def read_params(request: InboundRequest) -> Mapping[str, str]:
-    """Read query, form and JSON alike, with names in lower case.
-
-    Raises:
-        WebhookUnreadableError: the callback is too large, is in no known form, or gives one name two different values.
-            The message is a code in snake_case.
-    """
-    if len(request.body) > BODY_LIMIT_BYTES:
-        raise WebhookUnreadableError("too_large")
-    pairs = [(name, value) for name, values in request.query.items() for value in values]
-    text = _decode(request.body).strip()
-    if text:
-        pairs += _read_json(text) if text.startswith("{") else _read_form(request.body)
-    params: dict[str, str] = {}
-    for name, value in pairs:
-        key = name.strip().lower()
-        if params.setdefault(key, value) != value:
-            raise WebhookUnreadableError("ambiguous")
-    return params
-
-
-def _decode(body: bytes) -> str:
-    for encoding in ("utf-8-sig", "cp932"):
-        try:
-            return body.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-    raise WebhookUnreadableError("undecodable")
-
-
-def _read_form(body: bytes) -> list[tuple[str, str]]:
-    """Read a form whose percent-encoding hides the code page: as UTF-8, otherwise as Windows' Shift_JIS."""
-    escaped = quote_from_bytes(body, safe=_ASCII)
-    for encoding in ("utf-8", "cp932"):
-        try:
-            return parse_qsl(escaped, keep_blank_values=True, encoding=encoding, errors="strict", max_num_fields=100)
-        except ValueError:
-            continue
-    raise WebhookUnreadableError("undecodable")
-
-
-def _read_json(text: str) -> list[tuple[str, str]]:
-    try:
-        # Numbers stay as written: an id like 1563433858.60 is no number, even if the provider leaves out its quotes.
-        members = json.loads(text, object_pairs_hook=list, parse_float=str)
-    except (ValueError, RecursionError):
-        raise WebhookUnreadableError("not_json") from None
-    pairs = []
-    for name, value in members:
-        if isinstance(value, bool | list):
-            raise WebhookUnreadableError("not_flat")
-        pairs.append((name, "" if value is None else str(value)))
-    return pairs

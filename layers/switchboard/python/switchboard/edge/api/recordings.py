@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from switchboard.domain.errors import FieldProblem, InvalidRequestError
+from switchboard.domain.phone_numbers import canonical_tel
 from switchboard.domain.recording.facts import SPLIT, Channel, ReadyFact, Role
 from switchboard.domain.recording.status import ChannelStatus, RecordingState
 from switchboard.domain.timestamps import parse_timestamp, to_rfc3339
@@ -15,7 +16,6 @@ from switchboard.usecases.recording.query import RecordingFilter, RecordingList,
 
 BODY_LIMIT_BYTES: Final = 1024
 _MAX_TEL_LENGTH: Final = 128
-_SPACES: Final = str.maketrans("\u00a0\u3000", "  ")
 _CORRECTABLE: Final = {Role.CUSTOMER.value: Role.CUSTOMER, Role.OPERATOR.value: Role.OPERATOR}
 
 
@@ -29,8 +29,8 @@ def parse_filter(request: InboundRequest) -> tuple[RecordingFilter, int, str | N
     state, tel = values.get("state"), values.get("tel")
     if state is not None and state not in frozenset(RecordingState):
         raise InvalidRequestError(FieldProblem("state", "is not one of the states"))
-    # Python does not count every space that people write in numbers as printable.
-    if tel is not None and not (0 < len(tel) <= _MAX_TEL_LENGTH and tel.translate(_SPACES).isprintable()):
+    # Numbers are pasted with marks that are not printable.
+    if tel is not None and not (0 < len(tel) <= _MAX_TEL_LENGTH and canonical_tel(tel).isprintable()):
         raise InvalidRequestError(FieldProblem("tel", "must be 1 to 128 printable characters"))
     recording_filter = RecordingFilter(
         recipient=tel,

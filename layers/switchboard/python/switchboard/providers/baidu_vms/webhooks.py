@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Final
 
+from switchboard.domain.callback_params import CallbackParams
 from switchboard.domain.errors import WebhookUnreadableError
 from switchboard.domain.voice_calls import CallResult, is_call_id
 
@@ -13,31 +13,26 @@ MAX_RESULT_LENGTH: Final = 64
 
 
 def parse_call_result(
-    params: Mapping[str, str], *, call_id_name: str | tuple[str, ...], result_name: str | tuple[str, ...]
+    params: CallbackParams, *, call_id_name: str | tuple[str, ...], result_name: str | tuple[str, ...]
 ) -> CallResult:
-    """Parse the result in one callback, with parameter names in any case.
+    """Parse the result in one callback.
 
     The document mentions a callback address, and says nothing of the callback's parameters. So their names are
-    configuration: one name or several alternatives, of which the first that has a value counts.
+    configuration: one name or several alternatives, of which the first that has a value counts. These names decide.
 
     Raises:
-        WebhookUnreadableError: the call id or the result is missing or malformed. The error quotes no value or name.
+        WebhookUnreadableError: the call id or the result is missing, malformed or ambiguous. The error quotes no value.
     """
-    call_id = _find_value(params, call_id_name, of="call id")
+    call_id = _find_value(params, call_id_name)
     if not is_call_id(call_id):
         raise WebhookUnreadableError("a call result's call id is missing or is not 1 to 128 visible ASCII characters")
-    result = " ".join(_find_value(params, result_name, of="result").split())
+    result = " ".join(_find_value(params, result_name).split())
     if not result or len(result) > MAX_RESULT_LENGTH or not result.isprintable():
         raise WebhookUnreadableError("a call result's result is missing, too long or unprintable")
     return CallResult(call_id=call_id, result=result)
 
 
-def _find_value(params: Mapping[str, str], names: str | tuple[str, ...], *, of: str) -> str:
-    """Return the value without surrounding white space, or an empty text if no name has one."""
-    for name in (names,) if isinstance(names, str) else names:
-        values = {value.strip() for key, value in params.items() if key.strip().casefold() == name.casefold()} - {""}
-        if len(values) > 1:
-            raise WebhookUnreadableError(f"a call result has two different values of its {of}")
-        if values:
-            return values.pop()
-    return ""
+def _find_value(params: CallbackParams, names: str | tuple[str, ...]) -> str:
+    """Return the value of the first name that has one, or an empty text if no name has one."""
+    values = (params.find_only(name) for name in ((names,) if isinstance(names, str) else names))
+    return next(filter(None, values), "")

@@ -3,49 +3,53 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+import unicodedata
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Final
 
+from switchboard.domain.callback_params import CallbackParams
 from switchboard.domain.errors import WebhookUnreadableError
 from switchboard.domain.recording.facts import RecordingReady, is_recording_id
 from switchboard.domain.timestamps import JAPAN
 
 ID_MISSING: Final = "id_missing"
 ID_UNUSABLE: Final = "id_unusable"
-ID_AMBIGUOUS: Final = "id_ambiguous"
 MAX_TEL_LENGTH: Final = 128
 MAX_DATE_LENGTH: Final = 64
 
+_ZONE: Final = r"(?:0[0-9]|1[0-4]):?[0-5][0-9]"
 _DATE: Final = re.compile(
-    r"(20[0-9]{2})[-/]([0-9]{1,2})[-/]([0-9]{1,2})[ T+]+([0-9]{1,2}):([0-9]{2})(?::([0-9]{2}))?(?:\.[0-9]+)?"
-    r" *(Z|[+-][0-9]{2}:?[0-9]{2})?",
+    # 20210616200333, 20210616T2003
+    r"(?P<year>20[0-9]{2})(?:(?P<compact>[0-9]{4}[ T]?[0-9]{4}(?:[0-9]{2})?)|"
+    # 2021-06-16 20:03:33, 2021/6/16 20:03, 2021年6月16日(水)20時3分33秒
+    r" ?[-/.年] ?(?P<month>[0-9]{1,2}) ?[-/.月] ?(?P<day>[0-9]{1,2})"
+    r"(?: ?日)?(?: ?\([月火水木金土日]\))?[ T+]*(?<![0-9])"
+    r"(?P<hour>[0-9]{1,2}) ?[:時] ?(?P<minute>[0-9]{1,2})(?: ?[:分] ?(?P<second>[0-9]{1,2}) ?秒?| ?分)?)(?:[.,][0-9]+)?"
+    # The plus sign of a zone becomes a space in a form.
+    rf"(?: *(?P<zone>Z|[-+]{_ZONE})| +(?P<spaced_zone>{_ZONE}))?",
     re.IGNORECASE,
 )
 
 
-def parse_call_action(params: Mapping[str, str]) -> RecordingReady:
-    """Parse a call action's parameters `ID`, `TEL` and `DATE` (section 2.1), with names in any case.
+def parse_call_action(params: CallbackParams) -> RecordingReady:
+    """Parse a call action's parameters `ID`, `TEL` and `DATE` (section 2.1).
 
-    The customer types the names into BIZTEL's setting. These are the document's names; other names are not read. TEL is
-    kept unchanged. DATE is Japan's time; an unreadable DATE is kept and is no error.
+    The customer types the names into BIZTEL's setting. These are the document's names; other names are not read. Only
+    the ID decides. TEL is kept unchanged. DATE is Japan's time; an unreadable DATE is kept and is no error.
 
     Raises:
         WebhookUnreadableError: the ID is unusable. The error's text is a code for the answer: `id_missing`,
-            `id_unusable` or `id_ambiguous`.
+            `id_unusable`, `id_unreadable` or `id_ambiguous`.
     """
-    ids = _find_values(params, "id")
-    if len(ids) > 1:
-        raise WebhookUnreadableError(ID_AMBIGUOUS)
-    recording_id = next(iter(ids), "")
+    recording_id = params.find_only("id")
     if not recording_id:
         raise WebhookUnreadableError(ID_MISSING)
     if not is_recording_id(recording_id):
         raise WebhookUnreadableError(ID_UNUSABLE)
-    date = _clean(_find_values(params, "date"), MAX_DATE_LENGTH)
+    date = _clean(params.find_first("date"), MAX_DATE_LENGTH)
     return RecordingReady(
         recording_id=recording_id,
-        tel=_clean(_find_values(params, "tel"), MAX_TEL_LENGTH),
+        tel=_clean(params.find_first("tel"), MAX_TEL_LENGTH),
         date=date,
         called_at=parse_date(date),
     )
@@ -54,22 +58,39 @@ def parse_call_action(params: Mapping[str, str]) -> RecordingReady:
 def parse_date(text: str) -> datetime | None:
     """Parse DATE into UTC, or return None if it is not a time.
 
-    It is Japan's time if it names no zone. A space, `+` or `T` may stand before the time of day, and hyphens or slashes
-    in the date.
+    It is Japan's time if it names no zone. Date and time may be digits alone, or be separated as in RFC 3339, with
+    slashes or with 年月日時分秒, in any width. 24:00 is the next day's 00:00. Seconds since 1970 are not read.
     """
-    match = _DATE.fullmatch(text.strip())
+    match = _DATE.fullmatch(" ".join(unicodedata.normalize("NFKC", text).split()))
     if not match:
         return None
-    year, month, day, hour, minute = (int(digits) for digits in match.groups()[:5])
-    zone = match[7]
+    zone = match["zone"] or (f"+{match['spaced_zone']}" if match["spaced_zone"] else "")
+    numbers = (
+        _split_compact(match["compact"])
+        if match["compact"]
+        else match.group("month", "day", "hour", "minute", "second")
+    )
+    month, day, hour, minute, second = (int(number or 0) for number in numbers)
+    is_midnight_after = (hour, minute, second) == (24, 0, 0)
     try:
         # The document's times name no zone; its example's unique id and file name agree on Japan's.
         local = datetime(
-            year, month, day, hour, minute, int(match[6] or 0), tzinfo=_parse_zone(zone) if zone else JAPAN
+            int(match["year"]),
+            month,
+            day,
+            0 if is_midnight_after else hour,
+            minute,
+            second,
+            tzinfo=_parse_zone(zone) if zone else JAPAN,
         )
     except ValueError:
         return None
-    return local.astimezone(UTC)
+    return (local + timedelta(days=is_midnight_after)).astimezone(UTC)
+
+
+def _split_compact(text: str) -> tuple[str, ...]:
+    digits = re.sub("[^0-9]", "", text)
+    return digits[:2], digits[2:4], digits[4:6], digits[6:8], digits[8:]
 
 
 def _parse_zone(text: str) -> timezone:
@@ -79,12 +100,7 @@ def _parse_zone(text: str) -> timezone:
     return timezone(-offset if text[0] == "-" else offset)
 
 
-def _find_values(params: Mapping[str, str], name: str) -> list[str]:
-    """Return the different values of this name, without surrounding white space, in their order."""
-    return list(dict.fromkeys(value.strip() for key, value in params.items() if key.strip().lower() == name))
-
-
-def _clean(values: list[str], limit: int) -> str:
-    """Return at most `limit` printable characters of the first value, or an empty text if there is none."""
-    text = values[0][: 4 * limit] if values else ""
-    return "".join(character for character in text if character.isprintable())[:limit]
+def _clean(text: str, limit: int) -> str:
+    """Return at most `limit` printable characters. Any white space counts as a space."""
+    spaced = (" " if character.isspace() else character for character in text[: 4 * limit])
+    return "".join(character for character in spaced if character.isprintable())[:limit]

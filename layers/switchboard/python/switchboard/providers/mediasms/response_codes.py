@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -66,24 +67,41 @@ MAX_STATUS_LENGTH: Final = 64
 """The maximum length of a status: longer than any name in the table."""
 
 
-def status_code_of(text: str) -> str:
-    """Return the table's code for a status written as its number or as its Japanese name.
+_NUMBER: Final = re.compile(r"\+?0*([0-9]+?)(?:\.0*)?(?:e[+-]?0+)?")
 
-    The document lists both forms and does not say which is sent. Full or half width, letter case, the kind of middle
-    dot and any spacing make no difference. A status that no row has is returned with its white space collapsed, cut to
-    MAX_STATUS_LENGTH.
+
+def plain_number(text: str) -> str | None:
+    """Return the digits of a whole number, however a JSON library writes it: `01`, `1.0`, `1e0`, in any width.
+
+    Return None for any other text.
+    """
+    match = _NUMBER.fullmatch(unicodedata.normalize("NFKC", text[:MAX_STATUS_LENGTH]).strip().casefold())
+    return match[1] if match else None
+
+
+def status_code_of(text: str) -> str:
+    """Return the table's code for a status written as its number, as its Japanese name, or as both together.
+
+    The document lists both forms and does not say which is sent. Full or half width, letter case, punctuation and any
+    spacing of a name make no difference, nor do zeros before a number or after its point. A status that no row has is
+    returned with its white space collapsed, cut to MAX_STATUS_LENGTH.
     """
     raw = " ".join(text[: 4 * MAX_STATUS_LENGTH].split())[:MAX_STATUS_LENGTH].rstrip()
-    return _CODES_BY_SPELLING.get(_normalise(raw), raw)
+    number = plain_number(raw)
+    return _CODES_BY_SPELLING.get(number or _normalise(raw), raw)
 
 
 def _normalise(text: str) -> str:
-    """Return one spelling for all the ways to write a status. NFKC also widens half-width kana and narrows letters."""
-    composed = unicodedata.normalize("NFKC", text).translate(_MIDDLE_DOTS)
-    return "".join(composed.split()).casefold()
+    """Return one spelling for all the ways to write a status' name, or an empty text if it has no letters.
+
+    NFKC also widens half-width kana and narrows letters. Digits alone are no name: two numbers are not one.
+    """
+    composed = "".join(filter(str.isalnum, unicodedata.normalize("NFKC", text))).casefold()
+    return "" if composed.isdecimal() else composed
 
 
-_MIDDLE_DOTS: Final = str.maketrans(dict.fromkeys("\u00b7\u2022\u2027\u22c5", "・"))
 _CODES_BY_SPELLING: Final = {
-    _normalise(spelling): status.code for status in _STATUS_ROWS for spelling in (status.code, status.name)
+    spelling: status.code
+    for status in _STATUS_ROWS
+    for spelling in (status.code, *map(_normalise, (status.name, status.code + status.name, status.name + status.code)))
 }

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping
 from typing import Final
 
+from switchboard.domain.callback_params import CallbackParams
 from switchboard.domain.errors import InvalidRequestError, WebhookUnreadableError
 from switchboard.domain.orders import ORDER_ID
-from switchboard.domain.phone_numbers import MAX_WRITTEN_LENGTH, NumberKind, parse_phone_number
+from switchboard.domain.phone_numbers import MAX_WRITTEN_LENGTH, NumberKind, parse_phone_number, plain_digits
 from switchboard.domain.sms.delivery import DeliveryReport
 from switchboard.domain.verification.verifications import IvrCallEvent, ParsedDeliveryReport, VerificationMode
-from switchboard.providers.mediasms.response_codes import MAX_STATUS_LENGTH, status_code_of
+from switchboard.providers.mediasms.response_codes import MAX_STATUS_LENGTH, plain_number, status_code_of
 
 MAX_AUTHCODE_DIGITS: Final = 16
 """The maximum length of a code: more digits than a call would read out. The document gives no length."""
@@ -20,36 +20,29 @@ MAX_AUTHCODE_DIGITS: Final = 16
 _AUTHCODE: Final = re.compile(rf"[0-9]{{1,{MAX_AUTHCODE_DIGITS}}}")
 _CALL_IN_MODES: Final = {"2": VerificationMode.SMS_AND_CALL_IN, "4": VerificationMode.CALL_IN}
 _WITH_COUNTRY_CODE: Final = re.compile(r"[1-9][0-9]{10,14}")
-_REPORT: Final = "a delivery report"
-_IVR: Final = "an IVR callback"
-# A gateway puts this character for bytes of a query that are not UTF-8. So 送信済 in Shift_JIS is not taken for an
-# unlisted status.
-_REPLACEMENT_CHARACTER: Final = "\ufffd"
 _FULL_WIDTH: Final = str.maketrans("０１２３４５６７８９", "0123456789")
 
 
-def parse_delivery_report(params: Mapping[str, str]) -> DeliveryReport:
-    """Parse the report in one callback (section SMS送達結果通知API), with parameter names in any case.
+def parse_delivery_report(params: CallbackParams) -> DeliveryReport:
+    """Parse the report in one callback (section SMS送達結果通知API).
 
-    `smsid` and `status` are required; `mobilenumber` is optional. Every other parameter echoes the request and is not
-    read, least of all `authcode`.
+    `smsid` and `status` are required; `mobilenumber` is optional. These three decide. Every other parameter echoes the
+    request and is not read, least of all `authcode`.
 
     Raises:
-        WebhookUnreadableError: a parameter is missing or malformed. The error quotes no value.
+        WebhookUnreadableError: a parameter is missing, malformed or ambiguous. The error quotes no value.
     """
-    smsid = _find_value(params, "smsid", of=_REPORT)
+    smsid = params.find_only("smsid")
     if not ORDER_ID.fullmatch(smsid):
         raise WebhookUnreadableError("a delivery report's smsid is missing or is not 1 to 50 letters and digits")
-    status = _find_value(params, "status", of=_REPORT)
-    if not status or len(status) > MAX_STATUS_LENGTH or not "".join(status.split()).isprintable():
-        raise WebhookUnreadableError("a delivery report's status is missing, too long or unprintable")
-    if _REPLACEMENT_CHARACTER in status:
-        raise WebhookUnreadableError("a delivery report's status is not in UTF-8")
-    recipient = _parse_recipient(_find_value(params, "mobilenumber", of=_REPORT))
-    return DeliveryReport(smsid=smsid, status=status_code_of(status), recipient=recipient)
+    status = params.find_only("status", read=_parse_status)
+    if not status:
+        raise WebhookUnreadableError("a delivery report's status is missing")
+    recipient = params.find_only("mobilenumber", read=_parse_recipient)
+    return DeliveryReport(smsid=smsid, status=status, recipient=recipient or None)
 
 
-def parse_delivery_callback(params: Mapping[str, str]) -> ParsedDeliveryReport:
+def parse_delivery_callback(params: CallbackParams) -> ParsedDeliveryReport:
     """Parse the report, and the `authcode` that comes with a call's report (section パラメータ群, method 5).
 
     An `authcode` that is not 1 to MAX_AUTHCODE_DIGITS digits, or has two different values, is dropped and marked as
@@ -59,47 +52,48 @@ def parse_delivery_callback(params: Mapping[str, str]) -> ParsedDeliveryReport:
         WebhookUnreadableError: as for `parse_delivery_report`.
     """
     report = parse_delivery_report(params)
-    authcodes = {value.translate(_FULL_WIDTH) for value in _find_values(params, "authcode")} - {""}
-    if not authcodes:
+    authcodes = {text.translate(_FULL_WIDTH) for text in params.find_all("authcode")}
+    is_unreadable = params.is_unreadable("authcode")
+    if not authcodes and not is_unreadable:
         return ParsedDeliveryReport(report=report)
-    authcode = authcodes.pop()
-    if authcodes or not _AUTHCODE.fullmatch(authcode):
+    authcode = authcodes.pop() if len(authcodes) == 1 else ""
+    if is_unreadable or not _AUTHCODE.fullmatch(authcode):
         return ParsedDeliveryReport(report=report, authcode_unreadable=True)
     return ParsedDeliveryReport(report=report, authcode=authcode)
 
 
-def parse_ivr_call(params: Mapping[str, str]) -> IvrCallEvent:
-    """Parse the successful call in one callback (section IVRAPI), with parameter names in any case.
+def parse_ivr_call(params: CallbackParams) -> IvrCallEvent:
+    """Parse the successful call in one callback (section IVRAPI).
 
     `method` (2 or 4), `mobilenumber` and `ipphone` are required. `smsid` is optional: no list of the document has it.
+    These four decide.
 
     Raises:
-        WebhookUnreadableError: a parameter is missing or malformed. The error quotes no value.
+        WebhookUnreadableError: a parameter is missing, malformed or ambiguous. The error quotes no value.
     """
-    mode = _CALL_IN_MODES.get(_find_value(params, "method", of=_IVR))
+    mode = _CALL_IN_MODES.get(params.find_only("method", read=_parse_method))
     if mode is None:
         raise WebhookUnreadableError("an IVR callback's method is missing or is neither 2 nor 4")
-    recipient = _parse_recipient(_find_value(params, "mobilenumber", of=_IVR))
-    if recipient is None:
+    recipient = params.find_only("mobilenumber", read=_parse_recipient)
+    if not recipient:
         raise WebhookUnreadableError("an IVR callback's mobilenumber is missing or has no digits")
-    smsid = _find_value(params, "smsid", of=_IVR)
+    line = params.find_only("ipphone", read=_parse_line)
+    if not line:
+        raise WebhookUnreadableError("an IVR callback's ipphone is missing")
+    smsid = params.find_only("smsid")
     if smsid and not ORDER_ID.fullmatch(smsid):
         raise WebhookUnreadableError("an IVR callback's smsid is not 1 to 50 letters and digits")
-    return IvrCallEvent(
-        recipient=recipient, line=_parse_line(_find_value(params, "ipphone", of=_IVR)), mode=mode, smsid=smsid or None
-    )
+    return IvrCallEvent(recipient=recipient, line=line, mode=mode, smsid=smsid or None)
 
 
-def _find_value(params: Mapping[str, str], name: str, *, of: str) -> str:
-    """Return the parameter's value without surrounding white space, or an empty text if it is absent."""
-    values = _find_values(params, name)
-    if len(values) > 1:
-        raise WebhookUnreadableError(f"{of} has two different values of {name}")
-    return values.pop() if values else ""
+def _parse_status(text: str) -> str:
+    if len(text) > MAX_STATUS_LENGTH or not "".join(text.split()).isprintable():
+        raise WebhookUnreadableError("a delivery report's status is too long or unprintable")
+    return status_code_of(text)
 
 
-def _find_values(params: Mapping[str, str], name: str) -> set[str]:
-    return {value.strip() for key, value in params.items() if key.strip().lower() == name}
+def _parse_method(text: str) -> str:
+    return plain_number(text) or text
 
 
 def _parse_line(text: str) -> str:
@@ -109,19 +103,16 @@ def _parse_line(text: str) -> str:
     except InvalidRequestError:
         number = None
     if number is None or number.kind is not NumberKind.IP_PHONE:
-        raise WebhookUnreadableError("an IVR callback's ipphone is missing or is no 050 number")
+        raise WebhookUnreadableError("an IVR callback's ipphone is no 050 number")
     return number.national
 
 
-def _parse_recipient(text: str) -> str | None:
+def _parse_recipient(text: str) -> str:
     """Parse the number into E.164, or into its bare digits if it has neither the national nor the country-code form."""
-    normal = unicodedata.normalize("NFKC", text[:MAX_WRITTEN_LENGTH])
-    digits = "".join(character for character in normal if character in "0123456789")
-    if not digits:
-        return None
     try:
-        if _WITH_COUNTRY_CODE.fullmatch(digits):  # the document writes overseas numbers without a plus sign
-            return parse_phone_number("+" + normal.replace("+", "")).e164
-        return parse_phone_number(text).e164
+        written = plain_digits(text)
+        # The document writes overseas numbers without a plus sign.
+        return parse_phone_number(f"+{written}" if _WITH_COUNTRY_CODE.fullmatch(written) else written).e164
     except InvalidRequestError:
-        return digits
+        normal = unicodedata.normalize("NFKC", text[:MAX_WRITTEN_LENGTH])
+        return "".join(character for character in normal if character in "0123456789")
