@@ -193,6 +193,6 @@ def test_one_lost_answer_of_the_state_table(stack: Deployment, case: Case, expec
 
 
 def test_one_lost_answer_of_the_limits_table(stack: Deployment) -> None:
-    """The client's usage and the day's usage are counted once more; a slot is not reserved twice."""
+    """The API key is read again and usage is counted once more; a slot is not reserved twice."""
     marks = mark_calls(stack, Case("send_sms", an_sms, has_status(201)), table="LimitsTable")
-    assert marks[:3] == ["UpdateItem+", "UpdateItem+", "UpdateItem-"]
+    assert marks[:5] == ["GetItem+", "UpdateItem+", "UpdateItem+", "UpdateItem+", "UpdateItem-"]

@@ -12,7 +12,7 @@ from tests.walks import walked
 @pytest.mark.parametrize(
     ("function", "event", "status", "most_files", "most_jumps"),
     [
-        pytest.param("send_sms", "full_width_number", 201, 49, 250, id="an accepted SMS"),
+        pytest.param("send_sms", "full_width_number", 201, 51, 280, id="an accepted SMS"),
         pytest.param("mediasms_delivery_webhook", "post_form_utf8", 200, 20, 45, id="a delivery report"),
     ],
 )

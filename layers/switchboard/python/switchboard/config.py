@@ -111,15 +111,23 @@ class SenderSettings(MediaSmsSettings, OutboxSettings):
     """The settings of functions that submit messages."""
 
 
-class UsageLimitSettings(Settings):
-    """The settings of functions that submit for a caller."""
+class ApiKeySettings(Settings):
+    """The settings of functions that a client's API key opens."""
 
     limits_table: str
+    store_timeout_s: float
+    default_scopes: tuple[str, ...]
+    client_limit_per_hour: int
+    client_limit_per_day: int
+
+
+class UsageLimitSettings(ApiKeySettings):
+    """The settings of functions that submit for a caller."""
+
     exempt_numbers: tuple[str, ...]
     recipient_limit_per_minute: int
     recipient_limit_per_hour: int
     recipient_limit_per_day: int
-    client_limit_per_hour: int
     daily_limit: int
 
 
@@ -147,7 +155,7 @@ class MediaSmsDeliveryWebhookSettings(StateSettings):
     webhook_tokens_secret_name: str
 
 
-class QuerySettings(StateSettings):
+class QuerySettings(StateSettings, ApiKeySettings):
     """The settings of `functions/query`."""
 
 
@@ -171,7 +179,7 @@ class StatusSettings(StateSettings, OutboxSettings):
     recording_dead_letter_queue_url: str
 
 
-class QueryStatusSettings(StatusSettings):
+class QueryStatusSettings(StatusSettings, ApiKeySettings):
     """The settings of `functions/query_status`."""
 
 
@@ -232,7 +240,7 @@ class FetchRecordingSettings(RecordingSettings):
     allow_plain_http: bool
 
 
-class QueryRecordingsSettings(RecordingSettings):
+class QueryRecordingsSettings(RecordingSettings, ApiKeySettings):
     """The settings of `functions/query_recordings`."""
 
     recording_url_minutes: float
@@ -286,7 +294,7 @@ class StartVerificationSettings(MediaSmsSettings, UsageLimitSettings):
     allow_undocumented_methods: bool
 
 
-class CheckVerificationSettings(StateSettings):
+class CheckVerificationSettings(StateSettings, ApiKeySettings):
     """The settings of `functions/check_verification`."""
 
 

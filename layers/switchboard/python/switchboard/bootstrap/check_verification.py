@@ -7,6 +7,7 @@ from functools import cache
 
 from switchboard.bootstrap.components.shared import CLOCK
 from switchboard.bootstrap.components.sms import deadlines
+from switchboard.bootstrap.components.usage_limits import api_keys
 from switchboard.bootstrap.components.verifications import query_verifications, verification_store
 from switchboard.config import CheckVerificationSettings
 from switchboard.domain.orders import Status
@@ -14,6 +15,8 @@ from switchboard.domain.verification.verifications import Verification, Verifica
 from switchboard.storage.retrying import CODE_CHECK, retrying
 from switchboard.usecases.query import QueryOrders
 from switchboard.usecases.verification.check import CheckVerification
+
+__all__ = ["api_keys", "application"]
 
 
 @dataclass(frozen=True, slots=True)

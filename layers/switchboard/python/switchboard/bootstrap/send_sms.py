@@ -8,7 +8,7 @@ from functools import cache
 from switchboard.bootstrap.components.mediasms import build_submission
 from switchboard.bootstrap.components.shared import CLOCK, new_id
 from switchboard.bootstrap.components.sms import deadlines, message_store, outbox, sms_status
-from switchboard.bootstrap.components.usage_limits import overseas_prefixes, usage_limits
+from switchboard.bootstrap.components.usage_limits import api_keys, overseas_prefixes, usage_limits
 from switchboard.config import SendSmsSettings
 from switchboard.domain.sms.delivery import StatusTable
 from switchboard.domain.sms.requests import SmsRules
@@ -16,6 +16,8 @@ from switchboard.providers.mediasms.response_codes import DELIVERY_STATUSES
 from switchboard.storage.retrying import SUBMISSION, retrying
 from switchboard.usecases.sms.send import SendSms
 from switchboard.usecases.submission.submit_once import SubmitOnce
+
+__all__ = ["api_keys", "application"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from functools import cache
 from switchboard.bootstrap.components.mediasms import CLAIM_LIFETIME, mediasms_client, mediasms_guards
 from switchboard.bootstrap.components.shared import CLOCK, new_id
 from switchboard.bootstrap.components.sms import deadlines
-from switchboard.bootstrap.components.usage_limits import usage_limits
+from switchboard.bootstrap.components.usage_limits import api_keys, usage_limits
 from switchboard.bootstrap.components.verifications import verification_status, verification_store
 from switchboard.config import StartVerificationSettings
 from switchboard.domain.errors import ConfigurationError, InvalidRequestError
@@ -24,6 +24,8 @@ from switchboard.storage.secrets import CachedSecret
 from switchboard.usecases.submission.attempt import Submission
 from switchboard.usecases.submission.submit_once import SubmitOnce
 from switchboard.usecases.verification.start import StartVerification
+
+__all__ = ["api_keys", "application"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Final
 
+from switchboard.domain.api_keys import ClientLimits
 from switchboard.domain.errors import ClientLimitError, DailyLimitError, RecipientLimitError
 from switchboard.guard.usage.quota_block import QuotaBlock
 from switchboard.guard.usage.windows import Span, Window
 from switchboard.ports.usage_limits import CounterStore
 
 _RETENTION: Final = timedelta(days=1)
+_MAX_BLOCKS: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class UsageLimitRules:
-    """The highest number of submissions in one window; 0 means no such limit.
+    """The highest weight of all submissions in one window; 0 means no such limit.
 
     `exempt` recipients (E.164) have no limits of their own; they count for their client and for the day.
     """
@@ -25,7 +29,6 @@ class UsageLimitRules:
     recipient_per_minute: int = 0
     recipient_per_hour: int = 0
     recipient_per_day: int = 0
-    client_per_hour: int = 0
     per_day: int = 0
     exempt: frozenset[str] = frozenset()
 
@@ -34,13 +37,17 @@ class CounterUsageLimits:
     """UsageLimits over shared counters. A container has one, for one thread.
 
     Client and day come first: the container has a block of their quota, which costs no call. The one write for the
-    recipient comes last, and the blocks are used only if it succeeds.
+    recipient comes last, and the blocks are used only if it succeeds. `limits_of` returns the limits of a client.
     """
 
-    def __init__(self, *, counters: CounterStore, rules: UsageLimitRules) -> None:
+    def __init__(
+        self, *, counters: CounterStore, rules: UsageLimitRules, limits_of: Callable[[str], ClientLimits]
+    ) -> None:
         self._counters = counters
         self._rules = rules
-        self._client_blocks: dict[str, QuotaBlock] = {}
+        self._limits_of = limits_of
+        # A block that is dropped for another client is wasted, which is safe.
+        self._find_client_block = lru_cache(maxsize=_MAX_BLOCKS)(self._build_client_block)
         self._day_block = QuotaBlock(counters=counters, key="ALL", span=Span.DAY, limit=rules.per_day)
         limits = {
             Span.MINUTE: rules.recipient_per_minute,
@@ -49,51 +56,52 @@ class CounterUsageLimits:
         }
         self._recipient_limits = {span: limit for span, limit in limits.items() if limit}
 
-    def reserve(self, *, recipient: str, client: str, at: datetime) -> None:
-        """Count one submission, or raise the error of the first limit that is reached.
+    def reserve(self, *, recipient: str, client: str, weight: int, at: datetime) -> None:
+        """Count one submission, or raise the error of the first limit into which its weight does not fit.
 
         Raises:
-            ClientLimitError: the client's hourly limit is reached.
+            ClientLimitError: a limit of the client is reached.
             DailyLimitError: the deployment's daily limit is reached.
             RecipientLimitError: a limit of the recipient is reached.
             StoreUnavailableError: the store did not answer.
         """
-        blocks = []
-        if self._rules.client_per_hour:
-            block = self._get_client_block(client)
-            blocks.append(block)
-            if window := block.find_exhausted_window(at):
-                raise ClientLimitError("Hourly limit of this API key reached", retry_after_s=window.seconds_left(at))
+        blocks = self._client_blocks(client)
+        for block in blocks:
+            if window := block.find_exhausted_window(at, weight=weight):
+                raise ClientLimitError(
+                    f"Limit per {window.span} of this client reached", retry_after_s=window.seconds_left(at)
+                )
         if self._rules.per_day:
             blocks.append(self._day_block)
-            if window := self._day_block.find_exhausted_window(at):
+            if window := self._day_block.find_exhausted_window(at, weight=weight):
                 raise DailyLimitError(
                     "Daily limit of this deployment reached; it resets at midnight JST",
                     retry_after_s=window.seconds_left(at),
                 )
-        self._count_recipient(recipient, at)
+        self._count_recipient(recipient, weight, at)
         for block in blocks:
-            block.use_one()
+            block.use(weight)
 
-    def refund(self, *, recipient: str, client: str, at: datetime) -> None:
+    def refund(self, *, recipient: str, client: str, weight: int, at: datetime) -> None:
         """Refund one submission.
 
         Raises:
-            StoreUnavailableError: the recipient's count may remain one too high.
+            StoreUnavailableError: the recipient's count may remain too high by this weight.
         """
-        self._get_client_block(client).refund(at)
-        self._day_block.refund(at)
+        for block in (*self._client_blocks(client), self._day_block):
+            block.refund(at, weight=weight)
         windows = self._recipient_windows(recipient, at)
         if windows:
-            self._counters.decrement(build_recipient_key(recipient, at), list(windows))
+            self._counters.decrement(build_recipient_key(recipient, at), list(windows), weight=weight)
 
-    def _count_recipient(self, recipient: str, at: datetime) -> None:
+    def _count_recipient(self, recipient: str, weight: int, at: datetime) -> None:
         windows = self._recipient_windows(recipient, at)
         if not windows:
             return
         exhausted = self._counters.increment(
             build_recipient_key(recipient, at),
             {name: self._recipient_limits[window.span] for name, window in windows.items()},
+            weight=weight,
             expires_at=Window.of(Span.DAY, at).ends + _RETENTION,
         )
         if exhausted:
@@ -108,12 +116,19 @@ class CounterUsageLimits:
         windows = (Window.of(span, at) for span in self._recipient_limits)
         return {window.name: window for window in windows}
 
-    def _get_client_block(self, client: str) -> QuotaBlock:
-        if client not in self._client_blocks:
-            self._client_blocks[client] = QuotaBlock(
-                counters=self._counters, key=f"CLIENT#{client}", span=Span.HOUR, limit=self._rules.client_per_hour
-            )
-        return self._client_blocks[client]
+    def _client_blocks(self, client: str) -> list[QuotaBlock]:
+        """Return the blocks of the limits that the client has. Keys with different limits share the counters only."""
+        limits = self._limits_of(client)
+        spans = ((Span.HOUR, limits.per_hour), (Span.DAY, limits.per_day))
+        return [self._find_client_block(client, span, limit) for span, limit in spans if limit]
+
+    def _build_client_block(self, client: str, span: Span, limit: int) -> QuotaBlock:
+        return QuotaBlock(counters=self._counters, key=build_client_key(client), span=span, limit=limit)
+
+
+def build_client_key(client: str) -> str:
+    """Build the start of the keys of one client's counters."""
+    return f"CLIENT_USAGE#{client}"
 
 
 def build_recipient_key(recipient: str, at: datetime) -> str:

@@ -69,6 +69,8 @@ def outcome_value(outcome: Outcome) -> dict[str, Any]:
         value["code"] = outcome.provider_code
     if outcome.facts:
         value["facts"] = dict(outcome.facts)
+    if outcome.over_limit:
+        value["over_limit"] = True
     return value
 
 
@@ -146,4 +148,5 @@ def _outcome_from(value: Mapping[str, Any]) -> Outcome:
         at=from_rfc3339(value["at"]),
         provider_code=value.get("code"),
         facts=value.get("facts", {}),
+        over_limit=value.get("over_limit", False),
     )

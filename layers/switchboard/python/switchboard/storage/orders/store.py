@@ -30,14 +30,20 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 # The update and the condition of a claim; `_claim_values` gives their values.
-CLAIM: Final = "SET claims = list_append(claims, :claims), attempts = attempts + :one, due = :due"
+CLAIM: Final = (
+    "SET claims = list_append(claims, :claims), attempts = attempts + :one, due = :due, expires_at = :expires_at"
+)
+OVER_LIMIT_RETENTION: Final = timedelta(hours=1)
+"""The time for which an order is kept that a usage limit has refused, and that no repeated request has claimed."""
 MAY_CLAIM: Final = "attempts = not_sent AND submit_before > :now AND attribute_not_exists(closed_at)"
 
 
 class DynamoDbOrderStore(Generic[R]):
     """An OrderStore over one table. Each write's condition excludes only what the write must not overrule.
 
-    An item is kept for `retention` after its creation. `next_due` returns when the sweep must look at an order again.
+    An item is kept for `retention` after its creation and its newest claim, but only for OVER_LIMIT_RETENTION once a
+    usage limit has refused it: a flood of refused requests costs no storage. `next_due` returns when the sweep must
+    look at an order again.
     """
 
     def __init__(
@@ -93,6 +99,10 @@ class DynamoDbOrderStore(Generic[R]):
         sets = ["outcomes.#claim = :outcome"]
         removes = []
         values: dict[str, Any] = {":outcome": outcome_value(outcome)}
+        if outcome.over_limit:
+            # Nothing was sent under any claim, so that a later request under this id may be a new order.
+            sets.append("expires_at = :expires_at")
+            values[":expires_at"] = expiry(outcome.at, OVER_LIMIT_RETENTION)
         if outcome.kind is OutcomeKind.NOT_SENT:
             sets.append("not_sent = not_sent + :one")
             values[":one"] = 1
@@ -189,6 +199,7 @@ class DynamoDbOrderStore(Generic[R]):
             ":one": 1,
             ":due": to_rfc3339(claim.at + self._deadlines.submission_after_claim),
             ":now": to_rfc3339(claim.at),
+            ":expires_at": expiry(claim.at, self._retention),
         }
 
     def _change(

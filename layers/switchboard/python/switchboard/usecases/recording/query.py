@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
-from switchboard.domain.errors import ResourceNotFoundError
-from switchboard.domain.recording.facts import Channel, Recording, Role, RoleCorrection, Side, is_recording_id
+from switchboard.domain.errors import ResourceNotFoundError, StoreUnavailableError
+from switchboard.domain.recording.facts import Channel, Recording, Role, Side, is_recording_id
 from switchboard.domain.recording.policy import RecordingPolicy
 from switchboard.domain.recording.status import RecordingStatus
 from switchboard.ports.clock import Clock
 from switchboard.ports.listing import Page
 from switchboard.ports.recordings import RecordingFiles, RecordingStore
 from switchboard.usecases.query import ListFilter, fill_page
+
+# Each try that fails means that another caller corrected the same recording in the same moment.
+_MAX_TRIES: Final = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +40,7 @@ RecordingList: TypeAlias = Page[RecordingView]
 
 
 class QueryRecordings:
-    """The queries for recordings. Recordings belong to no client: every API key sees them all."""
+    """The queries for recordings. Recordings belong to no client: every API key with the scope sees them all."""
 
     def __init__(
         self,
@@ -84,16 +87,24 @@ class QueryRecordings:
         return fill_page(self._recordings.find, recording_filter, limit=limit, position=position, view=view_if_in_state)
 
     def correct_roles(self, recording_id: str, *, left: Role, right: Role) -> RecordingView:
-        """Record who is heard on the left and on the right channel, beside all earlier corrections.
+        """Record who is heard on the left and on the right channel, beside the earlier corrections.
+
+        Nothing is recorded if the channels have these roles already.
 
         Raises:
             ResourceNotFoundError: no recording has this id.
-            InvalidRequestError: the recording has been corrected MAX_CORRECTIONS times.
-            StoreUnavailableError: the store did not answer.
+            CorrectionLimitError: the recording was corrected MAX_CORRECTIONS times today.
+            StoreUnavailableError: the store did not answer, or other callers keep correcting this recording.
         """
-        correction = RoleCorrection(at=self._clock.now(), left=left, right=right)
-        corrected = self._recordings.correct(recording_id, correction) if is_recording_id(recording_id) else None
-        return self._view_existing(corrected)
+        for _ in range(_MAX_TRIES):
+            view = self.one(recording_id)
+            correction = view.recording.correct(left=left, right=right, at=self._clock.now())
+            if correction is None:
+                return view
+            corrected = self._recordings.correct(view.recording, correction)
+            if corrected is not None:
+                return self._view_existing(corrected)
+        raise StoreUnavailableError("correct roles: the recording was corrected at the same time")
 
     def _view_existing(self, recording: Recording | None) -> RecordingView:
         if recording is None:

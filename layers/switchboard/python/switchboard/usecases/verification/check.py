@@ -65,7 +65,7 @@ class CheckVerification:
         counted = self._verifications.count_attempt(_NO_ID if verification is None else verification.id)
         matches = matches_code(code, counted.code if counted else None)
         if verification is None:
-            raise ResourceNotFoundError("No such resource, or it belongs to another API key")
+            raise ResourceNotFoundError("No such resource, or it belongs to another client")
         if counted is None:
             raise TooManyAttemptsError(
                 f"All {MAX_ATTEMPTS} attempts for this verification are used", verification.names
