@@ -12,6 +12,9 @@ class Endpoints:
     api_url: str
     """The part of an API address before `/v1/…`, without a final slash."""
     api_key: str = field(repr=False)
+    """A key with every scope."""
+    limited_api_key: str = field(repr=False)
+    """A key with the scope `sms` only, of another client."""
     webhook_token: str = field(repr=False)
     mediasms_url: str
     """The whole address of the send API. The addresses of the other two providers are origins."""

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 import pytest
+import yaml
 from botocore.client import BaseClient
 
 from switchboard.domain.api_keys import ApiKey, ClientLimits, Scope
@@ -14,7 +15,7 @@ from switchboard.storage import aws
 from switchboard.storage.limits.keys import DynamoDbKeyStore
 from tests.deployment import Deployment, HttpAnswer, deployed
 from tests.events import Event, load_event, of_client, with_headers
-from tests.translated_template import operations
+from tests.translated_template import ROOT, operations
 
 Route = tuple[str, str]
 
@@ -94,6 +95,13 @@ def find_breaches(stack: Deployment, route: Route) -> list[str]:
             breaches.append(f"{sorted(scopes)}: {calls}")
     requests = len(stack.simulator.requests) + len(stack.baidu_vms.requests)
     return [*breaches, f"{requests} requests"] if requests else breaches
+
+
+def test_the_openapi_document_names_the_scope_of_every_route() -> None:
+    document = yaml.safe_load((ROOT / "docs" / "openapi.yaml").read_text(encoding="utf-8"))
+    documented = {route: document["paths"][f"/v1{route[0]}"][route[1]].get("x-scope") for route in ROUTES}
+
+    assert documented == {route: scope for route, (_, _, scope) in ROUTES.items()}
 
 
 def test_the_matrix_has_every_route_of_clients() -> None:
