@@ -158,6 +158,21 @@ def test_a_refund_returns_the_whole_weight_and_no_more(rules: LimitRules) -> Non
         reserve(limits)
 
 
+class _RefundsOne(CounterUsageLimits):
+    """Limits that refund one, whatever was reserved."""
+
+    def refund(self, *, recipient: str, client: str, weight: int, at: datetime) -> None:
+        super().refund(recipient=recipient, client=client, weight=1, at=at)
+
+
+def test_a_refund_of_one_instead_of_the_weight_is_noticed() -> None:
+    limits = LimitRules(recipient_per_day=6).over(InMemoryCounterStore(), kind=_RefundsOne)
+    reserve(limits, weight=5)
+    refund(limits, weight=5)
+    with pytest.raises(LimitExceededError):
+        reserve(limits, weight=5)
+
+
 def test_keys_of_one_client_count_together_each_up_to_its_own_limit() -> None:
     counters, own = InMemoryCounterStore(), ClientLimits(per_hour=5)
     limits = CounterUsageLimits(counters=counters, rules=UsageLimitRules(), limits_of=lambda _client: own)

@@ -207,7 +207,7 @@ def test_a_replaced_key_keeps_the_messages_of_its_client(stack: Deployment) -> N
 
 
 def test_recordings_belong_to_the_scope_and_to_no_client(stack: Deployment) -> None:
-    put_key(stack, "reader", Scope.RECORDINGS_READ, client="anybody")
+    put_key(stack, "reader", Scope.RECORDINGS_READ, client="analysts")
     event: Event = load_event("query_recordings", "list")
 
     assert stack.http("query_recordings", of_client(event, "reader")).status == 200

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from switchboard.domain.verification.verifications import Verification
 from switchboard.storage import aws
 from tests.deployment import Deployment, HttpAnswer, deployed
 from tests.events import load_event, of_client, with_headers
@@ -228,3 +229,11 @@ def test_no_kind_of_order_over_a_limit_is_kept_for_long(function: str, case: str
         assert stack.http(function, load_event(function, case)).status == 429
         new = [row for row in stack.rows() if row["pk"]["S"] not in before and "kind" in row]
         assert [int(row["expires_at"]["N"]) <= time.time() + 3600 for row in new] == [True]
+
+
+def test_an_order_that_ignores_its_weight_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Verification, "weight", 1)
+    body = {"to": NUMBER, "mode": "call_out", "repeat_calls": 2}
+    with deployed(RecipientLimitPerDay="2") as stack:
+        answer = stack.http("start_verification", load_event("start_verification", "call_out", body=body))
+        assert (answer.status, used(stack)) == (201, 1)

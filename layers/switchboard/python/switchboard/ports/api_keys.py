@@ -26,5 +26,5 @@ class KeyStore(Protocol):
         ...
 
     def revoke(self, key_id: str) -> None:
-        """Mark the key as revoked, whether or not it has an item. The item is never deleted."""
+        """Record that the key is revoked, whether or not it has an item. The item is never deleted."""
         ...
