@@ -57,7 +57,7 @@ class _Roles:
         return recording.role_of(Channel.LEFT), recording.role_of(Channel.RIGHT)
 
 
-def test_a_correction_to_the_standing_roles_writes_nothing() -> None:
+def test_a_correction_that_changes_nothing_writes_nothing() -> None:
     roles = _Roles()
     assert roles.correct(CUSTOMER, OPERATOR) == (CUSTOMER, OPERATOR)
     assert roles.store.writes == 0
