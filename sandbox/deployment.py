@@ -32,6 +32,8 @@ class StackOutputs:
 
     api_id: str
     api_key: str = field(repr=False)
+    usage_plan: str
+    limits_table: str
 
 
 def deploy(
@@ -153,7 +155,11 @@ def _read_outputs(url: str) -> StackOutputs:
     try:
         [api_id] = ids["AWS::ApiGateway::RestApi"]
         [key_id] = ids["AWS::ApiGateway::ApiKey"]
+        [usage_plan] = ids["AWS::ApiGateway::UsagePlan"]
     except (KeyError, ValueError) as problem:
-        raise SandboxError("The template must have exactly one REST API and one API key. Correct it.") from problem
+        raise SandboxError(
+            "The template must have exactly one REST API, one API key and one usage plan. Correct it."
+        ) from problem
+    names = {resource["LogicalResourceId"]: resource["PhysicalResourceId"] for resource in stack["StackResources"]}
     key = create_client("apigateway", url).get_api_key(apiKey=key_id, includeValue=True)
-    return StackOutputs(api_id=api_id, api_key=key["value"])
+    return StackOutputs(api_id=api_id, api_key=key["value"], usage_plan=usage_plan, limits_table=names["LimitsTable"])

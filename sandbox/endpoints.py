@@ -22,6 +22,9 @@ class Endpoints:
     api_url: str
     """The part of an API address before `/v1/…`, without a final slash."""
     api_key: str = field(repr=False)
+    """A key with every scope."""
+    limited_api_key: str = field(repr=False)
+    """A key with the scope `sms` only, of another client."""
     webhook_tokens: Mapping[str, str] = field(repr=False)
     """The token of each webhook, by its name in WEBHOOKS."""
     mediasms_url: str

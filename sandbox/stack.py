@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from sandbox import providers
+from sandbox import api_keys, providers
 from sandbox.aws_clients import create_client
 from sandbox.deployment import STACK_NAME, deploy
 from sandbox.emulator import REGION, Emulator
@@ -89,12 +89,19 @@ def running_sandbox(
                 artifacts=paths.artifacts,
                 update=update,
             )
+        limited_api_key = api_keys.create_key(emulator.url, usage_plan=outputs.usage_plan, name="limited")
+        for key, client, scopes in (
+            (outputs.api_key, "sandbox", api_keys.EVERY_SCOPE),
+            (limited_api_key, "limited", ("sms",)),
+        ):
+            api_keys.put_item(emulator.url, table=outputs.limits_table, key=key, client=client, scopes=scopes)
         webhook_tokens = {
             webhook: environment.get("WEBHOOK_TOKEN") or secrets.token_urlsafe(24) for webhook in WEBHOOKS
         }
         endpoints = Endpoints(
             api_url=f"{emulator.url}/_aws/execute-api/{outputs.api_id}",
             api_key=outputs.api_key,
+            limited_api_key=limited_api_key,
             webhook_tokens=webhook_tokens,
             **{server.endpoint: server.url for server in servers},
             aws_endpoint_url=emulator.url,

@@ -24,6 +24,7 @@ from sandbox.simulators.biztel import BiztelSimulator
 from sandbox.simulators.biztel import SimulatorConfig as BiztelConfig
 from sandbox.simulators.mediasms.config import SimulatorConfig
 from sandbox.simulators.mediasms.simulator import MediaSmsSimulator
+from switchboard.domain.api_keys import Scope
 from switchboard.edge import observability
 from switchboard.storage import aws
 from tests.events import Event
@@ -58,6 +59,8 @@ _USUAL: Final[Mapping[str, str]] = {
     "RecipientLimitPerMinute": "0",
     "RecipientLimitPerHour": "0",
     "RecipientLimitPerDay": "0",
+    # The tests of API keys give each key its own scopes.
+    "DefaultScopes": ",".join(Scope),
     "BaiduVmsCallbackCallIdNames": "callId",
     "BaiduVmsCallbackResultNames": "result",
 }
@@ -235,8 +238,9 @@ def cold_start() -> None:
         # A container that ends closes nothing either.
         warnings.simplefilter("ignore", ResourceWarning)
         for name, module in sys.modules.items():
-            if name.startswith("switchboard.bootstrap.") and hasattr(module, "application"):
-                module.application.cache_clear()
+            for build in ("application", "api_keys"):
+                if name.startswith("switchboard.bootstrap.") and hasattr(module, build):
+                    getattr(module, build).cache_clear()
         gc.collect()
 
 

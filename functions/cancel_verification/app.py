@@ -4,9 +4,10 @@ from http import HTTPStatus
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from switchboard.bootstrap.cancel_verification import application
+from switchboard.bootstrap.cancel_verification import api_keys, application
+from switchboard.domain.api_keys import Scope
 from switchboard.edge.api.verifications import to_json
-from switchboard.edge.endpoint import http_endpoint
+from switchboard.edge.endpoint import client_endpoint
 from switchboard.edge.http import InboundRequest, Reply
 from switchboard.edge.metrics import Metric
 from switchboard.edge.observability import count, logger, metrics
@@ -14,7 +15,7 @@ from switchboard.edge.observability import count, logger, metrics
 
 @logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics(default_dimensions={"provider": "mediasms"})
-@http_endpoint
+@client_endpoint(api_keys, scope=Scope.VERIFY)
 def lambda_handler(request: InboundRequest, context: LambdaContext) -> Reply:
     """Answer with the canceled verification."""
     app = application()

@@ -4,10 +4,11 @@ from http import HTTPStatus
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from switchboard.bootstrap.check_verification import application
+from switchboard.bootstrap.check_verification import api_keys, application
+from switchboard.domain.api_keys import Scope
 from switchboard.edge.api.request_bodies import parse_idempotency_key
 from switchboard.edge.api.verifications import parse_check_body, to_json
-from switchboard.edge.endpoint import http_endpoint
+from switchboard.edge.endpoint import client_endpoint
 from switchboard.edge.http import InboundRequest, Reply
 from switchboard.edge.metrics import Metric
 from switchboard.edge.observability import count, logger, metrics
@@ -15,7 +16,7 @@ from switchboard.edge.observability import count, logger, metrics
 
 @logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics(default_dimensions={"provider": "mediasms"})
-@http_endpoint
+@client_endpoint(api_keys, scope=Scope.VERIFY)
 def lambda_handler(request: InboundRequest, context: LambdaContext) -> Reply:
     """Answer with the verified verification."""
     app = application()

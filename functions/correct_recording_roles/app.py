@@ -4,10 +4,11 @@ from http import HTTPStatus
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from switchboard.bootstrap.correct_recording_roles import application
+from switchboard.bootstrap.correct_recording_roles import api_keys, application
+from switchboard.domain.api_keys import Scope
 from switchboard.domain.phone_numbers import canonical_tel
 from switchboard.edge.api.recordings import parse_body, to_json
-from switchboard.edge.endpoint import http_endpoint
+from switchboard.edge.endpoint import client_endpoint
 from switchboard.edge.http import InboundRequest, Reply
 from switchboard.edge.metrics import Metric
 from switchboard.edge.observability import count, logger, metrics
@@ -15,11 +16,10 @@ from switchboard.edge.observability import count, logger, metrics
 
 @logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics
-@http_endpoint
+@client_endpoint(api_keys, scope=Scope.RECORDINGS_CORRECT)
 def lambda_handler(request: InboundRequest, context: LambdaContext) -> Reply:
     """Answer with the corrected recording."""
     app = application()
-    request.require_client()
     left, right = parse_body(request)
     view = app.correct_roles(request.path_params.get("recording_id", ""), left=left, right=right)
     logger.info("roles corrected", recording_id=view.recording.recording_id, left=left, right=right)

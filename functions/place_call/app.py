@@ -2,11 +2,12 @@
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from switchboard.bootstrap.place_call import application
+from switchboard.bootstrap.place_call import api_keys, application
+from switchboard.domain.api_keys import Scope
 from switchboard.domain.voice_calls import VoiceCallState
 from switchboard.edge.api.request_bodies import parse_idempotency_key
 from switchboard.edge.api.voice_calls import parse_body, to_reply
-from switchboard.edge.endpoint import http_endpoint
+from switchboard.edge.endpoint import client_endpoint
 from switchboard.edge.http import InboundRequest, Reply
 from switchboard.edge.metrics import Metric
 from switchboard.edge.observability import count, logger, metrics
@@ -16,7 +17,7 @@ STATE_METRICS = {VoiceCallState.ACCEPTED: Metric.VOICE_CALL_ACCEPTED}
 
 @logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics(default_dimensions={"provider": "baidu_vms"})
-@http_endpoint
+@client_endpoint(api_keys, scope=Scope.CALLS)
 def lambda_handler(request: InboundRequest, context: LambdaContext) -> Reply:
     """Answer with the new call, or with the stored one if the request is a repeat."""
     app = application()

@@ -1,22 +1,32 @@
-"""`GET /v1/sms`, `GET /v1/verifications`, `GET /v1/calls` and one of each: read a caller's own orders."""
+"""`GET /v1/sms`, `/v1/verifications`, `/v1/calls`, one of each, and `/v1/keys/self`: read what is the caller's own."""
 
 from http import HTTPStatus
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from switchboard.bootstrap.query import application
-from switchboard.edge.endpoint import http_endpoint
+from switchboard.bootstrap.query import api_keys, application
+from switchboard.domain.api_keys import Scope
+from switchboard.edge.api.api_keys import to_json
+from switchboard.edge.endpoint import client_endpoint
 from switchboard.edge.http import InboundRequest, Reply
+from switchboard.edge.metrics import Metric
 from switchboard.edge.observability import count, logger, metrics
-from switchboard.edge.resource_kinds import find_resource_kind
+from switchboard.edge.resource_kinds import find_resource
+
+SCOPES = {"sms": Scope.SMS, "verifications": Scope.VERIFY, "calls": Scope.CALLS, "keys": None}
 
 
 @logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics
-@http_endpoint
+@client_endpoint(api_keys, scope=lambda request: find_resource(request.route, SCOPES))
 def lambda_handler(request: InboundRequest, context: LambdaContext) -> Reply:
-    """Answer with one order, or with one page of a list."""
-    kind = find_resource_kind(request.route, application())
+    """Answer with one order, with one page of a list, or with the caller's own API key."""
+    app = application()
+    if request.route == "/keys/self":
+        count(Metric.KEYS_QUERIED)
+        key = request.require_key()
+        return Reply(HTTPStatus.OK, to_json(key, app.usage(key)))
+    kind = find_resource(request.route, app.kinds)
     count(kind.metric)
     order_id = request.path_params.get(kind.id_name)
     if order_id is not None:

@@ -4,10 +4,11 @@ from http import HTTPStatus
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from switchboard.bootstrap.query_recordings import application
+from switchboard.bootstrap.query_recordings import api_keys, application
+from switchboard.domain.api_keys import Scope
 from switchboard.domain.phone_numbers import canonical_tel
 from switchboard.edge.api.recordings import page_to_json, parse_filter, to_json
-from switchboard.edge.endpoint import http_endpoint
+from switchboard.edge.endpoint import client_endpoint
 from switchboard.edge.http import InboundRequest, Reply
 from switchboard.edge.metrics import Metric
 from switchboard.edge.observability import count, logger, metrics
@@ -15,11 +16,10 @@ from switchboard.edge.observability import count, logger, metrics
 
 @logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics
-@http_endpoint
+@client_endpoint(api_keys, scope=Scope.RECORDINGS_READ)
 def lambda_handler(request: InboundRequest, context: LambdaContext) -> Reply:
     """Answer with one recording, or with one page of the list."""
     app = application()
-    request.require_client()
     count(Metric.RECORDINGS_QUERIED)
     recording_id = request.path_params.get("recording_id")
     if recording_id is not None:

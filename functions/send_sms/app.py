@@ -4,12 +4,13 @@ from http import HTTPStatus
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from switchboard.bootstrap.send_sms import application
+from switchboard.bootstrap.send_sms import api_keys, application
+from switchboard.domain.api_keys import Scope
 from switchboard.domain.sms.messages import SmsState
 from switchboard.domain.sms.requests import compose
 from switchboard.edge.api.request_bodies import parse_idempotency_key
 from switchboard.edge.api.sms import parse_body, preflight_to_json, to_command, to_reply
-from switchboard.edge.endpoint import http_endpoint
+from switchboard.edge.endpoint import client_endpoint
 from switchboard.edge.http import InboundRequest, Reply
 from switchboard.edge.metrics import Metric
 from switchboard.edge.observability import count, logger, metrics
@@ -24,7 +25,7 @@ STATE_METRICS = {
 
 @logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics(default_dimensions={"provider": "mediasms"})
-@http_endpoint
+@client_endpoint(api_keys, scope=Scope.SMS)
 def lambda_handler(request: InboundRequest, context: LambdaContext) -> Reply:
     """Answer with the new message, or with the stored one if the request is a repeat."""
     app = application()

@@ -2,11 +2,12 @@
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from switchboard.bootstrap.send_sms_batch import application
+from switchboard.bootstrap.send_sms_batch import api_keys, application
+from switchboard.domain.api_keys import Scope
 from switchboard.domain.errors import SwitchboardError
 from switchboard.edge.api.request_bodies import parse_idempotency_key
 from switchboard.edge.api.sms import batch_to_reply, parse_batch_body
-from switchboard.edge.endpoint import count_limit, http_endpoint
+from switchboard.edge.endpoint import client_endpoint, count_limit
 from switchboard.edge.http import InboundRequest, Reply
 from switchboard.edge.metrics import Metric
 from switchboard.edge.observability import count, logger, metrics
@@ -15,7 +16,7 @@ from switchboard.usecases.sms.send_batch import BatchItem
 
 @logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics(default_dimensions={"provider": "mediasms"})
-@http_endpoint
+@client_endpoint(api_keys, scope=Scope.SMS)
 def lambda_handler(request: InboundRequest, context: LambdaContext) -> Reply:
     """Answer with the outcome of each message."""
     app = application()

@@ -2,12 +2,13 @@
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from switchboard.bootstrap.start_verification import application
+from switchboard.bootstrap.start_verification import api_keys, application
+from switchboard.domain.api_keys import Scope
 from switchboard.domain.verification.requests import compose
 from switchboard.domain.verification.verifications import VerificationState
 from switchboard.edge.api.request_bodies import parse_idempotency_key
 from switchboard.edge.api.verifications import parse_body, to_reply
-from switchboard.edge.endpoint import http_endpoint
+from switchboard.edge.endpoint import client_endpoint
 from switchboard.edge.http import InboundRequest, Reply
 from switchboard.edge.metrics import Metric
 from switchboard.edge.observability import count, logger, metrics
@@ -18,7 +19,7 @@ STATE_METRICS = {VerificationState.UNKNOWN: Metric.VERIFICATION_UNKNOWN}
 
 @logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics(default_dimensions={"provider": "mediasms"})
-@http_endpoint
+@client_endpoint(api_keys, scope=Scope.VERIFY)
 def lambda_handler(request: InboundRequest, context: LambdaContext) -> Reply:
     """Answer with the new verification, or with the stored one if the request is a repeat."""
     app = application()

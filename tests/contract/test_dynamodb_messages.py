@@ -10,9 +10,8 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 
 from switchboard.domain.errors import StoreUnavailableError
-from switchboard.domain.orders import OutcomeKind
+from switchboard.domain.orders import Claim, Outcome, OutcomeKind
 from switchboard.guard.provider.rate_limiter import GuardSettings, ProviderGuards
-from switchboard.guard.usage.usage_limits import CounterUsageLimits, UsageLimitRules
 from switchboard.ports.listing import ListingQuery
 from switchboard.ports.orders import MessageStore
 from switchboard.storage.limits import DynamoDbCounterStore, DynamoDbProviderLimitStore
@@ -20,7 +19,7 @@ from switchboard.storage.sms.messages import DynamoDbMessageStore
 from switchboard.usecases.submission.submit_once import derive_id
 from tests.builders import CLIENT, DEADLINES, a_callback, a_claim, a_command, a_message, a_report, an_outcome
 from tests.contract.conftest import RETENTION, Aws
-from tests.fakes import START, Ending, FixedClock, InMemoryOutbox, ScriptedProvider
+from tests.fakes import START, Ending, FixedClock, InMemoryOutbox, LimitRules, ScriptedProvider
 from tests.systems import System, assembled
 
 
@@ -60,8 +59,8 @@ def test_a_send_costs_two_writes_and_one_for_its_slot_and_reads_nothing(
 def test_the_limits_of_a_recipient_cost_one_further_write(
     dynamodb_messages: DynamoDbMessageStore, dynamodb_counters: DynamoDbCounterStore, dynamodb_calls: list[str]
 ) -> None:
-    rules = UsageLimitRules(recipient_per_minute=3, recipient_per_hour=10, recipient_per_day=30)
-    system = assembled(messages=dynamodb_messages, limits=CounterUsageLimits(counters=dynamodb_counters, rules=rules))
+    rules = LimitRules(recipient_per_minute=3, recipient_per_hour=10, recipient_per_day=30)
+    system = assembled(messages=dynamodb_messages, limits=rules.over(dynamodb_counters))
     system.send(a_command())
     assert dynamodb_calls == ["PutItem", "UpdateItem", "UpdateItem"]
 
@@ -124,6 +123,19 @@ def test_every_item_expires_at_the_end_of_its_retention(
     dynamodb_messages.bind_key("key1", "sms1", at=START + timedelta(days=3))
     for smsid in ("sms1", "orphan", "key1"):
         assert _attributes(aws, state_table_name, smsid)["expires_at"] == EXPIRY
+
+
+def test_an_order_over_a_limit_expires_in_an_hour_until_it_is_claimed_again(
+    aws: Aws, dynamodb_messages: DynamoDbMessageStore, state_table_name: str
+) -> None:
+    message, later = a_message(), START + timedelta(hours=2)
+    dynamodb_messages.create(message)
+    refused = Outcome(OutcomeKind.NOT_SENT, START, over_limit=True)
+    assert dynamodb_messages.record_outcome(message, message.claims[0], refused).outcomes["first"] == refused
+    hour = str(int((START + timedelta(hours=1)).timestamp()))
+    assert _attributes(aws, state_table_name)["expires_at"] == hour
+    assert dynamodb_messages.claim("sms1", Claim(id="second", at=later)).granted
+    assert _attributes(aws, state_table_name)["expires_at"] == str(int((later + RETENTION).timestamp()))
 
 
 def test_a_decided_message_leaves_the_index_of_pending_items(

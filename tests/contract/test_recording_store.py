@@ -70,7 +70,8 @@ def read(recordings: RecordingStore) -> Recording:
 
 def test_an_unknown_id_has_no_recording(recordings: RecordingStore) -> None:
     assert recordings.get(ID) is None
-    assert recordings.correct(ID, RoleCorrection(at=START, left=Role.OPERATOR, right=Role.CUSTOMER)) is None
+    unknown = Recording(recording_id=ID, ready_facts=frozenset({READY}))
+    assert recordings.correct(unknown, RoleCorrection(at=START, left=Role.OPERATOR, right=Role.CUSTOMER)) is None
     assert recordings.get(ID) is None
 
 
@@ -79,7 +80,7 @@ def test_facts_come_back_unchanged(recordings: RecordingStore) -> None:
     recording = recordings.announce(ID, READY, due=DUE)
     begin(recordings, recording, an_attempt())
     recordings.record_outcome(ID, an_outcome(end=FetchEnd.STORED))
-    recordings.correct(ID, correction)
+    recordings.correct(read(recordings), correction)
 
     assert recordings.get(ID) == Recording(
         recording_id=ID,
@@ -120,7 +121,8 @@ def test_a_recording_filled_to_the_brim_takes_its_true_facts(recordings: Recordi
         an_outcome("last", FetchEnd.STORED)
         in recordings.record_outcome(ID, an_outcome("last", FetchEnd.STORED)).outcomes
     )
-    assert recordings.correct(ID, RoleCorrection(at=START, left=Role.OPERATOR, right=Role.CUSTOMER)) is not None
+    correction = RoleCorrection(at=START, left=Role.OPERATOR, right=Role.CUSTOMER)
+    assert recordings.correct(read(recordings), correction) is not None
 
 
 @pytest.mark.parametrize("reason", ParkingReason)
@@ -261,12 +263,24 @@ def test_a_list_is_by_the_time_of_the_call_newest_first(recordings: RecordingSto
             ids(ListingQuery(limit=9, position=position))
 
 
-def test_the_number_of_corrections_is_limited(recordings: RecordingStore) -> None:
-    """Any API key may correct any recording, and the size of an item is limited."""
-    recordings.announce(ID, READY, due=DUE)
-    for number in range(MAX_CORRECTIONS):
-        at = START + number * MINUTE
-        corrected = recordings.correct(ID, RoleCorrection(at=at, left=Role.OPERATOR, right=Role.CUSTOMER))
-    with pytest.raises(InvalidRequestError):
-        recordings.correct(ID, RoleCorrection(at=START - MINUTE, left=Role.OPERATOR, right=Role.CUSTOMER))
-    assert recordings.get(ID) == corrected
+def test_a_correction_is_added_only_to_what_the_caller_has_read(recordings: RecordingStore) -> None:
+    seen = recordings.announce(ID, READY, due=DUE)
+    first = RoleCorrection(at=START, left=Role.OPERATOR, right=Role.CUSTOMER)
+    corrected = recordings.correct(seen, first)
+    assert corrected is not None
+    assert corrected.corrections == {first}
+    assert recordings.correct(seen, RoleCorrection(at=START + MINUTE, left=Role.MIXED, right=Role.CUSTOMER)) is None
+    assert recordings.correct(corrected, RoleCorrection(at=START + MINUTE, left=Role.MIXED, right=Role.CUSTOMER))
+
+
+def test_only_the_newest_corrections_are_kept(recordings: RecordingStore) -> None:
+    recording = recordings.announce(ID, READY, due=DUE)
+    for number in range(MAX_CORRECTIONS + 7):
+        left = (Role.OPERATOR, Role.CUSTOMER)[number % 2]
+        correction = RoleCorrection(at=START + number * MINUTE, left=left, right=Role.CUSTOMER)
+        recording = recordings.correct(recording, correction) or recording
+        assert recording.newest_corrections[0] == correction
+    stored = read(recordings)
+    assert len(stored.corrections) == MAX_CORRECTIONS
+    assert min(kept.at for kept in stored.corrections) == START + 7 * MINUTE
+    assert stored == recording

@@ -2,7 +2,7 @@
 
 from tests.fakes.failing import Answer, down, flaky
 from tests.fakes.guards import OpenGuard, ScriptedGuard
-from tests.fakes.limits import InMemoryCounterStore, NoLimits
+from tests.fakes.limits import InMemoryCounterStore, LimitRules, NoLimits
 from tests.fakes.provider import Ending, ScriptedProvider, ScriptedSubmitter, provider_error
 from tests.fakes.recordings import (
     CountingAnnouncementLimits,
@@ -44,6 +44,7 @@ __all__ = [
     "InMemoryRecordingStore",
     "InMemoryVerificationStore",
     "InMemoryVoiceCallStore",
+    "LimitRules",
     "NoLimits",
     "OpenGuard",
     "ScriptedGuard",

@@ -27,7 +27,6 @@ from switchboard.domain.recording.facts import (
     RoleCorrection,
     StoredFile,
     is_recording_id,
-    too_many_corrections,
 )
 from switchboard.ports.listing import ListingQuery, Page
 from switchboard.ports.recordings import (
@@ -130,12 +129,14 @@ class InMemoryRecordingStore(RecordingStore):
         self.rows[recording_id] = existing
         return existing
 
-    def correct(self, recording_id: str, correction: RoleCorrection) -> Recording | None:
-        if recording_id in self.rows:
-            if len(self.rows[recording_id].corrections) >= MAX_CORRECTIONS:
-                raise too_many_corrections()
-            self.rows[recording_id] = add_fact(self.rows[recording_id], correction)
-        return self.rows.get(recording_id)
+    def correct(self, recording: Recording, correction: RoleCorrection) -> Recording | None:
+        stored = self.rows.get(recording.recording_id)
+        if stored is None or stored.newest_corrections[:1] != recording.newest_corrections[:1]:
+            return None
+        corrected = add_fact(stored, correction)
+        kept = frozenset(corrected.newest_corrections[:MAX_CORRECTIONS])
+        self.rows[recording.recording_id] = replace(corrected, corrections=kept)
+        return self.rows[recording.recording_id]
 
     def schedule(self, recording: Recording, *, due: datetime | None, at: datetime) -> None:
         existing = self.rows[recording.recording_id]

@@ -172,7 +172,12 @@ def test_a_recording_query_may_read_files_and_a_correction_may_add_facts() -> No
     read_only = {"dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query", "s3:GetObject", "s3:ListBucket"}
 
     assert actions_of("QueryRecordings") <= read_only
-    assert actions_of("CorrectRecordingRoles") == {"dynamodb:UpdateItem", "s3:GetObject", "s3:ListBucket"}
+    assert actions_of("CorrectRecordingRoles") == {
+        "dynamodb:GetItem",
+        "dynamodb:UpdateItem",
+        "s3:GetObject",
+        "s3:ListBucket",
+    }
 
 
 def test_the_status_function_may_change_nothing_and_read_no_message() -> None:

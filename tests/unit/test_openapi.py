@@ -20,6 +20,7 @@ from switchboard.domain.errors import (
     InvalidRequestError,
     OutcomeUnknownError,
     RefusedError,
+    ScopeMissingError,
     SubmissionFailedError,
     WebhookUnreadableError,
     WrongCodeError,
@@ -477,6 +478,7 @@ def test_a_problem_has_only_documented_members() -> None:
         reply_to(WrongCodeError("another", {"verification_id": "v1"}, attempts_left=2)),
         reply_to(SubmissionFailedError(refused, {"token": "call1"}, replayed=True)),
         reply_to(InvalidRequestError(FieldProblem("to", "is empty"))),
+        reply_to(ScopeMissingError("it is missing", scope="calls")),
     ]
     members: set[str] = set()
     for reply in replies:

@@ -57,6 +57,8 @@ def test_an_empty_event_is_an_empty_request(event: dict[str, Any]) -> None:
     assert (request.method, request.route, request.body, request.query, request.headers) == ("", "", b"", {}, {})
     with pytest.raises(ClientUnknownError):
         _ = request.client
+    with pytest.raises(ClientUnknownError):
+        request.require_key_id()
 
 
 @given(any_text())
@@ -97,17 +99,17 @@ def test_no_body_marked_as_base64_is_an_empty_body(event: dict[str, Any]) -> Non
     assert InboundRequest.from_event(event | {"isBase64Encoded": True}).body == b""
 
 
-def test_the_client_is_the_keys_id_or_a_hash_but_never_the_key() -> None:
+def test_a_key_is_known_by_its_id_or_a_hash_but_never_by_the_key() -> None:
     with_id = InboundRequest.from_event(EVENT)
     without_id = InboundRequest.from_event(load_event("send_sms", "lower_case_headers"))
 
-    assert with_id.client == "a1b2c3d4e5"
-    assert EVENT["headers"]["x-api-key"] not in without_id.client
+    assert with_id.require_key_id() == "a1b2c3d4e5"
+    assert EVENT["headers"]["x-api-key"] not in without_id.require_key_id()
     assert (
-        without_id.client
+        without_id.require_key_id()
         != InboundRequest.from_event(
             with_headers(load_event("send_sms", "lower_case_headers"), {"x-api-key": "another-key"})
-        ).client
+        ).require_key_id()
     )
 
 

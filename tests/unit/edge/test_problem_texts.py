@@ -35,7 +35,9 @@ TITLES: Final = {
     "WrongCodeError": "Wrong verification code",
     "VerificationExpiredError": "The verification has ended",
     "TooManyAttemptsError": "No attempts left for this verification",
-    "ResourceNotFoundError": "No such resource, or it belongs to another API key",
+    "ResourceNotFoundError": "No such resource, or it belongs to another client",
+    "KeyRevokedError": "This API key is revoked",
+    "ScopeMissingError": "This API key lacks the scope of this route",
     "ClientUnknownError": "An API key is needed",
     "WebhookForbiddenError": "Forbidden: unknown webhook token",
     "WebhookUnreadableError": "The callback cannot be read",
@@ -44,8 +46,9 @@ TITLES: Final = {
     "LockedOutError": "Nothing is sent to the provider from this address now",
     "RecipientLimitError": "Usage limit of this number reached; nothing was sent",
     "WrongCodeLimitError": "Too many wrong codes for this number; the code was not checked",
-    "ClientLimitError": "Usage limit of this API key reached; nothing was sent",
+    "ClientLimitError": "Usage limit of this client reached; nothing was sent",
     "DailyLimitError": "Daily limit of this deployment reached; nothing was sent",
+    "CorrectionLimitError": "Daily limit of role corrections of this recording reached",
     "MonthlyQuotaExhaustedError": "Monthly quota of the provider used",
     "ProviderError": "The provider cannot be reached; nothing was sent",
     "ProviderBusyError": "The provider accepts no more at this moment; nothing was sent",
@@ -86,9 +89,11 @@ DETAILS: Final = {
     "TooManyAttemptsError": {"All {MAX_ATTEMPTS} attempts for this verification are used."},
     "ResourceNotFoundError": {
         "No route has this path.",
-        "No such resource, or it belongs to another API key.",
+        "No such resource, or it belongs to another client.",
         "No such recording.",
     },
+    "KeyRevokedError": {"This key was revoked. Ask an operator for a new one."},
+    "ScopeMissingError": {"This key lacks the scope {scope}. Ask an operator to add it."},
     "ClientUnknownError": {"Send a valid key in x-api-key."},
     "WebhookForbiddenError": {"The token in the path opens no webhook here, or not from this address."},
     "WebhookUnreadableError": {"The callback does not have the form that the provider documents."},
@@ -111,7 +116,10 @@ DETAILS: Final = {
     "WrongCodeLimitError": {
         "{self._per_hour} wrong codes were sent for this number in one hour. Repeat the check later."
     },
-    "ClientLimitError": {"Hourly limit of this API key reached."},
+    "ClientLimitError": {"Limit per {window.span} of this client reached."},
+    "CorrectionLimitError": {
+        "This recording was corrected {MAX_CORRECTIONS} times today. Repeat the request tomorrow (JST)."
+    },
     "DailyLimitError": {"Daily limit of this deployment reached; it resets at midnight JST."},
     "MonthlyQuotaExhaustedError": {"All {self._provider} requests of {month.name} are used{remainder}."},
     "ProviderError": {"Repeat the request with the same idempotency key after the time in Retry-After."},

@@ -86,6 +86,13 @@ CASES: Final[dict[type[SwitchboardError], tuple[SwitchboardError, int, str]]] = 
     errors.AddressBlockedError: (provider_error(errors.AddressBlockedError), 502, "provider_configuration"),
     errors.QuotaExceededError: (provider_error(errors.QuotaExceededError), 502, "provider_configuration"),
     errors.RefusedError: (provider_error(errors.RefusedError), 422, "provider_rejected"),
+    errors.KeyRevokedError: (errors.KeyRevokedError("revoked"), 403, "key_revoked"),
+    errors.ScopeMissingError: (errors.ScopeMissingError("lacks it", scope="calls"), 403, "scope_missing"),
+    errors.CorrectionLimitError: (
+        errors.CorrectionLimitError("100 times", retry_after_s=60),
+        429,
+        "correction_limit",
+    ),
     MalformedRequestError: (MalformedRequestError("not JSON"), 400, "malformed_request"),
     ClientUnknownError: (ClientUnknownError("no key"), 403, "forbidden"),
 }
@@ -124,6 +131,7 @@ WORTH_REPEATING: Final = {
     errors.WrongCodeLimitError,
     errors.ClientLimitError,
     errors.DailyLimitError,
+    errors.CorrectionLimitError,
     errors.MonthlyQuotaExhaustedError,
     errors.NotSentError,
     errors.RateLimitedError,

@@ -216,15 +216,16 @@ def test_one_lost_answer_of_the_state_table(stack: Deployment, case: Case, expec
 
 
 def test_one_lost_answer_of_the_limits_table(stack: Deployment) -> None:
-    """The client's usage and the day's usage are counted once more; a slot is not reserved twice."""
+    """The API key is read again and usage is counted once more; a slot is not reserved twice."""
     marks = mark_calls(stack, Case("send_sms", an_sms, has_status(201)), table="LimitsTable")
-    assert marks[:3] == ["UpdateItem+", "UpdateItem+", "UpdateItem-"]
+    assert marks[:5] == ["GetItem+", "UpdateItem+", "UpdateItem+", "UpdateItem+", "UpdateItem-"]
 
 
 def test_one_lost_answer_of_the_counter_of_wrong_codes(stack: Deployment) -> None:
     """The look at the limit is repeated. A wrong code may be counted, and its caller does not learn of it."""
     assert mark_calls(stack, Case("check_verification", a_code, has_status(200)), table="LimitsTable") == [
-        "UpdateItem+"
+        "GetItem+",
+        "UpdateItem+",
     ]
     wrong = Case("check_verification", a_wrong_code, has_status(422))
-    assert mark_calls(stack, wrong, table="LimitsTable") == ["UpdateItem-"]
+    assert mark_calls(stack, wrong, table="LimitsTable") == ["GetItem+", "UpdateItem-"]

@@ -63,6 +63,7 @@ HTTP_ANSWERS: Final[dict[str, dict[str, tuple[int, str | None]]]] = {
         "list_calls": (200, None),
         "list_calls_with_filters": (200, None),
         "bad_call_filters": (422, "invalid_request"),
+        "own_key": (200, None),
         "no_api_key": (403, "forbidden"),
     },
     "query_status": {

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
 
+from switchboard.domain.verification.verifications import Verification
 from switchboard.storage import aws
 from tests.deployment import Deployment, HttpAnswer, deployed
 from tests.events import load_event, of_client, with_headers
@@ -36,9 +38,10 @@ def end_windows(stack: Deployment) -> None:
         ("RecipientLimitPerHour", "recipient_limit", "RecipientLimitReached", 3600),
         ("RecipientLimitPerDay", "recipient_limit", "RecipientLimitReached", 86_400),
         ("ClientLimitPerHour", "client_limit", "ClientLimitReached", 3600),
+        ("ClientLimitPerDay", "client_limit", "ClientLimitReached", 86_400),
         ("DailyLimit", "daily_limit", "DailyLimitReached", 86_400),
     ],
-    ids=["number, minute", "number, hour", "number, day", "API key, hour", "deployment, day"],
+    ids=["number, minute", "number, hour", "number, day", "client, hour", "client, day", "deployment, day"],
 )
 def test_a_usage_limit_refuses_until_its_window_ends(parameter: str, code: str, metric: str, window_s: int) -> None:
     with deployed(**{parameter: "1"}) as stack:
@@ -139,3 +142,98 @@ def test_an_invalid_configured_list_is_an_internal_error(parameter: str, value: 
 
         assert (answer.status, answer.code) == (500, "internal_error")
         assert [line["error"] for line in stack.logged() if line.get("level") == "ERROR"] == ["ConfigurationError"]
+
+
+def used(stack: Deployment) -> int:
+    answer = stack.http("query", load_event("query", "own_key"))
+    weight: int = answer.json["used"]["per_day"]
+    return weight
+
+
+LONG_TEXT = "あ" * 150
+
+
+@pytest.mark.parametrize(
+    ("function", "body", "weight"),
+    [
+        pytest.param("send_sms", {"text": "はい"}, 1, id="short text"),
+        pytest.param("send_sms", {"template_id": 1}, 1, id="template"),
+        pytest.param("send_sms", {"text": LONG_TEXT}, 3, id="long text"),
+        pytest.param("send_sms", {"text": "はい", "text_au": LONG_TEXT}, 3, id="long text for au"),
+        pytest.param("start_verification", {"mode": "call_in"}, 1, id="call in"),
+        pytest.param(
+            "start_verification", {"mode": "sms_and_call_in", "text": "電話を"}, 1, id="short SMS and call in"
+        ),
+        pytest.param("start_verification", {"mode": "sms_and_call_in", "text": LONG_TEXT}, 3, id="SMS and call in"),
+        pytest.param("start_verification", {"mode": "call_out", "repeat_calls": 1}, 2, id="call out, one repeat"),
+        pytest.param("start_verification", {"mode": "call_out", "repeat_calls": 0}, 1, id="call out, no repeat"),
+        pytest.param("place_call", {"template_id": "125", "variables": {}, "to": "138-0000-0001"}, 1, id="call"),
+    ],
+)
+def test_each_request_counts_what_its_recipient_may_receive(function: str, body: dict[str, Any], weight: int) -> None:
+    case = {"send_sms": "japanese_text", "start_verification": "call_in", "place_call": "no_variables"}[function]
+    members = {"to": NUMBER, **body}
+    with deployed(LongSms="true", RecipientLimitPerDay=str(weight)) as stack:
+        answer = stack.http(function, load_event(function, case, body=members))
+        assert (answer.status, used(stack)) == (201, weight)
+    if weight > 1:
+        with deployed(LongSms="true", RecipientLimitPerDay=str(weight - 1)) as stack:
+            answer = stack.http(function, load_event(function, case, body=members))
+            assert (answer.status, answer.code) == (429, "recipient_limit")
+            assert stack.simulator.requests == ()
+
+
+def test_a_batch_counts_the_parts_of_its_messages() -> None:
+    messages = [{"to": f"090-0000-000{number}", "text": LONG_TEXT} for number in range(3)]
+    with deployed(LongSms="true", ClientLimitPerDay="7") as stack:
+        event = load_event("send_sms_batch", "two_messages", body={"messages": messages})
+        items = stack.http("send_sms_batch", event).json["items"]
+
+        assert [item.get("state") for item in items] == ["queued", "queued", None]
+        assert used(stack) == 6
+
+
+def test_what_a_limit_refuses_is_kept_for_an_hour_until_it_is_sent() -> None:
+    def lifetimes() -> list[float]:
+        return sorted(int(row["expires_at"]["N"]) - time.time() for row in stack.rows() if "kind" in row)
+
+    with deployed(RecipientLimitPerDay="1") as stack:
+        first, refused = send(stack, key="k1"), send(stack, key="k2")
+        assert (first.status, refused.status) == (201, 429)
+        assert [lifetime <= 3600 for lifetime in lifetimes()] == [True, False]
+        assert send(stack, key="k2").status == 429
+        assert [lifetime <= 3600 for lifetime in lifetimes()] == [True, False]
+
+        end_windows(stack)
+
+        assert send(stack, key="k2").status == 201
+        assert all(lifetime > 89 * 86_400 for lifetime in lifetimes())
+        assert send(stack, key="k2").headers["Idempotent-Replayed"] == "true"
+        assert len(stack.simulator.requests) == 2
+
+
+@pytest.mark.parametrize(
+    ("function", "case"),
+    [
+        ("send_sms", "full_width_number"),
+        ("start_verification", "call_out"),
+        ("start_verification", "call_in"),
+        ("place_call", "no_variables"),
+    ],
+    ids=["SMS", "call out", "call in", "voice call"],
+)
+def test_no_kind_of_order_over_a_limit_is_kept_for_long(function: str, case: str) -> None:
+    with deployed(RecipientLimitPerDay="5", ClientLimitPerHour="1") as stack:
+        assert send(stack, key="first", client="a1b2c3d4e5").status == 201
+        before = {row["pk"]["S"] for row in stack.rows()}
+        assert stack.http(function, load_event(function, case)).status == 429
+        new = [row for row in stack.rows() if row["pk"]["S"] not in before and "kind" in row]
+        assert [int(row["expires_at"]["N"]) <= time.time() + 3600 for row in new] == [True]
+
+
+def test_an_order_that_ignores_its_weight_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Verification, "weight", 1)
+    body = {"to": NUMBER, "mode": "call_out", "repeat_calls": 2}
+    with deployed(RecipientLimitPerDay="2") as stack:
+        answer = stack.http("start_verification", load_event("start_verification", "call_out", body=body))
+        assert (answer.status, used(stack)) == (201, 1)

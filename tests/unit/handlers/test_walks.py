@@ -12,7 +12,7 @@ from tests.walks import walked
 @pytest.mark.parametrize(
     ("function", "event", "status", "most_files", "most_jumps"),
     [
-        pytest.param("send_sms", "full_width_number", 201, 38, 225, id="an accepted SMS"),
+        pytest.param("send_sms", "full_width_number", 201, 40, 250, id="an accepted SMS"),
         pytest.param("mediasms_delivery_webhook", "post_form_utf8", 200, 21, 49, id="a delivery report"),
     ],
 )

@@ -50,7 +50,7 @@ def test_one_message_shows_its_present_status(query: SmsQuery, clock: FixedClock
     ids=["missing", "foreign", "no client"],
 )
 def test_missing_and_foreign_messages_give_the_same_error(query: SmsQuery, smsid: str, client: str) -> None:
-    with pytest.raises(ResourceNotFoundError, match=r"^No such resource, or it belongs to another API key$"):
+    with pytest.raises(ResourceNotFoundError, match=r"^No such resource, or it belongs to another client$"):
         query.one(smsid, client=client)
 
 

@@ -17,7 +17,6 @@ from switchboard.domain.errors import (
     SwitchboardError,
 )
 from switchboard.domain.sms.messages import SmsContent, SmsState
-from switchboard.guard.usage.usage_limits import CounterUsageLimits, UsageLimitRules
 from switchboard.usecases.sms.send import SendSmsCommand
 from switchboard.usecases.sms.send_batch import BatchItem
 from tests.builders import CLIENT, OTHER_RECIPIENT, a_command
@@ -27,6 +26,8 @@ from tests.fakes import (
     InMemoryCounterStore,
     InMemoryMessageStore,
     InMemoryOutbox,
+    LimitRules,
+    NoLimits,
     ScriptedProvider,
     flaky,
 )
@@ -46,7 +47,7 @@ class Setting:
     store: InMemoryMessageStore = field(default_factory=InMemoryMessageStore)
     outbox: InMemoryOutbox = field(default_factory=InMemoryOutbox)
     provider: ScriptedProvider = field(default_factory=ScriptedProvider)
-    rules: UsageLimitRules = field(default_factory=UsageLimitRules)
+    rules: LimitRules = field(default_factory=LimitRules)
     counters: InMemoryCounterStore = field(default_factory=InMemoryCounterStore)
     faults: dict[str, list[Answer]] = field(default_factory=dict)
 
@@ -56,7 +57,7 @@ class Setting:
             outbox=self.outbox,
             provider=self.provider,
             clock=self.clock,
-            limits=CounterUsageLimits(counters=self.counters, rules=self.rules),
+            limits=self.rules.over(self.counters),
         )
 
     def send(self, *commands: SendSmsCommand | InvalidRequestError, key: str | None = "batch-1") -> list[object]:
@@ -138,14 +139,14 @@ def test_a_taken_id_refuses_only_its_own_message() -> None:
 
 
 def test_only_messages_over_a_limit_are_refused() -> None:
-    setting = Setting(rules=UsageLimitRules(recipient_per_minute=2))
+    setting = Setting(rules=LimitRules(recipient_per_minute=2))
     items = setting.send(command(1), command(2), command(3), command(4, recipient=OTHER_RECIPIENT))
     assert [type(item) for item in items] == [BatchItem, BatchItem, RecipientLimitError, BatchItem]
     assert len(setting.store.rows) == 3
 
 
 def test_a_repeated_batch_over_a_limit_is_replayed_uncounted() -> None:
-    setting = Setting(rules=UsageLimitRules(recipient_per_minute=3))
+    setting = Setting(rules=LimitRules(recipient_per_minute=3))
     setting.send(command(1), command(2))
     for _ in range(3):
         assert all(isinstance(item, BatchItem) for item in setting.send(command(1), command(2)))
@@ -174,7 +175,7 @@ def test_a_message_with_a_lost_answer_is_sent_once(answer: Answer) -> None:
 
 
 def test_a_created_message_with_a_lost_answer_counts_as_new() -> None:
-    setting = Setting(faults={"create": [Answer.LOST]}, rules=UsageLimitRules(recipient_per_minute=1))
+    setting = Setting(faults={"create": [Answer.LOST]}, rules=LimitRules(recipient_per_minute=1))
     [item, refused] = setting.send(command(1), command(2))
     assert isinstance(item, BatchItem)
     assert not item.replayed
@@ -203,7 +204,7 @@ def test_a_message_without_a_store_is_refused_and_not_sent() -> None:
 def test_messages_beyond_the_time_budget_are_accepted_next_time() -> None:
     setting = Setting()
 
-    class SlowLimits(CounterUsageLimits):
+    class SlowLimits(NoLimits):
         def reserve(self, **arguments: object) -> None:
             setting.clock.advance(TIME_BUDGET / 2 + timedelta(milliseconds=1))
 
@@ -211,7 +212,7 @@ def test_messages_beyond_the_time_budget_are_accepted_next_time() -> None:
         messages=setting.store,
         outbox=setting.outbox,
         clock=setting.clock,
-        limits=SlowLimits(counters=setting.counters, rules=setting.rules),
+        limits=SlowLimits(),
     ).send_batch
     commands = [command(1), command(2), command(3)]
     first: list[BatchItem | SwitchboardError] = slow(commands, client=CLIENT, key="batch-1")

@@ -18,7 +18,6 @@ from switchboard.domain.errors import (
 )
 from switchboard.domain.orders import OutcomeKind
 from switchboard.domain.sms.messages import SmsState
-from switchboard.guard.usage.usage_limits import CounterUsageLimits, UsageLimitRules
 from switchboard.ports.usage_limits import CounterStore
 from switchboard.usecases.sms.send_queued import QueuedOutcome
 from tests.builders import CLIENT, OTHER_RECIPIENT, a_command
@@ -29,6 +28,7 @@ from tests.fakes import (
     InMemoryCounterStore,
     InMemoryMessageStore,
     InMemoryOutbox,
+    LimitRules,
     ScriptedGuard,
     ScriptedProvider,
     down,
@@ -57,7 +57,7 @@ class _Limited:
             provider=self.provider,
             clock=self.clock,
             guard=self.guard,
-            limits=CounterUsageLimits(counters=self.counters, rules=UsageLimitRules(recipient_per_minute=1)),
+            limits=LimitRules(recipient_per_minute=1).over(self.counters),
         )
 
     def send(self, key: str = "order-1", **fields: object) -> SmsState:

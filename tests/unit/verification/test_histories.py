@@ -241,8 +241,10 @@ class ReleasesToEveryClient(InMemoryVerificationStore):
 class CountsWithoutLimit(InMemoryCounterStore):
     """Counters that refuse nothing."""
 
-    def increment(self, key: str, limits: Mapping[str, int], *, expires_at: datetime) -> Collection[str]:
-        return super().increment(key, dict.fromkeys(limits, 1_000), expires_at=expires_at)
+    def increment(
+        self, key: str, limits: Mapping[str, int], *, weight: int = 1, expires_at: datetime
+    ) -> Collection[str]:
+        return super().increment(key, dict.fromkeys(limits, 1_000), weight=weight, expires_at=expires_at)
 
 
 @dataclass(frozen=True, slots=True)

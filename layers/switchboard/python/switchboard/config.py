@@ -112,15 +112,23 @@ class SenderSettings(MediaSmsSettings, OutboxSettings):
     """The settings of functions that submit messages."""
 
 
-class UsageLimitSettings(Settings):
-    """The settings of functions that submit for a caller."""
+class ApiKeySettings(Settings):
+    """The settings of functions that a client's API key opens."""
 
     limits_table: str
+    store_timeout_s: float
+    default_scopes: tuple[str, ...]
+    client_limit_per_hour: int
+    client_limit_per_day: int
+
+
+class UsageLimitSettings(ApiKeySettings):
+    """The settings of functions that submit for a caller."""
+
     exempt_numbers: tuple[str, ...]
     recipient_limit_per_minute: int
     recipient_limit_per_hour: int
     recipient_limit_per_day: int
-    client_limit_per_hour: int
     daily_limit: int
 
 
@@ -155,7 +163,7 @@ class MediaSmsDeliveryWebhookSettings(StateSettings, WebhookSettings):
     quarantine_bucket: str
 
 
-class QuerySettings(StateSettings):
+class QuerySettings(StateSettings, ApiKeySettings):
     """The settings of `functions/query`."""
 
 
@@ -180,7 +188,7 @@ class StatusSettings(StateSettings, OutboxSettings):
     recording_dead_letter_queue_url: str
 
 
-class QueryStatusSettings(StatusSettings):
+class QueryStatusSettings(StatusSettings, ApiKeySettings):
     """The settings of `functions/query_status`."""
 
 
@@ -253,7 +261,7 @@ class FetchRecordingSettings(RecordingSettings, RecordingQueueSettings):
     allow_plain_http: bool
 
 
-class QueryRecordingsSettings(RecordingSettings):
+class QueryRecordingsSettings(RecordingSettings, ApiKeySettings):
     """The settings of `functions/query_recordings`."""
 
     jobs_bucket: str
@@ -309,14 +317,13 @@ class StartVerificationSettings(MediaSmsSettings, UsageLimitSettings):
     allow_undocumented_methods: bool
 
 
-class CheckVerificationSettings(StateSettings):
+class CheckVerificationSettings(StateSettings, ApiKeySettings):
     """The settings of `functions/check_verification`."""
 
-    limits_table: str
     wrong_codes_per_hour: int
 
 
-class CancelVerificationSettings(StateSettings):
+class CancelVerificationSettings(StateSettings, ApiKeySettings):
     """The settings of `functions/cancel_verification`."""
 
 

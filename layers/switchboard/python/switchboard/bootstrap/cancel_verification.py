@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
+from switchboard.bootstrap.components.guards import api_keys
 from switchboard.bootstrap.components.shared import CLOCK
 from switchboard.bootstrap.components.sms import deadlines
 from switchboard.bootstrap.components.verifications import query_verifications, verification_store
@@ -14,6 +15,8 @@ from switchboard.domain.verification.verifications import Verification, Verifica
 from switchboard.storage.retrying import CANCELLATION, retrying
 from switchboard.usecases.query import QueryOrders
 from switchboard.usecases.verification.cancel import CancelVerification
+
+__all__ = ["api_keys", "application"]
 
 
 @dataclass(frozen=True, slots=True)

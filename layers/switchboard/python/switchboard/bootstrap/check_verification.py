@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
+from switchboard.bootstrap.components.guards import api_keys
 from switchboard.bootstrap.components.shared import CLOCK, new_id
 from switchboard.bootstrap.components.sms import deadlines
 from switchboard.bootstrap.components.verifications import query_verifications, verification_store
@@ -17,6 +18,8 @@ from switchboard.storage.limits import DynamoDbCounterStore
 from switchboard.storage.retrying import CODE_CHECK, WRONG_CODES, retrying
 from switchboard.usecases.query import QueryOrders
 from switchboard.usecases.verification.check import CheckVerification
+
+__all__ = ["api_keys", "application"]
 
 
 @dataclass(frozen=True, slots=True)

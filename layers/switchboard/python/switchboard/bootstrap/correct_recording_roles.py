@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from functools import cache
 
+from switchboard.bootstrap.components.guards import api_keys
 from switchboard.bootstrap.components.recordings import query_recordings
 from switchboard.config import CorrectRecordingRolesSettings
 from switchboard.usecases.recording.query import QueryRecordings
+
+__all__ = ["api_keys", "application"]
 
 
 @cache

@@ -8,7 +8,7 @@ from datetime import timedelta
 from functools import cache
 from typing import Final
 
-from switchboard.bootstrap.components.guards import baidu_guard_settings, provider_guards, usage_limits
+from switchboard.bootstrap.components.guards import api_keys, baidu_guard_settings, provider_guards, usage_limits
 from switchboard.bootstrap.components.shared import CLOCK, new_id
 from switchboard.bootstrap.components.voice_calls import voice_call_status, voice_call_store
 from switchboard.config import PlaceCallSettings
@@ -28,6 +28,8 @@ from switchboard.usecases.voice_call.place import PlaceCall
 # As for an SMS. A submission begins its first request within this time, and repeats within the retry budget after it.
 _CLAIM_LIFETIME: Final = timedelta(seconds=20)
 _CONNECT_TIMEOUT_S: Final = 2.0
+
+__all__ = ["api_keys", "application"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
-from switchboard.bootstrap.components.guards import overseas_prefixes, usage_limits
+from switchboard.bootstrap.components.guards import api_keys, overseas_prefixes, usage_limits
 from switchboard.bootstrap.components.mediasms import build_submission
 from switchboard.bootstrap.components.shared import CLOCK, new_id
 from switchboard.bootstrap.components.sms import deadlines, message_store, outbox, sms_status
@@ -16,6 +16,8 @@ from switchboard.providers.mediasms.response_codes import DELIVERY_STATUSES
 from switchboard.storage.retrying import SUBMISSION, retrying
 from switchboard.usecases.sms.send import SendSms
 from switchboard.usecases.submission.submit_once import SubmitOnce
+
+__all__ = ["api_keys", "application"]
 
 
 @dataclass(frozen=True, slots=True)

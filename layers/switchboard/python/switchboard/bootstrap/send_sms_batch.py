@@ -7,7 +7,7 @@ from datetime import timedelta
 from functools import cache
 from typing import Final
 
-from switchboard.bootstrap.components.guards import overseas_prefixes, usage_limits
+from switchboard.bootstrap.components.guards import api_keys, overseas_prefixes, usage_limits
 from switchboard.bootstrap.components.mediasms import build_submission
 from switchboard.bootstrap.components.shared import CLOCK, new_id
 from switchboard.bootstrap.components.sms import deadlines, message_store, outbox, sms_status
@@ -18,6 +18,8 @@ from switchboard.usecases.sms.send_batch import SendSmsBatch
 
 # The last message may end later, by the time that the store takes for it. API Gateway answers by itself after 29 s.
 _TIME_BUDGET: Final = timedelta(seconds=12)
+
+__all__ = ["api_keys", "application"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
 
-from switchboard.bootstrap.components.guards import usage_limits
+from switchboard.bootstrap.components.guards import api_keys, usage_limits
 from switchboard.bootstrap.components.mediasms import CLAIM_LIFETIME, mediasms_client, mediasms_guards
 from switchboard.bootstrap.components.shared import CLOCK, new_id
 from switchboard.bootstrap.components.sms import deadlines
@@ -24,6 +24,8 @@ from switchboard.storage.retrying import GUARD, SUBMISSION, retrying
 from switchboard.usecases.submission.attempt import Submission
 from switchboard.usecases.submission.submit_once import SubmitOnce
 from switchboard.usecases.verification.start import StartVerification
+
+__all__ = ["api_keys", "application"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,8 @@
     │   ├── WrongCodeError             the code does not match
     │   ├── VerificationExpiredError   the verification is over
     │   └── TooManyAttemptsError       all attempts are used
+    ├── KeyRevokedError                the API key is revoked
+    ├── ScopeMissingError              the API key may not use this route
     ├── ResourceNotFoundError          no such resource, or it belongs to another caller
     ├── WebhookError
     │   ├── WebhookForbiddenError      the token or the source address is not valid
@@ -29,8 +31,9 @@
     ├── LimitExceededError             a usage limit is reached until its window ends
     │   ├── RecipientLimitError        the limit of this number
     │   │   └── WrongCodeLimitError    the limit of wrong codes for this number
-    │   ├── ClientLimitError           the limit of this API key
-    │   └── DailyLimitError            the limit of the whole deployment
+    │   ├── ClientLimitError           a limit of the client that the API key belongs to
+    │   ├── DailyLimitError            the limit of the whole deployment
+    │   └── CorrectionLimitError       the role corrections of this recording
     ├── NotFoundRetriesError           a recording that answered 404 must wait for the day's limit of such retries
     ├── MonthlyQuotaExhaustedError     a provider's monthly quota, as counted here, is used up
     └── ProviderError                  a provider refused, failed or gave no answer
@@ -154,6 +157,18 @@ class TooManyAttemptsError(OrderError):
     """A verification all of whose attempts are used."""
 
 
+class KeyRevokedError(SwitchboardError):
+    """A request with a revoked API key. Nothing was read or written for it."""
+
+
+class ScopeMissingError(SwitchboardError):
+    """A request for a route whose `scope` the API key lacks. Nothing was read or written for it."""
+
+    def __init__(self, message: str, *, scope: str) -> None:
+        super().__init__(message)
+        self.scope = scope
+
+
 class ResourceNotFoundError(SwitchboardError):
     """A resource that does not exist or belongs to another caller."""
 
@@ -257,11 +272,15 @@ class WrongCodeLimitError(RecipientLimitError):
 
 
 class ClientLimitError(LimitExceededError):
-    """A message beyond the limit of its API key."""
+    """A message beyond a limit of the client that its API key belongs to."""
 
 
 class DailyLimitError(LimitExceededError):
     """A message beyond the daily limit of the whole deployment."""
+
+
+class CorrectionLimitError(LimitExceededError):
+    """A role correction beyond the daily limit of its recording."""
 
 
 class NotFoundRetriesError(SwitchboardError):

@@ -81,12 +81,14 @@ class Outcome:
     """The end of the attempt under one claim.
 
     `provider_code` is the provider's code, or None if it gave none. `facts` are those of the provider's receipt.
+    `over_limit` means that a usage limit refused the attempt, so that the provider was not even connected to.
     """
 
     kind: OutcomeKind
     at: datetime
     provider_code: str | None = None
     facts: Mapping[str, str] = field(default_factory=dict)
+    over_limit: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +96,7 @@ class Order(Generic[C]):
     """The facts about one order.
 
     No fact is ever taken back except `content`, which is deleted once the submission is decided. `recipient` is E.164.
-    `client` names the API key that placed the order. `outcomes` and `timeouts` are by the id of their claim.
+    `client` is the client whose API key placed the order. `outcomes` and `timeouts` are by the id of their claim.
     `closed_at` is when the sweep recorded that nothing more is awaited.
     """
 
@@ -117,6 +119,11 @@ class Order(Generic[C]):
     def names(self) -> dict[str, str]:
         """The ids of the order as callers know them."""
         return {self.ID_NAME: self.id}
+
+    @property
+    def weight(self) -> int:
+        """The weight of one submission in the usage limits: how often the recipient may be rung or sent a part."""
+        return 1
 
     @property
     def last_claim(self) -> Claim | None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import functools
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 from http import HTTPStatus
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
@@ -25,6 +26,10 @@ from switchboard.edge.http import InboundRequest, Reply
 from switchboard.edge.metrics import Metric
 from switchboard.edge.observability import count, logger
 from switchboard.edge.problems import UNEXPECTED, problem_reply, reply_to
+
+if TYPE_CHECKING:
+    # Only for types: webhooks have no API key and need not load it.
+    from switchboard.domain.api_keys import ApiKey, Scope
 
 Endpoint = Callable[[InboundRequest, LambdaContext], Reply]
 Handler = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]
@@ -62,6 +67,29 @@ def http_endpoint(endpoint: Endpoint) -> Handler:
         return reply.to_event()
 
     return handler
+
+
+def client_endpoint(
+    keys: Callable[[], Callable[[str], ApiKey]], *, scope: Scope | Callable[[InboundRequest], Scope | None]
+) -> Callable[[Endpoint], Handler]:
+    """Make the handlers of a client's route. Nothing but the API key is read before its scope is checked.
+
+    Args:
+        keys: returns the container's API keys, which find a key by its id.
+        scope: the scope of the route, or a function that returns the scope of the requested resource. Every live key
+            may request a resource without a scope.
+    """
+
+    def make_handler(endpoint: Endpoint) -> Handler:
+        @functools.wraps(endpoint)
+        def authorise(request: InboundRequest, context: LambdaContext) -> Reply:
+            api_key = keys()(request.require_key_id())
+            api_key.require(scope(request) if callable(scope) else scope)
+            return endpoint(replace(request, api_key=api_key), context)
+
+        return http_endpoint(authorise)
+
+    return make_handler
 
 
 def count_limit(error: SwitchboardError) -> None:

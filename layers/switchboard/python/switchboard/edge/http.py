@@ -10,9 +10,13 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from switchboard.domain.errors import PayloadTooLargeError, SwitchboardError
+
+if TYPE_CHECKING:
+    # Only for types: webhooks have no API key and need not load it.
+    from switchboard.domain.api_keys import ApiKey
 
 _LINE_BREAKS: Final = re.compile(r"\s*[\r\n\t]\s*|\A +| +\Z")
 _STANDARD_ALPHABET: Final = str.maketrans("-_", "+/")
@@ -30,8 +34,9 @@ class ClientUnknownError(SwitchboardError):
 class InboundRequest:
     """One HTTP request. Header names are in lower case. A parameter that is given twice has two values.
 
-    The last value of a header counts. `ambiguous` names the headers with several different values. `source_ip` is the
-    address that API Gateway saw, never one that a header names.
+    The last value of a header counts. `ambiguous` names the headers with several different values. `api_key_id` is the
+    id of the API key, and `api_key` is that key on the routes of clients. `source_ip` is the address that API Gateway
+    saw, never one that a header names.
     """
 
     method: str
@@ -43,6 +48,7 @@ class InboundRequest:
     api_key_id: str | None = None
     source_ip: str | None = None
     ambiguous: frozenset[str] = frozenset()
+    api_key: ApiKey | None = None
 
     @classmethod
     def from_event(cls, event: Mapping[str, Any]) -> InboundRequest:
@@ -59,14 +65,27 @@ class InboundRequest:
             },
             headers=headers,
             body=_decode_body(event),
-            api_key_id=identity.get("apiKeyId") or _hash_key(headers.get("x-api-key")),
+            api_key_id=identity.get("apiKeyId") or derive_key_id(headers.get("x-api-key")),
             source_ip=_text_or_none(identity.get("sourceIp")),
             ambiguous=_find_ambiguous(event.get("multiValueHeaders")),
         )
 
     @property
     def client(self) -> str:
-        """The id of the API key.
+        """The client that the API key belongs to.
+
+        Raises:
+            ClientUnknownError: the request has no API key.
+        """
+        return self.require_key().client
+
+    @property
+    def content_type(self) -> str:
+        """The `Content-Type` header, empty if there is none."""
+        return self.headers.get("content-type", "")
+
+    def require_key_id(self) -> str:
+        """Return the id of the API key.
 
         Raises:
             ClientUnknownError: the request has no API key.
@@ -75,18 +94,15 @@ class InboundRequest:
             raise ClientUnknownError("Send a valid key in x-api-key")
         return self.api_key_id
 
-    @property
-    def content_type(self) -> str:
-        """The `Content-Type` header, empty if there is none."""
-        return self.headers.get("content-type", "")
-
-    def require_client(self) -> str:
-        """Return the id of the API key, for a route that treats all clients alike.
+    def require_key(self) -> ApiKey:
+        """Return the API key, on the route of a client.
 
         Raises:
             ClientUnknownError: the request has no API key.
         """
-        return self.client
+        if self.api_key is None:
+            raise ClientUnknownError("Send a valid key in x-api-key")
+        return self.api_key
 
     def json_object(self, *, limit_bytes: int) -> dict[str, Any]:
         """Read the body as a JSON object.
@@ -166,7 +182,7 @@ def _decode_body(event: Mapping[str, Any]) -> bytes:
     return body.encode("utf-8", "surrogatepass")
 
 
-def _hash_key(key: str | None) -> str | None:
+def derive_key_id(key: str | None) -> str | None:
     """Derive an id for gateways that do not pass the key's id on. The key itself is a secret and is not kept."""
     return f"key-{hashlib.sha256(key.encode('utf-8', 'surrogatepass')).hexdigest()[:20]}" if key else None
 

@@ -50,9 +50,10 @@ class Metric(StrEnum):
         "Checks refused because of the number's limit of wrong codes.",
         _ALARMED,
     )
-    CLIENT_LIMIT_REACHED = "ClientLimitReached", "Submissions refused because of the API key's hourly usage limit."
+    CLIENT_LIMIT_REACHED = "ClientLimitReached", "Submissions refused because of a usage limit of the client."
     DAILY_LIMIT_REACHED = "DailyLimitReached", "Submissions refused because of the deployment's daily limit.", _ALARMED
     STATUS_QUERIED = "StatusQueried", "Reads of the system's status."
+    KEYS_QUERIED = "KeysQueried", "Reads of a caller's own API key."
 
     # Queues and the sweep
     ENTRIES_FAILED = "EntriesFailed", "Queue entries that failed and will be delivered again."

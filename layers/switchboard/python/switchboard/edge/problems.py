@@ -17,9 +17,11 @@ from switchboard.domain.errors import (
     AuthenticationFailedError,
     ClientLimitError,
     CodeNotReadyError,
+    CorrectionLimitError,
     DailyLimitError,
     IdempotencyKeyReusedError,
     InvalidRequestError,
+    KeyRevokedError,
     LimitExceededError,
     LockedOutError,
     MonthlyQuotaExhaustedError,
@@ -33,6 +35,7 @@ from switchboard.domain.errors import (
     RefusedError,
     RequestInProgressError,
     ResourceNotFoundError,
+    ScopeMissingError,
     SlotUnavailableError,
     StoreError,
     SubmissionFailedError,
@@ -121,8 +124,10 @@ PROBLEMS: Final[dict[type[SwitchboardError], Problem]] = {
         HTTPStatus.TOO_MANY_REQUESTS, "too_many_attempts", "No attempts left for this verification"
     ),
     ResourceNotFoundError: Problem(
-        HTTPStatus.NOT_FOUND, "not_found", "No such resource, or it belongs to another API key"
+        HTTPStatus.NOT_FOUND, "not_found", "No such resource, or it belongs to another client"
     ),
+    KeyRevokedError: Problem(HTTPStatus.FORBIDDEN, "key_revoked", "This API key is revoked"),
+    ScopeMissingError: Problem(HTTPStatus.FORBIDDEN, "scope_missing", "This API key lacks the scope of this route"),
     ClientUnknownError: Problem(HTTPStatus.FORBIDDEN, "forbidden", "An API key is needed"),
     WebhookForbiddenError: Problem(
         HTTPStatus.FORBIDDEN,
@@ -170,13 +175,19 @@ PROBLEMS: Final[dict[type[SwitchboardError], Problem]] = {
     ClientLimitError: Problem(
         HTTPStatus.TOO_MANY_REQUESTS,
         "client_limit",
-        "Usage limit of this API key reached; nothing was sent",
+        "Usage limit of this client reached; nothing was sent",
         retry_after_s=_WINDOW_S,
     ),
     DailyLimitError: Problem(
         HTTPStatus.TOO_MANY_REQUESTS,
         "daily_limit",
         "Daily limit of this deployment reached; nothing was sent",
+        retry_after_s=_WINDOW_S,
+    ),
+    CorrectionLimitError: Problem(
+        HTTPStatus.TOO_MANY_REQUESTS,
+        "correction_limit",
+        "Daily limit of role corrections of this recording reached",
         retry_after_s=_WINDOW_S,
     ),
     # No use case raises it to a caller today; the contract has no code of its own for it.
@@ -245,6 +256,8 @@ def reply_to(error: SwitchboardError) -> Reply:
     problem = problem_of(error)
     if isinstance(error, WrongCodeError):
         members["attempts_left"] = error.attempts_left
+    if isinstance(error, ScopeMissingError):
+        members["scope"] = error.scope
     if isinstance(error, LimitExceededError | MonthlyQuotaExhaustedError | VerificationOpenError):
         problem = replace(problem, retry_after_s=error.retry_after_s)
     if problem.detail is None:

@@ -1,15 +1,17 @@
-"""Finds the kind of orders that a route reads."""
+"""Finds what belongs to the resource that a route reads."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from switchboard.domain.errors import ResourceNotFoundError
 from switchboard.edge.http import InboundRequest
 from switchboard.edge.metrics import Metric
 from switchboard.usecases.query import OrderFilter, OrderList, OrderView, QueryOrders
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,13 +26,13 @@ class ResourceKind:
     page_to_json: Callable[[OrderList[Any, Any]], dict[str, Any]]
 
 
-def find_resource_kind(route: str, kinds: Mapping[str, ResourceKind]) -> ResourceKind:
-    """Return the kind that the first part of the route names.
+def find_resource(route: str, resources: Mapping[str, T]) -> T:
+    """Return the entry that the first part of the route names.
 
     Raises:
-        ResourceNotFoundError: no kind has this name.
+        ResourceNotFoundError: no entry has this name.
     """
     try:
-        return kinds[route.strip("/").partition("/")[0]]
+        return resources[route.strip("/").partition("/")[0]]
     except KeyError:
         raise ResourceNotFoundError("No route has this path") from None

@@ -105,11 +105,10 @@ class RecordingStore(Protocol):
         """Add the outcome of an attempt. The first outcome of an attempt stays."""
         ...
 
-    def correct(self, recording_id: str, correction: RoleCorrection) -> Recording | None:
-        """Add the correction, or return None if there is no such recording.
+    def correct(self, recording: Recording, correction: RoleCorrection) -> Recording | None:
+        """Add the correction, which is the newest, or return None if another one was added since `recording` was read.
 
-        Raises:
-            InvalidRequestError: the recording has been corrected MAX_CORRECTIONS times.
+        Only the newest MAX_CORRECTIONS are kept.
         """
         ...
 

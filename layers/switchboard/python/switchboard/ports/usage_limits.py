@@ -9,26 +9,40 @@ from typing import Protocol
 
 
 class UsageLimits(Protocol):
-    """Limits for each recipient, for each client, and for the whole deployment in a day."""
+    """Limits for each recipient, for each client, and for the whole deployment in a day.
 
-    def reserve(self, *, recipient: str, client: str, at: datetime) -> None:
-        """Count one submission to `recipient` (E.164). If a limit is reached, nothing is counted.
+    They count the `weight` of each submission: how often the recipient may be rung or sent a part, at least 1.
+    """
+
+    def reserve(self, *, recipient: str, client: str, weight: int, at: datetime) -> None:
+        """Count one submission to `recipient` (E.164). If its weight does not fit into a limit, nothing is counted.
 
         Raises:
             RecipientLimitError: a limit of the recipient is reached.
-            ClientLimitError: the limit of the client is reached.
+            ClientLimitError: a limit of the client is reached.
             DailyLimitError: the limit of the deployment is reached.
             StoreUnavailableError: the submission may have been counted.
         """
         ...
 
-    def refund(self, *, recipient: str, client: str, at: datetime) -> None:
+    def refund(self, *, recipient: str, client: str, weight: int, at: datetime) -> None:
         """Refund a reservation with these arguments, of which certainly nothing was sent.
 
         Raises:
             StoreUnavailableError: the refund may not have been counted.
         """
         ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientUsage:
+    """The weight that containers have reserved for one client in the present hour and day (JST).
+
+    A container reserves a little in advance. None means that the client has no such limit, so that nothing is counted.
+    """
+
+    per_hour: int | None
+    per_day: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,11 +125,13 @@ class CounterStore(Protocol):
     The store may forget an item from `expires_at` on: no window is counted in after its end.
     """
 
-    def increment(self, key: str, limits: Mapping[str, int], *, expires_at: datetime) -> Collection[str]:
-        """Add one to every counter that `limits` names, or to none if one of them has reached its limit.
+    def increment(
+        self, key: str, limits: Mapping[str, int], *, weight: int = 1, expires_at: datetime
+    ) -> Collection[str]:
+        """Add `weight` to every counter that `limits` names, or to none if one of them would exceed its limit.
 
         Returns:
-            The names of the counters at their limit; none if the call was counted.
+            The names of the counters that would exceed their limit; none if the call was counted.
         """
         ...
 
@@ -126,12 +142,12 @@ class CounterStore(Protocol):
         """
         ...
 
-    def decrement(self, key: str, names: Collection[str]) -> None:
-        """Subtract one from each of these counters, which `increment` had added to."""
+    def decrement(self, key: str, names: Collection[str], *, weight: int = 1) -> None:
+        """Subtract `weight` from each of these counters, to which `increment` had added it."""
         ...
 
-    def take_block(self, key: str, *, block: int, limit: int, expires_at: datetime) -> int:
-        """Return how many of `block` the caller may use: less than `block` near the limit, 0 at the limit.
+    def take_block(self, key: str, *, block: int, least: int = 1, limit: int, expires_at: datetime) -> int:
+        """Return how many of `block` the caller may use: at least `least`, or 0 if fewer are left.
 
         All blocks of one counter together never exceed `limit`.
         """

@@ -35,35 +35,39 @@ class DynamoDbCounterStore:
         self._client = client
         self._table = table
 
-    def increment(self, key: str, limits: Mapping[str, int], *, expires_at: datetime) -> Collection[str]:
-        return self._update_below(key, limits, expires_at=expires_at, step=1)
+    def increment(
+        self, key: str, limits: Mapping[str, int], *, weight: int = 1, expires_at: datetime
+    ) -> Collection[str]:
+        return self._add_if_fits(key, limits, weight=weight, step=weight, expires_at=expires_at)
 
     def find_exhausted(self, key: str, limits: Mapping[str, int], *, expires_at: datetime) -> Collection[str]:
-        return self._update_below(key, limits, expires_at=expires_at, step=0)
+        return self._add_if_fits(key, limits, weight=1, step=0, expires_at=expires_at)
 
-    def decrement(self, key: str, names: Collection[str]) -> None:
+    def decrement(self, key: str, names: Collection[str], *, weight: int = 1) -> None:
         aliases = {f"#c{index}": name for index, name in enumerate(names)}
         conditional_update(
             self._client,
             "decrement counters",
             TableName=self._table,
             Key=_to_key(key),
-            UpdateExpression=f"ADD {_join_actions(aliases, ':minus_one')}",
+            UpdateExpression=f"ADD {_join_actions(aliases, ':minus')}",
             # An item that has expired meanwhile must not come back without an `expires_at`.
             ConditionExpression="attribute_exists(pk)",
             ExpressionAttributeNames=aliases,
-            ExpressionAttributeValues=to_attributes({":minus_one": -1}),
+            ExpressionAttributeValues=to_attributes({":minus": -weight}),
         )
 
-    def take_block(self, key: str, *, block: int, limit: int, expires_at: datetime) -> int:
-        values = {":expires_at": _to_unix_s(expires_at), ":block": block, ":limit": limit}
+    def take_block(self, key: str, *, block: int, least: int = 1, limit: int, expires_at: datetime) -> int:
+        if limit < least:
+            return 0
+        values = {":expires_at": _to_unix_s(expires_at), ":block": block, ":highest": limit - least}
         granted, item = conditional_update(
             self._client,
             "take quota block",
             TableName=self._table,
             Key=_to_key(key),
             UpdateExpression="SET expires_at = :expires_at ADD granted :block",
-            ConditionExpression="attribute_not_exists(granted) OR granted < :limit",
+            ConditionExpression="attribute_not_exists(granted) OR granted <= :highest",
             ExpressionAttributeValues=to_attributes(values),
         )
         # The last block may exceed the limit: the part above it is not granted.
@@ -75,15 +79,20 @@ class DynamoDbCounterStore:
         item = response.get("Item", {})
         return {name: _read_counter(item, name) for name in item if name not in _NO_COUNTERS}
 
-    def _update_below(self, key: str, limits: Mapping[str, int], *, expires_at: datetime, step: int) -> Collection[str]:
-        """Add `step` to the counters if all of them are below their limits; return the names of those that are not."""
+    def _add_if_fits(
+        self, key: str, limits: Mapping[str, int], *, weight: int, step: int, expires_at: datetime
+    ) -> Collection[str]:
+        """Add `step` to the counters if `weight` fits into all of their limits; return those into which it does not."""
+        # A counter that does not exist yet meets any condition on its value.
+        if too_small := [name for name, limit in limits.items() if limit < weight]:
+            return too_small
         aliases = {f"#c{index}": name for index, name in enumerate(limits)}
-        limit_values = {f":l{index}": limit for index, limit in enumerate(limits.values())}
+        highest_values = {f":h{index}": limit - weight for index, limit in enumerate(limits.values())}
         conditions = (
-            f"(attribute_not_exists({alias}) OR {alias} < {limit})"
-            for alias, limit in zip(aliases, limit_values, strict=True)
+            f"(attribute_not_exists({alias}) OR {alias} <= {highest})"
+            for alias, highest in zip(aliases, highest_values, strict=True)
         )
-        counted, item = conditional_update(
+        added, item = conditional_update(
             self._client,
             "increment counters",
             TableName=self._table,
@@ -92,10 +101,10 @@ class DynamoDbCounterStore:
             ConditionExpression=" AND ".join(conditions),
             ExpressionAttributeNames=aliases,
             ExpressionAttributeValues=to_attributes(
-                {":expires_at": _to_unix_s(expires_at), ":step": step, **limit_values}
+                {":expires_at": _to_unix_s(expires_at), ":step": step, **highest_values}
             ),
         )
-        return () if counted else [name for name, limit in limits.items() if _read_counter(item, name) >= limit]
+        return () if added else [name for name, limit in limits.items() if _read_counter(item, name) + weight > limit]
 
 
 def _to_key(key: str) -> dict[str, Any]:

@@ -69,7 +69,7 @@ class QueryOrders(Generic[R, T]):
         """
         order = self._orders.get(order_id) if is_order_id(order_id) else None
         if order is None or order.client != client:
-            raise ResourceNotFoundError("No such resource, or it belongs to another API key")
+            raise ResourceNotFoundError("No such resource, or it belongs to another client")
         return self.view(order)
 
     def many(self, order_filter: OrderFilter, *, client: str, limit: int, position: str | None) -> OrderList[R, T]:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from functools import cache
 from typing import Final, Literal
 
 from switchboard.bootstrap.components.shared import CLOCK, new_id
-from switchboard.config import SendSmsSettings, UsageLimitSettings
+from switchboard.config import ApiKeySettings, SendSmsSettings, UsageLimitSettings
+from switchboard.domain.api_keys import ClientLimits, Scope
 from switchboard.domain.errors import ConfigurationError, InvalidRequestError
 from switchboard.domain.phone_numbers import parse_phone_number
 from switchboard.guard.provider.rate_limiter import GuardSettings, ProviderGuards
 from switchboard.guard.usage.usage_limits import CounterUsageLimits, UsageLimitRules
 from switchboard.storage import aws
+from switchboard.storage.api_keys import CachedKeys, DynamoDbKeyStore
 from switchboard.storage.limits import DynamoDbCounterStore, DynamoDbProviderLimitStore
 from switchboard.storage.retrying import USAGE, retrying
 
@@ -108,6 +111,28 @@ def provider_guards(
     )
 
 
+@cache
+def api_keys() -> CachedKeys:
+    """Build the API keys once a container.
+
+    Raises:
+        ConfigurationError: a variable of the environment is missing or unreadable, or names no scope.
+    """
+    settings = ApiKeySettings.load()
+    try:
+        default_scopes = frozenset(Scope(scope) for scope in settings.default_scopes)
+    except ValueError:
+        raise ConfigurationError("DEFAULT_SCOPES: not all of them are scopes") from None
+    return CachedKeys(
+        store=retrying(
+            DynamoDbKeyStore(client=aws.dynamodb(timeout_s=settings.store_timeout_s), table=settings.limits_table),
+            "get",
+        ),
+        default_scopes=default_scopes,
+        default_limits=ClientLimits(per_hour=settings.client_limit_per_hour, per_day=settings.client_limit_per_day),
+    )
+
+
 def usage_limits(settings: UsageLimitSettings) -> CounterUsageLimits:
     """Build the usage limits, whose counters are in the limits table.
 
@@ -124,10 +149,10 @@ def usage_limits(settings: UsageLimitSettings) -> CounterUsageLimits:
             recipient_per_minute=settings.recipient_limit_per_minute,
             recipient_per_hour=settings.recipient_limit_per_hour,
             recipient_per_day=settings.recipient_limit_per_day,
-            client_per_hour=settings.client_limit_per_hour,
             per_day=settings.daily_limit,
             exempt=exempt,
         ),
+        limits_of=api_keys().limits_of,
     )
     return retrying(limits, *USAGE)
 

@@ -7,15 +7,17 @@ channel. A fact is never removed, except an attempt that made no request.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
-from switchboard.domain.errors import FieldProblem, InvalidRequestError
+from switchboard.domain.errors import CorrectionLimitError
+from switchboard.domain.timestamps import JAPAN
 
 _RECORDING_ID: Final = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,63}")
 
@@ -49,7 +51,10 @@ ROLES: Final[Mapping[Channel, Role]] = MappingProxyType(
 """The speaker on each channel before a correction. After transfers the provider may have them the wrong way round."""
 
 MAX_CORRECTIONS: Final = 100
-"""The number of role corrections of one recording. All are stored in the recording's item, whose size is limited."""
+"""The number of role corrections of one recording in one day (JST), and of those that its item keeps: the newest."""
+
+_CLOCK_STEP: Final = timedelta(milliseconds=1)
+"""The smallest difference between two stored times."""
 
 MAX_NOTICES: Final = 5
 """The number of different ready facts of one recording, counted apart for reports and for files."""
@@ -65,12 +70,6 @@ def is_recording_id(text: str) -> bool:
     goes into paths and keys unchanged, and no meaning is read from it.
     """
     return bool(_RECORDING_ID.fullmatch(text)) and ".." not in text
-
-
-def too_many_corrections() -> InvalidRequestError:
-    """Build the error for a correction beyond MAX_CORRECTIONS."""
-    message = f"has already been corrected {MAX_CORRECTIONS} times"
-    return InvalidRequestError(FieldProblem("recording_id", message, "too_many_corrections"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -281,5 +280,32 @@ class Recording:
         """Return the speaker on the channel: the last correction's, or else the document's."""
         if channel not in SPLIT or not self.corrections:
             return ROLES[channel]
-        latest = max(self.corrections, key=lambda correction: (correction.at, correction.left, correction.right))
+        latest = self.newest_corrections[0]
         return latest.left if channel is Channel.LEFT else latest.right
+
+    @property
+    def newest_corrections(self) -> list[RoleCorrection]:
+        """The corrections, newest first. The first of them decides the roles."""
+        return sorted(
+            self.corrections, key=lambda correction: (correction.at, correction.left, correction.right), reverse=True
+        )
+
+    def correct(self, *, left: Role, right: Role, at: datetime) -> RoleCorrection | None:
+        """Return the correction that gives the channels these roles at `at`, or None if they have them already.
+
+        A correction is later than all before it, even if the clocks of two containers differ.
+
+        Raises:
+            CorrectionLimitError: the recording was corrected MAX_CORRECTIONS times today.
+        """
+        if (left, right) == (self.role_of(Channel.LEFT), self.role_of(Channel.RIGHT)):
+            return None
+        today = at.astimezone(JAPAN).replace(hour=0, minute=0, second=0, microsecond=0)
+        if sum(correction.at >= today for correction in self.corrections) >= MAX_CORRECTIONS:
+            tomorrow = today + timedelta(days=1)
+            raise CorrectionLimitError(
+                f"This recording was corrected {MAX_CORRECTIONS} times today. Repeat the request tomorrow (JST)",
+                retry_after_s=max(1, math.ceil((tomorrow - at).total_seconds())),
+            )
+        after_latest = [correction.at + _CLOCK_STEP for correction in self.newest_corrections[:1]]
+        return RoleCorrection(at=max(at, *after_latest) if after_latest else at, left=left, right=right)

@@ -80,6 +80,19 @@ class Message(Order[SmsContent]):
         return self.id
 
     @property
+    def weight(self) -> int:
+        """The parts of the text, of the longer one if au has its own. 1 for a template, whose text is not known."""
+        if self.measure is None:
+            return 1
+        text_au = self.content.text_au if self.content is not None else None
+        if text_au is None:
+            return self.measure.parts
+        # Webhooks load this module and count no parts.
+        from switchboard.domain.sms.texts import count_parts  # noqa: PLC0415
+
+        return max(self.measure.parts, count_parts(text_au))
+
+    @property
     def recipient_reports(self) -> tuple[ReportFact, ...]:
         """The reports that name this recipient or no recipient. A report about another number is not about this SMS."""
         return tuple(report for report in self.reports if report.recipient in (None, self.recipient))

@@ -258,7 +258,7 @@ def apply_carrier_rule(carrier: Carrier, text: Measure, *, long_sms: bool, senda
         used=used,
         limit=limit,
         unit=unit,
-        parts=_count_parts(text) if long_sms and carrier is not Carrier.OVERSEAS else 1,
+        parts=_count_measured_parts(text) if long_sms and carrier is not Carrier.OVERSEAS else 1,
         fits=sendable and used <= limit,
     )
 
@@ -280,7 +280,12 @@ def _select_rule(carrier: Carrier, text: Measure, *, long_sms: bool) -> tuple[in
             return text.characters, SHORT_ASCII_LIMIT if text.is_ascii else SHORT_LIMIT, "characters"
 
 
-def _count_parts(text: Measure) -> int:
+def count_parts(clean: str) -> int:
+    """Count the parts in which a text that `shift_jis.normalise` returned arrives."""
+    return _count_measured_parts(measure(clean))
+
+
+def _count_measured_parts(text: Measure) -> int:
     """Count one part for a text that fits a short SMS on any carrier, else segments (an upper estimate for ASCII)."""
     if text.characters <= (SHORT_ASCII_LIMIT if text.is_ascii else SHORT_LIMIT):
         return 1

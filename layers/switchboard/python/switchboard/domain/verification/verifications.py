@@ -138,6 +138,19 @@ class Verification(Order[SmsContent]):
     canceled_at: datetime | None = None
 
     @property
+    def weight(self) -> int:
+        """Each call that may ring the number, or the parts of the SMS. 1 if the number's owner only dials our line."""
+        if self.repeat_calls is not None:
+            return 1 + self.repeat_calls
+        text = self.content.text if self.content is not None else None
+        if text is None:
+            return 1
+        # Webhooks load this module and count no parts.
+        from switchboard.domain.sms.texts import count_parts  # noqa: PLC0415
+
+        return count_parts(text)
+
+    @property
     def expires_at(self) -> datetime:
         """The end of the verification: the holding time after the newest claim. 0 minutes end it at once."""
         claim = self.last_claim

@@ -9,17 +9,21 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 
+from switchboard.domain.api_keys import ClientLimits
 from switchboard.domain.errors import ClientLimitError, DailyLimitError, RecipientLimitError
 from switchboard.domain.timestamps import JAPAN
 from switchboard.ports.usage_limits import CounterStore
 
 _BLOCKS_PER_LIMIT: Final = 1000
 _RETENTION: Final = timedelta(days=1)
+_MAX_BLOCKS: Final = 1_000
 
 
 class Span(StrEnum):
@@ -71,12 +75,12 @@ class Window:
 
 
 class QuotaBlock:
-    """A limit in each window of one span, taken from the shared counter in blocks and used up here without a call.
+    """A quota in each window of one span, taken from the shared counter in blocks and used up here without a call.
 
-    A block is as large as this container's usage in the window so far, from one up to a thousandth of the limit (at
-    least one). So a call is rare for a container that sends much. A container that ends or is idle wastes no more than
-    it has sent and no more than a thousandth of the limit. Waste is safe: the limit is reached a little early, and
-    never exceeded. A QuotaBlock is for one thread.
+    A block is as large as this container's usage in the window so far, up to a thousandth of the limit, and at least
+    what the present submission needs. So a call is rare for a container that sends much. A container that ends or is
+    idle wastes no more than it has sent and no more than a thousandth of the limit, or one submission. Waste is safe:
+    the limit is reached a little early, and never exceeded. A QuotaBlock is for one thread.
     """
 
     def __init__(self, *, counters: CounterStore, key: str, span: Span, limit: int) -> None:
@@ -87,46 +91,54 @@ class QuotaBlock:
         self._window: Window | None = None
         self._left = 0
         self._used = 0
-        self._exhausted = False
+        self._refused: int | None = None
 
-    def find_exhausted_window(self, at: datetime) -> Window | None:
-        """Return the window of `at` if its limit is reached, None if `use_one` may follow.
+    def find_exhausted_window(self, at: datetime, *, weight: int) -> Window | None:
+        """Return the window of `at` if `weight` does not fit into its limit, None if `use` may follow.
 
-        A block that is used up is replaced by a new one from the shared counter.
+        A block that does not suffice is enlarged from the shared counter.
 
         Raises:
             StoreUnavailableError: the store did not answer.
         """
         window = Window.of(self._span, at)
         if window != self._window:
-            self._window, self._left, self._used, self._exhausted = window, 0, 0, False
-        if not self._left and not self._exhausted:
-            block = max(1, min(self._used, self._limit // _BLOCKS_PER_LIMIT))
-            self._left = self._counters.take_block(
-                f"{self._key}#{window.day}#{window.name}",
-                block=block,
+            self._window, self._left, self._used, self._refused = window, 0, 0, None
+        need = weight - self._left
+        # A granted block never returns to the counter: a call for as much as was refused cannot succeed.
+        if need > 0 and (self._refused is None or need < self._refused):
+            granted = self._counters.take_block(
+                build_quota_key(self._key, window),
+                block=max(need, min(self._used, self._limit // _BLOCKS_PER_LIMIT)),
+                least=need,
                 limit=self._limit,
                 expires_at=window.ends + _RETENTION,
             )
-            # A granted block never returns to the counter: a further call cannot succeed.
-            self._exhausted = not self._left
-        return None if self._left else window
+            self._left += granted
+            if not granted:
+                self._refused = need
+        return None if self._left >= weight else window
 
-    def use_one(self) -> None:
-        """Use one of the block, after `find_exhausted_window` has returned None."""
-        self._left -= 1
-        self._used += 1
+    def use(self, weight: int) -> None:
+        """Use a part of the block, after `find_exhausted_window` has returned None for this weight."""
+        self._left -= weight
+        self._used += weight
 
-    def refund(self, at: datetime) -> None:
-        """Return one to the block, unless the window in which it was used is over."""
-        if self._used and Window.of(self._span, at) == self._window:
-            self._left += 1
-            self._used -= 1
+    def refund(self, at: datetime, *, weight: int) -> None:
+        """Return what was used to the block, unless the window in which it was used is over."""
+        if self._used >= weight and Window.of(self._span, at) == self._window:
+            self._left += weight
+            self._used -= weight
+
+
+def build_quota_key(key: str, window: Window) -> str:
+    """Build the key of the counter of one window of a shared quota."""
+    return f"{key}#{window.day}#{window.name}"
 
 
 @dataclass(frozen=True, slots=True)
 class UsageLimitRules:
-    """The highest number of submissions in one window; 0 means no such limit.
+    """The highest weight of all submissions in one window; 0 means no such limit.
 
     `exempt` recipients (E.164) have no limits of their own; they count for their client and for the day.
     """
@@ -134,7 +146,6 @@ class UsageLimitRules:
     recipient_per_minute: int = 0
     recipient_per_hour: int = 0
     recipient_per_day: int = 0
-    client_per_hour: int = 0
     per_day: int = 0
     exempt: frozenset[str] = frozenset()
 
@@ -143,13 +154,17 @@ class CounterUsageLimits:
     """UsageLimits over shared counters. A container has one, for one thread.
 
     Client and day come first: the container has a block of their quota, which costs no call. The one write for the
-    recipient comes last, and the blocks are used only if it succeeds.
+    recipient comes last, and the blocks are used only if it succeeds. `limits_of` returns the limits of a client.
     """
 
-    def __init__(self, *, counters: CounterStore, rules: UsageLimitRules) -> None:
+    def __init__(
+        self, *, counters: CounterStore, rules: UsageLimitRules, limits_of: Callable[[str], ClientLimits]
+    ) -> None:
         self._counters = counters
         self._rules = rules
-        self._client_blocks: dict[str, QuotaBlock] = {}
+        self._limits_of = limits_of
+        # A block that is dropped for another client is wasted, which is safe.
+        self._find_client_block = lru_cache(maxsize=_MAX_BLOCKS)(self._build_client_block)
         self._day_block = QuotaBlock(counters=counters, key="ALL", span=Span.DAY, limit=rules.per_day)
         limits = {
             Span.MINUTE: rules.recipient_per_minute,
@@ -158,51 +173,52 @@ class CounterUsageLimits:
         }
         self._recipient_limits = {span: limit for span, limit in limits.items() if limit}
 
-    def reserve(self, *, recipient: str, client: str, at: datetime) -> None:
-        """Count one submission, or raise the error of the first limit that is reached.
+    def reserve(self, *, recipient: str, client: str, weight: int, at: datetime) -> None:
+        """Count one submission, or raise the error of the first limit into which its weight does not fit.
 
         Raises:
-            ClientLimitError: the client's hourly limit is reached.
+            ClientLimitError: a limit of the client is reached.
             DailyLimitError: the deployment's daily limit is reached.
             RecipientLimitError: a limit of the recipient is reached.
             StoreUnavailableError: the store did not answer.
         """
-        blocks = []
-        if self._rules.client_per_hour:
-            block = self._get_client_block(client)
-            blocks.append(block)
-            if window := block.find_exhausted_window(at):
-                raise ClientLimitError("Hourly limit of this API key reached", retry_after_s=window.seconds_left(at))
+        blocks = self._client_blocks(client)
+        for block in blocks:
+            if window := block.find_exhausted_window(at, weight=weight):
+                raise ClientLimitError(
+                    f"Limit per {window.span} of this client reached", retry_after_s=window.seconds_left(at)
+                )
         if self._rules.per_day:
             blocks.append(self._day_block)
-            if window := self._day_block.find_exhausted_window(at):
+            if window := self._day_block.find_exhausted_window(at, weight=weight):
                 raise DailyLimitError(
                     "Daily limit of this deployment reached; it resets at midnight JST",
                     retry_after_s=window.seconds_left(at),
                 )
-        self._count_recipient(recipient, at)
+        self._count_recipient(recipient, weight, at)
         for block in blocks:
-            block.use_one()
+            block.use(weight)
 
-    def refund(self, *, recipient: str, client: str, at: datetime) -> None:
+    def refund(self, *, recipient: str, client: str, weight: int, at: datetime) -> None:
         """Refund one submission.
 
         Raises:
-            StoreUnavailableError: the recipient's count may remain one too high.
+            StoreUnavailableError: the recipient's count may remain too high by this weight.
         """
-        self._get_client_block(client).refund(at)
-        self._day_block.refund(at)
+        for block in (*self._client_blocks(client), self._day_block):
+            block.refund(at, weight=weight)
         windows = self._recipient_windows(recipient, at)
         if windows:
-            self._counters.decrement(build_recipient_key(recipient, at), list(windows))
+            self._counters.decrement(build_recipient_key(recipient, at), list(windows), weight=weight)
 
-    def _count_recipient(self, recipient: str, at: datetime) -> None:
+    def _count_recipient(self, recipient: str, weight: int, at: datetime) -> None:
         windows = self._recipient_windows(recipient, at)
         if not windows:
             return
         exhausted = self._counters.increment(
             build_recipient_key(recipient, at),
             {name: self._recipient_limits[window.span] for name, window in windows.items()},
+            weight=weight,
             expires_at=Window.of(Span.DAY, at).ends + _RETENTION,
         )
         if exhausted:
@@ -217,12 +233,19 @@ class CounterUsageLimits:
         windows = (Window.of(span, at) for span in self._recipient_limits)
         return {window.name: window for window in windows}
 
-    def _get_client_block(self, client: str) -> QuotaBlock:
-        if client not in self._client_blocks:
-            self._client_blocks[client] = QuotaBlock(
-                counters=self._counters, key=f"CLIENT#{client}", span=Span.HOUR, limit=self._rules.client_per_hour
-            )
-        return self._client_blocks[client]
+    def _client_blocks(self, client: str) -> list[QuotaBlock]:
+        """Return the blocks of the limits that the client has. Keys with different limits share the counters only."""
+        limits = self._limits_of(client)
+        spans = ((Span.HOUR, limits.per_hour), (Span.DAY, limits.per_day))
+        return [self._find_client_block(client, span, limit) for span, limit in spans if limit]
+
+    def _build_client_block(self, client: str, span: Span, limit: int) -> QuotaBlock:
+        return QuotaBlock(counters=self._counters, key=build_client_key(client), span=span, limit=limit)
+
+
+def build_client_key(client: str) -> str:
+    """Build the start of the keys of one client's counters."""
+    return f"CLIENT_USAGE#{client}"
 
 
 def build_recipient_key(recipient: str, at: datetime) -> str:

@@ -24,7 +24,11 @@ _TIMES: Final = ("created_at", "submit_before", "queued_at", "closed_at")
 _deserialize = TypeDeserializer().deserialize
 
 # The update and the condition of a claim; `_claim_values` gives their values.
-CLAIM: Final = "SET claims = list_append(claims, :claims), attempts = attempts + :one, due = :due"
+CLAIM: Final = (
+    "SET claims = list_append(claims, :claims), attempts = attempts + :one, due = :due, expires_at = :expires_at"
+)
+OVER_LIMIT_RETENTION: Final = timedelta(hours=1)
+"""The time for which an order is kept that a usage limit has refused, and that no repeated request has claimed."""
 MAY_CLAIM: Final = "attempts = not_sent AND submit_before > :now AND attribute_not_exists(closed_at)"
 
 
@@ -55,7 +59,9 @@ class OrderCodec(Protocol[R]):
 class DynamoDbOrderStore(Generic[R]):
     """An OrderStore over one table. Each write's condition excludes only what the write must not overrule.
 
-    An item is kept for `retention` after its creation. `next_due` returns when the sweep must look at an order again.
+    An item is kept for `retention` after its creation and its newest claim, but only for OVER_LIMIT_RETENTION once a
+    usage limit has refused it: a flood of refused requests costs no storage. `next_due` returns when the sweep must
+    look at an order again.
     """
 
     def __init__(
@@ -111,6 +117,10 @@ class DynamoDbOrderStore(Generic[R]):
         sets = ["outcomes.#claim = :outcome"]
         removes = []
         values: dict[str, Any] = {":outcome": outcome_value(outcome)}
+        if outcome.over_limit:
+            # Nothing was sent under any claim, so that a later request under this id may be a new order.
+            sets.append("expires_at = :expires_at")
+            values[":expires_at"] = expiry(outcome.at, OVER_LIMIT_RETENTION)
         if outcome.kind is OutcomeKind.NOT_SENT:
             sets.append("not_sent = not_sent + :one")
             values[":one"] = 1
@@ -207,6 +217,7 @@ class DynamoDbOrderStore(Generic[R]):
             ":one": 1,
             ":due": to_rfc3339(claim.at + self._deadlines.submission_after_claim),
             ":now": to_rfc3339(claim.at),
+            ":expires_at": expiry(claim.at, self._retention),
         }
 
     def _change(
@@ -275,6 +286,8 @@ def outcome_value(outcome: Outcome) -> dict[str, Any]:
         value["code"] = outcome.provider_code
     if outcome.facts:
         value["facts"] = dict(outcome.facts)
+    if outcome.over_limit:
+        value["over_limit"] = True
     return value
 
 
@@ -352,4 +365,5 @@ def _outcome_from(value: Mapping[str, Any]) -> Outcome:
         at=from_rfc3339(value["at"]),
         provider_code=value.get("code"),
         facts=value.get("facts", {}),
+        over_limit=value.get("over_limit", False),
     )

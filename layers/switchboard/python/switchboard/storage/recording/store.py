@@ -19,7 +19,6 @@ from switchboard.domain.recording.facts import (
     Recording,
     RoleCorrection,
     is_recording_id,
-    too_many_corrections,
 )
 from switchboard.domain.timestamps import to_rfc3339
 from switchboard.ports.listing import ListingQuery, Page
@@ -149,25 +148,23 @@ class DynamoDbRecordingStore:
         )
         return _require_recording(recording)
 
-    def correct(self, recording_id: str, correction: RoleCorrection) -> Recording | None:
-        corrected, item = conditional_update(
-            self._client,
+    def correct(self, recording: Recording, correction: RoleCorrection) -> Recording | None:
+        superfluous = recording.newest_corrections[MAX_CORRECTIONS - 1 :]
+        removed = {f"#old{number}": _correction_name(old) for number, old in enumerate(superfluous)}
+        values: dict[str, Any] = {":correction": correction_value(correction), ":at": to_rfc3339(correction.at)}
+        unchanged = "attribute_not_exists(corrected_at)"
+        if recording.corrections:
+            unchanged = "corrected_at = :seen"
+            values[":seen"] = to_rfc3339(recording.newest_corrections[0].at)
+        return self._update(
             "correct roles",
-            TableName=self._table,
-            Key=_key(recording_id),
-            UpdateExpression="SET #correction = :correction, corrected = if_not_exists(corrected, :none) + :one",
-            ConditionExpression="attribute_exists(kind) AND (attribute_not_exists(corrected) OR corrected < :most)",
-            ExpressionAttributeNames={
-                "#correction": f"{CORRECTION}{to_rfc3339(correction.at)}|{correction.left.value}"
-            },
-            ExpressionAttributeValues=to_attributes(
-                {":correction": correction_value(correction), ":none": 0, ":one": 1, ":most": MAX_CORRECTIONS}
-            ),
+            recording.recording_id,
+            update="SET #correction = :correction, corrected_at = :at"
+            + (f" REMOVE {', '.join(removed)}" if removed else ""),
+            condition=f"attribute_exists(kind) AND {unchanged}",
+            names={"#correction": _correction_name(correction), **removed},
+            values=values,
         )
-        recording = recording_from(item)
-        if recording is not None and not corrected:
-            raise too_many_corrections()
-        return recording
 
     def schedule(self, recording: Recording, *, due: datetime | None, at: datetime) -> None:
         if due is None:
@@ -296,6 +293,10 @@ def _fact_counter(ready_fact: ReadyFact) -> str:
 
 def _key(recording_id: str) -> dict[str, Any]:
     return to_attributes({"pk": recording_pk(recording_id)})
+
+
+def _correction_name(correction: RoleCorrection) -> str:
+    return f"{CORRECTION}{to_rfc3339(correction.at)}|{correction.left.value}"
 
 
 def _count_attempts(recording: Recording, channel: Channel) -> int:

@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
-from switchboard.domain.errors import ResourceNotFoundError, UnreadableFileNameError, UnreadableJobError
+from switchboard.domain.errors import (
+    ResourceNotFoundError,
+    StoreUnavailableError,
+    UnreadableFileNameError,
+    UnreadableJobError,
+)
 from switchboard.domain.recording.facts import (
     Channel,
     ReadyFact,
     Recording,
     RecordingFileName,
     Role,
-    RoleCorrection,
     Side,
     is_recording_id,
 )
@@ -25,6 +29,9 @@ from switchboard.ports.clock import Clock
 from switchboard.ports.listing import Page
 from switchboard.ports.recordings import JobStore, RecordingFiles, RecordingStore
 from switchboard.usecases.query import ListFilter, fill_page
+
+# Each try that fails means that another caller corrected the same recording in the same moment.
+_MAX_TRIES: Final = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +57,7 @@ RecordingList: TypeAlias = Page[RecordingView]
 
 
 class QueryRecordings:
-    """The queries for recordings. Recordings belong to no client: every API key sees them all."""
+    """The queries for recordings. Recordings belong to no client: every API key with the scope sees them all."""
 
     def __init__(
         self,
@@ -104,25 +111,34 @@ class QueryRecordings:
         return fill_page(self._recordings.find, recording_filter, limit=limit, position=position, view=view_if_in_state)
 
     def correct_roles(self, recording_id: str, *, left: Role, right: Role) -> RecordingView:
-        """Record who is heard on the left and on the right channel, beside all earlier corrections.
+        """Record who is heard on the left and on the right channel, beside the earlier corrections.
+
+        Nothing is recorded if the channels have these roles already.
 
         Raises:
             ResourceNotFoundError: no recording has this id.
-            InvalidRequestError: the recording has been corrected MAX_CORRECTIONS times.
-            StoreUnavailableError: the store did not answer.
+            CorrectionLimitError: the recording was corrected MAX_CORRECTIONS times today.
+            StoreUnavailableError: the store did not answer, or other callers keep correcting this recording.
         """
-        correction = RoleCorrection(at=self._clock.now(), left=left, right=right)
+        for _ in range(_MAX_TRIES):
+            recording = self._find_or_announce(recording_id)
+            correction = recording.correct(left=left, right=right, at=self._clock.now())
+            if correction is None:
+                return self._view_existing(recording)
+            corrected = self._recordings.correct(recording, correction)
+            if corrected is not None:
+                return self._view_existing(corrected)
+        raise StoreUnavailableError("correct roles: the recording was corrected at the same time")
+
+    def _find_or_announce(self, recording_id: str) -> Recording:
+        """Return the stored recording. One that no worker has looked at yet is stored first."""
         if not is_recording_id(recording_id):
             raise _not_found()
-        corrected = self._recordings.correct(recording_id, correction)
-        if corrected is None:
-            # Announced, and no worker has looked at it yet.
-            due = correction.at + self._policy.deadlines.attempt_timeout
-            self._recordings.announce(recording_id, self._read_job(recording_id), due=due)
-            corrected = self._recordings.correct(recording_id, correction)
-        if corrected is None:
-            raise _not_found()
-        return self._view_existing(corrected)
+        recording = self._recordings.get(recording_id)
+        if recording is not None:
+            return recording
+        due = self._clock.now() + self._policy.deadlines.attempt_timeout
+        return self._recordings.announce(recording_id, self._read_job(recording_id), due=due)
 
     def _read_job(self, recording_id: str) -> ReadyFact:
         """Return the report that announced the recording.

@@ -110,7 +110,9 @@ class SendSmsBatch:
     def _record(self, message: Message) -> BatchItem:
         """Count the message and then record it: a recorded message is sent, whatever happens next."""
         try:
-            self._limits.reserve(recipient=message.recipient, client=message.client, at=message.created_at)
+            self._limits.reserve(
+                recipient=message.recipient, client=message.client, weight=message.weight, at=message.created_at
+            )
         except LimitExceededError:
             existing = self._messages.get(message.smsid)
             if existing is None:
@@ -136,7 +138,9 @@ class SendSmsBatch:
 
     def _refund_usage(self, message: Message) -> None:
         try:
-            self._limits.refund(recipient=message.recipient, client=message.client, at=message.created_at)
+            self._limits.refund(
+                recipient=message.recipient, client=message.client, weight=message.weight, at=message.created_at
+            )
         except StoreUnavailableError:
             # One too many is counted, which is the safe side.
             return

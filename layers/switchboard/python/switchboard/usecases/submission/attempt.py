@@ -10,6 +10,7 @@ from typing import Generic, TypeVar
 from switchboard.domain.errors import (
     ConfigurationError,
     InvalidRequestError,
+    LimitExceededError,
     OutcomeUnknownError,
     ProviderError,
     RateLimitedError,
@@ -148,7 +149,7 @@ class Submission(Generic[R, S, P]):
     def _end(self, kind: OutcomeKind, error: SwitchboardError) -> _Ending:
         at = self._clock.now()
         if not isinstance(error, ProviderError):
-            return _Ending(Outcome(kind=kind, at=at), error)
+            return _Ending(Outcome(kind=kind, at=at, over_limit=isinstance(error, LimitExceededError)), error)
         facts = dict(error.facts)
         if error.request_id is not None:
             facts["request_id"] = error.request_id

@@ -177,12 +177,14 @@ class _UsageReservation:
         self._limits = limits
         self._order = order
         self._claim = claim
+        # The order's weight follows from its content, which may be deleted before a refund.
+        self._weight = order.weight
         self._counted = False
 
     def commit(self) -> None:
         """Count the attempt before the provider is opened. Raises what UsageLimits.reserve raises."""
         order = self._order
-        self._limits.reserve(recipient=order.recipient, client=order.client, at=self._claim.at)
+        self._limits.reserve(recipient=order.recipient, client=order.client, weight=self._weight, at=self._claim.at)
         self._counted = True
 
     def refund(self) -> None:
@@ -190,7 +192,9 @@ class _UsageReservation:
         if not self._counted:
             return
         try:
-            self._limits.refund(recipient=self._order.recipient, client=self._order.client, at=self._claim.at)
+            self._limits.refund(
+                recipient=self._order.recipient, client=self._order.client, weight=self._weight, at=self._claim.at
+            )
         except StoreUnavailableError:
             # One too many is counted, which is the safe side. A second refund might leave one too few.
             return

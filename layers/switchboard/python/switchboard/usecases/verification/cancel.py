@@ -32,7 +32,7 @@ class CancelVerification:
         now = self._clock.now()
         verification = self._verifications.get(verification_id) if is_order_id(verification_id) else None
         if verification is None or verification.client != client:
-            raise ResourceNotFoundError("No such resource, or it belongs to another API key")
+            raise ResourceNotFoundError("No such resource, or it belongs to another client")
         status = status_of(verification, deadlines=self._deadlines, now=now)
         if not status.final:
             answer = self._verifications.record_canceled(verification.id, at=now)

@@ -105,7 +105,7 @@ class CheckVerification:
         verification = self._find(verification_id, client=client)
         if verification is None:
             self._imitate_wrong_code(code, at=check.at)
-            raise ResourceNotFoundError("No such resource, or it belongs to another API key")
+            raise ResourceNotFoundError("No such resource, or it belongs to another client")
         replay = self._find_replay(verification, code, check)
         if replay is not None:
             return replay
