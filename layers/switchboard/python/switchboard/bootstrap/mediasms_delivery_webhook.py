@@ -19,7 +19,7 @@ from switchboard.storage import aws
 from switchboard.storage.callbacks import S3CallbackArchive
 from switchboard.storage.sms.reports import DynamoDbReportStore
 from switchboard.storage.verification.ivr_calls import DynamoDbCodeStore
-from switchboard.usecases.sms.record_report import RecordDeliveryReport
+from switchboard.usecases.sms.record_report import RecordDeliveryReport, ReportOutcome
 
 
 @cache
@@ -33,7 +33,9 @@ def application() -> WebhookEndpoint[ParsedDeliveryReport]:
     retention = settings.retention
     archive = S3CallbackArchive(client=aws.s3, bucket=settings.quarantine_bucket)
     dynamodb = aws.dynamodb(timeout_s=settings.store_timeout_s)
-    reports = DynamoDbReportStore(client=dynamodb, table=settings.state_table, retention=retention)
+    reports = DynamoDbReportStore(
+        client=dynamodb, table=settings.state_table, statuses=DELIVERY_STATUSES, retention=retention
+    )
     return WebhookEndpoint(
         subject="delivery report",
         secret=aws.CachedSecret(name=settings.webhook_tokens_secret_name),
@@ -47,7 +49,12 @@ def application() -> WebhookEndpoint[ParsedDeliveryReport]:
         ),
         log_fields=_log_fields,
         outcome_metrics=DELIVERY_REPORT_OUTCOMES,
-        quarantine=Quarantine(archive=archive, clock=CLOCK, route="mediasms_delivery"),
+        quarantine=Quarantine(
+            archive=archive,
+            clock=CLOCK,
+            route="mediasms_delivery",
+            outcomes=frozenset({ReportOutcome.OVERFLOWED}),
+        ),
         reply=Reply(HTTPStatus.OK, "OK"),
     )
 

@@ -20,7 +20,7 @@ from switchboard.domain.recording.facts import (
 
 if TYPE_CHECKING:
     # Only for types: webhooks list nothing and need not load it.
-    from switchboard.ports.listing import ListingQuery, Page
+    from switchboard.ports.listing import ListingQuery, Page, UnreadableItem
 
 
 class JobStore(Protocol):
@@ -92,8 +92,8 @@ class RecordingStore(Protocol):
         """
         ...
 
-    def overdue(self, *, now: datetime, limit: int) -> Iterable[Recording]:
-        """Return at most `limit` recordings that are due by `now`, longest overdue first."""
+    def overdue(self, *, now: datetime, limit: int) -> Iterable[Recording | UnreadableItem]:
+        """Return the recordings that are due by `now`, longest overdue first, read in pages of `limit`."""
         ...
 
 

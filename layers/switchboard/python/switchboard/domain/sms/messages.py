@@ -58,7 +58,10 @@ class SmsSubmission:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message(Order[SmsContent]):
-    """The facts about one SMS. A `bulk` message goes through the bulk queue, so that it never delays a single one."""
+    """The facts about one SMS. A `bulk` message goes through the bulk queue, so that it never delays a single one.
+
+    `reports` are those about this recipient. A report about another number is not about this SMS.
+    """
 
     ID_NAME: ClassVar[str] = "smsid"
 
@@ -72,13 +75,8 @@ class Message(Order[SmsContent]):
         """The id under the name that MediaSMS and callers use."""
         return self.id
 
-    @property
-    def recipient_reports(self) -> tuple[ReportFact, ...]:
-        """The reports that name this recipient or no recipient. A report about another number is not about this SMS."""
-        return tuple(report for report in self.reports if report.recipient in (None, self.recipient))
-
     def _fact_times(self) -> list[datetime]:
-        return [*Order._fact_times(self), *(report.first_seen_at for report in self.recipient_reports)]
+        return [*Order._fact_times(self), *(report.first_seen_at for report in self.reports)]
 
 
 def submission_of(message: Message) -> SmsSubmission:
@@ -104,7 +102,7 @@ def status_of(message: Message, *, statuses: StatusTable, deadlines: Deadlines, 
     The best of the provider's reports decides. Reports are read as a set: neither their order nor a repetition
     matters. Without a report the outcome of the submission decides, and without an outcome the time that has passed.
     """
-    meanings = {statuses[report.status].meaning for report in message.recipient_reports}
+    meanings = {statuses[report.status].meaning for report in message.reports}
     closed = now >= _closing_time(message, deadlines=deadlines)
     if DeliveryMeaning.DELIVERED in meanings:
         return SmsStatus(state=SmsState.DELIVERED, final=True)

@@ -20,10 +20,16 @@ from switchboard.domain.recording.facts import (
     too_many_corrections,
 )
 from switchboard.domain.timestamps import to_rfc3339
-from switchboard.ports.listing import ListingQuery, Page
+from switchboard.ports.listing import ListingQuery, Page, UnreadableItem
 from switchboard.storage.aws import conditional_update, store_errors
-from switchboard.storage.items import Item, expiry, pending_partition, to_attributes
-from switchboard.storage.orders.indexes import ListPartition, list_items, overdue_items
+from switchboard.storage.items import expiry, pending_partition, to_attributes
+from switchboard.storage.orders.indexes import (
+    ListPartition,
+    convert_items,
+    convert_page,
+    list_items,
+    overdue_items,
+)
 from switchboard.storage.recording.items import (
     ATTEMPT,
     CORRECTION,
@@ -176,11 +182,11 @@ class DynamoDbRecordingStore:
             is_id=is_recording_id,
             noun="recordings",
         )
-        return Page(items=_recordings_from(page.items), next_position=page.next_position)
+        return convert_page(page, recording_from)
 
-    def overdue(self, *, now: datetime, limit: int) -> Iterable[Recording]:
+    def overdue(self, *, now: datetime, limit: int) -> Iterable[Recording | UnreadableItem]:
         items = overdue_items(self._client, self._table, pending=_PENDING, now=now, limit=limit, noun="recordings")
-        return _recordings_from(items)
+        return convert_items(items, recording_from)
 
     def _set_if_absent(
         self, recording_id: str, values: Mapping[str, Any], *, condition: str | None = None
@@ -234,10 +240,6 @@ def _key(recording_id: str) -> dict[str, Any]:
 
 def _count_attempts(recording: Recording, channel: Channel) -> int:
     return sum(attempt.channel is channel for attempt in recording.attempts)
-
-
-def _recordings_from(items: Iterable[Item]) -> list[Recording]:
-    return [recording for recording in map(recording_from, items) if recording is not None]
 
 
 def _require_recording(recording: Recording | None) -> Recording:

@@ -14,10 +14,15 @@ from switchboard.ports.verifications import CodeStore
 
 
 class ReportOutcome(StrEnum):
-    """The place that a report went to. An `orphan` names an id that is not ours."""
+    """The place that a report went to.
+
+    An `orphan` names an id that is not ours, or another number than the message's. For an `overflowed` one there is no
+    room left with its id: only its raw callback is kept.
+    """
 
     RECORDED = "recorded"
     ORPHAN = "orphan"
+    OVERFLOWED = "overflowed"
     SPOOLED = "spooled"
 
 
@@ -49,6 +54,7 @@ class RecordDeliveryReport:
 
         Raises:
             StoreUnavailableError: neither the state table nor the archive took them.
+            StoreRefusedError: the state table refuses them for good. The raw callback is to be kept.
         """
         now, report, code = self._clock.now(), callback.report, None
         if callback.authcode is not None:
@@ -57,8 +63,8 @@ class RecordDeliveryReport:
             if code is not None:
                 self._codes.record_code(report.smsid, code)
                 code = None
-            recorded = self._reports.record_report(report, seen_at=now)
+            place = self._reports.record_report(report, seen_at=now)
         except StoreUnavailableError:
             self._archive.spool(SpooledEvent(event=report, seen_at=now, code=code))
             return ReportOutcome.SPOOLED
-        return ReportOutcome.RECORDED if recorded else ReportOutcome.ORPHAN
+        return ReportOutcome(place.value)
