@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any, Final, TypeAlias
 
 from boto3.dynamodb.types import TypeSerializer
+
+from switchboard.domain.errors import UnreadableItemError
 
 Item: TypeAlias = Mapping[str, Any]
 """An item's attributes in DynamoDB's form."""
@@ -70,3 +73,12 @@ def code_attribute(recipient: str | None) -> str:
 def lease_key(*, recipient: str, line: str) -> dict[str, Any]:
     """Return the key of the lease on a number (E.164) and one of our lines."""
     return to_attributes({"pk": f"LEASE#{recipient}#{line}"})
+
+
+@contextmanager
+def decoding_errors(noun: str) -> Iterator[None]:
+    """Turn what the conversion of an item's values raises into UnreadableItemError."""
+    try:
+        yield
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise UnreadableItemError(f"read {noun}: {type(error).__name__}") from None

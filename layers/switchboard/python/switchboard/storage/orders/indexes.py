@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -124,15 +123,6 @@ def overdue_items(
         if not (last_key := response.get("LastEvaluatedKey")):
             return
         start = {"ExclusiveStartKey": last_key}
-
-
-@contextmanager
-def decoding_errors(noun: str) -> Iterator[None]:
-    """Turn what the conversion of an item's values raises into UnreadableItemError."""
-    try:
-        yield
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-        raise UnreadableItemError(f"read {noun}: {type(error).__name__}") from None
 
 
 def convert_items(items: Iterable[Item], convert: Callable[[Item], T | None]) -> Iterator[T | UnreadableItem]:

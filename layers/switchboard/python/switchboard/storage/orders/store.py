@@ -14,12 +14,11 @@ from switchboard.domain.timestamps import from_rfc3339, to_rfc3339
 from switchboard.ports.listing import ListingQuery, Page, UnreadableItem
 from switchboard.ports.orders import ClaimAnswer, R
 from switchboard.storage.aws import conditional_update, store_errors
-from switchboard.storage.items import Item, expiry, pending_partition, set_all, to_attributes
+from switchboard.storage.items import Item, decoding_errors, expiry, pending_partition, set_all, to_attributes
 from switchboard.storage.orders.indexes import (
     ListPartition,
     convert_items,
     convert_page,
-    decoding_errors,
     list_items,
     overdue_items,
 )

@@ -25,8 +25,7 @@ from switchboard.domain.recording.facts import (
     StoredFile,
 )
 from switchboard.domain.timestamps import from_optional_rfc3339, from_rfc3339, to_rfc3339
-from switchboard.storage.items import Item
-from switchboard.storage.orders.indexes import decoding_errors
+from switchboard.storage.items import Item, decoding_errors
 
 KIND: Final = "recording"
 READY, ATTEMPT, OUTCOME, CORRECTION = "ready_fact|", "attempt|", "outcome|", "correction|"

@@ -27,8 +27,8 @@ from switchboard.domain.voice_calls import (
 from switchboard.ports.callbacks import EventPlace
 from switchboard.ports.listing import ListingQuery, Page
 from switchboard.storage.aws import conditional_update, store_errors
-from switchboard.storage.items import Item, expiry, to_attributes
-from switchboard.storage.orders.indexes import decoding_errors, get_items
+from switchboard.storage.items import Item, decoding_errors, expiry, to_attributes
+from switchboard.storage.orders.indexes import get_items
 from switchboard.storage.orders.store import DynamoDbOrderStore, OrderCodec, optional_int
 
 if TYPE_CHECKING:
