@@ -298,7 +298,7 @@ def an_endpoint(record: Callable[[str], str], quarantine: Quarantine | None) -> 
             "recorded": Metric.CALL_RESULTS_RECORDED,
             "unmatched": Metric.CALL_RESULTS_UNMATCHED,
             "quarantined": Metric.CALL_RESULTS_QUARANTINED,
-            "refused": Metric.CALLBACKS_REFUSED,
+            "refused": Metric.CALLBACKS_UNSTORABLE,
         },
         reply=Reply(HTTPStatus.OK, "OK"),
         quarantine=quarantine,

@@ -65,8 +65,8 @@ class Metric(StrEnum):
         "Authentic callbacks kept in quarantine because the item that they name has no room for them.",
         _ALARMED,
     )
-    CALLBACKS_REFUSED = (
-        "CallbacksRefused",
+    CALLBACKS_UNSTORABLE = (
+        "CallbacksUnstorable",
         "Authentic callbacks kept in quarantine because the state table refuses them for good.",
         _ALARMED,
     )
@@ -175,7 +175,7 @@ DELIVERY_REPORT_OUTCOMES: Final[Mapping[str, Metric]] = {
     "recorded": Metric.DELIVERY_REPORTS_RECORDED,
     "orphan": Metric.DELIVERY_REPORTS_ORPHANED,
     "overflowed": Metric.CALLBACKS_OVERFLOWED,
-    "refused": Metric.CALLBACKS_REFUSED,
+    "refused": Metric.CALLBACKS_UNSTORABLE,
     "spooled": Metric.DELIVERY_REPORTS_SPOOLED,
     "quarantined": Metric.DELIVERY_REPORTS_QUARANTINED,
 }
@@ -185,7 +185,7 @@ IVR_CALL_OUTCOMES: Final[Mapping[str, Metric]] = {
     "late": Metric.IVR_CALLS_LATE,
     "foreign": Metric.IVR_CALLS_UNMATCHED,
     "no_candidate": Metric.IVR_CALLS_UNMATCHED,
-    "refused": Metric.CALLBACKS_REFUSED,
+    "refused": Metric.CALLBACKS_UNSTORABLE,
     "spooled": Metric.IVR_CALLS_SPOOLED,
     "quarantined": Metric.IVR_CALLS_QUARANTINED,
 }
@@ -193,7 +193,7 @@ CALL_RESULT_OUTCOMES: Final[Mapping[str, Metric]] = {
     "recorded": Metric.CALL_RESULTS_RECORDED,
     "unmatched": Metric.CALL_RESULTS_UNMATCHED,
     "overflowed": Metric.CALLBACKS_OVERFLOWED,
-    "refused": Metric.CALLBACKS_REFUSED,
+    "refused": Metric.CALLBACKS_UNSTORABLE,
     "spooled": Metric.CALL_RESULTS_SPOOLED,
     "quarantined": Metric.CALL_RESULTS_QUARANTINED,
 }
