@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
-from switchboard.domain.orders import Claim, Deadlines, Outcome, OutcomeKind
+from switchboard.domain.orders import Claim, Deadlines, Order, Outcome, OutcomeKind
 from switchboard.domain.phone_numbers import PhoneNumber
 from switchboard.domain.sms.delivery import DeliveryReport
 from switchboard.domain.sms.messages import Message, SmsContent, TextMeasure
@@ -18,6 +19,7 @@ from switchboard.domain.verification.verifications import (
     VerificationMode,
 )
 from switchboard.domain.voice_calls import PreparedCall, VoiceCall, VoiceCallContent, submit_before
+from switchboard.ports.listing import UnreadableItem
 from switchboard.usecases.sms.send import SendSmsCommand
 from switchboard.usecases.verification.start import StartVerificationCommand
 from switchboard.usecases.voice_call.place import PlaceCallCommand
@@ -156,3 +158,8 @@ def an_ivr_call(**fields: Any) -> IvrCallEvent:
 
 a_notice = an_ivr_call
 """The earlier name, which the contract tests use."""
+
+
+def ids_of(overdue: Iterable[Order[Any] | UnreadableItem]) -> list[str]:
+    """Return the ids of overdue orders, and the keys of those that cannot be read."""
+    return [entry.key if isinstance(entry, UnreadableItem) else entry.id for entry in overdue]

@@ -35,5 +35,7 @@ def lambda_handler(request: InboundRequest, context: LambdaContext) -> Reply:
         return Reply(HTTPStatus.OK, kind.to_json(view))
     order_filter, limit, position = kind.parse_filter(request)
     page = kind.query.many(order_filter, client=request.client, limit=limit, position=position)
+    if page.unreadable:
+        count(Metric.POISON_ENTRIES, page.unreadable)
     logger.info("listed", count=len(page.items), resource=request.route)
     return Reply(HTTPStatus.OK, kind.page_to_json(page))

@@ -28,5 +28,7 @@ def lambda_handler(request: InboundRequest, context: LambdaContext) -> Reply:
         return Reply(HTTPStatus.OK, to_json(view, format_tel=canonical_tel))
     recording_filter, limit, position = parse_filter(request)
     page = app.many(recording_filter, limit=limit, position=position)
+    if page.unreadable:
+        count(Metric.POISON_ENTRIES, page.unreadable)
     logger.info("recordings listed", count=len(page.items))
     return Reply(HTTPStatus.OK, page_to_json(page, format_tel=canonical_tel))

@@ -21,6 +21,7 @@ from switchboard.ports.orders import MessageStore
 from switchboard.ports.provider_limits import ProviderLimitStore
 from switchboard.ports.usage_limits import CounterStore
 from switchboard.ports.verifications import CodeStore, IvrCallStore, VerificationStore
+from switchboard.providers.mediasms.response_codes import DELIVERY_STATUSES
 from switchboard.storage.callbacks import S3CallbackArchive
 from switchboard.storage.limits import DynamoDbCounterStore, DynamoDbProviderLimitStore
 from switchboard.storage.sms.messages import DynamoDbMessageStore
@@ -116,7 +117,13 @@ def limits_table_name(aws: Aws) -> str:
 
 @pytest.fixture
 def dynamodb_messages(aws: Aws, state_table_name: str) -> DynamoDbMessageStore:
-    return DynamoDbMessageStore(client=aws.dynamodb, table=state_table_name, deadlines=DEADLINES, retention=RETENTION)
+    return DynamoDbMessageStore(
+        client=aws.dynamodb,
+        table=state_table_name,
+        deadlines=DEADLINES,
+        statuses=DELIVERY_STATUSES,
+        retention=RETENTION,
+    )
 
 
 @pytest.fixture(params=IMPLEMENTATIONS)

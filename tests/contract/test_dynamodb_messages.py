@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
-from switchboard.domain.errors import StoreUnavailableError
+from switchboard.domain.errors import StoreRefusedError, StoreUnavailableError, UnreadableItemError
 from switchboard.domain.orders import Claim, Outcome, OutcomeKind
+from switchboard.domain.sms.delivery import MAX_ORPHANS, MAX_UNLISTED_REPORTS
+from switchboard.domain.sms.messages import SmsContent
 from switchboard.guard.provider.rate_limiter import GuardSettings, ProviderGuards
+from switchboard.ports.callbacks import EventPlace
 from switchboard.ports.listing import ListingQuery
 from switchboard.ports.orders import MessageStore
+from switchboard.providers.mediasms.response_codes import DELIVERY_STATUSES, MAX_STATUS_LENGTH
 from switchboard.storage.limits import DynamoDbCounterStore, DynamoDbProviderLimitStore
 from switchboard.storage.sms.messages import DynamoDbMessageStore
 from switchboard.usecases.submission.submit_once import derive_id
-from tests.builders import CLIENT, DEADLINES, a_callback, a_claim, a_command, a_message, a_report, an_outcome
+from tests.builders import (
+    CLIENT,
+    DEADLINES,
+    MINUTE,
+    RECIPIENT,
+    a_callback,
+    a_claim,
+    a_command,
+    a_message,
+    a_report,
+    an_outcome,
+    ids_of,
+)
 from tests.contract.conftest import RETENTION, Aws
 from tests.fakes import START, Ending, FixedClock, InMemoryOutbox, LimitRules, ScriptedProvider
 from tests.systems import System, assembled
@@ -53,7 +69,7 @@ def test_a_send_costs_two_writes_and_one_for_its_slot_and_reads_nothing(
     running: _Running, dynamodb_calls: list[str]
 ) -> None:
     running.system.send(a_command())
-    assert dynamodb_calls == ["PutItem", "UpdateItem", "UpdateItem"]
+    assert dynamodb_calls == ["UpdateItem", "UpdateItem", "UpdateItem"]
 
 
 def test_the_limits_of_a_recipient_cost_one_further_write(
@@ -62,20 +78,20 @@ def test_the_limits_of_a_recipient_cost_one_further_write(
     rules = LimitRules(recipient_per_minute=3, recipient_per_hour=10, recipient_per_day=30)
     system = assembled(messages=dynamodb_messages, limits=rules.over(dynamodb_counters))
     system.send(a_command())
-    assert dynamodb_calls == ["PutItem", "UpdateItem", "UpdateItem"]
+    assert dynamodb_calls == ["UpdateItem", "UpdateItem", "UpdateItem"]
 
 
 def test_a_second_send_in_the_same_second_costs_the_same(running: _Running, dynamodb_calls: list[str]) -> None:
     running.system.send(a_command())
     running.system.send(a_command(idempotency_key="order-2"))
-    assert dynamodb_calls == ["PutItem", "UpdateItem", "UpdateItem"] * 2
+    assert dynamodb_calls == ["UpdateItem", "UpdateItem", "UpdateItem"] * 2
 
 
 def test_a_replay_costs_one_refused_write(running: _Running, dynamodb_calls: list[str]) -> None:
     running.system.send(a_command())
     dynamodb_calls.clear()
     assert running.system.send(a_command()).replayed
-    assert dynamodb_calls == ["PutItem"]
+    assert dynamodb_calls == ["UpdateItem"]
 
 
 def test_a_delivery_from_the_queue_costs_two_writes_and_one_for_its_slot(
@@ -92,9 +108,75 @@ def test_a_delivery_from_the_queue_costs_two_writes_and_one_for_its_slot(
     assert dynamodb_calls == ["UpdateItem"]
 
 
-def test_a_report_costs_one_write_and_reads_nothing(running: _Running, dynamodb_calls: list[str]) -> None:
+@pytest.mark.parametrize("status", [*DELIVERY_STATUSES.rows, "unlisted"])
+def test_a_report_costs_one_write_and_reads_nothing(
+    running: _Running, dynamodb_messages: DynamoDbMessageStore, dynamodb_calls: list[str], status: str
+) -> None:
+    dynamodb_messages.create(a_message())
+    dynamodb_calls.clear()
+    for _ in range(2):
+        running.system.record(a_callback(status))
+    assert dynamodb_calls == ["UpdateItem"] * 2
+
+
+def test_an_orphan_costs_two_writes_and_reads_nothing(running: _Running, dynamodb_calls: list[str]) -> None:
     running.system.record(a_callback("1"))
+    assert dynamodb_calls == ["UpdateItem"] * 2
+
+
+def test_a_full_item_is_small_and_takes_the_true_report_in_one_write(
+    aws: Aws, dynamodb_messages: DynamoDbMessageStore, state_table_name: str, dynamodb_calls: list[str]
+) -> None:
+    dynamodb_messages.create(a_message(content=SmsContent(text="\U0001f4de" * 700, text_au="\U0001f4de" * 700)))
+    longest = "\U0001f4de" * (MAX_STATUS_LENGTH - 2)
+    for number in range(MAX_ORPHANS + 1):
+        for recipient in (RECIPIENT, f"+{number:030d}"):
+            report = a_report(f"{number:02d}{longest}", recipient=recipient)
+            place = dynamodb_messages.record_report(report, seen_at=START)
+            assert (place is EventPlace.OVERFLOWED) is (number == MAX_ORPHANS)
+    for status in DELIVERY_STATUSES.rows.keys() - {"1"}:
+        dynamodb_messages.record_report(a_report(status), seen_at=START)
+    assert sum(len(name.encode()) + len(value.encode()) for name, value in _items(aws, state_table_name)) < 40_000
+    dynamodb_calls.clear()
+    assert dynamodb_messages.record_report(a_report("1"), seen_at=START) is EventPlace.RECORDED
     assert dynamodb_calls == ["UpdateItem"]
+    message = dynamodb_messages.get("sms1")
+    assert message is not None
+    assert len(message.reports) == MAX_UNLISTED_REPORTS + len(DELIVERY_STATUSES.rows)
+
+
+def _items(aws: Aws, table: str) -> Iterable[tuple[str, str]]:
+    """Return the names and values of the item's attributes."""
+    return _attributes(aws, table).items()
+
+
+def test_a_broken_item_hides_no_other_one(
+    aws: Aws, dynamodb_messages: DynamoDbMessageStore, state_table_name: str
+) -> None:
+    for number in range(3):
+        dynamodb_messages.create(a_message(f"sms{number}", at=START + number * MINUTE))
+    _break(aws, state_table_name, "sms1")
+    page = dynamodb_messages.find(ListingQuery(limit=10), client=CLIENT)
+    assert ([message.smsid for message in page.items], page.unreadable) == (["sms2", "sms0"], 1)
+    overdue = dynamodb_messages.overdue(now=START + timedelta(days=1), limit=1)
+    assert ids_of(overdue) == ["sms0", "SMS#sms1", "sms2"]
+    with pytest.raises(UnreadableItemError, match=r"^read order: ValueError$"):
+        dynamodb_messages.get("sms1")
+
+
+def _break(aws: Aws, table: str, smsid: str) -> None:
+    """Write what a later version might write into the item."""
+    aws.dynamodb.update_item(
+        TableName=table,
+        Key={"pk": {"S": f"SMS#{smsid}"}},
+        UpdateExpression="SET created_at = :later",
+        ExpressionAttributeValues={":later": {"S": "a form of a later version"}},
+    )
+
+
+def test_a_write_that_aws_refuses_for_good_is_no_outage(dynamodb_messages: DynamoDbMessageStore) -> None:
+    with pytest.raises(StoreRefusedError, match=r"^create order: ValidationException$"):
+        dynamodb_messages.create(a_message(content=SmsContent(text="x" * 450_000)))
 
 
 def test_a_sweep_that_finds_nothing_costs_one_query(running: _Running, dynamodb_calls: list[str]) -> None:
@@ -171,7 +253,7 @@ CALLS: dict[str, Callable[[MessageStore], object]] = {
     "postpone": lambda messages: messages.postpone(a_message(), until=START),
     "get": lambda messages: messages.get("sms1"),
     "find": lambda messages: messages.find(ListingQuery(limit=1), client=CLIENT),
-    "overdue": lambda messages: messages.overdue(now=START, limit=1),
+    "overdue": lambda messages: list(messages.overdue(now=START, limit=1)),
 }
 
 
@@ -179,7 +261,9 @@ CALLS: dict[str, Callable[[MessageStore], object]] = {
 def test_an_error_of_aws_names_the_operation_and_the_code_only(
     aws: Aws, call: Callable[[MessageStore], object]
 ) -> None:
-    store = DynamoDbMessageStore(client=aws.dynamodb, table="none", deadlines=DEADLINES, retention=RETENTION)
+    store = DynamoDbMessageStore(
+        client=aws.dynamodb, table="none", deadlines=DEADLINES, statuses=DELIVERY_STATUSES, retention=RETENTION
+    )
     with pytest.raises(StoreUnavailableError, match=r"^[a-z ]+: ResourceNotFoundException$"):
         call(store)
 

@@ -15,6 +15,7 @@ from switchboard.domain.rate_limits import CircuitRule, Permit, SlotRequest
 from switchboard.domain.sms.messages import Message
 from switchboard.ports.orders import MessageStore
 from switchboard.ports.provider_limits import ProviderLimitStore
+from switchboard.providers.mediasms.response_codes import DELIVERY_STATUSES
 from switchboard.storage.limits import DynamoDbProviderLimitStore
 from switchboard.storage.sms.messages import DynamoDbMessageStore
 from tests.builders import DEADLINES, MINUTE, OTHER_RECIPIENT, RECIPIENT, a_claim, a_message, a_report, an_outcome
@@ -91,7 +92,9 @@ CALLS = st.one_of(
 def test_both_message_stores_answer_every_sequence_of_calls_alike(aws: Aws, calls: Sequence[Call], begun: bool) -> None:
     table = aws.unique("alike")
     aws.dynamodb.create_table(**state_table(table))
-    real = DynamoDbMessageStore(client=aws.dynamodb, table=table, deadlines=DEADLINES, retention=RETENTION)
+    real = DynamoDbMessageStore(
+        client=aws.dynamodb, table=table, deadlines=DEADLINES, statuses=DELIVERY_STATUSES, retention=RETENTION
+    )
     fake = InMemoryMessageStore(deadlines=DEADLINES)
     seen = a_message()
     if begun:

@@ -13,7 +13,7 @@ from switchboard.domain.sms.messages import Message
 from switchboard.domain.timestamps import to_rfc3339
 from switchboard.ports.listing import ListingQuery
 from switchboard.ports.orders import MessageStore
-from tests.builders import CLIENT, DEADLINES, MINUTE, OTHER_RECIPIENT, RECIPIENT, a_claim, a_message, an_outcome
+from tests.builders import CLIENT, DEADLINES, MINUTE, OTHER_RECIPIENT, RECIPIENT, a_claim, a_message, an_outcome, ids_of
 from tests.fakes import START
 
 
@@ -118,7 +118,7 @@ def test_a_position_outside_the_queried_span_is_refused(
 
 
 def _overdue_ids(messages: MessageStore, now: datetime, *, limit: int = 100) -> list[str]:
-    return [message.smsid for message in messages.overdue(now=now, limit=limit)]
+    return ids_of(messages.overdue(now=now, limit=limit))
 
 
 def _assert_due_at(messages: MessageStore, deadline: datetime) -> None:
@@ -133,11 +133,11 @@ def _create_with_outcome(messages: MessageStore, kind: OutcomeKind, *, queue: bo
     return messages.record_outcome(message, message.claims[0], an_outcome(kind, at=START + MINUTE), queue=queue)
 
 
-def test_overdue_messages_come_longest_overdue_first_up_to_the_limit(messages: MessageStore) -> None:
+def test_overdue_messages_come_longest_overdue_first_by_pages(messages: MessageStore) -> None:
     for number in (2, 0, 1):
         messages.create(a_message(f"sms{number}", at=START + number * MINUTE))
     assert _overdue_ids(messages, START + timedelta(days=1)) == ["sms0", "sms1", "sms2"]
-    assert _overdue_ids(messages, START + timedelta(days=1), limit=2) == ["sms0", "sms1"]
+    assert _overdue_ids(messages, START + timedelta(days=1), limit=2) == ["sms0", "sms1", "sms2"]
 
 
 @pytest.mark.parametrize("kind", [OutcomeKind.ACCEPTED, OutcomeKind.UNKNOWN])

@@ -10,7 +10,7 @@ import pytest
 from switchboard.domain.orders import Claim, OutcomeKind
 from switchboard.domain.sms.messages import Message, SmsContent, TextMeasure
 from switchboard.ports.orders import MessageStore
-from tests.builders import CONTENT, DEADLINES, MINUTE, a_claim, a_message, a_report, an_outcome
+from tests.builders import CONTENT, DEADLINES, MINUTE, a_claim, a_message, a_report, an_outcome, ids_of
 from tests.fakes import START
 
 SENT_KINDS = [OutcomeKind.ACCEPTED, OutcomeKind.REJECTED, OutcomeKind.UNKNOWN]
@@ -264,7 +264,7 @@ def test_a_new_message_is_due_when_its_submission_is_overdue(messages: MessageSt
     messages.create(a_message())
     deadline = START + DEADLINES.submission_after_claim
     assert list(messages.overdue(now=deadline - timedelta(milliseconds=1), limit=10)) == []
-    assert [message.smsid for message in messages.overdue(now=deadline, limit=10)] == ["sms1"]
+    assert ids_of(messages.overdue(now=deadline, limit=10)) == ["sms1"]
 
 
 def test_inquiries_are_kept_with_their_first_time(messages: MessageStore) -> None:

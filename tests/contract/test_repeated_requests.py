@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from switchboard.domain.errors import IdempotencyKeyReusedError, RequestInProgressError
+from switchboard.domain.errors import IdempotencyKeyReusedError, RequestInProgressError, SmsidTakenError
 from switchboard.domain.sms.messages import Message, SmsContent, SmsStatus
 from switchboard.ports.orders import MessageStore
 from switchboard.storage.sms.messages import DynamoDbMessageStore
@@ -73,7 +73,7 @@ def test_an_idempotency_key_has_the_effect_of_its_first_request_only(commands: S
         scope = (command.client, command.idempotency_key)
         try:
             answer = send(command)
-        except IdempotencyKeyReusedError:
+        except (IdempotencyKeyReusedError, SmsidTakenError):
             # A different request with this key or this id came first.
             assert first_commands.get(scope) != command
             continue

@@ -12,6 +12,7 @@ import pytest
 
 from switchboard.domain.errors import StoreUnavailableError, VerificationOpenError
 from switchboard.domain.orders import OutcomeKind
+from switchboard.domain.sms.delivery import MAX_ORPHANS
 from switchboard.domain.sms.messages import SmsContent
 from switchboard.domain.verification.verifications import (
     MAX_ATTEMPTS,
@@ -21,9 +22,12 @@ from switchboard.domain.verification.verifications import (
     VerificationLines,
     VerificationMode,
 )
+from switchboard.ports.callbacks import EventPlace, ReportStore
+from switchboard.ports.orders import MessageStore
 from switchboard.ports.verifications import IvrCallMatch
 from switchboard.storage.verification.store import DynamoDbVerificationStore
 from tests.builders import (
+    CLIENT,
     GRACE,
     HOLDING_MINUTES,
     LINE,
@@ -32,9 +36,12 @@ from tests.builders import (
     OTHER_RECIPIENT,
     RECIPIENT,
     a_claim,
+    a_message,
     a_notice,
+    a_report,
     a_verification,
     an_outcome,
+    ids_of,
 )
 from tests.fakes import START
 
@@ -76,6 +83,38 @@ def read(stores: VerificationStores, verification_id: str = "v1") -> Verificatio
 def test_a_created_verification_comes_back_unchanged(stores: VerificationStores, verification: Verification) -> None:
     stores.verifications.create(verification)
     assert stores.verifications.get("v1") == verification
+
+
+@pytest.mark.parametrize("mode", VerificationMode)
+def test_orphans_do_not_take_the_id_of_a_verification(
+    dynamodb_verifications: DynamoDbVerificationStore, dynamodb_messages: ReportStore, mode: VerificationMode
+) -> None:
+    for number in range(MAX_ORPHANS):
+        dynamodb_messages.record_report(a_report("1", "v1", recipient=f"+8190{number:08d}"), seen_at=START)
+    verification = a_verification(mode=mode, repeat_calls=0 if mode is CALL_OUT else None)
+    assert dynamodb_verifications.create(verification).granted
+    assert not dynamodb_verifications.create(replace(verification, claims=(a_claim("second"),))).granted
+    assert dynamodb_verifications.get("v1") == verification
+
+
+def test_messages_and_verifications_share_one_name_space(
+    dynamodb_verifications: DynamoDbVerificationStore, dynamodb_messages: MessageStore
+) -> None:
+    dynamodb_verifications.create(a_verification("both"))
+    answer = dynamodb_messages.create(a_message("both", client="client2"))
+    assert (answer.granted, answer.order, answer.owner) == (False, None, CLIENT)
+    dynamodb_messages.create(a_message("other", client="client2"))
+    refused = dynamodb_verifications.create(a_verification("other", line=OTHER_LINE))
+    assert (refused.granted, refused.order, refused.owner) == (False, None, "client2")
+
+
+def test_a_delivered_call_leaves_the_deadline_of_its_verification(
+    dynamodb_verifications: DynamoDbVerificationStore, dynamodb_messages: ReportStore
+) -> None:
+    dynamodb_verifications.create(a_verification(mode=CALL_OUT, repeat_calls=0))
+    assert dynamodb_messages.record_report(a_report("1", "v1"), seen_at=START) is EventPlace.RECORDED
+    overdue = dynamodb_verifications.overdue(now=START + timedelta(days=30), limit=10)
+    assert ids_of(overdue) == ["v1"]
 
 
 def test_a_second_verification_on_a_leased_line_is_refused(stores: VerificationStores) -> None:

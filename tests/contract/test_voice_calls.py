@@ -11,7 +11,8 @@ from functools import partial
 import pytest
 
 from switchboard.domain.orders import Outcome, OutcomeKind
-from switchboard.domain.voice_calls import CallResult, CallResultFact, PreparedCall
+from switchboard.domain.voice_calls import MAX_RESULTS, CallResult, CallResultFact, PreparedCall
+from switchboard.ports.callbacks import EventPlace
 from switchboard.ports.listing import ListingQuery
 from switchboard.ports.voice_calls import VoiceCallStore
 from switchboard.storage.voice_call.store import DynamoDbVoiceCallStore
@@ -61,16 +62,32 @@ def test_a_result_is_stored_with_the_earliest_time_it_came(calls: VoiceCallStore
     calls.record_outcome(call, call.claims[0], ACCEPTED)
     stored = calls.get("call1")
     assert stored is not None
-    assert known == [not early] * 4
+    assert known == [EventPlace.ORPHAN if early else EventPlace.RECORDED] * 4
     assert stored.reports == (CallResultFact("b", START + MINUTE), CallResultFact("a", START + 2 * MINUTE))
     page = calls.find(ListingQuery(recipient=CALLED, limit=10), client=CLIENT)
     assert list(page.items) == [stored]
 
 
 def test_a_result_of_an_unknown_call_makes_no_call(calls: VoiceCallStore) -> None:
-    assert not calls.record_result(CallResult("c1", "a"), seen_at=START)
+    assert calls.record_result(CallResult("c1", "a"), seen_at=START) is EventPlace.ORPHAN
     assert calls.token_of("c1") is None
     assert calls.get("c1") is None
+
+
+def test_a_call_full_of_results_still_shows_the_newest_one(calls: VoiceCallStore) -> None:
+    call = a_call(callback_expected=True)
+    calls.create(call)
+    calls.record_outcome(call, call.claims[0], ACCEPTED)
+    for number in range(MAX_RESULTS):
+        calls.record_result(CallResult("c1", f"{number:03d}"), seen_at=START)
+    for minutes, result in ((1, "flood"), (3, "answered"), (2, "replayed late")):
+        place = calls.record_result(CallResult("c1", result), seen_at=START + minutes * MINUTE)
+        assert place is EventPlace.OVERFLOWED
+    assert calls.record_result(CallResult("c1", "000"), seen_at=START) is EventPlace.RECORDED
+    stored = calls.get("call1")
+    assert stored is not None
+    assert len(stored.reports) == MAX_RESULTS + 1
+    assert stored.reports[-1] == CallResultFact("answered", START + 3 * MINUTE)
 
 
 @pytest.mark.parametrize("timed_out", [False, True], ids=["in time", "after a time-out"])

@@ -172,7 +172,7 @@ class InMemoryRecordingStore(RecordingStore):
 
     def overdue(self, *, now: datetime, limit: int) -> list[Recording]:
         overdue = sorted((due, id_) for id_, due in self.due.items() if due <= now)
-        return [self.rows[id_] for _, id_ in overdue[:limit]]
+        return [self.rows[id_] for _, id_ in overdue]
 
 
 def add_fact(recording: Recording, fact: RecordingFact) -> Recording:

@@ -8,22 +8,31 @@ from datetime import datetime
 from typing import Any, Generic
 
 from switchboard.domain.orders import Claim, Deadlines, Outcome, OutcomeKind, is_order_id
-from switchboard.domain.sms.delivery import DeliveryReport, ReportFact
+from switchboard.domain.sms.delivery import (
+    MAX_ORPHANS,
+    MAX_UNLISTED_REPORTS,
+    DeliveryMeaning,
+    DeliveryReport,
+    ReportFact,
+)
 from switchboard.domain.sms.messages import Message, next_due
+from switchboard.ports.callbacks import EventPlace
 from switchboard.ports.listing import ListingQuery, Page
 from switchboard.ports.orders import ClaimAnswer, MessageStore, OrderStore, R
+from switchboard.providers.mediasms.response_codes import DELIVERY_STATUSES
 from tests.fakes.listing import list_page
 
 
 @dataclass(slots=True)
 class StoredOrder(Generic[R]):
-    """One item of the StateTable: an order, or only reports for an id that is not ours."""
+    """One item of the StateTable: an order, or only orphans: reports for an id that is not ours, or another number."""
 
     order: R | None
     attempts: int = 0
     not_sent: int = 0
     due: datetime | None = None
-    reports: dict[tuple[str | None, str], datetime] = field(default_factory=dict)
+    reports: dict[str, datetime] = field(default_factory=dict)
+    orphans: dict[tuple[str | None, str], datetime] = field(default_factory=dict)
 
 
 class InMemoryOrderStore(OrderStore[R]):
@@ -38,11 +47,10 @@ class InMemoryOrderStore(OrderStore[R]):
         self._bound: dict[str, str] = {}
 
     def create(self, order: R) -> ClaimAnswer[R]:
-        row = self.rows.get(order.id)
-        if row is not None or order.id in self._bound:
+        row = self.rows.setdefault(order.id, StoredOrder(None))
+        if row.order is not None or order.id in self._bound:
             return self._refusal(row, order.last_claim)
-        due = self._next_due(order)
-        self.rows[order.id] = StoredOrder(order, attempts=len(order.claims), due=due)
+        row.order, row.attempts, row.due = order, len(order.claims), self._next_due(order)
         return ClaimAnswer(granted=True, order=order)
 
     def claim(self, order_id: str, claim: Claim) -> ClaimAnswer[R]:
@@ -55,7 +63,8 @@ class InMemoryOrderStore(OrderStore[R]):
         return ClaimAnswer(granted=True, order=row.order)
 
     def bind_key(self, key_id: str, order_id: str, *, at: datetime) -> bool:
-        if key_id not in self.rows:
+        row = self.rows.get(key_id)
+        if row is None or row.order is None:
             self._bound.setdefault(key_id, order_id)
         return self._bound.get(key_id) == order_id
 
@@ -110,7 +119,7 @@ class InMemoryOrderStore(OrderStore[R]):
     def overdue(self, *, now: datetime, limit: int) -> Sequence[R]:
         due = [(row.due, row.order) for row in self.rows.values() if row.due is not None and row.due <= now]
         due.sort(key=lambda pair: pair[0])
-        return [order for _, order in due[:limit] if order is not None]
+        return [order for _, order in due if order is not None]
 
     def _may_claim(self, row: StoredOrder[R], order: R, claim: Claim) -> bool:
         in_time = order.submit_before > claim.at and order.closed_at is None
@@ -129,7 +138,7 @@ class InMemoryOrderStore(OrderStore[R]):
             and last.id == claim.id
             and order.submission_open
         )
-        return ClaimAnswer(granted=is_own, order=order)
+        return ClaimAnswer(granted=is_own, order=order, owner=order.client if order else None)
 
     def _unchanged(self, order: R) -> StoredOrder[R] | None:
         row = self.rows.get(order.id)
@@ -143,15 +152,44 @@ class InMemoryMessageStore(InMemoryOrderStore[Message], MessageStore):
         times = deadlines or Deadlines()
         super().__init__(next_due=lambda message: next_due(message, deadlines=times), deadlines=times)
 
-    def record_report(self, report: DeliveryReport, *, seen_at: datetime) -> bool:
+    def create(self, order: Message) -> ClaimAnswer[Message]:
+        answer = super().create(order)
+        if answer.granted:
+            self._show_reports(self.rows[order.id])
+        return answer
+
+    def record_report(self, report: DeliveryReport, *, seen_at: datetime) -> EventPlace:
         row = self.rows.setdefault(report.smsid, StoredOrder(None))
-        row.reports.setdefault((report.recipient, report.status), seen_at)
+        if row.order is None or report.recipient not in (None, row.order.recipient):
+            return self._record_orphan(row, report, seen_at)
+        meaning = DELIVERY_STATUSES[report.status].meaning
+        unlisted = [status for status in row.reports if DELIVERY_STATUSES[status].meaning is DeliveryMeaning.UNLISTED]
+        is_new = meaning is DeliveryMeaning.UNLISTED and report.status not in unlisted
+        if is_new and len(unlisted) >= MAX_UNLISTED_REPORTS:
+            return EventPlace.OVERFLOWED
+        row.reports.setdefault(report.status, seen_at)
+        if meaning is DeliveryMeaning.DELIVERED:
+            row.order = replace(row.order, closed_at=row.order.closed_at or seen_at, content=None)
+            row.due = None
+        self._show_reports(row)
+        return EventPlace.RECORDED
+
+    def _record_orphan(self, row: StoredOrder[Message], report: DeliveryReport, seen_at: datetime) -> EventPlace:
+        name = (report.recipient, report.status)
+        if name not in row.orphans and len(row.orphans) >= MAX_ORPHANS:
+            return EventPlace.OVERFLOWED
+        row.orphans.setdefault(name, seen_at)
+        return EventPlace.ORPHAN
+
+    def _show_reports(self, row: StoredOrder[Message]) -> None:
+        """Show the reports about the message's number, also those that came before the message."""
         if row.order is None:
-            return False
-        facts = [ReportFact(status, recipient, at) for (recipient, status), at in row.reports.items()]
-        facts.sort(key=lambda fact: (fact.first_seen_at, fact.status))
-        row.order = replace(row.order, reports=tuple(facts))
-        return True
+            return
+        first_seen = {status: at for (number, status), at in row.orphans.items() if number == row.order.recipient}
+        for status, at in row.reports.items():
+            first_seen[status] = min(at, first_seen.get(status, at))
+        facts = sorted((at, status) for status, at in first_seen.items())
+        row.order = replace(row.order, reports=tuple(ReportFact(status, at) for at, status in facts))
 
     def record_asked(self, message: Message, names: Collection[str], *, at: datetime) -> None:
         row = self._unchanged(message)

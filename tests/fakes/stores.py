@@ -135,7 +135,7 @@ class InMemoryCallbackArchive(CallbackArchive):
         self.kept[handle] = replace(spooled, handle=handle)
 
     def spooled(self, *, limit: int) -> Iterable[SpooledEvent]:
-        return [self.kept[handle] for handle in sorted(self.kept)[:limit]] if self.kept else []
+        return [self.kept[handle] for handle in sorted(self.kept)]
 
     def remove(self, spooled: SpooledEvent) -> None:
         self.kept.pop(spooled.handle, None)

@@ -39,7 +39,9 @@ class InMemoryVerificationStore(InMemoryOrderStore[Verification], VerificationSt
         self.leases: dict[tuple[str, str], Lease] = {}
 
     def create(self, order: Verification) -> ClaimAnswer[Verification]:
-        if order.id not in self.rows and order.id not in self._bound and order.last_claim is not None:
+        row = self.rows.get(order.id)
+        is_free = (row is None or row.order is None) and order.id not in self._bound
+        if is_free and order.last_claim is not None:
             self._take_lease(order, order.last_claim)
         return super().create(order)
 

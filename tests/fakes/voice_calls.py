@@ -6,7 +6,8 @@ from dataclasses import replace
 from datetime import datetime
 
 from switchboard.domain.orders import Claim, Deadlines, Outcome
-from switchboard.domain.voice_calls import CallResult, CallResultFact, VoiceCall, next_due
+from switchboard.domain.voice_calls import MAX_RESULTS, CallResult, CallResultFact, VoiceCall, next_due
+from switchboard.ports.callbacks import EventPlace
 from switchboard.ports.listing import ListingQuery, Page
 from switchboard.ports.voice_calls import VoiceCallStore
 from tests.fakes.sms import InMemoryOrderStore
@@ -22,6 +23,7 @@ class InMemoryVoiceCallStore(InMemoryOrderStore[VoiceCall], VoiceCallStore):
         super().__init__(next_due=lambda call: next_due(call, deadlines=times), deadlines=times)
         self.tokens: dict[str, str] = {}
         self.results: dict[str, dict[str, datetime]] = {}
+        self.newest: dict[str, CallResultFact] = {}
 
     def record_outcome(self, order: VoiceCall, claim: Claim, outcome: Outcome, *, queue: bool = False) -> VoiceCall:
         call_id = outcome.facts.get("call_id")
@@ -29,10 +31,15 @@ class InMemoryVoiceCallStore(InMemoryOrderStore[VoiceCall], VoiceCallStore):
             self.tokens.setdefault(call_id, order.token)
         return super().record_outcome(order, claim, outcome, queue=queue)
 
-    def record_result(self, result: CallResult, *, seen_at: datetime) -> bool:
+    def record_result(self, result: CallResult, *, seen_at: datetime) -> EventPlace:
         seen = self.results.setdefault(result.call_id, {})
+        if result.result not in seen and len(seen) >= MAX_RESULTS:
+            newest = self.newest.get(result.call_id)
+            if newest is None or newest.first_seen_at < seen_at:
+                self.newest[result.call_id] = CallResultFact(result.result, seen_at)
+            return EventPlace.OVERFLOWED
         seen[result.result] = min(seen_at, seen.get(result.result, seen_at))
-        return result.call_id in self.tokens
+        return EventPlace.RECORDED if result.call_id in self.tokens else EventPlace.ORPHAN
 
     def token_of(self, call_id: str) -> str | None:
         return self.tokens.get(call_id)
@@ -47,5 +54,6 @@ class InMemoryVoiceCallStore(InMemoryOrderStore[VoiceCall], VoiceCallStore):
 
     def _add_reports(self, call: VoiceCall) -> VoiceCall:
         results = self.results.get(call.call_id or "", {})
-        facts = [CallResultFact(result, at) for result, at in results.items()]
+        newest = self.newest.get(call.call_id or "")
+        facts = [CallResultFact(result, at) for result, at in results.items()] + ([newest] if newest else [])
         return replace(call, reports=tuple(sorted(facts, key=lambda fact: (fact.first_seen_at, fact.result))))

@@ -85,7 +85,7 @@ def _check(world: World, history: History) -> None:
     demand(not queued or len(world.provider.taken) == 1, "I2", "a queued message was never sent")
     demand(status.final or status.state is SmsState.UNKNOWN, "I2", f"stuck as {status}")
     demand(message.content is None, "I2", "its text outlasts its decision")
-    stored = {report.status for report in message.recipient_reports}
+    stored = {report.status for report in message.reports}
     demand(world.acknowledged <= stored, "I5", f"{world.acknowledged - stored} acknowledged and not stored")
     if stored:
         demand(status.state is _expected_state(stored), "I6", f"{stored} read as {status.state}")
@@ -104,7 +104,7 @@ def _check_at_once(world: World, message: Message, faults: set[object], history:
         demand(not message.known_unsent, "I3", "it counts as unsent, and may have been sent")
     if world.provider.taken:
         demand(status.state not in _DENIALS, "I3", f"it was sent, and is called {status.state}")
-    if faults.intersection(_LOST) and not message.recipient_reports and decided:
+    if faults.intersection(_LOST) and not message.reports and decided:
         demand(status.state in _UNDECIDED, "I3", f"its answer was lost, and it is called {status.state}")
 
 

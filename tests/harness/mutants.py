@@ -11,6 +11,7 @@ from switchboard.domain.orders import Claim, Outcome, OutcomeKind
 from switchboard.domain.sms.delivery import DeliveryReport
 from switchboard.domain.sms.messages import Message, SmsState, SmsStatus, status_of
 from switchboard.domain.verification.verifications import ParsedDeliveryReport
+from switchboard.ports.callbacks import EventPlace
 from switchboard.ports.orders import ClaimAnswer
 from switchboard.providers.mediasms.response_codes import DELIVERY_STATUSES
 from switchboard.usecases.operations.reconcile_overdue import ReconcileOverdue, SweepAction
@@ -95,17 +96,17 @@ class LosesDeadlines(InMemoryMessageStore):
 class DropsEarlyReports(InMemoryMessageStore):
     """A store that drops a report which overtakes the send's own answer."""
 
-    def record_report(self, report: DeliveryReport, *, seen_at: datetime) -> bool:
+    def record_report(self, report: DeliveryReport, *, seen_at: datetime) -> EventPlace:
         row = self.rows[report.smsid]
         if row.order is not None and row.order.last_outcome is None:
-            return True
+            return EventPlace.RECORDED
         return super().record_report(report, seen_at=seen_at)
 
 
 class KeepsTheLastReport(InMemoryMessageStore):
     """A store in which a report replaces the one before it."""
 
-    def record_report(self, report: DeliveryReport, *, seen_at: datetime) -> bool:
+    def record_report(self, report: DeliveryReport, *, seen_at: datetime) -> EventPlace:
         self.rows[report.smsid].reports.clear()
         return super().record_report(report, seen_at=seen_at)
 

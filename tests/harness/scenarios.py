@@ -46,6 +46,14 @@ def crowd(parts: Parts) -> World:
     return world
 
 
+def late_delivery(parts: Parts) -> World:
+    """Deliver a queue entry twice, with time between the two, and report that the message is on its way."""
+    world = two_deliveries(parts)
+    world.sweep_twice()
+    world.report("14")
+    return world
+
+
 def early_reports(parts: Parts) -> World:
     """Deliver a queue entry twice, and report three times."""
     world = two_deliveries(parts)

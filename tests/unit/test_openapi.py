@@ -202,7 +202,7 @@ def build_full_message() -> Message:
         not_after=START + timedelta(hours=1),
         measure=TextMeasure(characters=3, bytes_sjis=6, parts=1),
         outcomes={"first": an_outcome(OutcomeKind.ACCEPTED, code="200")},
-        reports=(ReportFact("1", None, START), ReportFact("unlisted status", None, START)),
+        reports=(ReportFact("1", START), ReportFact("unlisted status", START)),
     )
 
 

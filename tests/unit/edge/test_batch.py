@@ -63,6 +63,13 @@ class RecordedDelays:
         self.after_s[receipt] = delay_s
 
 
+class BrokenDelays(RecordedDelays):
+    """Retry delays that break in a way that no store's error describes."""
+
+    def after(self, delay_s: int, *, queue: str, receipt: str) -> None:
+        raise KeyError(queue)
+
+
 def run(kinds: Sequence[str], *, deliveries: int = 1, delays: RecordedDelays | None = None) -> tuple[list[str], int]:
     """Run a batch; return the ids that it reports as failed, and how many entries were done."""
     done = 0
@@ -103,6 +110,13 @@ def test_the_delay_of_a_failed_entry_doubles_up_to_15_minutes(deliveries: int, d
 
 def test_an_entry_fails_although_its_delay_cannot_be_set() -> None:
     assert run(["store down", "good"], delays=RecordedDelays(is_down=True)) == (["m0"], 1)
+
+
+@pytest.mark.parametrize("place", range(3), ids=["first", "middle", "last"])
+def test_a_delay_that_breaks_unexpectedly_fails_only_its_entry(place: int) -> None:
+    kinds = ["good", "good", "good"]
+    kinds[place] = "store down"
+    assert run(kinds, delays=BrokenDelays()) == ([f"m{place}"], 2)
 
 
 def test_the_text_of_an_entry_is_not_logged() -> None:

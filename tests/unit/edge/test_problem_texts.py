@@ -27,6 +27,7 @@ TITLES: Final = {
     "MalformedRequestError": "The request cannot be read",
     "PayloadTooLargeError": "The body is too large",
     "IdempotencyKeyReusedError": "This idempotency key or id belongs to another request",
+    "SmsidTakenError": "This smsid is taken; nothing was sent",
     "RequestInProgressError": "The first request with this key or id is still in progress",
     "VerificationOpenError": "Another verification of this number on this line is open",
     "CodeNotReadyError": "The code has not been read out yet",
@@ -42,6 +43,8 @@ TITLES: Final = {
     "WebhookForbiddenError": "Forbidden: unknown webhook token",
     "WebhookUnreadableError": "The callback cannot be read",
     "StoreError": "Our storage does not answer; nothing was sent",
+    "StoreRefusedError": "Unexpected error on our side",
+    "UnreadableItemError": "Unexpected error on our side",
     "SlotUnavailableError": "No free slot at the provider now; nothing was sent",
     "LockedOutError": "Nothing is sent to the provider from this address now",
     "RecipientLimitError": "Usage limit of this number reached; nothing was sent",
@@ -71,6 +74,7 @@ DETAILS: Final = {
         "This key belongs to another request. Use a new key.",
         "This key or id belongs to another request. Use a new one.",
     },
+    "SmsidTakenError": {"Choose another smsid."},
     "RequestInProgressError": {
         "The first request with this key or id is still under way. Repeat the request in a few seconds."
     },
@@ -98,6 +102,8 @@ DETAILS: Final = {
     "WebhookForbiddenError": {"The token in the path opens no webhook here, or not from this address."},
     "WebhookUnreadableError": {"The callback does not have the form that the provider documents."},
     "StoreError": {"Repeat the request with the same idempotency key after the time in Retry-After."},
+    "StoreRefusedError": {"The error is logged. A repeat with the same idempotency key sends nothing twice."},
+    "UnreadableItemError": {"The error is logged. A repeat with the same idempotency key sends nothing twice."},
     "SlotUnavailableError": {
         "The last of many attempts was a moment ago. Repeat the request later.",
         "The clock of this container is off by {ahead_s} s: try again.",

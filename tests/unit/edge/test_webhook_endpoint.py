@@ -11,6 +11,7 @@ import pytest
 
 from switchboard.domain.callback_params import CallbackParams
 from switchboard.domain.errors import (
+    StoreRefusedError,
     StoreUnavailableError,
     WebhookForbiddenError,
     WebhookUnreadableError,
@@ -82,6 +83,7 @@ def an_endpoint(record: Callable[[str], str], quarantine: Quarantine, **options:
             "recorded": Metric.CALL_RESULTS_RECORDED,
             "unmatched": Metric.CALL_RESULTS_UNMATCHED,
             "quarantined": Metric.CALL_RESULTS_QUARANTINED,
+            "refused": Metric.CALLBACKS_UNSTORABLE,
         },
         reply=Reply(HTTPStatus.OK, "OK"),
         quarantine=quarantine,
@@ -142,7 +144,7 @@ def test_an_unreadable_callback_is_refused_if_the_webhook_says_so() -> None:
     assert [callback.body for callback, _, _ in archive.quarantined] == [b"other=e1"]
 
 
-def test_a_refused_callback_that_cannot_be_kept_is_an_error() -> None:
+def test_an_unreadable_callback_that_cannot_be_kept_is_not_refused() -> None:
     refusing = an_endpoint(
         Recorder(), a_quarantine(down(InMemoryCallbackArchive)), refuse=lambda _: Reply(HTTPStatus.BAD_REQUEST, "")
     )
@@ -181,6 +183,25 @@ def test_every_callback_is_quarantined_if_the_webhook_says_so() -> None:
 
     assert [callback.body for callback, _, _ in archive.quarantined] == [b"event=e1"]
     assert record.events == ["e1"]
+
+
+def _refuse(event: str) -> str:
+    raise StoreRefusedError("record report: ValidationException")
+
+
+@pytest.mark.parametrize("every_callback", [False, True])
+def test_a_callback_that_the_table_refuses_is_quarantined(every_callback: bool) -> None:
+    archive = InMemoryCallbackArchive()
+
+    received = an_endpoint(_refuse, a_quarantine(archive, every_callback=every_callback)).receive(READABLE)
+
+    assert received.reply.status == HTTPStatus.OK
+    assert archive.quarantined[-1][1] == "refused"
+
+
+def test_a_refused_callback_that_cannot_be_kept_is_an_error() -> None:
+    with pytest.raises(StoreUnavailableError):
+        an_endpoint(_refuse, a_quarantine(down(InMemoryCallbackArchive))).receive(READABLE)
 
 
 def test_an_event_is_recorded_although_its_raw_callback_cannot_be_kept() -> None:
@@ -222,10 +243,10 @@ def test_a_refused_callback_is_counted_and_its_body_is_not_read() -> None:
 @pytest.mark.parametrize(
     ("outcome_metrics", "outcomes"),
     [
-        pytest.param(DELIVERY_REPORT_OUTCOMES, {*ReportOutcome, "quarantined"}, id="delivery reports"),
-        pytest.param(IVR_CALL_OUTCOMES, {*IvrCallMatch, "quarantined"}, id="IVR calls"),
-        pytest.param(CALL_RESULT_OUTCOMES, {*ResultOutcome, "quarantined"}, id="call results"),
-        pytest.param(CALL_ACTION_OUTCOMES, {*JobOutcome, "quarantined"}, id="call actions"),
+        pytest.param(DELIVERY_REPORT_OUTCOMES, {*ReportOutcome, "quarantined", "refused"}, id="delivery reports"),
+        pytest.param(IVR_CALL_OUTCOMES, {*IvrCallMatch, "quarantined", "refused"}, id="IVR calls"),
+        pytest.param(CALL_RESULT_OUTCOMES, {*ResultOutcome, "quarantined", "refused"}, id="call results"),
+        pytest.param(CALL_ACTION_OUTCOMES, {*JobOutcome, "quarantined", "refused"}, id="call actions"),
     ],
 )
 def test_every_outcome_has_a_metric(outcome_metrics: Mapping[str, Metric], outcomes: set[str]) -> None:

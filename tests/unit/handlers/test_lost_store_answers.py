@@ -170,15 +170,15 @@ def is_recorded(stack: Deployment, answer: object) -> bool:
 
 CASES = {
     # The order with its claim, and the outcome.
-    "an SMS": (Case("send_sms", an_sms, has_status(201)), ["PutItem+", "UpdateItem+"]),
+    "an SMS": (Case("send_sms", an_sms, has_status(201)), ["UpdateItem+", "UpdateItem+"]),
     "a verification": (
         Case("start_verification", a_verification, has_status(201)),
         ["TransactWriteItems+", "UpdateItem+"],
     ),
     # The outcome is written under the provider's id first.
-    "a voice call": (Case("place_call", a_voice_call, has_status(201)), ["PutItem+", "UpdateItem+", "UpdateItem+"]),
+    "a voice call": (Case("place_call", a_voice_call, has_status(201)), ["UpdateItem+", "UpdateItem+", "UpdateItem+"]),
     # The batch's key, and the message.
-    "a batch": (Case("send_sms_batch", a_batch, contains('"queued"')), ["UpdateItem+", "PutItem+"]),
+    "a batch": (Case("send_sms_batch", a_batch, contains('"queued"')), ["UpdateItem+", "UpdateItem+"]),
     # The claim, and the outcome.
     "a queued SMS": (
         Case("send_queued_sms", a_queued_sms, lambda _, answer: bool(answer == {"batchItemFailures": []})),
@@ -199,13 +199,16 @@ CASES = {
         ["GetItem+", "UpdateItem+", "GetItem+", "UpdateItem+"],
     ),
     "a call result": (Case("baidu_vms_webhook", a_call_result, is_recorded), ["UpdateItem+"]),
-    # It is spooled after the first failure.
-    "a delivery report": (Case("mediasms_delivery_webhook", a_report_alone, is_recorded), ["UpdateItem-"]),
-    # The spooled report, the overdue items of each kind, and the parked recordings of each reason: those that have
+    # An orphan, after the refused write into its item. It is spooled after the first failure.
+    "a delivery report": (
+        Case("mediasms_delivery_webhook", a_report_alone, is_recorded),
+        ["UpdateItem-", "UpdateItem-"],
+    ),
+    # The spooled orphan, the overdue items of each kind, and the parked recordings of each reason: those that have
     # waited for too long, and the newest. All wait for the next sweep.
     "a sweep": (
         Case("sweep_overdue", a_sweep, lambda _, answer: answer is not None),
-        ["UpdateItem+", *["Query-"] * 10],
+        ["UpdateItem+", "UpdateItem+", *["Query-"] * 10],
     ),
 }
 

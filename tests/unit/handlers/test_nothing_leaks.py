@@ -327,7 +327,8 @@ def test_no_id_of_an_unknown_item_is_logged(guarded: Deployment) -> None:
 
 
 def test_the_id_of_our_own_item_is_logged(guarded: Deployment) -> None:
-    guarded.http("send_sms", with_canaries(load_event("send_sms", "japanese_text")))
+    body = {"to": NUMBER, "text": CANARIES["text"], "smsid": "order1001"}
+    guarded.http("send_sms", with_canaries(load_event("send_sms", "japanese_text", body=body)))
 
     guarded.http("mediasms_delivery_webhook", with_canaries(load_event("mediasms_delivery_webhook", "get_query")))
 

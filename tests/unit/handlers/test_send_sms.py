@@ -114,7 +114,7 @@ def test_an_id_of_another_client_is_refused_without_its_message(stack: Deploymen
 
     answer = send(stack, sms(smsid="order1", client="ours"))
 
-    assert (answer.status, answer.code) == (422, "idempotency_key_reused")
+    assert (answer.status, answer.code) == (409, "smsid_taken")
     assert "to" not in answer.json
     assert len(stack.simulator.requests) == 1
 

@@ -290,7 +290,7 @@ def test_after_five_wrong_codes_the_right_one_is_refused(stack: Deployment) -> N
 def test_the_first_code_for_the_number_counts(stack: Deployment) -> None:
     started = start(stack, "call_out")
     report(stack, started, authcode="271828", mobilenumber="09000000002")
-    assert metric_names(stack)["AuthcodesRefused"] == 1
+    assert metric_names(stack)["DeliveryReportsOrphaned"] == 1
     assert check(stack, started, "271828").code == "code_not_ready"
     for code in (CODE, "161803"):
         report(stack, started, authcode=code, mobilenumber="09000000001")

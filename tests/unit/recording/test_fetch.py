@@ -32,6 +32,7 @@ from switchboard.domain.recording.facts import Channel, FetchEnd, RecordingReady
 from switchboard.domain.recording.policy import RecordingPolicy
 from switchboard.domain.recording.status import ChannelState, RecordingState
 from switchboard.storage.retrying import retrying
+from switchboard.usecases.operations.reconcile_overdue import SweepReport
 from switchboard.usecases.recording.fetch import FetchRecording, FetchResult
 from switchboard.usecases.recording.requeue_overdue import RequeueOverdueRecordings
 from tests.fakes import (
@@ -189,7 +190,7 @@ class World:
                 self.deliver()
             elif self.recordings.due and self.clock.now() < START + days * DAY:
                 self.clock.sleep_until(min(self.recordings.due.values()))
-                self.sweep(limit=10)
+                self.sweep(SweepReport(), limit=10)
             else:
                 return
         raise AssertionError("it never ends")
@@ -260,10 +261,10 @@ def test_the_sweep_requeues_an_entry_only_after_the_grace() -> None:
     assert world.queue.entries == [(ID, 10)]
 
     world.clock.advance(timedelta(minutes=25))
-    world.sweep(limit=10)
+    world.sweep(SweepReport(), limit=10)
     assert world.queue.entries == [(ID, 10)]
     world.clock.advance(timedelta(minutes=10))
-    world.sweep(limit=10)
+    world.sweep(SweepReport(), limit=10)
     assert world.queue.entries == [(ID, 10), (ID, 0)]
 
 

@@ -22,6 +22,7 @@ from switchboard.domain.recording.other_party import tel_and_time
 from switchboard.domain.recording.priority import find_date, is_dated_near
 from switchboard.domain.recording.status import ChannelState, RecordingDeadlines, fetch_deadline
 from switchboard.guard.usage.announcement_limits import CounterAnnouncementLimits
+from switchboard.usecases.operations.reconcile_overdue import SweepReport
 from switchboard.usecases.recording.fetch import FetchResult
 from switchboard.usecases.recording.release_parked import ReleaseParkedRecordings
 from tests.fakes import START, Answer, CountingAnnouncementLimits, InMemoryCounterStore, ScriptedSource, flaky
@@ -106,7 +107,7 @@ def test_the_sweep_brings_out_the_newest_first_and_other_days_last() -> None:
         announce(world, recording_id, at=START + minute * MINUTE)
     world.clock.advance(HOUR)
 
-    assert a_release(world)(limit=200) == {"released": 3}
+    assert a_release(world)(SweepReport(), limit=200) == 3
 
     assert [id_ for id_, _ in world.queue.entries] == ["26112200000000000002", "26112200000000000001", OTHER_DAY]
     assert world.queue.backlog == [False, False, True]
@@ -118,10 +119,10 @@ def test_the_sweep_brings_out_the_newest_first_and_other_days_last() -> None:
 def test_a_parked_retry_waits_for_the_days_limit() -> None:
     world = a_world(limits=CountingAnnouncementLimits(retries=0))
     world.reconcile(days=1)
-    assert a_release(world)(limit=200) == {}
+    assert a_release(world)(SweepReport(), limit=200) == 0
 
     world.limits.retries = 5
-    assert a_release(world)(limit=200) == {"released": 1}
+    assert a_release(world)(SweepReport(), limit=200) == 1
 
 
 class NothingAllowed(CountingAnnouncementLimits):
@@ -147,7 +148,7 @@ def test_no_flood_parks_a_true_recording_past_the_seventh_day(called_at: datetim
     world.fetch(TODAY, seconds_left=lambda: 900)
     release = a_release(world)
     for _ in range(8 * 24):
-        release(limit=200)
+        release(SweepReport(), limit=200)
         if world.queue.entries:
             break
         world.clock.advance(HOUR)
@@ -166,7 +167,7 @@ def test_a_release_of_overdue_recordings_keeps_its_limit() -> None:
     world.clock.advance(7 * DAY)
     release = a_release(world)
 
-    assert [release(limit=2) for _ in range(3)] == [{"released": 2}, {"released": 2}, {"released": 1}]
+    assert [release(SweepReport(), limit=2) for _ in range(3)] == [2, 2, 1]
 
 
 def test_the_hours_limit_leaves_a_few_parked_ones_a_minute() -> None:

@@ -22,9 +22,9 @@ from switchboard.domain.orders import Deadlines, InquiryRule, OutcomeKind
 from switchboard.domain.sms.messages import Message, SmsState, due_inquiries, next_due, status_of
 from switchboard.ports.providers import InquiryAnswer
 from switchboard.providers.mediasms.response_codes import DELIVERY_STATUSES
-from switchboard.usecases.operations.reconcile_overdue import ReconcileOverdue, SweepAction
+from switchboard.usecases.operations.reconcile_overdue import ReconcileOverdue, SweepAction, SweepReport
 from switchboard.usecases.sms.inquire import InquireResult, InquiryOutcome, PlanInquiries
-from tests.builders import MINUTE, RECIPIENT, a_message, a_report, an_outcome
+from tests.builders import MINUTE, a_message, a_report, an_outcome
 from tests.fakes import START, FixedClock, InMemoryMessageStore, InMemoryOutbox, ScriptedGuard, down
 
 ASKING = Deadlines(inquiries=InquiryRule(enabled=True))
@@ -69,17 +69,19 @@ class _Setting:
 
     def sweep(self, after: timedelta) -> dict[SweepAction, int]:
         self.clock.sleep_until(START + after)
-        return dict(
-            ReconcileOverdue(
-                orders=self.messages,
-                clock=self.clock,
-                status_of=self.status,
-                next_due=lambda message: next_due(message, deadlines=self.deadlines),
-                look_again_after=15 * MINUTE,
-                outbox=self.outbox,
-                plan_inquiry=self.plan,
-            )(limit=200)
+        reconcile = ReconcileOverdue(
+            orders=self.messages,
+            clock=self.clock,
+            status_of=self.status,
+            next_due=lambda message: next_due(message, deadlines=self.deadlines),
+            look_again_after=15 * MINUTE,
+            outbox=self.outbox,
+            plan_inquiry=self.plan,
         )
+        report = SweepReport()
+        reconcile(report, limit=200)
+        assert report.failure is None
+        return dict(report.actions)
 
     def inquire(
         self, answer: InquiryAnswer | ProviderError, *guard_raises: SwitchboardError
@@ -189,8 +191,8 @@ def test_a_result_is_a_report_about_the_messages_own_number(status: str, state: 
     setting = _Setting()
     outcome, source, guard = setting.inquire(InquiryAnswer(status=status))
     assert (outcome, source.asked, guard.results) == (InquiryOutcome.REPORTED, ["sms1"], [None])
-    [report] = setting.message.recipient_reports
-    assert (report.status, report.recipient) == (status, RECIPIENT)
+    [report] = setting.message.reports
+    assert report.status == status
     assert setting.state is state
 
 

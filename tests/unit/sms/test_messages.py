@@ -15,7 +15,7 @@ from switchboard.domain.orders import Claim, Outcome, OutcomeKind, is_order_id
 from switchboard.domain.sms.delivery import ReportFact
 from switchboard.domain.sms.messages import Message, SmsState, SmsStatus, next_due, status_of
 from switchboard.providers.mediasms.response_codes import DELIVERY_STATUSES
-from tests.builders import DEADLINES, MINUTE, OTHER_RECIPIENT, RECIPIENT, a_message, an_outcome
+from tests.builders import DEADLINES, MINUTE, a_message, an_outcome
 from tests.fakes import START
 
 SUBMISSION_END = START + DEADLINES.submission_after_claim
@@ -28,8 +28,8 @@ def a_submitted_message(kind: OutcomeKind, **facts: Any) -> Message:
     return a_message(outcomes={"first": an_outcome(kind)}, **facts)
 
 
-def a_reported_message(*statuses: str, recipient: str | None = RECIPIENT, message: Message | None = None) -> Message:
-    reports = tuple(ReportFact(status, recipient, START) for status in statuses)
+def a_reported_message(*statuses: str, message: Message | None = None) -> Message:
+    reports = tuple(ReportFact(status, START) for status in statuses)
     return replace(message or a_submitted_message(OutcomeKind.ACCEPTED), reports=reports)
 
 
@@ -148,17 +148,6 @@ def test_nothing_but_delivered_is_billable(state: SmsState) -> None:
     assert not SmsStatus(state=state, final=True).billable
 
 
-def test_a_report_that_names_another_number_changes_nothing() -> None:
-    message = a_submitted_message(OutcomeKind.ACCEPTED)
-    foreign = a_reported_message("1", "20", recipient=OTHER_RECIPIENT, message=message)
-    assert status_at(foreign) == status_at(message)
-    assert foreign.updated_at == message.updated_at
-
-
-def test_a_report_that_names_no_number_counts() -> None:
-    assert status_at(a_reported_message("1", recipient=None)).state is SmsState.DELIVERED
-
-
 def test_a_resubmitted_message_is_judged_by_its_last_claim() -> None:
     second = Claim(id="second", at=START + timedelta(hours=1))
     resubmitted = a_submitted_message(OutcomeKind.NOT_SENT, claims=(Claim("first", START), second))
@@ -265,7 +254,7 @@ def test_a_message_is_updated_by_its_last_fact() -> None:
         {"timeouts": {"first": START + MINUTE}},
         {"queued_at": START + MINUTE},
         {"closed_at": START + MINUTE},
-        {"reports": (ReportFact("1", None, START + MINUTE),)},
+        {"reports": (ReportFact("1", START + MINUTE),)},
         {"claims": (Claim("first", START), Claim("second", START + MINUTE))},
     ]
     for fact in later:

@@ -20,6 +20,7 @@ from switchboard.domain.errors import (
     RefusedError,
     RequestInProgressError,
     SlotUnavailableError,
+    SmsidTakenError,
     StoreUnavailableError,
     SubmissionFailedError,
     SwitchboardError,
@@ -162,11 +163,13 @@ def test_equal_keys_of_two_clients_are_independent() -> None:
     assert len({submission.smsid for submission in setting.provider.submissions}) == 2
 
 
-def test_a_chosen_id_of_another_client_is_refused() -> None:
+@pytest.mark.parametrize("recipient", [RECIPIENT, OTHER_RECIPIENT], ids=["same request", "another request"])
+def test_a_chosen_id_of_another_client_is_taken(recipient: str) -> None:
     setting = _Setting()
     setting.send(a_command(smsid="chosen", idempotency_key=None))
-    with pytest.raises(IdempotencyKeyReusedError):
-        setting.send(a_command(client="client2", smsid="chosen", idempotency_key=None))
+    with pytest.raises(SmsidTakenError) as raised:
+        setting.send(a_command(client="client2", smsid="chosen", idempotency_key=None, recipient=recipient))
+    assert raised.value.names == {"smsid": "chosen"}
 
 
 def test_a_request_during_its_first_one_has_to_wait() -> None:

@@ -14,7 +14,7 @@ from switchboard.domain.orders import OutcomeKind
 from tests.fakes import Answer, Ending, InMemoryMessageStore, ScriptedProvider, flaky
 from tests.harness.explorer import explore
 from tests.harness.mutants import MUTANTS, Mutant
-from tests.harness.scenarios import crowd, early_reports, queued_world, two_callers, two_deliveries
+from tests.harness.scenarios import crowd, early_reports, late_delivery, queued_world, two_callers, two_deliveries
 from tests.harness.schedules import RandomSchedule, every_schedule, random_schedules
 from tests.harness.world import COMMAND, SMSID, World
 from tests.systems import Parts, assembled
@@ -66,7 +66,7 @@ def test_no_random_history_breaks_a_promise(scenario: Scenario, count: int, seed
 def _find_broken_promise(parts: Parts, promises: frozenset[str]) -> str | None:
     """Return the first of these promises that a history breaks."""
     for number in range(4_000):
-        for scenario in (crowd, two_callers, early_reports):
+        for scenario in (crowd, two_callers, early_reports, late_delivery):
             try:
                 explore(scenario, [RandomSchedule(number, fault_rate=0.2)], faults=2, parts=parts)
             except AssertionError as violation:

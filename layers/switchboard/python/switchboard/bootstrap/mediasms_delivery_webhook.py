@@ -33,7 +33,9 @@ def application() -> WebhookEndpoint[ParsedDeliveryReport]:
     retention = settings.retention
     archive = S3CallbackArchive(client=aws.s3, bucket=settings.quarantine_bucket)
     dynamodb = aws.dynamodb(timeout_s=settings.store_timeout_s)
-    reports = DynamoDbReportStore(client=dynamodb, table=settings.state_table, retention=retention)
+    reports = DynamoDbReportStore(
+        client=dynamodb, table=settings.state_table, statuses=DELIVERY_STATUSES, retention=retention
+    )
     return WebhookEndpoint(
         subject="delivery report",
         authentication=WebhookAuthentication(
@@ -51,7 +53,12 @@ def application() -> WebhookEndpoint[ParsedDeliveryReport]:
         log_fields=_log_fields,
         own_outcomes=frozenset({ReportOutcome.RECORDED, ReportOutcome.RECORDED_WITHOUT_CODE}),
         outcome_metrics=DELIVERY_REPORT_OUTCOMES,
-        quarantine=Quarantine(archive=archive, clock=CLOCK, route="mediasms_delivery"),
+        quarantine=Quarantine(
+            archive=archive,
+            clock=CLOCK,
+            route="mediasms_delivery",
+            outcomes=frozenset({ReportOutcome.OVERFLOWED}),
+        ),
         reply=Reply(HTTPStatus.OK, "OK"),
     )
 

@@ -4,6 +4,7 @@
     ├── InvalidRequestError            the caller's input is wrong; found before any I/O
     ├── OrderError                     about one order, which it names
     │   ├── IdempotencyKeyReusedError  the same key came with another body
+    │   ├── SmsidTakenError            another client's order has this id
     │   ├── RequestInProgressError     the first request with this key is still in progress
     │   ├── SubmissionFailedError      nothing was accepted; its `cause` says why
     │   ├── VerificationOpenError      another verification holds this number and line
@@ -23,7 +24,9 @@
     ├── UnreadableFileNameError        a recording file's name does not follow the naming rule
     ├── UnreadableJobError             the object of a recording's job holds no job
     ├── StoreError
-    │   └── StoreUnavailableError      the write may or may not have been applied
+    │   ├── StoreUnavailableError      the write may or may not have been applied
+    │   ├── StoreRefusedError          the write was not applied, and a repeat will not be either
+    │   └── UnreadableItemError        a stored item that this version cannot read
     ├── SlotUnavailableError           no slot within the waiting budget
     │   ├── RateLimitTimeoutError      the next free slot is too late
     │   └── ConcurrencyLimitError      every permit is taken
@@ -103,6 +106,10 @@ class OrderError(SwitchboardError):
 
 class IdempotencyKeyReusedError(OrderError):
     """An idempotency key (or chosen id) that came before with another body."""
+
+
+class SmsidTakenError(OrderError):
+    """An id that an order of another client has. The answer shows nothing of that order."""
 
 
 class RequestInProgressError(OrderError):
@@ -223,6 +230,14 @@ class StoreUnavailableError(StoreError):
     """A store that gave no answer: the write may or may not have been applied."""
 
     outcome_known = False
+
+
+class StoreRefusedError(StoreError):
+    """A write that a store refuses for good, for example because the item has no room. A repeat changes nothing."""
+
+
+class UnreadableItemError(StoreError):
+    """A stored item that this version cannot read: a later version wrote it, or it is broken."""
 
 
 class SlotUnavailableError(SwitchboardError):

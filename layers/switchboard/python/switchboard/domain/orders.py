@@ -97,7 +97,7 @@ class Order(Generic[C]):
 
     No fact is ever taken back except `content`, which is deleted once the submission is decided. `recipient` is E.164.
     `client` is the client whose API key placed the order. `outcomes` and `timeouts` are by the id of their claim.
-    `closed_at` is when the sweep recorded that nothing more is awaited.
+    `closed_at` is when it was recorded that nothing more is awaited: by the sweep, or by a report that decides.
     """
 
     ID_NAME: ClassVar[str] = "id"

@@ -19,6 +19,10 @@ The provider remembers a token for 24 hours and may place a second call after th
 """
 
 
+MAX_RESULTS: Final = 20
+"""The different results that are kept of one call, beside the newest of those beyond them."""
+
+
 @dataclass(frozen=True, slots=True)
 class VoiceCallContent:
     """The content of a voice call. `volume` is on the provider's scale; None leaves the choice to the provider."""

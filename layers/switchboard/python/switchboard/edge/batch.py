@@ -79,12 +79,14 @@ def _delay_retry(record: dict[str, Any], retry_delay: Callable[[], RetryDelay]) 
 
     The queue's own visibility time-out has to outlast whole invocations: too long for a message that a caller awaits.
     """
-    deliveries = int(record["attributes"]["ApproximateReceiveCount"])
-    delay_s = min(_MAX_DELAY_S, _FIRST_DELAY_S * 2 ** (deliveries - 1))
     try:
+        deliveries = int(record["attributes"]["ApproximateReceiveCount"])
+        delay_s = min(_MAX_DELAY_S, _FIRST_DELAY_S * 2 ** (deliveries - 1))
         retry_delay().after(delay_s, queue=_find_queue_name([record]), receipt=record["receiptHandle"])
     except SwitchboardError as error:
         logger.warning("entry left to the queue's time-out", extra=log_fields(error))
+    except Exception as error:  # noqa: BLE001 - the entries that are done must not come again with this one
+        log_unexpected(error)
 
 
 def _find_queue_name(records: list[dict[str, Any]]) -> str:

@@ -61,7 +61,24 @@ class Metric(StrEnum):
     OVERDUE_RECONCILED = "OverdueReconciled", "Overdue orders, recordings and spooled events that the sweep handled."
     SPOOLED_EVENTS_QUARANTINED = (
         "SpooledEventsQuarantined",
-        "Spooled events that the sweep cannot read and moved to the quarantine.",
+        "Spooled events that the sweep cannot read or store and moved to the quarantine.",
+        _ALARMED,
+    )
+    POISON_ENTRIES = (
+        "PoisonEntries",
+        "Spooled events, orders and recordings that cannot be read or written, and that the sweep or a list skipped.",
+        _ALARMED,
+    )
+
+    # Callbacks of every provider
+    CALLBACKS_OVERFLOWED = (
+        "CallbacksOverflowed",
+        "Authentic callbacks kept in quarantine because the item that they name has no room for them.",
+        _ALARMED,
+    )
+    CALLBACKS_UNSTORABLE = (
+        "CallbacksUnstorable",
+        "Authentic callbacks kept in quarantine because the state table refuses them for good.",
         _ALARMED,
     )
 
@@ -95,7 +112,10 @@ class Metric(StrEnum):
         "Delivery reports stored with one of our SMS.",
         _ALARMED,
     )
-    DELIVERY_REPORTS_ORPHANED = "DeliveryReportsOrphaned", "Delivery reports stored for an `smsid` that is not ours."
+    DELIVERY_REPORTS_ORPHANED = (
+        "DeliveryReportsOrphaned",
+        "Delivery reports stored for an `smsid` that is not ours, or for another number.",
+    )
     DELIVERY_REPORTS_SPOOLED = (
         "DeliveryReportsSpooled",
         "Delivery reports kept in the archive because the state table gave no answer.",
@@ -200,6 +220,8 @@ DELIVERY_REPORT_OUTCOMES: Final[Mapping[str, Metric]] = {
     "recorded": Metric.DELIVERY_REPORTS_RECORDED,
     "recorded_without_code": Metric.AUTHCODES_REFUSED,
     "orphan": Metric.DELIVERY_REPORTS_ORPHANED,
+    "overflowed": Metric.CALLBACKS_OVERFLOWED,
+    "refused": Metric.CALLBACKS_UNSTORABLE,
     "spooled": Metric.DELIVERY_REPORTS_SPOOLED,
     "quarantined": Metric.DELIVERY_REPORTS_QUARANTINED,
 }
@@ -209,12 +231,15 @@ IVR_CALL_OUTCOMES: Final[Mapping[str, Metric]] = {
     "late": Metric.IVR_CALLS_LATE,
     "foreign": Metric.IVR_CALLS_UNMATCHED,
     "no_candidate": Metric.IVR_CALLS_UNMATCHED,
+    "refused": Metric.CALLBACKS_UNSTORABLE,
     "spooled": Metric.IVR_CALLS_SPOOLED,
     "quarantined": Metric.IVR_CALLS_QUARANTINED,
 }
 CALL_RESULT_OUTCOMES: Final[Mapping[str, Metric]] = {
     "recorded": Metric.CALL_RESULTS_RECORDED,
     "unmatched": Metric.CALL_RESULTS_UNMATCHED,
+    "overflowed": Metric.CALLBACKS_OVERFLOWED,
+    "refused": Metric.CALLBACKS_UNSTORABLE,
     "spooled": Metric.CALL_RESULTS_SPOOLED,
     "quarantined": Metric.CALL_RESULTS_QUARANTINED,
 }

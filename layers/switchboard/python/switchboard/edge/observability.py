@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from threading import Lock
 
 from aws_lambda_powertools import Logger, Metrics
@@ -19,6 +20,15 @@ def count(metric: Metric, value: int = 1) -> None:
     """Add `value` to a metric. Threads may call this: the collector itself is not made for several."""
     with _collector_lock:
         metrics.add_metric(name=metric, unit=metric.unit, value=value)
+
+
+@contextmanager
+def reporting(report: Callable[[], None]) -> Iterator[None]:
+    """Run `report` at the end of the block, also if the block raises."""
+    try:
+        yield
+    finally:
+        report()
 
 
 def record_gauges(provider: str, gauges: Mapping[Metric, float]) -> None:

@@ -9,7 +9,12 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 from switchboard.domain.callback_params import CallbackParams
-from switchboard.domain.errors import ConfigurationError, WebhookForbiddenError, WebhookUnreadableError
+from switchboard.domain.errors import (
+    ConfigurationError,
+    StoreRefusedError,
+    WebhookForbiddenError,
+    WebhookUnreadableError,
+)
 from switchboard.edge.callback_params import read_params, unpack
 from switchboard.edge.http import InboundRequest, Reply
 from switchboard.edge.metrics import Metric
@@ -21,6 +26,7 @@ from switchboard.ports.clock import Clock
 Event = TypeVar("Event")
 
 _QUARANTINED: Final = "quarantined"
+_REFUSED: Final = "refused"
 _MAPPED_PREFIX: Final = 96
 """The length of the prefix of IPv6 addresses that stand for IPv4 addresses (`::ffff:0:0/96`)."""
 
@@ -114,7 +120,8 @@ class Quarantine:
     """The part of the archive that keeps one webhook's raw callbacks for an operator to read.
 
     Unreadable callbacks always go there. With `every_callback` all others do too, before they are recorded. A callback
-    whose outcome is in `outcomes` goes there after it is recorded.
+    whose outcome is in `outcomes` goes there after it is recorded, and so does one that the state table refuses for
+    good.
     """
 
     archive: CallbackArchive
@@ -198,10 +205,18 @@ class WebhookEndpoint(Generic[Event]):
                 self.quarantine.keep(request, reason="every callback is kept")
         finally:
             # The state table may take the event although the archive does not answer.
-            outcome = self.record(event)
-        if outcome in self.quarantine.outcomes:
+            outcome = self._record_unless_refused(event)
+        if outcome == _REFUSED or outcome in self.quarantine.outcomes:
             self.quarantine.keep(request, reason=str(outcome))
         return outcome
+
+    def _record_unless_refused(self, event: Event) -> str:
+        try:
+            return self.record(event)
+        except StoreRefusedError as error:
+            # A provider that got an error would repeat this callback for ever.
+            logger.error(self.subject, outcome=_REFUSED, reason=str(error))
+            return _REFUSED
 
     def _report(self, outcome: str, fields: Mapping[str, object] = {}) -> None:
         logger.info(self.subject, outcome=outcome, extra=dict(fields))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Protocol, TypeAlias
 
 from switchboard.domain.sms.delivery import DeliveryReport
@@ -15,11 +16,30 @@ CallbackEvent: TypeAlias = DeliveryReport | IvrCallEvent | CallResult
 """An event that a provider sends once, and may never repeat."""
 
 
+class EventPlace(StrEnum):
+    """The place where a store keeps an event."""
+
+    RECORDED = "recorded"
+    """With what it is about: an order of ours."""
+    ORPHAN = "orphan"
+    """Apart from any order: its id is not ours, is not ours yet, or is another number's."""
+    OVERFLOWED = "overflowed"
+    """Nowhere, or only until the next one: the bounded place of such events is full. The raw callback is to be kept."""
+
+
 class ReportStore(Protocol):
     """The store of delivery reports."""
 
-    def record_report(self, report: DeliveryReport, *, seen_at: datetime) -> bool:
-        """Add the report to its message: one unconditional write, no read. Return False if the smsid is not ours."""
+    def record_report(self, report: DeliveryReport, *, seen_at: datetime) -> EventPlace:
+        """Add the report to its message or verification: one write and no read, two writes if it is an orphan.
+
+        Harmless if it is repeated; the first time stays. A listed status of the item's own number always finds room. A
+        report that decides a message ends its deadlines in the same write.
+
+        Raises:
+            StoreUnavailableError: the write may or may not have been applied.
+            StoreRefusedError: the write was not applied, and will not be.
+        """
         ...
 
 
@@ -59,7 +79,10 @@ class CallbackArchive(Protocol):
         ...
 
     def spooled(self, *, limit: int) -> Iterable[SpooledEvent]:
-        """Return at most `limit` spooled events, oldest first."""
+        """Return the spooled events, oldest first, read in pages of `limit`.
+
+        An event that cannot be read now is left out, and its error is raised after the last one.
+        """
         ...
 
     def remove(self, spooled: SpooledEvent) -> None:

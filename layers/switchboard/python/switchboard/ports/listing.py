@@ -31,3 +31,12 @@ class Page(Generic[T]):
 
     items: Sequence[T]
     next_position: str | None
+    unreadable: int = 0
+    """The items that this version cannot read. They are left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadableItem:
+    """An overdue item that this version cannot read, by its key in the table: a poison entry of the sweep."""
+
+    key: str

@@ -13,7 +13,7 @@ from switchboard.ports.callbacks import ReportStore
 
 if TYPE_CHECKING:
     # Only for types: webhooks list nothing and need not load it.
-    from switchboard.ports.listing import ListingQuery, Page
+    from switchboard.ports.listing import ListingQuery, Page, UnreadableItem
 
 R = TypeVar("R", bound=Order[Any])
 R_contra = TypeVar("R_contra", bound=Order[Any], contravariant=True)
@@ -23,11 +23,13 @@ R_contra = TypeVar("R_contra", bound=Order[Any], contravariant=True)
 class ClaimAnswer(Generic[R]):
     """The answer to a claim: the order after the claim if it was `granted`, else the order before it.
 
-    `order` is None if the id holds nothing, or nothing of ours.
+    `order` is None if the id holds no order of this kind. `owner` is the client whose order of any kind has the id, if
+    the claim is refused.
     """
 
     granted: bool
     order: R | None
+    owner: str | None = None
 
 
 class OrderStore(Protocol[R]):
@@ -87,8 +89,8 @@ class OrderStore(Protocol[R]):
         """
         ...
 
-    def overdue(self, *, now: datetime, limit: int) -> Iterable[R]:
-        """Return at most `limit` orders that are due by `now`, the longest overdue first."""
+    def overdue(self, *, now: datetime, limit: int) -> Iterable[R | UnreadableItem]:
+        """Return the orders that are due by `now`, the longest overdue first, read in pages of `limit`."""
         ...
 
 

@@ -23,7 +23,7 @@ from switchboard.domain.recording.facts import (
 
 if TYPE_CHECKING:
     # Only for types: webhooks list nothing and need not load it.
-    from switchboard.ports.listing import ListingQuery, Page
+    from switchboard.ports.listing import ListingQuery, Page, UnreadableItem
 
 
 class JobOutcome(StrEnum):
@@ -129,7 +129,7 @@ class RecordingStore(Protocol):
 
     def parked(
         self, reason: ParkingReason, *, until: datetime, limit: int, newest_first: bool = False
-    ) -> Iterable[Recording]:
+    ) -> Iterable[Recording | UnreadableItem]:
         """Return at most `limit` recordings that are parked for this reason and were announced by `until`.
 
         The longest parked recording is first, or with `newest_first` the one that was announced last.
@@ -144,8 +144,8 @@ class RecordingStore(Protocol):
         """
         ...
 
-    def overdue(self, *, now: datetime, limit: int) -> Iterable[Recording]:
-        """Return at most `limit` recordings that are due by `now`, longest overdue first."""
+    def overdue(self, *, now: datetime, limit: int) -> Iterable[Recording | UnreadableItem]:
+        """Return the recordings that are due by `now`, longest overdue first, read in pages of `limit`."""
         ...
 
 

@@ -6,17 +6,19 @@ from datetime import datetime
 from typing import Protocol
 
 from switchboard.domain.voice_calls import CallResult, VoiceCall
+from switchboard.ports.callbacks import EventPlace
 from switchboard.ports.orders import OrderStore
 
 
 class CallResultStore(Protocol):
     """The store of call results. Every method may raise StoreUnavailableError."""
 
-    def record_result(self, result: CallResult, *, seen_at: datetime) -> bool:
-        """Add the result: one write, no read, harmless if it is repeated.
+    def record_result(self, result: CallResult, *, seen_at: datetime) -> EventPlace:
+        """Add the result: one write and no read, harmless if it is repeated.
 
-        The earliest time counts, also if it comes last, as with a spooled result. Return False if no call of ours has
-        this id yet: the result is found once a call has it.
+        The earliest time counts, also if it comes last, as with a spooled result. A result is an ORPHAN if no call of
+        ours has this id yet: it is found once a call has it. No document lists the results, so that all have to share
+        one bounded place. Of those beyond it (OVERFLOWED), the newest is kept.
         """
         ...
 

@@ -12,8 +12,8 @@ from boto3.dynamodb.types import TypeDeserializer
 
 from switchboard.domain.api_keys import ApiKey, ClientLimits, Scope
 from switchboard.domain.errors import ConfigurationError, StoreUnavailableError
-from switchboard.storage.aws import conditional_put, store_errors
-from switchboard.storage.items import Item, to_attributes
+from switchboard.storage.aws import conditional_update, store_errors
+from switchboard.storage.items import Item, set_all, to_attributes
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -41,24 +41,25 @@ class DynamoDbKeyStore:
         return None if item is None else _key_from(key_id, item)
 
     def put(self, key: ApiKey) -> bool:
-        written, _ = conditional_put(
+        facts = {
+            "client": key.client,
+            "name": key.name,
+            # DynamoDB has no empty set.
+            "scopes": set(key.scopes) or None,
+            "limit_per_hour": key.limits.per_hour,
+            "limit_per_day": key.limits.per_day,
+            "revoked": key.revoked,
+        }
+        call = set_all(_to_key(key.id) | to_attributes(facts))
+        if absent := [name for name, value in facts.items() if value is None]:
+            call["UpdateExpression"] += f" REMOVE {', '.join(absent)}"
+        call["ExpressionAttributeValues"] |= to_attributes({":false": False})
+        written, _ = conditional_update(
             self._client,
             "put API key",
             TableName=self._table,
-            Item=_to_key(key.id)
-            | to_attributes(
-                {
-                    "client": key.client,
-                    "name": key.name,
-                    # DynamoDB has no empty set.
-                    "scopes": set(key.scopes) or None,
-                    "limit_per_hour": key.limits.per_hour,
-                    "limit_per_day": key.limits.per_day,
-                    "revoked": key.revoked,
-                }
-            ),
             ConditionExpression="attribute_not_exists(revoked) OR revoked = :false",
-            ExpressionAttributeValues=to_attributes({":false": False}),
+            **call,
         )
         return written
 

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
-from switchboard.domain.errors import ConfigurationError, StoreUnavailableError
+from switchboard.domain.errors import ConfigurationError, StoreRefusedError, StoreUnavailableError
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -29,6 +29,20 @@ CONDITION_FAILED: Final = "ConditionalCheckFailedException"
 """DynamoDB's code of a write whose condition was not met."""
 PRECONDITION_FAILED: Final = "PreconditionFailed"
 """S3's code of a write that must not overwrite (`IfNoneMatch`) and found an object."""
+
+_PERMANENT_REFUSALS: Final = frozenset(
+    {
+        "ValidationException",  # DynamoDB: also an item that would be larger than 400 KB
+        "ValidationError",  # the same as the reason of a cancelled transaction
+        "SerializationException",
+        "ItemCollectionSizeLimitExceededException",
+        "ItemCollectionSizeLimitExceeded",
+        "EntityTooLarge",  # S3
+        "KeyTooLongError",
+        "InvalidMessageContents",  # SQS
+    }
+)
+"""AWS's codes of calls that fail in the same way however often they are repeated."""
 
 # DynamoDB gets one try of `timeout_s`: the composition root, which knows how much time there is before the Lambda's own
 # end, decides which calls are retried (storage/retrying.py). The others may try twice by themselves.
@@ -109,11 +123,21 @@ def secretsmanager() -> SecretsManagerClient:
 
 @contextmanager
 def store_errors(operation: str) -> Iterator[None]:
-    """Turn the errors of boto3 into StoreUnavailableError, whose text has the operation and AWS's error code only."""
+    """Turn the errors of boto3 into our own, whose texts have the operation and AWS's error code only.
+
+    Raises:
+        StoreRefusedError: AWS refuses this call for good.
+        StoreUnavailableError: any other error.
+    """
     try:
         yield
     except ClientError as error:
-        raise StoreUnavailableError(f"{operation}: {error_code(error) or 'unknown'}") from None
+        refused = _PERMANENT_REFUSALS.intersection(_codes_of(error))
+        raise (StoreRefusedError if refused else StoreUnavailableError)(
+            f"{operation}: {error_code(error) or 'unknown'}"
+        ) from None
+    except ParamValidationError as error:
+        raise StoreRefusedError(f"{operation}: {type(error).__name__}") from None
     except BotoCoreError as error:
         raise StoreUnavailableError(f"{operation}: {type(error).__name__}") from None
 
@@ -127,20 +151,16 @@ def conditional_update(client: DynamoDBClient, operation: str, **call: Any) -> t
 
     Raises:
         StoreUnavailableError: DynamoDB did not answer. The text names `operation`.
+        StoreRefusedError: DynamoDB refuses the update for good.
     """
-    return _write_if_met(operation, client.update_item, ReturnValues="ALL_NEW", **call)
-
-
-def conditional_put(client: DynamoDBClient, operation: str, **call: Any) -> tuple[bool, Mapping[str, Any]]:
-    """Make one PutItem call.
-
-    Returns:
-        Whether the condition was met, and, if it was not, the existing item in DynamoDB's form.
-
-    Raises:
-        StoreUnavailableError: DynamoDB did not answer. The text names `operation`.
-    """
-    return _write_if_met(operation, client.put_item, **call)
+    with store_errors(operation):
+        try:
+            response = client.update_item(ReturnValues="ALL_NEW", ReturnValuesOnConditionCheckFailure="ALL_OLD", **call)
+        except ClientError as error:
+            if error_code(error) != CONDITION_FAILED:
+                raise
+            return False, cast("Mapping[str, Any]", error.response.get("Item", {}))
+    return True, response.get("Attributes", {})
 
 
 def error_code(error: ClientError) -> str | None:
@@ -148,15 +168,16 @@ def error_code(error: ClientError) -> str | None:
     return error.response.get("Error", {}).get("Code")
 
 
-def _write_if_met(operation: str, write: Callable[..., Any], **call: Any) -> tuple[bool, Mapping[str, Any]]:
-    with store_errors(operation):
-        try:
-            response = write(ReturnValuesOnConditionCheckFailure="ALL_OLD", **call)
-        except ClientError as error:
-            if error_code(error) != CONDITION_FAILED:
-                raise
-            return False, cast("Mapping[str, Any]", error.response.get("Item", {}))
-    return True, response.get("Attributes", {})
+def cancellation_reasons(error: ClientError) -> list[dict[str, Any]]:
+    """Return why a transaction was cancelled, one reason for each of its writes. The stubs of errors omit them."""
+    return cast("list[dict[str, Any]]", error.response.get("CancellationReasons", []))
+
+
+def _codes_of(error: ClientError) -> Iterator[str | None]:
+    """Yield AWS's code of the error and, of a cancelled transaction, those of its reasons."""
+    yield error_code(error)
+    for reason in cancellation_reasons(error):
+        yield reason.get("Code")
 
 
 class StoreClock:

@@ -10,18 +10,22 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from botocore.exceptions import ClientError
+
+from switchboard.domain.errors import StoreError
 from switchboard.domain.sms.delivery import DeliveryReport
 from switchboard.domain.timestamps import from_rfc3339, to_rfc3339
 from switchboard.domain.verification.verifications import CodeHash, IvrCallEvent, VerificationMode
 from switchboard.domain.voice_calls import CallResult
 from switchboard.ports.callbacks import CallbackEvent, RawCallback, SpooledEvent
-from switchboard.storage.aws import store_errors
+from switchboard.storage.aws import error_code, store_errors
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 _SPOOL: Final = "spool/"
 _QUARANTINE: Final = "quarantine/"
+_NO_SUCH_KEY: Final = "NoSuchKey"
 
 
 class S3CallbackArchive:
@@ -57,13 +61,36 @@ class S3CallbackArchive:
         self._put(f"{_SPOOL}{to_rfc3339(spooled.seen_at)}", content)
 
     def spooled(self, *, limit: int) -> Iterator[SpooledEvent]:
-        with store_errors("list spooled events"):
-            listing = self._client().list_objects_v2(Bucket=self._bucket, Prefix=_SPOOL, MaxKeys=limit)
-        for entry in listing.get("Contents", []):
-            key = entry["Key"]
-            with store_errors("read spooled event"):
+        failure: StoreError | None = None
+        next_page: dict[str, Any] = {}
+        while True:
+            with store_errors("list spooled events"):
+                listing = self._client().list_objects_v2(Bucket=self._bucket, Prefix=_SPOOL, MaxKeys=limit, **next_page)
+            for entry in listing.get("Contents", []):
+                try:
+                    spooled = self._read_spooled(entry["Key"], at=entry["LastModified"])
+                except StoreError as error:
+                    # One object that cannot be read now must not hide those behind it.
+                    failure = failure or error
+                    continue
+                if spooled is not None:
+                    yield spooled
+            if not listing.get("IsTruncated"):
+                break
+            next_page = {"ContinuationToken": listing["NextContinuationToken"]}
+        if failure is not None:
+            raise failure
+
+    def _read_spooled(self, key: str, *, at: datetime) -> SpooledEvent | None:
+        """Return the event in this object, or None if another sweep has removed the object meanwhile."""
+        with store_errors("read spooled event"):
+            try:
                 body = self._client().get_object(Bucket=self._bucket, Key=key)["Body"].read()
-            yield _parse_spooled(body, handle=key) or _wrap_unreadable(body, handle=key, at=entry["LastModified"])
+            except ClientError as error:
+                if error_code(error) != _NO_SUCH_KEY:
+                    raise
+                return None
+        return _parse_spooled(body, handle=key) or _wrap_unreadable(body, handle=key, at=at)
 
     def remove(self, spooled: SpooledEvent) -> None:
         with store_errors("remove spooled event"):
@@ -95,7 +122,7 @@ def _parse_spooled(body: bytes, *, handle: str) -> SpooledEvent | None:
     """
     try:
         return _build_spooled(json.loads(body), handle=handle)
-    except (ValueError, TypeError, KeyError):
+    except (AttributeError, LookupError, RecursionError, TypeError, ValueError):
         return None
 
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any, Final, TypeAlias
 
 from boto3.dynamodb.types import TypeSerializer
 
-from switchboard.domain.sms.delivery import DeliveryReport
+from switchboard.domain.errors import UnreadableItemError
 
 Item: TypeAlias = Mapping[str, Any]
 """An item's attributes in DynamoDB's form."""
 
 REPORT: Final = "report|"
+"""Begins the attribute of a report about the item's own number, and goes on with the status."""
+ORPHAN: Final = "orphan|"
+"""Begins the attribute of any other report under this id, and goes on with its number and its status."""
 CODE: Final = "code|"
 VERIFICATION: Final = "verification"
 SMSID_PREFIX: Final = "SMS"
@@ -42,9 +46,23 @@ def pending_partition(kind: str) -> str:
     return f"pending#{kind}"
 
 
-def report_attribute(report: DeliveryReport) -> str:
-    """Name the attribute of the report's number and status, so that a repeated report finds its first write."""
-    return f"{REPORT}{report.recipient or ''}|{report.status}"
+def orphan_prefix(recipient: str | None) -> str:
+    """Return how the attribute of an orphan begins that names this number, or none."""
+    return f"{ORPHAN}{recipient or ''}|"
+
+
+def set_all(item: Item) -> dict[str, Any]:
+    """Return the arguments of an UpdateItem that sets every attribute of `item` but its key `pk`.
+
+    Unlike PutItem it keeps what else is stored under the key.
+    """
+    names = [name for name in item if name != "pk"]
+    return {
+        "Key": {"pk": item["pk"]},
+        "UpdateExpression": "SET " + ", ".join(f"#n{place} = :v{place}" for place, _ in enumerate(names)),
+        "ExpressionAttributeNames": {f"#n{place}": name for place, name in enumerate(names)},
+        "ExpressionAttributeValues": {f":v{place}": item[name] for place, name in enumerate(names)},
+    }
 
 
 def code_attribute(recipient: str | None) -> str:
@@ -55,3 +73,12 @@ def code_attribute(recipient: str | None) -> str:
 def lease_key(*, recipient: str, line: str) -> dict[str, Any]:
     """Return the key of the lease on a number (E.164) and one of our lines."""
     return to_attributes({"pk": f"LEASE#{recipient}#{line}"})
+
+
+@contextmanager
+def decoding_errors(noun: str) -> Iterator[None]:
+    """Turn what the conversion of an item's values raises into UnreadableItemError."""
+    try:
+        yield
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise UnreadableItemError(f"read {noun}: {type(error).__name__}") from None

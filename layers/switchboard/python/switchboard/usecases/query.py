@@ -101,6 +101,7 @@ def fill_page(
     `view` returns None for facts whose state the filter leaves out.
     """
     views: list[V] = []
+    unreadable = 0
     query = ListingQuery(
         recipient=list_filter.recipient,
         since=list_filter.since,
@@ -110,8 +111,9 @@ def fill_page(
     )
     for _ in range(_MAX_PAGES_READ):
         page = find(query)
+        unreadable += page.unreadable
         views += [item_view for item_view in map(view, page.items) if item_view is not None]
         query = replace(query, limit=limit - len(views), position=page.next_position)
         if query.position is None or len(views) >= limit:
             break
-    return Page(items=views, next_position=query.position)
+    return Page(items=views, next_position=query.position, unreadable=unreadable)

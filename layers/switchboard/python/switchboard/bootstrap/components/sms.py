@@ -33,6 +33,7 @@ def message_store(settings: StateSettings) -> DynamoDbMessageStore:
         client=aws.dynamodb(timeout_s=settings.store_timeout_s),
         table=settings.state_table,
         deadlines=deadlines(settings),
+        statuses=DELIVERY_STATUSES,
         retention=settings.retention,
     )
 

@@ -6,6 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
+
+MAX_UNLISTED_REPORTS: Final = 20
+"""The different statuses without a row in the table that a message keeps of its own number."""
+
+MAX_ORPHANS: Final = 20
+"""The different reports that one id keeps of other numbers, or before it is a message."""
 
 
 class DeliveryMeaning(StrEnum):
@@ -52,8 +59,7 @@ class DeliveryReport:
 
 @dataclass(frozen=True, slots=True)
 class ReportFact:
-    """The fact that a report with this status and recipient came, and when it first came."""
+    """The fact that a report with this status came about the message's own number, and when it first came."""
 
     status: str
-    recipient: str | None
     first_seen_at: datetime

@@ -61,6 +61,8 @@ class SmsSubmission:
 class Message(Order[SmsContent]):
     """The facts about one SMS. A `bulk` message goes through the bulk queue, so that it never delays a single one.
 
+    `reports` are those about this recipient. A report about another number is not about this SMS.
+
     `asked` has the time of each inquiry by its name in `due_inquiries`. `not_found_at` is when the provider first
     answered an inquiry with "no such id".
     """
@@ -92,13 +94,8 @@ class Message(Order[SmsContent]):
 
         return max(self.measure.parts, count_parts(text_au))
 
-    @property
-    def recipient_reports(self) -> tuple[ReportFact, ...]:
-        """The reports that name this recipient or no recipient. A report about another number is not about this SMS."""
-        return tuple(report for report in self.reports if report.recipient in (None, self.recipient))
-
     def _fact_times(self) -> list[datetime]:
-        times = [*Order._fact_times(self), *(report.first_seen_at for report in self.recipient_reports)]
+        times = [*Order._fact_times(self), *(report.first_seen_at for report in self.reports)]
         return times if self.not_found_at is None else [*times, self.not_found_at]
 
 
@@ -125,7 +122,7 @@ def status_of(message: Message, *, statuses: StatusTable, deadlines: Deadlines, 
     The best of the provider's reports decides. Reports are read as a set: neither their order nor a repetition
     matters. Without a report the outcome of the submission decides, and without an outcome the time that has passed.
     """
-    meanings = {statuses[report.status].meaning for report in message.recipient_reports}
+    meanings = {statuses[report.status].meaning for report in message.reports}
     closed = now >= _closing_time(message, deadlines=deadlines)
     if DeliveryMeaning.DELIVERED in meanings:
         return SmsStatus(state=SmsState.DELIVERED, final=True)
@@ -180,6 +177,6 @@ def _planned_inquiries(message: Message, *, deadlines: Deadlines) -> dict[str, d
     unknown_at = message.timeouts.get(claim.id)
     if outcome is not None:
         unknown_at = outcome.at if outcome.kind is OutcomeKind.UNKNOWN else None
-    if unknown_at is not None and not message.recipient_reports:
+    if unknown_at is not None and not message.reports:
         planned |= {f"unknown_{number}": unknown_at + after for number, after in enumerate(rule.after_unknown, 1)}
     return {name: at for name, at in planned.items() if name not in message.asked}

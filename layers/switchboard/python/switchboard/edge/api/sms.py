@@ -147,7 +147,7 @@ def to_json(view: View, *, statuses: StatusTable) -> dict[str, Any]:
                 "meaning": status.meaning.value,
                 "at": to_rfc3339(report.first_seen_at),
             }
-            for report in message.recipient_reports
+            for report in message.reports
             for status in [statuses[report.status]]
         ],
         "evidence": [

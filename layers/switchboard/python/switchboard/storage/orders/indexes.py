@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from switchboard.domain.errors import FieldProblem, InvalidRequestError
+from switchboard.domain.errors import FieldProblem, InvalidRequestError, UnreadableItemError
 from switchboard.domain.timestamps import from_rfc3339, to_rfc3339
-from switchboard.ports.listing import ListingQuery, Page
+from switchboard.ports.listing import ListingQuery, Page, UnreadableItem
 from switchboard.storage.aws import store_errors
 from switchboard.storage.items import Item, to_attributes
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+
+T = TypeVar("T")
 
 BY_CLIENT, BY_RECIPIENT, BY_DUE = "by_client", "by_recipient", "by_due"
 _BATCH_GET_LIMIT: Final = 100
@@ -105,24 +107,50 @@ def overdue_items(
     limit: int,
     noun: str,
     newest_first: bool = False,
-) -> list[Item]:
-    """Return at most `limit` items of the `pending` partition that are due by `now`.
+) -> Iterator[Item]:
+    """Yield the items of the `pending` partition that are due by `now`, in pages of `limit`.
 
-    The longest overdue item is first, or last with `newest_first`.
+    The longest overdue item is first, or last with `newest_first`. The next page is read only when the caller asks for
+    it, so that items which stay overdue do not hide the others.
 
     Raises:
         StoreUnavailableError: DynamoDB did not answer.
     """
-    with store_errors(f"find overdue {noun}"):
-        response = client.query(
-            TableName=table,
-            IndexName=BY_DUE,
-            KeyConditionExpression="pending = :pending AND due <= :now",
-            ExpressionAttributeValues=to_attributes({":pending": pending, ":now": to_rfc3339(now)}),
-            Limit=limit,
-            ScanIndexForward=not newest_first,
-        )
-    return _get_indexed_items(client, table, response["Items"], noun=noun)
+    start: dict[str, Any] = {}
+    while True:
+        with store_errors(f"find overdue {noun}"):
+            response = client.query(
+                TableName=table,
+                IndexName=BY_DUE,
+                KeyConditionExpression="pending = :pending AND due <= :now",
+                ExpressionAttributeValues=to_attributes({":pending": pending, ":now": to_rfc3339(now)}),
+                Limit=limit,
+                ScanIndexForward=not newest_first,
+                **start,
+            )
+        yield from _get_indexed_items(client, table, response["Items"], noun=noun)
+        if not (last_key := response.get("LastEvaluatedKey")):
+            return
+        start = {"ExclusiveStartKey": last_key}
+
+
+def convert_items(items: Iterable[Item], convert: Callable[[Item], T | None]) -> Iterator[T | UnreadableItem]:
+    """Convert each item by itself. An item that cannot be read hinders no other one; None is left out."""
+    for item in items:
+        try:
+            converted = convert(item)
+        except UnreadableItemError:
+            yield UnreadableItem(item["pk"]["S"])
+            continue
+        if converted is not None:
+            yield converted
+
+
+def convert_page(page: Page[Item], convert: Callable[[Item], T | None]) -> Page[T]:
+    """Convert the items of one page of a list, without those that cannot be read."""
+    converted = list(convert_items(page.items, convert))
+    items = [item for item in converted if not isinstance(item, UnreadableItem)]
+    return Page(items=items, next_position=page.next_position, unreadable=len(converted) - len(items))
 
 
 def get_items(client: DynamoDBClient, table: str, keys: Iterable[Item], *, operation: str) -> list[Item]:

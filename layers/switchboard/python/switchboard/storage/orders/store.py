@@ -11,11 +11,17 @@ from boto3.dynamodb.types import TypeDeserializer
 
 from switchboard.domain.orders import Claim, Deadlines, Outcome, OutcomeKind, is_order_id
 from switchboard.domain.timestamps import from_rfc3339, to_rfc3339
-from switchboard.ports.listing import ListingQuery, Page
+from switchboard.ports.listing import ListingQuery, Page, UnreadableItem
 from switchboard.ports.orders import ClaimAnswer, R
-from switchboard.storage.aws import conditional_put, conditional_update, store_errors
-from switchboard.storage.items import Item, expiry, pending_partition, to_attributes
-from switchboard.storage.orders.indexes import ListPartition, list_items, overdue_items
+from switchboard.storage.aws import conditional_update, store_errors
+from switchboard.storage.items import Item, decoding_errors, expiry, pending_partition, set_all, to_attributes
+from switchboard.storage.orders.indexes import (
+    ListPartition,
+    convert_items,
+    convert_page,
+    list_items,
+    overdue_items,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -30,6 +36,10 @@ CLAIM: Final = (
 OVER_LIMIT_RETENTION: Final = timedelta(hours=1)
 """The time for which an order is kept that a usage limit has refused, and that no repeated request has claimed."""
 MAY_CLAIM: Final = "attempts = not_sent AND submit_before > :now AND attribute_not_exists(closed_at)"
+
+
+# The condition of a new order. What a provider has reported under its id does not take the id.
+ID_IS_FREE: Final = "attribute_not_exists(kind) AND attribute_not_exists(bound_to)"
 
 
 class OrderCodec(Protocol[R]):
@@ -83,12 +93,12 @@ class DynamoDbOrderStore(Generic[R]):
         self._pending = pending_partition(codec.kind)
 
     def create(self, order: R) -> ClaimAnswer[R]:
-        created, existing = conditional_put(
+        created, existing = conditional_update(
             self._client,
             "create order",
             TableName=self._table,
-            Item=self._new_item(order),
-            ConditionExpression="attribute_not_exists(pk)",
+            ConditionExpression=ID_IS_FREE,
+            **set_all(self._new_item(order)),
         )
         return ClaimAnswer(granted=True, order=order) if created else self._refuse_claim(existing, order.last_claim)
 
@@ -102,7 +112,7 @@ class DynamoDbOrderStore(Generic[R]):
             TableName=self._table,
             Key=self._key(key_id),
             UpdateExpression="SET bound_to = :order_id, expires_at = if_not_exists(expires_at, :expiry)",
-            ConditionExpression="attribute_not_exists(pk) OR bound_to = :order_id",
+            ConditionExpression=f"({ID_IS_FREE}) OR bound_to = :order_id",
             ExpressionAttributeValues=to_attributes({":order_id": order_id, ":expiry": expiry(at, self._retention)}),
         )
         return bound
@@ -200,11 +210,11 @@ class DynamoDbOrderStore(Generic[R]):
             is_id=is_order_id,
             noun="orders",
         )
-        return Page(items=self._orders_from(page.items), next_position=page.next_position)
+        return convert_page(page, self._order_from)
 
-    def overdue(self, *, now: datetime, limit: int) -> Iterable[R]:
+    def overdue(self, *, now: datetime, limit: int) -> Iterable[R | UnreadableItem]:
         items = overdue_items(self._client, self._table, pending=self._pending, now=now, limit=limit, noun="orders")
-        return self._orders_from(items)
+        return convert_items(items, self._order_from)
 
     def _new_item(self, order: R) -> dict[str, Any]:
         return order_item(
@@ -243,9 +253,6 @@ class DynamoDbOrderStore(Generic[R]):
         )
         return ClaimAnswer(granted=True, order=self._order_from(item)) if changed else self._refuse_claim(item, claim)
 
-    def _orders_from(self, items: Iterable[Item]) -> list[R]:
-        return [order for order in map(self._order_from, items) if order is not None]
-
     def _order_from(self, item: Item | None) -> R | None:
         return order_from(item, codec=self._codec)
 
@@ -261,7 +268,11 @@ class DynamoDbOrderStore(Generic[R]):
         order = self._order_from(existing)
         last_claim = order.last_claim if order else None
         is_same_claim = claim is not None and last_claim is not None and last_claim.id == claim.id
-        return ClaimAnswer(granted=order is not None and is_same_claim and order.submission_open, order=order)
+        return ClaimAnswer(
+            granted=order is not None and is_same_claim and order.submission_open,
+            order=order,
+            owner=existing.get("client", {}).get("S"),
+        )
 
 
 def list_partition(kind: str, client: str) -> str:
@@ -335,9 +346,17 @@ def order_from(item: Item | None, *, codec: OrderCodec[R]) -> R | None:
     """Build the order in an item.
 
     Returns None if the item holds no order of this kind. An item may hold only reports, for an id that is not ours.
+
+    Raises:
+        UnreadableItemError: this version cannot read the item.
     """
     if not item or item.get("kind", {}).get("S") != codec.kind:
         return None
+    with decoding_errors("order"):
+        return _build_order(item, codec)
+
+
+def _build_order(item: Item, codec: OrderCodec[R]) -> R:
     values = {name: _deserialize(value) for name, value in item.items()}
     return codec.order_from(
         values,

@@ -27,7 +27,7 @@ from switchboard.domain.recording.facts import (
     StoredFile,
 )
 from switchboard.domain.timestamps import from_optional_rfc3339, from_rfc3339, to_rfc3339
-from switchboard.storage.items import Item
+from switchboard.storage.items import Item, decoding_errors
 
 KIND: Final = "recording"
 READY, ATTEMPT, OUTCOME, CORRECTION = "ready_fact|", "attempt|", "outcome|", "correction|"
@@ -101,9 +101,18 @@ def correction_value(correction: RoleCorrection) -> dict[str, Any]:
 
 
 def recording_from(item: Item | None) -> Recording | None:
-    """Build the recording in an item, or return None if the item holds none."""
+    """Build the recording in an item, or return None if the item holds none.
+
+    Raises:
+        UnreadableItemError: this version cannot read the item.
+    """
     if not item or item.get("kind", {}).get("S") != KIND:
         return None
+    with decoding_errors("recording"):
+        return _build_recording(item)
+
+
+def _build_recording(item: Item) -> Recording:
     values = {name: _deserialize(value) for name, value in item.items()}
     facts = {
         prefix: [(name.removeprefix(prefix), value) for name, value in values.items() if name.startswith(prefix)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from switchboard.domain.errors import StoreUnavailableError
@@ -21,10 +22,16 @@ from switchboard.domain.recording.facts import (
     is_recording_id,
 )
 from switchboard.domain.timestamps import to_rfc3339
-from switchboard.ports.listing import ListingQuery, Page
+from switchboard.ports.listing import ListingQuery, Page, UnreadableItem
 from switchboard.storage.aws import conditional_update, store_errors
-from switchboard.storage.items import Item, expiry, pending_partition, to_attributes
-from switchboard.storage.orders.indexes import ListPartition, list_items, overdue_items
+from switchboard.storage.items import expiry, pending_partition, to_attributes
+from switchboard.storage.orders.indexes import (
+    ListPartition,
+    convert_items,
+    convert_page,
+    list_items,
+    overdue_items,
+)
 from switchboard.storage.recording.items import (
     ATTEMPT,
     CORRECTION,
@@ -188,7 +195,7 @@ class DynamoDbRecordingStore:
 
     def parked(
         self, reason: ParkingReason, *, until: datetime, limit: int, newest_first: bool = False
-    ) -> Iterable[Recording]:
+    ) -> Iterable[Recording | UnreadableItem]:
         items = overdue_items(
             self._client,
             self._table,
@@ -199,7 +206,12 @@ class DynamoDbRecordingStore:
             newest_first=newest_first,
         )
         # The index may lag behind: an item that another sweep has brought out is parked no longer.
-        return [recording for recording in _recordings_from(items) if recording.parked is reason]
+        found = (
+            entry
+            for entry in convert_items(items, recording_from)
+            if isinstance(entry, UnreadableItem) or entry.parked is reason
+        )
+        return islice(found, limit)
 
     def _update_unless_begun(self, recording: Recording, *, update: str, values: Mapping[str, Any]) -> None:
         """Write to the recording if no attempt has begun or been withdrawn since it was read."""
@@ -230,11 +242,11 @@ class DynamoDbRecordingStore:
             is_id=is_recording_id,
             noun="recordings",
         )
-        return Page(items=_recordings_from(page.items), next_position=page.next_position)
+        return convert_page(page, recording_from)
 
-    def overdue(self, *, now: datetime, limit: int) -> Iterable[Recording]:
+    def overdue(self, *, now: datetime, limit: int) -> Iterable[Recording | UnreadableItem]:
         items = overdue_items(self._client, self._table, pending=_PENDING, now=now, limit=limit, noun="recordings")
-        return _recordings_from(items)
+        return convert_items(items, recording_from)
 
     def _set_if_absent(
         self, recording_id: str, values: Mapping[str, Any], *, condition: str | None = None
@@ -301,10 +313,6 @@ def _correction_name(correction: RoleCorrection) -> str:
 
 def _count_attempts(recording: Recording, channel: Channel) -> int:
     return sum(attempt.channel is channel for attempt in recording.attempts)
-
-
-def _recordings_from(items: Iterable[Item]) -> list[Recording]:
-    return [recording for recording in map(recording_from, items) if recording is not None]
 
 
 def _require_recording(recording: Recording | None) -> Recording:

@@ -10,11 +10,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from switchboard.domain.orders import Deadlines
-from switchboard.domain.sms.delivery import ReportFact
+from switchboard.domain.sms.delivery import ReportFact, StatusTable
 from switchboard.domain.sms.messages import Message, SmsContent, TextMeasure, next_due
 from switchboard.domain.timestamps import from_optional_rfc3339, from_rfc3339, to_rfc3339
 from switchboard.storage.aws import store_errors
-from switchboard.storage.items import REPORT, SMSID_PREFIX
+from switchboard.storage.items import REPORT, SMSID_PREFIX, orphan_prefix
 from switchboard.storage.orders.store import DynamoDbOrderStore, OrderCodec
 from switchboard.storage.sms.reports import DynamoDbReportStore
 
@@ -58,7 +58,10 @@ class MessageCodec(OrderCodec[Message]):
 class DynamoDbMessageStore(DynamoDbOrderStore[Message], DynamoDbReportStore):
     """A MessageStore over one table. An item is kept for `retention` after its creation."""
 
-    def __init__(self, *, client: DynamoDBClient, table: str, deadlines: Deadlines, retention: timedelta) -> None:
+    def __init__(
+        self, *, client: DynamoDBClient, table: str, deadlines: Deadlines, statuses: StatusTable, retention: timedelta
+    ) -> None:
+        self._statuses = statuses
         super().__init__(
             client=client,
             table=table,
@@ -127,10 +130,16 @@ class SqsOutbox:
 
 
 def _reports_in(values: Mapping[str, Any]) -> tuple[ReportFact, ...]:
-    """Return the reports among an item's values, in the order in which they first came."""
-    facts = []
-    for name, first_seen_at in values.items():
-        if name.startswith(REPORT):
-            recipient, _, status = name.removeprefix(REPORT).partition("|")
-            facts.append(ReportFact(status, recipient or None, from_rfc3339(first_seen_at)))
+    """Return the reports about the item's own number, in the order in which they first came.
+
+    An orphan is one of them if it names that number: it came before the message was created.
+    """
+    first_seen: dict[str, datetime] = {}
+    prefixes = (REPORT, orphan_prefix(values["recipient"]))
+    for name, value in values.items():
+        for prefix in prefixes:
+            if name.startswith(prefix):
+                status, at = name.removeprefix(prefix), from_rfc3339(value)
+                first_seen[status] = min(at, first_seen.get(status, at))
+    facts = [ReportFact(status, at) for status, at in first_seen.items()]
     return tuple(sorted(facts, key=lambda fact: (fact.first_seen_at, fact.status)))

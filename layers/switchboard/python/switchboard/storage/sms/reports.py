@@ -1,39 +1,146 @@
-"""Store delivery reports in the StateTable: each is one unconditional write into the item of its message."""
+"""Store delivery reports in the StateTable: each is one write into the item of its message, and no read."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final
 
-from switchboard.domain.sms.delivery import DeliveryReport
+from switchboard.domain.sms.delivery import (
+    MAX_ORPHANS,
+    MAX_UNLISTED_REPORTS,
+    DeliveryMeaning,
+    DeliveryReport,
+    StatusTable,
+)
 from switchboard.domain.timestamps import to_rfc3339
-from switchboard.storage.aws import store_errors
-from switchboard.storage.items import expiry, message_key, report_attribute, to_attributes
+from switchboard.ports.callbacks import EventPlace
+from switchboard.storage.aws import conditional_update
+from switchboard.storage.items import REPORT, Item, expiry, message_key, orphan_prefix, to_attributes
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
+_SMS: Final = "sms"
+_SET_ONCE: Final = "SET #fact = if_not_exists(#fact, :seen)"
+# What the sweep would record after the window. No claim is granted on a closed message.
+_CLOSE: Final = ", closed_at = if_not_exists(closed_at, :seen) REMOVE content, due, pending"
+
 
 class DynamoDbReportStore:
-    """A ReportStore over one table. An item is kept for `retention` after its first write."""
+    """A ReportStore over one table. What comes first under an id is kept for `retention`.
 
-    def __init__(self, *, client: DynamoDBClient, table: str, retention: timedelta) -> None:
+    A status of the table `statuses`, which is closed, has an attribute of its own in the item, if the report names the
+    item's number or none: it always finds room. All other reports of one id share two counted places, so that no sender
+    can fill an item.
+    """
+
+    def __init__(self, *, client: DynamoDBClient, table: str, statuses: StatusTable, retention: timedelta) -> None:
         self._client = client
         self._table = table
+        self._statuses = statuses
         self._retention = retention
 
-    def record_report(self, report: DeliveryReport, *, seen_at: datetime) -> bool:
-        with store_errors("record report"):
-            response = self._client.update_item(
-                TableName=self._table,
-                Key=message_key(report.smsid),
-                UpdateExpression=(
-                    "SET #report = if_not_exists(#report, :seen), expires_at = if_not_exists(expires_at, :expiry)"
-                ),
-                ExpressionAttributeNames={"#report": report_attribute(report)},
-                ExpressionAttributeValues=to_attributes(
-                    {":seen": to_rfc3339(seen_at), ":expiry": expiry(seen_at, self._retention)}
-                ),
-                ReturnValues="ALL_OLD",
+    def record_report(self, report: DeliveryReport, *, seen_at: datetime) -> EventPlace:
+        place = self._record_in_item(report, seen_at)
+        return place or self._record_orphan(report, seen_at)
+
+    def _record_in_item(self, report: DeliveryReport, seen_at: datetime) -> EventPlace | None:
+        """Add the report to the item of its id.
+
+        Returns:
+            None if there is no such item, or it is about another number.
+        """
+        fact, meaning = f"{REPORT}{report.status}", self._statuses[report.status].meaning
+        if meaning is DeliveryMeaning.UNLISTED:
+            return self._record_unlisted(report, fact, seen_at)
+        if meaning is DeliveryMeaning.DELIVERED:
+            existing = self._write(
+                report, seen_at, fact, update=_SET_ONCE + _CLOSE, condition=" AND #kind = :sms", values={":sms": _SMS}
             )
-        return "kind" in response.get("Attributes", {})
+            if existing is None:
+                return EventPlace.RECORDED
+            if not _is_about_item(report, existing):
+                return None
+            # The item is a verification: its number is verified by the code, and its own deadline goes on.
+        existing = self._write(report, seen_at, fact, update=_SET_ONCE)
+        return EventPlace.RECORDED if existing is None else None
+
+    def _record_unlisted(self, report: DeliveryReport, fact: str, seen_at: datetime) -> EventPlace | None:
+        existing = self._write(
+            report,
+            seen_at,
+            fact,
+            update="SET #fact = :seen, unlisted = if_not_exists(unlisted, :none) + :one",
+            condition=" AND attribute_not_exists(#fact) AND (attribute_not_exists(unlisted) OR unlisted < :most)",
+            values={":none": 0, ":one": 1, ":most": MAX_UNLISTED_REPORTS},
+        )
+        if existing is None or (_is_about_item(report, existing) and fact in existing):
+            return EventPlace.RECORDED
+        return EventPlace.OVERFLOWED if _is_about_item(report, existing) else None
+
+    def _write(
+        self,
+        report: DeliveryReport,
+        seen_at: datetime,
+        fact: str,
+        *,
+        update: str,
+        condition: str = "",
+        values: Mapping[str, Any] = MappingProxyType({}),
+    ) -> Item | None:
+        """Change the item if it is about the report's number, and meets the further `condition`.
+
+        Returns:
+            None if it was updated, or else the existing item, which is empty if there is none.
+        """
+        about = " AND recipient = :recipient" if report.recipient is not None else ""
+        written, existing = conditional_update(
+            self._client,
+            "record report",
+            TableName=self._table,
+            Key=message_key(report.smsid),
+            UpdateExpression=update,
+            ConditionExpression=f"attribute_exists(#kind){about}{condition}",
+            ExpressionAttributeNames={"#fact": fact, "#kind": "kind"},
+            ExpressionAttributeValues=to_attributes(
+                {":seen": to_rfc3339(seen_at), ":recipient": report.recipient, **values}
+            ),
+        )
+        return None if written else existing
+
+    def _record_orphan(self, report: DeliveryReport, seen_at: datetime) -> EventPlace:
+        """Keep a report that is about no item of ours, or about another number than the item's.
+
+        Orphans never take the id. A message that is created later under it reads those that name its number.
+        """
+        fact = f"{orphan_prefix(report.recipient)}{report.status}"
+        written, existing = conditional_update(
+            self._client,
+            "record orphan",
+            TableName=self._table,
+            Key=message_key(report.smsid),
+            UpdateExpression=(
+                "SET #fact = :seen, orphans = if_not_exists(orphans, :none) + :one,"
+                " expires_at = if_not_exists(expires_at, :expiry)"
+            ),
+            ConditionExpression="attribute_not_exists(#fact) AND (attribute_not_exists(orphans) OR orphans < :most)",
+            ExpressionAttributeNames={"#fact": fact},
+            ExpressionAttributeValues=to_attributes(
+                {
+                    ":seen": to_rfc3339(seen_at),
+                    ":expiry": expiry(seen_at, self._retention),
+                    ":none": 0,
+                    ":one": 1,
+                    ":most": MAX_ORPHANS,
+                }
+            ),
+        )
+        return EventPlace.ORPHAN if written or fact in existing else EventPlace.OVERFLOWED
+
+
+def _is_about_item(report: DeliveryReport, item: Item) -> bool:
+    """Return whether the item is a message or verification of the number that the report names, if it names one."""
+    number = item.get("recipient", {}).get("S")
+    return "kind" in item and report.recipient in (None, number)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from botocore.exceptions import ClientError
 
-from switchboard.domain.errors import StoreUnavailableError, VerificationOpenError
+from switchboard.domain.errors import StoreError, VerificationOpenError
 from switchboard.domain.orders import Claim, Deadlines, Outcome, OutcomeKind
 from switchboard.domain.sms.messages import SmsContent
 from switchboard.domain.timestamps import from_optional_rfc3339, from_rfc3339, to_rfc3339
@@ -31,9 +31,16 @@ from switchboard.domain.verification.verifications import (
 )
 from switchboard.ports.orders import ClaimAnswer
 from switchboard.ports.verifications import WriteAnswer
-from switchboard.storage.aws import store_errors
-from switchboard.storage.items import CODE, SMSID_PREFIX, VERIFICATION, expiry, lease_key, to_attributes
-from switchboard.storage.orders.store import CLAIM, MAY_CLAIM, DynamoDbOrderStore, OrderCodec, optional_int
+from switchboard.storage.aws import cancellation_reasons, store_errors
+from switchboard.storage.items import CODE, SMSID_PREFIX, VERIFICATION, expiry, lease_key, set_all, to_attributes
+from switchboard.storage.orders.store import (
+    CLAIM,
+    ID_IS_FREE,
+    MAY_CLAIM,
+    DynamoDbOrderStore,
+    OrderCodec,
+    optional_int,
+)
 from switchboard.storage.verification.ivr_calls import lease_from, shorten_lease
 
 if TYPE_CHECKING:
@@ -112,15 +119,18 @@ class DynamoDbVerificationStore(DynamoDbOrderStore[Verification]):
         claim = order.last_claim
         if claim is None or order.mode is VerificationMode.CALL_OUT:
             return super().create(order)
-        put: TransactWriteItemTypeDef = {
-            "Put": {
-                "TableName": self._table,
-                "Item": self._new_item(order),
-                "ConditionExpression": "attribute_not_exists(pk)",
-                "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
-            }
-        }
-        refusal = self._write_with_lease(order, claim, put)
+        create = cast(
+            "TransactWriteItemTypeDef",
+            {
+                "Update": {
+                    "TableName": self._table,
+                    "ConditionExpression": ID_IS_FREE,
+                    "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+                    **set_all(self._new_item(order)),
+                }
+            },
+        )
+        refusal = self._write_with_lease(order, claim, create)
         return refusal or ClaimAnswer(granted=True, order=order)
 
     def claim(self, order_id: str, claim: Claim) -> ClaimAnswer[Verification]:
@@ -151,7 +161,7 @@ class DynamoDbVerificationStore(DynamoDbOrderStore[Verification]):
         was_not_accepted = outcome.kind in {OutcomeKind.NOT_SENT, OutcomeKind.REJECTED}
         if was_not_accepted and order.mode is not VerificationMode.CALL_OUT:
             # The outcome is recorded already, and a lease that cannot be shortened now ends by itself.
-            with suppress(StoreUnavailableError):
+            with suppress(StoreError):
                 shorten_lease(
                     self._client,
                     self._table,
@@ -253,7 +263,7 @@ class DynamoDbVerificationStore(DynamoDbOrderStore[Verification]):
 
     def _refuse_cancelled(self, claim: Claim, error: ClientError) -> ClaimAnswer[Verification]:
         """Refuse the claim because of a cancelled transaction, or raise the error if its reason is no condition."""
-        reasons = _cancellation_reasons(error)
+        reasons = cancellation_reasons(error)
         codes = [reason.get("Code") for reason in reasons]
         if len(codes) == 2 and codes[0] == _REASON_CONDITION_FAILED:
             return self._refuse_claim(reasons[0].get("Item", {}), claim)
@@ -279,14 +289,9 @@ class DynamoDbVerificationStore(DynamoDbOrderStore[Verification]):
         return {**lease_key(recipient=order.recipient, line=order.line), **to_attributes(values)}
 
 
-def _cancellation_reasons(error: ClientError) -> list[dict[str, Any]]:
-    """Return why the transaction was cancelled, one reason for each of its writes. The stubs of errors omit them."""
-    return cast("list[dict[str, Any]]", error.response.get("CancellationReasons", []))
-
-
 def _is_conflict(error: ClientError) -> bool:
     """Return whether another write to one of the items was under way, and no condition failed."""
-    codes = {reason.get("Code") for reason in _cancellation_reasons(error)} - {"None", None}
+    codes = {reason.get("Code") for reason in cancellation_reasons(error)} - {"None", None}
     return codes == {_REASON_CONFLICT}
 
 

@@ -6,17 +6,28 @@ A second item under the provider's call id holds the results that the provider r
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
+from switchboard.domain.errors import UnreadableItemError
 from switchboard.domain.orders import Claim, Deadlines, Outcome
 from switchboard.domain.timestamps import from_rfc3339, to_rfc3339
-from switchboard.domain.voice_calls import CallResult, CallResultFact, PreparedCall, VoiceCall, next_due
+from switchboard.domain.voice_calls import (
+    MAX_RESULTS,
+    CallResult,
+    CallResultFact,
+    PreparedCall,
+    VoiceCall,
+    next_due,
+)
+from switchboard.ports.callbacks import EventPlace
 from switchboard.ports.listing import ListingQuery, Page
 from switchboard.storage.aws import conditional_update, store_errors
-from switchboard.storage.items import Item, expiry, to_attributes
+from switchboard.storage.items import Item, decoding_errors, expiry, to_attributes
 from switchboard.storage.orders.indexes import get_items
 from switchboard.storage.orders.store import DynamoDbOrderStore, OrderCodec, optional_int
 
@@ -24,6 +35,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 _RESULT: Final = "result|"
+_NEWEST_RESULT: Final = "newest_result"
 _BOUND_TO: Final = "bound_to"
 
 
@@ -70,20 +82,58 @@ class DynamoDbCallResultStore:
         self._table = table
         self._retention = retention
 
-    def record_result(self, result: CallResult, *, seen_at: datetime) -> bool:
-        _, item = conditional_update(
+    def record_result(self, result: CallResult, *, seen_at: datetime) -> EventPlace:
+        fact, seen = f"{_RESULT}{result.result}", to_rfc3339(seen_at)
+        written, item = self._change_results(
+            result,
+            update="SET #fact = :seen, results = if_not_exists(results, :none) + :one,"
+            " expires_at = if_not_exists(expires_at, :expiry)",
+            condition="attribute_not_exists(#fact) AND (attribute_not_exists(results) OR results < :most)",
+            fact=fact,
+            values={
+                ":seen": seen,
+                ":none": 0,
+                ":one": 1,
+                ":most": MAX_RESULTS,
+                ":expiry": expiry(seen_at, self._retention),
+            },
+        )
+        if not written and fact not in item:
+            self._change_results(
+                result,
+                update="SET #fact = :newest",
+                condition="attribute_not_exists(#fact) OR #fact.#at < :seen",
+                fact=_NEWEST_RESULT,
+                names={"#at": "at"},
+                values={":newest": {"result": result.result, "at": seen}, ":seen": seen},
+            )
+            return EventPlace.OVERFLOWED
+        if not written and item[fact]["S"] > seen:
+            self._change_results(
+                result, update="SET #fact = :seen", condition="#fact > :seen", fact=fact, values={":seen": seen}
+            )
+        return EventPlace.RECORDED if _BOUND_TO in item else EventPlace.ORPHAN
+
+    def _change_results(
+        self,
+        result: CallResult,
+        *,
+        update: str,
+        condition: str,
+        fact: str,
+        values: Mapping[str, Any],
+        names: Mapping[str, str] = MappingProxyType({}),
+    ) -> tuple[bool, Item]:
+        return conditional_update(
             self._client,
             "record call result",
             TableName=self._table,
             Key=_call_id_key(result.call_id),
-            UpdateExpression="SET #result = :seen, expires_at = if_not_exists(expires_at, :expiry)",
-            ConditionExpression="attribute_not_exists(#result) OR #result > :seen",
-            ExpressionAttributeNames={"#result": f"{_RESULT}{result.result}"},
-            ExpressionAttributeValues=to_attributes(
-                {":seen": to_rfc3339(seen_at), ":expiry": expiry(seen_at, self._retention)}
-            ),
+            UpdateExpression=update,
+            ConditionExpression=condition,
+            ExpressionAttributeNames={"#fact": fact, **names},
+            ExpressionAttributeValues=to_attributes(values),
         )
-        return _BOUND_TO in item
 
 
 class DynamoDbVoiceCallStore(DynamoDbOrderStore[VoiceCall], DynamoDbCallResultStore):
@@ -134,7 +184,11 @@ class DynamoDbVoiceCallStore(DynamoDbOrderStore[VoiceCall], DynamoDbCallResultSt
         call_ids = {call.call_id for call in calls if call.call_id is not None}
         keys = [_call_id_key(call_id) for call_id in sorted(call_ids)]
         items = get_items(self._client, self._table, keys, operation="fetch call results")
-        reports = {item["pk"]["S"]: _results_in(item) for item in items}
+        reports: dict[str, tuple[CallResultFact, ...]] = {}
+        for item in items:
+            # Results that this version cannot read hide neither their call nor the other ones of a page.
+            with suppress(UnreadableItemError), decoding_errors("call results"):
+                reports[item["pk"]["S"]] = _results_in(item)
         return [replace(call, reports=reports.get(_call_id_pk(call.call_id or ""), ())) for call in calls]
 
 
@@ -148,7 +202,9 @@ def _call_id_key(call_id: str) -> dict[str, Any]:
 
 def _results_in(item: Item) -> tuple[CallResultFact, ...]:
     """Return the results among an item's attributes, in the order in which they first came."""
-    facts = [
+    newest = item.get(_NEWEST_RESULT, {}).get("M")
+    facts = [CallResultFact(newest["result"]["S"], from_rfc3339(newest["at"]["S"]))] if newest else []
+    facts += [
         CallResultFact(name.removeprefix(_RESULT), from_rfc3339(value["S"]))
         for name, value in item.items()
         if name.startswith(_RESULT)

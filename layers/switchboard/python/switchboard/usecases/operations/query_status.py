@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import TypeVar
 
-from switchboard.domain.errors import StoreUnavailableError
+from switchboard.domain.errors import StoreError
 from switchboard.domain.rate_limits import ProviderLimitState
 from switchboard.domain.timestamps import to_unix_us
 from switchboard.ports.clock import Clock
@@ -96,7 +96,7 @@ class QueryStatus:
             try:
                 if self._clock.now() <= now + self._time_budget:
                     return read()
-            except StoreUnavailableError:
+            except StoreError:
                 pass
             unavailable.append(name)
             return None

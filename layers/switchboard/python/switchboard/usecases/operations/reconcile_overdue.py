@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Generic
+from typing import Final, Generic, TypeVar
 
-from switchboard.domain.errors import StoreUnavailableError
+from switchboard.domain.errors import ConfigurationError, StoreError, StoreUnavailableError
 from switchboard.domain.orders import Status, SubmissionState
 from switchboard.ports.clock import Clock
+from switchboard.ports.listing import UnreadableItem
 from switchboard.ports.orders import OrderStore, Outbox, R
+
+T = TypeVar("T")
+
+_FAILURES_IN_A_ROW: Final = 3
+"""The entries in a row that fail before a store counts as down. Each of them takes its time-out."""
+_MOST_SKIPPED: Final = 1_000
+"""The entries that one round passes over: it has to end before the function does."""
 
 
 class SweepAction(StrEnum):
-    """The action that the sweep took on one overdue item."""
+    """The action that the sweep took on one overdue item or spooled event."""
 
     SUBMISSION_LOST = "submission_lost"
     CLOSED = "closed"
@@ -26,7 +35,7 @@ class SweepAction(StrEnum):
     POSTPONED = "postponed"
     EVENT_REPLAYED = "event_replayed"
     EVENT_QUARANTINED = "event_quarantined"
-    """The event was spooled, and can no longer be read."""
+    """The event was spooled, and cannot be read or stored any more."""
 
 
 class _QueueDownError(Exception):
@@ -35,6 +44,71 @@ class _QueueDownError(Exception):
     def __init__(self, cause: StoreUnavailableError) -> None:
         super().__init__(str(cause))
         self.cause = cause
+
+
+class SweepReport:
+    """What one sweep has done so far, the poison entries that it skipped, and its first failure."""
+
+    def __init__(self) -> None:
+        self.actions: Counter[SweepAction] = Counter()
+        self.poison: list[str] = []
+        self.failure: StoreUnavailableError | None = None
+
+    def add_failure(self, error: StoreUnavailableError) -> None:
+        """Remember the first failure: what it hindered waits for the next sweep."""
+        self.failure = self.failure or error
+
+
+def act_on_each(
+    entries: Iterable[T | UnreadableItem],
+    act: Callable[[T], SweepAction | None],
+    *,
+    name: Callable[[T], str],
+    limit: int,
+    report: SweepReport,
+) -> int:
+    """Act on each entry by itself, until `limit` entries are handled.
+
+    No entry stops those behind it. An entry that cannot be read, that a store refuses for good, or that breaks `act`
+    is poison: it is skipped and named in the report. Failures in a row mean that a store is down, and end the round.
+
+    Args:
+        entries: what is to be acted on. The next ones are read only when they are needed.
+        act: acts on one entry and returns the action, or None if the entry was left as it is.
+        name: tells an operator which entry it is.
+        limit: the most entries to handle.
+        report: takes the actions, the poison and the failures.
+
+    Returns:
+        How many entries were handled. It is less than `limit` if nothing is left, or a store is down.
+    """
+    handled = skipped = failures = 0
+    for entry in entries:
+        action: SweepAction | None = None
+        if isinstance(entry, UnreadableItem):
+            report.poison.append(entry.key)
+        else:
+            try:
+                action = act(entry)
+            except StoreUnavailableError as error:
+                report.add_failure(error)
+                failures += 1
+                if failures == _FAILURES_IN_A_ROW:
+                    break
+                continue
+            except ConfigurationError:
+                raise
+            except Exception:  # noqa: BLE001 - whatever one entry breaks, the rest goes on
+                report.poison.append(name(entry))
+        failures = 0
+        if action is None:
+            skipped += 1
+        else:
+            report.actions[action] += 1
+            handled += 1
+        if handled == limit or skipped == _MOST_SKIPPED:
+            break
+    return handled
 
 
 class ReconcileOverdue(Generic[R]):
@@ -62,27 +136,40 @@ class ReconcileOverdue(Generic[R]):
         self._outbox = outbox
         self._plan_inquiry = plan_inquiry
 
-    def __call__(self, *, limit: int) -> Counter[SweepAction]:
-        """Run one round over at most `limit` overdue orders.
+    def __call__(self, report: SweepReport, *, limit: int) -> int:
+        """Run one round over at most `limit` overdue orders, and return how many were handled.
 
         If the queue takes nothing, the orders that belong there are left until the next round. The others go on.
 
         Raises:
-            StoreUnavailableError: the recorded actions stand, and the rest waits for the next round.
+            StoreUnavailableError: the overdue orders cannot be found.
         """
-        actions: Counter[SweepAction] = Counter()
-        queue_down: StoreUnavailableError | None = None
-        for order in self._orders.overdue(now=self._clock.now(), limit=limit):
+        queue_is_down = False
+
+        def act(order: R) -> SweepAction | None:
+            nonlocal queue_is_down
             now = self._clock.now()
-            if queue_down is not None and self._needs_queue(order, now=now):
-                continue
+            if queue_is_down and self._needs_queue(order, now=now):
+                return None
             try:
-                actions[self._reconcile(order, now=now)] += 1
+                return self._reconcile(order, now=now)
             except _QueueDownError as error:
-                queue_down = error.cause
-        if queue_down is not None:
-            raise queue_down
-        return actions
+                queue_is_down = True
+                report.add_failure(error.cause)
+                return None
+            except StoreUnavailableError:
+                raise
+            except Exception:
+                self._set_aside(order, now=now)
+                raise
+
+        overdue = self._orders.overdue(now=self._clock.now(), limit=limit)
+        return act_on_each(overdue, act, name=lambda order: order.id, limit=limit, report=report)
+
+    def _set_aside(self, order: R, *, now: datetime) -> None:
+        """Set a later time for a poison order, so that the next rounds need not pass it. It may refuse this too."""
+        with suppress(StoreError):
+            self._orders.postpone(order, until=now + self._look_again_after)
 
     def _needs_queue(self, order: R, *, now: datetime) -> bool:
         """Tell whether an overdue order is queued, so that its entry may be lost, or has an inquiry due."""

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from functools import partial
-from typing import Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
-from switchboard.domain.errors import StoreUnavailableError
+from switchboard.domain.errors import ConfigurationError, StoreUnavailableError
 from switchboard.domain.sms.delivery import DeliveryReport
 from switchboard.domain.verification.verifications import IvrCallEvent
 from switchboard.domain.voice_calls import CallResult
-from switchboard.ports.callbacks import CallbackArchive, RawCallback, ReportStore, SpooledEvent
+from switchboard.ports.callbacks import CallbackArchive, EventPlace, RawCallback, ReportStore, SpooledEvent
 from switchboard.ports.verifications import CodeStore
 from switchboard.ports.voice_calls import CallResultStore
-from switchboard.usecases.operations.reconcile_overdue import SweepAction
+from switchboard.usecases.operations.reconcile_overdue import SweepAction, SweepReport, act_on_each
 from switchboard.usecases.verification.record_ivr_call import UNMATCHED, RecordIvrCall
 
 P = TypeVar("P")
@@ -25,11 +24,11 @@ P = TypeVar("P")
 class Reconcile(Protocol):
     """One round over one kind of item that may be overdue."""
 
-    def __call__(self, *, limit: int) -> Counter[SweepAction]:
-        """Act on at most `limit` overdue items.
+    def __call__(self, report: SweepReport, /, *, limit: int) -> int:
+        """Act on at most `limit` overdue items, and return how many were handled.
 
         Raises:
-            StoreUnavailableError: the recorded actions stand, and the rest waits for the next round.
+            StoreUnavailableError: the overdue items cannot be found. Other failures are in the report.
         """
         ...
 
@@ -59,47 +58,58 @@ class SweepOverdue:
         self._ivr_calls = ivr_calls
         self._results = results
 
-    def __call__(self, *, enough: Callable[[], bool] = lambda: True) -> Counter[SweepAction]:
+    def __call__(
+        self, *, enough: Callable[[], bool] = lambda: True, report: SweepReport | None = None
+    ) -> Counter[SweepAction]:
         """Run rounds until nothing is left or `enough` returns True after a round.
 
         A part that fails does not stop the others: the archive or a queue may be down for hours, and deadlines pass
-        meanwhile.
+        meanwhile. `report` is filled on the way, so that its owner has it even if the sweep fails.
 
         Raises:
             StoreUnavailableError: the recorded actions stand, and the rest waits for the next sweep.
         """
-        actions: Counter[SweepAction] = Counter()
-        failure: StoreUnavailableError | None = None
-        parts: list[Callable[[], Counter[SweepAction]]] = [self._replay_spooled_events]
-        parts += [partial(reconcile, limit=self._batch) for reconcile in self._reconcile]
+        report = report or SweepReport()
+        parts: list[Reconcile] = [self._replay_spooled_events, *self._reconcile]
         while parts:
             for part in tuple(parts):
-                try:
-                    round_actions = part()
-                except StoreUnavailableError as error:
-                    failure = failure or error
-                    parts.remove(part)
-                    continue
-                actions += round_actions
-                if round_actions.total() < self._batch:
+                if self._run_round(part, report) < self._batch:
                     parts.remove(part)
             if enough():
                 break
-        if failure is not None:
-            raise failure
-        return actions
+        if report.failure is not None:
+            raise report.failure
+        return report.actions
 
-    def _replay_spooled_events(self) -> Counter[SweepAction]:
-        actions: Counter[SweepAction] = Counter()
-        for spooled in self._archive.spooled(limit=self._batch):
-            actions[self._replay(spooled)] += 1
-        return actions
+    def _run_round(self, part: Reconcile, report: SweepReport) -> int:
+        try:
+            return part(report, limit=self._batch)
+        except StoreUnavailableError as error:
+            report.add_failure(error)
+            return 0
+
+    def _replay_spooled_events(self, report: SweepReport, /, *, limit: int) -> int:
+        spooled = self._archive.spooled(limit=limit)
+        return act_on_each(
+            spooled, self._replay_or_quarantine, name=lambda event: event.handle, limit=limit, report=report
+        )
+
+    def _replay_or_quarantine(self, spooled: SpooledEvent) -> SweepAction:
+        """Replay the event, or quarantine it if that fails in a way that no repetition mends."""
+        try:
+            return self._replay(spooled)
+        except (StoreUnavailableError, ConfigurationError):
+            raise
+        except Exception as error:  # noqa: BLE001 - the event is kept for an operator, and those behind it go on
+            self._archive.quarantine(_to_raw_callback(spooled), reason=type(error).__name__, at=spooled.seen_at)
+            self._archive.remove(spooled)
+            return SweepAction.EVENT_QUARANTINED
 
     def _replay(self, spooled: SpooledEvent) -> SweepAction:
         action = SweepAction.EVENT_REPLAYED
         match spooled.event:
             case DeliveryReport() as report:
-                self._replay_report(report, spooled)
+                action = self._replay_report(report, spooled)
             case IvrCallEvent() as ivr_call:
                 self._replay_ivr_call(ivr_call, spooled)
             case CallResult() as result:
@@ -111,18 +121,39 @@ class SweepOverdue:
         self._archive.remove(spooled)
         return action
 
-    def _replay_report(self, report: DeliveryReport, spooled: SpooledEvent) -> None:
-        self._reports.record_report(report, seen_at=spooled.seen_at)
+    def _replay_report(self, report: DeliveryReport, spooled: SpooledEvent) -> SweepAction:
+        place = self._reports.record_report(report, seen_at=spooled.seen_at)
         if spooled.code is not None:
             _require(self._codes).record_code(report.smsid, spooled.code)
+        if place is not EventPlace.OVERFLOWED:
+            return SweepAction.EVENT_REPLAYED
+        self._archive.quarantine(_to_raw_callback(spooled), reason=place.value, at=spooled.seen_at)
+        return SweepAction.EVENT_QUARANTINED
 
     def _replay_ivr_call(self, ivr_call: IvrCallEvent, spooled: SpooledEvent) -> None:
         """Record the call, or quarantine it if it belongs to no verification, as the webhook does."""
         match = _require(self._ivr_calls).record(ivr_call, seen_at=spooled.seen_at)
         if match in UNMATCHED:
-            body = json.dumps(asdict(ivr_call)).encode()
-            callback = RawCallback("mediasms_ivr", method="", query="", content_type="application/json", body=body)
-            self._archive.quarantine(callback, reason=match.value, at=spooled.seen_at)
+            self._archive.quarantine(_to_raw_callback(spooled), reason=match.value, at=spooled.seen_at)
+
+
+_ROUTES: Final[Mapping[type[object], str]] = {
+    DeliveryReport: "mediasms_delivery",
+    IvrCallEvent: "mediasms_ivr",
+    CallResult: "baidu_vms",
+}
+
+
+def _to_raw_callback(spooled: SpooledEvent) -> RawCallback:
+    """Write a spooled event, with its code's hash, in the form in which the quarantine keeps callbacks."""
+    if isinstance(spooled.event, RawCallback):
+        return spooled.event
+    content = asdict(spooled.event)
+    if spooled.code is not None:
+        content["code"] = {"salt": spooled.code.salt.hex(), "digest": spooled.code.digest.hex()}
+    body = json.dumps(content, default=str).encode()
+    route = _ROUTES[type(spooled.event)]
+    return RawCallback(route, method="", query=spooled.handle, content_type="application/json", body=body)
 
 
 def _require(part: P | None) -> P:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from datetime import timedelta
 
 from switchboard.domain.recording.facts import Recording
 from switchboard.domain.recording.priority import is_likely
 from switchboard.ports.clock import Clock
 from switchboard.ports.recordings import RecordingQueue, RecordingStore
-from switchboard.usecases.operations.reconcile_overdue import SweepAction
+from switchboard.usecases.operations.reconcile_overdue import SweepAction, SweepReport, act_on_each
 
 
 class RequeueOverdueRecordings:
@@ -23,20 +22,19 @@ class RequeueOverdueRecordings:
         self._clock = clock
         self._look_again_after = look_again_after
 
-    def __call__(self, *, limit: int) -> Counter[SweepAction]:
-        """Requeue at most `limit` recordings, and return what was done.
+    def __call__(self, report: SweepReport, *, limit: int) -> int:
+        """Requeue at most `limit` recordings, and return how many were requeued.
 
         Raises:
-            StoreUnavailableError: the store or the queue did not answer. What is requeued stays requeued, and the next
-                round does the rest.
+            StoreUnavailableError: the overdue recordings cannot be found.
         """
-        actions: Counter[SweepAction] = Counter()
-        for recording in self._recordings.overdue(now=self._clock.now(), limit=limit):
-            self._requeue(recording)
-            actions[SweepAction.REQUEUED] += 1
-        return actions
+        overdue = self._recordings.overdue(now=self._clock.now(), limit=limit)
+        return act_on_each(
+            overdue, self._requeue, name=lambda recording: recording.recording_id, limit=limit, report=report
+        )
 
-    def _requeue(self, recording: Recording) -> None:
+    def _requeue(self, recording: Recording) -> SweepAction:
         now = self._clock.now()
         self._queue.put(recording.recording_id, backlog=not is_likely(recording))
         self._recordings.schedule(recording, due=now + self._look_again_after, at=now)
+        return SweepAction.REQUEUED

@@ -8,18 +8,23 @@ from enum import StrEnum
 from switchboard.domain.errors import StoreUnavailableError
 from switchboard.domain.verification.one_time_codes import hash_code
 from switchboard.domain.verification.verifications import ParsedDeliveryReport
-from switchboard.ports.callbacks import CallbackArchive, ReportStore, SpooledEvent
+from switchboard.ports.callbacks import CallbackArchive, EventPlace, ReportStore, SpooledEvent
 from switchboard.ports.clock import Clock
 from switchboard.ports.verifications import CodeStore
 
 
 class ReportOutcome(StrEnum):
-    """The place that a report went to. An `orphan` names an id that is not ours."""
+    """The place that a report went to.
+
+    An `orphan` names an id that is not ours, or another number than the message's. For an `overflowed` one there is no
+    room left with its id: only its raw callback is kept.
+    """
 
     RECORDED = "recorded"
     RECORDED_WITHOUT_CODE = "recorded_without_code"
     """The report is recorded. Its code is for no verification of the number that the report names."""
     ORPHAN = "orphan"
+    OVERFLOWED = "overflowed"
     SPOOLED = "spooled"
 
 
@@ -51,6 +56,7 @@ class RecordDeliveryReport:
 
         Raises:
             StoreUnavailableError: neither the state table nor the archive took them.
+            StoreRefusedError: the state table refuses them for good. The raw callback is to be kept.
         """
         now, report, code = self._clock.now(), callback.report, None
         code_refused = False
@@ -60,10 +66,10 @@ class RecordDeliveryReport:
             if code is not None:
                 code_refused = not self._codes.record_code(report.smsid, code)
                 code = None
-            recorded = self._reports.record_report(report, seen_at=now)
+            place = self._reports.record_report(report, seen_at=now)
         except StoreUnavailableError:
             self._archive.spool(SpooledEvent(event=report, seen_at=now, code=code))
             return ReportOutcome.SPOOLED
-        if not recorded:
-            return ReportOutcome.ORPHAN
-        return ReportOutcome.RECORDED_WITHOUT_CODE if code_refused else ReportOutcome.RECORDED
+        if code_refused and place is EventPlace.RECORDED:
+            return ReportOutcome.RECORDED_WITHOUT_CODE
+        return ReportOutcome(place.value)

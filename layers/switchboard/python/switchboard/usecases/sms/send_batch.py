@@ -10,6 +10,7 @@ from switchboard.domain.errors import (
     IdempotencyKeyReusedError,
     InvalidRequestError,
     LimitExceededError,
+    StoreError,
     StoreUnavailableError,
     SwitchboardError,
 )
@@ -122,7 +123,7 @@ class SendSmsBatch:
         if answer.granted:
             return self._build_item(message, replayed=False)
         self._refund_usage(message)
-        return self._build_item(require_same_request(answer.order, message), replayed=True)
+        return self._build_item(require_same_request(answer.order, message, owner=answer.owner), replayed=True)
 
     def _create(self, message: Message) -> ClaimAnswer[Message]:
         """Create the message, and repeat the call once if the store gives no answer.
@@ -141,7 +142,7 @@ class SendSmsBatch:
             self._limits.refund(
                 recipient=message.recipient, client=message.client, weight=message.weight, at=message.created_at
             )
-        except StoreUnavailableError:
+        except StoreError:
             # One too many is counted, which is the safe side.
             return
 
@@ -151,7 +152,7 @@ class SendSmsBatch:
     def _put_into_queue(self, messages: Sequence[Message]) -> None:
         try:
             self._outbox.put(*messages)
-        except StoreUnavailableError:
+        except StoreError:
             # The messages are recorded as queued: the sweep finds them waiting and puts them into the queue.
             return
 

@@ -16,7 +16,7 @@ from switchboard.domain.errors import (
     RateLimitedError,
     RefusedError,
     SlotUnavailableError,
-    StoreUnavailableError,
+    StoreError,
     SwitchboardError,
 )
 from switchboard.domain.orders import Claim, Outcome, OutcomeKind
@@ -118,7 +118,7 @@ class Submission(Generic[R, S, P]):
             receipt = self._provider.submit(request)
         except ProviderError as raised:
             error = raised
-        except StoreUnavailableError as unreadable:
+        except StoreError as unreadable:
             # The credentials are read before the first byte is sent.
             return self._end(OutcomeKind.NOT_SENT, unreadable)
         self._record_result(error)
@@ -129,7 +129,7 @@ class Submission(Generic[R, S, P]):
     def _record_result(self, error: ProviderError | None) -> None:
         try:
             self._guard.record_result(error)
-        except StoreUnavailableError:
+        except StoreError:
             # The outcome matters more than the circuit's count, and the next reservation fails closed anyway.
             return
 
@@ -140,7 +140,7 @@ class Submission(Generic[R, S, P]):
         queue = unsent and self._queues and (order.queued_at is not None or no_room)
         try:
             recorded = self._orders.record_outcome(order, claim, outcome, queue=queue)
-        except StoreUnavailableError as unrecorded:
+        except StoreError as unrecorded:
             lost = Outcome(kind=OutcomeKind.UNKNOWN, at=outcome.at)
             unsure = replace(order, outcomes={**order.outcomes, claim.id: lost})
             return AttemptResult(order=unsure, outcome=lost, error=unrecorded)

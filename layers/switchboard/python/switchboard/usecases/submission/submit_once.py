@@ -15,7 +15,8 @@ from switchboard.domain.errors import (
     RefusedError,
     RequestInProgressError,
     SlotUnavailableError,
-    StoreUnavailableError,
+    SmsidTakenError,
+    StoreError,
     SubmissionFailedError,
 )
 from switchboard.domain.orders import Claim, Order, OutcomeKind, Status, SubmissionState
@@ -80,7 +81,8 @@ class SubmitOnce(Generic[R, T]):
 
         Raises:
             InvalidRequestError: the provider's document does not allow such an order. Nothing was touched.
-            IdempotencyKeyReusedError: the key or the id belongs to another request.
+            IdempotencyKeyReusedError: the key or the id belongs to another request of the same client.
+            SmsidTakenError: the id belongs to another client.
             RequestInProgressError: the first request under this id has not ended.
             SubmissionFailedError: the provider accepted nothing.
             StoreUnavailableError: nothing was submitted.
@@ -90,14 +92,14 @@ class SubmitOnce(Generic[R, T]):
         answer = self._orders.create(order)
         if answer.granted:
             return self._submit(_complete(answer.order, order), order.claims[0], prepared)
-        existing = require_same_request(answer.order, order)
+        existing = require_same_request(answer.order, order, owner=answer.owner)
         if not self._may_retry(existing):
             return self._replay(existing)
         self._require_pause(existing)
         claim = Claim(id=self._new_id(), at=self._clock.now())
         answer = self._orders.claim(order.id, claim)
         if not answer.granted:
-            return self._replay(require_same_request(answer.order, order))
+            return self._replay(require_same_request(answer.order, order, owner=answer.owner))
         # The stored order is prepared anew: it keeps the line and the bytes that it was placed with.
         return self._submit(_complete(answer.order, order), claim, None)
 
@@ -129,7 +131,7 @@ class SubmitOnce(Generic[R, T]):
             raise AssertionError("only an order with an outbox is queued")
         try:
             self._outbox.put(order)
-        except StoreUnavailableError:
+        except StoreError:
             # The order is recorded as queued: the sweep finds it waiting and puts it into the queue.
             return
 
@@ -195,7 +197,7 @@ class _UsageReservation:
             self._limits.refund(
                 recipient=self._order.recipient, client=self._order.client, weight=self._weight, at=self._claim.at
             )
-        except StoreUnavailableError:
+        except StoreError:
             # One too many is counted, which is the safe side. A second refund might leave one too few.
             return
 
@@ -206,12 +208,19 @@ def _complete(stored: R | None, order: R) -> R:
     return replace(stored, content=stored.content or order.content)
 
 
-def require_same_request(existing: R | None, order: R) -> R:
+def require_same_request(existing: R | None, order: R, *, owner: str | None = None) -> R:
     """Return the existing order if the same request placed it.
 
+    `owner` is the client whose order has the id, if it is an order of another kind.
+
     Raises:
-        IdempotencyKeyReusedError: the id belongs to another request, or is not an order's.
+        SmsidTakenError: the id belongs to another client.
+        IdempotencyKeyReusedError: the id belongs to another request of the same client, or is not an order's.
     """
+    if existing is not None:
+        owner = existing.client
+    if owner not in (None, order.client):
+        raise SmsidTakenError("Choose another smsid", order.names)
     if existing is None or existing.fingerprint != order.fingerprint:
         raise IdempotencyKeyReusedError("This key or id belongs to another request. Use a new one", order.names)
     return existing

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from datetime import datetime, timedelta
 
-from switchboard.domain.errors import StoreUnavailableError
+from switchboard.domain.errors import StoreError, StoreUnavailableError
 from switchboard.domain.verification.verifications import IvrCallEvent
 from switchboard.ports.callbacks import CallbackArchive, SpooledEvent
 from switchboard.ports.clock import Clock
@@ -43,6 +43,7 @@ class RecordIvrCall:
 
         Raises:
             StoreUnavailableError: neither the state table nor the archive took the call.
+            StoreRefusedError: the state table refuses the call for good. The raw callback is to be kept.
         """
         now = self._clock.now()
         try:
@@ -73,7 +74,7 @@ class RecordIvrCall:
 
         A lease that cannot be shortened now ends by itself.
         """
-        with suppress(StoreUnavailableError):
+        with suppress(StoreError):
             lease = self._leases.lease(recipient=ivr_call.recipient, line=ivr_call.line)
             if lease is not None and lease.verification_id == verification_id:
                 self._leases.shorten_lease(lease, recipient=ivr_call.recipient, line=ivr_call.line, until=until)

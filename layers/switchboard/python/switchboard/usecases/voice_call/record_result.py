@@ -3,20 +3,33 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Final
 
 from switchboard.domain.errors import StoreUnavailableError
 from switchboard.domain.voice_calls import CallResult
-from switchboard.ports.callbacks import CallbackArchive, SpooledEvent
+from switchboard.ports.callbacks import CallbackArchive, EventPlace, SpooledEvent
 from switchboard.ports.clock import Clock
 from switchboard.ports.voice_calls import CallResultStore
 
 
 class ResultOutcome(StrEnum):
-    """The place that a result went to. An `unmatched` one names a call that is not ours, or is not ours yet."""
+    """The place that a result went to.
+
+    An `unmatched` one names a call that is not ours, or is not ours yet. An `overflowed` one is kept only until the
+    next result of its call: there are too many different ones.
+    """
 
     RECORDED = "recorded"
     UNMATCHED = "unmatched"
+    OVERFLOWED = "overflowed"
     SPOOLED = "spooled"
+
+
+_OUTCOMES: Final = {
+    EventPlace.RECORDED: ResultOutcome.RECORDED,
+    EventPlace.ORPHAN: ResultOutcome.UNMATCHED,
+    EventPlace.OVERFLOWED: ResultOutcome.OVERFLOWED,
+}
 
 
 class RecordCallResult:
@@ -32,11 +45,12 @@ class RecordCallResult:
 
         Raises:
             StoreUnavailableError: neither the state table nor the archive took the result.
+            StoreRefusedError: the state table refuses the result for good.
         """
         now = self._clock.now()
         try:
-            matched = self._calls.record_result(result, seen_at=now)
+            place = self._calls.record_result(result, seen_at=now)
         except StoreUnavailableError:
             self._archive.spool(SpooledEvent(event=result, seen_at=now))
             return ResultOutcome.SPOOLED
-        return ResultOutcome.RECORDED if matched else ResultOutcome.UNMATCHED
+        return _OUTCOMES[place]
