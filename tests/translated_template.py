@@ -66,7 +66,7 @@ def resources_of(kind: str) -> dict[str, Properties]:
 
 
 def choose_branches(value: Any, conditions: Collection[str]) -> Any:
-    """Return `value` with each Fn::If replaced by its branch, as if only `conditions` held.
+    """Return `value` with each Fn::If replaced by its branch, as if only `conditions` were true.
 
     Members and elements that become AWS::NoValue are left out, as CloudFormation does.
     """

@@ -25,7 +25,8 @@ from switchboard.providers.mediasms.response_codes import DELIVERY_STATUSES
 from switchboard.storage.callbacks import S3CallbackArchive
 from switchboard.storage.limits import DynamoDbCounterStore, DynamoDbProviderLimitStore
 from switchboard.storage.sms.messages import DynamoDbMessageStore
-from switchboard.storage.verification.ivr_calls import DynamoDbCodeStore, DynamoDbIvrCallStore
+from switchboard.storage.sms.reports import DynamoDbCodeStore
+from switchboard.storage.verification.ivr_calls import DynamoDbIvrCallStore
 from switchboard.storage.verification.store import DynamoDbVerificationStore
 from tests.builders import DEADLINES, GRACE
 from tests.fakes import (

@@ -19,7 +19,7 @@ from switchboard.domain.errors import (
 )
 from switchboard.domain.verification.one_time_codes import hash_code
 from switchboard.domain.verification.verifications import MAX_ATTEMPTS, VerificationMode
-from switchboard.storage.verification.ivr_calls import DynamoDbCodeStore
+from switchboard.storage.sms.reports import DynamoDbCodeStore
 from tests.builders import CLIENT, a_verification
 from tests.fakes import START
 from tests.verification_systems import WRONG_CODES_PER_HOUR, VerificationSystem, assembled_for_verification

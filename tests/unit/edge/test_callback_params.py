@@ -16,17 +16,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from switchboard.domain.callback_params import CallbackParams
 from switchboard.domain.errors import WebhookUnreadableError
 from switchboard.domain.recording.facts import RecordingReady
 from switchboard.domain.sms.delivery import DeliveryReport
 from switchboard.domain.verification.verifications import IvrCallEvent, ParsedDeliveryReport, VerificationMode
 from switchboard.domain.voice_calls import CallResult
-from switchboard.edge.callback_params import BODY_LIMIT_BYTES, read_params
+from switchboard.edge.callback_params import BODY_LIMIT_BYTES, ParsedParams, read_params
 from switchboard.edge.http import InboundRequest, Reply
 from switchboard.edge.metrics import Metric
 from switchboard.edge.observability import metrics
-from switchboard.edge.webhook_endpoint import Quarantine, SourceRanges, WebhookAuthentication, WebhookEndpoint
+from switchboard.edge.webhook_endpoint import Quarantine, WebhookAuthentication, WebhookEndpoint
+from switchboard.ports.callbacks import CallbackParams
 from switchboard.providers.baidu_vms.webhooks import parse_call_result
 from switchboard.providers.biztel.webhooks import parse_call_action, parse_date
 from switchboard.providers.mediasms.webhooks import parse_delivery_callback, parse_ivr_call
@@ -108,7 +108,7 @@ class Receiver:
         endpoint = WebhookEndpoint[object](
             subject="callback",
             authentication=WebhookAuthentication(
-                secret=StoredSecret.of_tokens([event["pathParameters"]["token"]]).cached(), sources=SourceRanges([])
+                secret=StoredSecret.of_tokens([event["pathParameters"]["token"]]).cached(), source_ranges=[]
             ),
             parse=self.webhook.parse,
             record=self._record,
@@ -137,7 +137,7 @@ def receiver(request: pytest.FixtureRequest) -> Receiver:
     return Receiver(WEBHOOKS[request.param])
 
 
-def params_of(callback: WrittenCallback) -> CallbackParams:
+def params_of(callback: WrittenCallback) -> ParsedParams:
     event = with_query(load_event("mediasms_delivery_webhook", "post_form_utf8", body=callback.body), *callback.query)
     return read_params(InboundRequest.from_event(event | {"headers": {"Content-Type": callback.content_type or ""}}))
 

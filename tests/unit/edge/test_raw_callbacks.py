@@ -14,7 +14,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from switchboard.edge.callback_params import unpack
 from switchboard.edge.http import InboundRequest
 from switchboard.edge.raw_callbacks import to_raw_callback
 from switchboard.ports.callbacks import RawCallback
@@ -39,7 +38,7 @@ def test_a_raw_callback_is_complete_without_its_path(body: bytes) -> None:
 
 def raw_of(body: bytes, *, content_type: str = "", query: tuple[tuple[str, str], ...] = ()) -> RawCallback:
     event = with_query(load_event("mediasms_delivery_webhook", "post_form_utf8", body=body), *query)
-    request = unpack(InboundRequest.from_event(event | {"headers": {"Content-Type": content_type}}))
+    request = InboundRequest.from_event(event | {"headers": {"Content-Type": content_type}})
     return to_raw_callback(request, route="mediasms_delivery")
 
 

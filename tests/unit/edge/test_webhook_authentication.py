@@ -18,7 +18,6 @@ from tests.stored_secret import StoredSecret
 from tests.strategies import any_text
 
 TOKENS = ("first-live-token", "second-live-token", "三つ目")
-ANY_ADDRESS = SourceRanges([])
 MAX_AGE_S, MAX_STALE_S, REFRESH_S = 60.0, 300.0, 5.0
 
 
@@ -37,9 +36,9 @@ def request_for(
 class Container:
     """One container of a webhook, with a new cache of the secret."""
 
-    def __init__(self, secret: StoredSecret, sources: SourceRanges = ANY_ADDRESS) -> None:
+    def __init__(self, secret: StoredSecret, source_ranges: Sequence[str] = ()) -> None:
         cached = secret.cached(max_age_s=MAX_AGE_S, max_stale_s=MAX_STALE_S, refresh_s=REFRESH_S)
-        self._authentication = WebhookAuthentication(secret=cached, sources=sources)
+        self._authentication = WebhookAuthentication(secret=cached, source_ranges=source_ranges)
 
     def answer(self, request: InboundRequest | str) -> int:
         """Return the status of the answer: 200 stands for a callback that goes on."""
@@ -284,7 +283,7 @@ RANGES = ("192.0.2.0/24", "198.51.100.7", "2001:db8:1::/48", "::ffff:203.0.113.0
     ],
 )
 def test_only_an_address_in_a_range_is_allowed(address: object, *, is_allowed: bool) -> None:
-    container = Container(StoredSecret.of_tokens(["live"]), SourceRanges(RANGES))
+    container = Container(StoredSecret.of_tokens(["live"]), RANGES)
 
     assert container.answer(request_for("live", source_ip=address)) == (200 if is_allowed else 403)
     assert container.answer(request_for("wrong", source_ip=address)) == 403
@@ -299,7 +298,7 @@ def test_without_a_range_every_address_is_allowed(address: str | None) -> None:
     "header", ["X-Forwarded-For", "X-Real-IP", "Forwarded", "True-Client-IP", "CF-Connecting-IP", "Via", "Host"]
 )
 def test_a_header_never_names_the_source_address(header: str) -> None:
-    container = Container(StoredSecret.of_tokens(["live"]), SourceRanges(RANGES))
+    container = Container(StoredSecret.of_tokens(["live"]), RANGES)
     headers = {header: "for=192.0.2.9" if header == "Forwarded" else "192.0.2.9"}
 
     assert container.answer(request_for("live", source_ip="203.0.114.9", headers=headers)) == 403
@@ -318,7 +317,7 @@ def test_the_log_tells_the_reason_and_the_sender_learns_none(read: Callable[[], 
     cached = StoredSecret.of_tokens(["live"]).cached()
 
     with pytest.raises(WebhookForbiddenError) as raised:
-        WebhookAuthentication(secret=cached, sources=SourceRanges(RANGES)).check(read())
+        WebhookAuthentication(secret=cached, source_ranges=RANGES).check(read())
 
     assert raised.value.reason == reason
     assert str(raised.value) == str(WebhookForbiddenError(reason="any"))
@@ -327,7 +326,7 @@ def test_the_log_tells_the_reason_and_the_sender_learns_none(read: Callable[[], 
 def test_a_wrong_address_reads_no_secret() -> None:
     secret = StoredSecret.of_tokens(["live"])
 
-    Container(secret, SourceRanges(RANGES)).answer(request_for("live", source_ip="203.0.114.9"))
+    Container(secret, RANGES).answer(request_for("live", source_ip="203.0.114.9"))
 
     assert secret.reads == 0
 

@@ -9,7 +9,6 @@ from typing import Any, cast
 
 import pytest
 
-from switchboard.domain.callback_params import CallbackParams
 from switchboard.domain.errors import (
     StoreRefusedError,
     StoreUnavailableError,
@@ -27,11 +26,10 @@ from switchboard.edge.metrics import (
 from switchboard.edge.observability import metrics
 from switchboard.edge.webhook_endpoint import (
     Quarantine,
-    SourceRanges,
     WebhookAuthentication,
     WebhookEndpoint,
 )
-from switchboard.ports.callbacks import CallbackArchive
+from switchboard.ports.callbacks import CallbackArchive, CallbackParams
 from switchboard.ports.recordings import JobOutcome
 from switchboard.ports.verifications import IvrCallMatch
 from switchboard.usecases.sms.record_report import ReportOutcome
@@ -74,7 +72,7 @@ def parse(params: CallbackParams) -> str:
 def an_endpoint(record: Callable[[str], str], quarantine: Quarantine, **options: Any) -> WebhookEndpoint[str]:
     return WebhookEndpoint(
         subject="event",
-        authentication=WebhookAuthentication(secret=StoredSecret.of_tokens([TOKEN]).cached(), sources=SourceRanges([])),
+        authentication=WebhookAuthentication(secret=StoredSecret.of_tokens([TOKEN]).cached(), source_ranges=[]),
         parse=parse,
         record=record,
         log_fields=lambda event: {"event": event},

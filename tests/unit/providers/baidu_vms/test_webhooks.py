@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import switchboard
-from switchboard.domain.callback_params import CallbackParams
 from switchboard.domain.errors import WebhookUnreadableError
 from switchboard.domain.voice_calls import CallResult
+from switchboard.edge.callback_params import ParsedParams
 from switchboard.providers.baidu_vms.webhooks import MAX_RESULT_LENGTH, parse_call_result
 from tests.ids import describe_row
 
@@ -22,13 +22,13 @@ CALLBACK = {"callId": "c1", "result": "answered"}
 
 def parse(params: dict[str, str]) -> CallResult:
     return parse_call_result(
-        CallbackParams.from_pairs(params.items()), call_id_name=("callId", "userDefinedTag"), result_name="result"
+        ParsedParams.from_pairs(params.items()), call_id_name=("callId", "userDefinedTag"), result_name="result"
     )
 
 
 def test_a_result_is_parsed_under_the_configured_names() -> None:
     assert parse(CALLBACK | {"mobile": "13000000001"}) == CallResult(call_id="c1", result="answered")
-    params = CallbackParams.from_pairs([("id", "c1"), ("code", "0")])
+    params = ParsedParams.from_pairs([("id", "c1"), ("code", "0")])
     assert parse_call_result(params, call_id_name="id", result_name=("status", "code")) == CallResult("c1", "0")
 
 

@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import switchboard
-from switchboard.domain.callback_params import CallbackParams
 from switchboard.domain.errors import WebhookUnreadableError
 from switchboard.domain.recording.facts import RecordingReady, is_recording_id
+from switchboard.edge.callback_params import ParsedParams
 from switchboard.providers.biztel import webhooks
 from switchboard.providers.biztel.webhooks import parse_date
 from tests.ids import describe_row
@@ -26,7 +26,7 @@ CALLED = datetime(2021, 6, 16, 11, 3, 33, tzinfo=UTC)
 
 
 def parse_call_action(params: Mapping[str, str]) -> RecordingReady:
-    return webhooks.parse_call_action(CallbackParams.from_pairs(params.items()))
+    return webhooks.parse_call_action(ParsedParams.from_pairs(params.items()))
 
 
 def code_of(params: dict[str, str]) -> str:
@@ -159,7 +159,7 @@ def test_an_unreadable_date_is_kept_and_is_no_error(date: str) -> None:
 )
 def test_of_tel_and_date_the_first_readable_value_counts(repeated: list[tuple[str, str | None]]) -> None:
     first = [("tel", ""), ("tel", None), ("date", "\ufffd"), *CALL_ACTION.items(), *repeated]
-    assert webhooks.parse_call_action(CallbackParams.from_pairs(first)) == parse_call_action(CALL_ACTION)
+    assert webhooks.parse_call_action(ParsedParams.from_pairs(first)) == parse_call_action(CALL_ACTION)
 
 
 @given(params=st.dictionaries(st.sampled_from(["id", "ID", "tel", "date", "x"]), any_text(max_size=90), max_size=5))

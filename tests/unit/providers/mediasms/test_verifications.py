@@ -10,7 +10,6 @@ from urllib.parse import parse_qsl
 import pytest
 
 from sandbox.simulators.mediasms import MediaSmsSimulator, SimulatorConfig
-from switchboard.domain.callback_params import CallbackParams
 from switchboard.domain.errors import InvalidRequestError, NotSentError, ProviderError, RefusedError
 from switchboard.domain.sms.messages import SmsContent
 from switchboard.domain.verification.verifications import (
@@ -19,6 +18,7 @@ from switchboard.domain.verification.verifications import (
     VerificationMode,
     VerificationSubmission,
 )
+from switchboard.edge.callback_params import ParsedParams
 from switchboard.ports.providers import Receipt, Submitter
 from switchboard.providers.mediasms.client import Credentials, MediaSmsClient, PreparedRequest
 from switchboard.providers.mediasms.verifications import METHODS, MediaSmsVerifications
@@ -234,10 +234,10 @@ def test_a_closed_port_means_not_sent() -> None:
 
 def test_no_repr_shows_a_number_a_text_or_a_code() -> None:
     callback = parse_delivery_callback(
-        CallbackParams.from_pairs([("smsid", "v1"), ("status", "1"), ("authcode", "314159")])
+        ParsedParams.from_pairs([("smsid", "v1"), ("status", "1"), ("authcode", "314159")])
     )
     ivr_call = parse_ivr_call(
-        CallbackParams.from_pairs([("mobilenumber", "09000000001"), ("ipphone", LINE), ("method", "4")])
+        ParsedParams.from_pairs([("mobilenumber", "09000000001"), ("ipphone", LINE), ("method", "4")])
     )
     text = repr(SMS_AND_CALL_IN) + repr(callback) + repr(ivr_call)
     assert callback.authcode == "314159"
@@ -284,7 +284,7 @@ def test_an_ivr_callback_in_any_form_names_the_number(
     start(simulator, submission)
     simulator.provider.exchange.dial("0" + submission.recipient.removeprefix("+81"), LINE)
     simulator.deliver_due()
-    ivr_calls = [parse_ivr_call(CallbackParams.from_pairs(fields.items())) for fields in webhooks.fields("/ivr")]
+    ivr_calls = [parse_ivr_call(ParsedParams.from_pairs(fields.items())) for fields in webhooks.fields("/ivr")]
     assert ivr_calls == [IvrCallEvent(recipient=submission.recipient, line=LINE, mode=submission.mode, smsid=smsid)]
 
 
@@ -295,7 +295,7 @@ def test_the_code_comes_with_the_report_of_the_answered_call(simulator: MediaSms
     (request,) = simulator.provider.exchange.requests
     assert request.read_out is not None
     callbacks = [
-        parse_delivery_callback(CallbackParams.from_pairs(fields.items())) for fields in webhooks.fields("/delivery")
+        parse_delivery_callback(ParsedParams.from_pairs(fields.items())) for fields in webhooks.fields("/delivery")
     ]
     assert [(callback.report.smsid, callback.report.status, callback.authcode) for callback in callbacks] == [
         ("v1", "14", None),

@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import switchboard
-from switchboard.domain.callback_params import CallbackParams
 from switchboard.domain.errors import WebhookUnreadableError
 from switchboard.domain.sms.delivery import DeliveryReport
 from switchboard.domain.verification.verifications import IvrCallEvent, ParsedDeliveryReport, VerificationMode
+from switchboard.edge.callback_params import ParsedParams
 from switchboard.providers.mediasms import webhooks
 from switchboard.providers.mediasms.webhooks import MAX_AUTHCODE_DIGITS
 from tests.ids import describe_row
@@ -29,15 +29,15 @@ LINES = st.integers(min_value=0, max_value=9_999_999).map("0500{:07d}".format)
 
 
 def parse_delivery_report(params: Mapping[str, str]) -> DeliveryReport:
-    return webhooks.parse_delivery_report(CallbackParams.from_pairs(params.items()))
+    return webhooks.parse_delivery_report(ParsedParams.from_pairs(params.items()))
 
 
 def parse_delivery_callback(params: Mapping[str, str]) -> ParsedDeliveryReport:
-    return webhooks.parse_delivery_callback(CallbackParams.from_pairs(params.items()))
+    return webhooks.parse_delivery_callback(ParsedParams.from_pairs(params.items()))
 
 
 def parse_ivr_call(params: Mapping[str, str]) -> IvrCallEvent:
-    return webhooks.parse_ivr_call(CallbackParams.from_pairs(params.items()))
+    return webhooks.parse_ivr_call(ParsedParams.from_pairs(params.items()))
 
 
 def test_a_report_is_parsed() -> None:

@@ -10,7 +10,7 @@ from switchboard.config import BaiduVmsWebhookSettings
 from switchboard.domain.voice_calls import CallResult
 from switchboard.edge.http import Reply
 from switchboard.edge.metrics import CALL_RESULT_OUTCOMES
-from switchboard.edge.webhook_endpoint import Quarantine, SourceRanges, WebhookAuthentication, WebhookEndpoint
+from switchboard.edge.webhook_endpoint import Quarantine, WebhookAuthentication, WebhookEndpoint
 from switchboard.providers.baidu_vms.webhooks import parse_call_result
 from switchboard.storage import aws
 from switchboard.storage.callbacks import S3CallbackArchive
@@ -37,7 +37,7 @@ def application() -> WebhookEndpoint[CallResult]:
         subject="call result",
         authentication=WebhookAuthentication(
             secret=aws.webhook_tokens(settings.webhook_tokens_secret_name),
-            sources=SourceRanges(settings.webhook_source_ranges),
+            source_ranges=settings.webhook_source_ranges,
         ),
         parse=partial(
             parse_call_result,

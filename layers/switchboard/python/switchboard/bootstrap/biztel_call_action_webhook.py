@@ -10,7 +10,7 @@ from switchboard.config import BiztelCallActionWebhookSettings
 from switchboard.domain.recording.facts import RecordingReady
 from switchboard.edge.call_action_replies import accepted_reply, refused_reply
 from switchboard.edge.metrics import CALL_ACTION_OUTCOMES
-from switchboard.edge.webhook_endpoint import Quarantine, SourceRanges, WebhookAuthentication, WebhookEndpoint
+from switchboard.edge.webhook_endpoint import Quarantine, WebhookAuthentication, WebhookEndpoint
 from switchboard.ports.recordings import JobOutcome
 from switchboard.providers.biztel.webhooks import parse_call_action
 from switchboard.storage import aws
@@ -37,7 +37,7 @@ def application() -> WebhookEndpoint[RecordingReady]:
         subject="call action",
         authentication=WebhookAuthentication(
             secret=aws.webhook_tokens(settings.webhook_tokens_secret_name),
-            sources=SourceRanges(settings.webhook_source_ranges),
+            source_ranges=settings.webhook_source_ranges,
         ),
         parse=parse_call_action,
         record=lambda ready: jobs.put(ready, at=CLOCK.now()),

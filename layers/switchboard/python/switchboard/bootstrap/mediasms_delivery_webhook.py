@@ -12,13 +12,12 @@ from switchboard.domain.verification.one_time_codes import SALT_BYTES
 from switchboard.domain.verification.verifications import ParsedDeliveryReport
 from switchboard.edge.http import Reply
 from switchboard.edge.metrics import DELIVERY_REPORT_OUTCOMES
-from switchboard.edge.webhook_endpoint import Quarantine, SourceRanges, WebhookAuthentication, WebhookEndpoint
+from switchboard.edge.webhook_endpoint import Quarantine, WebhookAuthentication, WebhookEndpoint
 from switchboard.providers.mediasms.response_codes import DELIVERY_STATUSES
 from switchboard.providers.mediasms.webhooks import parse_delivery_callback
 from switchboard.storage import aws
 from switchboard.storage.callbacks import S3CallbackArchive
-from switchboard.storage.sms.reports import DynamoDbReportStore
-from switchboard.storage.verification.ivr_calls import DynamoDbCodeStore
+from switchboard.storage.sms.reports import DynamoDbCodeStore, DynamoDbReportStore
 from switchboard.usecases.sms.record_report import RecordDeliveryReport, ReportOutcome
 
 
@@ -40,7 +39,7 @@ def application() -> WebhookEndpoint[ParsedDeliveryReport]:
         subject="delivery report",
         authentication=WebhookAuthentication(
             secret=aws.webhook_tokens(settings.webhook_tokens_secret_name),
-            sources=SourceRanges(settings.webhook_source_ranges),
+            source_ranges=settings.webhook_source_ranges,
         ),
         parse=parse_delivery_callback,
         record=RecordDeliveryReport(

@@ -11,7 +11,7 @@ from switchboard.config import MediaSmsIvrWebhookSettings
 from switchboard.domain.verification.verifications import IvrCallEvent
 from switchboard.edge.http import Reply
 from switchboard.edge.metrics import IVR_CALL_OUTCOMES
-from switchboard.edge.webhook_endpoint import Quarantine, SourceRanges, WebhookAuthentication, WebhookEndpoint
+from switchboard.edge.webhook_endpoint import Quarantine, WebhookAuthentication, WebhookEndpoint
 from switchboard.ports.verifications import IvrCallMatch
 from switchboard.providers.mediasms.webhooks import parse_ivr_call
 from switchboard.storage import aws
@@ -32,7 +32,7 @@ def application() -> WebhookEndpoint[IvrCallEvent]:
         subject="IVR call",
         authentication=WebhookAuthentication(
             secret=aws.webhook_tokens(settings.webhook_tokens_secret_name),
-            sources=SourceRanges(settings.webhook_source_ranges),
+            source_ranges=settings.webhook_source_ranges,
         ),
         parse=parse_ivr_call,
         record=record_ivr_call(settings, archive),

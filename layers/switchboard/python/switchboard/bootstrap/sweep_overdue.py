@@ -24,7 +24,7 @@ from switchboard.storage.retrying import (
     REPLAYED_REPORTS,
     retrying,
 )
-from switchboard.storage.verification.ivr_calls import DynamoDbCodeStore
+from switchboard.storage.sms.reports import DynamoDbCodeStore
 from switchboard.usecases.operations.reconcile_overdue import ReconcileOverdue
 from switchboard.usecases.operations.sweep import SweepOverdue
 from switchboard.usecases.recording.release_parked import ReleaseParkedRecordings

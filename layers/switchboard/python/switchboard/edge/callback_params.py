@@ -10,8 +10,8 @@ import codecs
 import json
 import re
 import zlib
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from email import message_from_bytes
 from email.errors import CloseBoundaryNotFoundDefect
 from email.message import Message
@@ -19,7 +19,6 @@ from email.utils import collapse_rfc2231_value, quote
 from typing import Any, Final, TypeAlias, cast
 from urllib.parse import unquote_to_bytes
 
-from switchboard.domain.callback_params import CallbackParams
 from switchboard.domain.errors import WebhookUnreadableError
 from switchboard.edge.http import InboundRequest
 
@@ -27,6 +26,13 @@ BODY_LIMIT_BYTES: Final = 65_536
 """The maximum length of a body: far more than a provider ever sends, and little enough to read at once."""
 
 _Pair: TypeAlias = tuple[str, str | None]
+
+# A decoder or a gateway puts this character for bytes that it cannot read.
+_REPLACEMENT_CHARACTER: Final = "\ufffd"
+# What senders put before a name by mistake: blanks, a byte order mark, a query's `?`, the rest of an HTML `&amp;`.
+_NAME_PREFIX: Final = re.compile(r"\A(?:[\s?\ufeff]|amp;)+")
+# PHP marks a list so.
+_LIST_MARK: Final = re.compile(r"\[[0-9]*\]\Z")
 
 _GZIP: Final = b"\x1f\x8b"
 _BYTE_ORDER_MARKS: Final = (
@@ -50,6 +56,48 @@ class _JsonObject(list[tuple[str, Any]]):
     """The members of a JSON object in their order. A name may occur several times."""
 
 
+@dataclass(frozen=True, slots=True)
+class ParsedParams:
+    """CallbackParams over every value of each name, in the order in which they came. Names are read in any case.
+
+    None stands for a value that is no text, such as a JSON object.
+    """
+
+    values: Mapping[str, tuple[str | None, ...]]
+
+    @classmethod
+    def from_pairs(cls, pairs: Iterable[tuple[str, str | None]]) -> ParsedParams:
+        """Build the parameters from names and values as they stand in the callback."""
+        values: dict[str, list[str | None]] = {}
+        for name, value in pairs:
+            values.setdefault(_normalise_name(name), []).append(value)
+        return cls({name: tuple(texts) for name, texts in values.items()})
+
+    def find_only(self, name: str, *, read: Callable[[str], str] = str) -> str:
+        """Return the value of a name that decides, as `CallbackParams.find_only` says."""
+        if self._is_unreadable(name):
+            raise WebhookUnreadableError(f"{_normalise_name(name)}_unreadable")
+        values = {read(text) for text in self._find_all(name)} - {""}
+        if len(values) > 1:
+            raise WebhookUnreadableError(f"{_normalise_name(name)}_ambiguous")
+        return values.pop() if values else ""
+
+    def find_first(self, name: str) -> str:
+        """Return the first readable value of a name that decides nothing, or an empty text if it has none."""
+        texts = self._find_all(name)
+        return next((text for text in texts if _REPLACEMENT_CHARACTER not in text), texts[0] if texts else "")
+
+    def _find_all(self, name: str) -> list[str]:
+        stripped = (value.strip() for value in self._values_of(name) if value is not None)
+        return list(dict.fromkeys(text for text in stripped if text))
+
+    def _is_unreadable(self, name: str) -> bool:
+        return any(value is None or _REPLACEMENT_CHARACTER in value for value in self._values_of(name))
+
+    def _values_of(self, name: str) -> tuple[str | None, ...]:
+        return self.values.get(_normalise_name(name), ())
+
+
 def unpack(request: InboundRequest) -> InboundRequest:
     """Return the request with a gzip body unpacked. A body that is broken or unpacks to too much stays packed."""
     body = unpack_gzip(request.body)
@@ -71,7 +119,7 @@ def unpack_gzip(body: bytes, *, allow_broken: bool = False) -> bytes | None:
     return unpacked if unpacker.eof or allow_broken else None
 
 
-def read_params(request: InboundRequest) -> CallbackParams:
+def read_params(request: InboundRequest) -> ParsedParams:
     """Read the query first and then the body.
 
     A body in no known form adds nothing to a query. The parser then misses a name that decides, if the query lacks it.
@@ -80,13 +128,14 @@ def read_params(request: InboundRequest) -> CallbackParams:
         WebhookUnreadableError: the query is empty, and the body is too large or in no known form. The message is a code
             in snake_case.
     """
+    request = unpack(request)
     pairs: list[_Pair] = [(name, value) for name, values in request.query.items() for value in values]
     try:
         pairs += _read_body(request.body, request.content_type)
     except WebhookUnreadableError:
         if not pairs:
             raise
-    return CallbackParams.from_pairs(pairs)
+    return ParsedParams.from_pairs(pairs)
 
 
 def find_boundary(body: bytes, content_type: str) -> bytes | None:
@@ -235,3 +284,7 @@ def _restore(text: str, charset: str | None) -> str | None:
         return _decode(text.encode("utf-8", "surrogateescape"), charset)
     except UnicodeEncodeError:
         return None
+
+
+def _normalise_name(name: str) -> str:
+    return _LIST_MARK.sub("", _NAME_PREFIX.sub("", name).rstrip()).rstrip().lower()

@@ -248,5 +248,6 @@ CALL_ACTION_OUTCOMES: Final[Mapping[str, Metric]] = {
     "repeated": Metric.CALL_ACTIONS_REPEATED,
     "different": Metric.CALL_ACTIONS_DIFFERENT,
     "too_many": Metric.CALL_ACTIONS_IGNORED,
+    "refused": Metric.CALLBACKS_UNSTORABLE,
     "quarantined": Metric.CALL_ACTIONS_REFUSED,
 }

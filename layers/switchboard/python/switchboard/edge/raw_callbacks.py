@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
-from switchboard.edge.callback_params import find_boundary, find_separator, is_json, unpack_gzip
+from switchboard.edge.callback_params import find_boundary, find_separator, is_json, unpack, unpack_gzip
 from switchboard.edge.http import InboundRequest
 from switchboard.ports.callbacks import RawCallback
 
@@ -32,6 +32,7 @@ _ANY_SPELLING: Final = re.compile(
 
 def to_raw_callback(request: InboundRequest, *, route: str) -> RawCallback:
     """Copy the callback without its path, which holds the token, and without the value of an authcode."""
+    request = unpack(request)
     return RawCallback(
         route=route,
         method=request.method,

@@ -8,19 +8,18 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any, Final, Generic, Protocol, TypeVar
 
-from switchboard.domain.callback_params import CallbackParams
 from switchboard.domain.errors import (
     ConfigurationError,
     StoreRefusedError,
     WebhookForbiddenError,
     WebhookUnreadableError,
 )
-from switchboard.edge.callback_params import read_params, unpack
+from switchboard.edge.callback_params import read_params
 from switchboard.edge.http import InboundRequest, Reply
 from switchboard.edge.metrics import Metric
 from switchboard.edge.observability import count, logger
 from switchboard.edge.raw_callbacks import to_raw_callback
-from switchboard.ports.callbacks import CallbackArchive
+from switchboard.ports.callbacks import CallbackArchive, CallbackParams
 from switchboard.ports.clock import Clock
 
 Event = TypeVar("Event")
@@ -88,9 +87,14 @@ class SourceRanges:
 class WebhookAuthentication:
     """The check of one webhook's requests. It reads neither query nor body."""
 
-    def __init__(self, *, secret: TokensSecret, sources: SourceRanges) -> None:
+    def __init__(self, *, secret: TokensSecret, source_ranges: Sequence[str]) -> None:
+        """Take the webhook's live tokens and the ranges of its callbacks' addresses, as SourceRanges reads them.
+
+        Raises:
+            ConfigurationError: a range is unreadable.
+        """
         self._secret = secret
-        self._sources = sources
+        self._sources = SourceRanges(source_ranges)
 
     def check(self, request: InboundRequest) -> None:
         """Compare the address with the ranges, then the path's token with every live token, always with all of them.
@@ -186,7 +190,6 @@ class WebhookEndpoint(Generic[Event]):
         except WebhookForbiddenError:
             count(Metric.CALLBACKS_REFUSED)
             raise
-        request = unpack(request)
         try:
             event = self.parse(read_params(request))
         except WebhookUnreadableError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -25,6 +25,28 @@ class EventPlace(StrEnum):
     """Apart from any order: its id is not ours, is not ours yet, or is another number's."""
     OVERFLOWED = "overflowed"
     """Nowhere, or only until the next one: the bounded place of such events is full. The raw callback is to be kept."""
+
+
+class CallbackParams(Protocol):
+    """The parameters of one callback, whose names are read in any case.
+
+    Only a name that decides can make a callback unreadable. A provider's parser uses `find_only` for its deciding names
+    and `find_first` for all others.
+    """
+
+    def find_only(self, name: str, *, read: Callable[[str], str] = str) -> str:
+        """Return the value of a name that decides, or an empty text if it is absent or empty.
+
+        The same value may come several times. `read` turns equal spellings into one value.
+
+        Raises:
+            WebhookUnreadableError: a value is unreadable, or two values differ. The message is a code in snake_case.
+        """
+        ...
+
+    def find_first(self, name: str) -> str:
+        """Return the first readable value of a name that decides nothing, or an empty text if it has none."""
+        ...
 
 
 class ReportStore(Protocol):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from switchboard.domain.callback_params import CallbackParams
 from switchboard.domain.errors import WebhookUnreadableError
 from switchboard.domain.voice_calls import CallResult, is_call_id
+from switchboard.ports.callbacks import CallbackParams
 
 MAX_RESULT_LENGTH: Final = 64
 """The most characters of a result."""

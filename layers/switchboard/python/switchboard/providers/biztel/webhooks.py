@@ -7,10 +7,10 @@ import unicodedata
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Final
 
-from switchboard.domain.callback_params import CallbackParams
 from switchboard.domain.errors import WebhookUnreadableError
 from switchboard.domain.recording.facts import RecordingReady, is_recording_id
 from switchboard.domain.timestamps import JAPAN
+from switchboard.ports.callbacks import CallbackParams
 
 ID_MISSING: Final = "id_missing"
 ID_UNUSABLE: Final = "id_unusable"

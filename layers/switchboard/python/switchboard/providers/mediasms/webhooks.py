@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from operator import methodcaller
 from typing import Final
 
-from switchboard.domain.callback_params import CallbackParams
 from switchboard.domain.errors import InvalidRequestError, WebhookUnreadableError
 from switchboard.domain.orders import ORDER_ID
 from switchboard.domain.phone_numbers import MAX_WRITTEN_LENGTH, NumberKind, parse_phone_number, plain_digits
 from switchboard.domain.sms.delivery import DeliveryReport
 from switchboard.domain.verification.verifications import IvrCallEvent, ParsedDeliveryReport, VerificationMode
+from switchboard.ports.callbacks import CallbackParams
 from switchboard.providers.mediasms.response_codes import MAX_STATUS_LENGTH, plain_number, status_code_of
 
 MAX_AUTHCODE_DIGITS: Final = 16
@@ -20,7 +21,7 @@ MAX_AUTHCODE_DIGITS: Final = 16
 _AUTHCODE: Final = re.compile(rf"[0-9]{{1,{MAX_AUTHCODE_DIGITS}}}")
 _CALL_IN_MODES: Final = {"2": VerificationMode.SMS_AND_CALL_IN, "4": VerificationMode.CALL_IN}
 _WITH_COUNTRY_CODE: Final = re.compile(r"[1-9][0-9]{10,14}")
-_FULL_WIDTH: Final = str.maketrans("０１２３４５６７８９", "0123456789")
+_to_ascii_digits: Final = methodcaller("translate", str.maketrans("０１２３４５６７８９", "0123456789"))
 
 
 def parse_delivery_report(params: CallbackParams) -> DeliveryReport:
@@ -52,12 +53,13 @@ def parse_delivery_callback(params: CallbackParams) -> ParsedDeliveryReport:
         WebhookUnreadableError: as for `parse_delivery_report`.
     """
     report = parse_delivery_report(params)
-    authcodes = {text.translate(_FULL_WIDTH) for text in params.find_all("authcode")}
-    is_unreadable = params.is_unreadable("authcode")
-    if not authcodes and not is_unreadable:
+    try:
+        authcode = params.find_only("authcode", read=_to_ascii_digits)
+    except WebhookUnreadableError:
+        return ParsedDeliveryReport(report=report, authcode_unreadable=True)
+    if not authcode:
         return ParsedDeliveryReport(report=report)
-    authcode = authcodes.pop() if len(authcodes) == 1 else ""
-    if is_unreadable or not _AUTHCODE.fullmatch(authcode):
+    if not _AUTHCODE.fullmatch(authcode):
         return ParsedDeliveryReport(report=report, authcode_unreadable=True)
     return ParsedDeliveryReport(report=report, authcode=authcode)
 

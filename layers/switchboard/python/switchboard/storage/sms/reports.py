@@ -1,4 +1,4 @@
-"""Store delivery reports in the StateTable: each is one write into the item of its message, and no read."""
+"""Store delivery reports, and the codes that come with them, each by one write into its item and no read."""
 
 from __future__ import annotations
 
@@ -15,9 +15,19 @@ from switchboard.domain.sms.delivery import (
     StatusTable,
 )
 from switchboard.domain.timestamps import to_rfc3339
+from switchboard.domain.verification.verifications import CodeHash
 from switchboard.ports.callbacks import EventPlace
 from switchboard.storage.aws import conditional_update
-from switchboard.storage.items import REPORT, Item, expiry, message_key, orphan_prefix, to_attributes
+from switchboard.storage.items import (
+    REPORT,
+    VERIFICATION,
+    Item,
+    code_attribute,
+    expiry,
+    message_key,
+    orphan_prefix,
+    to_attributes,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -138,6 +148,36 @@ class DynamoDbReportStore:
             ),
         )
         return EventPlace.ORPHAN if written or fact in existing else EventPlace.OVERFLOWED
+
+
+class DynamoDbCodeStore:
+    """A CodeStore over one table."""
+
+    def __init__(self, *, client: DynamoDBClient, table: str) -> None:
+        self._client = client
+        self._table = table
+
+    def record_code(self, verification_id: str, code: CodeHash) -> bool:
+        # A report of another number must not add an attribute: its sender could fill the item with them.
+        names_our_number = " AND #recipient = :recipient" if code.recipient is not None else ""
+        recipient_name = {"#recipient": "recipient"} if code.recipient is not None else {}
+        written, _ = conditional_update(
+            self._client,
+            "record code",
+            TableName=self._table,
+            Key=message_key(verification_id),
+            UpdateExpression="SET #code = if_not_exists(#code, :code)",
+            ConditionExpression=f"#kind = :kind{names_our_number}",
+            ExpressionAttributeNames={"#code": code_attribute(code.recipient), "#kind": "kind", **recipient_name},
+            ExpressionAttributeValues=to_attributes(
+                {
+                    ":code": {"salt": code.salt.hex(), "digest": code.digest.hex(), "at": to_rfc3339(code.at)},
+                    ":kind": VERIFICATION,
+                    ":recipient": code.recipient,
+                }
+            ),
+        )
+        return written
 
 
 def _is_about_item(report: DeliveryReport, item: Item) -> bool:

@@ -1,7 +1,4 @@
-"""Store IVR calls and one-time codes in the StateTable, in the item of their verification.
-
-A call or a code is one conditional write.
-"""
+"""Store IVR calls in the StateTable, in the item of their verification: each is one conditional write."""
 
 from __future__ import annotations
 
@@ -9,10 +6,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from switchboard.domain.timestamps import from_rfc3339, to_rfc3339
-from switchboard.domain.verification.verifications import CodeHash, IvrCallEvent
+from switchboard.domain.verification.verifications import IvrCallEvent
 from switchboard.ports.verifications import IvrCallMatch, Lease
 from switchboard.storage.aws import conditional_update, store_errors
-from switchboard.storage.items import VERIFICATION, Item, code_attribute, lease_key, message_key, to_attributes
+from switchboard.storage.items import VERIFICATION, Item, lease_key, message_key, to_attributes
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -75,36 +72,6 @@ class DynamoDbIvrCallStore:
             ),
         )
         return None if written else item
-
-
-class DynamoDbCodeStore:
-    """A CodeStore over one table."""
-
-    def __init__(self, *, client: DynamoDBClient, table: str) -> None:
-        self._client = client
-        self._table = table
-
-    def record_code(self, verification_id: str, code: CodeHash) -> bool:
-        # A report of another number must not add an attribute: its sender could fill the item with them.
-        names_our_number = " AND #recipient = :recipient" if code.recipient is not None else ""
-        recipient_name = {"#recipient": "recipient"} if code.recipient is not None else {}
-        written, _ = conditional_update(
-            self._client,
-            "record code",
-            TableName=self._table,
-            Key=message_key(verification_id),
-            UpdateExpression="SET #code = if_not_exists(#code, :code)",
-            ConditionExpression=f"#kind = :kind{names_our_number}",
-            ExpressionAttributeNames={"#code": code_attribute(code.recipient), "#kind": "kind", **recipient_name},
-            ExpressionAttributeValues=to_attributes(
-                {
-                    ":code": {"salt": code.salt.hex(), "digest": code.digest.hex(), "at": to_rfc3339(code.at)},
-                    ":kind": VERIFICATION,
-                    ":recipient": code.recipient,
-                }
-            ),
-        )
-        return written
 
 
 def lease_from(item: Item | None) -> Lease | None:
