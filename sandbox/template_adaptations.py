@@ -6,12 +6,14 @@ from typing import Any, Final
 Template = dict[str, Any]
 
 _TLS_ONLY: Final = "aws:SecureTransport"
+_LEADING_KEYS: Final = "dynamodb:LeadingKeys"
 
 
 def adapt_template(template: Template) -> Template:
     """Return `template` (translated, decoded JSON) adapted to the emulator; the original is used up."""
     _extract_gateway_responses(template["Resources"])
     _exempt_loopback_from_tls(template["Resources"])
+    _drop_leading_keys(template["Resources"])
     _unescape_media_types(template["Resources"])
     _drop_metric_math(template["Resources"])
     secrets = {
@@ -57,6 +59,17 @@ def _exempt_loopback_from_tls(resources: Template) -> None:
         for statement in _to_list(document.get("Statement", [])):
             if statement.get("Effect") == "Deny" and _TLS_ONLY in statement.get("Condition", {}).get("Bool", {}):
                 statement["Condition"]["NotIpAddress"] = {"aws:SourceIp": "127.0.0.0/8"}
+
+
+def _drop_leading_keys(resources: Template) -> None:
+    # The emulator does not give the keys of a request to conditions, so a statement with them would allow nothing.
+    for resource in resources.values():
+        if resource["Type"] != "AWS::IAM::Role":
+            continue
+        for policy in resource["Properties"].get("Policies", []):
+            for statement in _to_list(policy["PolicyDocument"]["Statement"]):
+                if _LEADING_KEYS in str(statement.get("Condition")):
+                    del statement["Condition"]
 
 
 def _unescape_media_types(resources: Template) -> None:

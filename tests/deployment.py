@@ -28,6 +28,7 @@ from switchboard.domain.api_keys import Scope
 from switchboard.edge import observability
 from switchboard.storage import aws
 from tests.events import Event
+from tests.permissions import only_permitted_calls
 from tests.translated_template import (
     REGION,
     ROOT,
@@ -119,7 +120,13 @@ class Deployment:
                 patch.setenv(name, value)
             _capture_logs(self.output, namespace=environment["POWERTOOLS_METRICS_NAMESPACE"])
             observability.metrics.service = environment["POWERTOOLS_SERVICE_NAME"]
-            return _load_handler(function)(event, cast("LambdaContext", _Context(function)))
+            handler = _load_handler(function)
+            with only_permitted_calls(logical_id, self._tables):
+                return handler(event, cast("LambdaContext", _Context(function)))
+
+    @property
+    def _tables(self) -> dict[str, str]:
+        return {self.references[table]: table for table in resources_of("AWS::DynamoDB::Table")}
 
     def http(self, function: str, event: Event) -> HttpAnswer:
         """Invoke a function as API Gateway does, which accepts only an answer of this form."""

@@ -151,18 +151,27 @@ def ensure_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def statements() -> Iterator[tuple[str, Properties]]:
-    """Yield every statement of every role, with the role's name."""
+def statements(conditions: Collection[str] = ()) -> Iterator[tuple[str, Properties]]:
+    """Yield every statement that a role has if `conditions` are true, with the role's name."""
     for role, properties in resources_of("AWS::IAM::Role").items():
-        for policy in properties.get("Policies", []):
+        for policy in choose_branches(properties.get("Policies", []), conditions):
             for statement in ensure_list(policy["PolicyDocument"]["Statement"]):
                 yield role, statement
 
 
-def statements_of(name: str) -> list[Properties]:
-    """Return every statement of a function's role."""
-    function_role = function(name)["Role"]["Fn::GetAtt"][0]
-    return [statement for role, statement in statements() if role == function_role]
+def statements_of(name: str, conditions: Collection[str] = ()) -> list[Properties]:
+    """Return the statements of a function's role, but for the one that every function has for its logs."""
+    function_role = role_of(name)
+    return [
+        statement
+        for role, statement in statements(conditions)
+        if role == function_role and statement.get("Sid") != "WriteLogs"
+    ]
+
+
+def role_of(name: str) -> str:
+    """Return the logical id of a function's role."""
+    return str(function(name)["Role"]["Fn::GetAtt"][0])
 
 
 def operations() -> dict[tuple[str, str], Properties]:

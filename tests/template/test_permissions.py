@@ -8,12 +8,14 @@ from typing import Final
 
 import pytest
 
+from tests.permissions import leading_keys
 from tests.translated_template import (
     ensure_list,
     environment_of,
     function,
     function_folders,
     resources_of,
+    role_of,
     statements,
     statements_of,
 )
@@ -33,11 +35,6 @@ PREFIXES: Final = {
         ("JobsBucket", "bulk"),
         ("RecordingsBucket", "recordings"),
     )
-}
-LAMBDAS_OWN_POLICIES: Final = {
-    "arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole",
-    "arn:aws:iam::aws:policy/service-role/AWSLambdaVPCAccessExecutionRole",
-    "arn:aws:iam::aws:policy/service-role/AWSLambdaSQSQueueExecutionRole",
 }
 
 
@@ -62,9 +59,54 @@ def test_no_resource_of_a_statement_is_wider_than_one_buckets_prefix() -> None:
             assert "*" not in text or text in PREFIXES, role
 
 
-def test_a_role_has_only_the_managed_policies_that_lambda_needs() -> None:
-    for role, properties in resources_of("AWS::IAM::Role").items():
-        assert set(properties.get("ManagedPolicyArns", [])) <= LAMBDAS_OWN_POLICIES, role
+def test_no_role_has_a_managed_policy() -> None:
+    """AWS's own policies for Lambda allow every log group, every queue of the account, or a VPC that is not there."""
+    assert not [
+        role for role, properties in resources_of("AWS::IAM::Role").items() if "ManagedPolicyArns" in properties
+    ]
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_writes_its_own_logs_only(name: str) -> None:
+    [logs] = [
+        statement for role, statement in statements() if role == role_of(name) and "logs:" in str(statement["Action"])
+    ]
+
+    assert set(logs["Action"]) == {"logs:CreateLogStream", "logs:PutLogEvents"}
+    assert [logs["Resource"]] == [{"Fn::GetAtt": [function(name)["LoggingConfig"]["LogGroup"]["Ref"], "Arn"]}]
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_options_add_the_rights_that_they_need_and_no_others(name: str) -> None:
+    usual = statements_of(name)
+    with_key = [statement for statement in statements_of(name, {"HasKmsKey"}) if statement not in usual]
+    in_vpc = [statement for statement in statements_of(name, {"InVpc"}) if statement not in usual]
+
+    assert [statement["Resource"] for statement in with_key] == [{"Ref": "KmsKeyArn"}]
+    assert all(action.startswith("kms:") for statement in with_key for action in statement["Action"])
+    # EC2 offers no narrower resource for joining a VPC: the one statement for every resource.
+    assert [statement["Resource"] for statement in in_vpc] == (["*"] if "VpcConfig" in function(name) else [])
+    assert all(action.startswith("ec2:") for statement in in_vpc for action in statement["Action"])
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_reads_and_writes_items_of_its_own_kinds_only(name: str) -> None:
+    """`ForAllValues` is true for a request without keys, so that `Null` has to refuse it."""
+    for statement in statements_of(name):
+        actions = ensure_list(statement["Action"])
+        if not all(action.startswith("dynamodb:") for action in actions) or actions == ["dynamodb:Query"]:
+            continue
+        patterns = leading_keys(statement) or ()
+        assert patterns, statement["Sid"]
+        assert all(re.fullmatch(r"[A-Z_]+#\*", pattern) for pattern in patterns)
+        assert statement["Condition"]["Null"] == {"dynamodb:LeadingKeys": "false"}
+
+
+def test_only_a_person_may_write_the_items_of_api_keys() -> None:
+    for name in FUNCTIONS:
+        for statement in statements_of(name):
+            if "CLIENT#*" in (leading_keys(statement) or ()):
+                assert ensure_list(statement["Action"]) == ["dynamodb:GetItem"], name
 
 
 def test_every_function_has_its_own_role_and_every_statement_a_sid() -> None:

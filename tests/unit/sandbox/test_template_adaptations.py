@@ -100,3 +100,14 @@ def test_only_an_alarm_on_an_expression_is_dropped() -> None:
     adapted = adapt_template({"Resources": {"One": alarm, "Other": on_expression}})
 
     assert adapted == {"Resources": {"One": alarm}}
+
+
+def test_conditions_on_the_keys_of_items_are_dropped_and_no_others() -> None:
+    keys = {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["SMS#*"]}, "Null": {"dynamodb:LeadingKeys": "false"}}
+    other = {"StringEquals": {"aws:SourceAccount": "000000000000"}}
+    statements = [{"Sid": "A", "Condition": keys}, {"Sid": "B", "Condition": other}, {"Sid": "C"}]
+    role = {"Type": "AWS::IAM::Role", "Properties": {"Policies": [{"PolicyDocument": {"Statement": statements}}]}}
+
+    adapted = adapt_template({"Resources": {"Role": role}})["Resources"]["Role"]["Properties"]["Policies"][0]
+
+    assert adapted["PolicyDocument"]["Statement"] == [{"Sid": "A"}, {"Sid": "B", "Condition": other}, {"Sid": "C"}]
