@@ -38,7 +38,8 @@ check: .venv/dev/ready .venv/sam/ready .venv/checkov/ready ## lint, words, types
 	.venv/checkov/bin/checkov --config-file .checkov.yaml --file build/translated.json
 	@# On a copy: the hook rewrites its baseline's line numbers.
 	@cp .secrets.baseline build/secrets.baseline
-	git ls-files -z ':!.secrets.baseline' | xargs -0 .venv/dev/bin/detect-secrets-hook --baseline build/secrets.baseline
+	@# 1 is a new secret; 3 says only that lines with known ones have moved.
+	git ls-files -z ':!.secrets.baseline' | xargs -0 sh -c '.venv/dev/bin/detect-secrets-hook --baseline build/secrets.baseline "$$@" || test $$? -eq 3' scan
 	.venv/dev/bin/openapi-spec-validator docs/openapi.yaml
 
 bench: .venv/dev/ready ## benchmarks, as ratios within one run
