@@ -49,7 +49,7 @@ def read_receipt(answer: Answer, *, operation: str) -> Receipt:
     code = _find_code(body)
     request_id = _find_request_id(body, answer.headers)
     facts = _read_facts(body) if answer.status == 200 else {}
-    if code is None and "call_id" in facts and _is_time(body.get("dateCreate")):
+    if not body.get("code") and "call_id" in facts and _is_time(body.get("dateCreate")):
         return Receipt(facts=facts if request_id is None else {**facts, "request_id": request_id})
 
     def build_error(kind: type[ProviderError], message: str) -> ProviderError:
