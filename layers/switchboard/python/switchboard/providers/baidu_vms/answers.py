@@ -33,9 +33,9 @@ def is_expired(answer: Answer) -> bool:
 def read_receipt(answer: Answer, *, operation: str) -> Receipt:
     """Return the receipt that a whole answer stands for, or raise its error (sections 响应 and 错误码).
 
-    Only HTTP 200 with a `callId` and a `dateCreate`, and without an error's `code`, means accepted. By the document an
-    empty `dateCreate` means that there is no call, but no error says so. An error is looked up in the document's table
-    of codes. The message tells apart the rows that share a code. If no row fits:
+    Only HTTP 200 with a `callId` and a `dateCreate`, and without a `code` of any form, means accepted. By the document
+    an empty `dateCreate` means that there is no call, but no error says so. An error is looked up in the document's
+    table of codes. The message tells apart the rows that share a code. If no row fits:
 
     - An unlisted code is a RefusedError, if the body has the document's form of an error and the document refuses
       requests with that status.
