@@ -96,6 +96,7 @@ FORMS: Final[Mapping[str, Callable[[Pairs], WrittenCallback]]] = {
     "form in EUC-JP, as its header says": lambda pairs: WrittenCallback(
         _form(pairs, "euc-jp"), f"{_FORM}; charset=EUC-JP"
     ),
+    "form in ISO-2022-JP": lambda pairs: WrittenCallback(_form(pairs, "iso-2022-jp")),
     "form with raw bytes in UTF-8": lambda pairs: WrittenCallback(_raw(pairs, "utf-8")),
     "form with raw bytes in Shift_JIS": lambda pairs: WrittenCallback(_raw(pairs, "cp932")),
     "form with each pair in another encoding": lambda pairs: WrittenCallback(

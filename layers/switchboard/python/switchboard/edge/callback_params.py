@@ -45,7 +45,9 @@ _WIDE_MARKS: Final = (
 )
 _WIDE: Final = frozenset({"utf-16", "utf-16le", "utf-16be", "utf-32", "utf-32le", "utf-32be"})
 # Charsets that a provider of Japan or China may declare, beside those that are always tried.
-_DECLARED: Final = frozenset({"euc-jp", "iso-2022-jp", "gbk", "gb2312", "gb18030"})
+_DECLARED: Final = frozenset({"euc-jp", "gbk", "gb2312", "gb18030"})
+# It begins each Japanese text in ISO-2022-JP, which is ASCII by its bytes.
+_ESCAPE: Final = b"\x1b$"
 _FIRST_PART: Final = re.compile(rb"\s*--([^\r\n]{1,200}?)[ \t]{0,20}\r?\n(?i:content-)")
 _JSON_START: Final = re.compile(rb'(?:\s|\xef\xbb\xbf)*(?:\[\s*)?\{\s*["}]')
 _BLANKS: Final = b" \t\r\n\0"
@@ -200,7 +202,8 @@ def _to_ascii_based(body: bytes, charset: str | None) -> bytes:
 
 def _decode(data: bytes, charset: str | None) -> str:
     """Decode one name or value. Bytes in no known encoding leave U+FFFD, which makes the value unreadable."""
-    for encoding in ("utf-8", charset if charset in _DECLARED else "ascii", "cp932"):
+    first = "iso-2022-jp" if _ESCAPE in data else "ascii"
+    for encoding in (first, "utf-8", charset if charset in _DECLARED else "ascii", "cp932"):
         try:
             text = data.decode(encoding)
         except UnicodeDecodeError:
