@@ -96,6 +96,7 @@ FORMS: Final[Mapping[str, Callable[[Pairs], WrittenCallback]]] = {
     "form in EUC-JP, as its header says": lambda pairs: WrittenCallback(
         _form(pairs, "euc-jp"), f"{_FORM}; charset=EUC-JP"
     ),
+    "form in ISO-2022-JP": lambda pairs: WrittenCallback(_form(pairs, "iso-2022-jp")),
     "form with raw bytes in UTF-8": lambda pairs: WrittenCallback(_raw(pairs, "utf-8")),
     "form with raw bytes in Shift_JIS": lambda pairs: WrittenCallback(_raw(pairs, "cp932")),
     "form with each pair in another encoding": lambda pairs: WrittenCallback(
@@ -128,6 +129,10 @@ FORMS: Final[Mapping[str, Callable[[Pairs], WrittenCallback]]] = {
         "".join(f"{name}={value}\r\n" for name, value in pairs).encode(), "text/plain"
     ),
     "form after a byte order mark": lambda pairs: WrittenCallback(UTF_8_MARK + _form(pairs)),
+    "form after two byte order marks": lambda pairs: WrittenCallback(b"\r\n" + 2 * UTF_8_MARK + _form(pairs)),
+    "form with a byte order mark before each value": lambda pairs: WrittenCallback(
+        _form([(name, f"\ufeff {value}") for name, value in pairs])
+    ),
     "form after an escaped byte order mark": lambda pairs: WrittenCallback(b"%EF%BB%BF" + _form(pairs)),
     "form in UTF-16 with a mark": lambda pairs: WrittenCallback(_form(pairs).decode().encode("utf-16")),
     "form in big-endian UTF-16 with a mark": lambda pairs: WrittenCallback(
@@ -150,6 +155,9 @@ FORMS: Final[Mapping[str, Callable[[Pairs], WrittenCallback]]] = {
     "JSON in UTF-8 without escapes": lambda pairs: WrittenCallback(_json(pairs, ensure_ascii=False).encode(), _JSON),
     "JSON in Shift_JIS": lambda pairs: WrittenCallback(_json(pairs, ensure_ascii=False).encode("cp932"), _JSON),
     "JSON after a byte order mark": lambda pairs: WrittenCallback(UTF_8_MARK + _json(pairs).encode(), _JSON),
+    "JSON after two byte order marks and a line end": lambda pairs: WrittenCallback(
+        2 * UTF_8_MARK + b"\n" + _json(pairs).encode(), _JSON
+    ),
     "JSON in UTF-16": lambda pairs: WrittenCallback(_json(pairs, ensure_ascii=False).encode("utf-16"), _JSON),
     "JSON in UTF-16, as its header says": lambda pairs: WrittenCallback(
         _json(pairs, ensure_ascii=False).encode("utf-16-le"), f"{_JSON}; charset=utf-16le"
@@ -184,6 +192,9 @@ FORMS: Final[Mapping[str, Callable[[Pairs], WrittenCallback]]] = {
     "multipart as JSON": _multipart_as(_JSON),
     "multipart without a content type": _multipart_as(None),
     "multipart after a byte order mark": lambda pairs: WrittenCallback(UTF_8_MARK + write_multipart(pairs), _MULTIPART),
+    "multipart after two byte order marks": lambda pairs: WrittenCallback(
+        2 * UTF_8_MARK + write_multipart(pairs), None
+    ),
     "multipart after a preamble": lambda pairs: WrittenCallback(b"preamble\r\n" + write_multipart(pairs), _MULTIPART),
     "multipart before an epilogue": lambda pairs: WrittenCallback(write_multipart(pairs) + b"epilogue", _MULTIPART),
     "multipart with LF": lambda pairs: WrittenCallback(write_multipart(pairs).replace(b"\r\n", b"\n"), _MULTIPART),

@@ -74,6 +74,8 @@ def test_every_way_of_writing_a_number_reads_as_the_same_number(data: st.DataObj
         pytest.param("tel:+81-90-0000-0001", id="URI"),
         pytest.param("TEL://09000000001", id="URI with slashes"),
         pytest.param("tel：\u3000０９０－００００－０００１", id="full width after a label"),
+        pytest.param("ＴＥＬ：０９０－００００－０００１", id="full width throughout"),
+        pytest.param("ｔｅｌ:09000000001", id="full-width label, ASCII number"),
         pytest.param("090\uff0e0000\uff0e0001.", id="full-width dots and a full stop"),
         pytest.param("090\u30fb0000\uff650001", id="middle dots"),
         pytest.param("\u202a+81\xa090\u20110000\u20110001\u202c\r\n", id="as an address book copies it"),
@@ -89,7 +91,9 @@ MARKS = {
     "dots": ".\xb7\u2022\u2024\u2027\u22c5\u30fb\uff0e\uff65",
     "parentheses": "()\uff08\uff09",
     "directions": "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069",
-    "invisible": "\xad\u034f\u180e\u200b\u200c\u200d\u2060\u2061\u2062\u2063\u2064\ufeff",
+    "invisible": "\xad\u034f\u180e\u200b\u200c\u200d\u2060\u2061\u2062\u2063\u2064\u2065\ufeff",
+    "fillers": "\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0\ufff9\ufffa\ufffb",
+    "selectors": "\ufe00\ufe01\ufe0e\ufe0f",
 }
 
 

@@ -239,6 +239,18 @@ def test_a_200_with_an_error_beside_the_call_is_unknown(row: dict[str, str]) -> 
     assert (error.provider_code, error.facts["call_id"]) == (row["code"], "8ba82aac")
 
 
+@pytest.mark.parametrize("code", [500, 403, -1, True, "500", "E 1", "x" * 65, ["IllegalNumber"]], ids=describe_row)
+def test_a_200_with_a_code_of_any_form_beside_the_call_is_unknown(code: object) -> None:
+    error = failure(200, ACCEPTED | {"code": code, "message": "failed"})
+    assert type(error) is UnexpectedAnswerError
+    assert (error.provider_code, error.facts["call_id"]) == (None, "8ba82aac")
+
+
+@pytest.mark.parametrize("code", [None, "", 0], ids=describe_row)
+def test_an_empty_code_beside_the_call_is_no_error(code: object) -> None:
+    assert receipt(200, ACCEPTED | {"code": code}).facts["call_id"] == "8ba82aac"
+
+
 @pytest.mark.parametrize("value", ["", None, 5, "x" * 257, "a\x00", "\ud800"], ids=describe_row)
 def test_an_unusable_fact_is_left_out(value: object) -> None:
     accepted = receipt(200, ACCEPTED | {"showNum": value, "userDefinedTag": value, "more": 1})

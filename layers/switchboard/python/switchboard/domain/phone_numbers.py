@@ -27,10 +27,14 @@ MIN_OVERSEAS_SMS_DIGITS: Final = 11
 _HYPHENS: Final = "\\-\u2010-\u2015\u2043\u2212\u2500\u30fc\ufe58\ufe63\uff0d\uff70"
 _DOTS: Final = ".\u00b7\u2022\u2024\u2027\u22c5\u30fb\uff0e\uff65"
 _PARENTHESES: Final = "()\uff08\uff09"
-# Address books and web pages add these unseen: soft hyphens, joiners, directions of writing, byte order marks.
-_INVISIBLE: Final = "\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff"
+# Address books and web pages add these unseen: soft hyphens, joiners, directions of writing, byte order marks, fillers
+# and the selectors that make emoji.
+_INVISIBLE: Final = (
+    "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164"
+    "\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb"
+)
 _MARKS: Final = re.compile(f"[\\s{re.escape(_PARENTHESES + _DOTS)}{_HYPHENS}{_INVISIBLE}]")
-_URI: Final = re.compile("tel:(?://)?", re.IGNORECASE)
+_URI: Final = re.compile("(?:tel|\uff54\uff45\uff4c):(?://)?", re.IGNORECASE)
 # A spreadsheet adds a point and zeros, which are no digits of the number. No such group of digits is that short.
 _DECIMAL: Final = re.compile(r"\.[^0-9]*[0-9][^0-9]*\Z|\A[^.]*\.[^0-9]*[0-9]{2}[^0-9]*\Z")
 _TO_ASCII: Final = str.maketrans(

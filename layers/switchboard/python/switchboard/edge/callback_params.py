@@ -35,8 +35,9 @@ _NAME_PREFIX: Final = re.compile(r"\A(?:[\s?\ufeff]|amp;)+")
 _LIST_MARK: Final = re.compile(r"\[[0-9]*\]\Z")
 
 _GZIP: Final = b"\x1f\x8b"
-_BYTE_ORDER_MARKS: Final = (
-    (codecs.BOM_UTF8, "utf-8-sig"),
+# Each of several files that a script joins may bring a mark of its own.
+_UTF8_MARKS: Final = re.compile(rb"(?:\s*%b)+" % codecs.BOM_UTF8)
+_WIDE_MARKS: Final = (
     (codecs.BOM_UTF32_LE, "utf-32"),  # begins like the mark of UTF-16
     (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF16_LE, "utf-16"),
@@ -44,9 +45,11 @@ _BYTE_ORDER_MARKS: Final = (
 )
 _WIDE: Final = frozenset({"utf-16", "utf-16le", "utf-16be", "utf-32", "utf-32le", "utf-32be"})
 # Charsets that a provider of Japan or China may declare, beside those that are always tried.
-_DECLARED: Final = frozenset({"euc-jp", "iso-2022-jp", "gbk", "gb2312", "gb18030"})
+_DECLARED: Final = frozenset({"euc-jp", "gbk", "gb2312", "gb18030"})
+# It begins each Japanese text in ISO-2022-JP, which is ASCII by its bytes.
+_ESCAPE: Final = b"\x1b$"
 _FIRST_PART: Final = re.compile(rb"\s*--([^\r\n]{1,200}?)[ \t]{0,20}\r?\n(?i:content-)")
-_JSON_START: Final = re.compile(rb'\s*(?:\[\s*)?\{\s*["}]')
+_JSON_START: Final = re.compile(rb'(?:\s|\xef\xbb\xbf)*(?:\[\s*)?\{\s*["}]')
 _BLANKS: Final = b" \t\r\n\0"
 # Python decodes the bytes 80, A0 and FD to FF so, which no Shift_JIS has.
 _NOT_SHIFT_JIS: Final = re.compile("[\x80\xa0\uf8f0-\uf8f3]")
@@ -88,7 +91,7 @@ class ParsedParams:
         return next((text for text in texts if _REPLACEMENT_CHARACTER not in text), texts[0] if texts else "")
 
     def _find_all(self, name: str) -> list[str]:
-        stripped = (value.strip() for value in self._values_of(name) if value is not None)
+        stripped = (value.strip().strip("\ufeff").strip() for value in self._values_of(name) if value is not None)
         return list(dict.fromkeys(text for text in stripped if text))
 
     def _is_unreadable(self, name: str) -> bool:
@@ -150,7 +153,7 @@ def find_boundary(body: bytes, content_type: str) -> bytes | None:
 
 def is_json(body: bytes) -> bool:
     """Return whether the body begins like a JSON object, or like a list of them."""
-    return bool(_JSON_START.match(body.removeprefix(codecs.BOM_UTF8)))
+    return bool(_JSON_START.match(body))
 
 
 def find_separator(body: bytes) -> bytes:
@@ -183,10 +186,11 @@ def _parse_content_type(content_type: str) -> Message:
 
 
 def _to_ascii_based(body: bytes, charset: str | None) -> bytes:
-    """Drop a byte order mark, and turn UTF-16 and UTF-32 into UTF-8."""
-    encoding = next((encoding for mark, encoding in _BYTE_ORDER_MARKS if body.startswith(mark)), None)
-    if encoding == "utf-8-sig":
-        return body.removeprefix(codecs.BOM_UTF8)
+    """Drop the byte order marks, and turn UTF-16 and UTF-32 into UTF-8."""
+    marks = _UTF8_MARKS.match(body)
+    if marks:
+        return body[marks.end() :]
+    encoding = next((encoding for mark, encoding in _WIDE_MARKS if body.startswith(mark)), None)
     if encoding is None and len(body) > 2:
         # ASCII in UTF-16 without a mark: every second byte is zero.
         little_endian, big_endian = not any(body[1::2]), not any(body[::2])
@@ -198,7 +202,8 @@ def _to_ascii_based(body: bytes, charset: str | None) -> bytes:
 
 def _decode(data: bytes, charset: str | None) -> str:
     """Decode one name or value. Bytes in no known encoding leave U+FFFD, which makes the value unreadable."""
-    for encoding in ("utf-8", charset if charset in _DECLARED else "ascii", "cp932"):
+    first = "iso-2022-jp" if _ESCAPE in data else "ascii"
+    for encoding in (first, "utf-8", charset if charset in _DECLARED else "ascii", "cp932"):
         try:
             text = data.decode(encoding)
         except UnicodeDecodeError:

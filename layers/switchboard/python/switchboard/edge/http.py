@@ -114,7 +114,7 @@ class InboundRequest:
         if len(self.body) > limit_bytes:
             raise PayloadTooLargeError(f"The body is larger than {limit_bytes} bytes")
         try:
-            text = self.body.decode("utf-8-sig")
+            text = self.body.decode().lstrip("\ufeff")
             parsed = json.loads(text, object_pairs_hook=_reject_duplicates, parse_constant=_reject_constant)
             # JSON can spell a lone surrogate, which can be neither stored nor sent: it has no UTF-8.
             json.dumps(parsed, ensure_ascii=False).encode()

@@ -33,9 +33,9 @@ def is_expired(answer: Answer) -> bool:
 def read_receipt(answer: Answer, *, operation: str) -> Receipt:
     """Return the receipt that a whole answer stands for, or raise its error (sections 响应 and 错误码).
 
-    Only HTTP 200 with a `callId` and a `dateCreate`, and without an error's `code`, means accepted. By the document an
-    empty `dateCreate` means that there is no call, but no error says so. An error is looked up in the document's table
-    of codes. The message tells apart the rows that share a code. If no row fits:
+    Only HTTP 200 with a `callId` and a `dateCreate`, and without a `code` of any form, means accepted. By the document
+    an empty `dateCreate` means that there is no call, but no error says so. An error is looked up in the document's
+    table of codes. The message tells apart the rows that share a code. If no row fits:
 
     - An unlisted code is a RefusedError, if the body has the document's form of an error and the document refuses
       requests with that status.
@@ -49,7 +49,7 @@ def read_receipt(answer: Answer, *, operation: str) -> Receipt:
     code = _find_code(body)
     request_id = _find_request_id(body, answer.headers)
     facts = _read_facts(body) if answer.status == 200 else {}
-    if code is None and "call_id" in facts and _is_time(body.get("dateCreate")):
+    if not body.get("code") and "call_id" in facts and _is_time(body.get("dateCreate")):
         return Receipt(facts=facts if request_id is None else {**facts, "request_id": request_id})
 
     def build_error(kind: type[ProviderError], message: str) -> ProviderError:

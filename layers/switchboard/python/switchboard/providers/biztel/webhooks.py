@@ -6,6 +6,7 @@ import re
 import unicodedata
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Final
+from urllib.parse import unquote
 
 from switchboard.domain.errors import WebhookUnreadableError
 from switchboard.domain.recording.facts import RecordingReady, is_recording_id
@@ -60,8 +61,9 @@ def parse_date(text: str) -> datetime | None:
 
     It is Japan's time if it names no zone. Date and time may be digits alone, or be separated as in RFC 3339, with
     slashes or with 年月日時分秒, in any width. 24:00 is the next day's 00:00. Seconds since 1970 are not read.
+    BIZTEL escapes a value when it expands it, and in JSON or a form of its own that escaping is still there.
     """
-    match = _DATE.fullmatch(" ".join(unicodedata.normalize("NFKC", text).split()))
+    match = _DATE.fullmatch(" ".join(unicodedata.normalize("NFKC", unquote(text)).split()))
     if not match:
         return None
     zone = match["zone"] or (f"+{match['spaced_zone']}" if match["spaced_zone"] else "")

@@ -26,7 +26,7 @@ _MAX_LENGTH: Final = 8192
 _BARE_CODE: Final = re.compile(rb"(?:\xef\xbb\xbf)?\s*([0-9]{3})\s*")
 _CODE: Final = re.compile(r"[0-9]{3}")
 _NUMBER: Final = re.compile(r"\d+")
-_LABELS: Final = re.compile(r"(?:(?:error|code|status|result)[\s:=_-]*)+", re.IGNORECASE)
+_LABELS: Final = re.compile(r"(?:(?:error|code|status|result)[\s:;=_#(\[{<>'\"-]*)+", re.IGNORECASE)
 _BEGINNING: Final = re.compile(rf"(?:{_LABELS.pattern})?(?P<code>[0-9]{{3}})(?![0-9A-Za-z_])", re.IGNORECASE)
 _STOP_SENDING: Final = (AuthenticationFailedError, AddressBlockedError)
 
