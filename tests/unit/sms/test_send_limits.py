@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from switchboard.domain.errors import (
+    ConfigurationError,
     FieldProblem,
     IdempotencyKeyReusedError,
     InvalidRequestError,
@@ -143,6 +145,20 @@ def test_an_unsent_message_is_refunded() -> None:
         assert isinstance(refused.value.cause, NotSentError)
     limited.provider.reachable = True
     assert limited.send("one") is SmsState.ACCEPTED
+
+
+@pytest.mark.parametrize("ending", ["open", "submit"])
+def test_a_message_is_refunded_if_our_configuration_is_wrong(ending: str) -> None:
+    limited = _Limited()
+
+    def fail(*_: object) -> Any:
+        raise ConfigurationError("the secret must hold the texts user and password")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(limited.provider, ending, fail)
+        with pytest.raises(ConfigurationError):
+            limited.send("one")
+    assert limited.send("two") is SmsState.ACCEPTED
 
 
 def test_a_queued_message_is_counted_once() -> None:

@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Any, Final, Generic, TypeVar
 
 from switchboard.domain.errors import (
+    ConfigurationError,
     IdempotencyKeyReusedError,
     RefusedError,
     RequestInProgressError,
@@ -117,7 +118,12 @@ class SubmitOnce(Generic[R, T]):
 
     def _submit(self, order: R, claim: Claim, prepared: object | None) -> SubmissionResult[R, T]:
         usage = _UsageReservation(self._limits, order, claim)
-        attempt = self._submission.run(order, claim, prepared=prepared, reserve_usage=usage.commit)
+        try:
+            attempt = self._submission.run(order, claim, prepared=prepared, reserve_usage=usage.commit)
+        except ConfigurationError:
+            # Nothing was sent.
+            usage.refund()
+            raise
         if attempt.order.queued_at is not None:
             self._put_into_queue(attempt.order)
         elif attempt.error is not None and attempt.outcome.kind is not OutcomeKind.UNKNOWN:
