@@ -100,6 +100,20 @@ def test_a_refused_key_is_sent_after_the_window() -> None:
     assert len(limited.provider.submissions) == 2
 
 
+def test_a_key_bound_to_a_refused_message_is_kept_only_for_a_short_time() -> None:
+    limited = _Limited()
+    limited.send("one", smsid="chosen1")
+    with pytest.raises(SubmissionFailedError):
+        limited.send("two", smsid="chosen2")
+    assert {bound.order_id: bound.is_short for bound in limited.messages.bound.values()} == {
+        "chosen1": False,
+        "chosen2": True,
+    }
+    limited.clock.advance(MINUTE)
+    limited.send("two", smsid="chosen2")
+    assert not any(bound.is_short for bound in limited.messages.bound.values())
+
+
 def test_a_replay_is_not_counted() -> None:
     limited = _Limited()
     for _ in range(5):
