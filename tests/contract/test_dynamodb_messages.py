@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from botocore.exceptions import EndpointConnectionError
@@ -201,8 +201,7 @@ def test_every_item_expires_at_the_end_of_its_retention(
     dynamodb_messages.record_report(a_report("1"), seen_at=START + timedelta(days=3))
     dynamodb_messages.record_report(a_report("1", "orphan"), seen_at=START)
     dynamodb_messages.record_report(a_report("14", "orphan"), seen_at=START + timedelta(days=3))
-    dynamodb_messages.bind_key("key1", "sms1", at=START)
-    dynamodb_messages.bind_key("key1", "sms1", at=START + timedelta(days=3))
+    dynamodb_messages.bind_key("key1", "sms1", client=CLIENT, at=START)
     for smsid in ("sms1", "orphan", "key1"):
         assert _attributes(aws, state_table_name, smsid)["expires_at"] == EXPIRY
 
@@ -218,6 +217,23 @@ def test_an_order_over_a_limit_expires_in_an_hour_until_it_is_claimed_again(
     assert _attributes(aws, state_table_name)["expires_at"] == hour
     assert dynamodb_messages.claim("sms1", Claim(id="second", at=later)).granted
     assert _attributes(aws, state_table_name)["expires_at"] == str(int((later + RETENTION).timestamp()))
+
+
+def test_a_released_key_expires_in_an_hour_until_it_is_bound_again(
+    aws: Aws, dynamodb_messages: DynamoDbMessageStore, state_table_name: str
+) -> None:
+    def bind_again(at: datetime) -> str:
+        assert dynamodb_messages.bind_key("key1", "sms1", client=CLIENT, at=at)
+        return str(int((at + RETENTION).timestamp()))
+
+    bind_again(START)
+    dynamodb_messages.release_key("key1", bound_at=START)
+    hour = str(int((START + timedelta(hours=1)).timestamp()))
+    assert _attributes(aws, state_table_name, "key1")["expires_at"] == hour
+    later = bind_again(START + timedelta(minutes=5))
+    dynamodb_messages.release_key("key1", bound_at=START)
+    assert _attributes(aws, state_table_name, "key1")["expires_at"] == later
+    dynamodb_messages.release_key("none", bound_at=START)
 
 
 def test_a_decided_message_leaves_the_index_of_pending_items(
@@ -243,7 +259,8 @@ def test_a_decided_message_has_no_text_in_its_item(
 CALLS: dict[str, Callable[[MessageStore], object]] = {
     "create": lambda messages: messages.create(a_message()),
     "claim": lambda messages: messages.claim("sms1", a_claim("second")),
-    "bind_key": lambda messages: messages.bind_key("key1", "sms1", at=START),
+    "bind_key": lambda messages: messages.bind_key("key1", "sms1", client=CLIENT, at=START),
+    "release_key": lambda messages: messages.release_key("key1", bound_at=START),
     "record_outcome": lambda messages: messages.record_outcome(
         a_message(), a_claim("first"), an_outcome(OutcomeKind.ACCEPTED)
     ),

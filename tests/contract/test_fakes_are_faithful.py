@@ -18,7 +18,17 @@ from switchboard.ports.provider_limits import ProviderLimitStore
 from switchboard.providers.mediasms.response_codes import DELIVERY_STATUSES
 from switchboard.storage.limits import DynamoDbProviderLimitStore
 from switchboard.storage.sms.messages import DynamoDbMessageStore
-from tests.builders import DEADLINES, MINUTE, OTHER_RECIPIENT, RECIPIENT, a_claim, a_message, a_report, an_outcome
+from tests.builders import (
+    CLIENT,
+    DEADLINES,
+    MINUTE,
+    OTHER_RECIPIENT,
+    RECIPIENT,
+    a_claim,
+    a_message,
+    a_report,
+    an_outcome,
+)
 from tests.contract.conftest import RETENTION, Aws
 from tests.fakes import START, InMemoryMessageStore, InMemoryProviderLimitStore
 from tests.tables import limits_table, state_table
@@ -82,7 +92,9 @@ CALLS = st.one_of(
     _call("closed", lambda store, seen, call: store.record_closed(seen, at=_at(call))),
     _call("postpone", lambda store, seen, call: store.postpone(seen, until=_at(call))),
     _call(
-        "bind", lambda store, _, call: store.bind_key(call.arguments[0], "x", at=START), st.sampled_from([SMSID, "k"])
+        "bind",
+        lambda store, _, call: store.bind_key(call.arguments[0], "x", client=CLIENT, at=START),
+        st.sampled_from([SMSID, "k"]),
     ),
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -96,9 +97,16 @@ def test_an_item_allows_only_the_scopes_that_it_names(
         {"client": ""},
         {"name": 1},
         {"scopes": "sms"},
+        {"scopes": [["sms"]]},
+        {"scopes": [{"sms": True}]},
         {"revoked": "yes"},
         {"limit_per_hour": "many"},
+        {"limit_per_hour": "3"},
+        {"limit_per_hour": -1},
+        {"limit_per_hour": Decimal("0.5")},
+        {"limit_per_hour": True},
         {"limit_per_day": [1]},
+        {"limit_per_day": -10},
     ],
     ids=str,
 )

@@ -113,7 +113,7 @@ def test_orphans_in_any_number_do_not_take_an_id(messages: MessageStore) -> None
     for number in range(MAX_ORPHANS + 5):
         place = messages.record_report(a_report("1", recipient=f"+8190{number:08d}"), seen_at=START)
         assert place is (EventPlace.ORPHAN if number < MAX_ORPHANS else EventPlace.OVERFLOWED)
-    assert messages.bind_key("key1", "sms1", at=START)
+    assert messages.bind_key("key1", "sms1", client=CLIENT, at=START)
     assert messages.create(a_message()).granted
     assert not messages.create(a_message(claim_id="second")).granted
     assert messages.record_report(a_report("1"), seen_at=START) is EventPlace.RECORDED
@@ -122,9 +122,9 @@ def test_orphans_in_any_number_do_not_take_an_id(messages: MessageStore) -> None
 
 def test_orphans_do_not_hinder_an_idempotency_key(messages: MessageStore) -> None:
     messages.record_report(a_report("1", "key1"), seen_at=START)
-    assert messages.bind_key("key1", "sms1", at=START)
+    assert messages.bind_key("key1", "sms1", client=CLIENT, at=START)
     messages.record_report(a_report("14", "key1"), seen_at=START)
-    assert not messages.bind_key("key1", "sms2", at=START)
+    assert not messages.bind_key("key1", "sms2", client=CLIENT, at=START)
     assert not messages.create(a_message("key1")).granted
 
 

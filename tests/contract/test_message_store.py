@@ -10,7 +10,7 @@ import pytest
 from switchboard.domain.orders import Claim, OutcomeKind
 from switchboard.domain.sms.messages import Message, SmsContent, TextMeasure
 from switchboard.ports.orders import MessageStore
-from tests.builders import CONTENT, DEADLINES, MINUTE, a_claim, a_message, a_report, an_outcome, ids_of
+from tests.builders import CLIENT, CONTENT, DEADLINES, MINUTE, a_claim, a_message, a_report, an_outcome, ids_of
 from tests.fakes import START
 
 SENT_KINDS = [OutcomeKind.ACCEPTED, OutcomeKind.REJECTED, OutcomeKind.UNKNOWN]
@@ -241,22 +241,23 @@ def test_recording_facts_about_no_message_makes_none(messages: MessageStore) -> 
 
 
 def test_a_key_is_bound_to_one_id_only(messages: MessageStore) -> None:
-    assert messages.bind_key("key1", "chosen", at=START)
-    assert messages.bind_key("key1", "chosen", at=START + MINUTE)
-    assert not messages.bind_key("key1", "another", at=START)
+    assert messages.bind_key("key1", "chosen", client=CLIENT, at=START)
+    assert messages.bind_key("key1", "chosen", client=CLIENT, at=START + MINUTE)
+    assert not messages.bind_key("key1", "another", client=CLIENT, at=START)
 
 
 def test_a_key_bound_to_a_chosen_id_makes_no_message_of_its_own(messages: MessageStore) -> None:
-    messages.bind_key("key1", "chosen", at=START)
+    messages.bind_key("key1", "chosen", client=CLIENT, at=START)
     answer = messages.create(a_message("key1"))
     assert not answer.granted
     assert answer.order is None
+    assert answer.owner == CLIENT
     assert messages.get("key1") is None
 
 
 def test_a_key_that_made_a_message_is_bound_to_no_other_id(messages: MessageStore) -> None:
     messages.create(a_message("key1"))
-    assert not messages.bind_key("key1", "chosen", at=START)
+    assert not messages.bind_key("key1", "chosen", client=CLIENT, at=START)
     assert messages.get("key1") == a_message("key1")
 
 

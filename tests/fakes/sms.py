@@ -35,6 +35,16 @@ class StoredOrder(Generic[R]):
     orphans: dict[tuple[str | None, str], datetime] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Binding:
+    """An idempotency key's binding. `is_short` says that it is kept for an hour."""
+
+    order_id: str
+    client: str
+    at: datetime
+    is_short: bool = False
+
+
 class InMemoryOrderStore(OrderStore[R]):
     """An OrderStore in a dict, with the conditions and the counters of the DynamoDB one."""
 
@@ -44,12 +54,14 @@ class InMemoryOrderStore(OrderStore[R]):
         self._next_due = next_due
         self._deadlines = deadlines or Deadlines()
         self.rows: dict[str, StoredOrder[R]] = {}
-        self._bound: dict[str, str] = {}
+        self.bound: dict[str, Binding] = {}
 
     def create(self, order: R) -> ClaimAnswer[R]:
         row = self.rows.setdefault(order.id, StoredOrder(None))
-        if row.order is not None or order.id in self._bound:
-            return self._refusal(row, order.last_claim)
+        if row.order is not None or order.id in self.bound:
+            answer = self._refusal(row, order.last_claim)
+            bound = self.bound.get(order.id)
+            return replace(answer, owner=bound.client) if bound else answer
         row.order, row.attempts, row.due = order, len(order.claims), self._next_due(order)
         return ClaimAnswer(granted=True, order=order)
 
@@ -62,11 +74,17 @@ class InMemoryOrderStore(OrderStore[R]):
         row.due = claim.at + self._deadlines.submission_after_claim
         return ClaimAnswer(granted=True, order=row.order)
 
-    def bind_key(self, key_id: str, order_id: str, *, at: datetime) -> bool:
-        row = self.rows.get(key_id)
-        if row is None or row.order is None:
-            self._bound.setdefault(key_id, order_id)
-        return self._bound.get(key_id) == order_id
+    def bind_key(self, key_id: str, order_id: str, *, client: str, at: datetime) -> bool:
+        row, bound = self.rows.get(key_id), self.bound.get(key_id)
+        if (row is not None and row.order is not None) or (bound is not None and bound.order_id != order_id):
+            return False
+        self.bound[key_id] = Binding(order_id, client, at)
+        return True
+
+    def release_key(self, key_id: str, *, bound_at: datetime) -> None:
+        bound = self.bound.get(key_id)
+        if bound is not None and bound.at == bound_at:
+            self.bound[key_id] = replace(bound, is_short=True)
 
     def record_outcome(self, order: R, claim: Claim, outcome: Outcome, *, queue: bool = False) -> R:
         row = self.rows.get(order.id)

@@ -40,7 +40,7 @@ class InMemoryVerificationStore(InMemoryOrderStore[Verification], VerificationSt
 
     def create(self, order: Verification) -> ClaimAnswer[Verification]:
         row = self.rows.get(order.id)
-        is_free = (row is None or row.order is None) and order.id not in self._bound
+        is_free = (row is None or row.order is None) and order.id not in self.bound
         if is_free and order.last_claim is not None:
             self._take_lease(order, order.last_claim)
         return super().create(order)

@@ -11,6 +11,7 @@ import pytest
 
 from switchboard import config
 from switchboard.bootstrap.send_queued_sms import CONTAINERS_A_QUEUE
+from switchboard.storage.aws import CONNECT_TIMEOUT_S
 from switchboard.usecases.sms import send_queued as send_queued_sms
 from tests.events import EVENTS
 from tests.translated_template import (
@@ -194,6 +195,24 @@ def test_a_function_behind_the_gateway_times_out_before_the_gateway() -> None:
 
     assert functions == BEHIND_THE_GATEWAY
     assert all(function(name)["Timeout"] < 29 for name in functions)
+
+
+@pytest.mark.parametrize("name", ["SendSms", "StartVerification", "PlaceCall"])
+def test_a_submission_begun_as_late_as_may_be_ends_before_its_function(name: str) -> None:
+    largest = {name: str(values["MaxValue"]) for name, values in source()["Parameters"].items() if "MaxValue" in values}
+    values = {
+        variable: float(value)
+        for variable, value in resolve_references(
+            {key: value for key, value in environment_of(name).items() if key.endswith("_S")}, references=largest
+        ).items()
+    }
+    call_of_the_store = CONNECT_TIMEOUT_S + values["STORE_TIMEOUT_S"]
+    read_of_the_key, write_of_the_outcome = 2 * call_of_the_store, call_of_the_store
+    provider = values.get("PROVIDER_TIMEOUT_S") or values["BAIDU_VMS_RETRY_BUDGET_S"] + values["BAIDU_VMS_TIMEOUT_S"]
+
+    assert values["SLOT_WAIT_BUDGET_S"] <= values["CLAIM_LIFETIME_S"]
+    longest = read_of_the_key + values["CLAIM_LIFETIME_S"] + provider + write_of_the_outcome
+    assert longest <= function(name)["Timeout"] - 1
 
 
 def test_a_function_that_calls_a_provider_is_in_the_vpc_if_there_is_one() -> None:

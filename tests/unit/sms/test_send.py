@@ -156,6 +156,15 @@ def test_a_key_is_bound_to_the_id_chosen_with_it() -> None:
     assert len(setting.provider.submissions) == 1
 
 
+def test_an_id_bound_to_a_key_of_another_client_is_taken() -> None:
+    setting = _Setting()
+    setting.send(a_command(smsid="chosen", idempotency_key="order-1"))
+    [key_id] = setting.messages.bound
+    for client, error in (("client2", SmsidTakenError), (CLIENT, IdempotencyKeyReusedError)):
+        with pytest.raises(error):
+            setting.send(a_command(client=client, smsid=key_id, idempotency_key=None))
+
+
 def test_equal_keys_of_two_clients_are_independent() -> None:
     setting = _Setting()
     setting.send()

@@ -155,6 +155,30 @@ def test_a_repeated_batch_over_a_limit_is_replayed_uncounted() -> None:
     assert all(isinstance(item, BatchItem) for item in setting.send(command(1), command(2)))
 
 
+@pytest.mark.parametrize(
+    ("commands", "is_short"),
+    [
+        ([command(1)], True),
+        ([command(1), INVALID], True),
+        ([command(1), command(2, recipient=OTHER_RECIPIENT)], False),
+    ],
+    ids=["over the limit", "over the limit or invalid", "one accepted"],
+)
+def test_the_key_of_a_batch_without_a_message_is_kept_only_for_a_short_time(
+    commands: Commands, *, is_short: bool
+) -> None:
+    setting = Setting(rules=LimitRules(recipient_per_minute=1))
+    setting.send(command(0), key=None)
+    setting.send(*commands)
+    assert [bound.is_short for bound in setting.store.bound.values()] == [is_short]
+
+
+def test_the_key_of_a_batch_that_may_be_recorded_is_kept() -> None:
+    setting = Setting(faults={"create": [Answer.LOST, Answer.LOST]})
+    assert isinstance(setting.send(command(1))[0], StoreUnavailableError)
+    assert [bound.is_short for bound in setting.store.bound.values()] == [False]
+
+
 def test_a_message_after_not_after_is_refused() -> None:
     setting = Setting()
     late = command(1, not_after=setting.clock.now())

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from switchboard.domain.errors import (
+    ConfigurationError,
     FieldProblem,
     IdempotencyKeyReusedError,
     InvalidRequestError,
@@ -98,6 +100,20 @@ def test_a_refused_key_is_sent_after_the_window() -> None:
     assert len(limited.provider.submissions) == 2
 
 
+def test_a_key_bound_to_a_refused_message_is_kept_only_for_a_short_time() -> None:
+    limited = _Limited()
+    limited.send("one", smsid="chosen1")
+    with pytest.raises(SubmissionFailedError):
+        limited.send("two", smsid="chosen2")
+    assert {bound.order_id: bound.is_short for bound in limited.messages.bound.values()} == {
+        "chosen1": False,
+        "chosen2": True,
+    }
+    limited.clock.advance(MINUTE)
+    limited.send("two", smsid="chosen2")
+    assert not any(bound.is_short for bound in limited.messages.bound.values())
+
+
 def test_a_replay_is_not_counted() -> None:
     limited = _Limited()
     for _ in range(5):
@@ -143,6 +159,20 @@ def test_an_unsent_message_is_refunded() -> None:
         assert isinstance(refused.value.cause, NotSentError)
     limited.provider.reachable = True
     assert limited.send("one") is SmsState.ACCEPTED
+
+
+@pytest.mark.parametrize("ending", ["open", "submit"])
+def test_a_message_is_refunded_if_our_configuration_is_wrong(ending: str) -> None:
+    limited = _Limited()
+
+    def fail(*_: object) -> Any:
+        raise ConfigurationError("the secret must hold the texts user and password")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(limited.provider, ending, fail)
+        with pytest.raises(ConfigurationError):
+            limited.send("one")
+    assert limited.send("two") is SmsState.ACCEPTED
 
 
 def test_a_queued_message_is_counted_once() -> None:

@@ -93,6 +93,7 @@ class MediaSmsSettings(StateSettings):
 
     limits_table: str
     egress_address: str
+    claim_lifetime_s: float
     slot_wait_budget_s: float
     provider_timeout_s: float
     mediasms_base_url: str
@@ -286,6 +287,7 @@ class PlaceCallSettings(StateSettings, UsageLimitSettings, CallbackNameSettings)
     """The settings of `functions/place_call`."""
 
     egress_address: str
+    claim_lifetime_s: float
     slot_wait_budget_s: float
     allow_plain_http: bool
     baidu_vms_base_url: str

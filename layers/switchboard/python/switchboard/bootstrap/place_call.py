@@ -25,8 +25,6 @@ from switchboard.usecases.submission.attempt import Submission
 from switchboard.usecases.submission.submit_once import SubmitOnce
 from switchboard.usecases.voice_call.place import PlaceCall
 
-# As for an SMS. A submission begins its first request within this time, and repeats within the retry budget after it.
-_CLAIM_LIFETIME: Final = timedelta(seconds=20)
 _CONNECT_TIMEOUT_S: Final = 2.0
 
 __all__ = ["api_keys", "application"]
@@ -59,7 +57,7 @@ def application() -> PlaceCallApplication:
             guard=retrying(_build_guard(settings, account), *GUARD),
             clock=CLOCK,
             wait_budget=timedelta(seconds=settings.slot_wait_budget_s),
-            claim_lifetime=_CLAIM_LIFETIME,
+            claim_lifetime=timedelta(seconds=settings.claim_lifetime_s),
             queues=False,
         ),
         limits=usage_limits(settings),

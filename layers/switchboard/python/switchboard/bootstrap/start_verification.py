@@ -7,7 +7,7 @@ from datetime import timedelta
 from functools import cache
 
 from switchboard.bootstrap.components.guards import api_keys, usage_limits
-from switchboard.bootstrap.components.mediasms import CLAIM_LIFETIME, mediasms_client, mediasms_guards
+from switchboard.bootstrap.components.mediasms import mediasms_client, mediasms_guards
 from switchboard.bootstrap.components.shared import CLOCK, new_id
 from switchboard.bootstrap.components.sms import deadlines
 from switchboard.bootstrap.components.verifications import verification_status, verification_store
@@ -61,7 +61,7 @@ def application() -> StartVerificationApplication:
             guard=retrying(mediasms_guards(settings, account).single, *GUARD),
             clock=CLOCK,
             wait_budget=timedelta(seconds=settings.slot_wait_budget_s),
-            claim_lifetime=CLAIM_LIFETIME,
+            claim_lifetime=timedelta(seconds=settings.claim_lifetime_s),
             queues=False,
         ),
         limits=usage_limits(settings),

@@ -50,11 +50,15 @@ class OrderStore(Protocol[R]):
         """Add a claim if every earlier one is known to have sent nothing and `submit_before` has not passed."""
         ...
 
-    def bind_key(self, key_id: str, order_id: str, *, at: datetime) -> bool:
-        """Bind an idempotency key to an id that the caller chose. `key_id` is the id that the key alone gives.
+    def bind_key(self, key_id: str, order_id: str, *, client: str, at: datetime) -> bool:
+        """Bind a client's idempotency key to an id that it chose. `key_id` is the id that the key alone gives.
 
         Return False if the key is bound to another id, or if `key_id` is the id of an order.
         """
+        ...
+
+    def release_key(self, key_id: str, *, bound_at: datetime) -> None:
+        """Keep a binding of `bound_at` for an hour only, unless the key has been bound again since."""
         ...
 
     def record_outcome(self, order: R, claim: Claim, outcome: Outcome, *, queue: bool = False) -> R:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
@@ -154,6 +155,7 @@ def _key_from(key_id: str, item: Item) -> ApiKey:
         and client
         and isinstance(name, str)
         and isinstance(scopes, set | list)
+        and all(isinstance(scope, Hashable) for scope in scopes)
         and isinstance(revoked, bool)
     ):
         raise ConfigurationError(f"The item CLIENT#{key_id} of the limits table is unreadable")
@@ -168,10 +170,16 @@ def _key_from(key_id: str, item: Item) -> ApiKey:
 
 
 def _read_limit(values: Mapping[str, Any], span: str) -> int | None:
+    """Read a whole number. Anything else, such as -1, must not become 0, which is no limit.
+
+    Raises:
+        ConfigurationError: the attribute has another form.
+    """
     limit = values.get(f"limit_per_{span}")
-    try:
-        return None if limit is None else max(0, int(limit))
-    except (TypeError, ValueError):
+    if limit is None:
+        return None
+    if not isinstance(limit, Decimal) or limit < 0 or limit % 1:
         raise ConfigurationError(
-            f"The item {values['pk']} of the limits table: limit_per_{span} is no number"
-        ) from None
+            f"The item {values['pk']} of the limits table: limit_per_{span} must be a whole number from 0 on"
+        )
+    return int(limit)

@@ -44,9 +44,11 @@ _PERMANENT_REFUSALS: Final = frozenset(
 )
 """AWS's codes of calls that fail in the same way however often they are repeated."""
 
+CONNECT_TIMEOUT_S: Final = 1.0
+"""The seconds that AWS may take to accept a connection, beside the time-out of the request."""
+
 # DynamoDB gets one try of `timeout_s`: the composition root, which knows how much time there is before the Lambda's own
 # end, decides which calls are retried (storage/retrying.py). The others may try twice by themselves.
-_CONNECT_TIMEOUT_S = 1.0
 _USUAL_TIMEOUT_S = 2.0
 _USUAL_TRIES = 2
 _FILE_TIMEOUT_S = 15.0
@@ -73,7 +75,7 @@ def _get_client(service: str, *, timeout_s: float = _USUAL_TIMEOUT_S, tries: int
 @cache
 def _build_client(service: str, timeout_s: float, tries: int) -> Any:
     config = Config(
-        connect_timeout=_CONNECT_TIMEOUT_S,
+        connect_timeout=CONNECT_TIMEOUT_S,
         read_timeout=timeout_s,
         retries={"mode": "standard", "total_max_attempts": tries},
     )
@@ -101,7 +103,7 @@ def s3_files() -> S3Client:
 @cache
 def _get_file_client() -> Any:
     config = Config(
-        connect_timeout=_CONNECT_TIMEOUT_S,
+        connect_timeout=CONNECT_TIMEOUT_S,
         read_timeout=_FILE_TIMEOUT_S,
         retries={"mode": "standard", "total_max_attempts": _USUAL_TRIES},
         signature_version="s3v4",

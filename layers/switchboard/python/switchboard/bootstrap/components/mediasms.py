@@ -21,9 +21,6 @@ from switchboard.storage.aws import CachedSecret
 from switchboard.storage.retrying import GUARD, retrying
 from switchboard.usecases.submission.attempt import Submission
 
-# After this time, an invocation sends nothing under its claim. Deadlines.submission_after_claim is later: from then on,
-# the sweep takes the claim's outcome for lost.
-CLAIM_LIFETIME: Final = timedelta(seconds=20)
 _CONNECT_TIMEOUT_S: Final = 2.0
 
 SmsSubmitter = Submission[Message, SmsSubmission, PreparedRequest]
@@ -83,7 +80,7 @@ def _build_submission(
         guard=retrying(guard, *GUARD),
         clock=CLOCK,
         wait_budget=timedelta(seconds=settings.slot_wait_budget_s),
-        claim_lifetime=CLAIM_LIFETIME,
+        claim_lifetime=timedelta(seconds=settings.claim_lifetime_s),
     )
 
 

@@ -70,8 +70,8 @@ class DynamoDbOrderStore(Generic[R]):
     """An OrderStore over one table. Each write's condition excludes only what the write must not overrule.
 
     An item is kept for `retention` after its creation and its newest claim, but only for OVER_LIMIT_RETENTION once a
-    usage limit has refused it: a flood of refused requests costs no storage. `next_due` returns when the sweep must
-    look at an order again.
+    usage limit has refused it: a flood of refused requests costs no storage. The same holds for an idempotency key that
+    is bound to a chosen id. `next_due` returns when the sweep must look at an order again.
     """
 
     def __init__(
@@ -105,17 +105,37 @@ class DynamoDbOrderStore(Generic[R]):
     def claim(self, order_id: str, claim: Claim) -> ClaimAnswer[R]:
         return self._change(order_id, claim=claim, update=CLAIM, condition=MAY_CLAIM, values=self._claim_values(claim))
 
-    def bind_key(self, key_id: str, order_id: str, *, at: datetime) -> bool:
+    def bind_key(self, key_id: str, order_id: str, *, client: str, at: datetime) -> bool:
         bound, _ = conditional_update(
             self._client,
             "bind key",
             TableName=self._table,
             Key=self._key(key_id),
-            UpdateExpression="SET bound_to = :order_id, expires_at = if_not_exists(expires_at, :expiry)",
+            UpdateExpression="SET bound_to = :order_id, client = :client, bound_at = :at, expires_at = :expiry",
             ConditionExpression=f"({ID_IS_FREE}) OR bound_to = :order_id",
-            ExpressionAttributeValues=to_attributes({":order_id": order_id, ":expiry": expiry(at, self._retention)}),
+            ExpressionAttributeValues=to_attributes(
+                {
+                    ":order_id": order_id,
+                    ":client": client,
+                    ":at": to_rfc3339(at),
+                    ":expiry": expiry(at, self._retention),
+                }
+            ),
         )
         return bound
+
+    def release_key(self, key_id: str, *, bound_at: datetime) -> None:
+        conditional_update(
+            self._client,
+            "release key",
+            TableName=self._table,
+            Key=self._key(key_id),
+            UpdateExpression="SET expires_at = :expiry",
+            ConditionExpression="bound_at = :at",
+            ExpressionAttributeValues=to_attributes(
+                {":at": to_rfc3339(bound_at), ":expiry": expiry(bound_at, OVER_LIMIT_RETENTION)}
+            ),
+        )
 
     def record_outcome(self, order: R, claim: Claim, outcome: Outcome, *, queue: bool = False) -> R:
         decided = replace(

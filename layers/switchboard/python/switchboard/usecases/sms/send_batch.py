@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -87,14 +88,22 @@ class SendSmsBatch:
             else:
                 items.append(self._accept(replace(command, idempotency_key=key), place=place, now=now))
         self._put_into_queue([item.message for item in items if isinstance(item, BatchItem) and not item.replayed])
+        if key is not None and not any(isinstance(item, BatchItem | StoreError) for item in items):
+            self._release_key(key, client=client, bound_at=now)
         return items
 
     def _bind_key(
         self, key: str, commands: Sequence[SendSmsCommand | InvalidRequestError], *, client: str, at: datetime
     ) -> None:
         batch = fingerprint({"batch": [_describe(command) for command in commands]})
-        if not self._messages.bind_key(derive_id(client=client, key=key), batch, at=at):
+        if not self._messages.bind_key(derive_id(client=client, key=key), batch, client=client, at=at):
             raise IdempotencyKeyReusedError("This key belongs to another request. Use a new key", {})
+
+    def _release_key(self, key: str, *, client: str, bound_at: datetime) -> None:
+        """Keep the key of a batch without any message for a short time only."""
+        # A binding that cannot be released now is kept as long as a message.
+        with suppress(StoreError):
+            self._messages.release_key(derive_id(client=client, key=key), bound_at=bound_at)
 
     def _accept(self, command: SendSmsCommand, *, place: int, now: datetime) -> BatchItem | SwitchboardError:
         smsid = self._choose_id(command, place=place)

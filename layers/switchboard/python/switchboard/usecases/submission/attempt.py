@@ -49,8 +49,9 @@ class _Ending:
 class Submission(Generic[R, S, P]):
     """The way of a granted claim to its outcome, for every kind of order, for callers' requests and for the queue.
 
-    `submission_of` builds from an order what its provider takes. With `queues`, an order goes to the queue if the
-    provider has no room for it.
+    After `claim_lifetime` nothing is sent under a claim. Deadlines.submission_after_claim is later: from then on, the
+    sweep takes the claim's outcome for lost. `submission_of` builds from an order what its provider takes. With
+    `queues`, an order goes to the queue if the provider has no room for it.
     """
 
     def __init__(

@@ -5,13 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final, Generic, TypeVar
 
 from switchboard.domain.errors import (
+    ConfigurationError,
     IdempotencyKeyReusedError,
+    LimitExceededError,
     RefusedError,
     RequestInProgressError,
     SlotUnavailableError,
@@ -89,6 +92,14 @@ class SubmitOnce(Generic[R, T]):
         """
         prepared = self._submission.prepare(order)
         self._bind_key(order, key_id)
+        try:
+            return self._create_and_submit(order, prepared)
+        except SubmissionFailedError as error:
+            if key_id is not None and isinstance(error.cause, LimitExceededError):
+                self._release_key(key_id, bound_at=order.created_at)
+            raise
+
+    def _create_and_submit(self, order: R, prepared: object) -> SubmissionResult[R, T]:
         answer = self._orders.create(order)
         if answer.granted:
             return self._submit(_complete(answer.order, order), order.claims[0], prepared)
@@ -112,12 +123,24 @@ class SubmitOnce(Generic[R, T]):
         return None if existing is None else self._replay(require_same_request(existing, order))
 
     def _bind_key(self, order: R, key_id: str | None) -> None:
-        if key_id is not None and not self._orders.bind_key(key_id, order.id, at=order.created_at):
+        if key_id is None:
+            return
+        if not self._orders.bind_key(key_id, order.id, client=order.client, at=order.created_at):
             raise IdempotencyKeyReusedError("This key belongs to another request. Use a new key", order.names)
+
+    def _release_key(self, key_id: str, *, bound_at: datetime) -> None:
+        # A binding that cannot be released now is kept as long as an order.
+        with suppress(StoreError):
+            self._orders.release_key(key_id, bound_at=bound_at)
 
     def _submit(self, order: R, claim: Claim, prepared: object | None) -> SubmissionResult[R, T]:
         usage = _UsageReservation(self._limits, order, claim)
-        attempt = self._submission.run(order, claim, prepared=prepared, reserve_usage=usage.commit)
+        try:
+            attempt = self._submission.run(order, claim, prepared=prepared, reserve_usage=usage.commit)
+        except ConfigurationError:
+            # Nothing was sent.
+            usage.refund()
+            raise
         if attempt.order.queued_at is not None:
             self._put_into_queue(attempt.order)
         elif attempt.error is not None and attempt.outcome.kind is not OutcomeKind.UNKNOWN:
@@ -211,7 +234,7 @@ def _complete(stored: R | None, order: R) -> R:
 def require_same_request(existing: R | None, order: R, *, owner: str | None = None) -> R:
     """Return the existing order if the same request placed it.
 
-    `owner` is the client whose order has the id, if it is an order of another kind.
+    `owner` is the client that the id belongs to, if it is an order of another kind or an idempotency key.
 
     Raises:
         SmsidTakenError: the id belongs to another client.
