@@ -225,6 +225,46 @@ def test_a_recording_that_may_be_cut_lies_in_quarantine(aws: Aws, bucket: str, f
     assert (answer["Body"].read(), answer["Metadata"]) == (transfer.content(), {"reason": "no_length"})
 
 
+@pytest.mark.parametrize("tag", [b"", id3v2(PART + 5)], ids=["audio first", "large tag first"])
+@pytest.mark.parametrize("cut", [1, 300, PART, PART + 1, 2 * PART + 1], ids="cut after {} bytes".format)
+def test_what_came_of_a_transfer_that_breaks_off_can_be_kept(
+    aws: Aws, bucket: str, files: S3RecordingFiles, cut: int, tag: bytes
+) -> None:
+    transfer = Transfer(3 * PART, cut, head=tag)
+    content = transfer.content()[:cut]
+
+    kept = files.store(NAME, transfer, quarantine_key=QUARANTINE_KEY, keep_cut=True)
+
+    assert kept == QuarantinedFile(
+        key=QUARANTINE_KEY, bytes=cut, sha256=sha256(content).hexdigest(), is_text=False, is_cut=True
+    )
+    answer = aws.s3.get_object(Bucket=bucket, Key=QUARANTINE_KEY)
+    assert (answer["Body"].read(), answer["Metadata"]) == (content, {"reason": "cut"})
+    assert list_keys(aws, bucket) == ([QUARANTINE_KEY], [])
+
+
+def test_a_transfer_without_a_byte_leaves_nothing_to_keep(aws: Aws, bucket: str, files: S3RecordingFiles) -> None:
+    with pytest.raises(DownloadFailedError):
+        files.store(NAME, Transfer(300, cut=0), quarantine_key=QUARANTINE_KEY, keep_cut=True)
+
+    assert list_keys(aws, bucket) == ([], [])
+
+
+@pytest.mark.parametrize("size", SIZES, ids="{} bytes".format)
+def test_a_whole_transfer_is_a_recording_also_if_a_cut_one_is_kept(
+    aws: Aws, bucket: str, files: S3RecordingFiles, size: int
+) -> None:
+    """A large one lies in quarantine until its end, which shows that it is whole, and is copied then."""
+    transfer = Transfer(size)
+
+    stored = files.store(NAME, transfer, quarantine_key=QUARANTINE_KEY, keep_cut=True)
+
+    assert isinstance(stored, StoredFile)
+    assert aws.s3.get_object(Bucket=bucket, Key=KEY)["Body"].read() == transfer.content()
+    assert files.find(NAME) == stored
+    assert list_keys(aws, bucket)[1] == []
+
+
 class _Sink:
     """An S3 that reads every part and stores nothing."""
 

@@ -16,6 +16,7 @@ from switchboard.domain.recording.facts import (
     FetchEnd,
     FetchOutcome,
     ParkingReason,
+    QuarantinedFile,
     ReadyFact,
     Recording,
     Role,
@@ -192,6 +193,21 @@ def test_no_attempt_begins_at_a_stored_channel(recordings: RecordingStore) -> No
 
     assert recordings.begin(earlier, an_attempt("second"), due=DUE) is None
     assert recordings.begin(stored, an_attempt("second"), due=DUE) is None
+
+
+@pytest.mark.parametrize(
+    ("end", "is_cut"), [(FetchEnd.QUARANTINED, False), (FetchEnd.FAILED, True)], ids=["whole", "cut"]
+)
+def test_what_was_quarantined_is_recorded(recordings: RecordingStore, end: FetchEnd, is_cut: bool) -> None:
+    begin(recordings, recordings.announce(ID, READY, due=DUE), an_attempt())
+    file = QuarantinedFile(key="q", bytes=9, sha256="1" * 64, is_text=False, is_cut=is_cut)
+    outcome = FetchOutcome(id="first", channel=Channel.LEFT, at=START + MINUTE, end=end, unrecognised=file)
+
+    recordings.record_outcome(ID, outcome)
+
+    stored = recordings.get(ID)
+    assert stored is not None
+    assert stored.outcomes == {outcome}
 
 
 def test_the_first_outcome_of_an_attempt_stays(recordings: RecordingStore) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
 
-from switchboard.domain.errors import MonthlyQuotaExhaustedError, ProviderError
+from switchboard.domain.errors import DownloadFailedError, MonthlyQuotaExhaustedError, ProviderError
 from switchboard.domain.phone_numbers import canonical_tel
 from switchboard.domain.recording.facts import (
     MAX_CORRECTIONS,
@@ -220,14 +220,24 @@ class InMemoryRecordingFiles(RecordingFiles):
         self.files: dict[str, StoredFile] = {}
         self.writes = 0
 
-    def store(self, key: str, download: Download, *, quarantine_key: str) -> StoredFile | QuarantinedFile:
-        content = b"".join(download.chunks())
-        if not content.startswith(AUDIO):
+    def store(
+        self, key: str, download: Download, *, quarantine_key: str, keep_cut: bool = False
+    ) -> StoredFile | QuarantinedFile:
+        content, is_cut = b"", False
+        try:
+            for chunk in download.chunks():
+                content += chunk
+        except DownloadFailedError:
+            if not (keep_cut and content):
+                raise
+            is_cut = True
+        if is_cut or not content.startswith(AUDIO):
             return QuarantinedFile(
                 key=quarantine_key,
                 bytes=len(content),
                 sha256=sha256(content).hexdigest(),
                 is_text=content.startswith(b"<"),
+                is_cut=is_cut,
             )
         if key not in self.files:
             self.writes += 1
@@ -249,20 +259,23 @@ class InMemoryRecordingFiles(RecordingFiles):
 
 @dataclass(frozen=True, slots=True)
 class WholeDownload:
-    """A download that ends by itself."""
+    """A download that ends by itself, or with a failure if it `is_cut`."""
 
     content: bytes = AUDIO
     file_name: str = "a.mp3"
     end_is_certain: bool = True
+    is_cut: bool = False
 
     def chunks(self) -> Iterator[bytes]:
         yield self.content
+        if self.is_cut:
+            raise DownloadFailedError("cut", provider="biztel", operation="download_recording")
 
 
 class ScriptedSource(RecordingSource):
-    """A source that answers each request with a file, with other bytes of its script or with an error of its script."""
+    """A source that answers each request with a file, or with the bytes, the download or the error of its script."""
 
-    def __init__(self, *script: ProviderError | bytes | None) -> None:
+    def __init__(self, *script: ProviderError | WholeDownload | bytes | None) -> None:
         self._script = deque(script)
         self.requests: list[tuple[str, Channel]] = []
 
@@ -277,7 +290,10 @@ class ScriptedSource(RecordingSource):
         answer = self._script.popleft() if self._script else None
         if isinstance(answer, ProviderError):
             raise answer
-        yield WholeDownload() if answer is None else WholeDownload(content=answer)
+        if isinstance(answer, WholeDownload):
+            yield answer
+        else:
+            yield WholeDownload() if answer is None else WholeDownload(content=answer)
 
 
 class CountingAnnouncementLimits(AnnouncementLimits):

@@ -6,6 +6,7 @@ import gzip
 import itertools
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
@@ -138,6 +139,20 @@ def test_silence_within_the_body_ends_with_the_read_timeout(server: ScriptedServ
     proxy.fault = Fault(response_bytes=len(WITH_LENGTH) - 1, ending="stall")
     with pytest.raises(OutcomeUnknownError, match="Timeout"):
         pieces(proxy.port, read_timeout_s=0.1, deadline_s=3600.0)
+
+
+@ANSWERS
+@pytest.mark.parametrize("ending", ["close", "reset", "stall"])
+def test_what_came_before_a_failure_is_read(
+    server: ScriptedServer, proxy: FaultProxy, ending: Ending, whole: bytes
+) -> None:
+    server.answer, passed = whole, whole.index(BODY[:3]) + 3
+    proxy.fault = Fault(response_bytes=passed, ending=ending)
+    connection, received = connection_to(proxy.port, read_timeout_s=0.3), b""
+    with connection.stream("GET", "/x", headers={}, operation="try") as answer, suppress(OutcomeUnknownError):
+        for piece in iter(lambda: answer.read(65536), b""):
+            received += piece
+    assert received == BODY[:3]
 
 
 def test_a_slow_drip_ends_with_the_deadline_of_the_stream(server: ScriptedServer, proxy: FaultProxy) -> None:

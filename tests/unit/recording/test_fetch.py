@@ -368,6 +368,32 @@ def test_unrecognised_bytes_are_requested_again_only_if_that_can_help(
     assert world.closed == 1
 
 
+CUT = WholeDownload(is_cut=True)
+
+
+@pytest.mark.parametrize(
+    ("answers", "expected", "kept"),
+    [
+        pytest.param([CUT], ChannelState.STORED, 0, id="once"),
+        pytest.param([CUT] * 3, ChannelState.STORED, 2, id="three times, then the recording"),
+        pytest.param([CUT] * 1_000, ChannelState.QUARANTINED, 39, id="until the deadline"),
+        pytest.param([an_error(DownloadFailedError)] * 1_000, ChannelState.LOST, 0, id="no byte until the deadline"),
+        pytest.param([an_error(DownloadFailedError), CUT], ChannelState.STORED, 1, id="after another failure"),
+    ],
+)
+def test_what_came_of_transfers_that_keep_failing_is_kept(
+    answers: list[WholeDownload | ProviderError], expected: ChannelState, kept: int
+) -> None:
+    channels = frozenset({Channel.LEFT})
+    world = World(source=ScriptedSource(*answers), channels=channels, monaural_as_fallback=False)
+    world.reconcile()
+
+    outcomes = world.recordings.rows[ID].outcomes
+    assert world.states() == {Channel.LEFT: expected}
+    assert sum(outcome.unrecognised is not None for outcome in outcomes) == kept
+    assert all(outcome.end is FetchEnd.FAILED for outcome in outcomes if outcome.unrecognised)
+
+
 def test_a_page_until_the_deadline_leaves_the_channel_quarantined() -> None:
     world = World(source=ScriptedSource(*[b"<page>"] * 1_000), monaural_as_fallback=False)
     world.reconcile()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import reduce
@@ -48,6 +49,7 @@ LEFT, RIGHT, MONAURAL = Channel.LEFT, Channel.RIGHT, Channel.MONAURAL
 FILE = StoredFile(key="k", bytes=9, sha256="0" * 64, content_type="audio/mpeg", file_name="a.mp3", seconds=1.5)
 BYTES = QuarantinedFile(key="q", bytes=9, sha256="1" * 64, is_text=False)
 OTHER_BYTES = QuarantinedFile(key="q", bytes=9, sha256="2" * 64, is_text=False)
+CUT = QuarantinedFile(key="q", bytes=9, sha256="1" * 64, is_text=False, is_cut=True)
 PAGE = QuarantinedFile(key="q", bytes=9, sha256="3" * 64, is_text=True)
 
 
@@ -69,7 +71,7 @@ def an_outcome(
         at=at,
         end=end,
         file=FILE if end is FetchEnd.STORED else None,
-        unrecognised=unrecognised if end is FetchEnd.QUARANTINED else None,
+        unrecognised=unrecognised if end is FetchEnd.QUARANTINED or unrecognised is CUT else None,
     )
 
 
@@ -147,6 +149,21 @@ def left_state_at(recording: Recording, now: datetime) -> ChannelState:
             START + DAY,
             ChannelState.FETCHING,
             id="other unrecognised bytes",
+        ),
+        pytest.param(
+            [
+                an_outcome(FetchEnd.FAILED, unrecognised=CUT),
+                an_outcome(FetchEnd.FAILED, attempt="second", unrecognised=CUT),
+            ],
+            START + DAY,
+            ChannelState.FETCHING,
+            id="the same cut bytes twice",
+        ),
+        pytest.param(
+            [an_outcome(FetchEnd.FAILED, unrecognised=CUT)],
+            START + 8 * DAY,
+            ChannelState.QUARANTINED,
+            id="cut bytes, and the deadline",
         ),
         pytest.param(
             [
@@ -343,13 +360,20 @@ def test_an_outcome_has_a_file_if_and_only_if_it_is_stored() -> None:
             FetchOutcome(id="a", channel=LEFT, at=START, end=end, file=file)
 
 
-def test_an_outcome_has_an_unrecognised_file_if_and_only_if_it_is_quarantined() -> None:
+@pytest.mark.parametrize(
+    ("unrecognised", "allowed"),
+    [
+        pytest.param(None, frozenset(FetchEnd) - {FetchEnd.QUARANTINED}, id="no unrecognised file"),
+        pytest.param(BYTES, {FetchEnd.QUARANTINED}, id="a whole one"),
+        pytest.param(CUT, {FetchEnd.FAILED}, id="a cut one"),
+    ],
+)
+def test_an_outcome_has_an_unrecognised_file_that_fits_its_end(
+    unrecognised: QuarantinedFile | None, allowed: Collection[FetchEnd]
+) -> None:
     for end in FetchEnd:
-        file, unrecognised = (
-            (FILE if end is FetchEnd.STORED else None),
-            (None if end is FetchEnd.QUARANTINED else BYTES),
-        )
-        with pytest.raises(ValueError, match="file"):
+        file = FILE if end is FetchEnd.STORED else None
+        with nullcontext() if end in allowed else pytest.raises(ValueError, match="file"):
             FetchOutcome(id="a", channel=LEFT, at=START, end=end, file=file, unrecognised=unrecognised)
 
 

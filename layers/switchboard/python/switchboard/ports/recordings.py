@@ -167,12 +167,15 @@ class RecordingQueue(Protocol):
 class RecordingFiles(Protocol):
     """The stored files of recordings. Every method may raise StoreUnavailableError."""
 
-    def store(self, key: str, download: Download, *, quarantine_key: str) -> StoredFile | QuarantinedFile:
+    def store(
+        self, key: str, download: Download, *, quarantine_key: str, keep_cut: bool = False
+    ) -> StoredFile | QuarantinedFile:
         """Store the file, whole or not at all, in memory that does not depend on its size.
 
         Its bytes alone decide what it is. A recording is stored under `key` and the extension of its format. Anything
-        else, and a file whose end is not certain, is stored under `quarantine_key`. An existing recording stays and is
-        returned. Raises what the download raises.
+        else, and a file whose end is not certain, is stored under `quarantine_key`. With `keep_cut` so is what came of
+        a download that failed. An existing recording stays and is returned. Raises what the download raises, but for a
+        failure after which something is kept.
         """
         ...
 

@@ -97,7 +97,8 @@ class StreamedAnswer:
                 than it announced.
         """
         try:
-            data = self._response.read(limit, decode_content=False)
+            # One read of the socket at most: what came before a failure is never lost with it.
+            data = self._response.read1(limit, decode_content=False)
             problem = None if data else self._find_problem()
         except FAILURES as error:
             data, problem = b"", type(error).__name__

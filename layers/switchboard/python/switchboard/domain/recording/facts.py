@@ -115,15 +115,17 @@ class StoredFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuarantinedFile:
-    """A whole answer in which no recording was recognised, kept under its key in the quarantine bucket.
+    """An answer in which no whole recording was recognised, kept under its key in the quarantine bucket.
 
-    `is_text` is True if it begins like a page or an error, in place of which the recording may still come.
+    `is_text` is True if it begins like a page or an error, in place of which the recording may still come. `is_cut` is
+    True if its transfer failed: these are the bytes that came before.
     """
 
     key: str
     bytes: int
     sha256: str
     is_text: bool
+    is_cut: bool = False
 
 
 class ParkingReason(StrEnum):
@@ -143,7 +145,7 @@ class FetchEnd(StrEnum):
 
     STORED = "stored"
     QUARANTINED = "quarantined"
-    """The answer ended whole and is in quarantine, because it was not recognised as a recording."""
+    """The answer is in quarantine, because it was not recognised as a recording or its end is not certain."""
     TOO_LARGE = "too_large"
     NOT_FOUND = "not_found"
     FORBIDDEN = "forbidden"
@@ -180,7 +182,8 @@ class FetchAttempt:
 class FetchOutcome:
     """The end of the attempt with the same id.
 
-    It has a `file` if and only if its end is `stored`, and an `unrecognised` file if and only if it is `quarantined`.
+    It has a `file` if and only if its end is `stored`, and a whole `unrecognised` file if and only if it is
+    `quarantined`. A cut one it may have if it is `failed`.
     """
 
     id: str
@@ -194,8 +197,11 @@ class FetchOutcome:
     def __post_init__(self) -> None:
         if (self.file is not None) is not (self.end is FetchEnd.STORED):
             raise ValueError("an outcome has a file if and only if its end is `stored`")
-        if (self.unrecognised is not None) is not (self.end is FetchEnd.QUARANTINED):
-            raise ValueError("an outcome has an unrecognised file if and only if its end is `quarantined`")
+        has_whole_file = self.unrecognised is not None and not self.unrecognised.is_cut
+        if has_whole_file is not (self.end is FetchEnd.QUARANTINED):
+            raise ValueError("an outcome has a whole unrecognised file if and only if its end is `quarantined`")
+        if self.unrecognised is not None and self.unrecognised.is_cut and self.end is not FetchEnd.FAILED:
+            raise ValueError("an outcome has a cut file only if its end is `failed`")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

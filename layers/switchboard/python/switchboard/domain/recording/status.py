@@ -227,10 +227,9 @@ def _is_given_up(outcomes: Collection[FetchOutcome], *, not_found_until: datetim
 
 
 def _came_twice(outcomes: Collection[FetchOutcome]) -> bool:
-    """Return whether the same unrecognised bytes came twice, so that they will come again. Pages may go away."""
-    hashes = [
-        outcome.unrecognised.sha256 for outcome in outcomes if outcome.unrecognised and not outcome.unrecognised.is_text
-    ]
+    """Return whether the same whole unrecognised bytes came twice, so that they will again. Pages may go away."""
+    files = [outcome.unrecognised for outcome in outcomes if outcome.unrecognised]
+    hashes = [file.sha256 for file in files if not file.is_text and not file.is_cut]
     return len(hashes) > len(set(hashes))
 
 

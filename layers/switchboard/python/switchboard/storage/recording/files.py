@@ -16,7 +16,7 @@ from urllib.parse import quote, unquote
 
 from botocore.exceptions import ClientError
 
-from switchboard.domain.errors import StoreUnavailableError
+from switchboard.domain.errors import DownloadFailedError, StoreUnavailableError
 from switchboard.domain.recording.audio import AudioFormat, AudioMeter
 from switchboard.domain.recording.facts import QuarantinedFile, StoredFile
 from switchboard.ports.recordings import Download
@@ -60,9 +60,31 @@ class _FileMeter:
             seconds=self.audio.seconds(),
         )
 
-    def quarantined_file(self, key: str) -> QuarantinedFile:
+    def quarantined_file(self, key: str, *, is_cut: bool) -> QuarantinedFile:
         """Return the file that is no recording with what was measured."""
-        return QuarantinedFile(key=key, bytes=self.bytes, sha256=self._hash.hexdigest(), is_text=self.audio.is_text)
+        return QuarantinedFile(
+            key=key, bytes=self.bytes, sha256=self._hash.hexdigest(), is_text=self.audio.is_text, is_cut=is_cut
+        )
+
+
+class _Transfer:
+    """The bytes of a download. With `keep_cut` a failure ends them, unless it comes before the first of them."""
+
+    def __init__(self, download: Download, *, keep_cut: bool) -> None:
+        self._download = download
+        self._keep_cut = keep_cut
+        self.is_cut = False
+
+    def chunks(self) -> Iterator[bytes]:
+        has_begun = False
+        try:
+            for chunk in self._download.chunks():
+                has_begun = True
+                yield chunk
+        except DownloadFailedError:
+            if not (self._keep_cut and has_begun):
+                raise
+            self.is_cut = True
 
 
 class _ExistsError(Exception):
@@ -114,29 +136,34 @@ class S3RecordingFiles:
         self._quarantine_bucket = quarantine_bucket
         self._part_bytes = part_bytes
 
-    def store(self, key: str, download: Download, *, quarantine_key: str) -> StoredFile | QuarantinedFile:
-        meter = _FileMeter()
-        parts = self._split_into_parts(download, meter)
+    def store(
+        self, key: str, download: Download, *, quarantine_key: str, keep_cut: bool = False
+    ) -> StoredFile | QuarantinedFile:
+        meter, transfer = _FileMeter(), _Transfer(download, keep_cut=keep_cut)
+        parts = self._split_into_parts(transfer.chunks(), meter)
         first_part = next(parts)
-        audio_format = meter.audio.format if download.end_is_certain else None
+        is_only_part = first_part.size < self._part_bytes  # then the download has ended
+        may_be_cut = transfer.is_cut or not download.end_is_certain or (keep_cut and not is_only_part)
+        audio_format = None if may_be_cut else meter.audio.format
         if audio_format is not None:
             target = self._recording_target(key, download.file_name, audio_format)
         else:
-            target = self._quarantine_target(quarantine_key, download)
+            reason = "no_length" if not download.end_is_certain else "cut" if may_be_cut else "not_audio"
+            target = self._quarantine_target(quarantine_key, reason)
         try:
-            if first_part.size == self._part_bytes:
-                self._put_parts(target, first_part, parts)
-            else:
-                # It is the only part, and the download has ended: a failed transfer would have raised by now.
+            if is_only_part:
                 self._put(target, first_part)
+            else:
+                self._put_parts(target, first_part, parts)
         except _ExistsError:
             return self._measure_existing(target.key)
-        if audio_format is None and download.end_is_certain and meter.audio.format is not None:
-            # A tag that is larger than the first part came before the audio.
+        is_whole = download.end_is_certain and not transfer.is_cut
+        if audio_format is None and is_whole and meter.audio.format is not None:
+            # A tag larger than the first part came before the audio, or the transfer might have been cut.
             audio_format = meter.audio.format
             target = self._copy(target, self._recording_target(key, download.file_name, audio_format))
         if audio_format is None:
-            return meter.quarantined_file(target.key)
+            return meter.quarantined_file(target.key, is_cut=transfer.is_cut)
         file_name = _with_extension(download.file_name, audio_format)
         return meter.stored_file(target.key, content_type=target.content_type, file_name=file_name)
 
@@ -167,14 +194,14 @@ class S3RecordingFiles:
                 ExpiresIn=int(expires_in.total_seconds()),
             )
 
-    def _split_into_parts(self, download: Download, meter: _FileMeter) -> Iterator[_Part]:
+    def _split_into_parts(self, chunks: Iterator[bytes], meter: _FileMeter) -> Iterator[_Part]:
         """Yield the file in parts of `part_bytes`, except the last part, which is smaller and may be empty.
 
-        The last part comes only when the download has ended by itself. All parts share one buffer: the caller must be
-        done with a part before it takes the next one.
+        The last part comes only when the chunks have ended by themselves. All parts share one buffer: the caller must
+        be done with a part before it takes the next one.
         """
         buffer, size = BytesIO(), 0
-        for chunk in download.chunks():
+        for chunk in chunks:
             meter.feed(chunk)
             rest = memoryview(chunk)
             while size + len(rest) >= self._part_bytes:
@@ -195,9 +222,8 @@ class S3RecordingFiles:
         name = quote_within(_with_extension(file_name, audio_format), _MAX_NAME_LENGTH)
         return _Target(self._bucket, f"{key}.{audio_format.extension}", audio_format.content_type, {"file-name": name})
 
-    def _quarantine_target(self, key: str, download: Download) -> _Target:
+    def _quarantine_target(self, key: str, reason: str) -> _Target:
         assert self._quarantine_bucket, "only an application with a quarantine stores files"
-        reason = "not_audio" if download.end_is_certain else "no_length"
         return _Target(self._quarantine_bucket, key, _UNKNOWN_TYPE, {"reason": reason}, overwrites=True)
 
     def _put(self, target: _Target, part: _Part) -> None:

@@ -91,6 +91,7 @@ def outcome_value(outcome: FetchOutcome) -> dict[str, Any]:
             "bytes": unrecognised.bytes,
             "sha256": unrecognised.sha256,
             "is_text": unrecognised.is_text,
+            **({"is_cut": True} if unrecognised.is_cut else {}),
         }
     return value
 
@@ -161,7 +162,11 @@ def _outcome_from(attempt_id: str, value: Mapping[str, Any]) -> FetchOutcome:
 
 def _unrecognised_from(value: Mapping[str, Any]) -> QuarantinedFile:
     return QuarantinedFile(
-        key=value["key"], bytes=int(value["bytes"]), sha256=value["sha256"], is_text=value["is_text"]
+        key=value["key"],
+        bytes=int(value["bytes"]),
+        sha256=value["sha256"],
+        is_text=value["is_text"],
+        is_cut=value.get("is_cut", False),
     )
 
 

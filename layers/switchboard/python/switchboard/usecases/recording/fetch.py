@@ -353,6 +353,10 @@ class FetchRecording:
         key = recording_key(recording.recording_id, channel, at=recording.called_at or recording.announced_at)
         guard = self._guard if is_likely(recording) else self._backlog_guard
         has_earlier_attempt = any(earlier.channel is channel for earlier in recording.attempts)
+        # One failure is often followed by success. After a second one, what came might be all that ever comes.
+        has_failed = any(
+            earlier.channel is channel and earlier.end is FetchEnd.FAILED for earlier in recording.outcomes
+        )
         try:
             # A worker may have stored the file and died before it recorded the outcome.
             existing = self._files.find(key) if has_earlier_attempt else None
@@ -365,7 +369,7 @@ class FetchRecording:
             result = _ChannelResult(end=FetchEnd.STORED, file=existing)
         elif may_request:
             limit_s = min(self._pace.max_download_s, seconds_left() - self._pace.reserved_for_writes_s)
-            result = self._download(guard, recording.recording_id, attempt, key, limit_s=limit_s)
+            result = self._download(guard, recording.recording_id, attempt, key, limit_s=limit_s, keep_cut=has_failed)
         else:
             result = _ChannelResult(end=FetchEnd.QUOTA_EXHAUSTED)
         outcome = FetchOutcome(
@@ -416,7 +420,14 @@ class FetchRecording:
         return True
 
     def _download(
-        self, guard: ProviderGuard, recording_id: str, attempt: FetchAttempt, key: str, *, limit_s: float
+        self,
+        guard: ProviderGuard,
+        recording_id: str,
+        attempt: FetchAttempt,
+        key: str,
+        *,
+        limit_s: float,
+        keep_cut: bool,
     ) -> _ChannelResult:
         response_recorded = False
         quarantine_key = unrecognised_key(recording_id, attempt.channel, attempt.id, at=attempt.at)
@@ -424,9 +435,9 @@ class FetchRecording:
             with self._source.download(recording_id, attempt.channel, deadline_s=limit_s) as download:
                 _record_response(guard, None)
                 response_recorded = True
-                file = self._files.store(key, download, quarantine_key=quarantine_key)
+                file = self._files.store(key, download, quarantine_key=quarantine_key, keep_cut=keep_cut)
             if isinstance(file, QuarantinedFile):
-                return _ChannelResult(end=FetchEnd.QUARANTINED, unrecognised=file)
+                return _ChannelResult(end=FetchEnd.FAILED if file.is_cut else FetchEnd.QUARANTINED, unrecognised=file)
             return _ChannelResult(end=FetchEnd.STORED, file=file)
         except ProviderError as error:
             if not response_recorded:
