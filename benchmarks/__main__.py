@@ -1,4 +1,4 @@
-"""Print the report. A missed aim is printed and fails nothing: a busy machine is no reason to stop a build."""
+"""Print the report. A missed goal is printed and fails nothing: a busy machine is no reason to stop a build."""
 
 from benchmarks.cold_import import cold_import_rows
 from benchmarks.contenders import build_contenders

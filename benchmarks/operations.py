@@ -12,7 +12,7 @@ from benchmarks.rows import Row
 from benchmarks.stack import Stack
 
 _CALLS: Final = 200
-_AIMS: Final[Mapping[str, Mapping[str, float]]] = {
+_GOALS: Final[Mapping[str, Mapping[str, float]]] = {
     "send_sms": {"PutItem StateTable": 1, "UpdateItem LimitsTable": 1, "UpdateItem StateTable": 1},
     "mediasms_delivery_webhook": {"UpdateItem StateTable": 1},
 }
@@ -33,26 +33,26 @@ def operation_rows(stack: Stack, contenders: Contenders) -> Iterator[Row]:
 
     They show that the rows of warm calls compare handlers with the same requests.
     """
-    for name, aim in _AIMS.items():
+    for name, goal in _GOALS.items():
         baseline = _format_operations(_count_operations(stack, contenders.minimal[name]))
         ours = contenders.ours[name]
         unlimited = replace(ours, environment={**ours.environment, **_OFF})
-        yield _build_row(f"DynamoDB, {name}", _count_operations(stack, unlimited), baseline=baseline, aim=aim)
+        yield _build_row(f"DynamoDB, {name}", _count_operations(stack, unlimited), baseline=baseline, goal=goal)
         if name == "send_sms":
             limited = replace(ours, environment={**ours.environment, **_NEVER_REACHED})
-            limited_aim = {**aim, "UpdateItem LimitsTable": aim["UpdateItem LimitsTable"] + _WRITES_OF_LIMITS}
+            limited_goal = {**goal, "UpdateItem LimitsTable": goal["UpdateItem LimitsTable"] + _WRITES_OF_LIMITS}
             operations = _count_operations(stack, limited)
-            yield _build_row(f"DynamoDB, {name}, all limits on", operations, baseline=baseline, aim=limited_aim)
+            yield _build_row(f"DynamoDB, {name}, all limits on", operations, baseline=baseline, goal=limited_goal)
 
 
-def _build_row(what: str, ours: Counter[str], *, baseline: str, aim: Mapping[str, float]) -> Row:
+def _build_row(what: str, ours: Counter[str], *, baseline: str, goal: Mapping[str, float]) -> Row:
     return Row(
         what=what,
         ours=_format_operations(ours),
         baseline=baseline,
         measured=f"{ours.total() / _CALLS:g} a call",
-        aim=f"<= {sum(aim.values()):g}",
-        met=all(count <= aim.get(operation, 0) * _CALLS + _FIRST_SLOT for operation, count in ours.items()),
+        goal=f"<= {sum(goal.values()):g}",
+        met=all(count <= goal.get(operation, 0) * _CALLS + _FIRST_SLOT for operation, count in ours.items()),
     )
 
 

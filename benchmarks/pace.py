@@ -13,6 +13,7 @@ from typing import Final
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.rows import verdict
 from switchboard.guard.provider.rate_limiter import GuardSettings
 from tests.harness.pacing import RATE, PaceSimulation, Profile
 
@@ -23,7 +24,7 @@ _WARM: Final = (0.005, 0.010)
 _WIDE: Final = (0.005, 0.080)
 _WORKERS: Final = 200
 _PERMITS: Final = 7
-_AIMS: Final = {_WARM: 0.98, _WIDE: 0.92}
+_GOALS: Final = {_WARM: 0.98, _WIDE: 0.92}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ class _Result:
 def print_pace() -> None:
     """Print one row a profile, with its conditions and its 503s by three ways of counting."""
     table = Table(
-        "policy", "workers", "one way", "clocks", "jitter", "of the limit", "aim", "sliding", "fixed", "counting",
+        "policy", "workers", "one way", "clocks", "jitter", "of the limit", "goal", "sliding", "fixed", "counting",
         title=f"Pace: {len(_SEEDS)} times {_SECONDS:g} virtual seconds at full load, limit {RATE} a second;"
         " 503s by an exact sliding window, a fixed second, and a sliding window that counts refused requests",
         title_justify="left",
@@ -49,7 +50,7 @@ def print_pace() -> None:
             results = list(pool.map(_play, repeat(profile), _SEEDS))
             used = sum(result.requests for result in results) / (len(results) * _SECONDS * RATE)
             refused = [sum(getattr(result, way) for result in results) for way in ("sliding", "fixed", "counting")]
-            aim = _AIMS[profile.latency_s]
+            goal = _GOALS[profile.latency_s]
             table.add_row(
                 profile.name,
                 str(profile.workers),
@@ -57,7 +58,7 @@ def print_pace() -> None:
                 f"\u00b1{profile.skew_s * 1000:g} ms",
                 f"{profile.settings.jitter / timedelta(milliseconds=1):g} ms",
                 f"{used:.1%}",
-                f">= {aim:.0%}, no 503: {'met' if used >= aim and not any(refused) else 'MISSED'}",
+                f">= {goal:.0%}, no 503: {verdict(met=used >= goal and not any(refused))}",
                 *map(str, refused),
             )
     Console(width=170).print(table)

@@ -11,7 +11,7 @@ from benchmarks.rows import Row, ratio_row
 _ROUNDS: Final = 3
 _CALLS: Final = 100
 _WARM_UP_CALLS: Final = 10
-_AIM: Final = 3.0
+_GOAL: Final = 3.0
 
 
 def warm_call_rows(contenders: Contenders) -> Iterator[Row]:
@@ -22,7 +22,7 @@ def warm_call_rows(contenders: Contenders) -> Iterator[Row]:
         for _ in range(_ROUNDS):
             ours += _measure_warm_calls(contenders.ours[name])
             minimal += _measure_warm_calls(contenders.minimal[name])
-        yield ratio_row(f"warm call, {name}", ours=ours, baseline=minimal, aim=_AIM)
+        yield ratio_row(f"warm call, {name}", ours=ours, baseline=minimal, goal=_GOAL)
 
 
 def _measure_warm_calls(contender: Contender) -> tuple[float, ...]:

@@ -5,8 +5,9 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from switchboard.bootstrap.send_sms_batch import api_keys, application
 from switchboard.domain.api_keys import Scope
 from switchboard.domain.errors import SwitchboardError
-from switchboard.edge.api.request_bodies import parse_idempotency_key
-from switchboard.edge.api.sms import batch_to_reply, parse_batch_body
+from switchboard.edge.api.bodies.sms import parse_batch_body
+from switchboard.edge.api.idempotency_keys import parse_idempotency_key
+from switchboard.edge.api.sms import batch_to_reply
 from switchboard.edge.endpoint import client_endpoint, count_limit
 from switchboard.edge.http import InboundRequest, Reply
 from switchboard.edge.metrics import Metric

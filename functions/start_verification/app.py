@@ -6,8 +6,9 @@ from switchboard.bootstrap.start_verification import api_keys, application
 from switchboard.domain.api_keys import Scope
 from switchboard.domain.verification.requests import compose
 from switchboard.domain.verification.verifications import VerificationState
-from switchboard.edge.api.request_bodies import parse_idempotency_key
-from switchboard.edge.api.verifications import parse_body, to_reply
+from switchboard.edge.api.bodies.verifications import parse_body
+from switchboard.edge.api.idempotency_keys import parse_idempotency_key
+from switchboard.edge.api.verifications import to_reply
 from switchboard.edge.endpoint import client_endpoint
 from switchboard.edge.http import InboundRequest, Reply
 from switchboard.edge.metrics import Metric

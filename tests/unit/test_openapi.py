@@ -39,9 +39,9 @@ from switchboard.edge.api import sms as sms_api
 from switchboard.edge.api import status as status_api
 from switchboard.edge.api import verifications as verification_api
 from switchboard.edge.api import voice_calls as voice_call_api
-from switchboard.edge.api.sms import SendSmsBody
-from switchboard.edge.api.verifications import CheckVerificationBody, StartVerificationBody
-from switchboard.edge.api.voice_calls import PlaceCallBody
+from switchboard.edge.api.bodies.sms import SendSmsBody
+from switchboard.edge.api.bodies.verifications import CheckVerificationBody, StartVerificationBody
+from switchboard.edge.api.bodies.voice_calls import PlaceCallBody
 from switchboard.edge.http import Reply
 from switchboard.edge.problems import PROBLEMS, UNEXPECTED, reply_to
 from switchboard.ports.listing import Page

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
 
+import boto3
 import pytest
+from botocore.exceptions import UnknownServiceError
 
 from switchboard.storage import aws
 
@@ -43,3 +48,39 @@ def test_threads_that_need_a_client_at_once_get_the_same_one(
         clients = list(pool.map(get_with_others, range(THREADS)))
 
     assert len({id(client) for client in clients}) == 1
+
+
+def create_client(session: Any, service: str) -> Any:
+    return session.client(service)
+
+
+def test_a_client_of_ours_lists_no_folder_of_other_services(
+    new_container: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed: list[str] = []
+    list_folder = os.listdir
+
+    def record(path: str) -> list[str]:
+        listed.append(Path(path).name)
+        return list_folder(path)
+
+    monkeypatch.setattr(os, "listdir", record)
+
+    aws.dynamodb()
+
+    assert set(listed) == {"dynamodb"}
+
+
+@pytest.mark.parametrize("service", ["dynamodb", "s3", "secretsmanager", "sqs", "sts"])
+def test_the_session_loads_the_models_that_botocore_loads(service: str, new_container: None) -> None:
+    ours = create_client(aws._get_session(), service)
+    usual = create_client(boto3.Session(), service)
+
+    assert ours.meta.service_model.metadata == usual.meta.service_model.metadata
+    assert ours.meta.service_model.operation_names == usual.meta.service_model.operation_names
+    assert ours.waiter_names == usual.waiter_names
+
+
+def test_the_session_knows_no_service_that_botocore_does_not_know(new_container: None) -> None:
+    with pytest.raises(UnknownServiceError):
+        create_client(aws._get_session(), "no-such-service")

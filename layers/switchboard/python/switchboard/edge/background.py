@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from switchboard.domain.errors import SwitchboardError
+from switchboard.edge.cold_start import end_imports
 from switchboard.edge.endpoint import log_unexpected
 
 R = TypeVar("R")
@@ -21,6 +22,7 @@ def background_endpoint(
 
     The text may hold a stored number or a sender's text. Our own errors say only what was done and AWS's code.
     """
+    end_imports()
 
     @functools.wraps(run)
     def handler(event: dict[str, Any], context: LambdaContext) -> R:

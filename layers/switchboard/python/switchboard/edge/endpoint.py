@@ -22,6 +22,7 @@ from switchboard.domain.errors import (
     WebhookForbiddenError,
     WrongCodeLimitError,
 )
+from switchboard.edge.cold_start import end_imports
 from switchboard.edge.http import InboundRequest, Reply
 from switchboard.edge.metrics import Metric
 from switchboard.edge.observability import count, logger
@@ -44,6 +45,7 @@ _LIMIT_METRICS: Final[dict[type[SwitchboardError], Metric]] = {
 
 def http_endpoint(endpoint: Endpoint) -> Handler:
     """Make a handler that answers every error: below it errors are raised, above it there are only replies."""
+    end_imports()
 
     @functools.wraps(endpoint)
     def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:

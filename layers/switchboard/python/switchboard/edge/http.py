@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     # Only for types: webhooks have no API key and need not load it.
     from switchboard.domain.api_keys import ApiKey
 
+BODY_LIMIT_BYTES: Final = 65_536
+"""The size of an ordinary request. One holds one text; 100 of the longest texts would fit."""
+
 _LINE_BREAKS: Final = re.compile(r"\s*[\r\n\t]\s*|\A +| +\Z")
 _STANDARD_ALPHABET: Final = str.maketrans("-_", "+/")
 

@@ -14,8 +14,10 @@ from threading import RLock
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import boto3
+import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
+from botocore.loaders import Loader
 
 from switchboard.domain.errors import ConfigurationError, StoreRefusedError, StoreUnavailableError
 
@@ -46,6 +48,7 @@ _PERMANENT_REFUSALS: Final = frozenset(
 
 CONNECT_TIMEOUT_S: Final = 1.0
 """The seconds that AWS may take to accept a connection, beside the time-out of the request."""
+_SERVICES: Final = ("dynamodb", "s3", "secretsmanager", "sqs")
 
 # DynamoDB gets one try of `timeout_s`: the composition root, which knows how much time there is before the Lambda's own
 # end, decides which calls are retried (storage/retrying.py). The others may try twice by themselves.
@@ -62,9 +65,22 @@ _REVOKED_WITHOUT_ANSWER_AFTER_S: Final = 300.0
 """The age of a list that still counts while Secrets Manager does not answer: else true callbacks would be lost."""
 
 
+class _DataLoader(Loader):
+    """A loader of botocore's models. It looks through the folders of all services only for one that is not ours."""
+
+    def list_available_services(self, type_name: str) -> list[str]:  # noqa: ARG002 - botocore's signature
+        return list(_SERVICES)
+
+    def load_service_model(self, service_name: str, type_name: str, api_version: str | None = None) -> Any:
+        load = super().load_service_model if service_name in _SERVICES else Loader().load_service_model
+        return load(service_name, type_name, api_version)
+
+
 @cache
 def _get_session() -> boto3.Session:
-    return boto3.Session()
+    session = botocore.session.get_session()
+    session.register_component("data_loader", _DataLoader())
+    return boto3.Session(botocore_session=session)
 
 
 def _get_client(service: str, *, timeout_s: float = _USUAL_TIMEOUT_S, tries: int = _USUAL_TRIES) -> Any:

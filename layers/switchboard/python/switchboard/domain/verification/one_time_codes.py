@@ -11,6 +11,9 @@ from switchboard.domain.verification.verifications import CodeHash
 
 SALT_BYTES: Final = 16
 
+MAX_WRITTEN_LENGTH: Final = 64
+"""The length of the longest text that is read as a code."""
+
 # scrypt's parameters: one hash takes 4 MiB and some milliseconds. A code has few digits, so no cost hides it for ever.
 # This cost hides it for longer than the minutes in which it is worth something.
 _N: Final = 2**12

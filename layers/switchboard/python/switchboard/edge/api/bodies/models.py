@@ -1,4 +1,4 @@
-"""Reads what all requests of callers share: a JSON body by a model, and the idempotency key."""
+"""Reads a JSON body by a model."""
 
 from __future__ import annotations
 
@@ -7,10 +7,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from switchboard.domain.errors import FieldProblem, InvalidRequestError
-from switchboard.edge.http import InboundRequest
-
-# One request holds one text; 100 of the longest texts would fit.
-BODY_LIMIT_BYTES = 65_536
+from switchboard.edge.http import BODY_LIMIT_BYTES, InboundRequest
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -42,19 +39,3 @@ def parse_body_as(model: type[M], request: InboundRequest, *, limit_bytes: int =
         InvalidRequestError: with a problem for each field that is wrong; none repeats a value.
     """
     return validate(model, request.json_object(limit_bytes=limit_bytes))
-
-
-def parse_idempotency_key(request: InboundRequest) -> str | None:
-    """Read 1 to 64 visible ASCII characters. Return None if there is no such header.
-
-    Raises:
-        InvalidRequestError: the key is something else, or is given twice and differently.
-    """
-    key = request.headers.get("idempotency-key")
-    if key is None:
-        return None
-    if "idempotency-key" in request.ambiguous:
-        raise InvalidRequestError(FieldProblem("Idempotency-Key", "may be given once", "duplicate_header"))
-    if not 1 <= len(key) <= 64 or any(not "!" <= character <= "~" for character in key):
-        raise InvalidRequestError(FieldProblem("Idempotency-Key", "must be 1 to 64 visible ASCII characters"))
-    return key
