@@ -178,6 +178,34 @@ def test_the_encoders_notes_are_no_audio(name: bytes, kind: str, side_bytes: int
     assert read(id3v2(50) + notes + frames * 40).seconds() == pytest.approx(40 * frames.seconds, abs=0.001)
 
 
+@pytest.mark.parametrize("encoder", [b"LAME3.100", b"Lavc61.19", b"Lavf"], ids=["LAME", "libavcodec", "libavformat"])
+@pytest.mark.parametrize(
+    ("noted", "encoded", "added"),
+    [
+        pytest.param(40, 40, 576 + 1000, id="whole"),
+        pytest.param(40, 30, 0, id="cut since then"),
+        pytest.param(0, 40, 0, id="no number of frames"),
+    ],
+)
+def test_what_an_encoder_added_does_not_count(encoder: bytes, noted: int, encoded: int, added: int) -> None:
+    numbers = b"\x00\x00\x00\x0f" + struct.pack(">ii", noted, 9999) + bytes(104)
+    notes = b"Xing" + numbers + encoder.ljust(21, b"\x00") + (576 << 12 | 1000).to_bytes(3, "big")
+    frames = KINDS["MPEG 2 layer III, 22.05 kHz, 64 kbit/s"]
+    first = (frames.header + bytes(17) + notes).ljust(frames.length, b"\x00")
+
+    assert read(first + frames * encoded).seconds() == pytest.approx(
+        encoded * frames.seconds - added / 22050, abs=0.001
+    )
+
+
+def test_a_file_that_holds_only_what_an_encoder_added_has_no_length() -> None:
+    numbers = b"\x00\x00\x00\x0f" + struct.pack(">ii", 2, 9999) + bytes(104)
+    notes = b"Info" + numbers + b"LAME3.100".ljust(21, b"\x00") + (576 << 12 | 1800).to_bytes(3, "big")
+    frames = KINDS["MPEG 1 layer III, 44.1 kHz, 128 kbit/s"]
+
+    assert read((frames.header + bytes(32) + notes).ljust(417, b"\x00") + frames * 2).seconds() is None
+
+
 PIECES: Final = (
     *(MUSIC * 1, MUSIC * 3, TELEPHONE * 2, TELEPHONE * 1, KINDS["MPEG 1 layer II, 44.1 kHz, 192 kbit/s"] * 2),
     *(id3v2(300), ape(100), ape(300, header=False), lyrics3(40), ID3V1, bytes(50), NOISE[:100], PAGE, b"\xff" * 9),

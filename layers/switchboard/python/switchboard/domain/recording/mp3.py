@@ -3,7 +3,7 @@
 A header counts only if a second one of its kind follows where its length says. The frames are counted one by one, so
 that the length is exact for constant and for variable bit rates. A recorder that streams writes no length into the
 file. The usual libraries then estimate the length from the first frame. For a call that begins with silence they can
-return twice its real length.
+return twice its real length. What an encoder notes that it added before and behind the audio does not count.
 """
 
 from __future__ import annotations
@@ -38,6 +38,11 @@ _POINT: Final = re.compile(
     rb"|ID3|APETAGEX|(?<!APE)TAG|LYRICS(?:200|END)"
 )
 
+# The notes of LAME and FFmpeg: flags, the number of frames, bytes, a table, a quality, and what was added.
+_NOTES: Final = re.compile(
+    rb"(?:Xing|Info)\x00\x00\x00\x0f(?P<frames>.{4}).{4}.{100}.{4}(?:LAME|Lavc|Lavf).{17}(?P<added>.{3})", re.DOTALL
+)
+
 _MPEG_1, _MPEG_2, _MPEG_2_5 = 3, 2, 0
 LAYER_I, LAYER_II, LAYER_III = 3, 2, 1
 """The layers as the bits of a header give them."""
@@ -69,6 +74,7 @@ class FrameScanner:
         self._sizes: dict[bytes, tuple[int, int]] = {}  # header of the run -> bytes and samples of its frame
         self._last_size = (0, 0)
         self._samples: Counter[int] = Counter()  # by Hz
+        self._notes: _Notes | None = None
         self._counted = self._skipped = self._skipped_in_a_row = 0
         self._first_junk = b""
         self._given_up = False
@@ -98,7 +104,10 @@ class FrameScanner:
         """Return the length in seconds, to the millisecond, or None if more bytes were skipped than counted."""
         if self._given_up or self._skipped > self._counted:
             return None
-        return round(sum(samples / hertz for hertz, samples in self._samples.items()), 3) or None
+        seconds = sum(samples / hertz for hertz, samples in self._samples.items())
+        if self._notes is not None and self._samples[self._notes.hertz] == self._notes.samples:
+            seconds -= self._notes.added_samples / self._notes.hertz
+        return max(0.0, round(seconds, 3)) or None
 
     def _read(self, data: bytes, *, last: bool) -> bytes:
         """Read `data` and return its end, whose meaning depends on the bytes that follow. With `last` none follow."""
@@ -174,7 +183,9 @@ class FrameScanner:
         if self.layer not in (None, frame.kind.layer):
             return self._skip(data, at, at + 1)
         self.layer, self._run, self._sizes = frame.kind.layer, frame.kind, {}
-        samples = 0 if _holds_encoder_notes(data[at:next_at], frame.kind) else frame.samples
+        first_frame = data[at:next_at]
+        samples = 0 if _holds_encoder_notes(first_frame, frame.kind) else frame.samples
+        self._notes = self._notes or _read_notes(first_frame, frame)
         self._last_size = (frame.length, samples)
         self._skipped_in_a_row = 0
         self._counted += frame.length
@@ -230,6 +241,15 @@ class _Frame:
     samples: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Notes:
+    """An encoder's notes: the samples per channel of all frames at `hertz`, and how many of them it added."""
+
+    hertz: int
+    samples: int
+    added_samples: int
+
+
 @lru_cache(maxsize=256)  # a file has a handful of different headers
 def _parse_frame(header: bytes) -> _Frame | None:
     """Return the frame of a header, or None if it is no header or does not tell the frame's length."""
@@ -260,6 +280,19 @@ def _holds_encoder_notes(frame: bytes, kind: _Kind) -> bool:
     is_mono = frame[3] >> 6 == _MONO
     at = _HEADER_BYTES + ((17 if is_mono else 32) if kind.version == _MPEG_1 else (9 if is_mono else 17))
     return frame[36:40] == b"VBRI" or any(frame[at + crc : at + crc + 4] in (b"Xing", b"Info") for crc in (0, 2))
+
+
+def _read_notes(data: bytes, frame: _Frame) -> _Notes | None:
+    """Return the notes in a frame, or None if they do not tell the number of frames and what the encoder added."""
+    match = _NOTES.search(data)
+    if match is None:
+        return None
+    delay_and_padding = int.from_bytes(match["added"], "big")  # 12 bits each
+    return _Notes(
+        hertz=frame.kind.hertz,
+        samples=int.from_bytes(match["frames"], "big") * frame.samples,
+        added_samples=(delay_and_padding >> 12) + (delay_and_padding & 0xFFF),
+    )
 
 
 def _measure_id3v2(header: bytes) -> int:
