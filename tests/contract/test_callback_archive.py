@@ -12,6 +12,7 @@ from switchboard.domain.errors import StoreUnavailableError
 from switchboard.domain.verification.verifications import VerificationMode
 from switchboard.domain.voice_calls import CallResult
 from switchboard.ports.callbacks import CallbackArchive, CallbackEvent, RawCallback, SpooledEvent
+from switchboard.ports.listing import UnreadableItem
 from switchboard.storage.callbacks import S3CallbackArchive
 from tests.builders import MINUTE, a_notice, a_report
 from tests.contract.conftest import Aws
@@ -36,7 +37,11 @@ EVENTS: dict[str, CallbackEvent] = {
 
 
 def _spooled(archive: CallbackArchive, *, limit: int = 100) -> list[SpooledEvent]:
-    return [replace(spooled, handle="") for spooled in archive.spooled(limit=limit)]
+    return [replace(spooled, handle="") for spooled in _events(archive, limit=limit)]
+
+
+def _events(archive: CallbackArchive, *, limit: int = 100) -> list[SpooledEvent]:
+    return [spooled for spooled in archive.spooled(limit=limit) if isinstance(spooled, SpooledEvent)]
 
 
 def test_a_new_archive_has_no_spooled_event(archive: CallbackArchive) -> None:
@@ -79,7 +84,7 @@ def test_an_event_spooled_again_after_a_lost_answer_is_there_once(archive: Callb
 def test_a_removed_event_is_gone_and_the_others_stay(archive: CallbackArchive) -> None:
     for status in ("14", "1"):
         archive.spool(SpooledEvent(a_report(status), START))
-    first, second = archive.spooled(limit=10)
+    first, second = _events(archive)
     for _ in range(2):
         archive.remove(first)
     assert _spooled(archive) == [replace(second, handle="")]
@@ -110,6 +115,29 @@ def test_a_quarantined_callback_is_stored_byte_for_byte_with_its_reason(
 
 
 REPORT = b'"event": {"recipient": null, "smsid": "sms1", "status": "1"}'
+WRONG_MEMBERS: tuple[tuple[str, object], ...] = (
+    ("smsid", 5),
+    ("smsid", {"a": 1}),
+    ("smsid", ""),
+    ("smsid", None),
+    ("smsid", "\ud800"),
+    ("smsid", "x" * 3000),
+    ("status", 1),
+    ("status", ["1"]),
+    ("status", ""),
+    ("status", None),
+    ("status", "s" * 20_000),
+    ("recipient", 819000000001),
+    ("recipient", ["+819000000001"]),
+    ("recipient", ""),
+)
+_MEMBERS = {"recipient": None, "smsid": "sms1", "status": "1"}
+
+
+def _with_member(name: str, value: object) -> bytes:
+    return json.dumps(_MEMBERS | {name: value}).encode()
+
+
 SEEN_AT = b'"seen_at": "2026-11-22T03:04:05.678Z"'
 
 
@@ -127,6 +155,26 @@ SEEN_AT = b'"seen_at": "2026-11-22T03:04:05.678Z"'
         pytest.param(b"{" + SEEN_AT + b', "kind": ["call_result"], ' + REPORT + b"}", id="a list as kind"),
         pytest.param(b"{" + SEEN_AT + b', "kind": "call_result", "event": {"call_id": "c1"}}', id="no result"),
         pytest.param(b"{" + SEEN_AT + b', "kind": "ivr", "event": {"mode": "none"}}', id="unknown mode"),
+        pytest.param(
+            b'{"seen_at": "2026-11-22T03:04:05", "kind": "delivery", ' + REPORT + b"}", id="a time without an offset"
+        ),
+        pytest.param(
+            b'{"seen_at": "0001-01-01T00:00:00+23:59", "kind": "delivery", ' + REPORT + b"}", id="a time before year 1"
+        ),
+        *(
+            pytest.param(
+                b"{"
+                + SEEN_AT
+                + b', "kind": "delivery", "event": '
+                + json.dumps(_MEMBERS | {name: value}).encode()
+                + b"}",
+                id=f"{name} is {value!r:.12}",
+            )
+            for name, value in WRONG_MEMBERS
+        ),
+        pytest.param(
+            b"{" + SEEN_AT + b', "kind": "call_result", "event": {"call_id": 5, "result": "x"}}', id="a number as id"
+        ),
     ],
 )
 def test_an_unreadable_spooled_object_comes_back_raw_among_the_others(
@@ -134,11 +182,19 @@ def test_an_unreadable_spooled_object_comes_back_raw_among_the_others(
 ) -> None:
     aws.s3.put_object(Bucket=bucket, Key="spool/0", Body=body)
     s3_archive.spool(SpooledEvent(a_report("1"), START))
-    unreadable, readable = s3_archive.spooled(limit=10)
+    unreadable, readable = _events(s3_archive)
     assert unreadable.event == RawCallback("spool", "", "spool/0", "application/json", body)
     assert readable.event == a_report("1")
     s3_archive.remove(unreadable)
     assert _spooled(s3_archive) == [replace(readable, handle="")]
+
+
+def test_an_object_larger_than_any_event_is_not_read(aws: Aws, bucket: str, s3_archive: S3CallbackArchive) -> None:
+    aws.s3.put_object(Bucket=bucket, Key="spool/0", Body=b" " * 65_537)
+    s3_archive.spool(SpooledEvent(a_report("1"), START))
+    huge, readable = s3_archive.spooled(limit=10)
+    assert huge == UnreadableItem("spool/0")
+    assert isinstance(readable, SpooledEvent)
 
 
 def test_a_missing_bucket_is_a_store_unavailable_error(aws: Aws) -> None:

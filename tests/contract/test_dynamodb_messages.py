@@ -36,6 +36,7 @@ from tests.builders import (
 )
 from tests.contract.conftest import RETENTION, Aws
 from tests.fakes import START, Ending, FixedClock, InMemoryOutbox, LimitRules, ScriptedProvider
+from tests.ids import describe_row
 from tests.systems import System, assembled
 
 
@@ -162,6 +163,49 @@ def test_a_broken_item_hides_no_other_one(
     assert ids_of(overdue) == ["sms0", "SMS#sms1", "sms2"]
     with pytest.raises(UnreadableItemError, match=r"^read order: ValueError$"):
         dynamodb_messages.get("sms1")
+
+
+WRONG_VALUES: dict[str, tuple[dict[str, object], ...]] = {
+    "id": ({"N": "5"}, {"S": "another"}, {"NULL": True}, {"B": b"x"}),
+    "client": ({"N": "5"}, {"NULL": True}),
+    "recipient": ({"N": "81"}, {"SS": ["+819000000001"]}, {"M": {}}),
+    "fingerprint": ({"N": "5"},),
+    "created_at": ({"S": "later"}, {"S": "2026-11-22T03:04:05"}, {"N": "1"}),
+    "submit_before": ({"S": "2026-11-22T03:04:05"},),
+    "claims": ({"S": "later"}, {"L": []}, {"L": [{"M": {"id": {"N": "1"}, "at": {"S": "2026-11-22T03:04:05Z"}}}]}),
+    "attempts": ({"N": "7"}, {"S": "1"}),
+    "outcomes": (
+        {"NULL": True},
+        {"M": {"c": {"M": {"kind": {"S": "later"}, "at": {"S": "2026-11-22T03:04:05Z"}}}}},
+        {"M": {"c": {"M": {"kind": {"S": "accepted"}, "at": {"S": "2026-11-22T03:04:05Z"}, "code": {"N": "200"}}}}},
+    ),
+    "measure": ({"S": "later"},),
+    "content": ({"S": "later"}, {"M": {"text": {"N": "5"}}}, {"M": {"of_a_later_version": {"S": "x"}}}),
+    "bulk": ({"S": "later"},),
+    "report|1": ({"N": "5"}, {"NULL": True}, {"S": "2026-11-22T03:04:05"}),
+}
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value"),
+    [(attribute, value) for attribute, values in WRONG_VALUES.items() for value in values],
+    ids=describe_row,
+)
+def test_a_value_of_a_wrong_type_makes_its_item_alone_unreadable(
+    aws: Aws, dynamodb_messages: DynamoDbMessageStore, state_table_name: str, attribute: str, value: dict[str, object]
+) -> None:
+    for number in range(2):
+        dynamodb_messages.create(a_message(f"sms{number}", at=START + number * MINUTE))
+    aws.dynamodb.update_item(
+        TableName=state_table_name,
+        Key={"pk": {"S": "SMS#sms0"}},
+        UpdateExpression="SET #name = :value",
+        ExpressionAttributeNames={"#name": attribute},
+        ExpressionAttributeValues={":value": value},
+    )
+    page = dynamodb_messages.find(ListingQuery(limit=10), client=CLIENT)
+    assert ([message.smsid for message in page.items], page.unreadable) == (["sms1"], 1)
+    assert ids_of(dynamodb_messages.overdue(now=START + timedelta(days=1), limit=9)) == ["SMS#sms0", "sms1"]
 
 
 def _break(aws: Aws, table: str, smsid: str) -> None:

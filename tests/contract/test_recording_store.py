@@ -28,6 +28,7 @@ from switchboard.ports.recordings import RecordingStore
 from switchboard.storage.recording.store import DynamoDbRecordingStore
 from tests.contract.conftest import IMPLEMENTATIONS, RETENTION, Aws, choose
 from tests.fakes import START, InMemoryRecordingStore
+from tests.ids import describe_row
 
 ID = "1563433858.66"
 MINUTE = timedelta(minutes=1)
@@ -306,3 +307,40 @@ def test_only_the_newest_corrections_are_kept(recordings: RecordingStore) -> Non
     assert len(stored.corrections) == MAX_CORRECTIONS
     assert min(kept.at for kept in stored.corrections) == START + 7 * MINUTE
     assert stored == recording
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value"),
+    [
+        ("id", {"N": "5"}),
+        ("id", {"S": "1563433858.67"}),
+        ("ready_fact|x", {"M": {"tel": {"N": "5"}, "date": {"S": ""}, "at": {"S": "2026-11-22T03:04:05Z"}}}),
+        ("ready_fact|x", {"M": {"tel": {"S": ""}, "date": {"S": ""}, "at": {"S": "2026-11-22T03:04:05"}}}),
+        ("attempt|x", {"S": "later"}),
+        ("outcome|x", {"M": {"channel": {"S": "later"}}}),
+        ("correction|x", {"NULL": True}),
+        ("parked", {"S": "of a later version"}),
+    ],
+    ids=describe_row,
+)
+def test_a_value_of_a_wrong_type_makes_its_recording_alone_unreadable(
+    aws: Aws,
+    dynamodb_recordings: DynamoDbRecordingStore,
+    state_table_name: str,
+    attribute: str,
+    value: dict[str, object],
+) -> None:
+    dynamodb_recordings.announce("1563433858.1", READY, due=DUE)
+    dynamodb_recordings.announce(ID, READY, due=DUE)
+    aws.dynamodb.update_item(
+        TableName=state_table_name,
+        Key={"pk": {"S": f"RECORDING#{ID}"}},
+        UpdateExpression="SET #name = :value",
+        ExpressionAttributeNames={"#name": attribute},
+        ExpressionAttributeValues={":value": value},
+    )
+    page = dynamodb_recordings.find(ListingQuery(limit=9))
+    assert ([recording.recording_id for recording in page.items], page.unreadable) == (["1563433858.1"], 1)
+    overdue = list(dynamodb_recordings.overdue(now=DUE, limit=9))
+    assert UnreadableItem(f"RECORDING#{ID}") in overdue
+    assert len(overdue) == 2

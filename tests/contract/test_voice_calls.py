@@ -19,8 +19,10 @@ from switchboard.storage.voice_call.store import DynamoDbVoiceCallStore
 from tests.builders import CALLED, CLIENT, DEADLINES, MINUTE, a_call, a_claim, an_outcome
 from tests.contract.conftest import IMPLEMENTATIONS, RETENTION, Aws, choose
 from tests.fakes import START, InMemoryVoiceCallStore
+from tests.ids import describe_row
 
 ACCEPTED = Outcome(OutcomeKind.ACCEPTED, START, facts={"call_id": "c1", "show_number": "1234", "request_id": "r1"})
+_FACTS = {"facts": {"M": {"call_id": {"N": "5"}}}}
 
 
 @pytest.fixture
@@ -120,3 +122,36 @@ def test_an_outcome_of_a_closed_call_does_not_bring_its_bytes_back(calls: VoiceC
     assert closed is not None
     written = calls.record_outcome(closed, call.claims[0], an_outcome(OutcomeKind.NOT_SENT))
     assert written.content is None
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value"),
+    [
+        ("template_id", {"N": "5"}),
+        ("tag", {"L": []}),
+        ("show_number", {"M": {}}),
+        ("callback_expected", {"S": "later"}),
+        ("play_times", {"S": "later"}),
+        ("content", {"M": {"body": {"B": b"x"}}}),
+        ("outcomes", {"M": {"c": {"M": {"kind": {"S": "accepted"}, "at": {"S": "2026-11-22T03:04:05Z"}, **_FACTS}}}}),
+    ],
+    ids=describe_row,
+)
+def test_a_value_of_a_wrong_type_makes_its_call_alone_unreadable(
+    aws: Aws,
+    dynamodb_voice_calls: DynamoDbVoiceCallStore,
+    state_table_name: str,
+    attribute: str,
+    value: dict[str, object],
+) -> None:
+    for number in range(2):
+        dynamodb_voice_calls.create(a_call(f"call{number}"))
+    aws.dynamodb.update_item(
+        TableName=state_table_name,
+        Key={"pk": {"S": "CALL#call0"}},
+        UpdateExpression="SET #name = :value",
+        ExpressionAttributeNames={"#name": attribute},
+        ExpressionAttributeValues={":value": value},
+    )
+    page = dynamodb_voice_calls.find(ListingQuery(limit=9), client=CLIENT)
+    assert ([call.token for call in page.items], page.unreadable) == (["call1"], 1)

@@ -27,8 +27,10 @@ from tests.fault_proxy import ScriptedServer
 from tests.ids import describe_row
 
 
-def read(body: str, *, status: int = 200, delimited: bool = True) -> InquiryAnswer | type[ProviderError]:
-    answer = Answer(status=status, headers={}, body=body.encode(), delimited=delimited)
+def read(
+    body: str, *, status: int = 200, delimited: bool = True, encoding: str = "utf-8"
+) -> InquiryAnswer | type[ProviderError]:
+    answer = Answer(status=status, headers={}, body=body.encode(encoding), delimited=delimited)
     try:
         return read_result(answer, no_such_id_codes=("404", "587"))
     except ProviderError as error:
@@ -43,6 +45,12 @@ def test_the_second_line_is_a_status_by_name_or_number(status: object, form: str
     assert read(form.format(row.name)) == read(form.format(row.code)) == InquiryAnswer(status=row.code)
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp932"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"], ids=["LF", "CRLF", "CR"])
+def test_a_name_is_read_in_either_encoding(encoding: str, end: str) -> None:
+    assert read(f"200{end}ドコモ圏外・OFF{end}", encoding=encoding) == InquiryAnswer(status="18")
+
+
 def test_an_unlisted_status_is_kept() -> None:
     assert read("200\n楽天圏外・OFF") == InquiryAnswer(status="楽天圏外・OFF")
 
@@ -55,6 +63,11 @@ def test_an_unlisted_status_is_kept() -> None:
         ("", UnexpectedAnswerError),
         ("200 送信済", UnexpectedAnswerError),
         ("OK\n送信済", UnexpectedAnswerError),
+        ("200\n<html><body>maintenance</body></html>", UnexpectedAnswerError),
+        ("200\n送信済<br>", UnexpectedAnswerError),
+        ('200\n{"status": "1"}', UnexpectedAnswerError),
+        ("200\n\ufffd\ufffd", UnexpectedAnswerError),
+        ("200\n" + "済" * 65, UnexpectedAnswerError),
         ("<h1>It works!</h1>\n送信済", UnexpectedAnswerError),
         ('{"result":"404"}', InquiryAnswer(status=None)),
         ("587", InquiryAnswer(status=None)),
@@ -77,6 +90,12 @@ def test_any_other_answer_gives_no_status(body: str, expected: object) -> None:
 def test_a_status_counts_in_a_2xx_only(status: int) -> None:
     assert read("200\n送信済", status=status) is UnexpectedAnswerError
     assert read("404", status=status) == InquiryAnswer(status=None)
+
+
+def test_a_status_in_no_known_encoding_is_not_made_up() -> None:
+    answer = Answer(status=200, headers={}, body=b"200\n\xff\xfe\xa0", delimited=True)
+    with pytest.raises(UnexpectedAnswerError):
+        read_result(answer, no_such_id_codes=())
 
 
 def test_an_answer_whose_end_may_be_missing_gives_no_status() -> None:

@@ -27,8 +27,15 @@ def to_rfc3339(instant: datetime) -> str:
 
 
 def from_rfc3339(text: str) -> datetime:
-    """Read an instant that `to_rfc3339` wrote."""
-    return datetime.fromisoformat(text)
+    """Read an instant that `to_rfc3339` wrote.
+
+    Raises:
+        ValueError: the text is no instant, or has no offset.
+    """
+    instant = datetime.fromisoformat(text)
+    if instant.tzinfo is None:
+        raise ValueError("an instant without an offset")
+    return instant
 
 
 def from_optional_rfc3339(text: str | None) -> datetime | None:

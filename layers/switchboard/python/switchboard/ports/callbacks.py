@@ -11,6 +11,7 @@ from typing import Protocol, TypeAlias
 from switchboard.domain.sms.delivery import DeliveryReport
 from switchboard.domain.verification.verifications import CodeHash, IvrCallEvent
 from switchboard.domain.voice_calls import CallResult
+from switchboard.ports.listing import UnreadableItem
 
 CallbackEvent: TypeAlias = DeliveryReport | IvrCallEvent | CallResult
 """An event that a provider sends once, and may never repeat."""
@@ -100,10 +101,11 @@ class CallbackArchive(Protocol):
         """Keep an event while the state table does not answer."""
         ...
 
-    def spooled(self, *, limit: int) -> Iterable[SpooledEvent]:
+    def spooled(self, *, limit: int) -> Iterable[SpooledEvent | UnreadableItem]:
         """Return the spooled events, oldest first, read in pages of `limit`.
 
-        An event that cannot be read now is left out, and its error is raised after the last one.
+        An event that cannot be read now is left out, and its error is raised after the last one. An object that is
+        larger than any event is an UnreadableItem.
         """
         ...
 

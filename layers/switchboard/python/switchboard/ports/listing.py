@@ -37,6 +37,6 @@ class Page(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class UnreadableItem:
-    """An overdue item that this version cannot read, by its key in the table: a poison entry of the sweep."""
+    """An overdue item or a spooled object that this version cannot read, by its key: a poison entry of the sweep."""
 
     key: str

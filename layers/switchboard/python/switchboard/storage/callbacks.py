@@ -7,7 +7,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
@@ -18,6 +18,7 @@ from switchboard.domain.timestamps import from_rfc3339, to_rfc3339
 from switchboard.domain.verification.verifications import CodeHash, IvrCallEvent, VerificationMode
 from switchboard.domain.voice_calls import CallResult
 from switchboard.ports.callbacks import CallbackEvent, RawCallback, SpooledEvent
+from switchboard.ports.listing import UnreadableItem
 from switchboard.storage.aws import error_code, store_errors
 
 if TYPE_CHECKING:
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 _SPOOL: Final = "spool/"
 _QUARANTINE: Final = "quarantine/"
 _NO_SUCH_KEY: Final = "NoSuchKey"
+_MAX_SPOOLED_BYTES: Final = 65_536
+"""More than any event needs. A larger object is not ours, and might not find room in memory."""
+_MAX_MEMBER_LENGTH: Final = 1_024
 
 
 class S3CallbackArchive:
@@ -60,13 +64,16 @@ class S3CallbackArchive:
             content["code"] = {"salt": spooled.code.salt.hex(), "digest": spooled.code.digest.hex()}
         self._put(f"{_SPOOL}{to_rfc3339(spooled.seen_at)}", content)
 
-    def spooled(self, *, limit: int) -> Iterator[SpooledEvent]:
+    def spooled(self, *, limit: int) -> Iterator[SpooledEvent | UnreadableItem]:
         failure: StoreError | None = None
         next_page: dict[str, Any] = {}
         while True:
             with store_errors("list spooled events"):
                 listing = self._client().list_objects_v2(Bucket=self._bucket, Prefix=_SPOOL, MaxKeys=limit, **next_page)
             for entry in listing.get("Contents", []):
+                if entry["Size"] > _MAX_SPOOLED_BYTES:
+                    yield UnreadableItem(entry["Key"])
+                    continue
                 try:
                     spooled = self._read_spooled(entry["Key"], at=entry["LastModified"])
                 except StoreError as error:
@@ -113,6 +120,7 @@ _BUILDERS: Final[Mapping[str, Callable[..., CallbackEvent]]] = {
     "ivr": _build_ivr_call,
     "call_result": CallResult,
 }
+_OPTIONAL_MEMBERS: Final = {"delivery": "recipient", "ivr": "smsid"}
 
 
 def _parse_spooled(body: bytes, *, handle: str) -> SpooledEvent | None:
@@ -122,13 +130,18 @@ def _parse_spooled(body: bytes, *, handle: str) -> SpooledEvent | None:
     """
     try:
         return _build_spooled(json.loads(body), handle=handle)
-    except (AttributeError, LookupError, RecursionError, TypeError, ValueError):
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError):
         return None
 
 
 def _build_spooled(content: Mapping[str, Any], *, handle: str) -> SpooledEvent:
-    seen_at, code = from_rfc3339(content["seen_at"]), content.get("code")
+    seen_at, code = from_rfc3339(content["seen_at"]).astimezone(UTC), content.get("code")
     event = _BUILDERS[content["kind"]](**content["event"])
+    for name, member in content["event"].items():
+        if member is None and name == _OPTIONAL_MEMBERS.get(content["kind"]):
+            continue
+        if not 0 < len(member.encode()) <= _MAX_MEMBER_LENGTH:
+            raise ValueError
     if code is None or not isinstance(event, DeliveryReport):
         return SpooledEvent(event=event, seen_at=seen_at, handle=handle)
     salt, digest = bytes.fromhex(code["salt"]), bytes.fromhex(code["digest"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from types import UnionType
 from typing import Any, Final, TypeAlias
 
 from boto3.dynamodb.types import TypeSerializer
@@ -29,6 +30,16 @@ _serialize = TypeSerializer().serialize
 def to_attributes(values: Mapping[str, Any]) -> dict[str, Any]:
     """Convert plain values to DynamoDB attribute values, leaving out None."""
     return {name: _serialize(value) for name, value in values.items() if value is not None}
+
+
+def require_type(kind: type | UnionType, *values: object) -> None:
+    """Check values of an item, which another version or a hand may have written.
+
+    Raises:
+        TypeError: a value is not of `kind`.
+    """
+    if not all(isinstance(value, kind) for value in values):
+        raise TypeError
 
 
 def message_key(smsid: str) -> dict[str, Any]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from typing import Final
 
 from switchboard.domain.errors import ConfigurationError, UnexpectedAnswerError
 from switchboard.ports.providers import InquiryAnswer
 from switchboard.providers.mediasms.answers import PROVIDER, find_code, read_receipt
 from switchboard.providers.mediasms.client import Credentials
-from switchboard.providers.mediasms.response_codes import ACCEPTED_CODE, status_code_of
+from switchboard.providers.mediasms.response_codes import ACCEPTED_CODE, MAX_STATUS_LENGTH, status_code_of
 from switchboard.providers.transport import Answer, Connection, parse_endpoint
 
 _OPERATION: Final = "ask_result"
@@ -66,16 +67,16 @@ class MediaSmsResults:
 def read_result(answer: Answer, *, no_such_id_codes: Collection[str]) -> InquiryAnswer:
     """Return the result that a whole answer stands for, or raise its error.
 
-    Line 1 of a 2xx is the code 200, line 2 the status as its name or number. Every other answer is read like the
-    answer to a sending: a bare code of `no_such_id_codes` means that the id is unknown, any other code refuses.
+    Line 1 of a 2xx is the code 200, line 2 the status as its name or number, in UTF-8 or Windows' Shift_JIS. Markup and
+    JSON are no status. Every other answer is read like the answer to a sending: a bare code of `no_such_id_codes` means
+    that the id is unknown, any other code refuses.
 
     Raises:
         ProviderError: MediaSMS refused the question, or gave no readable status.
     """
-    lines = answer.body.decode("utf-8", "replace").replace("\ufeff", "").split("\n")
-    code, *rest = [line.strip() for line in lines if line.strip()] or [""]
-    if code == ACCEPTED_CODE and rest and 200 <= answer.status < 300 and answer.delimited:
-        return InquiryAnswer(status=status_code_of(rest[0]))
+    code, status, *_ = [*_read_lines(answer.body), "", ""]
+    if code == ACCEPTED_CODE and _is_status(status) and 200 <= answer.status < 300 and answer.delimited:
+        return InquiryAnswer(status=status_code_of(status))
     found = find_code(answer.body)
     if found and found.bare and found.code in no_such_id_codes and answer.status != 401:
         return InquiryAnswer(status=None)
@@ -86,3 +87,17 @@ def read_result(answer: Answer, *, no_such_id_codes: Collection[str]) -> Inquiry
         operation=_OPERATION,
         http_status=answer.status,
     )
+
+
+def _read_lines(body: bytes) -> list[str]:
+    """Return the lines that are not empty, or none if the body is in no known encoding."""
+    for encoding in ("utf-8", "cp932"):
+        with suppress(UnicodeDecodeError):
+            lines = body.decode(encoding).replace("\ufeff", "").replace("\r", "\n").split("\n")
+            return [line.strip() for line in lines if line.strip()]
+    return []
+
+
+def _is_status(text: str) -> bool:
+    """Return whether the text can be a status. A page and an object do not begin with a letter or digit."""
+    return text[:1].isalnum() and len(text) <= MAX_STATUS_LENGTH and "<" not in text

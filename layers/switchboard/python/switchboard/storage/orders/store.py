@@ -14,7 +14,15 @@ from switchboard.domain.timestamps import from_rfc3339, to_rfc3339
 from switchboard.ports.listing import ListingQuery, Page, UnreadableItem
 from switchboard.ports.orders import ClaimAnswer, R
 from switchboard.storage.aws import conditional_update, store_errors
-from switchboard.storage.items import Item, decoding_errors, expiry, pending_partition, set_all, to_attributes
+from switchboard.storage.items import (
+    Item,
+    decoding_errors,
+    expiry,
+    pending_partition,
+    require_type,
+    set_all,
+    to_attributes,
+)
 from switchboard.storage.orders.indexes import (
     ListPartition,
     convert_items,
@@ -26,6 +34,7 @@ from switchboard.storage.orders.indexes import (
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
+_TEXTS: Final = ("id", "client", "recipient", "fingerprint")
 _TIMES: Final = ("created_at", "submit_before", "queued_at", "closed_at")
 _deserialize = TypeDeserializer().deserialize
 
@@ -378,6 +387,12 @@ def order_from(item: Item | None, *, codec: OrderCodec[R]) -> R | None:
 
 def _build_order(item: Item, codec: OrderCodec[R]) -> R:
     values = {name: _deserialize(value) for name, value in item.items()}
+    claims, content = values["claims"], values.get("content") or {}
+    require_type(str, *(values[name] for name in _TEXTS), *(claim["id"] for claim in claims))
+    require_type(str | None, *content.values())
+    if values["pk"] != codec.key(values["id"]) or values["attempts"] != len(claims):
+        # No write would find this item, or meet its condition.
+        raise ValueError
     return codec.order_from(
         values,
         {
@@ -385,7 +400,7 @@ def _build_order(item: Item, codec: OrderCodec[R]) -> R:
             "client": values["client"],
             "recipient": values["recipient"],
             "fingerprint": values["fingerprint"],
-            "claims": tuple(Claim(id=claim["id"], at=from_rfc3339(claim["at"])) for claim in values["claims"]),
+            "claims": tuple(Claim(id=claim["id"], at=from_rfc3339(claim["at"])) for claim in claims),
             "outcomes": {claim_id: _outcome_from(value) for claim_id, value in values["outcomes"].items()},
             "timeouts": {claim_id: from_rfc3339(at) for claim_id, at in values["timeouts"].items()},
             **{name: from_rfc3339(values[name]) for name in _TIMES if name in values},
@@ -399,6 +414,8 @@ def optional_int(value: Any) -> int | None:
 
 
 def _outcome_from(value: Mapping[str, Any]) -> Outcome:
+    require_type(str | None, value.get("code"))
+    require_type(str, *value.get("facts", {}).values())
     return Outcome(
         kind=OutcomeKind(value["kind"]),
         at=from_rfc3339(value["at"]),

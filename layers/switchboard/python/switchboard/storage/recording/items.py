@@ -27,7 +27,7 @@ from switchboard.domain.recording.facts import (
     StoredFile,
 )
 from switchboard.domain.timestamps import from_optional_rfc3339, from_rfc3339, to_rfc3339
-from switchboard.storage.items import Item, decoding_errors
+from switchboard.storage.items import Item, decoding_errors, require_type
 
 KIND: Final = "recording"
 READY, ATTEMPT, OUTCOME, CORRECTION = "ready_fact|", "attempt|", "outcome|", "correction|"
@@ -119,6 +119,10 @@ def _build_recording(item: Item) -> Recording:
         prefix: [(name.removeprefix(prefix), value) for name, value in values.items() if name.startswith(prefix)]
         for prefix in (READY, ATTEMPT, OUTCOME, CORRECTION)
     }
+    require_type(str, values["id"])
+    if values["pk"] != recording_pk(values["id"]):
+        # No write would find this item.
+        raise ValueError
     return Recording(
         recording_id=values["id"],
         ready_facts=frozenset(_ready_fact_from(value) for _, value in facts[READY]),
@@ -138,6 +142,7 @@ def _build_recording(item: Item) -> Recording:
 
 
 def _ready_fact_from(value: Mapping[str, Any]) -> ReadyFact:
+    require_type(str, value["tel"], value["date"])
     return ReadyFact(
         tel=value["tel"],
         date=value["date"],
@@ -149,6 +154,7 @@ def _ready_fact_from(value: Mapping[str, Any]) -> ReadyFact:
 
 def _outcome_from(attempt_id: str, value: Mapping[str, Any]) -> FetchOutcome:
     file, unrecognised = value.get("file"), value.get("unrecognised")
+    require_type(str | None, value.get("code"))
     return FetchOutcome(
         id=attempt_id,
         channel=Channel(value["channel"]),
@@ -161,6 +167,8 @@ def _outcome_from(attempt_id: str, value: Mapping[str, Any]) -> FetchOutcome:
 
 
 def _unrecognised_from(value: Mapping[str, Any]) -> QuarantinedFile:
+    require_type(str, value["key"], value["sha256"])
+    require_type(bool, value["is_text"])
     return QuarantinedFile(
         key=value["key"],
         bytes=int(value["bytes"]),
@@ -171,6 +179,7 @@ def _unrecognised_from(value: Mapping[str, Any]) -> QuarantinedFile:
 
 
 def _file_from(value: Mapping[str, Any]) -> StoredFile:
+    require_type(str, *(value[name] for name in ("key", "sha256", "content_type", "file_name")))
     return StoredFile(
         key=value["key"],
         bytes=int(value["bytes"]),

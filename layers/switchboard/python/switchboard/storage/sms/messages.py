@@ -14,7 +14,7 @@ from switchboard.domain.sms.delivery import ReportFact, StatusTable
 from switchboard.domain.sms.messages import Message, SmsContent, TextMeasure, next_due
 from switchboard.domain.timestamps import from_optional_rfc3339, from_rfc3339, to_rfc3339
 from switchboard.storage.aws import store_errors
-from switchboard.storage.items import REPORT, SMSID_PREFIX, orphan_prefix
+from switchboard.storage.items import REPORT, SMSID_PREFIX, orphan_prefix, require_type
 from switchboard.storage.orders.store import DynamoDbOrderStore, OrderCodec
 from switchboard.storage.sms.reports import DynamoDbReportStore
 
@@ -41,6 +41,7 @@ class MessageCodec(OrderCodec[Message]):
 
     def order_from(self, values: Mapping[str, Any], common: Mapping[str, Any]) -> Message:
         content, measure = values.get("content"), values.get("measure")
+        require_type(bool, values.get("bulk", False))
         return Message(
             **common,
             content=SmsContent(**content) if content else None,

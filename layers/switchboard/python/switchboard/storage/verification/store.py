@@ -32,7 +32,16 @@ from switchboard.domain.verification.verifications import (
 from switchboard.ports.orders import ClaimAnswer
 from switchboard.ports.verifications import WriteAnswer
 from switchboard.storage.aws import cancellation_reasons, store_errors
-from switchboard.storage.items import CODE, SMSID_PREFIX, VERIFICATION, expiry, lease_key, set_all, to_attributes
+from switchboard.storage.items import (
+    CODE,
+    SMSID_PREFIX,
+    VERIFICATION,
+    expiry,
+    lease_key,
+    require_type,
+    set_all,
+    to_attributes,
+)
 from switchboard.storage.orders.store import (
     CLAIM,
     ID_IS_FREE,
@@ -78,6 +87,8 @@ class VerificationCodec(OrderCodec[Verification]):
 
     def order_from(self, values: Mapping[str, Any], common: Mapping[str, Any]) -> Verification:
         content = values.get("content")
+        require_type(str, values["line"])
+        require_type(str | None, values.get("check_id"), values.get("check_key"))
         return Verification(
             **common,
             content=SmsContent(**content) if content else None,

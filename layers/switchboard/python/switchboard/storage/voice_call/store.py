@@ -27,7 +27,7 @@ from switchboard.domain.voice_calls import (
 from switchboard.ports.callbacks import EventPlace
 from switchboard.ports.listing import ListingQuery, Page
 from switchboard.storage.aws import conditional_update, store_errors
-from switchboard.storage.items import Item, decoding_errors, expiry, to_attributes
+from switchboard.storage.items import Item, decoding_errors, expiry, require_type, to_attributes
 from switchboard.storage.orders.indexes import get_items
 from switchboard.storage.orders.store import DynamoDbOrderStore, OrderCodec, optional_int
 
@@ -58,6 +58,9 @@ class VoiceCallCodec(OrderCodec[VoiceCall]):
 
     def order_from(self, values: Mapping[str, Any], common: Mapping[str, Any]) -> VoiceCall:
         content = values.get("content")
+        require_type(str, values["template_id"])
+        require_type(str | None, values.get("tag"), values.get("show_number"))
+        require_type(bool, values.get("callback_expected", False))
         return VoiceCall(
             **common,
             content=PreparedCall(**content) if content else None,
