@@ -6,7 +6,7 @@ import gc
 
 
 def end_imports() -> None:
-    """Resume garbage collection, if the package stopped it, and spare what is imported by now. A handler needs it."""
+    """Start garbage collection again, if the package stopped it, and spare what is imported by now."""
     if not gc.isenabled():
         gc.freeze()
         gc.enable()

@@ -8,10 +8,10 @@ from operator import methodcaller
 from typing import Final
 
 from switchboard.domain.errors import InvalidRequestError, WebhookUnreadableError
-from switchboard.domain.orders import ORDER_ID
+from switchboard.domain.order_ids import ORDER_ID
 from switchboard.domain.phone_numbers import MAX_WRITTEN_LENGTH, NumberKind, parse_phone_number, plain_digits
 from switchboard.domain.sms.delivery import DeliveryReport
-from switchboard.domain.verification.verifications import IvrCallEvent, ParsedDeliveryReport, VerificationMode
+from switchboard.domain.verification.callbacks import IvrCallEvent, ParsedDeliveryReport, VerificationMode
 from switchboard.ports.callbacks import CallbackParams
 from switchboard.providers.mediasms.response_codes import MAX_STATUS_LENGTH, plain_number, status_code_of
 
