@@ -10,14 +10,9 @@ from switchboard.domain.orders import Claim, Deadlines, Order, Outcome, OutcomeK
 from switchboard.domain.phone_numbers import PhoneNumber
 from switchboard.domain.sms.delivery import DeliveryReport
 from switchboard.domain.sms.messages import Message, SmsContent, TextMeasure
+from switchboard.domain.verification.callbacks import IvrCallEvent, ParsedDeliveryReport, VerificationMode
 from switchboard.domain.verification.requests import ComposedVerification
-from switchboard.domain.verification.verifications import (
-    IvrCallEvent,
-    ParsedDeliveryReport,
-    Verification,
-    VerificationLines,
-    VerificationMode,
-)
+from switchboard.domain.verification.verifications import Verification, VerificationLines
 from switchboard.domain.voice_calls import PreparedCall, VoiceCall, VoiceCallContent, submit_before
 from switchboard.ports.listing import UnreadableItem
 from switchboard.usecases.sms.send import SendSmsCommand

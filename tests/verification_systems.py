@@ -17,12 +17,12 @@ from switchboard.domain.verification.verifications import (
     submission_status_of,
 )
 from switchboard.guard.usage.wrong_codes import CounterWrongCodeLimit
-from switchboard.ports.callbacks import CallbackArchive, ReportStore
+from switchboard.ports.callbacks import CallbackArchive, CodeStore, ReportStore
 from switchboard.ports.clock import Clock
 from switchboard.ports.provider_limits import ProviderGuard
 from switchboard.ports.providers import Submitter
 from switchboard.ports.usage_limits import CounterStore, UsageLimits
-from switchboard.ports.verifications import CodeStore, IvrCallStore, VerificationStore
+from switchboard.ports.verifications import IvrCallStore, VerificationStore
 from switchboard.storage.retrying import (
     CANCELLATION,
     CODE_CHECK,

@@ -6,10 +6,9 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from switchboard.bootstrap.check_verification import api_keys, application
 from switchboard.domain.api_keys import Scope
-from switchboard.edge.api.idempotency_keys import parse_idempotency_key
 from switchboard.edge.api.verifications import parse_check_body, to_json
 from switchboard.edge.endpoint import client_endpoint
-from switchboard.edge.http import InboundRequest, Reply
+from switchboard.edge.http import InboundRequest, Reply, parse_idempotency_key
 from switchboard.edge.metrics import Metric
 from switchboard.edge.observability import count, logger, metrics
 

@@ -6,10 +6,9 @@ from switchboard.bootstrap.place_call import api_keys, application
 from switchboard.domain.api_keys import Scope
 from switchboard.domain.voice_calls import VoiceCallState
 from switchboard.edge.api.bodies.voice_calls import parse_body
-from switchboard.edge.api.idempotency_keys import parse_idempotency_key
 from switchboard.edge.api.voice_calls import to_reply
 from switchboard.edge.endpoint import client_endpoint
-from switchboard.edge.http import InboundRequest, Reply
+from switchboard.edge.http import InboundRequest, Reply, parse_idempotency_key
 from switchboard.edge.metrics import Metric
 from switchboard.edge.observability import count, logger, metrics
 

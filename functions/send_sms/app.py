@@ -9,10 +9,9 @@ from switchboard.domain.api_keys import Scope
 from switchboard.domain.sms.messages import SmsState
 from switchboard.domain.sms.requests import compose
 from switchboard.edge.api.bodies.sms import parse_body, to_command
-from switchboard.edge.api.idempotency_keys import parse_idempotency_key
 from switchboard.edge.api.sms import preflight_to_json, to_reply
 from switchboard.edge.endpoint import client_endpoint
-from switchboard.edge.http import InboundRequest, Reply
+from switchboard.edge.http import InboundRequest, Reply, parse_idempotency_key
 from switchboard.edge.metrics import Metric
 from switchboard.edge.observability import count, logger, metrics
 

@@ -6,10 +6,9 @@ from switchboard.bootstrap.send_sms_batch import api_keys, application
 from switchboard.domain.api_keys import Scope
 from switchboard.domain.errors import SwitchboardError
 from switchboard.edge.api.bodies.sms import parse_batch_body
-from switchboard.edge.api.idempotency_keys import parse_idempotency_key
 from switchboard.edge.api.sms import batch_to_reply
 from switchboard.edge.endpoint import client_endpoint, count_limit
-from switchboard.edge.http import InboundRequest, Reply
+from switchboard.edge.http import InboundRequest, Reply, parse_idempotency_key
 from switchboard.edge.metrics import Metric
 from switchboard.edge.observability import count, logger, metrics
 from switchboard.usecases.sms.send_batch import BatchItem

@@ -7,10 +7,9 @@ from switchboard.domain.api_keys import Scope
 from switchboard.domain.verification.requests import compose
 from switchboard.domain.verification.verifications import VerificationState
 from switchboard.edge.api.bodies.verifications import parse_body
-from switchboard.edge.api.idempotency_keys import parse_idempotency_key
 from switchboard.edge.api.verifications import to_reply
 from switchboard.edge.endpoint import client_endpoint
-from switchboard.edge.http import InboundRequest, Reply
+from switchboard.edge.http import InboundRequest, Reply, parse_idempotency_key
 from switchboard.edge.metrics import Metric
 from switchboard.edge.observability import count, logger, metrics
 from switchboard.usecases.verification.start import StartVerificationCommand

@@ -16,11 +16,11 @@ import pytest
 from moto import mock_aws
 from moto.dynamodb.responses import DynamoHandler
 
-from switchboard.ports.callbacks import CallbackArchive
+from switchboard.ports.callbacks import CallbackArchive, CodeStore
 from switchboard.ports.orders import MessageStore
 from switchboard.ports.provider_limits import ProviderLimitStore
 from switchboard.ports.usage_limits import CounterStore
-from switchboard.ports.verifications import CodeStore, IvrCallStore, VerificationStore
+from switchboard.ports.verifications import IvrCallStore, VerificationStore
 from switchboard.providers.mediasms.response_codes import DELIVERY_STATUSES
 from switchboard.storage.callbacks import S3CallbackArchive
 from switchboard.storage.limits import DynamoDbCounterStore, DynamoDbProviderLimitStore

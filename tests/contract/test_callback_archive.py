@@ -8,9 +8,9 @@ from dataclasses import replace
 
 import pytest
 
+from switchboard.domain.call_results import CallResult
 from switchboard.domain.errors import StoreUnavailableError
-from switchboard.domain.verification.verifications import VerificationMode
-from switchboard.domain.voice_calls import CallResult
+from switchboard.domain.verification.callbacks import VerificationMode
 from switchboard.ports.callbacks import CallbackArchive, CallbackEvent, RawCallback, SpooledEvent
 from switchboard.ports.listing import UnreadableItem
 from switchboard.storage.callbacks import S3CallbackArchive

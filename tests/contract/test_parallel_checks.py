@@ -17,8 +17,9 @@ from switchboard.domain.errors import (
     WrongCodeError,
     WrongCodeLimitError,
 )
+from switchboard.domain.verification.callbacks import VerificationMode
 from switchboard.domain.verification.one_time_codes import hash_code
-from switchboard.domain.verification.verifications import MAX_ATTEMPTS, VerificationMode
+from switchboard.domain.verification.verifications import MAX_ATTEMPTS
 from switchboard.storage.sms.reports import DynamoDbCodeStore
 from tests.builders import CLIENT, a_verification
 from tests.fakes import START

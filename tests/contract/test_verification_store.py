@@ -14,14 +14,8 @@ from switchboard.domain.errors import StoreUnavailableError, VerificationOpenErr
 from switchboard.domain.orders import OutcomeKind
 from switchboard.domain.sms.delivery import MAX_ORPHANS
 from switchboard.domain.sms.messages import SmsContent
-from switchboard.domain.verification.verifications import (
-    MAX_ATTEMPTS,
-    CodeCheck,
-    CodeHash,
-    Verification,
-    VerificationLines,
-    VerificationMode,
-)
+from switchboard.domain.verification.callbacks import CodeHash, VerificationMode
+from switchboard.domain.verification.verifications import MAX_ATTEMPTS, CodeCheck, Verification, VerificationLines
 from switchboard.ports.callbacks import EventPlace, ReportStore
 from switchboard.ports.orders import MessageStore
 from switchboard.ports.verifications import IvrCallMatch

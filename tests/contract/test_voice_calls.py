@@ -10,8 +10,9 @@ from functools import partial
 
 import pytest
 
+from switchboard.domain.call_results import CallResult
 from switchboard.domain.orders import Outcome, OutcomeKind
-from switchboard.domain.voice_calls import MAX_RESULTS, CallResult, CallResultFact, PreparedCall
+from switchboard.domain.voice_calls import MAX_RESULTS, CallResultFact, PreparedCall
 from switchboard.ports.callbacks import EventPlace
 from switchboard.ports.listing import ListingQuery
 from switchboard.ports.voice_calls import VoiceCallStore

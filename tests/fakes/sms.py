@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Generic
 
-from switchboard.domain.orders import Claim, Deadlines, Outcome, OutcomeKind, is_order_id
+from switchboard.domain.order_ids import is_order_id
+from switchboard.domain.orders import Claim, Deadlines, Outcome, OutcomeKind
 from switchboard.domain.sms.delivery import (
     MAX_ORPHANS,
     MAX_UNLISTED_REPORTS,

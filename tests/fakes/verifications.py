@@ -7,25 +7,11 @@ from datetime import datetime, timedelta
 
 from switchboard.domain.errors import VerificationOpenError
 from switchboard.domain.orders import Claim, Deadlines, Outcome, OutcomeKind
-from switchboard.domain.verification.verifications import (
-    MAX_ATTEMPTS,
-    CodeCheck,
-    CodeHash,
-    IvrCallEvent,
-    Verification,
-    VerificationMode,
-    deadline_of,
-    next_due,
-)
+from switchboard.domain.verification.callbacks import CodeHash, IvrCallEvent, VerificationMode
+from switchboard.domain.verification.verifications import MAX_ATTEMPTS, CodeCheck, Verification, deadline_of, next_due
+from switchboard.ports.callbacks import CodeStore
 from switchboard.ports.orders import ClaimAnswer
-from switchboard.ports.verifications import (
-    CodeStore,
-    IvrCallMatch,
-    IvrCallStore,
-    Lease,
-    VerificationStore,
-    WriteAnswer,
-)
+from switchboard.ports.verifications import IvrCallMatch, IvrCallStore, Lease, VerificationStore, WriteAnswer
 from tests.fakes.sms import InMemoryOrderStore
 
 

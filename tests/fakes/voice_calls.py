@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
+from switchboard.domain.call_results import CallResult
 from switchboard.domain.orders import Claim, Deadlines, Outcome
-from switchboard.domain.voice_calls import MAX_RESULTS, CallResult, CallResultFact, VoiceCall, next_due
+from switchboard.domain.voice_calls import MAX_RESULTS, CallResultFact, VoiceCall, next_due
 from switchboard.ports.callbacks import EventPlace
 from switchboard.ports.listing import ListingQuery, Page
 from switchboard.ports.voice_calls import VoiceCallStore

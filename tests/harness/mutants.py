@@ -10,7 +10,7 @@ from switchboard.domain.errors import StoreUnavailableError
 from switchboard.domain.orders import Claim, Outcome, OutcomeKind
 from switchboard.domain.sms.delivery import DeliveryReport
 from switchboard.domain.sms.messages import Message, SmsState, SmsStatus, status_of
-from switchboard.domain.verification.verifications import ParsedDeliveryReport
+from switchboard.domain.verification.callbacks import ParsedDeliveryReport
 from switchboard.ports.callbacks import EventPlace
 from switchboard.ports.orders import ClaimAnswer
 from switchboard.providers.mediasms.response_codes import DELIVERY_STATUSES

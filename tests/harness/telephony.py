@@ -17,12 +17,8 @@ from random import Random
 
 from switchboard.domain.errors import VerificationOpenError
 from switchboard.domain.phone_numbers import PhoneNumber
-from switchboard.domain.verification.verifications import (
-    IvrCallEvent,
-    Verification,
-    VerificationMode,
-    VerificationState,
-)
+from switchboard.domain.verification.callbacks import IvrCallEvent, VerificationMode
+from switchboard.domain.verification.verifications import Verification, VerificationState
 from switchboard.ports.verifications import IvrCallMatch
 from tests.builders import LINE, MINUTE, OTHER_LINE, a_start, an_ivr_call
 from tests.fakes import FixedClock, InMemoryVerificationStore

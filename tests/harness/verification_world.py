@@ -6,11 +6,8 @@ from dataclasses import dataclass
 
 from switchboard.domain.errors import StoreUnavailableError, SwitchboardError, WrongCodeError
 from switchboard.domain.orders import Status
-from switchboard.domain.verification.verifications import (
-    Verification,
-    VerificationMode,
-    VerificationState,
-)
+from switchboard.domain.verification.callbacks import VerificationMode
+from switchboard.domain.verification.verifications import Verification, VerificationState
 from switchboard.guard.usage.wrong_codes import CounterWrongCodeLimit
 from switchboard.ports.verifications import IvrCallMatch
 from switchboard.usecases.submission.submit_once import SubmissionResult, derive_id

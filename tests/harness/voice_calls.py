@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import cast
 
+from switchboard.domain.call_results import CallResult
 from switchboard.domain.errors import (
     OutcomeUnknownError,
     ResourceNotFoundError,
@@ -19,7 +20,6 @@ from switchboard.domain.errors import (
 )
 from switchboard.domain.orders import Status
 from switchboard.domain.voice_calls import (
-    CallResult,
     VoiceCall,
     VoiceCallContent,
     VoiceCallState,

@@ -33,7 +33,8 @@ from switchboard.domain.sms.delivery import DeliveryMeaning, ReportFact
 from switchboard.domain.sms.messages import Message, SmsState, SmsStatus, TextMeasure
 from switchboard.domain.sms.requests import SmsRequest, SmsRules, compose
 from switchboard.domain.sms.texts import Carrier, RefusalCode
-from switchboard.domain.verification.verifications import VerificationLines, VerificationMode, VerificationState
+from switchboard.domain.verification.callbacks import VerificationMode
+from switchboard.domain.verification.verifications import VerificationLines, VerificationState
 from switchboard.domain.voice_calls import CallResultFact, VoiceCallState
 from switchboard.edge.api import sms as sms_api
 from switchboard.edge.api import status as status_api

@@ -16,11 +16,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from switchboard.domain.call_results import CallResult
 from switchboard.domain.errors import WebhookUnreadableError
 from switchboard.domain.recording.facts import RecordingReady
 from switchboard.domain.sms.delivery import DeliveryReport
-from switchboard.domain.verification.verifications import IvrCallEvent, ParsedDeliveryReport, VerificationMode
-from switchboard.domain.voice_calls import CallResult
+from switchboard.domain.verification.callbacks import IvrCallEvent, ParsedDeliveryReport, VerificationMode
 from switchboard.edge.callback_params import BODY_LIMIT_BYTES, ParsedParams, read_params
 from switchboard.edge.http import InboundRequest, Reply
 from switchboard.edge.metrics import Metric

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from switchboard.domain.orders import Claim, Outcome, OutcomeKind, is_order_id
+from switchboard.domain.order_ids import is_order_id
+from switchboard.domain.orders import Claim, Outcome, OutcomeKind
 from switchboard.domain.sms.delivery import ReportFact
 from switchboard.domain.sms.messages import Message, SmsState, SmsStatus, next_due, status_of
 from switchboard.providers.mediasms.response_codes import DELIVERY_STATUSES

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from switchboard.domain.errors import StoreUnavailableError
 from switchboard.domain.sms.delivery import DeliveryReport
 from switchboard.domain.sms.messages import SmsState
-from switchboard.domain.verification.verifications import ParsedDeliveryReport
+from switchboard.domain.verification.callbacks import ParsedDeliveryReport
 from switchboard.ports.callbacks import SpooledEvent
 from switchboard.ports.orders import MessageStore
 from switchboard.usecases.operations.reconcile_overdue import SweepAction

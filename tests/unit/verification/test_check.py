@@ -24,14 +24,9 @@ from switchboard.domain.errors import (
     WrongCodeLimitError,
 )
 from switchboard.domain.orders import OutcomeKind
+from switchboard.domain.verification.callbacks import CodeHash, VerificationMode
 from switchboard.domain.verification.one_time_codes import hash_code, matches_code
-from switchboard.domain.verification.verifications import (
-    MAX_ATTEMPTS,
-    CodeHash,
-    Verification,
-    VerificationMode,
-    VerificationState,
-)
+from switchboard.domain.verification.verifications import MAX_ATTEMPTS, Verification, VerificationState
 from switchboard.ports.verifications import IvrCallMatch
 from switchboard.usecases.verification import check as check_verification
 from switchboard.usecases.verification.check import CheckResult

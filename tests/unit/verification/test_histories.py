@@ -14,13 +14,8 @@ import pytest
 
 from switchboard.domain.errors import SubmissionFailedError
 from switchboard.domain.orders import Claim, Outcome
-from switchboard.domain.verification.verifications import (
-    MAX_ATTEMPTS,
-    IvrCallEvent,
-    Verification,
-    VerificationMode,
-    VerificationState,
-)
+from switchboard.domain.verification.callbacks import IvrCallEvent, VerificationMode
+from switchboard.domain.verification.verifications import MAX_ATTEMPTS, Verification, VerificationState
 from switchboard.ports.orders import ClaimAnswer
 from switchboard.ports.verifications import IvrCallMatch, Lease
 from tests.fakes import InMemoryCounterStore, InMemoryVerificationStore

@@ -14,14 +14,13 @@ from switchboard.domain.errors import (
     StoreUnavailableError,
 )
 from switchboard.domain.orders import OutcomeKind
+from switchboard.domain.verification.callbacks import CodeHash, VerificationMode
 from switchboard.domain.verification.one_time_codes import hash_code, matches_code
 from switchboard.domain.verification.requests import VerificationRequest, VerificationRules, compose
 from switchboard.domain.verification.verifications import (
     CodeCheck,
-    CodeHash,
     Verification,
     VerificationLines,
-    VerificationMode,
     VerificationState,
     next_due,
     status_of,

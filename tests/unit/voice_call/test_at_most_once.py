@@ -13,9 +13,10 @@ import pytest
 
 from sandbox.simulators import baidu_vms
 from switchboard.domain import voice_calls
+from switchboard.domain.call_results import CallResult
 from switchboard.domain.errors import StoreUnavailableError
 from switchboard.domain.orders import Claim, Outcome, OutcomeKind
-from switchboard.domain.voice_calls import CallResult, VoiceCall
+from switchboard.domain.voice_calls import VoiceCall
 from switchboard.providers.baidu_vms.client import BaiduVmsClient
 from switchboard.providers.baidu_vms.signer import Credentials
 from switchboard.providers.transport import Connection

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from switchboard.domain.call_results import CallResult
 from switchboard.domain.errors import StoreUnavailableError
 from switchboard.domain.orders import Outcome, OutcomeKind
-from switchboard.domain.voice_calls import CallResult, CallResultFact
+from switchboard.domain.voice_calls import CallResultFact
 from switchboard.ports.callbacks import CallbackArchive, RawCallback, SpooledEvent
 from switchboard.ports.voice_calls import CallResultStore
 from switchboard.storage.retrying import CALL_RESULTS, RAW_CALLBACKS, retrying

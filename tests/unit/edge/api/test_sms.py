@@ -14,10 +14,9 @@ from switchboard.domain.sms.messages import SmsState
 from switchboard.domain.sms.requests import SmsRules, compose
 from switchboard.domain.sms.texts import Carrier
 from switchboard.edge.api.bodies.sms import parse_body, to_command
-from switchboard.edge.api.idempotency_keys import parse_idempotency_key
 from switchboard.edge.api.pagination import to_cursor
 from switchboard.edge.api.sms import parse_filter, preflight_to_json
-from switchboard.edge.http import InboundRequest
+from switchboard.edge.http import InboundRequest, parse_idempotency_key
 from tests.events import load_event, with_headers, with_query
 
 VALID = {"to": "090-0000-0001", "text": "はい"}

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import switchboard
+from switchboard.domain.call_results import CallResult
 from switchboard.domain.errors import WebhookUnreadableError
-from switchboard.domain.voice_calls import CallResult
 from switchboard.edge.callback_params import ParsedParams
 from switchboard.providers.baidu_vms.webhooks import MAX_RESULT_LENGTH, parse_call_result
 from tests.ids import describe_row

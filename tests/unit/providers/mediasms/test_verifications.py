@@ -12,12 +12,8 @@ import pytest
 from sandbox.simulators.mediasms import MediaSmsSimulator, SimulatorConfig
 from switchboard.domain.errors import InvalidRequestError, NotSentError, ProviderError, RefusedError
 from switchboard.domain.sms.messages import SmsContent
-from switchboard.domain.verification.verifications import (
-    IvrCallEvent,
-    VerificationLines,
-    VerificationMode,
-    VerificationSubmission,
-)
+from switchboard.domain.verification.callbacks import IvrCallEvent, VerificationMode
+from switchboard.domain.verification.verifications import VerificationLines, VerificationSubmission
 from switchboard.edge.callback_params import ParsedParams
 from switchboard.ports.providers import Receipt, Submitter
 from switchboard.providers.mediasms.client import Credentials, MediaSmsClient, PreparedRequest

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import switchboard
 from switchboard.domain.errors import WebhookUnreadableError
 from switchboard.domain.sms.delivery import DeliveryReport
-from switchboard.domain.verification.verifications import IvrCallEvent, ParsedDeliveryReport, VerificationMode
+from switchboard.domain.verification.callbacks import IvrCallEvent, ParsedDeliveryReport, VerificationMode
 from switchboard.edge.callback_params import ParsedParams
 from switchboard.providers.mediasms import webhooks
 from switchboard.providers.mediasms.webhooks import MAX_AUTHCODE_DIGITS

@@ -7,7 +7,7 @@ from http import HTTPStatus
 
 from switchboard.bootstrap.components.shared import CLOCK
 from switchboard.config import BaiduVmsWebhookSettings
-from switchboard.domain.voice_calls import CallResult
+from switchboard.domain.call_results import CallResult
 from switchboard.edge.http import Reply
 from switchboard.edge.metrics import CALL_RESULT_OUTCOMES
 from switchboard.edge.webhook_endpoint import Quarantine, WebhookAuthentication, WebhookEndpoint

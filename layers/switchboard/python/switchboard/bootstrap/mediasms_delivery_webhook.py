@@ -8,8 +8,8 @@ from http import HTTPStatus
 
 from switchboard.bootstrap.components.shared import CLOCK
 from switchboard.config import MediaSmsDeliveryWebhookSettings
+from switchboard.domain.verification.callbacks import ParsedDeliveryReport
 from switchboard.domain.verification.one_time_codes import SALT_BYTES
-from switchboard.domain.verification.verifications import ParsedDeliveryReport
 from switchboard.edge.http import Reply
 from switchboard.edge.metrics import DELIVERY_REPORT_OUTCOMES
 from switchboard.edge.webhook_endpoint import Quarantine, WebhookAuthentication, WebhookEndpoint

@@ -8,7 +8,7 @@ from http import HTTPStatus
 from switchboard.bootstrap.components.ivr_calls import record_ivr_call
 from switchboard.bootstrap.components.shared import CLOCK
 from switchboard.config import MediaSmsIvrWebhookSettings
-from switchboard.domain.verification.verifications import IvrCallEvent
+from switchboard.domain.verification.callbacks import IvrCallEvent
 from switchboard.edge.http import Reply
 from switchboard.edge.metrics import IVR_CALL_OUTCOMES
 from switchboard.edge.webhook_endpoint import Quarantine, WebhookAuthentication, WebhookEndpoint

@@ -5,15 +5,11 @@ An order is one thing that a caller wants submitted to a provider exactly once: 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import ClassVar, Final, Generic, TypeVar
-
-ORDER_ID: Final = re.compile(r"[A-Za-z0-9]{1,50}")
-"""The form of an order's id, which MediaSMS takes as `smsid`. It has no hyphens, unlike a UUID in its usual form."""
+from typing import ClassVar, Generic, TypeVar
 
 C = TypeVar("C")
 S_co = TypeVar("S_co", bound=StrEnum, covariant=True)
@@ -168,11 +164,6 @@ class Status(Generic[S_co]):
 
     state: S_co
     final: bool
-
-
-def is_order_id(text: str) -> bool:
-    """Return whether `text` can be an order's id."""
-    return ORDER_ID.fullmatch(text) is not None
 
 
 def submission_state(order: Order[C], *, deadlines: Deadlines, now: datetime) -> SubmissionState:

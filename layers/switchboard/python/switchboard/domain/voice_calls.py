@@ -49,14 +49,6 @@ class VoiceCallSubmission:
     not_after: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class CallResult:
-    """A provider's later report about a call. `result` is the provider's own word, which nothing here interprets."""
-
-    call_id: str
-    result: str
-
-
 class VoiceCallState(StrEnum):
     """The contract's states. There is no `delivered`: a provider's report is shown in its own words."""
 

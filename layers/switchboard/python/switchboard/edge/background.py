@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from switchboard.domain.errors import SwitchboardError
-from switchboard.edge.cold_start import end_imports
 from switchboard.edge.endpoint import log_unexpected
+from switchboard.edge.observability import end_imports
 
 R = TypeVar("R")
 

@@ -22,10 +22,9 @@ from switchboard.domain.errors import (
     WebhookForbiddenError,
     WrongCodeLimitError,
 )
-from switchboard.edge.cold_start import end_imports
 from switchboard.edge.http import InboundRequest, Reply
 from switchboard.edge.metrics import Metric
-from switchboard.edge.observability import count, logger
+from switchboard.edge.observability import count, end_imports, logger
 from switchboard.edge.problems import UNEXPECTED, problem_reply, reply_to
 
 if TYPE_CHECKING:

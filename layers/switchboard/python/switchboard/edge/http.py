@@ -10,11 +10,13 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from switchboard.domain.errors import PayloadTooLargeError, SwitchboardError
+from switchboard.domain.errors import FieldProblem, InvalidRequestError, PayloadTooLargeError, SwitchboardError
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel
+
     # Only for types: webhooks have no API key and need not load it.
     from switchboard.domain.api_keys import ApiKey
 
@@ -23,6 +25,9 @@ BODY_LIMIT_BYTES: Final = 65_536
 
 _LINE_BREAKS: Final = re.compile(r"\s*[\r\n\t]\s*|\A +| +\Z")
 _STANDARD_ALPHABET: Final = str.maketrans("-_", "+/")
+
+
+M = TypeVar("M", bound="BaseModel")
 
 
 class MalformedRequestError(SwitchboardError):
@@ -149,6 +154,54 @@ class Reply:
             "body": text.encode("utf-8", "replace").decode(),
             "isBase64Encoded": False,
         }
+
+
+def parse_idempotency_key(request: InboundRequest) -> str | None:
+    """Read 1 to 64 visible ASCII characters. Return None if there is no such header.
+
+    Raises:
+        InvalidRequestError: the key is something else, or is given twice and differently.
+    """
+    key = request.headers.get("idempotency-key")
+    if key is None:
+        return None
+    if "idempotency-key" in request.ambiguous:
+        raise InvalidRequestError(FieldProblem("Idempotency-Key", "may be given once", "duplicate_header"))
+    if not 1 <= len(key) <= 64 or any(not "!" <= character <= "~" for character in key):
+        raise InvalidRequestError(FieldProblem("Idempotency-Key", "must be 1 to 64 visible ASCII characters"))
+    return key
+
+
+def validate(model: type[M], content: dict[str, Any]) -> M:
+    """Read a JSON object by a model.
+
+    Raises:
+        InvalidRequestError: with a problem for each field that is wrong; none repeats a value.
+    """
+    # Only the readers of bodies load pydantic, which takes a third of a cold start.
+    from pydantic import ValidationError  # noqa: PLC0415
+
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        problems = {
+            str(detail["loc"][0]): FieldProblem(
+                field=str(detail["loc"][0])[:50], message=detail["msg"], code=detail["type"]
+            )
+            for detail in error.errors(include_input=False, include_context=False, include_url=False)
+        }
+        raise InvalidRequestError(*problems.values()) from None
+
+
+def parse_body_as(model: type[M], request: InboundRequest, *, limit_bytes: int = BODY_LIMIT_BYTES) -> M:
+    """Read the request's JSON body by a model.
+
+    Raises:
+        MalformedRequestError: the body is no JSON object.
+        PayloadTooLargeError: the body is larger than `limit_bytes`.
+        InvalidRequestError: with a problem for each field that is wrong; none repeats a value.
+    """
+    return validate(model, request.json_object(limit_bytes=limit_bytes))
 
 
 def _drop_nulls(members: Mapping[str, str | None] | None) -> dict[str, str]:

@@ -1,7 +1,8 @@
-"""Holds the one logger and the one metrics collector of a function, which its environment names."""
+"""Holds what a container has once: its logger and its metrics collector, and the pause of its garbage collection."""
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from threading import Lock
@@ -42,3 +43,10 @@ def record_gauges(provider: str, gauges: Mapping[Metric, float]) -> None:
             default_dimensions={"service": metrics.service or "", "provider": provider},
         ):
             pass
+
+
+def end_imports() -> None:
+    """Start garbage collection again, if the package stopped it, and spare what is imported by now."""
+    if not gc.isenabled():
+        gc.freeze()
+        gc.enable()

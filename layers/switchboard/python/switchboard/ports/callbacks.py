@@ -8,9 +8,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol, TypeAlias
 
+from switchboard.domain.call_results import CallResult
 from switchboard.domain.sms.delivery import DeliveryReport
-from switchboard.domain.verification.verifications import CodeHash, IvrCallEvent
-from switchboard.domain.voice_calls import CallResult
+from switchboard.domain.verification.callbacks import CodeHash, IvrCallEvent
 from switchboard.ports.listing import UnreadableItem
 
 CallbackEvent: TypeAlias = DeliveryReport | IvrCallEvent | CallResult
@@ -62,6 +62,18 @@ class ReportStore(Protocol):
         Raises:
             StoreUnavailableError: the write may or may not have been applied.
             StoreRefusedError: the write was not applied, and will not be.
+        """
+        ...
+
+
+class CodeStore(Protocol):
+    """The store of the hashes of codes that were read out."""
+
+    def record_code(self, verification_id: str, code: CodeHash) -> bool:
+        """Add a code's hash if the report names the verification's number or none: one write, no read.
+
+        The first hash for a number stays. So an item holds two hashes at most, and the true one always fits.
+        Return False if the code was not added: the id holds no verification, or one of another number.
         """
         ...
 

@@ -7,7 +7,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
-from switchboard.domain.verification.verifications import CodeCheck, CodeHash, IvrCallEvent, Verification
+from switchboard.domain.verification.callbacks import IvrCallEvent
+from switchboard.domain.verification.verifications import CodeCheck, Verification
 from switchboard.ports.orders import OrderStore
 
 
@@ -102,18 +103,6 @@ class IvrCallStore(Protocol):
 
     def shorten_lease(self, lease: Lease, *, recipient: str, line: str, until: datetime) -> None:
         """End the lease at `until`, unless it ends earlier or belongs to another verification by now."""
-        ...
-
-
-class CodeStore(Protocol):
-    """The store of the hashes of codes that were read out."""
-
-    def record_code(self, verification_id: str, code: CodeHash) -> bool:
-        """Add a code's hash if the report names the verification's number or none: one write, no read.
-
-        The first hash for a number stays. So an item holds two hashes at most, and the true one always fits.
-        Return False if the code was not added: the id holds no verification, or one of another number.
-        """
         ...
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Protocol
 
-from switchboard.domain.voice_calls import CallResult, VoiceCall
+from switchboard.domain.call_results import CallResult
+from switchboard.domain.voice_calls import VoiceCall
 from switchboard.ports.callbacks import EventPlace
 from switchboard.ports.orders import OrderStore
 

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 
+from switchboard.domain.call_results import CallResult
 from switchboard.domain.errors import StoreError
 from switchboard.domain.sms.delivery import DeliveryReport
 from switchboard.domain.timestamps import from_rfc3339, to_rfc3339
-from switchboard.domain.verification.verifications import CodeHash, IvrCallEvent, VerificationMode
-from switchboard.domain.voice_calls import CallResult
+from switchboard.domain.verification.callbacks import CodeHash, IvrCallEvent, VerificationMode
 from switchboard.ports.callbacks import CallbackEvent, RawCallback, SpooledEvent
 from switchboard.ports.listing import UnreadableItem
 from switchboard.storage.aws import error_code, store_errors

@@ -10,7 +10,8 @@ from functools import partial
 from typing import Final, Generic, TypeAlias, TypeVar
 
 from switchboard.domain.errors import ResourceNotFoundError
-from switchboard.domain.orders import Status, is_order_id
+from switchboard.domain.order_ids import is_order_id
+from switchboard.domain.orders import Status
 from switchboard.ports.clock import Clock
 from switchboard.ports.listing import ListingQuery, Page
 from switchboard.ports.orders import OrderStore, R

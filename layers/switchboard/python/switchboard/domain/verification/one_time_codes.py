@@ -7,7 +7,7 @@ import hmac
 from datetime import datetime
 from typing import Final
 
-from switchboard.domain.verification.verifications import CodeHash
+from switchboard.domain.verification.callbacks import CodeHash
 
 SALT_BYTES: Final = 16
 

@@ -10,7 +10,8 @@ from switchboard.domain.errors import FieldProblem, InvalidRequestError
 from switchboard.domain.phone_numbers import NumberKind, PhoneNumber, parse_phone_number
 from switchboard.domain.sms.messages import SmsContent
 from switchboard.domain.sms.texts import normalise
-from switchboard.domain.verification.verifications import VerificationLines, VerificationMode
+from switchboard.domain.verification.callbacks import VerificationMode
+from switchboard.domain.verification.verifications import VerificationLines
 
 DEFAULT_REPEAT_CALLS: Final = 1
 """Further calls of CALL_OUT until the call is answered, if the caller names no number of calls and more are allowed."""

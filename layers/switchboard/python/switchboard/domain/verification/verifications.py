@@ -9,8 +9,8 @@ from typing import ClassVar, Final
 
 from switchboard.domain import orders
 from switchboard.domain.orders import Claim, Deadlines, Order, Status, SubmissionState, submission_state
-from switchboard.domain.sms.delivery import DeliveryReport
 from switchboard.domain.sms.messages import SmsContent
+from switchboard.domain.verification.callbacks import CodeHash, VerificationMode
 
 MAX_ATTEMPTS: Final = 5
 """The number of wrong codes that may be tried for one verification."""
@@ -20,17 +20,6 @@ REPLAY_WITHIN: Final = timedelta(minutes=10)
 
 START_WITHIN: Final = timedelta(minutes=10)
 """The time during which a start that sent nothing may be tried again under the same key."""
-
-
-class VerificationMode(StrEnum):
-    """The ways to verify a number, by who calls whom."""
-
-    CALL_IN = "call_in"
-    """The number's owner dials our line."""
-    SMS_AND_CALL_IN = "sms_and_call_in"
-    """The number's owner dials our line after receiving an SMS."""
-    CALL_OUT = "call_out"
-    """The provider calls the number and reads out a code."""
 
 
 class VerificationLines(StrEnum):
@@ -58,46 +47,6 @@ class VerificationSubmission:
     repeat_calls: int | None = None
     lines: VerificationLines = VerificationLines.MOBILE
     content: SmsContent | None = field(default=None, repr=False)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IvrCallEvent:
-    """A provider's report that a number has called a line in time.
-
-    `recipient` is that number in E.164, or its bare digits if it is in no known form. `line` is in national form, 11
-    digits. `mode` is CALL_IN or SMS_AND_CALL_IN. `smsid` is None if the provider names none.
-    """
-
-    recipient: str = field(repr=False)
-    line: str
-    mode: VerificationMode
-    smsid: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ParsedDeliveryReport:
-    """A delivery report with the code, if any, that the provider's call read out.
-
-    `authcode` is a secret: digits, or None. `authcode_unreadable` means that the report carried no single
-    code of digits, so that no check of this verification can succeed. The report itself counts all the same.
-    """
-
-    report: DeliveryReport
-    authcode: str | None = field(default=None, repr=False)
-    authcode_unreadable: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class CodeHash:
-    """The hash of a code that a call read out. The code itself is stored nowhere.
-
-    `at` is when its report first came. `recipient` is the number that the report names, or None.
-    """
-
-    salt: bytes = field(repr=False)
-    digest: bytes = field(repr=False)
-    at: datetime
-    recipient: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

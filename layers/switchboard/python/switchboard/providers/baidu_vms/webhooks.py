@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from switchboard.domain.call_results import CallResult
 from switchboard.domain.errors import WebhookUnreadableError
-from switchboard.domain.voice_calls import CallResult, is_call_id
+from switchboard.domain.voice_calls import is_call_id
 from switchboard.ports.callbacks import CallbackParams
 
 MAX_RESULT_LENGTH: Final = 64

@@ -8,7 +8,7 @@ from dataclasses import InitVar, dataclass, field, fields
 from typing import Final
 
 from switchboard.domain.errors import FieldProblem, InvalidRequestError
-from switchboard.domain.orders import ORDER_ID
+from switchboard.domain.order_ids import ORDER_ID
 from switchboard.domain.sms.requests import preflight
 from switchboard.domain.sms.texts import Carrier
 

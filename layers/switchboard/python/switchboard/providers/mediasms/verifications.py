@@ -9,7 +9,8 @@ from typing import Final
 from switchboard.domain.errors import ConfigurationError, FieldProblem, InvalidRequestError
 from switchboard.domain.phone_numbers import NumberKind, PhoneNumber
 from switchboard.domain.sms.messages import SmsContent
-from switchboard.domain.verification.verifications import VerificationLines, VerificationMode, VerificationSubmission
+from switchboard.domain.verification.callbacks import VerificationMode
+from switchboard.domain.verification.verifications import VerificationLines, VerificationSubmission
 from switchboard.ports.providers import Receipt
 from switchboard.providers.mediasms.client import MediaSmsClient, PreparedRequest, rename_fields
 from switchboard.providers.mediasms.parameters import (

@@ -8,10 +8,10 @@ from operator import methodcaller
 from typing import Final
 
 from switchboard.domain.errors import InvalidRequestError, WebhookUnreadableError
-from switchboard.domain.orders import ORDER_ID
+from switchboard.domain.order_ids import ORDER_ID
 from switchboard.domain.phone_numbers import MAX_WRITTEN_LENGTH, NumberKind, parse_phone_number, plain_digits
 from switchboard.domain.sms.delivery import DeliveryReport
-from switchboard.domain.verification.verifications import IvrCallEvent, ParsedDeliveryReport, VerificationMode
+from switchboard.domain.verification.callbacks import IvrCallEvent, ParsedDeliveryReport, VerificationMode
 from switchboard.ports.callbacks import CallbackParams
 from switchboard.providers.mediasms.response_codes import MAX_STATUS_LENGTH, plain_number, status_code_of
 
@@ -112,9 +112,17 @@ def _parse_line(text: str) -> str:
 def _parse_recipient(text: str) -> str:
     """Parse the number into E.164, or into its bare digits if it has neither the national nor the country-code form."""
     try:
-        written = plain_digits(text)
-        # The document writes overseas numbers without a plus sign.
-        return parse_phone_number(f"+{written}" if _WITH_COUNTRY_CODE.fullmatch(written) else written).e164
+        return parse_phone_number(text).e164
     except InvalidRequestError:
         normal = unicodedata.normalize("NFKC", text[:MAX_WRITTEN_LENGTH])
-        return "".join(character for character in normal if character in "0123456789")
+        digits = "".join(character for character in normal if character in "0123456789")
+        return _parse_without_plus(text) or digits
+
+
+def _parse_without_plus(text: str) -> str | None:
+    """Parse a number that begins with its country code, as the document writes overseas numbers."""
+    try:
+        written = plain_digits(text)
+        return parse_phone_number(f"+{written}").e164 if _WITH_COUNTRY_CODE.fullmatch(written) else None
+    except InvalidRequestError:
+        return None

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Protocol
 
 from boto3.dynamodb.types import TypeDeserializer
 
-from switchboard.domain.orders import Claim, Deadlines, Outcome, OutcomeKind, is_order_id
+from switchboard.domain.order_ids import is_order_id
+from switchboard.domain.orders import Claim, Deadlines, Outcome, OutcomeKind
 from switchboard.domain.timestamps import from_rfc3339, to_rfc3339
 from switchboard.ports.listing import ListingQuery, Page, UnreadableItem
 from switchboard.ports.orders import ClaimAnswer, R

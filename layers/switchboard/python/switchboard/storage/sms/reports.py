@@ -15,7 +15,7 @@ from switchboard.domain.sms.delivery import (
     StatusTable,
 )
 from switchboard.domain.timestamps import to_rfc3339
-from switchboard.domain.verification.verifications import CodeHash
+from switchboard.domain.verification.callbacks import CodeHash
 from switchboard.ports.callbacks import EventPlace
 from switchboard.storage.aws import conditional_update
 from switchboard.storage.items import (

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from switchboard.domain.timestamps import from_rfc3339, to_rfc3339
-from switchboard.domain.verification.verifications import IvrCallEvent
+from switchboard.domain.verification.callbacks import IvrCallEvent
 from switchboard.ports.verifications import IvrCallMatch, Lease
 from switchboard.storage.aws import conditional_update, store_errors
 from switchboard.storage.items import VERIFICATION, Item, lease_key, message_key, to_attributes

@@ -19,13 +19,12 @@ from switchboard.domain.errors import StoreError, VerificationOpenError
 from switchboard.domain.orders import Claim, Deadlines, Outcome, OutcomeKind
 from switchboard.domain.sms.messages import SmsContent
 from switchboard.domain.timestamps import from_optional_rfc3339, from_rfc3339, to_rfc3339
+from switchboard.domain.verification.callbacks import CodeHash, VerificationMode
 from switchboard.domain.verification.verifications import (
     MAX_ATTEMPTS,
     CodeCheck,
-    CodeHash,
     Verification,
     VerificationLines,
-    VerificationMode,
     deadline_of,
     next_due,
 )

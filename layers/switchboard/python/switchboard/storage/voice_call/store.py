@@ -13,17 +13,11 @@ from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
+from switchboard.domain.call_results import CallResult
 from switchboard.domain.errors import UnreadableItemError
 from switchboard.domain.orders import Claim, Deadlines, Outcome
 from switchboard.domain.timestamps import from_rfc3339, to_rfc3339
-from switchboard.domain.voice_calls import (
-    MAX_RESULTS,
-    CallResult,
-    CallResultFact,
-    PreparedCall,
-    VoiceCall,
-    next_due,
-)
+from switchboard.domain.voice_calls import MAX_RESULTS, CallResultFact, PreparedCall, VoiceCall, next_due
 from switchboard.ports.callbacks import EventPlace
 from switchboard.ports.listing import ListingQuery, Page
 from switchboard.storage.aws import conditional_update, store_errors

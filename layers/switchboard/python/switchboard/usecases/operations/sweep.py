@@ -8,12 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Final, Protocol, TypeVar
 
+from switchboard.domain.call_results import CallResult
 from switchboard.domain.errors import ConfigurationError, StoreUnavailableError
 from switchboard.domain.sms.delivery import DeliveryReport
-from switchboard.domain.verification.verifications import IvrCallEvent
-from switchboard.domain.voice_calls import CallResult
-from switchboard.ports.callbacks import CallbackArchive, EventPlace, RawCallback, ReportStore, SpooledEvent
-from switchboard.ports.verifications import CodeStore
+from switchboard.domain.verification.callbacks import IvrCallEvent
+from switchboard.ports.callbacks import CallbackArchive, CodeStore, EventPlace, RawCallback, ReportStore, SpooledEvent
 from switchboard.ports.voice_calls import CallResultStore
 from switchboard.usecases.operations.reconcile_overdue import SweepAction, SweepReport, act_on_each
 from switchboard.usecases.verification.record_ivr_call import UNMATCHED, RecordIvrCall

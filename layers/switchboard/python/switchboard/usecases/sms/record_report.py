@@ -6,11 +6,10 @@ from collections.abc import Callable
 from enum import StrEnum
 
 from switchboard.domain.errors import StoreUnavailableError
+from switchboard.domain.verification.callbacks import ParsedDeliveryReport
 from switchboard.domain.verification.one_time_codes import hash_code
-from switchboard.domain.verification.verifications import ParsedDeliveryReport
-from switchboard.ports.callbacks import CallbackArchive, EventPlace, ReportStore, SpooledEvent
+from switchboard.ports.callbacks import CallbackArchive, CodeStore, EventPlace, ReportStore, SpooledEvent
 from switchboard.ports.clock import Clock
-from switchboard.ports.verifications import CodeStore
 
 
 class ReportOutcome(StrEnum):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from switchboard.domain.errors import AlreadyVerifiedError, OrderError, ResourceNotFoundError, VerificationExpiredError
-from switchboard.domain.orders import Deadlines, is_order_id
+from switchboard.domain.order_ids import is_order_id
+from switchboard.domain.orders import Deadlines
 from switchboard.domain.verification.verifications import Verification, status_of
 from switchboard.ports.clock import Clock
 from switchboard.ports.verifications import VerificationStore

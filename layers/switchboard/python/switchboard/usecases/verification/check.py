@@ -21,14 +21,15 @@ from switchboard.domain.errors import (
     WrongCodeError,
     WrongCodeLimitError,
 )
-from switchboard.domain.orders import Deadlines, is_order_id
+from switchboard.domain.order_ids import is_order_id
+from switchboard.domain.orders import Deadlines
+from switchboard.domain.verification.callbacks import VerificationMode
 from switchboard.domain.verification.one_time_codes import matches_code
 from switchboard.domain.verification.verifications import (
     MAX_ATTEMPTS,
     REPLAY_WITHIN,
     CodeCheck,
     Verification,
-    VerificationMode,
     VerificationState,
     status_of,
 )

@@ -6,7 +6,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 
 from switchboard.domain.errors import StoreError, StoreUnavailableError
-from switchboard.domain.verification.verifications import IvrCallEvent
+from switchboard.domain.verification.callbacks import IvrCallEvent
 from switchboard.ports.callbacks import CallbackArchive, SpooledEvent
 from switchboard.ports.clock import Clock
 from switchboard.ports.verifications import IvrCallMatch, IvrCallStore

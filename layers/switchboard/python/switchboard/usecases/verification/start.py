@@ -6,13 +6,9 @@ from dataclasses import asdict, dataclass
 
 from switchboard.domain.errors import VerificationOpenError
 from switchboard.domain.orders import Claim, Status
+from switchboard.domain.verification.callbacks import VerificationMode
 from switchboard.domain.verification.requests import ComposedVerification
-from switchboard.domain.verification.verifications import (
-    START_WITHIN,
-    Verification,
-    VerificationMode,
-    VerificationState,
-)
+from switchboard.domain.verification.verifications import START_WITHIN, Verification, VerificationState
 from switchboard.ports.clock import ClaimIds, Clock
 from switchboard.usecases.submission.submit_once import SubmissionResult, SubmitOnce, derive_id, fingerprint
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Final
 
+from switchboard.domain.call_results import CallResult
 from switchboard.domain.errors import StoreUnavailableError
-from switchboard.domain.voice_calls import CallResult
 from switchboard.ports.callbacks import CallbackArchive, EventPlace, SpooledEvent
 from switchboard.ports.clock import Clock
 from switchboard.ports.voice_calls import CallResultStore

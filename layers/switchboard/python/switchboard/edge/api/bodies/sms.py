@@ -7,12 +7,11 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from switchboard.domain.errors import FieldProblem, InvalidRequestError
-from switchboard.domain.orders import ORDER_ID
+from switchboard.domain.order_ids import ORDER_ID
 from switchboard.domain.sms.requests import ComposedSms, SmsRequest, SmsRules, compose
 from switchboard.domain.sms.texts import Carrier
 from switchboard.domain.timestamps import parse_timestamp
-from switchboard.edge.api.bodies.models import parse_body_as, validate
-from switchboard.edge.http import InboundRequest
+from switchboard.edge.http import InboundRequest, parse_body_as, validate
 from switchboard.usecases.sms.send import SendSmsCommand
 
 BATCH_LIMIT_BYTES = 1_048_576

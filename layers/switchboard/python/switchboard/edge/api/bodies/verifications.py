@@ -6,11 +6,11 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from switchboard.domain.verification.callbacks import VerificationMode
 from switchboard.domain.verification.one_time_codes import MAX_WRITTEN_LENGTH
 from switchboard.domain.verification.requests import VerificationRequest
-from switchboard.domain.verification.verifications import VerificationLines, VerificationMode
-from switchboard.edge.api.bodies.models import parse_body_as, validate
-from switchboard.edge.http import InboundRequest
+from switchboard.domain.verification.verifications import VerificationLines
+from switchboard.edge.http import InboundRequest, parse_body_as, validate
 
 
 class StartVerificationBody(BaseModel):

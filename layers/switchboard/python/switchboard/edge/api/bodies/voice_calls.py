@@ -8,8 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from switchboard.domain.chinese_numbers import parse_chinese_number
 from switchboard.domain.voice_calls import VoiceCallContent
-from switchboard.edge.api.bodies.models import parse_body_as
-from switchboard.edge.http import InboundRequest
+from switchboard.edge.http import InboundRequest, parse_body_as
 from switchboard.usecases.voice_call.place import PlaceCallCommand
 
 
