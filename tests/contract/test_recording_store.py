@@ -188,6 +188,15 @@ def test_an_attempt_repeated_after_a_lost_answer_is_granted(recordings: Recordin
     assert begin(recordings, recording, an_attempt()) == first
 
 
+def test_an_attempt_repeated_after_another_began_is_not_counted_again(recordings: RecordingStore) -> None:
+    recording = recordings.announce(ID, READY, due=DUE)
+    begin(recordings, begin(recordings, recording, an_attempt()), an_attempt("second"))
+
+    begin(recordings, recording, an_attempt())
+
+    begin(recordings, read(recordings), an_attempt("third"))
+
+
 def test_no_attempt_begins_at_a_stored_channel(recordings: RecordingStore) -> None:
     earlier = begin(recordings, recordings.announce(ID, READY, due=DUE), an_attempt())
     stored = recordings.record_outcome(ID, an_outcome(end=FetchEnd.STORED))

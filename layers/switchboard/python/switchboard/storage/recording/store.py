@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
@@ -24,7 +24,7 @@ from switchboard.domain.recording.facts import (
 from switchboard.domain.timestamps import to_rfc3339
 from switchboard.ports.listing import ListingQuery, Page, UnreadableItem
 from switchboard.storage.aws import conditional_update, store_errors
-from switchboard.storage.items import expiry, pending_partition, to_attributes
+from switchboard.storage.items import Item, expiry, pending_partition, to_attributes
 from switchboard.storage.orders.indexes import (
     ListPartition,
     convert_items,
@@ -115,13 +115,15 @@ class DynamoDbRecordingStore:
         begun = _count_attempts(recording, attempt.channel)
         count = f"begun_{attempt.channel.value}"
         unchanged = f"{count} = :begun" if begun else f"(attribute_not_exists({count}) OR {count} = :begun)"
+        name, stored = f"{ATTEMPT}{attempt.id}", f"stored_{attempt.channel.value}"
         return self._update(
             "begin attempt",
             recording.recording_id,
             update=f"SET #attempt = :attempt, {count} = :next, pending = :pending, due = :due REMOVE parked",
-            condition=f"attribute_exists(kind) AND attribute_not_exists(stored_{attempt.channel.value})"
-            f" AND ({unchanged} OR attribute_exists(#attempt))",
-            names={"#attempt": f"{ATTEMPT}{attempt.id}"},
+            condition=f"attribute_exists(kind) AND attribute_not_exists({stored}) AND {unchanged}",
+            # A repetition after a lost answer must not count again: another attempt may have begun meanwhile.
+            is_repeated=lambda item: name in item and stored not in item,
+            names={"#attempt": name},
             values={
                 ":attempt": attempt_value(attempt),
                 ":begun": begun,
@@ -275,8 +277,12 @@ class DynamoDbRecordingStore:
         values: Mapping[str, Any],
         condition: str | None = None,
         names: Mapping[str, str] | None = None,
+        is_repeated: Callable[[Item], bool] = lambda _item: False,
     ) -> Recording | None:
-        """Return the recording after the update, or None if the condition was not met."""
+        """Return the recording after the update, or None if the condition was not met.
+
+        `is_repeated` tells by the item if the same update was made before.
+        """
         more: dict[str, Any] = {}
         if condition:
             more["ConditionExpression"] = condition
@@ -291,7 +297,7 @@ class DynamoDbRecordingStore:
             ExpressionAttributeValues=to_attributes(values),
             **more,
         )
-        return recording_from(item) if updated else None
+        return recording_from(item) if updated or is_repeated(item) else None
 
 
 def _parked_partition(reason: ParkingReason) -> str:
