@@ -105,7 +105,7 @@ class Receiver:
         event = with_query(load_event(self.webhook.function, "get_query", body=callback.body), *callback.query)
         headers = {} if callback.content_type is None else {"Content-Type": callback.content_type}
         event |= {"headers": headers, "multiValueHeaders": {name: [value] for name, value in headers.items()}}
-        endpoint = WebhookEndpoint[object](
+        endpoint: WebhookEndpoint[object] = WebhookEndpoint(
             subject="callback",
             authentication=WebhookAuthentication(
                 secret=StoredSecret.of_tokens([event["pathParameters"]["token"]]).cached(), source_ranges=[]
