@@ -97,6 +97,10 @@ def test_what_stands_beside_an_authcode_is_kept(form: str) -> None:
         pytest.param(b"{'authcode': '314159'}", id="JSON with single quotes"),
         pytest.param(b"<authcode>314159</authcode>", id="XML"),
         pytest.param(b"\x80authcode=314159", id="no text"),
+        pytest.param(
+            b'--b\r\nContent-Disposition: form-data; name*0="auth"; name*1="code"\r\n\r\n314159\r\n--b--\r\n',
+            id="multipart with a name in pieces",
+        ),
         pytest.param(b"authcode\r\n314159", id="a name and a line"),
         pytest.param(b64encode(b"smsid=a1&authcode=314159") + b"!", id="broken base64"),
         pytest.param(b"!!!!" + b64encode(b"xsmsid=a1&authcode=314159"), id="base64 after its begin"),

@@ -34,7 +34,8 @@ class Keys:
         return self.items.get(key_id)
 
     def put(self, key: ApiKey) -> bool:
-        raise NotImplementedError
+        self.items[key.id] = key
+        return True
 
     def revoke(self, key_id: str) -> None:
         self.items[key_id] = replace(self.items[key_id], revoked=True)

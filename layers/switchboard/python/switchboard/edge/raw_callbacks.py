@@ -21,6 +21,8 @@ _JSON_NAME: Final = re.compile(rb'(?i)authcode[^"\\]{0,20}"\s{0,20}:')
 _JSON_MEMBER: Final = re.compile(
     rb'(?i)(authcode[^"\\]{0,20}"\s{0,20}:\s{0,20})(?:"[^"\\]*"|[-+.0-9e]+|null)(?=\s{0,20}[,}])'
 )
+# A name in pieces (RFC 2231, section 3). The reader joins them, so they may be an authcode's.
+_SPLIT_NAME: Final = re.compile(rb"(?i)name\*[0-9]{1,3}\*?\s{0,5}=")
 _BASE64: Final = re.compile(rb"[A-Za-z0-9+/]{12,}")
 _STANDARD_ALPHABET: Final = bytes.maketrans(b"-_", b"+/")
 # Each letter as itself, escaped once or more in a form, or escaped in JSON; with the zero bytes of UTF-16.
@@ -61,10 +63,11 @@ def _names_authcode(text: str) -> bool:
 def _redact_body(body: bytes, content_type: str) -> bytes:
     """Replace the value of each parameter whose name is an authcode.
 
-    A body that names an authcode with escapes, or elsewhere than in a parameter's name, is withheld as a whole.
+    A body that names an authcode with escapes, or elsewhere than in a parameter's name, is withheld as a whole. So is a
+    body with a name in pieces.
     """
     mentions = _count(body)
-    if len(_ANY_SPELLING.findall(body)) > mentions or any(map(_count, _decode(body))):
+    if _SPLIT_NAME.search(body) or len(_ANY_SPELLING.findall(body)) > mentions or any(map(_count, _decode(body))):
         return _WITHHELD
     if not mentions:
         return body

@@ -160,6 +160,7 @@ class ReconcileOverdue(Generic[R]):
             except StoreUnavailableError:
                 raise
             except Exception:
+                # Whatever breaks one order, `act_on_each` names it as poison. Here it only moves out of the way.
                 self._set_aside(order, now=now)
                 raise
 

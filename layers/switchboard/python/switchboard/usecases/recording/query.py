@@ -111,7 +111,7 @@ class QueryRecordings:
         return fill_page(self._recordings.find, recording_filter, limit=limit, position=position, view=view_if_in_state)
 
     def correct_roles(self, recording_id: str, *, left: Role, right: Role) -> RecordingView:
-        """Record who is heard on the left and on the right channel, beside the earlier corrections.
+        """Record who speaks on the left and on the right channel, beside the earlier corrections.
 
         Nothing is recorded if the channels have these roles already.
 
