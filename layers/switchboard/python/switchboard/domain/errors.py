@@ -442,3 +442,7 @@ class ConfigurationError(Exception):
 
     It is not a SwitchboardError, so that no handler turns it into an answer.
     """
+
+
+class UnreadableResultError(SwitchboardError):
+    """A recogniser's result that is missing, or that does not follow the recogniser's document."""

@@ -14,10 +14,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from switchboard.domain.errors import CorrectionLimitError
 from switchboard.domain.timestamps import JAPAN
+
+if TYPE_CHECKING:
+    # Only for types: webhooks read no transcript and need not load it.
+    from switchboard.domain.recording.transcripts import StoredTranscript, TranscriptionAttempt, TranscriptionOutcome
 
 _RECORDING_ID: Final = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,63}")
 
@@ -222,6 +226,8 @@ class Recording:
 
     `closed_at` is when the worker recorded that every channel is final, so that the sweep no longer looks at it.
     `parked` is set while the recording is parked, and `parked_at` is when it was parked first.
+    `transcription_due` is when to look at its transcript, or None if that is not awaited. `transcription_waits_for`
+    says for what it waits.
     """
 
     recording_id: str
@@ -232,6 +238,11 @@ class Recording:
     closed_at: datetime | None = None
     parked: ParkingReason | None = None
     parked_at: datetime | None = None
+    transcription_attempts: frozenset[TranscriptionAttempt] = frozenset()
+    transcription_outcomes: frozenset[TranscriptionOutcome] = frozenset()
+    transcripts: frozenset[StoredTranscript] = frozenset()
+    transcription_due: datetime | None = None
+    transcription_waits_for: str | None = None
 
     def __post_init__(self) -> None:
         if not self.ready_facts:

@@ -38,6 +38,7 @@ from switchboard.storage.recording.items import (
     KIND,
     LIST_PARTITION,
     OUTCOME,
+    TRANSCRIPTION_PENDING,
     attempt_value,
     correction_value,
     outcome_value,
@@ -175,11 +176,17 @@ class DynamoDbRecordingStore:
             values=values,
         )
 
-    def schedule(self, recording: Recording, *, due: datetime | None, at: datetime) -> None:
-        if due is None:
+    def schedule(
+        self, recording: Recording, *, due: datetime | None, at: datetime, transcribe_due: datetime | None = None
+    ) -> None:
+        if due is None and transcribe_due is None:
             update = "SET closed_at = if_not_exists(closed_at, :at) REMOVE due, pending, parked"
             self._update_unless_begun(recording, update=update, values={":at": to_rfc3339(at)})
-        else:
+        elif due is None and transcribe_due is not None:
+            update = "SET closed_at = if_not_exists(closed_at, :at), due = :due, pending = :pending REMOVE parked"
+            values = {":at": to_rfc3339(at), ":due": to_rfc3339(transcribe_due), ":pending": TRANSCRIPTION_PENDING}
+            self._update_unless_begun(recording, update=update, values=values)
+        elif due is not None:
             update = "SET due = :due, pending = :pending REMOVE closed_at, parked"
             self._update_unless_begun(recording, update=update, values={":due": to_rfc3339(due), ":pending": _PENDING})
 
