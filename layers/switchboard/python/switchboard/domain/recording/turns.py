@@ -26,7 +26,8 @@ MAX_BACKCHANNEL_MS: Final = 1_000
 
 _ACKNOWLEDGEMENTS: Final = re.compile(
     r"(?:(?:はい|ハイ|え[えー]|エエ|うん|ウン|あ[あー]|はあ|ほう|へえ|そうです[ねか]?|そう|なるほど"
-    r"|嗯|对|是的?|好的?|哦|啊|yes|yeah|yep|ok|okay|right|sure|i see|uh-huh|mhm|mm-?hmm|hmm|mm)[\s、。，．,.!?！？…・]*)+",
+    r"|嗯|对|是的?|好的?|哦|啊"
+    r"|yes|yeah|yep|okay|ok|right|sure|i see|uh-huh|mhm|mm-?hmm|hmm|mm)[\s、。，．,.!?！？…・]*)++",
     re.IGNORECASE,
 )
 
