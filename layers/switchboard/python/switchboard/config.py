@@ -187,6 +187,10 @@ class StatusSettings(StateSettings, OutboxSettings):
     recording_queue_url: str
     recording_backlog_queue_url: str
     recording_dead_letter_queue_url: str
+    transcription_queue_url: str
+    transcription_events_queue_url: str
+    transcription_dead_letter_queue_url: str
+    transcription_minutes_per_month: int
 
 
 class QueryStatusSettings(StatusSettings, ApiKeySettings):
@@ -221,7 +225,15 @@ class RecordingQueueSettings(StateSettings):
     biztel_not_found_retries_per_day: int
 
 
-class SweepOverdueSettings(RecordingTimeSettings, RecordingQueueSettings, OutboxSettings):
+class TranscriptionQueueSettings(StateSettings):
+    """The settings of functions that put recordings into the queues of transcripts. 0 minutes make no transcripts."""
+
+    transcription_minutes_per_month: int
+    transcription_queue_url: str
+    transcription_events_queue_url: str
+
+
+class SweepOverdueSettings(RecordingTimeSettings, RecordingQueueSettings, TranscriptionQueueSettings, OutboxSettings):
     """The settings of `functions/sweep_overdue`."""
 
     quarantine_bucket: str
@@ -242,7 +254,7 @@ class BiztelCallActionWebhookSettings(StateSettings, WebhookSettings):
     quarantine_bucket: str
 
 
-class FetchRecordingSettings(RecordingSettings, RecordingQueueSettings):
+class FetchRecordingSettings(RecordingSettings, RecordingQueueSettings, TranscriptionQueueSettings):
     """The settings of `functions/fetch_recording`."""
 
     jobs_bucket: str
@@ -267,10 +279,34 @@ class QueryRecordingsSettings(RecordingSettings, ApiKeySettings):
 
     jobs_bucket: str
     recording_url_minutes: float
+    transcription_minutes_per_month: int
 
 
 class CorrectRecordingRolesSettings(QueryRecordingsSettings):
     """The settings of `functions/correct_recording_roles`."""
+
+
+class TranscriptionSettings(TranscriptionQueueSettings):
+    """The settings of functions that ask the recogniser."""
+
+    limits_table: str
+    recordings_bucket: str
+    recognition_bucket: str
+    stack_name: str
+    transcription_language: str
+    transcription_vocabulary: str
+    transcription_in_flight: int
+
+
+class StartTranscriptionSettings(TranscriptionSettings):
+    """The settings of `functions/start_transcription`."""
+
+
+class StoreTranscriptSettings(TranscriptionSettings):
+    """The settings of `functions/store_transcript`."""
+
+    quarantine_bucket: str
+    transcription_redaction: bool
 
 
 class CallbackNameSettings(Settings):

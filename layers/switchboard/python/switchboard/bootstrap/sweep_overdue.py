@@ -8,6 +8,7 @@ from switchboard.bootstrap.components.ivr_calls import record_ivr_call
 from switchboard.bootstrap.components.recordings import announcement_limits, recording_deadlines, recording_queue
 from switchboard.bootstrap.components.shared import CLOCK
 from switchboard.bootstrap.components.sms import deadlines, message_store, outbox, sms_status
+from switchboard.bootstrap.components.transcripts import transcription_queues, transcription_store
 from switchboard.bootstrap.components.verifications import verification_status, verification_store
 from switchboard.bootstrap.components.voice_calls import reconcile_voice_calls, voice_call_store
 from switchboard.config import SweepOverdueSettings
@@ -29,6 +30,7 @@ from switchboard.usecases.operations.reconcile_overdue import ReconcileOverdue
 from switchboard.usecases.operations.sweep import SweepOverdue
 from switchboard.usecases.recording.release_parked import ReleaseParkedRecordings
 from switchboard.usecases.recording.requeue_overdue import RequeueOverdueRecordings
+from switchboard.usecases.recording.requeue_transcriptions import RequeueTranscriptions
 from switchboard.usecases.sms.inquire import PlanInquiries
 
 
@@ -74,6 +76,12 @@ def application() -> SweepOverdue:
             RequeueOverdueRecordings(
                 recordings=recordings,
                 queue=recording_queue(settings),
+                clock=CLOCK,
+                look_again_after=times.requeue_after_queued,
+            ),
+            RequeueTranscriptions(
+                recordings=transcription_store(settings),
+                queues=transcription_queues(settings),
                 clock=CLOCK,
                 look_again_after=times.requeue_after_queued,
             ),

@@ -180,6 +180,18 @@ class ResourceNotFoundError(SwitchboardError):
     """A resource that does not exist or belongs to another caller."""
 
 
+class TranscriptNotFoundError(ResourceNotFoundError):
+    """A recording without a transcript, for which none is awaited."""
+
+
+class TranscriptNotReadyError(SwitchboardError):
+    """A transcript that is awaited. It may be read in `retry_after_s` seconds at the earliest."""
+
+    def __init__(self, message: str, *, retry_after_s: int) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
 class WebhookError(SwitchboardError):
     """A callback that is not acted on."""
 

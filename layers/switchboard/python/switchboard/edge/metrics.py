@@ -215,6 +215,21 @@ class Metric(StrEnum):
     BULK_FILES_QUARANTINED = "BulkFilesQuarantined", "Files under `bulk/` that cannot become a recording.", _ALARMED
     BULK_FILES_GONE = "BulkFilesGone", "Files under `bulk/` that no longer exist."
 
+    # Transcripts
+    TRANSCRIPTIONS_STARTED = "TranscriptionsStarted", "Jobs that the recogniser took."
+    TRANSCRIPTION_SECONDS = "TranscriptionSeconds", "Seconds of audio counted in the month before a job was asked for."
+    TRANSCRIPTIONS_EMPTY = "TranscriptionsEmpty", "Recordings' parts not given to the recogniser: nothing is said."
+    TRANSCRIPTIONS_POSTPONED = (
+        "TranscriptionsPostponed",
+        "Recordings whose jobs could not be asked for now and wait for the month, a permit or the recogniser.",
+    )
+    TRANSCRIPTIONS_FAILED = (
+        "TranscriptionsFailed",
+        "Jobs that failed, were refused, or were not asked for because of the audio's length or format.",
+        _ALARMED,
+    )
+    TRANSCRIPTS_STORED = "TranscriptsStored", "Jobs whose transcript is stored."
+
 
 DELIVERY_REPORT_OUTCOMES: Final[Mapping[str, Metric]] = {
     "recorded": Metric.DELIVERY_REPORTS_RECORDED,

@@ -43,6 +43,8 @@ from switchboard.domain.errors import (
     SubmissionFailedError,
     SwitchboardError,
     TooManyAttemptsError,
+    TranscriptNotFoundError,
+    TranscriptNotReadyError,
     UnreadableItemError,
     VerificationCanceledError,
     VerificationExpiredError,
@@ -52,7 +54,7 @@ from switchboard.domain.errors import (
     WrongCodeError,
     WrongCodeLimitError,
 )
-from switchboard.edge.http import ClientUnknownError, MalformedRequestError, Reply
+from switchboard.edge.http import ClientUnknownError, MalformedRequestError, NotAcceptableError, Reply
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +131,13 @@ PROBLEMS: Final[dict[type[SwitchboardError], Problem]] = {
     ),
     ResourceNotFoundError: Problem(
         HTTPStatus.NOT_FOUND, "not_found", "No such resource, or it belongs to another client"
+    ),
+    TranscriptNotFoundError: Problem(HTTPStatus.NOT_FOUND, "transcript_not_found", "No transcript of this recording"),
+    TranscriptNotReadyError: Problem(
+        HTTPStatus.CONFLICT, "transcript_not_ready", "The transcript is not ready yet", retry_after_s=_WINDOW_S
+    ),
+    NotAcceptableError: Problem(
+        HTTPStatus.NOT_ACCEPTABLE, "not_acceptable", "No form of this resource is acceptable to the caller"
     ),
     KeyRevokedError: Problem(HTTPStatus.FORBIDDEN, "key_revoked", "This API key is revoked"),
     ScopeMissingError: Problem(HTTPStatus.FORBIDDEN, "scope_missing", "This API key lacks the scope of this route"),
@@ -264,7 +273,9 @@ def reply_to(error: SwitchboardError) -> Reply:
         members["attempts_left"] = error.attempts_left
     if isinstance(error, ScopeMissingError):
         members["scope"] = error.scope
-    if isinstance(error, LimitExceededError | MonthlyQuotaExhaustedError | VerificationOpenError):
+    if isinstance(
+        error, LimitExceededError | MonthlyQuotaExhaustedError | TranscriptNotReadyError | VerificationOpenError
+    ):
         problem = replace(problem, retry_after_s=error.retry_after_s)
     if problem.detail is None:
         problem = replace(problem, detail=_to_sentence(str(error)))

@@ -180,7 +180,7 @@ class AudioFiles(Protocol):
         ...
 
     def put_joined(self, recording_id: str, digest: str, chunks: Iterator[bytes]) -> Media:
-        """Store a joined file for the recogniser and return it. Raises what `chunks` raises, and stores nothing then."""
+        """Store a joined file for the recogniser and return it. If `chunks` raises, nothing is stored."""
         ...
 
 
@@ -202,5 +202,3 @@ class TranscriptionQueues(Protocol):
             StoreUnavailableError: the entry may or may not be in the queue.
         """
         ...
-
-

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_secretsmanager import SecretsManagerClient
     from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_transcribe import TranscribeServiceClient
 
 CONDITION_FAILED: Final = "ConditionalCheckFailedException"
 """DynamoDB's code of a write whose condition was not met."""
@@ -48,7 +49,7 @@ _PERMANENT_REFUSALS: Final = frozenset(
 
 CONNECT_TIMEOUT_S: Final = 1.0
 """The seconds that AWS may take to accept a connection, beside the time-out of the request."""
-_SERVICES: Final = ("dynamodb", "s3", "secretsmanager", "sqs")
+_SERVICES: Final = ("dynamodb", "s3", "secretsmanager", "sqs", "transcribe")
 
 # DynamoDB gets one try of `timeout_s`: the composition root, which knows how much time there is before the Lambda's own
 # end, decides which calls are retried (storage/retrying.py). The others may try twice by themselves.
@@ -132,6 +133,11 @@ def _get_file_client() -> Any:
 def sqs() -> SQSClient:
     """Return the container's SQS client."""
     return cast("SQSClient", _get_client("sqs"))
+
+
+def transcribe() -> TranscribeServiceClient:
+    """Return the container's Transcribe client. Each call is tried once: every request takes a slot of the pace."""
+    return cast("TranscribeServiceClient", _get_client("transcribe", timeout_s=10.0, tries=1))
 
 
 def secretsmanager() -> SecretsManagerClient:

@@ -22,7 +22,7 @@ from switchboard.storage.status import DynamoDbDeadlineReader, DynamoDbProviderL
 from switchboard.usecases.operations.query_status import QueryStatus, WatchedProvider
 
 # The kinds of items whose deadlines the sweep reconciles (storage/sms/messages.py and its like).
-_KINDS: Final = ("sms", "verification", "call", "recording")
+_KINDS: Final = ("sms", "verification", "call", "recording", "transcription")
 # The slowest part, a query for each kind, may end 12 s later. API Gateway answers by itself after 29 s.
 _TIME_BUDGET: Final = timedelta(seconds=15)
 
@@ -38,6 +38,9 @@ def query_status(settings: StatusSettings) -> QueryStatus:
         "recordings": settings.recording_queue_url,
         "recordings_backlog": settings.recording_backlog_queue_url,
         "recording_dead_letters": settings.recording_dead_letter_queue_url,
+        "transcriptions": settings.transcription_queue_url,
+        "transcription_events": settings.transcription_events_queue_url,
+        "transcription_dead_letters": settings.transcription_dead_letter_queue_url,
     }
     return QueryStatus(
         providers=_build_watched_providers(settings),
@@ -48,6 +51,9 @@ def query_status(settings: StatusSettings) -> QueryStatus:
                 provider="biztel",
                 limit=settings.biztel_requests_per_month,
                 reserve=settings.biztel_month_reserve,
+            ),
+            "transcribe": CounterMonthlyQuota(
+                counters=counters, provider="transcribe", limit=60 * settings.transcription_minutes_per_month
             ),
         },
         deadlines=DynamoDbDeadlineReader(client=dynamodb, table=settings.state_table, kinds=_KINDS),

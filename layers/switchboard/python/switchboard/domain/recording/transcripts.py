@@ -294,9 +294,7 @@ def _status_of_source(recording: Recording, source: Source, files: Mapping[Chann
     its_files = tuple(files[channel] for channel in source.channels)
     inputs = tuple(file.sha256 for file in its_files)
     attempts = [
-        attempt
-        for attempt in recording.transcription_attempts
-        if attempt.source is source and attempt.inputs == inputs
+        attempt for attempt in recording.transcription_attempts if attempt.source is source and attempt.inputs == inputs
     ]
     if not attempts:
         return SourceStatus(source=source, files=its_files, progress=Progress.TO_START)

@@ -192,5 +192,3 @@ def _message_of(error: ClientError) -> str:
 
 def _result_key(job: str) -> str:
     return f"results/{job}.json"
-
-

@@ -120,7 +120,11 @@ class DynamoDbTranscriptionStore:
             condition = "attribute_exists(kind) AND pending = :pending AND due = :seen"
             values |= {":pending": TRANSCRIPTION_PENDING, ":seen": to_rfc3339(seen)}
         self._update(
-            "schedule transcription", recording.recording_id, update=update, condition=condition, values=to_attributes(values)
+            "schedule transcription",
+            recording.recording_id,
+            update=update,
+            condition=condition,
+            values=to_attributes(values),
         )
 
     def overdue(self, *, now: datetime, limit: int) -> Iterable[Recording | UnreadableItem]:
@@ -191,9 +195,7 @@ class S3AudioFiles:
         self._client = client
         self._bucket = bucket
         self._recognition_bucket = recognition_bucket
-        self._joined = S3RecordingFiles(
-            client=client, bucket=recognition_bucket, quarantine_bucket=recognition_bucket
-        )
+        self._joined = S3RecordingFiles(client=client, bucket=recognition_bucket, quarantine_bucket=recognition_bucket)
 
     @contextmanager
     def open(self, file: StoredFile) -> Iterator[Iterator[bytes]]:
@@ -250,3 +252,31 @@ def _read_chunks(body: Any) -> Iterator[bytes]:
 
 def _key(recording_id: str) -> dict[str, Any]:
     return to_attributes({"pk": recording_pk(recording_id)})
+
+
+class S3RecognitionResults:
+    """The raw results in the recogniser's bucket, with a quarantine in another. `client` is called when needed."""
+
+    def __init__(self, *, client: Callable[[], S3Client], bucket: str, quarantine_bucket: str = "") -> None:
+        self._client = client
+        self.bucket = bucket
+        self._quarantine_bucket = quarantine_bucket
+
+    def read(self, key: str) -> bytes | None:
+        """Return the result under the key, or None if there is none."""
+        return S3TranscriptFiles(client=self._client, bucket=self.bucket).read(key)
+
+    def quarantine(self, key: str, *, at: datetime) -> None:
+        """Copy the result for an operator to look at. Do nothing if there is none."""
+        with store_errors("quarantine result"):
+            try:
+                self._client().copy_object(
+                    Bucket=self._quarantine_bucket,
+                    Key=f"quarantine/transcripts/{at:%Y/%m/%d}/{key.rpartition('/')[2]}",
+                    CopySource={"Bucket": self.bucket, "Key": key},
+                    # Without this S3 copies the object's tags, which takes rights that the worker does not have.
+                    TaggingDirective="REPLACE",
+                )
+            except ClientError as error:
+                if error_code(error) not in _NO_SUCH_OBJECT_CODES:
+                    raise

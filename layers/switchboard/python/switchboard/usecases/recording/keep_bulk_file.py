@@ -20,6 +20,7 @@ from switchboard.domain.recording.object_keys import recording_key
 from switchboard.domain.recording.other_party import other_party
 from switchboard.ports.clock import ClaimIds, Clock
 from switchboard.ports.recordings import BulkFiles, RecordingFiles, RecordingStore
+from switchboard.usecases.recording.close import CloseRecording
 
 
 class BulkOutcome(StrEnum):
@@ -40,6 +41,7 @@ class KeepBulkFile:
         bulk: BulkFiles,
         recordings: RecordingStore,
         files: RecordingFiles,
+        close: CloseRecording,
         parse_name: Callable[[str], RecordingFileName],
         clock: Clock,
         new_id: ClaimIds,
@@ -47,6 +49,7 @@ class KeepBulkFile:
         self._bulk = bulk
         self._recordings = recordings
         self._files = files
+        self._close = close
         self._parse_name = parse_name
         self._clock = clock
         self._new_id = new_id
@@ -88,7 +91,7 @@ class KeepBulkFile:
         recording = self._recordings.record_outcome(name.recording_id, outcome)
         # If the provider has reported the recording too, the worker decides what is still missing.
         if recording.came_as_files:
-            self._recordings.schedule(recording, due=None, at=now)
+            self._close(recording, at=now)
 
 
 def _is_stored(recording: Recording, channel: Channel) -> bool:

@@ -10,7 +10,10 @@ from typing import Final, TypeAlias
 from switchboard.domain.errors import (
     ResourceNotFoundError,
     StoreUnavailableError,
+    TranscriptNotFoundError,
+    TranscriptNotReadyError,
     UnreadableFileNameError,
+    UnreadableItemError,
     UnreadableJobError,
 )
 from switchboard.domain.recording.facts import (
@@ -25,13 +28,19 @@ from switchboard.domain.recording.facts import (
 from switchboard.domain.recording.other_party import tel_and_time
 from switchboard.domain.recording.policy import RecordingPolicy
 from switchboard.domain.recording.status import RecordingStatus
+from switchboard.domain.recording.transcript_document import TranscriptDocument, decode_document, merge_documents
+from switchboard.domain.recording.transcripts import TranscriptState, TranscriptStatus, status_of_transcript
+from switchboard.domain.recording.turns import Turn, build_turns
 from switchboard.ports.clock import Clock
 from switchboard.ports.listing import Page
 from switchboard.ports.recordings import JobStore, RecordingFiles, RecordingStore
+from switchboard.ports.transcripts import TranscriptFiles
 from switchboard.usecases.query import ListFilter, fill_page
 
 # Each try that fails means that another caller corrected the same recording in the same moment.
 _MAX_TRIES: Final = 5
+_RETRY_AFTER_S: Final = {TranscriptState.WAITING: 300, TranscriptState.RECOGNIZING: 30}
+"""The pause after which a caller may ask again for a transcript that is awaited."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +59,17 @@ class RecordingView:
     urls: Mapping[Channel, str]
     urls_expire_at: datetime
     sides: Mapping[Channel, Side]
+    transcript: TranscriptStatus
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TranscriptView:
+    """A transcript with the roles of the moment: `document` has the words, and `turns` are the conversation."""
+
+    recording_id: str
+    status: TranscriptStatus
+    document: TranscriptDocument
+    turns: tuple[Turn, ...]
 
 
 RecordingFilter: TypeAlias = ListFilter
@@ -65,7 +85,9 @@ class QueryRecordings:
         recordings: RecordingStore,
         jobs: JobStore,
         files: RecordingFiles,
+        transcripts: TranscriptFiles,
         policy: RecordingPolicy,
+        makes_transcripts: bool,
         clock: Clock,
         url_lifetime: timedelta,
         parse_name: Callable[[str], RecordingFileName],
@@ -73,7 +95,9 @@ class QueryRecordings:
         self._recordings = recordings
         self._jobs = jobs
         self._files = files
+        self._transcripts = transcripts
         self._policy = policy
+        self._makes_transcripts = makes_transcripts
         self._clock = clock
         self._url_lifetime = url_lifetime
         self._parse_name = parse_name
@@ -91,6 +115,44 @@ class QueryRecordings:
         if recording is None:
             recording = Recording(recording_id=recording_id, ready_facts=frozenset({self._read_job(recording_id)}))
         return self._view_existing(recording)
+
+    def transcript(self, recording_id: str) -> TranscriptView:
+        """Return the conversation of this recording, with the roles as they are corrected now.
+
+        Raises:
+            ResourceNotFoundError: no recording has this id.
+            TranscriptNotFoundError: the recording has no transcript, and none is awaited.
+            TranscriptNotReadyError: the transcript is awaited.
+            StoreUnavailableError: the store did not answer.
+            UnreadableItemError: a later version wrote the transcript.
+        """
+        recording = self.one(recording_id).recording
+        status = status_of_transcript(recording, wanted=self._makes_transcripts)
+        if status.state in (TranscriptState.WAITING, TranscriptState.RECOGNIZING):
+            raise TranscriptNotReadyError(
+                f"The transcript is {status.state}", retry_after_s=_RETRY_AFTER_S[status.state]
+            )
+        if not status.state.readable:
+            detail = "This recording has no transcript"
+            raise TranscriptNotFoundError(f"{detail}: {status.reason}" if status.reason else detail)
+        documents = [self._read_transcript(stored.key) for stored in status.transcripts]
+        document = merge_documents(documents, language=status.language or "")
+        roles = {channel: recording.role_of(channel) for channel in Channel}
+        return TranscriptView(
+            recording_id=recording_id,
+            status=status,
+            document=document,
+            turns=build_turns(document.words, roles=roles),
+        )
+
+    def _read_transcript(self, key: str) -> TranscriptDocument:
+        content = self._transcripts.read(key)
+        if content is None:
+            raise TranscriptNotFoundError("The transcript was deleted")
+        try:
+            return decode_document(content)
+        except ValueError:
+            raise UnreadableItemError("read transcript: unknown form") from None
 
     def many(self, recording_filter: RecordingFilter, *, limit: int, position: str | None) -> RecordingList:
         """Return at most `limit` recordings, newest call first.
@@ -172,6 +234,7 @@ class QueryRecordings:
             urls={channel: self._files.url(file, expires_in=self._url_lifetime) for channel, file in files.items()},
             urls_expire_at=now + self._url_lifetime,
             sides={channel: name.side for channel, name in names.items()},
+            transcript=status_of_transcript(recording, wanted=self._makes_transcripts),
         )
 
     def _find_name(self, file_name: str) -> RecordingFileName | None:

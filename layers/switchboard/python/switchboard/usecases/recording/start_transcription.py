@@ -260,7 +260,9 @@ class StartTranscription:
     ) -> Recording:
         """Record an attempt that the recogniser is not asked for, with its end."""
         end, reason = unasked
-        return self._record(self._begin(recording, replace(attempt, billed_seconds=0)), attempt, end, steps, reason=reason)
+        return self._record(
+            self._begin(recording, replace(attempt, billed_seconds=0)), attempt, end, steps, reason=reason
+        )
 
     def _record(
         self,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -32,7 +31,6 @@ from switchboard.domain.recording.transcripts import (
     sources_of,
     status_of_transcript,
 )
-from switchboard.domain.recording.words import ChannelWords
 from switchboard.ports.clock import Clock
 from switchboard.ports.transcripts import (
     JobState,
@@ -42,6 +40,7 @@ from switchboard.ports.transcripts import (
     TranscriptionQueues,
     TranscriptionStore,
 )
+from switchboard.usecases.recording.prepare_transcript import PrepareTranscript
 from switchboard.usecases.submission.wait_for_slot import wait_for_slot
 
 _WAIT_BUDGET: Final = timedelta(seconds=5)
@@ -49,20 +48,6 @@ _RETRY_AFTER: Final = timedelta(minutes=1)
 _RETRY_S: Final = 60
 _QUEUE_GRACE: Final = timedelta(minutes=15)
 _MAX_QUEUE_DELAY_S: Final = 900
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Transcript:
-    """The content of a stored transcript: the redacted words of each channel, and what was removed, by kind."""
-
-    content: bytes
-    words: int
-    removed: Mapping[str, int]
-    rules: str
-
-
-Prepare = Callable[[SourceStatus, ChannelWords], Transcript]
-"""Marks echoes, redacts, and writes what is stored. The same words give the same content."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +75,7 @@ class StoreTranscript:
         guard: RecognizerGuard,
         transcripts: TranscriptFiles,
         queues: TranscriptionQueues,
-        prepare: Prepare,
+        prepare: PrepareTranscript,
         clock: Clock,
     ) -> None:
         self._recordings = recordings
@@ -175,9 +160,7 @@ class StoreTranscript:
             UnreadableResultError: the recogniser's result cannot be read.
         """
         transcript = self._prepare(source, self._recognizer.result(attempt.job, attempt.source))
-        key = transcript_key(
-            recording.recording_id, attempt.job, at=recording.called_at or recording.announced_at
-        )
+        key = transcript_key(recording.recording_id, attempt.job, at=recording.called_at or recording.announced_at)
         content = self._transcripts.write(key, transcript.content)
         return StoredTranscript(
             job=attempt.job,
