@@ -33,6 +33,7 @@ from switchboard.domain.recording.policy import RecordingPolicy
 from switchboard.domain.recording.status import ChannelState, RecordingState
 from switchboard.storage.retrying import retrying
 from switchboard.usecases.operations.reconcile_overdue import SweepReport
+from switchboard.usecases.recording.close import CloseRecording
 from switchboard.usecases.recording.fetch import FetchRecording, FetchResult
 from switchboard.usecases.recording.requeue_overdue import RequeueOverdueRecordings
 from tests.fakes import (
@@ -143,19 +144,21 @@ class World:
         self.policy = RecordingPolicy(channels=channels, monaural_as_fallback=monaural_as_fallback)
         self.closed = 0
         wrap = (breaker or Breaker()).wrap
+        recordings = retrying(
+            wrap(self.recordings, "recordings"),
+            "get",
+            "announce",
+            "begin",
+            "withdraw",
+            "record_outcome",
+            "schedule",
+        )
         self.fetch = FetchRecording(
             jobs=wrap(self.jobs, "jobs"),
-            recordings=retrying(
-                wrap(self.recordings, "recordings"),
-                "get",
-                "announce",
-                "begin",
-                "withdraw",
-                "record_outcome",
-                "schedule",
-            ),
+            recordings=recordings,
             files=wrap(self.files, "files"),
             queue=wrap(self.queue, "queue"),
+            close=CloseRecording(recordings=recordings, queues=None),
             source=self.source,
             guard=self.guard,
             backlog_guard=self.guard,
