@@ -55,7 +55,7 @@ def running(dynamodb_messages: DynamoDbMessageStore, dynamodb_limits: DynamoDbPr
     guard = ProviderGuards(
         store=dynamodb_limits,
         key="state",
-        container_id="worker",
+        new_container_id=lambda: "worker",
         settings=GuardSettings(requests_per_s=80),
         clock=clock,
         version=lambda: "v1",
