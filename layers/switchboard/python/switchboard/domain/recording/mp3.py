@@ -28,6 +28,10 @@ _MAX_JUNK_BEFORE_AUDIO: Final = 65_536
 _MAX_JUNK_BEYOND_AUDIO: Final = 1_048_576
 """The search for further frames ends once this many bytes more were skipped than counted."""
 
+_FIRST_STRIDE: Final = 32
+"""The frames that are compared together at first."""
+_BYTES_BETWEEN_STRIDES: Final = 32_768
+
 _TEXT_SAMPLE_BYTES: Final = 256
 _SHORTEST_TEXT: Final = 4
 
@@ -125,9 +129,14 @@ class FrameScanner:
         return b""
 
     def _count_frames(self, data: bytes, at: int) -> int | None:
-        """Count the frames from `at` on, and return where the next one begins or, if there is none, where it would."""
+        """Count the frames from `at` on, and return where the next one begins or, if there is none, where it would.
+
+        The frames of a constant bit rate follow each other at equal distances. Strides of them are compared together,
+        and grow longer. If one is not whole, the next bytes are read frame by frame before another is tried.
+        """
         assert self._run is not None
         sizes, end, start, size, samples = self._sizes, len(data) - _HEADER_BYTES, at, None, 0
+        stride, next_stride_at = _FIRST_STRIDE, at
         while at <= end:
             header = data[at : at + _HEADER_BYTES]
             size = sizes.get(header)
@@ -136,6 +145,14 @@ class FrameScanner:
                 if frame is None or frame.kind != self._run:
                     break
                 size = sizes[header] = (frame.length, frame.samples)
+            if at >= next_stride_at:
+                count = _count_headers(data, at, header, distance=size[0], limit=stride)
+                at += (count - 1) * size[0]
+                samples += (count - 1) * size[1]
+                if count == stride:
+                    stride *= 4
+                else:
+                    stride, next_stride_at = _FIRST_STRIDE, at + _BYTES_BETWEEN_STRIDES
             at += size[0]
             samples += size[1]
             self._last_size = size
@@ -267,6 +284,19 @@ def _parse_frame(header: bytes) -> _Frame | None:
         samples = 576 if layer == LAYER_III and version != _MPEG_1 else 1152
         length = samples // 8 * bits_per_s // hertz + padding
     return _Frame(kind=_Kind(version, layer, hertz), length=length, samples=samples)
+
+
+def _count_headers(data: bytes, at: int, header: bytes, *, distance: int, limit: int) -> int:
+    """Return how many copies of `header` stand in `data` at `distance` from each other, from `at` on, up to `limit`.
+
+    Each byte of the header is compared in all copies at once.
+    """
+    count = limit = min(limit, (len(data) - _HEADER_BYTES - at) // distance + 1)
+    for offset, byte in enumerate(header, start=at):
+        column, copy = data[offset : offset + limit * distance : distance], bytes((byte,))
+        if column != copy * limit:
+            count = min(count, limit - len(column.lstrip(copy)))
+    return count
 
 
 def _holds_encoder_notes(frame: bytes, kind: _Kind) -> bool:
