@@ -218,7 +218,7 @@ def _measure_rate(jitter_ms: int) -> float:
     guard = ProviderGuards(
         store=InMemoryProviderLimitStore(),
         key="biztel#shared",
-        container_id="container",
+        new_container_id=lambda: "container",
         settings=GuardSettings(requests_per_s=_LIMIT, jitter=timedelta(milliseconds=jitter_ms)),
         clock=clock,
         version=lambda: "1",

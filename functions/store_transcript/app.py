@@ -10,13 +10,14 @@ from switchboard.edge.observability import logger, metrics
 from switchboard.edge.transcript_metrics import count_store, store_fields
 from switchboard.edge.transcription_queue_entries import parse_entry
 
+app = application()
+
 
 @logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics(default_dimensions={"provider": "transcribe"})
 @batch_endpoint(retry_delay)
 def lambda_handler(entry: dict[str, Any], context: LambdaContext) -> None:
     """Handle one entry of the queue."""
-    app = application()
     recording_id = parse_entry(entry, recording_id_of=app.recording_id_of)
     if recording_id is None:
         logger.info("event about another job")

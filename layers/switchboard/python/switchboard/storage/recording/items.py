@@ -35,16 +35,18 @@ from switchboard.domain.recording.transcripts import (
     TranscriptionOutcome,
 )
 from switchboard.domain.timestamps import from_optional_rfc3339, from_rfc3339, to_rfc3339
-from switchboard.storage.items import Item, decoding_errors, pending_partition, require_type
+from switchboard.storage.items import Item, decoding_errors, require_type
 
 KIND: Final = "recording"
 READY, ATTEMPT, OUTCOME, CORRECTION = "ready_fact|", "attempt|", "outcome|", "correction|"
 TRANSCRIPTION_ATTEMPT: Final = "transcription_attempt|"
 TRANSCRIPTION_OUTCOME: Final = "transcription_outcome|"
 TRANSCRIPT: Final = "transcript|"
-TRANSCRIPTION_PENDING: Final = pending_partition("transcription")
+TRANSCRIPTION_PENDING: Final = "pending#transcription"
 """The partition in which the sweep finds what is pending of transcripts."""
 LIST_PARTITION: Final = KIND
+PENDING: Final = f"pending#{KIND}"
+"""The only partition in which the sweep finds what is pending: BIZTEL's limits keep it small."""
 
 _deserialize = TypeDeserializer().deserialize
 
