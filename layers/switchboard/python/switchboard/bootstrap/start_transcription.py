@@ -7,6 +7,7 @@ from functools import cache
 from switchboard.bootstrap.components.shared import CLOCK
 from switchboard.bootstrap.components.transcripts import (
     RECOGNIZER,
+    audio_files,
     recognizer,
     recognizer_guard,
     transcription_policy,
@@ -14,13 +15,11 @@ from switchboard.bootstrap.components.transcripts import (
     transcription_store,
 )
 from switchboard.config import StartTranscriptionSettings
-from switchboard.domain.recording.mp3_join import join
 from switchboard.guard.usage.monthly_quota import CounterMonthlyQuota
 from switchboard.ports.orders import RetryDelay
 from switchboard.storage import aws
 from switchboard.storage.limits import DynamoDbCounterStore
 from switchboard.storage.queues import SqsRetryDelay
-from switchboard.storage.recording.transcriptions import S3AudioFiles
 from switchboard.usecases.recording.start_transcription import StartTranscription
 
 
@@ -34,9 +33,7 @@ def application() -> StartTranscription:
     settings = StartTranscriptionSettings.load()
     return StartTranscription(
         recordings=transcription_store(settings),
-        audio=S3AudioFiles(
-            client=aws.s3_files, bucket=settings.recordings_bucket, recognition_bucket=settings.recognition_bucket
-        ),
+        audio=audio_files(settings),
         recognizer=recognizer(settings),
         guard=recognizer_guard(settings),
         quota=CounterMonthlyQuota(
@@ -48,8 +45,6 @@ def application() -> StartTranscription:
         ),
         queues=transcription_queues(settings),
         policy=transcription_policy(settings),
-        join=join,
-        is_silent=lambda _chunks: False,
         clock=CLOCK,
     )
 

@@ -8,6 +8,7 @@ from functools import cache
 
 from switchboard.bootstrap.components.shared import CLOCK
 from switchboard.bootstrap.components.transcripts import (
+    audio_files,
     recognizer,
     recognizer_guard,
     transcription_policy,
@@ -46,7 +47,7 @@ def application() -> StoreApplication:
             guard=recognizer_guard(settings),
             transcripts=S3TranscriptFiles(client=aws.s3, bucket=settings.recordings_bucket),
             queues=transcription_queues(settings),
-            prepare=PrepareTranscript(redacts=settings.transcription_redaction),
+            prepare=PrepareTranscript(audio=audio_files(settings), redacts=settings.transcription_redaction),
             clock=CLOCK,
         ),
         recording_id_of=transcription_policy(settings).recording_id_of,

@@ -12,7 +12,11 @@ from switchboard.providers.transcribe.client import TranscribeRecognizer
 from switchboard.storage import aws
 from switchboard.storage.limits import DynamoDbProviderLimitStore
 from switchboard.storage.queues import SqsTranscriptionQueues
-from switchboard.storage.recording.transcriptions import DynamoDbTranscriptionStore, S3RecognitionResults
+from switchboard.storage.recording.transcriptions import (
+    DynamoDbTranscriptionStore,
+    S3AudioFiles,
+    S3RecognitionResults,
+)
 from switchboard.storage.retrying import retrying
 
 RECOGNIZER: Final = "transcribe"
@@ -43,6 +47,13 @@ def transcription_policy(settings: TranscriptionSettings) -> TranscriptionPolicy
         vocabulary=settings.transcription_vocabulary,
         recognizer=RECOGNIZER,
         enabled=settings.transcription_minutes_per_month > 0,
+    )
+
+
+def audio_files(settings: TranscriptionSettings) -> S3AudioFiles:
+    """Build the files of the recordings' bucket, and of the recogniser's."""
+    return S3AudioFiles(
+        client=aws.s3_files, bucket=settings.recordings_bucket, recognition_bucket=settings.recognition_bucket
     )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
+from switchboard.domain.recording.figures import Figures, Span
 from switchboard.domain.recording.plain_text import to_plain_text
 from switchboard.domain.recording.turns import Turn
 from switchboard.domain.recording.webvtt import to_webvtt
@@ -55,6 +56,7 @@ def to_json(view: TranscriptView) -> dict[str, Any]:
         "language": view.document.language,
         "state": view.status.state.value,
         "turns": [_turn_to_json(turn) for turn in view.turns],
+        "figures": _figures_to_json(view.figures),
         "redacted": _counts_to_json(view.document.removed),
     }
 
@@ -71,6 +73,33 @@ def _turn_to_json(turn: Turn) -> dict[str, Any]:
         members["speaker"] = turn.speaker
     flags = {"overlap": turn.overlap, "backchannel": turn.backchannel}
     return members | {name: True for name, is_set in flags.items() if is_set}
+
+
+def _figures_to_json(figures: Figures) -> dict[str, Any]:
+    activity, monologue = figures.activity, figures.longest_monologue
+    return {
+        "talk": {
+            role.value: {"seconds": talk.duration_ms / 1000, "share": talk.share}
+            for role, talk in activity.talk.items()
+        },
+        "silence": {
+            "seconds": activity.silence_ms / 1000,
+            "share": activity.silence_share,
+            "longest": _span_to_json(activity.longest_silence) if activity.longest_silence else None,
+        },
+        "holds": [_span_to_json(hold) for hold in activity.holds],
+        "overlap_seconds": activity.overlap_ms / 1000,
+        "interruptions": {role.value: count for role, count in figures.interruptions.items()},
+        "longest_monologue": (
+            {"role": monologue.role.value, **_span_to_json(monologue.span)} if monologue is not None else None
+        ),
+        f"{figures.unit}_per_minute": {role.value: number for role, number in figures.per_minute.items()},
+        "echo_share": figures.echo_share,
+    }
+
+
+def _span_to_json(span: Span) -> dict[str, float]:
+    return {"start": span.start_ms / 1000, "end": span.end_ms / 1000}
 
 
 def _counts_to_json(removed: Mapping[str, int]) -> dict[str, int]:

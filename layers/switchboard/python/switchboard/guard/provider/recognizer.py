@@ -64,7 +64,7 @@ class LimitStoreRecognizerGuard:
         return ProviderGuards(
             store=self._store,
             key=key,
-            container_id=worker,
+            new_container_id=lambda: worker,
             settings=settings,
             clock=self._clock,
             version=lambda: "role",

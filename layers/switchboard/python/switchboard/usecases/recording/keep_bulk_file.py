@@ -67,6 +67,8 @@ class KeepBulkFile:
             return BulkOutcome.QUARANTINED
         existing = self._recordings.get(name.recording_id)
         if existing is not None and _is_stored(existing, name.channel):
+            # The container that stored it may have died before it closed the recording.
+            self._close_unless_awaited(existing)
             return BulkOutcome.THERE_ALREADY
         # The same day as the worker's, so that a channel has one key.
         day = name.started_at if existing is None else existing.called_at or existing.announced_at
@@ -89,9 +91,15 @@ class KeepBulkFile:
         outcome = FetchOutcome(id=self._new_id(), channel=name.channel, at=now, end=FetchEnd.STORED, file=file)
         self._recordings.announce(name.recording_id, ready_fact, due=now)
         recording = self._recordings.record_outcome(name.recording_id, outcome)
-        # If the provider has reported the recording too, the worker decides what is still missing.
-        if recording.came_as_files:
-            self._close(recording, at=now)
+        self._close_unless_awaited(recording)
+
+    def _close_unless_awaited(self, recording: Recording) -> None:
+        """Close a recording that came only as files, or that was closed before this file came.
+
+        If the provider has reported the recording too, the worker decides what is still missing.
+        """
+        if recording.came_as_files or recording.closed_at is not None:
+            self._close(recording, at=self._clock.now())
 
 
 def _is_stored(recording: Recording, channel: Channel) -> bool:

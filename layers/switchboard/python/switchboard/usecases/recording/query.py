@@ -25,6 +25,7 @@ from switchboard.domain.recording.facts import (
     Side,
     is_recording_id,
 )
+from switchboard.domain.recording.figures import Figures, measure_figures
 from switchboard.domain.recording.other_party import tel_and_time
 from switchboard.domain.recording.policy import RecordingPolicy
 from switchboard.domain.recording.status import RecordingStatus
@@ -70,6 +71,7 @@ class TranscriptView:
     status: TranscriptStatus
     document: TranscriptDocument
     turns: tuple[Turn, ...]
+    figures: Figures
 
 
 RecordingFilter: TypeAlias = ListFilter
@@ -143,6 +145,7 @@ class QueryRecordings:
             status=status,
             document=document,
             turns=build_turns(document.words, roles=roles),
+            figures=measure_figures(document, roles=roles),
         )
 
     def _read_transcript(self, key: str) -> TranscriptDocument:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -20,7 +19,8 @@ from switchboard.domain.errors import (
     StoreUnavailableError,
 )
 from switchboard.domain.recording.facts import Recording
-from switchboard.domain.recording.mp3_join import NotJoinableError
+from switchboard.domain.recording.loudness import measure_loudness
+from switchboard.domain.recording.mp3_join import NotJoinableError, join
 from switchboard.domain.recording.transcription_policy import TranscriptionPolicy, decide_unasked, next_look
 from switchboard.domain.recording.transcripts import (
     FailureReason,
@@ -55,14 +55,9 @@ _LOOK_AT_MONTH_AFTER: Final = timedelta(hours=6)
 _MAX_QUEUE_DELAY_S: Final = 900
 _QUEUE_GRACE: Final = timedelta(minutes=15)
 """The time by which an entry may be late before the sweep puts the recording into the queue again."""
-_MP3_EXTENSION: Final = ".mp3"
+_MP3: Final = "audio/mpeg"
 _MAX_STEPS: Final = 8
 """More than the jobs that one recording can need in one invocation."""
-
-Join = Callable[[Iterator[bytes], Iterator[bytes]], Iterator[bytes]]
-"""Joins a left and a right MP3 into one file of two channels. Raises NotJoinableError if it cannot."""
-IsSilent = Callable[[Iterator[bytes]], bool]
-"""Tells if nothing in an MP3 is louder than its noise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,8 +113,6 @@ class StartTranscription:
         quota: MonthlyQuota,
         queues: TranscriptionQueues,
         policy: TranscriptionPolicy,
-        join: Join,
-        is_silent: IsSilent,
         clock: Clock,
     ) -> None:
         self._recordings = recordings
@@ -129,8 +122,6 @@ class StartTranscription:
         self._quota = quota
         self._queues = queues
         self._policy = policy
-        self._join = join
-        self._is_silent = is_silent
         self._clock = clock
 
     def __call__(self, recording_id: str) -> StartResult:
@@ -171,7 +162,7 @@ class StartTranscription:
     def _start(self, recording: Recording, source: SourceStatus, steps: _Steps) -> Recording:
         """Take one source one step further, and return the recording after it."""
         now = self._clock.now()
-        attempt = source.attempt or self._policy.plan_attempt(recording.recording_id, source, at=now)
+        attempt = source.attempt or self._plan(recording, source)
         if source.attempt is None:
             unasked = decide_unasked(source) or self._listen(source)
             if unasked is not None:
@@ -198,6 +189,9 @@ class StartTranscription:
             raise
         return self._ask(attempt, media, guard, begun[-1], steps)
 
+    def _plan(self, recording: Recording, source: SourceStatus) -> TranscriptionAttempt:
+        return self._policy.plan_attempt(recording.recording_id, source, at=self._clock.now())
+
     def _ask(
         self, attempt: TranscriptionAttempt, media: Media, guard: ProviderGuard, recording: Recording, steps: _Steps
     ) -> Recording:
@@ -222,11 +216,12 @@ class StartTranscription:
     def _listen(self, source: SourceStatus) -> tuple[TranscriptionEnd, FailureReason] | None:
         """Return the end of a source in which nothing is said, or None if the recogniser has to be asked."""
         for file in source.files:
-            if not file.key.endswith(_MP3_EXTENSION):
+            if file.content_type != _MP3:
                 return None
             with self._audio.open(file) as chunks:
-                if not self._is_silent(chunks):
-                    return None
+                loudness = measure_loudness(chunks)
+            if loudness is None or not loudness.is_silent:
+                return None
         return TranscriptionEnd.EMPTY, FailureReason.SILENT
 
     def _find_media(self, recording: Recording, source: SourceStatus, attempt: TranscriptionAttempt) -> Media | None:
@@ -239,9 +234,7 @@ class StartTranscription:
         left, right = source.files
         with self._audio.open(left) as left_chunks, self._audio.open(right) as right_chunks:
             try:
-                return self._audio.put_joined(
-                    recording.recording_id, attempt.digest, self._join(left_chunks, right_chunks)
-                )
+                return self._audio.put_joined(recording.recording_id, attempt.digest, join(left_chunks, right_chunks))
             except NotJoinableError:
                 return None
 

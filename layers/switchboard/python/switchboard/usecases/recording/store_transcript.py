@@ -28,6 +28,7 @@ from switchboard.domain.recording.transcripts import (
     TranscriptionEnd,
     TranscriptionOutcome,
     TranscriptState,
+    files_of,
     sources_of,
     status_of_transcript,
 )
@@ -159,7 +160,8 @@ class StoreTranscript:
         Raises:
             UnreadableResultError: the recogniser's result cannot be read.
         """
-        transcript = self._prepare(source, self._recognizer.result(attempt.job, attempt.source))
+        words = self._recognizer.result(attempt.job, attempt.source)
+        transcript = self._prepare(source, words, files=files_of(recording))
         key = transcript_key(recording.recording_id, attempt.job, at=recording.called_at or recording.announced_at)
         content = self._transcripts.write(key, transcript.content)
         return StoredTranscript(
