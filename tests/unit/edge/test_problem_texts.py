@@ -20,7 +20,9 @@ from tests.unit.edge.test_problems import descendants
 
 LAYER: Final = ROOT / "layers" / "switchboard" / "python" / "switchboard"
 # The entries of a queue have no caller who could read an answer.
-WITHOUT_CALLER: Final = LAYER / "edge" / "recording_queue_entries.py"
+WITHOUT_CALLER: Final = {
+    LAYER / "edge" / name for name in ("recording_queue_entries.py", "transcription_queue_entries.py")
+}
 
 TITLES: Final = {
     "InvalidRequestError": "The request has invalid fields",
@@ -37,6 +39,9 @@ TITLES: Final = {
     "VerificationExpiredError": "The verification has ended",
     "TooManyAttemptsError": "No attempts left for this verification",
     "ResourceNotFoundError": "No such resource, or it belongs to another client",
+    "TranscriptNotFoundError": "No transcript of this recording",
+    "TranscriptNotReadyError": "The transcript is not ready yet",
+    "NotAcceptableError": "No form of this resource is acceptable to the caller",
     "KeyRevokedError": "This API key is revoked",
     "ScopeMissingError": "This API key lacks the scope of this route",
     "ClientUnknownError": "An API key is needed",
@@ -96,6 +101,13 @@ DETAILS: Final = {
         "No such resource, or it belongs to another client.",
         "No such recording.",
     },
+    "TranscriptNotFoundError": {
+        "The transcript was deleted.",
+        "This recording has no transcript.",
+        "This recording has no transcript: {status.reason}.",
+    },
+    "TranscriptNotReadyError": {"The transcript is {status.state}."},
+    "NotAcceptableError": {"Accept one of {...}."},
     "KeyRevokedError": {"This key was revoked. Ask an operator for a new one."},
     "ScopeMissingError": {"This key lacks the scope {scope}. Ask an operator to add it."},
     "ClientUnknownError": {"Send a valid key in x-api-key."},
@@ -157,7 +169,7 @@ def details_in_messages() -> Iterator[tuple[str, str]]:
     """Yield class and message for each place that builds an error whose message a caller reads."""
     kinds = {kind.__name__ for kind in descendants(SwitchboardError) if problem_of(kind.__new__(kind)).detail is None}
     for path in sorted(LAYER.rglob("*.py")):
-        if path == WITHOUT_CALLER:
+        if path in WITHOUT_CALLER:
             continue
         tree = ast.parse(path.read_text(encoding="utf-8"))
         for node in ast.walk(tree):

@@ -11,7 +11,7 @@ import pytest
 
 from switchboard.domain import errors
 from switchboard.domain.errors import FieldProblem, ProviderError, SubmissionFailedError, SwitchboardError
-from switchboard.edge.http import ClientUnknownError, MalformedRequestError, Reply
+from switchboard.edge.http import ClientUnknownError, MalformedRequestError, NotAcceptableError, Reply
 from switchboard.edge.problems import PROBLEMS, problem_of, reply_to
 from tests.fakes import START
 
@@ -89,6 +89,13 @@ CASES: Final[dict[type[SwitchboardError], tuple[SwitchboardError, int, str]]] = 
     errors.AddressBlockedError: (provider_error(errors.AddressBlockedError), 502, "provider_configuration"),
     errors.QuotaExceededError: (provider_error(errors.QuotaExceededError), 502, "provider_configuration"),
     errors.RefusedError: (provider_error(errors.RefusedError), 422, "provider_rejected"),
+    errors.TranscriptNotFoundError: (errors.TranscriptNotFoundError("none"), 404, "transcript_not_found"),
+    errors.TranscriptNotReadyError: (
+        errors.TranscriptNotReadyError("recognizing", retry_after_s=30),
+        409,
+        "transcript_not_ready",
+    ),
+    NotAcceptableError: (NotAcceptableError("Accept another form"), 406, "not_acceptable"),
     errors.KeyRevokedError: (errors.KeyRevokedError("revoked"), 403, "key_revoked"),
     errors.ScopeMissingError: (errors.ScopeMissingError("lacks it", scope="calls"), 403, "scope_missing"),
     errors.CorrectionLimitError: (
@@ -111,6 +118,7 @@ NEVER_ANSWERED: Final = {
     errors.SuspectedAuthenticationFailureError,
     errors.UnreadableFileNameError,
     errors.UnreadableJobError,
+    errors.UnreadableResultError,
     errors.NotFoundRetriesError,
     errors.ProviderNotFoundError,
     errors.ForbiddenError,

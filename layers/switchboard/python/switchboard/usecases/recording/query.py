@@ -135,8 +135,9 @@ class QueryRecordings:
                 f"The transcript is {status.state}", retry_after_s=_RETRY_AFTER_S[status.state]
             )
         if not status.state.readable:
-            detail = "This recording has no transcript"
-            raise TranscriptNotFoundError(f"{detail}: {status.reason}" if status.reason else detail)
+            if status.reason is None:
+                raise TranscriptNotFoundError("This recording has no transcript")
+            raise TranscriptNotFoundError(f"This recording has no transcript: {status.reason}")
         documents = [self._read_transcript(stored.key) for stored in status.transcripts]
         document = merge_documents(documents, language=status.language or "")
         roles = {channel: recording.role_of(channel) for channel in Channel}
