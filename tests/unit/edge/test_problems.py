@@ -143,6 +143,7 @@ WORTH_REPEATING: Final = {
     errors.ClientLimitError,
     errors.DailyLimitError,
     errors.CorrectionLimitError,
+    errors.TranscriptNotReadyError,
     errors.MonthlyQuotaExhaustedError,
     errors.NotSentError,
     errors.RateLimitedError,

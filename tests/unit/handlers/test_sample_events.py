@@ -139,6 +139,8 @@ HTTP_ANSWERS: Final[dict[str, dict[str, tuple[int, str | None]]]] = {
         "wrong_token": (403, "forbidden"),
     },
     "query_recordings": {
+        "transcript": (404, "transcript_not_found"),
+        "transcript_as_image": (406, "not_acceptable"),
         "one": (200, None),
         "list": (200, None),
         "list_with_filters": (200, None),
@@ -173,6 +175,11 @@ FAILED_ENTRIES: Final[dict[str, list[int]]] = {
     "unknown_smsid": [],
     "with_a_poisonous_entry": [2, 4, 5],
 }
+FAILED_TRANSCRIPTIONS: Final[dict[tuple[str, str], list[int]]] = {
+    **{(name, case): [] for name in ("start_transcription", "store_transcript") for case in cases_of(name)},
+    ("start_transcription", "no_recording"): [1],
+    ("start_transcription", "unusable_id"): [1],
+}
 FAILED_RECORDINGS: Final[dict[str, list[int]]] = {
     **{case: [] for case in cases_of("fetch_recording")},
     "with_poisonous_entries": [1, 3, 4],
@@ -186,6 +193,8 @@ def test_every_function_has_sample_events_and_all_are_listed_here() -> None:
     assert {path.name for path in EVENTS.iterdir()} == set(function_folders().values())
     expected = {name: set(cases) for name, cases in HTTP_ANSWERS.items()}
     expected |= {"send_queued_sms": set(FAILED_ENTRIES), "fetch_recording": set(FAILED_RECORDINGS)}
+    for function, case in FAILED_TRANSCRIPTIONS:
+        expected.setdefault(function, set()).add(case)
     expected |= {"sweep_overdue": {"schedule"}, "watch_limits": {"schedule"}}
     assert {path.name: set(cases_of(path.name)) for path in EVENTS.iterdir()} == expected
 
@@ -225,12 +234,26 @@ def test_a_batch_of_recordings_names_exactly_the_failed_entries(stack: Deploymen
     assert answer == {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
 
 
+@pytest.mark.parametrize(("function", "case"), FAILED_TRANSCRIPTIONS)
+def test_a_batch_of_transcripts_names_exactly_the_failed_entries(stack: Deployment, function: str, case: str) -> None:
+    event = load_event(function, case)
+
+    answer = stack.invoke(function, event)
+
+    failed = [event["Records"][position - 1]["messageId"] for position in FAILED_TRANSCRIPTIONS[function, case]]
+    assert answer == {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
+
+
 def test_the_sweep_finds_nothing_overdue_in_a_new_stack(stack: Deployment) -> None:
     assert stack.invoke("sweep_overdue", load_event("sweep_overdue", "schedule")) == {}
 
 
 @pytest.mark.parametrize(
-    "function", [*HTTP_ANSWERS, "send_queued_sms", "fetch_recording", "sweep_overdue", "watch_limits"]
+    "function",
+    [
+        *(*HTTP_ANSWERS, "send_queued_sms", "fetch_recording", "sweep_overdue", "watch_limits"),
+        *("start_transcription", "store_transcript"),
+    ],
 )
 def test_every_log_line_of_a_function_is_json(stack: Deployment, function: str) -> None:
     for case in cases_of(function):
