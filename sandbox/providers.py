@@ -15,6 +15,10 @@ from sandbox.simulators import baidu_vms, biztel, mediasms, transcribe
 from sandbox.simulators.account import Log
 from sandbox.simulators.simulator import Simulator
 from sandbox.simulators.transcribe.account_storage import EmulatedAccount
+from sandbox.simulators.transcribe.results import read_known_words
+
+DIALOGUE_WORDS: Final = Path(biztel.__file__).parent / "dialogue" / "words.json"
+"""The words of the dialogue that the simulator of BIZTEL serves."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,7 +140,10 @@ def start_transcribe(environment: Mapping[str, str], until: ExitStack, *, emulat
     account = EmulatedAccount(emulator_url)
     account.prepare()
     simulator = transcribe.TranscribeSimulator(
-        transcribe.SimulatorConfig(), aws=account, log=lambda line: print(f"transcribe {line}", file=log_file)
+        transcribe.SimulatorConfig(),
+        aws=account,
+        known=read_known_words(DIALOGUE_WORDS),
+        log=lambda line: print(f"transcribe {line}", file=log_file),
     )
     simulator.start()
     until.callback(simulator.stop)

@@ -53,6 +53,13 @@ def granules_of(data: bytes) -> Iterator[Granule]:
         at += header.length
 
 
+def gains_of(data: bytes) -> list[list[int]]:
+    """Return the gain of each granule of each channel, and nothing for a file that is no MP3."""
+    granules = list(granules_of(data))
+    channels = min((len(granule.gains) for granule in granules), default=0)
+    return [[granule.gains[channel] for granule in granules] for channel in range(channels)]
+
+
 def speech_of(data: bytes) -> list[list[tuple[int, int]]]:
     """Return the intervals of speech of each channel in milliseconds, and nothing for a file that is no MP3."""
     granules = list(granules_of(data))

@@ -50,7 +50,7 @@ class RequestRecord:
 
 
 class Provider(Account[SimulatorConfig, Fault, RequestRecord]):
-    """The whole state of the simulated account. `known` has the words of files by their SHA-256."""
+    """The whole state of the simulated account. `known` has the words of channels by their gains."""
 
     def __init__(
         self, config: SimulatorConfig, *, aws: AwsAccount, known: Words, clock: Clock, lock: StateLock, log: Log

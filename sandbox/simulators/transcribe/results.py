@@ -4,9 +4,10 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
-from sandbox.simulators.transcribe.loudness import length_ms, speech_of
+from sandbox.simulators.transcribe.loudness import gains_of, length_ms, speech_of
 
 _MADE_UP: Final = (
     "はい",
@@ -34,15 +35,36 @@ class SpokenWord:
 
 
 Words = Mapping[str, Sequence[SpokenWord]]
-"""The words of each known file by its SHA-256."""
+"""The words of each known channel by the SHA-256 of its granules' gains, which tags and joining leave as they are."""
+
+
+def read_known_words(path: Path) -> Words:
+    """Return the words of a file of `{sha256: {gains_sha256, words: [[start_ms, end_ms, text], …]}}`.
+
+    Punctuation stands at the end of its word.
+    """
+    return {
+        file["gains_sha256"]: [_read_word(*word) for word in file["words"]]
+        for file in json.loads(path.read_text(encoding="utf-8")).values()
+    }
 
 
 def words_of(data: bytes, known: Words) -> list[Sequence[SpokenWord]]:
     """Return the words of each channel of a file: the known ones, or else made-up ones while it is loud."""
-    digest = hashlib.sha256(data).hexdigest()
-    if digest in known:
-        return [known[digest]]
-    return [_make_up(intervals) for intervals in speech_of(data)]
+    return [
+        known.get(_hash_gains(gains)) or _make_up(intervals)
+        for gains, intervals in zip(gains_of(data), speech_of(data), strict=True)
+    ]
+
+
+def _hash_gains(gains: Sequence[int]) -> str:
+    # Behind the shorter of two joined files there is silence.
+    return hashlib.sha256(bytes(gains).rstrip(b"\0")).hexdigest()
+
+
+def _read_word(start_ms: int, end_ms: int, text: str) -> SpokenWord:
+    spoken = text.rstrip("、。！？,.!?")
+    return SpokenWord(start_ms=start_ms, end_ms=end_ms, text=spoken, punctuation=text[len(spoken) :])
 
 
 def _make_up(intervals: Sequence[tuple[int, int]]) -> list[SpokenWord]:

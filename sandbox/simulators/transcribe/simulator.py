@@ -35,7 +35,7 @@ class TranscribeSimulator(Simulator[Provider, RequestRecord]):
         Args:
             config: the settings to begin with.
             aws: the account with the audio, the results and the events.
-            known: the words of files by their SHA-256. All other audio gets words by its loudness.
+            known: the words of channels by their gains. All other audio gets words by its loudness.
             clock: gives Unix seconds.
             log: gets a line for each request and job, without a word of what was said.
             ends_by_hand: with it no thread ends jobs; `deliver_due` does, in the calling thread.
