@@ -65,7 +65,7 @@ class EmulatedAccount:
         self._s3.put_object(Bucket=bucket, Key=key, Body=content)
 
     def refusal(self, headers: Mapping[str, str], body: bytes, job: str, *, starts: bool) -> bytes | None:
-        """Pass the signed request on unchanged, so that the emulator checks it against the role of the caller.
+        """Send the signed request on unchanged, so that the emulator checks it against the role of the caller.
 
         A job that it starts is deleted at once: it must write no result and emit no event.
         """

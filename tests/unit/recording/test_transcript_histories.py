@@ -74,7 +74,7 @@ class GenerationFromTheClock(StartTranscription):
 
 
 class StoresRoles(PrepareTranscript):
-    """A preparation that stores the customer's words as left, whoever speaks there."""
+    """A preparation that stores the customer's words as left."""
 
     corrected = False
 

@@ -57,7 +57,7 @@ class Recognizer(Protocol):
     """A service that recognises speech. It tells when a job has ended, or is asked."""
 
     def start(self, attempt: TranscriptionAttempt, media: Media) -> TranscriptionEnd:
-        """Ask for the job and return `started` or `already_started`. A repeat with the same name is harmless.
+        """Request the job and return `started` or `already_started`. A repeat with the same name is harmless.
 
         Raises:
             RateLimitedError: too many jobs or requests. Repeat it later.
@@ -68,7 +68,7 @@ class Recognizer(Protocol):
         ...
 
     def look(self, job: str) -> JobLook:
-        """Ask for the state of a job.
+        """Return the state of a job.
 
         Raises:
             ProviderError: the service gave no answer.

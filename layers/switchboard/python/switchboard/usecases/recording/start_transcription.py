@@ -125,7 +125,7 @@ class StartTranscription:
         self._clock = clock
 
     def __call__(self, recording_id: str) -> StartResult:
-        """Ask for the jobs that are missing, and schedule the next look.
+        """Request the jobs that are missing, and schedule the next look.
 
         Raises:
             StoreUnavailableError: it is not certain what is durable. The queue must deliver the entry again.
@@ -195,7 +195,7 @@ class StartTranscription:
     def _ask(
         self, attempt: TranscriptionAttempt, media: Media, guard: ProviderGuard, recording: Recording, steps: _Steps
     ) -> Recording:
-        """Ask the recogniser for the job, and record what it says.
+        """Request the job, and record the answer of the recogniser.
 
         Raises:
             ProviderError: the recogniser did not take the job, or it is unknown if it did.

@@ -124,7 +124,7 @@ class StoreTranscript:
     def _look(
         self, recording: Recording, source: SourceStatus, attempt: TranscriptionAttempt
     ) -> tuple[TranscriptionOutcome | None, StoredTranscript | None]:
-        """Ask the recogniser for one job. Return its end, or None if it goes on, and its transcript."""
+        """Look at one job. Return its end, or None if it goes on, and its transcript."""
         guard = self._guard.for_look()
         wait_for_slot(guard, self._clock, connect=_do_nothing, latest=self._clock.now() + _WAIT_BUDGET)
         try:
