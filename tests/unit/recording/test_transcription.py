@@ -155,6 +155,15 @@ def test_both_channels_are_one_job_and_counted_once() -> None:
     assert deployment.recording.transcription_due is None
 
 
+def test_no_fact_holds_a_word_that_was_said() -> None:
+    deployment = Deployment(*BOTH)
+    deployment.run()
+
+    [content] = deployment.transcripts.objects.values()
+    assert "もしもし" in content.decode()
+    assert "もしもし" not in repr(deployment.recording)
+
+
 @pytest.mark.parametrize(
     ("channels", "source"),
     [((Channel.LEFT,), "left"), ((Channel.RIGHT, Channel.MONAURAL), "monaural"), ((Channel.MONAURAL,), "monaural")],

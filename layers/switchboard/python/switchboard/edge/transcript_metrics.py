@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from switchboard.domain.recording.transcripts import FailureReason, TranscriptionEnd
+from switchboard.domain.recording.transcripts import FailureReason, TranscriptionEnd, TranscriptState
 from switchboard.edge.metrics import Metric
 from switchboard.edge.observability import count
 from switchboard.usecases.recording.start_transcription import StartResult
@@ -26,7 +26,7 @@ _Ends = Iterable[tuple[TranscriptionEnd, FailureReason | None]]
 def start_fields(result: StartResult) -> dict[str, object]:
     """Return the members of the log line of one look at what is to be started."""
     return {
-        "recording_id": result.recording_id,
+        "recording_id": _show_id(result),
         "state": result.state,
         "ends": _name(result.ends),
         "waits_for": result.waits_for,
@@ -36,7 +36,7 @@ def start_fields(result: StartResult) -> dict[str, object]:
 def store_fields(result: StoreResult) -> dict[str, object]:
     """Return the members of the log line of one look at running jobs."""
     return {
-        "recording_id": result.recording_id,
+        "recording_id": _show_id(result),
         "state": result.state,
         "ends": _name(result.ends),
         "words": result.words,
@@ -59,6 +59,11 @@ def count_store(result: StoreResult) -> None:
     _count_ends(result.ends)
     if any(reason is FailureReason.NOT_ACCESSIBLE for _, reason in result.ends):
         count(Metric.PROVIDER_CONFIGURATION_REFUSED)
+
+
+def _show_id(result: StartResult | StoreResult) -> str | None:
+    """Return the id of a recording with audio. Until BIZTEL has given us a file of it, the id may be invented."""
+    return None if result.state in (None, TranscriptState.NONE) else result.recording_id
 
 
 def _count_ends(ends: _Ends) -> None:
