@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 import pytest
@@ -16,7 +18,15 @@ from switchboard.domain.errors import (
     RefusedError,
     StoreUnavailableError,
 )
-from switchboard.domain.recording.facts import Channel, FetchEnd, FetchOutcome, ReadyFact, Recording, StoredFile
+from switchboard.domain.recording.facts import (
+    Channel,
+    FetchEnd,
+    FetchOutcome,
+    QuarantinedFile,
+    ReadyFact,
+    Recording,
+    StoredFile,
+)
 from switchboard.domain.recording.transcription_policy import next_look
 from switchboard.domain.recording.transcripts import (
     FailureReason,
@@ -28,13 +38,22 @@ from switchboard.domain.recording.transcripts import (
     sources_of,
     status_of_transcript,
 )
+from switchboard.ports.recordings import Download
 from switchboard.ports.transcripts import JobLook, JobState, Media
+from switchboard.providers.biztel.file_names import parse_file_name
 from switchboard.usecases.recording.close import CloseRecording
+from switchboard.usecases.recording.keep_bulk_file import BulkOutcome, KeepBulkFile
 from switchboard.usecases.recording.prepare_transcript import PrepareTranscript
 from switchboard.usecases.recording.start_transcription import StartTranscription
 from switchboard.usecases.recording.store_transcript import StoreTranscript
-from tests.fakes import START, FixedClock
-from tests.fakes.recordings import CountingQuota, InMemoryRecordingStore
+from tests.fakes import START, CountingIds, FixedClock
+from tests.fakes.recordings import (
+    AUDIO,
+    CountingQuota,
+    InMemoryRecordingFiles,
+    InMemoryRecordingStore,
+    WholeDownload,
+)
 from tests.fakes.transcripts import (
     InMemoryAudioFiles,
     InMemoryTranscriptFiles,
@@ -334,3 +353,51 @@ def test_looks_follow_after_the_documented_times() -> None:
 
     assert looks == [0.25, 1, 4, 12, 24]
     assert next_look(replace(attempt, billed_seconds=3600), now=START) == START + 2 * HOUR
+
+
+class DroppedFile:
+    """The one file that an operator dropped."""
+
+    @contextmanager
+    def open(self, key: str) -> Iterator[WholeDownload]:
+        yield WholeDownload(AUDIO)
+
+    def quarantine_key(self, key: str, *, at: datetime) -> str:
+        return "quarantine"
+
+    def quarantine(self, key: str, *, reason: str, at: datetime) -> None:
+        raise AssertionError
+
+
+class Mp3Files(InMemoryRecordingFiles):
+    """Files that are stored under keys with the extension of MP3."""
+
+    def store(
+        self, key: str, download: Download, *, quarantine_key: str, keep_cut: bool = False
+    ) -> StoredFile | QuarantinedFile:
+        file = super().store(key, download, quarantine_key=quarantine_key, keep_cut=keep_cut)
+        return replace(file, key=f"{file.key}.mp3")
+
+
+def test_a_bulk_file_of_a_closed_recording_becomes_a_transcript() -> None:
+    deployment = Deployment(Channel.LEFT)
+    deployment.run()
+    keep = KeepBulkFile(
+        bulk=DroppedFile(),
+        recordings=deployment.recordings,
+        files=Mp3Files(),
+        close=CloseRecording(recordings=deployment.recordings, queues=deployment.queues),
+        parse_name=parse_file_name,
+        clock=deployment.clock,
+        new_id=CountingIds(),
+    )
+    name = f"bulk/20261122120405-0900000001-1001-{ID}-DST_r.mp3"
+
+    outcomes = [keep(name), keep(name)]
+
+    # The second delivery closes the recording again: the first one may have died before.
+    assert outcomes == [BulkOutcome.STORED, BulkOutcome.THERE_ALREADY]
+    assert [kind for kind, *_ in deployment.queues.entries] == ["start", "start"]
+    deployment.run()
+    assert deployment.status.state is TranscriptState.READY
+    assert [name.split(".")[0] for name in deployment.jobs] == ["left", "joined"]
