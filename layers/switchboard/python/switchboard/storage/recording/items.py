@@ -10,8 +10,6 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final
 
-from boto3.dynamodb.types import TypeDeserializer
-
 from switchboard.domain.phone_numbers import canonical_tel
 from switchboard.domain.recording.facts import (
     Channel,
@@ -27,13 +25,11 @@ from switchboard.domain.recording.facts import (
     StoredFile,
 )
 from switchboard.domain.timestamps import from_optional_rfc3339, from_rfc3339, to_rfc3339
-from switchboard.storage.items import Item, decoding_errors, require_type
+from switchboard.storage.items import Item, decoding_errors, require_type, to_plain
 
 KIND: Final = "recording"
 READY, ATTEMPT, OUTCOME, CORRECTION = "ready_fact|", "attempt|", "outcome|", "correction|"
 LIST_PARTITION: Final = KIND
-
-_deserialize = TypeDeserializer().deserialize
 
 
 def recording_pk(recording_id: str) -> str:
@@ -114,7 +110,7 @@ def recording_from(item: Item | None) -> Recording | None:
 
 
 def _build_recording(item: Item) -> Recording:
-    values = {name: _deserialize(value) for name, value in item.items()}
+    values = {name: to_plain(value) for name, value in item.items()}
     facts = {
         prefix: [(name.removeprefix(prefix), value) for name, value in values.items() if name.startswith(prefix)]
         for prefix in (READY, ATTEMPT, OUTCOME, CORRECTION)
