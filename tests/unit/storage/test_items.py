@@ -37,7 +37,7 @@ def test_values_are_converted_as_boto3_does(values: dict[str, Any]) -> None:
 def _unwrap(value: Any) -> Any:
     match value:
         case Binary():
-            return bytes(value)
+            return value.__bytes__()
         case dict():
             return {name: _unwrap(inner) for name, inner in value.items()}
         case list():
