@@ -243,7 +243,8 @@ class CachedSecret:
     """One JSON secret, cached for `max_age_s` seconds of `monotonic`.
 
     A value of that age is read again, at most once in `max_age_s`. While Secrets Manager does not answer, the cached
-    value stays in use until `max_stale_s` after it was read. `refresh` reads at most once in `refresh_s`.
+    value stays in use until `max_stale_s` after it was read. `refresh` reads at most once in `refresh_s`. The client is
+    built with the cache, in the init phase, and nothing is read before the first use.
     """
 
     def __init__(
@@ -256,7 +257,7 @@ class CachedSecret:
         max_stale_s: float = math.inf,
         refresh_s: float = 5.0,
     ) -> None:
-        self._client = client
+        self._client = client()
         self._name = name
         self._monotonic = monotonic
         self._max_age_s = max_age_s
@@ -307,7 +308,7 @@ class CachedSecret:
     def _read(self, now: float) -> SecretValue:
         self._tried_at = now
         with store_errors("read secret"):
-            response = self._client().get_secret_value(SecretId=self._name)
+            response = self._client.get_secret_value(SecretId=self._name)
         try:
             values = json.loads(response["SecretString"])
         except (KeyError, ValueError):
