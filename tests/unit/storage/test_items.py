@@ -10,7 +10,7 @@ from boto3.dynamodb.types import Binary, TypeDeserializer, TypeSerializer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from switchboard.storage.items import to_attributes, to_plain
+from switchboard.storage.items import from_attributes, to_attributes
 
 NUMBERS = st.integers(-(10**38) + 1, 10**38 - 1) | st.decimals(
     allow_nan=False, allow_infinity=False, min_value=-(10**20), max_value=10**20, places=9
@@ -29,7 +29,7 @@ def test_values_are_converted_as_boto3_does(values: dict[str, Any]) -> None:
 
     expected = {name: TypeSerializer().serialize(value) for name, value in values.items() if value is not None}
     assert attributes == expected
-    assert {name: to_plain(attribute) for name, attribute in attributes.items()} == {
+    assert from_attributes(attributes) == {
         name: _unwrap(TypeDeserializer().deserialize(attribute)) for name, attribute in expected.items()
     }
 
@@ -67,9 +67,9 @@ def test_a_value_that_dynamodb_would_not_keep_is_refused(value: object) -> None:
     ],
 )
 def test_other_attributes_of_an_operator_are_read(attribute: dict[str, Any], plain: object) -> None:
-    assert to_plain(attribute) == plain
+    assert from_attributes({"value": attribute}) == {"value": plain}
 
 
 def test_an_attribute_of_no_known_type_is_refused() -> None:
     with pytest.raises(TypeError):
-        to_plain({"X": "1"})
+        from_attributes({"value": {"X": "1"}})

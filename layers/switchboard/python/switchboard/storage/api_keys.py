@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from switchboard.domain.api_keys import ApiKey, ClientLimits, Scope
 from switchboard.domain.errors import ConfigurationError, StoreUnavailableError
 from switchboard.storage.aws import conditional_update, store_errors
-from switchboard.storage.items import Item, set_all, to_attributes, to_plain
+from switchboard.storage.items import Item, from_attributes, set_all, to_attributes
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -144,7 +144,7 @@ def _key_from(key_id: str, item: Item) -> ApiKey:
     Raises:
         ConfigurationError: an attribute has another form. The text names the key's id, which is no secret.
     """
-    values = {name: to_plain(value) for name, value in item.items()}
+    values = from_attributes(item)
     client, name, scopes = values.get("client", key_id), values.get("name", ""), values.get("scopes", set())
     revoked = values.get("revoked", False)
     if not (

@@ -36,29 +36,14 @@ def to_attributes(values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: _serialize(value) for name, value in values.items() if value is not None}
 
 
-def to_plain(attribute: Mapping[str, Any]) -> Any:
-    """Convert one DynamoDB attribute value to a plain one. A number becomes a Decimal.
+def from_attributes(item: Item) -> dict[str, Any]:
+    """Convert an item's attributes to plain values. A number becomes a Decimal.
 
     Raises:
-        TypeError: the attribute has no known type.
+        TypeError: an attribute has no known type.
+        ArithmeticError: a number is none.
     """
-    [(kind, value)] = attribute.items()
-    match kind:
-        case "S" | "BOOL" | "B":
-            return value
-        case "N":
-            return _NUMBERS.create_decimal(value)
-        case "M":
-            return {name: to_plain(inner) for name, inner in value.items()}
-        case "L":
-            return [to_plain(element) for element in value]
-        case "SS" | "BS":
-            return set(value)
-        case "NS":
-            return {_NUMBERS.create_decimal(number) for number in value}
-        case "NULL":
-            return None
-    raise TypeError(kind)
+    return {name: _deserialize(attribute) for name, attribute in item.items()}
 
 
 def _serialize(value: Any) -> dict[str, Any]:
@@ -85,6 +70,26 @@ def _serialize(value: Any) -> dict[str, Any]:
         case None:
             return {"NULL": True}
     raise TypeError(type(value).__name__)
+
+
+def _deserialize(attribute: Mapping[str, Any]) -> Any:
+    [(kind, value)] = attribute.items()
+    match kind:
+        case "S" | "BOOL" | "B":
+            return value
+        case "N":
+            return _NUMBERS.create_decimal(value)
+        case "M":
+            return {name: _deserialize(inner) for name, inner in value.items()}
+        case "L":
+            return [_deserialize(element) for element in value]
+        case "SS" | "BS":
+            return set(value)
+        case "NS":
+            return {_NUMBERS.create_decimal(number) for number in value}
+        case "NULL":
+            return None
+    raise TypeError(kind)
 
 
 def require_type(kind: type | UnionType, *values: object) -> None:

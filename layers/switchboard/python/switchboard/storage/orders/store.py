@@ -17,11 +17,11 @@ from switchboard.storage.items import (
     Item,
     decoding_errors,
     expiry,
+    from_attributes,
     pending_partition,
     require_type,
     set_all,
     to_attributes,
-    to_plain,
 )
 from switchboard.storage.orders.indexes import (
     ListPartition,
@@ -385,7 +385,7 @@ def order_from(item: Item | None, *, codec: OrderCodec[R]) -> R | None:
 
 
 def _build_order(item: Item, codec: OrderCodec[R]) -> R:
-    values = {name: to_plain(value) for name, value in item.items()}
+    values = from_attributes(item)
     claims, content = values["claims"], values.get("content") or {}
     require_type(str, *(values[name] for name in _TEXTS), *(claim["id"] for claim in claims))
     require_type(str | None, *content.values())

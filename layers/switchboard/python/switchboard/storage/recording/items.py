@@ -25,7 +25,7 @@ from switchboard.domain.recording.facts import (
     StoredFile,
 )
 from switchboard.domain.timestamps import from_optional_rfc3339, from_rfc3339, to_rfc3339
-from switchboard.storage.items import Item, decoding_errors, require_type, to_plain
+from switchboard.storage.items import Item, decoding_errors, from_attributes, require_type
 
 KIND: Final = "recording"
 READY, ATTEMPT, OUTCOME, CORRECTION = "ready_fact|", "attempt|", "outcome|", "correction|"
@@ -110,7 +110,7 @@ def recording_from(item: Item | None) -> Recording | None:
 
 
 def _build_recording(item: Item) -> Recording:
-    values = {name: to_plain(value) for name, value in item.items()}
+    values = from_attributes(item)
     facts = {
         prefix: [(name.removeprefix(prefix), value) for name, value in values.items() if name.startswith(prefix)]
         for prefix in (READY, ATTEMPT, OUTCOME, CORRECTION)
