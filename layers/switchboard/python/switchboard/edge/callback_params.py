@@ -220,9 +220,9 @@ def _decode(data: bytes, charset: str | None) -> str:
 
 def _read_form(body: bytes, charset: str | None) -> Iterator[_Pair]:
     for pair in body.split(find_separator(body)):
-        name, _, value = (unquote_to_bytes(part) for part in pair.replace(b"+", b" ").partition(b"="))
+        name, _, value = pair.replace(b"+", b" ").partition(b"=")
         if name:
-            yield _decode(name, charset), _decode(value, charset)
+            yield _decode(unquote_to_bytes(name), charset), _decode(unquote_to_bytes(value), charset)
 
 
 def _read_multipart(body: bytes, boundary: bytes, charset: str | None) -> Iterator[_Pair]:
