@@ -102,7 +102,11 @@ class InMemoryOrderStore(OrderStore[R]):
         row.not_sent += outcome.kind is OutcomeKind.NOT_SENT
         # The due time follows from the order as the caller last read it: a caller that has not seen the closing makes
         # the order due again, and the sweep closes it again.
-        row.due = self._next_due(_add_outcome(order, claim, outcome, queued=queue, content=None))
+        due = self._next_due(_add_outcome(order, claim, outcome, queued=queue, content=None))
+        # The claim's own entry is early enough for an accepted order, which is usually decided before that.
+        early = claim.at + self._deadlines.submission_after_claim
+        if due is None or outcome.kind is not OutcomeKind.ACCEPTED or early > due:
+            row.due = due
         return recorded
 
     def record_timeout(self, order: R, *, at: datetime) -> None:
@@ -135,10 +139,10 @@ class InMemoryOrderStore(OrderStore[R]):
         ]
         return list_page(entries, query, is_id=is_order_id)
 
-    def overdue(self, *, now: datetime, limit: int) -> Sequence[Sequence[R]]:
+    def overdue(self, *, now: datetime, limit: int) -> Sequence[R]:
         due = [(row.due, row.order) for row in self.rows.values() if row.due is not None and row.due <= now]
         due.sort(key=lambda pair: pair[0])
-        return [[order for _, order in due if order is not None]]
+        return [order for _, order in due if order is not None]
 
     def _may_claim(self, row: StoredOrder[R], order: R, claim: Claim) -> bool:
         in_time = order.submit_before > claim.at and order.closed_at is None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
@@ -93,10 +93,11 @@ class OrderStore(Protocol[R]):
         """
         ...
 
-    def overdue(self, *, now: datetime, limit: int) -> Sequence[Iterable[R | UnreadableItem]]:
-        """Return the orders that are due by `now`, by shards that may be read side by side.
+    def overdue(self, *, now: datetime, limit: int) -> Iterable[R | UnreadableItem]:
+        """Return the orders that are due by `now`, read in pages of `limit`.
 
-        In each shard the longest overdue is first. A shard is read in pages of `limit`.
+        They come by shards, in each of which the longest overdue is first. The shard to begin with changes from second
+        to second.
         """
         ...
 

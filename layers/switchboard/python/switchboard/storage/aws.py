@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from functools import cache
+from http import HTTPStatus
 from threading import RLock
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -49,6 +50,7 @@ CONNECT_TIMEOUT_S: Final = 1.0
 """The seconds that AWS may take to accept a connection, beside the time-out of the request."""
 CALLS_AT_ONCE: Final = 16
 """The threads that may share one client, each of which keeps a connection."""
+OPERATIONS_WITH_ITEMS: Final = ("BatchGetItem", "Query")
 _SERVICES: Final = ("dynamodb", "s3", "secretsmanager", "sqs")
 
 # DynamoDB gets one try of `timeout_s`: the composition root, which knows how much time there is before the Lambda's own
@@ -56,6 +58,10 @@ _SERVICES: Final = ("dynamodb", "s3", "secretsmanager", "sqs")
 _USUAL_TIMEOUT_S = 2.0
 _USUAL_TRIES = 2
 _FILE_TIMEOUT_S = 15.0
+_WITH_ITEM: Final[Mapping[str, Any]] = {
+    "ReturnValues": "ALL_NEW",
+    "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+}
 _REQUESTED_AT: Final = "switchboard_requested_at"
 # Threads may share a client, but not a session. Without the lock, a cache lets each thread build a client of its own.
 _session_lock = RLock()
@@ -98,7 +104,27 @@ def _build_client(service: str, timeout_s: float, tries: int) -> Any:
         retries={"mode": "standard", "total_max_attempts": tries},
         max_pool_connections=CALLS_AT_ONCE,
     )
-    return cast("Any", _get_session()).create_client(service, config=config)
+    client = cast("Any", _get_session()).create_client(service, config=config)
+    if service == "dynamodb":
+        parse_items_fast(client)
+    return client
+
+
+def parse_items_fast(client: DynamoDBClient) -> None:
+    """Let JSON's own parser read the items of all reads of many items, in a fraction of the time of botocore's.
+
+    Both give the same for all types but binary ones, and no item of ours has any.
+    """
+    for operation in OPERATIONS_WITH_ITEMS:
+        client.meta.events.register(f"before-parse.dynamodb.{operation}", parse_items)
+
+
+def parse_items(*, response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: object) -> None:
+    """Take the items out of an answer's body before botocore parses the rest."""
+    if response_dict["status_code"] == HTTPStatus.OK:
+        answer = json.loads(response_dict["body"])
+        customized_response_dict.update({name: answer.pop(name) for name in ("Responses", "Items") if name in answer})
+        response_dict["body"] = json.dumps(answer).encode()
 
 
 def dynamodb(*, timeout_s: float = _USUAL_TIMEOUT_S) -> DynamoDBClient:
@@ -163,8 +189,10 @@ def store_errors(operation: str) -> Iterator[None]:
         raise StoreUnavailableError(f"{operation}: {type(error).__name__}") from None
 
 
-def conditional_update(client: DynamoDBClient, operation: str, **call: Any) -> tuple[bool, Mapping[str, Any]]:
-    """Make one UpdateItem call.
+def conditional_update(
+    client: DynamoDBClient, operation: str, *, wants_item: bool = True, **call: Any
+) -> tuple[bool, Mapping[str, Any]]:
+    """Make one UpdateItem call. Without `wants_item` no item comes back, which saves a third of the call's time.
 
     Returns:
         Whether the condition was met, and the item in DynamoDB's form after the call (met) or before it (not met). The
@@ -176,7 +204,7 @@ def conditional_update(client: DynamoDBClient, operation: str, **call: Any) -> t
     """
     with store_errors(operation):
         try:
-            response = client.update_item(ReturnValues="ALL_NEW", ReturnValuesOnConditionCheckFailure="ALL_OLD", **call)
+            response = client.update_item(**(_WITH_ITEM if wants_item else {}), **call)
         except ClientError as error:
             if error_code(error) != CONDITION_FAILED:
                 raise

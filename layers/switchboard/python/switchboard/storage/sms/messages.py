@@ -76,7 +76,7 @@ class DynamoDbMessageStore(DynamoDbOrderStore[Message], DynamoDbReportStore):
         asked = replace(message, asked={**dict.fromkeys(names, at), **message.asked})
         aliases = {f"#asked{number}": f"{_ASKED}{name}" for number, name in enumerate(names)}
         sets = [f"{alias} = if_not_exists({alias}, :at)" for alias in aliases]
-        self._change(
+        self._reconcile(
             message.id,
             update="SET " + ", ".join([*sets, "due = :due"]),
             condition="attempts = :attempts AND attribute_exists(pending)",
