@@ -22,7 +22,7 @@ class _StaleSlots(OpenGuard):
         self.clock = clock
         self.stale = stale
 
-    def acquire(self, *, latest: datetime) -> datetime:
+    def acquire(self, *, latest: datetime, order_id: str = "") -> datetime:
         return self.clock.now() + STEP
 
     def is_stale(self, slot: datetime) -> bool:

@@ -21,7 +21,8 @@ class ProviderLimitState:
     `probed_versions` are the versions of the credentials that got a slot since the last reset of `consecutive_401s`.
     `rejected_versions` are the versions that got a 401 and no other answer since. `blocked_by` is the provider's code
     for a blocked address. `permits` has the workers that may have a request in flight, and the end of each permit.
-    At `backed_off_us` the interval between slots was widened to `backoff_percent` per cent.
+    At `backed_off_us` the interval between slots was widened to `backoff_percent` per cent. `lateness_us` is by how
+    much the requests of late reached the provider too late for their slots, at the most (None: not known yet).
     """
 
     next_slot_us: int = 0
@@ -33,6 +34,7 @@ class ProviderLimitState:
     permits: Mapping[str, int] = field(default_factory=dict)
     backoff_percent: int = 100
     backed_off_us: int = 0
+    lateness_us: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ class SlotRequest:
     """A request for `count` slots, `interval_us` apart: the first not before `now_us`, the last not after `latest_us`.
 
     `interval_us` takes the back-off at `backed_off_us` into account (0: the container knows of none). A back-off before
-    `recovered_us` has worn off.
+    `recovered_us` has worn off. `lateness_us` is stored with the reservation.
     """
 
     interval_us: int
@@ -57,6 +59,7 @@ class SlotRequest:
     count: int = 1
     backed_off_us: int = 0
     recovered_us: int = 0
+    lateness_us: int = 0
 
     @property
     def length_us(self) -> int:
@@ -77,7 +80,8 @@ class SlotRequest:
 class Permit:
     """The permits of `workers` to have one request in flight each, until `until_us`.
 
-    The same update removes the `expired` permits of other workers: worker -> end of its permit, as last read.
+    The same update removes the `expired` permits, which have nothing in flight: worker -> end of its permit, as last
+    read. They are those of other workers whose lease or request has ended, and the worker's own of an older request.
     """
 
     workers: tuple[str, ...]

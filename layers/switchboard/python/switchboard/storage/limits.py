@@ -131,6 +131,11 @@ class DynamoDbProviderLimitStore:
         self._table = table
         self._store_clock = StoreClock(client)
 
+    def read(self, key: str) -> ProviderLimitState:
+        with store_errors("read provider limit"):
+            response = self._client.get_item(TableName=self._table, Key=build_provider_limit_key(key))
+        return parse_limit_state(response.get("Item", {}))
+
     def reserve_next(self, key: str, slots: SlotRequest, *, rule: CircuitRule, permit: Permit | None) -> LimitUpdate:
         return self._reserve(
             key,
@@ -225,9 +230,10 @@ class DynamoDbProviderLimitStore:
         rule: CircuitRule,
         permit: Permit | None,
     ) -> LimitUpdate:
-        update = f"SET next_slot_us = {next_slot}"
+        update = f"SET next_slot_us = {next_slot}, lateness_us = :lateness"
         values = {
             **values,
+            ":lateness": slots.lateness_us,
             ":backed_off": slots.backed_off_us,
             ":recovered": slots.recovered_us,
             ":open_after": rule.open_after_401s,
@@ -343,6 +349,7 @@ def parse_limit_state(item: Mapping[str, Any]) -> ProviderLimitState:
         permits={worker: int(until["N"]) for worker, until in item.get("permits", {}).get("M", {}).items()},
         backoff_percent=read_number("backoff_percent", 100),
         backed_off_us=read_number("backed_off_us"),
+        lateness_us=read_number("lateness_us") if "lateness_us" in item else None,
     )
 
 

@@ -31,34 +31,40 @@ class _WorkerGuard:
         reservations: SlotReservations,
         worker: str,
         *,
-        settings: GuardSettings,
         clock: Clock,
         in_flight: int | None,
     ) -> None:
         self._reservations = reservations
         self._worker = worker
-        self._settings = settings
         self._clock = clock
         self._in_flight = in_flight
         self._slot = Slot(at_us=0, version="")
+        self._left_us = 0
 
-    def acquire(self, *, latest: datetime) -> datetime:
+    def acquire(self, *, latest: datetime, order_id: str = "") -> datetime:
         """Reserve a slot and return its time, without waiting for it.
 
         The caller sends at that time, and drops a slot that it is late for.
         """
-        self._slot = self._reservations.reserve(self._worker, latest_us=to_unix_us(latest), in_flight=self._in_flight)
+        self._slot = self._reservations.reserve(
+            self._worker, latest_us=to_unix_us(latest), in_flight=self._in_flight, order_id=order_id
+        )
         return from_unix_us(self._slot.at_us)
 
     def is_stale(self, slot: datetime) -> bool:
         """Tell if `slot` is so long past that a request in it could crowd the requests of later slots."""
-        return self._clock.now() > slot + self._settings.jitter
+        self._left_us = to_unix_us(self._clock.now())
+        return self._reservations.is_stale(to_unix_us(slot))
 
     def record_result(self, error: ProviderError | None) -> None:
         """Write what changes the circuit or the pace, and return a permit that other workers need.
 
         An ordinary answer costs no write.
         """
+        if self._left_us and not isinstance(error, NotSentError | OutcomeUnknownError):
+            answered_us = to_unix_us(self._clock.now()) - self._left_us
+            self._reservations.record_lateness(left_us=self._left_us - self._slot.at_us, answered_us=answered_us)
+        self._left_us = 0
         if isinstance(error, AuthenticationFailedError):
             self._reservations.record_401(self._worker, self._slot)
             return
@@ -90,18 +96,19 @@ class ProviderGuards:
         version: Callable[[], str],
         forget_credentials: Callable[[], None] = lambda: None,
         workers: int = 1,
+        answered_at: Callable[[str], datetime | None] | None = None,
     ) -> None:
-        names = (container_id,) if workers == 1 else tuple(f"{container_id}.{number}" for number in range(workers))
         self._reservations = SlotReservations(
             store=store,
             key=key,
-            workers=names,
+            container_id=container_id,
             settings=settings,
             clock=clock,
             version=version,
             forget_credentials=forget_credentials,
+            answered_at=answered_at,
         )
-        self._names, self._settings, self._clock = names, settings, clock
+        self._names, self._settings, self._clock = tuple(map(str, range(workers))), settings, clock
         self.workers: Sequence[ProviderGuard] = self._build_guards(settings.in_flight)
 
     @property
@@ -119,16 +126,13 @@ class ProviderGuards:
         return self._build_guards(None if limit is None else min(limit, in_flight))
 
     @contextmanager
-    def batch(self, size: int, *, workers: int | None = None) -> Iterator[None]:
+    def batch(self, size: int, *, permits: int | None = None) -> Iterator[None]:
         """Reserve up to `GuardSettings.block_size` slots with one write, while `size` requests are sent together.
 
-        They are sent by the first `workers` workers, or by all if it is None.
+        The workers share up to `permits` permits, or have one each if it is None.
         """
-        with self._reservations.batch(size, workers=len(self.workers) if workers is None else workers):
+        with self._reservations.batch(size, permits=len(self.workers) if permits is None else permits):
             yield
 
     def _build_guards(self, in_flight: int | None) -> Sequence[ProviderGuard]:
-        return [
-            _WorkerGuard(self._reservations, name, settings=self._settings, clock=self._clock, in_flight=in_flight)
-            for name in self._names
-        ]
+        return [_WorkerGuard(self._reservations, name, clock=self._clock, in_flight=in_flight) for name in self._names]

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Final
 
 from switchboard.domain.rate_limits import ProviderLimitState, SlotRequest
 from switchboard.domain.timestamps import to_us
+
+# The requests that the learned room looks back on, its decay, and the time after a back-off in which it is as wide as
+# it may be.
+_SAMPLES: Final = 16
+_HALVED_AFTER_US: Final = 10_000_000
+_FULL_ROOM_US: Final = 60_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +48,15 @@ class GuardSettings:
 
     Clocks: a container whose clock is off by more than `max_clock_drift` gets no slot. A next slot further ahead than
     `max_lead` is taken for the work of such a clock.
+
+    Learned room: with `least_jitter`, the slots are spread over `1 s + room`. The room is `least_jitter`, by which the
+    clocks of containers may disagree, and how late the requests of late were. It is `jitter` at the most, and for the
+    minute after an answer that requests come too fast.
     """
 
     requests_per_s: int
     jitter: timedelta = timedelta(milliseconds=75)
+    least_jitter: timedelta | None = None
     open_after_401s: int = 3
     max_consecutive_401s: int = 8
     in_flight: int | None = 7
@@ -58,8 +71,12 @@ class GuardSettings:
 
     @property
     def interval_us(self) -> int:
-        """The microseconds from one slot to the next, at full pace."""
-        return -(-(1_000_000 + to_us(self.jitter)) // self.requests_per_s)
+        """The microseconds from one slot to the next, at full pace with the whole `jitter`."""
+        return self.compute_interval_us(to_us(self.jitter))
+
+    def compute_interval_us(self, room_us: int) -> int:
+        """Return the microseconds from one slot to the next, at full pace with this room for late requests."""
+        return -(-(1_000_000 + room_us) // self.requests_per_s)
 
     def is_concurrency_exhausted(self, permits: int) -> bool:
         """Tell if `permits` is so high that an idle worker has to return its permit."""
@@ -69,17 +86,55 @@ class GuardSettings:
 
 
 class Pace:
-    """The present interval: widened by the last back-off that was observed, and narrowing again as time passes."""
+    """The present interval: widened by the last back-off that was observed, and narrowing again as time passes.
+
+    The room for late requests is learned. A request was as late as it left after its slot, and as its answer took
+    longer than the quickest one. The second largest of the last ones counts: a single one is a pause of this container.
+    The largest value of all containers is in the state, and halves every ten seconds.
+    """
 
     def __init__(self, settings: GuardSettings) -> None:
         self._settings = settings
         self._backoff_recovery_us = to_us(settings.backoff_recovery)
         self._backoff_percent = 100
         self._backed_off_us = 0
+        self._most_room_us = to_us(settings.jitter)
+        least = settings.least_jitter
+        self._least_room_us = self._most_room_us if least is None else min(self._most_room_us, to_us(least))
+        self._shared_lateness_us, self._shared_at_us = self._most_room_us, 0
+        self._lateness_us: deque[int] = deque(maxlen=_SAMPLES)
+        self._answers_us: deque[int] = deque(maxlen=_SAMPLES)
 
-    def observe(self, state: ProviderLimitState) -> None:
-        """Take over the back-off of a state that the store has returned."""
+    def observe(self, state: ProviderLimitState, *, now_us: int) -> None:
+        """Take over the back-off and the lateness of a state that the store has returned at `now_us`."""
         self.record_backoff(percent=state.backoff_percent, at_us=state.backed_off_us)
+        lateness_us = self._most_room_us if state.lateness_us is None else state.lateness_us
+        known_us = self._decay_lateness(now_us) if self._shared_at_us else 0
+        self._shared_lateness_us, self._shared_at_us = max(known_us, lateness_us), now_us
+
+    def record_lateness(self, *, left_us: int, answered_us: int) -> None:
+        """Learn from a request that left `left_us` after its slot and was answered `answered_us` later."""
+        self._answers_us.append(answered_us)
+        self._lateness_us.append(max(0, left_us) + answered_us - min(self._answers_us))
+
+    def lateness_us(self, now_us: int) -> int:
+        """Return by how much requests may reach the provider too late, at the most `GuardSettings.jitter`."""
+        own = sorted(self._lateness_us)[-2:-1] or [0]
+        return min(self._most_room_us, max(self._decay_lateness(now_us), *own))
+
+    def room_us(self, now_us: int) -> int:
+        """Return the time by which a request may reach the provider too late for its slot."""
+        if self._backed_off_us and now_us - self._backed_off_us < _FULL_ROOM_US:
+            return self._most_room_us
+        return min(self._most_room_us, self._least_room_us + self.lateness_us(now_us))
+
+    @property
+    def answer_us(self) -> int:
+        """The usual time of an answer (0: not known yet)."""
+        return sorted(self._answers_us)[len(self._answers_us) // 2] if self._answers_us else 0
+
+    def _decay_lateness(self, now_us: int) -> int:
+        return int(self._shared_lateness_us * 0.5 ** (max(0, now_us - self._shared_at_us) / _HALVED_AFTER_US))
 
     def record_backoff(self, *, percent: int, at_us: int) -> None:
         """Take over a back-off that this container has written itself."""
@@ -87,7 +142,7 @@ class Pace:
 
     def build_request(self, *, now_us: int, latest_us: int, count: int) -> SlotRequest:
         """Build the request for `count` slots, or for as many as fit in before `latest_us` (at least one)."""
-        interval_us = self._settings.interval_us * self._current_percent(now_us) // 100
+        interval_us = self.interval_us(now_us)
         return SlotRequest(
             interval_us=interval_us,
             now_us=now_us,
@@ -95,6 +150,7 @@ class Pace:
             count=min(count, 1 + max(0, latest_us - now_us) // interval_us),
             backed_off_us=self._backed_off_us,
             recovered_us=now_us - self._backoff_recovery_us,
+            lateness_us=self.lateness_us(now_us),
         )
 
     def next_backoff_percent(self, *, now_us: int) -> int:
@@ -105,6 +161,10 @@ class Pace:
     def requests_per_s(self, *, now_us: int) -> float:
         """Return the rate at this moment."""
         return self._settings.requests_per_s * 100 / self._current_percent(now_us)
+
+    def interval_us(self, now_us: int) -> int:
+        """Return the interval between two slots at this moment."""
+        return self._settings.compute_interval_us(self.room_us(now_us)) * self._current_percent(now_us) // 100
 
     def _current_percent(self, now_us: int) -> int:
         elapsed_us = max(0, now_us - self._backed_off_us)
@@ -117,5 +177,5 @@ class Pace:
 def compute_requests_per_s(settings: GuardSettings, state: ProviderLimitState, now_us: int) -> float:
     """Return the rate that a guard with these settings keeps in this state at `now_us` (Unix microseconds)."""
     pace = Pace(settings)
-    pace.observe(state)
+    pace.observe(state, now_us=now_us)
     return pace.requests_per_s(now_us=now_us)
