@@ -69,7 +69,6 @@ def test_a_new_state_begins_now(store: ProviderLimitStore) -> None:
             next_slot_us=NOW_US + INTERVAL_US,
             probed_versions=frozenset({"v1"}),
             permits={"a": NOW_US + LEASE_US},
-            lateness_us=0,
         ),
     )
 
@@ -79,15 +78,6 @@ def test_a_look_costs_no_write_and_shows_the_state(store: ProviderLimitStore) ->
     assert store.read(KEY) == ProviderLimitState()
     state = _reserve_now(store).state
     assert store.read(KEY) == state
-
-
-def test_a_reservation_stores_the_lateness(store: ProviderLimitStore) -> None:
-    for lateness_us in (5_000, 2_000):
-        slots = replace(_request_slots(NOW_US + 10 * lateness_us), lateness_us=lateness_us)
-        store.reserve_now(KEY, slots, rule=RULE, permit=PERMIT_A)
-    assert store.read(KEY).lateness_us == 5_000
-    slots = replace(_request_slots(NOW_US), lateness_us=2_000)
-    assert store.reserve_next(KEY, slots, rule=RULE, permit=PERMIT_A).state.lateness_us == 2_000
 
 
 def test_reserve_next_refuses_a_new_state(store: ProviderLimitStore) -> None:

@@ -34,14 +34,14 @@ class InMemoryProviderLimitStore(ProviderLimitStore):
         in_time = old.next_slot_us and slots.now_us <= old.next_slot_us <= slots.latest_start_us
         if not in_time or not slots.knows_backoff(old) or not rule.admits(old, permit):
             return LimitUpdate(granted=False, state=old)
-        return self._moved(key, _late(old, slots), old.next_slot_us + slots.length_us, rule, permit)
+        return self._moved(key, old, old.next_slot_us + slots.length_us, rule, permit)
 
     def reserve_now(self, key: str, slots: SlotRequest, *, rule: CircuitRule, permit: Permit | None) -> LimitUpdate:
         self.writes += 1
         old = self._state(key)
         if old.next_slot_us >= slots.now_us or not slots.knows_backoff(old) or not rule.admits(old, permit):
             return LimitUpdate(granted=False, state=old)
-        return self._moved(key, _late(old, slots), slots.now_us + slots.length_us, rule, permit)
+        return self._moved(key, old, slots.now_us + slots.length_us, rule, permit)
 
     def record_401(self, key: str, *, worker: str, version: str) -> ProviderLimitState:
         self.writes += 1
@@ -107,10 +107,6 @@ class InMemoryProviderLimitStore(ProviderLimitStore):
             old, next_slot_us=next_slot_us, probed_versions=old.probed_versions | {rule.version}, permits=permits
         )
         return LimitUpdate(granted=True, state=self.states[key])
-
-
-def _late(state: ProviderLimitState, slots: SlotRequest) -> ProviderLimitState:
-    return replace(state, lateness_us=slots.lateness_us)
 
 
 class InMemoryOutbox(Outbox[Order[Any]], InquiryQueue):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from random import Random
 from typing import Any, Final
 
 import pytest
@@ -16,6 +17,11 @@ from tests.harness.crowd import IN_FLIGHT, SETTINGS, Crowd, ThrottledStore
 _WARM: Final = (0.005, 0.010)
 # The slots that are left once the room is learned: 97 % of 80 a second.
 _SLOTS_A_SECOND: Final = 77.6
+
+
+@pytest.fixture(autouse=True)
+def _seeded_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reservations, "_RANDOM", Random(1))
 
 
 def _run(singles: int, *, seconds: int = 20, **arguments: Any) -> Crowd:

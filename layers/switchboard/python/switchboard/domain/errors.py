@@ -233,9 +233,7 @@ class StoreUnavailableError(StoreError):
 
 
 class StoreThrottledError(StoreUnavailableError):
-    """A store that refused a call because too many came at once: the write was not applied."""
-
-    outcome_known = True
+    """A store that refused this call because too many came at once: this write was not applied."""
 
 
 class StoreRefusedError(StoreError):

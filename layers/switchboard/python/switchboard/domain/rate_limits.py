@@ -21,8 +21,9 @@ class ProviderLimitState:
     `probed_versions` are the versions of the credentials that got a slot since the last reset of `consecutive_401s`.
     `rejected_versions` are the versions that got a 401 and no other answer since. `blocked_by` is the provider's code
     for a blocked address. `permits` has the workers that may have a request in flight, and the end of each permit.
-    At `backed_off_us` the interval between slots was widened to `backoff_percent` per cent. `lateness_us` is by how
-    much the requests of late reached the provider too late for their slots, at the most (None: not known yet).
+    At `backed_off_us` the interval between slots was widened to `backoff_percent` per cent.
+    The last three digits of a permit's end are by how many milliseconds requests reached the provider too late for
+    their slots, as far as its container knew: see Pace.
     """
 
     next_slot_us: int = 0
@@ -34,7 +35,6 @@ class ProviderLimitState:
     permits: Mapping[str, int] = field(default_factory=dict)
     backoff_percent: int = 100
     backed_off_us: int = 0
-    lateness_us: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class SlotRequest:
     """A request for `count` slots, `interval_us` apart: the first not before `now_us`, the last not after `latest_us`.
 
     `interval_us` takes the back-off at `backed_off_us` into account (0: the container knows of none). A back-off before
-    `recovered_us` has worn off. `lateness_us` is stored with the reservation.
+    `recovered_us` has worn off.
     """
 
     interval_us: int
@@ -59,7 +59,6 @@ class SlotRequest:
     count: int = 1
     backed_off_us: int = 0
     recovered_us: int = 0
-    lateness_us: int = 0
 
     @property
     def length_us(self) -> int:

@@ -230,10 +230,9 @@ class DynamoDbProviderLimitStore:
         rule: CircuitRule,
         permit: Permit | None,
     ) -> LimitUpdate:
-        update = f"SET next_slot_us = {next_slot}, lateness_us = :lateness"
+        update = f"SET next_slot_us = {next_slot}"
         values = {
             **values,
-            ":lateness": slots.lateness_us,
             ":backed_off": slots.backed_off_us,
             ":recovered": slots.recovered_us,
             ":open_after": rule.open_after_401s,
@@ -349,7 +348,6 @@ def parse_limit_state(item: Mapping[str, Any]) -> ProviderLimitState:
         permits={worker: int(until["N"]) for worker, until in item.get("permits", {}).get("M", {}).items()},
         backoff_percent=read_number("backoff_percent", 100),
         backed_off_us=read_number("backed_off_us"),
-        lateness_us=read_number("lateness_us") if "lateness_us" in item else None,
     )
 
 

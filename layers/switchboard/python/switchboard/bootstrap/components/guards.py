@@ -45,7 +45,8 @@ def mediasms_guard_settings(
     return GuardSettings(
         requests_per_s=requests_per_s,
         jitter=jitter,
-        least_jitter=_CLOCKS_WITHIN,
+        # Permits carry the lateness from container to container.
+        least_jitter=_CLOCKS_WITHIN if policy == "lockout_safe" else None,
         in_flight=in_flight if policy == "lockout_safe" else None,
         idle_permits=None if bulk_in_flight is None else min(in_flight // 2, bulk_in_flight - 1),
     )

@@ -255,14 +255,14 @@ class SlotReservations:
             return None
         if self._settings.in_flight is not None and not self._free_permits():
             # Another worker of this container ends its request soon.
-            raise ConcurrencyLimitError("All permits of this container are taken", look_after_s=_SHARED_LOOK_S)
+            raise ConcurrencyLimitError("All permits for requests in flight are taken", look_after_s=_SHARED_LOOK_S)
         return self._reserved_slots.popleft() if self._reserved_slots[0].at_us <= latest_us else None
 
     def _reserve_slots(
         self, version: str, *, now_us: int, latest_us: int, in_flight: int | None, order_id: str
     ) -> Slot:
         if self._in_batch and self._used_permits and not self._free_permits():
-            raise ConcurrencyLimitError("All permits of this container are taken", look_after_s=_SHARED_LOOK_S)
+            raise ConcurrencyLimitError("All permits for requests in flight are taken", look_after_s=_SHARED_LOOK_S)
         count = self._count_usable_slots(now_us) if self._in_batch else 1
         rule = self._build_circuit_rule(version, in_flight)
         state = ProviderLimitState(permits=self._permits)
@@ -382,7 +382,9 @@ class SlotReservations:
                 if permit is not None and not self._free_permits():
                     raise self._grow_impatient(slots.now_us) from None
                 # Nothing was written. A container that has a permit goes on within its waiting budget.
-                raise ConcurrencyLimitError("The store is throttled", look_after_s=_BATCH_LOOK_S) from None
+                raise ConcurrencyLimitError(
+                    "All permits for requests in flight are taken", look_after_s=_BATCH_LOOK_S
+                ) from None
             state = update.state
             if update.granted:
                 self._busy_until_us = slots.now_us + _SECOND_US if branch == "next" else 0
@@ -411,7 +413,7 @@ class SlotReservations:
             order_id = order_id if self._answered_at is not None else ""
             name = f"{self._container_id}/{order_id}" if order_id else self._choose_names(1)[0]
             own.pop(name, None)
-            permit = Permit(workers=(name,), until_us=now_us + to_us(self._settings.lease), expired=own)
+            permit = Permit(workers=(name,), until_us=self._pace.compute_permit_end(now_us), expired=own)
             if not self._fits(permit, state, rule):
                 permit = replace(permit, expired=own | self._find_idle(others, most=1, now_us=now_us))
             return permit
@@ -421,7 +423,7 @@ class SlotReservations:
             excess = len(state.permits) + wanted - rule.max_permits(state)
             taken = self._find_idle(others, most=excess, now_us=now_us) if excess > 0 else {}
             names = self._choose_names(max(1, min(wanted, wanted - excess + len(taken))))
-        return Permit(workers=names, until_us=now_us + to_us(self._settings.lease), expired=taken)
+        return Permit(workers=names, until_us=self._pace.compute_permit_end(now_us), expired=taken)
 
     def _choose_names(self, count: int) -> tuple[str, ...]:
         names = (f"{self._container_id}.{number}" for number in itertools.count())
@@ -506,5 +508,7 @@ def _get_order_id(permit: str) -> str:
 
 
 def _build_exhausted_error(pause_us: int) -> ConcurrencyExhaustedError:
-    message = "All permits for requests in flight are taken, and many requests wait for one"
-    return ConcurrencyExhaustedError(message, retry_after_s=max(1.0, pause_us / _SECOND_US))
+    return ConcurrencyExhaustedError(
+        "All permits for requests in flight are taken, and many requests wait for one",
+        retry_after_s=max(1.0, pause_us / _SECOND_US),
+    )

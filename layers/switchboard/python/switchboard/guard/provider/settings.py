@@ -15,6 +15,9 @@ from switchboard.domain.timestamps import to_us
 _SAMPLES: Final = 16
 _HALVED_AFTER_US: Final = 10_000_000
 _FULL_ROOM_US: Final = 60_000_000
+# The age up to which another container's lateness is of use.
+_FRESH_US: Final = 30_000_000
+_MS_US: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +93,8 @@ class Pace:
 
     The room for late requests is learned. A request was as late as it left after its slot, and as its answer took
     longer than the quickest one. The second largest of the last ones counts: a single one is a pause of this container.
-    The largest value of all containers is in the state, and halves every ten seconds.
+    The largest value of all containers halves every ten seconds. Each container writes it into its permit: the
+    milliseconds are the last three digits of the permit's end, which tells when it was written, too.
     """
 
     def __init__(self, settings: GuardSettings) -> None:
@@ -102,15 +106,24 @@ class Pace:
         least = settings.least_jitter
         self._least_room_us = self._most_room_us if least is None else min(self._most_room_us, to_us(least))
         self._shared_lateness_us, self._shared_at_us = self._most_room_us, 0
+        self._lease_us = to_us(settings.lease)
         self._lateness_us: deque[int] = deque(maxlen=_SAMPLES)
         self._answers_us: deque[int] = deque(maxlen=_SAMPLES)
 
     def observe(self, state: ProviderLimitState, *, now_us: int) -> None:
         """Take over the back-off and the lateness of a state that the store has returned at `now_us`."""
         self.record_backoff(percent=state.backoff_percent, at_us=state.backed_off_us)
-        lateness_us = self._most_room_us if state.lateness_us is None else state.lateness_us
-        known_us = self._decay_lateness(now_us) if self._shared_at_us else 0
-        self._shared_lateness_us, self._shared_at_us = max(known_us, lateness_us), now_us
+        written = [(until - self._lease_us, until % _MS_US * _MS_US) for until in state.permits.values()]
+        others = [_decay(lateness_us, now_us - at_us) for at_us, lateness_us in written if now_us - at_us < _FRESH_US]
+        if self._shared_at_us:
+            others.append(_decay(self._shared_lateness_us, now_us - self._shared_at_us))
+        if others:
+            self._shared_lateness_us, self._shared_at_us = max(others), now_us
+
+    def compute_permit_end(self, now_us: int) -> int:
+        """Return the end of a permit that is taken now, whose last three digits are the lateness in milliseconds."""
+        lateness_ms = min(self.lateness_us(now_us) // _MS_US, _MS_US - 1)
+        return (now_us + self._lease_us) // _MS_US * _MS_US + lateness_ms
 
     def record_lateness(self, *, left_us: int, answered_us: int) -> None:
         """Learn from a request that left `left_us` after its slot and was answered `answered_us` later."""
@@ -119,8 +132,10 @@ class Pace:
 
     def lateness_us(self, now_us: int) -> int:
         """Return by how much requests may reach the provider too late, at the most `GuardSettings.jitter`."""
-        own = sorted(self._lateness_us)[-2:-1] or [0]
-        return min(self._most_room_us, max(self._decay_lateness(now_us), *own))
+        own_us = sorted(self._lateness_us)[-2] if len(self._lateness_us) > 1 else 0
+        # Before it has read anything, this container expects the worst, and says so only while it knows nothing.
+        shared_us = _decay(self._shared_lateness_us, now_us - self._shared_at_us) if self._shared_at_us else None
+        return min(self._most_room_us, max(own_us, self._most_room_us if shared_us is None else shared_us))
 
     def room_us(self, now_us: int) -> int:
         """Return the time by which a request may reach the provider too late for its slot."""
@@ -132,9 +147,6 @@ class Pace:
     def answer_us(self) -> int:
         """The usual time of an answer (0: not known yet)."""
         return sorted(self._answers_us)[len(self._answers_us) // 2] if self._answers_us else 0
-
-    def _decay_lateness(self, now_us: int) -> int:
-        return int(self._shared_lateness_us * 0.5 ** (max(0, now_us - self._shared_at_us) / _HALVED_AFTER_US))
 
     def record_backoff(self, *, percent: int, at_us: int) -> None:
         """Take over a back-off that this container has written itself."""
@@ -150,7 +162,6 @@ class Pace:
             count=min(count, 1 + max(0, latest_us - now_us) // interval_us),
             backed_off_us=self._backed_off_us,
             recovered_us=now_us - self._backoff_recovery_us,
-            lateness_us=self.lateness_us(now_us),
         )
 
     def next_backoff_percent(self, *, now_us: int) -> int:
@@ -179,3 +190,7 @@ def compute_requests_per_s(settings: GuardSettings, state: ProviderLimitState, n
     pace = Pace(settings)
     pace.observe(state, now_us=now_us)
     return pace.requests_per_s(now_us=now_us)
+
+
+def _decay(lateness_us: int, age_us: int) -> int:
+    return int(lateness_us * 0.5 ** (max(0, age_us) / _HALVED_AFTER_US))
