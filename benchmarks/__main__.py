@@ -2,6 +2,7 @@
 
 from benchmarks.cold_import import cold_import_rows
 from benchmarks.contenders import build_contenders
+from benchmarks.crowd import print_crowd
 from benchmarks.operations import operation_rows
 from benchmarks.pace import print_pace
 from benchmarks.real_pace import print_real_pace
@@ -18,6 +19,7 @@ def main() -> None:
         print_table([*cold_import_rows(contenders), *warm_call_rows(contenders), *operations])
     print_table(recording_rows())
     print_pace()
+    print_crowd()
     print_real_pace()
 
 

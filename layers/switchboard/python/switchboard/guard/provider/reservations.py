@@ -73,7 +73,8 @@ class SlotReservations:
     their container, which are fewer than they are: while one worker writes to its stores, another one sends.
 
     `answered_at` returns when the provider answered an order, or None. With it, the permit of a single request is named
-    after the order, and costs no write when the request is over: whoever looks for a permit reads the order's outcome.
+    after the order, and costs no write when the request is over: a container that looks for a permit reads the order's
+    outcome.
     """
 
     def __init__(
@@ -157,7 +158,7 @@ class SlotReservations:
             return self._now_us() > slot_us + self._pace.room_us(self._now_us())
 
     def record_lateness(self, *, left_us: int, answered_us: int) -> None:
-        """Learn by how much a request left late for its slot, and how long its answer took then."""
+        """Record by how much a request left late for its slot, and how long its answer took then."""
         with self._lock:
             self._pace.record_lateness(left_us=left_us, answered_us=answered_us)
 

@@ -126,7 +126,7 @@ class Pace:
         return (now_us + self._lease_us) // _MS_US * _MS_US + lateness_ms
 
     def record_lateness(self, *, left_us: int, answered_us: int) -> None:
-        """Learn from a request that left `left_us` after its slot and was answered `answered_us` later."""
+        """Record a request that left `left_us` after its slot and was answered `answered_us` later."""
         self._answers_us.append(answered_us)
         self._lateness_us.append(max(0, left_us) + answered_us - min(self._answers_us))
 
