@@ -54,28 +54,34 @@ class _WorkerGuard:
     def is_stale(self, slot: datetime) -> bool:
         """Tell if `slot` is so long past that a request in it could crowd the requests of later slots."""
         self._left_us = to_unix_us(self._clock.now())
-        return self._reservations.is_stale(to_unix_us(slot))
+        return self._reservations.is_stale(to_unix_us(slot), now_us=self._left_us)
 
     def record_result(self, error: ProviderError | None) -> None:
         """Write what changes the circuit or the pace, and return a permit that other workers need.
 
         An ordinary answer costs no write.
         """
-        if self._left_us and not isinstance(error, NotSentError | OutcomeUnknownError):
-            answered_us = to_unix_us(self._clock.now()) - self._left_us
-            self._reservations.record_lateness(left_us=self._left_us - self._slot.at_us, answered_us=answered_us)
-        self._left_us = 0
         if isinstance(error, AuthenticationFailedError):
             self._reservations.record_401(self._worker, self._slot)
             return
         if isinstance(error, AddressBlockedError):
             self._reservations.record_blocked_address(self._worker, code=error.provider_code or "blocked")
         elif not isinstance(error, NotSentError | OutcomeUnknownError):
-            self._reservations.record_accepted_credentials(self._slot)
+            if self._slot.expected_total_401s or self._slot.prunes_probed:
+                self._reservations.record_accepted_credentials(self._slot)
             self._slot = Slot(at_us=self._slot.at_us, version=self._slot.version)
         if isinstance(error, RateLimitedError):
             self._reservations.record_rate_limited(self._slot)
-        self._reservations.record_end(self._worker, may_be_in_flight=isinstance(error, OutcomeUnknownError))
+        if isinstance(error, NotSentError | OutcomeUnknownError):
+            self._reservations.record_end(self._worker, may_be_in_flight=isinstance(error, OutcomeUnknownError))
+            return
+        self._reservations.record_end(
+            self._worker,
+            may_be_in_flight=False,
+            left_us=self._left_us - self._slot.at_us if self._left_us else None,
+            answered_us=to_unix_us(self._clock.now()) - self._left_us,
+        )
+        self._left_us = 0
 
 
 class ProviderGuards:

@@ -56,14 +56,15 @@ class Slot:
     """A reserved slot: its time in Unix microseconds, and the version of the credentials that it was reserved for.
 
     `expected_total_401s` is the value of `total_401s` at the reservation if an accepted request has 401s to reset,
-    otherwise 0. `rejected_versions` and `probed_count` (the number of `probed_versions`) are those of the reservation.
+    otherwise 0. `rejected_versions` are those of the reservation. `prunes_probed` says that `probed_versions` were too
+    many.
     """
 
     at_us: int
     version: str
     expected_total_401s: int = 0
     rejected_versions: frozenset[str] = frozenset()
-    probed_count: int = 0
+    prunes_probed: bool = False
 
 
 class SlotReservations:
@@ -106,7 +107,7 @@ class SlotReservations:
         self._permits: Mapping[str, int] = {}
         self._used_permits: dict[str, str] = {}
         self._doubtful_permits: set[str] = set()
-        self._concurrency_exhausted = False
+        self._permits_in_use = 0
         self._first_refused_us = self._next_look_us = self._pause_us = 0
         self._last_next_slot_us = self._busy_until_us = self._looked_at = 0
         self._store_latency_us = 0
@@ -152,15 +153,10 @@ class SlotReservations:
                 self._used_permits[worker] = free[0]
             return slot
 
-    def is_stale(self, slot_us: int) -> bool:
+    def is_stale(self, slot_us: int, *, now_us: int) -> bool:
         """Tell if `slot_us` is so long past that a request in it could crowd those of later slots."""
         with self._lock:
-            return self._now_us() > slot_us + self._pace.room_us(self._now_us())
-
-    def record_lateness(self, *, left_us: int, answered_us: int) -> None:
-        """Record by how much a request left late for its slot, and how long its answer took then."""
-        with self._lock:
-            self._pace.record_lateness(left_us=left_us, answered_us=answered_us)
+            return now_us > slot_us + self._pace.room_us(now_us)
 
     def record_401(self, worker: str, slot: Slot) -> None:
         """Record a 401: drop all reserved slots, and read the credentials again before the next one."""
@@ -194,15 +190,20 @@ class SlotReservations:
             prune = len(slot.rejected_versions) > _MAX_VERSIONS
             versions = {slot.version, *(slot.rejected_versions if prune else ())}
             self._store.reset_401s(self._key, expected_total_401s=slot.expected_total_401s, versions=versions)
-        elif slot.probed_count > _MAX_VERSIONS:
+        elif slot.prunes_probed:
             self._store.forget_probed(self._key, keep=slot.version)
 
-    def record_end(self, worker: str, *, may_be_in_flight: bool) -> None:
+    def record_end(
+        self, worker: str, *, may_be_in_flight: bool, left_us: int | None = None, answered_us: int = 0
+    ) -> None:
         """Record that the request is over, and return its permit if other workers need one.
 
-        A request that may still be in flight keeps its permit until the lease ends.
+        A request that may still be in flight keeps its permit until the lease ends. `left_us` is how late an answered
+        request left for its slot, `answered_us` how long its answer took then.
         """
         with self._lock:
+            if left_us is not None:
+                self._pace.record_lateness(left_us=left_us, answered_us=answered_us)
             self._flush_pending_writes()
             permit = self._used_permits.pop(worker, None)
             if may_be_in_flight and permit is not None:
@@ -211,7 +212,7 @@ class SlotReservations:
                 # The last messages of a slow batch need fewer permits than it has.
                 if self._batch_remaining <= 0 and self._is_slow(self._now_us()):
                     self._return_permits()
-            elif self._concurrency_exhausted and not _get_order_id(permit or ""):
+            elif not _get_order_id(permit or "") and self._settings.is_concurrency_exhausted(self._permits_in_use):
                 self._return_permits()
 
     def _now_us(self) -> int:
@@ -248,6 +249,8 @@ class SlotReservations:
             del self._pending_writes[worker]
 
     def _take_reserved_slot(self, version: str, *, now_us: int, latest_us: int) -> Slot | None:
+        if not self._reserved_slots:
+            return None
         room_us = self._pace.room_us(now_us)
         while self._reserved_slots and self._reserved_slots[0].at_us + room_us < now_us:
             self._reserved_slots.popleft()
@@ -267,13 +270,15 @@ class SlotReservations:
         count = self._count_usable_slots(now_us) if self._in_batch else 1
         rule = self._build_circuit_rule(version, in_flight)
         state = ProviderLimitState(permits=self._permits)
-        if in_flight is not None and (self._first_refused_us or not self._free_permits()):
+        # A container's first reservation is a write, which is granted as a rule: Lambda starts few containers a second.
+        if in_flight is not None and self._last_next_slot_us and (self._first_refused_us or not self._free_permits()):
             state = self._look(now_us=now_us)
         for _ in range(_MAX_TRIES):
             slots = self._pace.build_request(now_us=now_us, latest_us=latest_us, count=count)
             rule = self._build_circuit_rule(version, in_flight)
             permit = self._build_permit(state, rule, now_us=now_us, order_id=order_id)
-            if permit is not None and rule.max_permits(state) and not self._fits(permit, state, rule):
+            refused = permit is not None and state.permits and not self._fits(permit, state, rule)
+            if refused and rule.max_permits(state):
                 break
             update = self._reserve_ahead(slots, rule, permit)
             state = update.state
@@ -349,11 +354,11 @@ class SlotReservations:
                 version=version,
                 expected_total_401s=state.total_401s if may_reset_401s else 0,
                 rejected_versions=state.rejected_versions,
-                probed_count=len(state.probed_versions),
+                prunes_probed=len(state.probed_versions) > _MAX_VERSIONS,
             )
             for number in range(slots.count)
         )
-        self._concurrency_exhausted = self._settings.is_concurrency_exhausted(len(state.permits))
+        self._permits_in_use = len(state.permits)
         return self._reserved_slots.popleft()
 
     def _reserve_ahead(self, slots: SlotRequest, rule: CircuitRule, permit: Permit | None) -> LimitUpdate:
@@ -387,7 +392,7 @@ class SlotReservations:
                     "All permits for requests in flight are taken", look_after_s=_BATCH_LOOK_S
                 ) from None
             state = update.state
-            if update.granted:
+            if update.granted and state.next_slot_us - slots.length_us > self._last_next_slot_us:
                 self._busy_until_us = slots.now_us + _SECOND_US if branch == "next" else 0
             if update.granted or not rule.admits(state, permit) or not slots.knows_backoff(state):
                 break
@@ -415,7 +420,7 @@ class SlotReservations:
             name = f"{self._container_id}/{order_id}" if order_id else self._choose_names(1)[0]
             own.pop(name, None)
             permit = Permit(workers=(name,), until_us=self._pace.compute_permit_end(now_us), expired=own)
-            if not self._fits(permit, state, rule):
+            if others and not self._fits(permit, state, rule):
                 permit = replace(permit, expired=own | self._find_idle(others, most=1, now_us=now_us))
             return permit
         names, taken = tuple(sorted(self._permits)), dict[str, int]()

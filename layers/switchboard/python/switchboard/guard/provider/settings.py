@@ -18,6 +18,7 @@ _FULL_ROOM_US: Final = 60_000_000
 # The age up to which another container's lateness is of use.
 _FRESH_US: Final = 30_000_000
 _MS_US: Final = 1_000
+_MICROSECOND: Final = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +104,7 @@ class Pace:
         self._backoff_percent = 100
         self._backed_off_us = 0
         self._most_room_us = to_us(settings.jitter)
-        least = settings.least_jitter
-        self._least_room_us = self._most_room_us if least is None else min(self._most_room_us, to_us(least))
+        self._least_room_us = min(settings.jitter, settings.least_jitter or settings.jitter) // _MICROSECOND
         self._shared_lateness_us, self._shared_at_us = self._most_room_us, 0
         self._lease_us = to_us(settings.lease)
         self._lateness_us: deque[int] = deque(maxlen=_SAMPLES)
