@@ -122,6 +122,9 @@ class Pace:
 
     def compute_permit_end(self, now_us: int) -> int:
         """Return the end of a permit that is taken now, whose last three digits are the lateness in milliseconds."""
+        if self._least_room_us == self._most_room_us:
+            # Nothing is learned.
+            return now_us + self._lease_us
         lateness_ms = min(self.lateness_us(now_us) // _MS_US, _MS_US - 1)
         return (now_us + self._lease_us) // _MS_US * _MS_US + lateness_ms
 
