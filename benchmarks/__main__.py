@@ -2,6 +2,7 @@
 
 from benchmarks.cold_import import cold_import_rows
 from benchmarks.contenders import build_contenders
+from benchmarks.crowd import print_crowd
 from benchmarks.mp3_files import mp3_rows
 from benchmarks.operations import operation_rows
 from benchmarks.pace import print_pace
@@ -22,6 +23,7 @@ def main() -> None:
     print_table(scale_rows())
     print_table([*recording_rows(), *mp3_rows(), *transcript_rows()])
     print_pace()
+    print_crowd()
     print_real_pace()
 
 

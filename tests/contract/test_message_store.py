@@ -284,3 +284,23 @@ def test_an_id_that_the_provider_does_not_know_is_kept_with_its_first_time(messa
     messages.record_not_found("nothing", at=START)
     assert _read(messages).not_found_at == START + MINUTE
     assert messages.get("nothing") is None
+
+
+@pytest.mark.parametrize("kind", list(OutcomeKind), ids=str)
+def test_only_an_answer_of_the_provider_ends_an_attempt(messages: MessageStore, kind: OutcomeKind) -> None:
+    """A permit that is named after the message may be taken from then on. A 401 is `not_sent`. (I13)"""
+    assert messages.answered_at("sms1") is None
+    message, claim = _create(messages, a_message())
+    assert messages.answered_at("sms1") is None
+    outcome = an_outcome(kind)
+    messages.record_outcome(message, claim, outcome, queue=False)
+    answered = kind in (OutcomeKind.ACCEPTED, OutcomeKind.REJECTED)
+    assert messages.answered_at("sms1") == (outcome.at if answered else None)
+
+
+def test_a_second_attempt_leaves_the_first_ones_permit_alone(messages: MessageStore) -> None:
+    message = _create_unsent(messages)
+    second = a_claim("second", at=START + MINUTE)
+    assert messages.claim("sms1", second).granted
+    messages.record_outcome(message, second, an_outcome(OutcomeKind.ACCEPTED), queue=False)
+    assert messages.answered_at("sms1") is None

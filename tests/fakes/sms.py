@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Generic
 
 from switchboard.domain.order_ids import is_order_id
-from switchboard.domain.orders import Claim, Deadlines, Outcome, OutcomeKind
+from switchboard.domain.orders import Claim, Deadlines, Outcome, OutcomeKind, find_answer_time
 from switchboard.domain.sms.delivery import (
     MAX_ORPHANS,
     MAX_UNLISTED_REPORTS,
@@ -131,6 +131,10 @@ class InMemoryOrderStore(OrderStore[R]):
     def get(self, order_id: str) -> R | None:
         row = self.rows.get(order_id)
         return row.order if row else None
+
+    def answered_at(self, order_id: str) -> datetime | None:
+        row = self.rows.get(order_id)
+        return find_answer_time(len(row.order.claims), row.order.outcomes) if row and row.order else None
 
     def find(self, query: ListingQuery, *, client: str) -> Page[R]:
         orders = [row.order for row in self.rows.values() if row.order is not None and row.order.client == client]

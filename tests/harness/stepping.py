@@ -129,7 +129,7 @@ class SteppedGuard(ProviderGuard):
     def __init__(self, guard: ProviderGuard) -> None:
         self._guard = guard
 
-    def acquire(self, *, latest: datetime) -> datetime:
+    def acquire(self, *, latest: datetime, order_id: str = "") -> datetime:
         fault = step("guard.acquire", _AT_ACQUIRING)
         if fault in CRASHES:
             raise Crashed
@@ -139,7 +139,7 @@ class SteppedGuard(ProviderGuard):
             raise LockedOutError("scripted", reason="authentication")
         if fault is not None:
             raise StoreUnavailableError("guard.acquire")
-        return self._guard.acquire(latest=latest)
+        return self._guard.acquire(latest=latest, order_id=order_id)
 
     def is_stale(self, slot: datetime) -> bool:
         return self._guard.is_stale(slot)

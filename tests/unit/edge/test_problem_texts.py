@@ -114,6 +114,7 @@ DETAILS: Final = {
         "The waiting budget of this request is used up.",
     },
     "ConcurrencyLimitError": {"All permits for requests in flight are taken."},
+    "ConcurrencyExhaustedError": {"All permits for requests in flight are taken, and many requests wait for one."},
     "LockedOutError": {
         "The circuit of this egress address is open: an operator has to close it, see the runbook.",
         "The next slot is more than {...} s ahead: a clock was wrong, see the runbook.",

@@ -170,7 +170,7 @@ class _ClosedGuard(OpenGuard):
         super().__init__(clock)
         self._error = error
 
-    def acquire(self, *, latest: datetime) -> datetime:
+    def acquire(self, *, latest: datetime, order_id: str = "") -> datetime:
         raise self._error
 
 

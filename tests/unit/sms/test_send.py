@@ -86,7 +86,7 @@ class _SlotsLater(ScriptedGuard):
         self._by = by
         self.latest: list[datetime] = []
 
-    def acquire(self, *, latest: datetime) -> datetime:
+    def acquire(self, *, latest: datetime, order_id: str = "") -> datetime:
         self.latest.append(latest)
         return super().acquire(latest=latest) + self._by
 
@@ -187,7 +187,7 @@ def test_a_request_during_its_first_one_has_to_wait() -> None:
     class SecondCaller(ScriptedGuard):
         """A guard that repeats the request just before the first one is submitted."""
 
-        def acquire(self, *, latest: datetime) -> datetime:
+        def acquire(self, *, latest: datetime, order_id: str = "") -> datetime:
             with pytest.raises(RequestInProgressError) as raised:
                 setting.send()
             assert raised.value.names == {"smsid": SMSID}

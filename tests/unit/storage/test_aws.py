@@ -112,7 +112,9 @@ def test_an_error_of_a_read_keeps_its_code(new_container: None) -> None:
 
 def _answer(operation: str, body: dict[str, Any], *, parse: bool, status: int = 200) -> dict[str, Any]:
     """Return what a client reads in this answer, without the metadata."""
-    client: Any = boto3.client("dynamodb", aws_access_key_id="x", aws_secret_access_key="y")
+    client: Any = cast("Any", botocore.session.get_session()).create_client(
+        "dynamodb", aws_access_key_id="x", aws_secret_access_key="y"
+    )
     if parse:
         aws.parse_items_fast(client)
     raw = SimpleNamespace(stream=lambda **_: iter([json.dumps(body).encode()]))

@@ -232,6 +232,10 @@ class StoreUnavailableError(StoreError):
     outcome_known = False
 
 
+class StoreThrottledError(StoreUnavailableError):
+    """A store that refused this call because too many came at once: this write was not applied."""
+
+
 class StoreRefusedError(StoreError):
     """A write that a store refuses for good, for example because the item has no room. A repeat changes nothing."""
 
@@ -256,7 +260,18 @@ class RateLimitTimeoutError(SlotUnavailableError):
 
 
 class ConcurrencyLimitError(SlotUnavailableError):
-    """A request for which the rate has a free slot, but every permit for a request in flight is taken."""
+    """A request for which the rate has a free slot, but every permit for a request in flight is taken.
+
+    A permit may be free in `look_after_s`: the sender looks again then.
+    """
+
+    def __init__(self, message: str, *, retry_after_s: float = 1.0, look_after_s: float = 0.1) -> None:
+        super().__init__(message, retry_after_s=retry_after_s)
+        self.look_after_s = look_after_s
+
+
+class ConcurrencyExhaustedError(SlotUnavailableError):
+    """A request for which no permit will be free soon. The sender does not wait."""
 
 
 class LockedOutError(SwitchboardError):

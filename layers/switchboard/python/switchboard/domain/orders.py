@@ -87,6 +87,16 @@ class Outcome:
     over_limit: bool = False
 
 
+def find_answer_time(attempts: int, outcomes: Mapping[str, Outcome]) -> datetime | None:
+    """Return the time of the last outcome if the provider has answered each of the attempts, otherwise None.
+
+    A `not_sent` outcome may come from a 401 that is not counted yet: it is no answer here.
+    """
+    answers = (OutcomeKind.ACCEPTED, OutcomeKind.REJECTED)
+    answered = len(outcomes) == attempts and all(outcome.kind in answers for outcome in outcomes.values())
+    return max((outcome.at for outcome in outcomes.values()), default=None) if answered else None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order(Generic[C]):
     """The facts about one order.

@@ -85,6 +85,13 @@ class OrderStore(Protocol[R]):
         """Return the order, or None if the id holds none."""
         ...
 
+    def answered_at(self, order_id: str) -> datetime | None:
+        """Return when the provider answered the order's last attempt, or None if an attempt has no answer.
+
+        The order may be of any kind whose ids are in the same name space.
+        """
+        ...
+
     def find(self, query: ListingQuery, *, client: str) -> Page[R]:
         """Return one page of the client's orders by the time of their creation. The query's `recipient` is E.164.
 

@@ -19,7 +19,12 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 from botocore.loaders import Loader
 
-from switchboard.domain.errors import ConfigurationError, StoreRefusedError, StoreUnavailableError
+from switchboard.domain.errors import (
+    ConfigurationError,
+    StoreRefusedError,
+    StoreThrottledError,
+    StoreUnavailableError,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -45,6 +50,9 @@ _PERMANENT_REFUSALS: Final = frozenset(
     }
 )
 """AWS's codes of calls that fail in the same way however often they are repeated."""
+
+_THROTTLED: Final = frozenset({"ProvisionedThroughputExceededException", "ThrottlingException", "RequestLimitExceeded"})
+"""DynamoDB's codes of a call that it refused unread, because too many came at once."""
 
 CONNECT_TIMEOUT_S: Final = 1.0
 """The seconds that AWS may take to accept a connection, beside the time-out of the request."""
@@ -174,13 +182,15 @@ def store_errors(operation: str) -> Iterator[None]:
 
     Raises:
         StoreRefusedError: AWS refuses this call for good.
+        StoreThrottledError: too many calls came at once.
         StoreUnavailableError: any other error.
     """
     try:
         yield
     except ClientError as error:
         refused = _PERMANENT_REFUSALS.intersection(_codes_of(error))
-        raise (StoreRefusedError if refused else StoreUnavailableError)(
+        unavailable = StoreThrottledError if error_code(error) in _THROTTLED else StoreUnavailableError
+        raise (StoreRefusedError if refused else unavailable)(
             f"{operation}: {error_code(error) or 'unknown'}"
         ) from None
     except ParamValidationError as error:

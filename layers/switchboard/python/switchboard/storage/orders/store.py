@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Generic, Protocol
 
 from switchboard.domain.order_ids import is_order_id
-from switchboard.domain.orders import Claim, Deadlines, Outcome, OutcomeKind
+from switchboard.domain.orders import Claim, Deadlines, Outcome, OutcomeKind, find_answer_time
 from switchboard.domain.timestamps import from_rfc3339, to_rfc3339
 from switchboard.ports.listing import ListingQuery, Page, UnreadableItem
 from switchboard.ports.orders import ClaimAnswer, R
@@ -220,6 +220,19 @@ class DynamoDbOrderStore(Generic[R]):
         with store_errors("get order"):
             response = self._client.get_item(TableName=self._table, Key=self._key(order_id), ConsistentRead=True)
         return self._order_from(response.get("Item"))
+
+    def answered_at(self, order_id: str) -> datetime | None:
+        with store_errors("read outcomes"):
+            response = self._client.get_item(
+                TableName=self._table,
+                Key=self._key(order_id),
+                ProjectionExpression="attempts, outcomes",
+                ConsistentRead=True,
+            )
+        item = from_attributes(response.get("Item", {}))
+        with decoding_errors("outcomes"):
+            outcomes = {claim_id: _outcome_from(value) for claim_id, value in item.get("outcomes", {}).items()}
+        return find_answer_time(int(item.get("attempts", 0)), outcomes)
 
     def find(self, query: ListingQuery, *, client: str) -> Page[R]:
         kind, recipient = self._codec.kind, query.recipient

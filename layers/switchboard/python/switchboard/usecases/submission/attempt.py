@@ -108,7 +108,7 @@ class Submission(Generic[R, S, P]):
         try:
             reserve_usage()
             latest = min(self._clock.now() + self._wait_budget, claim.at + self._claim_lifetime, order.submit_before)
-            wait_for_slot(self._guard, self._clock, connect=self._provider.open, latest=latest)
+            wait_for_slot(self._guard, self._clock, connect=self._provider.open, latest=latest, order_id=order.id)
         except SwitchboardError as error:
             return self._end(OutcomeKind.NOT_SENT, error)
         return self._submit(request)
