@@ -170,6 +170,7 @@ WRONG_VALUES: dict[str, tuple[dict[str, object], ...]] = {
     "client": ({"N": "5"}, {"NULL": True}),
     "recipient": ({"N": "81"}, {"SS": ["+819000000001"]}, {"M": {}}),
     "fingerprint": ({"N": "5"},),
+    "reference": ({"N": "5"},),
     "created_at": ({"S": "later"}, {"S": "2026-11-22T03:04:05"}, {"N": "1"}),
     "submit_before": ({"S": "2026-11-22T03:04:05"},),
     "claims": ({"S": "later"}, {"L": []}, {"L": [{"M": {"id": {"N": "1"}, "at": {"S": "2026-11-22T03:04:05Z"}}}]}),

@@ -9,7 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import ClassVar, Generic, TypeVar
+from typing import ClassVar, Final, Generic, TypeVar
+
+MAX_REFERENCE_LENGTH: Final = 64
+"""The longest reference that a caller may give an order."""
 
 C = TypeVar("C")
 S_co = TypeVar("S_co", bound=StrEnum, covariant=True)
@@ -92,7 +95,8 @@ class Order(Generic[C]):
     """The facts about one order.
 
     No fact is ever taken back except `content`, which is deleted once the submission is decided. `recipient` is E.164.
-    `client` is the client whose API key placed the order. `outcomes` and `timeouts` are by the id of their claim.
+    `client` is the client whose API key placed the order. `reference` is the caller's own name for it, which no
+    provider receives. `outcomes` and `timeouts` are by the id of their claim.
     `closed_at` is when it was recorded that nothing more is awaited: by the sweep, or by a report that decides.
     """
 
@@ -104,6 +108,7 @@ class Order(Generic[C]):
     fingerprint: str
     created_at: datetime
     submit_before: datetime
+    reference: str | None = None
     content: C | None = None
     claims: tuple[Claim, ...] = ()
     outcomes: Mapping[str, Outcome] = field(default_factory=dict)

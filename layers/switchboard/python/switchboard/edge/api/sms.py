@@ -26,7 +26,7 @@ View = OrderView[Message, SmsStatus]
 
 
 def parse_filter(request: InboundRequest) -> tuple[OrderFilter, int, str | None]:
-    """Read `?to=&state=&since=&until=&limit=&cursor=` as filter, limit and position. Raises like `parse_listing`."""
+    """Read the query as filter, limit and position. Raises like `parse_listing`."""
     return parse_listing(request, states=SmsState)
 
 
@@ -59,6 +59,7 @@ def to_json(view: View, *, statuses: StatusTable) -> dict[str, Any]:
         "text": None
         if measure is None
         else {"characters": measure.characters, "bytes_sjis": measure.bytes_sjis, "parts": measure.parts},
+        "reference": message.reference,
         "attempts": len(message.claims),
         "not_after": to_rfc3339(message.not_after) if message.not_after else None,
         "created_at": to_rfc3339(message.created_at),

@@ -355,6 +355,7 @@ def order_item(order: R, *, codec: OrderCodec[R], due: datetime | None, expires_
             "recipient_partition": recipient_partition(codec.kind, client=order.client, recipient=order.recipient),
             "list_position": f"{created_at}#{order.id}",
             "fingerprint": order.fingerprint,
+            "reference": order.reference,
             "created_at": created_at,
             "submit_before": to_rfc3339(order.submit_before),
             "content": content_value(order.content) if order.content is not None else None,
@@ -390,7 +391,7 @@ def _build_order(item: Item, codec: OrderCodec[R]) -> R:
     values = {name: _deserialize(value) for name, value in item.items()}
     claims, content = values["claims"], values.get("content") or {}
     require_type(str, *(values[name] for name in _TEXTS), *(claim["id"] for claim in claims))
-    require_type(str | None, *content.values())
+    require_type(str | None, values.get("reference"), *content.values())
     if values["pk"] != codec.key(values["id"]) or values["attempts"] != len(claims):
         # No write would find this item, or meet its condition.
         raise ValueError
@@ -401,6 +402,7 @@ def _build_order(item: Item, codec: OrderCodec[R]) -> R:
             "client": values["client"],
             "recipient": values["recipient"],
             "fingerprint": values["fingerprint"],
+            "reference": values.get("reference"),
             "claims": tuple(Claim(id=claim["id"], at=from_rfc3339(claim["at"])) for claim in claims),
             "outcomes": {claim_id: _outcome_from(value) for claim_id, value in values["outcomes"].items()},
             "timeouts": {claim_id: from_rfc3339(at) for claim_id, at in values["timeouts"].items()},

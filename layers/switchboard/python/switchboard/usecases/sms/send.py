@@ -23,6 +23,7 @@ class SendSmsCommand:
     measure: TextMeasure | None = None
     smsid: str | None = None
     idempotency_key: str | None = None
+    reference: str | None = None
     not_after: datetime | None = None
 
     @property
@@ -89,6 +90,7 @@ def build_message(command: SendSmsCommand, *, smsid: str, now: datetime, deadlin
         client=command.client,
         recipient=command.recipient,
         fingerprint=fingerprint_of(command),
+        reference=command.reference,
         created_at=now,
         submit_before=min(latest, command.not_after) if command.not_after else latest,
         not_after=command.not_after,
@@ -111,5 +113,6 @@ def fingerprint_of(command: SendSmsCommand) -> str:
             "content": asdict(command.content),
             "not_after": to_rfc3339(command.not_after) if command.not_after else None,
             "key": command.idempotency_key,
-        }
+        },
+        reference=command.reference,
     )

@@ -254,7 +254,11 @@ def derive_id(*, client: str, key: str) -> str:
     return hashlib.sha256(f"{client}\0{key}".encode()).hexdigest()[:40]
 
 
-def fingerprint(request: Mapping[str, object]) -> str:
-    """Hash a request, given as plain JSON. Two requests have equal fingerprints only if they ask for the same thing."""
-    canonical = json.dumps(request, sort_keys=True, separators=(",", ":"))
+def fingerprint(request: Mapping[str, object], **optional: str | bool | None) -> str:
+    """Hash a request, given as plain JSON. Two requests have equal fingerprints only if they ask for the same thing.
+
+    An `optional` member without a value changes no fingerprint, so that it may be added to a stored kind of request.
+    """
+    members = {name: value for name, value in optional.items() if value}
+    canonical = json.dumps({**request, **members}, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()
