@@ -61,6 +61,8 @@ METHODS: Final = frozenset({"get", "put", "post", "delete", "patch", "head", "op
 HTTP_FUNCTIONS: Final = (
     "send_sms",
     "send_sms_batch",
+    "cancel_sms",
+    "suppressions",
     "query",
     "query_status",
     "mediasms_delivery_webhook",

@@ -40,11 +40,13 @@ def test_an_accepted_message_arrives_once_and_has_the_contracts_fields(stack: De
         "billable": False,
         "provider": "mediasms",
         "provider_code": "200",
+        "problem": None,
         "reports": [],
         "evidence": [],
         "text": {"characters": 20, "bytes_sjis": 33, "parts": 1},
         "reference": None,
         "attempts": 1,
+        "send_at": None,
         "not_after": None,
     }
     [received] = stack.simulator.messages
