@@ -11,6 +11,8 @@ from switchboard.edge.observability import count, logger, metrics
 from switchboard.usecases.sms.inquire import InquiryOutcome
 from switchboard.usecases.sms.send_queued import QueuedOutcome, QueueEntry
 
+app = application()
+
 OUTCOME_METRICS: dict[QueuedOutcome | InquiryOutcome, Metric] = {
     QueuedOutcome.ACCEPTED: Metric.SMS_ACCEPTED,
     QueuedOutcome.REJECTED: Metric.SMS_REJECTED,
@@ -25,11 +27,11 @@ OUTCOME_METRICS: dict[QueuedOutcome | InquiryOutcome, Metric] = {
 
 @logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics(default_dimensions={"provider": "mediasms"})
-@batch_endpoint(retry_delay, runner=lambda size, queue: application().run_batch(size, queue=queue))
+@batch_endpoint(retry_delay, runner=lambda size, queue: app.run_batch(size, queue=queue))
 def lambda_handler(entry: dict[str, Any], context: LambdaContext) -> None:
     """Handle one entry of a queue."""
     queue_entry = QueueEntry(smsid=entry["smsid"], inquiry=entry.get("inquiry", False))
-    outcome = application()(queue_entry)
+    outcome = app(queue_entry)
     logger.info("inquiry" if queue_entry.inquiry else "queued sms", smsid=queue_entry.smsid, outcome=outcome)
     if outcome in OUTCOME_METRICS:
         count(OUTCOME_METRICS[outcome])

@@ -14,6 +14,8 @@ from switchboard.edge.metrics import Metric
 from switchboard.edge.observability import count, logger, metrics
 from switchboard.usecases.verification.start import StartVerificationCommand
 
+app = application()
+
 STATE_METRICS = {VerificationState.UNKNOWN: Metric.VERIFICATION_UNKNOWN}
 
 
@@ -22,7 +24,6 @@ STATE_METRICS = {VerificationState.UNKNOWN: Metric.VERIFICATION_UNKNOWN}
 @client_endpoint(api_keys, scope=Scope.VERIFY)
 def lambda_handler(request: InboundRequest, context: LambdaContext) -> Reply:
     """Answer with the new verification, or with the stored one if the request is a repeat."""
-    app = application()
     client, key = request.client, parse_idempotency_key(request)
     composed = compose(parse_body(request).request(), rules=app.rules)
     result = app.start(StartVerificationCommand(client=client, request=composed, idempotency_key=key))
