@@ -65,6 +65,7 @@ class Parts:
     reconcile: type[ReconcileOverdue[Message]] = ReconcileOverdue
     record: type[RecordDeliveryReport] = RecordDeliveryReport
     submission: type[Submission[Message, SmsSubmission, SmsSubmission]] = Submission
+    send_queued: type[SendQueuedSms] = SendQueuedSms
     query: type[QueryOrders[Message, SmsStatus]] = QueryOrders
 
 
@@ -133,7 +134,7 @@ def assembled(
             deadlines=DEADLINES,
         ),
         cancel=CancelSms(messages=retrying(messages, *SMS_CANCELLATION), clock=clock),
-        send_queued=SendQueuedSms(
+        send_queued=parts.send_queued(
             messages=submitted,
             submission=submission,
             bulk_submission=submission,

@@ -12,13 +12,14 @@ from switchboard.edge.http import InboundRequest, Reply
 from switchboard.edge.metrics import Metric
 from switchboard.edge.observability import count, logger, metrics
 
+app = application()
+
 
 @logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics
 @client_endpoint(api_keys, scope=Scope.SUPPRESSIONS)
 def lambda_handler(request: InboundRequest, context: LambdaContext) -> Reply:
     """Answer with a suppression or a page of them, or with nothing after one has ended. No log has a number."""
-    app = application()
     if "number" not in request.path_params:
         count(Metric.SUPPRESSIONS_QUERIED)
         limit, position = parse_page(request)
