@@ -23,7 +23,7 @@ class SuppressionStore(Protocol):
         """Return the suppression, or None if there is none."""
         ...
 
-    def remove(self, number: str) -> bool:
+    def remove(self, number: str, *, at: datetime) -> bool:
         """End the suppression, and return whether there was one."""
         ...
 

@@ -1,4 +1,7 @@
-"""Store suppressed numbers in the StateTable, one item for each. They have no `expires_at`."""
+"""Store suppressed numbers in the StateTable, one item for each. They have no `expires_at`.
+
+The item of a suppression that has ended stays, without `created_at`: no function may delete from a table.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from switchboard.domain.suppressions import Suppression
 from switchboard.domain.timestamps import from_rfc3339, to_rfc3339
 from switchboard.ports.listing import ListingQuery, Page
-from switchboard.storage.aws import store_errors
+from switchboard.storage.aws import conditional_update, store_errors
 from switchboard.storage.items import Item, decoding_errors, suppression_key, to_attributes
 from switchboard.storage.orders.indexes import ListPartition, convert_page, list_items
 
@@ -36,7 +39,7 @@ class DynamoDbSuppressionStore:
                 UpdateExpression=(
                     "SET #number = :number, created_at = if_not_exists(created_at, :at), list_partition = :partition,"
                     " list_position = if_not_exists(list_position, :position)"
-                    + (", reason = :reason" if reason is not None else " REMOVE reason")
+                    + (", reason = :reason REMOVE ended_at" if reason is not None else " REMOVE reason, ended_at")
                 ),
                 ExpressionAttributeNames={"#number": "number"},
                 ExpressionAttributeValues=to_attributes(
@@ -55,15 +58,20 @@ class DynamoDbSuppressionStore:
     def get(self, number: str) -> Suppression | None:
         with store_errors("get suppression"):
             response = self._client.get_item(TableName=self._table, Key=suppression_key(number), ConsistentRead=True)
-        item = response.get("Item")
-        return None if item is None else _suppression_from(item)
+        item = response.get("Item", {})
+        return _suppression_from(item) if "created_at" in item else None
 
-    def remove(self, number: str) -> bool:
-        with store_errors("remove suppression"):
-            response = self._client.delete_item(
-                TableName=self._table, Key=suppression_key(number), ReturnValues="ALL_OLD"
-            )
-        return bool(response.get("Attributes"))
+    def remove(self, number: str, *, at: datetime) -> bool:
+        removed, _ = conditional_update(
+            self._client,
+            "end suppression",
+            TableName=self._table,
+            Key=suppression_key(number),
+            UpdateExpression="SET ended_at = :at REMOVE created_at, list_partition, list_position, reason",
+            ConditionExpression="attribute_exists(created_at)",
+            ExpressionAttributeValues=to_attributes({":at": to_rfc3339(at)}),
+        )
+        return removed
 
     def find(self, query: ListingQuery) -> Page[Suppression]:
         page = list_items(

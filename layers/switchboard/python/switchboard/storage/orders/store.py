@@ -120,7 +120,8 @@ class DynamoDbOrderStore(Generic[R]):
     def is_suppressed(self, recipient: str) -> bool:
         with store_errors("read suppression"):
             response = self._client.get_item(TableName=self._table, Key=suppression_key(recipient), ConsistentRead=True)
-        return "Item" in response
+        # The item of a suppression that has ended stays.
+        return "created_at" in response.get("Item", {})
 
     def bind_key(self, key_id: str, order_id: str, *, client: str, at: datetime) -> bool:
         bound, _ = conditional_update(

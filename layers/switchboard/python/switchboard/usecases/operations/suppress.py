@@ -49,7 +49,7 @@ class SuppressNumbers:
             ResourceNotFoundError: the number is not suppressed.
             StoreUnavailableError: the number may still be suppressed.
         """
-        if not self.suppressions.remove(number):
+        if not self.suppressions.remove(number, at=self.clock.now()):
             raise ResourceNotFoundError("This number is not suppressed")
 
     def many(self, *, limit: int, position: str | None) -> Page[Suppression]:
