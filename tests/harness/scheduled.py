@@ -64,6 +64,11 @@ class ScheduledWorld(World):
 
         self.actors.append(Actor("clock", body))
 
+    def deliver_when_due(self, name: str) -> None:
+        """Add a delivery of the message's queue entry once its time has come."""
+        self.deliver(name)
+        self.actors.append(replace(self.actors.pop(), ready=lambda: self.clock.now() >= SEND_AT))
+
     def cancel(self) -> None:
         """Add a cancellation by the caller."""
 
@@ -97,10 +102,11 @@ class ScheduledWorld(World):
 
 
 def races(parts: Parts) -> ScheduledWorld:
-    """Deliver the entry twice, let the time come, cancel, suppress, and sweep."""
+    """Deliver the entry early and twice in time, let the time come, cancel, suppress, and sweep."""
     world = ScheduledWorld(parts)
-    world.deliver("delivery 1")
-    world.deliver_from_outbox("delivery 2")
+    world.deliver("early delivery")
+    world.deliver_when_due("delivery 1")
+    world.deliver_when_due("delivery 2")
     world.pass_time()
     world.cancel()
     world.suppress()
@@ -111,8 +117,8 @@ def races(parts: Parts) -> ScheduledWorld:
 def cancellation(parts: Parts) -> ScheduledWorld:
     """Deliver the entry twice, let the time come, and cancel."""
     world = ScheduledWorld(parts)
-    world.deliver("delivery 1")
-    world.deliver("delivery 2")
+    world.deliver_when_due("delivery 1")
+    world.deliver_when_due("delivery 2")
     world.pass_time()
     world.cancel()
     return world
@@ -121,18 +127,19 @@ def cancellation(parts: Parts) -> ScheduledWorld:
 def suppression(parts: Parts) -> ScheduledWorld:
     """Deliver the entry twice, let the time come, and suppress the number."""
     world = ScheduledWorld(parts)
-    world.deliver("delivery 1")
-    world.deliver("delivery 2")
+    world.deliver_when_due("delivery 1")
+    world.deliver_when_due("delivery 2")
     world.pass_time()
     world.suppress()
     return world
 
 
 def schedule(parts: Parts) -> ScheduledWorld:
-    """Deliver the entry twice, let the time come, and sweep."""
+    """Deliver the entry early and twice in time, let the time come, and sweep."""
     world = ScheduledWorld(parts)
-    world.deliver("delivery 1")
-    world.deliver_from_outbox("delivery 2")
+    world.deliver("early delivery")
+    world.deliver_when_due("delivery 1")
+    world.deliver_when_due("delivery 2")
     world.pass_time()
     world.sweep_twice()
     return world

@@ -30,9 +30,9 @@ from tests.systems import Parts, assembled
 Scenario = Callable[[Parts], ScheduledWorld]
 
 EXHAUSTIVE = [
-    pytest.param(cancellation, 4, 1, 3_000, id="cancellation"),
-    pytest.param(suppression, 5, 1, 2_500, id="suppression"),
-    pytest.param(schedule, 3, 1, 1_000, id="schedule"),
+    pytest.param(cancellation, 3, 1, 2_400, id="cancellation"),
+    pytest.param(suppression, 4, 1, 3_400, id="suppression"),
+    pytest.param(schedule, 2, 1, 1_400, id="schedule"),
 ]
 SEEDS = [1, 2]
 
