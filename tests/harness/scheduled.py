@@ -176,11 +176,11 @@ class ClaimsWhatIsCanceled(InMemoryMessageStore):
     """A store that grants claims on canceled messages, whose content is still there."""
 
     def record_canceled(self, smsid: str, *, at: datetime) -> ClaimAnswer[Message]:
-        content = self.rows[smsid].order.content if self.rows[smsid].order else None
+        order = self.rows[smsid].order
         answer = super().record_canceled(smsid, at=at)
         row = self.rows[smsid]
         if answer.granted and row.order is not None:
-            row.order = replace(row.order, closed_at=None, content=content)
+            row.order = replace(row.order, closed_at=None, content=order.content if order else None)
         return answer
 
 

@@ -121,7 +121,7 @@ class MessageStore(OrderStore[Message], ReportStore, Protocol):
     """The facts about messages, and their delivery reports."""
 
     def record_canceled(self, smsid: str, *, at: datetime) -> ClaimAnswer[Message]:
-        """Cancel the message if every claim is known to have sent nothing and `submit_before` has not passed.
+        """Record the cancellation if every claim is known to have sent nothing and `submit_before` has not passed.
 
         The answer is the one of a claim: it was `granted` or not. No claim is granted afterwards.
         """

@@ -16,7 +16,7 @@ class SuppressionStore(Protocol):
     """
 
     def put(self, number: str, *, reason: str | None, at: datetime) -> Suppression:
-        """Suppress the number from now on, and replace the reason. The first `created_at` stays."""
+        """Record that the number is suppressed, and replace the reason. The first `created_at` stays."""
         ...
 
     def get(self, number: str) -> Suppression | None:

@@ -22,7 +22,7 @@ class SuppressNumbers:
     clock: Clock
 
     def put(self, number: str, *, reason: str | None) -> tuple[Suppression, bool]:
-        """Suppress the number. Return the suppression, and whether it is new.
+        """Record that the number is suppressed. Return the suppression, and whether it is new.
 
         Raises:
             StoreUnavailableError: the number may be suppressed.
