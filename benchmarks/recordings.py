@@ -201,12 +201,12 @@ def _measure_peak_mib(servers: _Servers, size: int) -> float:
 def _print_peak(source: str, target: str, size: int) -> None:
     servers = _Servers(source, target)
     _time_ours(servers, 1 * MIB)  # loads imports and caches
-    before = _read_peak_kib()
+    before = read_peak_kib()
     _time_ours(servers, size)
-    print((_read_peak_kib() - before) / 1024)
+    print((read_peak_kib() - before) / 1024)
 
 
-def _read_peak_kib() -> int:
+def read_peak_kib() -> int:
     """Return the peak memory of this process since it started this program."""
     [line] = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")]
     return int(line.split()[1])

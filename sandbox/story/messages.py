@@ -1,4 +1,4 @@
-"""Plays five messages with different outcomes, a repeated request that sends no second message, and messages for later."""
+"""Plays five messages with different outcomes, a repeated request that sends nothing, and messages for later."""
 
 import time
 from dataclasses import dataclass, field

@@ -14,7 +14,8 @@ _TIMEOUT_S = 30.0
 def play(caller: Caller, console: Console) -> None:
     """Play the chapter, printing each event when it happens."""
     console.print("\n[bold]A call ends[/], and BIZTEL's call action reports its recording:")
-    call = caller.post_control(f"{caller.endpoints.biztel_url}/control/calls", {"tel": "09000000001"})
+    description = {"tel": "09000000001", "dialogue": True}
+    call = caller.post_control(f"{caller.endpoints.biztel_url}/control/calls", description)
     console.print(f"  call action answered {call['actions'][-1]['answer']}: {call['id']}", highlight=False)
     recording = _wait_until_stored(caller, call["id"])
     for channel, file in recording.get("channels", {}).items():

@@ -1,6 +1,7 @@
 """The BIZTEL simulator does what its document says: tokens, error bodies, limits, files, faults, call actions."""
 
 import datetime
+import hashlib
 import http.client
 import io
 import ipaddress
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+import miniaudio
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -34,6 +36,7 @@ from sandbox.simulators.clock_and_locks import Condition, never
 from tests.customer import Answered, ManualClock, Receiver, answer_of, connection_to, json_or_nothing
 
 TOKEN = "right-token"
+DIALOGUE = Path(__file__).parents[2] / "sandbox/simulators/biztel/dialogue"
 TEL = "09000000042"
 DAY_S = 86_400
 # 2026-04-01 00:00:00 in Japan.
@@ -167,6 +170,31 @@ def test_files_of_two_calls_differ_unless_tags_are_off(biztel: Running) -> None:
 
     assert biztel.customer.download(first).body == biztel.customer.download(second).body
     assert biztel.customer.download(first).body.startswith(b"\xff\xe3")
+
+
+def test_a_dialogue_is_the_committed_files_behind_a_tag_of_the_call(biztel: Running) -> None:
+    calls = [biztel.call(dialogue=True), biztel.call(dialogue=True)]
+
+    for channel in Channel:
+        bodies = [biztel.customer.download(call_id, channel).body for call_id in calls]
+        assert bodies[0] != bodies[1]
+        committed = DIALOGUE.joinpath(f"{channel}.mp3").read_bytes()
+        assert {b"".join(frames_of(body)) for body in bodies} == {committed}
+
+
+def test_the_words_of_the_dialogue_lie_where_its_files_are_loud() -> None:
+    contents = json.loads(DIALOGUE.joinpath("words.json").read_text(encoding="utf-8"))
+
+    assert {content["channel"] for content in contents.values()} == set(Channel)
+    for digest, content in contents.items():
+        data = DIALOGUE.joinpath(f"{content['channel']}.mp3").read_bytes()
+        assert hashlib.sha256(data).hexdigest() == digest
+        samples = miniaudio.decode(data, nchannels=1, sample_rate=8000).samples
+        loudness = [max(map(abs, samples[at : at + 80]), default=0) for at in range(0, len(samples), 80)]
+        spoken = {at for start, end, _ in content["words"] for at in range(start // 10 - 5, end // 10 + 6)}
+        assert max(loudness[at] for at in range(len(loudness)) if at not in spoken) < 1000
+        for start, end, text in content["words"]:
+            assert max(loudness[start // 10 : end // 10 + 1]) > 150, text
 
 
 def test_a_large_file_has_the_requested_size(biztel: Running) -> None:

@@ -1,6 +1,7 @@
-"""Makes real MP3 of any length: two made-up voices are encoded once, and their frames are repeated.
+"""Makes real MP3 of any length, and hands out the recorded dialogue.
 
-A whole file is never in memory.
+For any length two made-up voices are encoded once, and their frames are repeated, so that no whole file is in memory.
+`dialogue/` has files of two people who speak Japanese, and NOTICE with their licence.
 """
 
 import math
@@ -9,6 +10,7 @@ from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cache
+from pathlib import Path
 from typing import Final
 
 import lameenc
@@ -21,6 +23,7 @@ SAMPLES_PER_FRAME: Final = 576
 FRAME_BYTES: Final = SAMPLES_PER_FRAME * BIT_RATE_KBPS * 1000 // 8 // SAMPLES_PER_SECOND
 """The length of every frame, because the constant bit rate divides evenly: a file can be cut at any frame."""
 
+_DIALOGUE: Final = Path(__file__).with_name("dialogue")
 _LOOP_FRAMES: Final = 83
 _CHUNK_BYTES: Final = 65_536
 _SYLLABLES_PER_SECOND: Final = 4.0
@@ -71,6 +74,22 @@ def mp3_of_bytes(channel: Channel, size: int, *, title: str | None) -> Content:
     if title is not None and spare > 0:
         head = _build_id3_tag(title, padding=spare)
     return Content(head, _encode(channel), frames * FRAME_BYTES)
+
+
+def mp3_of_dialogue(channel: Channel, *, title: str | None) -> Content:
+    """Return one channel of the recorded dialogue, with an ID3 tag as in `mp3_of_seconds`."""
+    audio = _read_dialogue(channel)
+    return Content(b"" if title is None else _build_id3_tag(title), audio, len(audio))
+
+
+def dialogue_seconds() -> float:
+    """Return the length of the recorded dialogue."""
+    return len(_read_dialogue(Channel.MONAURAL)) / FRAME_BYTES * SAMPLES_PER_FRAME / SAMPLES_PER_SECOND
+
+
+@cache
+def _read_dialogue(channel: Channel) -> bytes:
+    return (_DIALOGUE / f"{channel}.mp3").read_bytes()
 
 
 def _build_id3_tag(title: str, *, padding: int = 0) -> bytes:

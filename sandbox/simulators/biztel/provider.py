@@ -9,7 +9,7 @@ from typing import Final
 
 from sandbox.simulators.account import Account, Log
 from sandbox.simulators.biztel import error_bodies
-from sandbox.simulators.biztel.audio import Content, mp3_of_bytes, mp3_of_seconds
+from sandbox.simulators.biztel.audio import Content, mp3_of_bytes, mp3_of_dialogue, mp3_of_seconds
 from sandbox.simulators.biztel.call_actions import CallActions
 from sandbox.simulators.biztel.config import SimulatorConfig
 from sandbox.simulators.biztel.download_answers import (
@@ -126,6 +126,8 @@ class Provider(Account[SimulatorConfig, Fault, RequestRecord]):
     def file(self, call: RecordedCall, channel: Channel) -> Content:
         """Return the bytes of a recording, even if it cannot be downloaded."""
         title = f"{call.call_id} {channel}" if self._config.id3_tags else None
+        if call.spec.dialogue:
+            return mp3_of_dialogue(channel, title=title)
         if call.spec.bytes is not None:
             return mp3_of_bytes(channel, call.spec.bytes, title=title)
         return mp3_of_seconds(channel, call.spec.seconds, title=title)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, Literal
 
+from sandbox.simulators.biztel.audio import dialogue_seconds
 from sandbox.simulators.biztel.error_bodies import Channel
 from sandbox.simulators.biztel.faults import Fault, read_fault
 from sandbox.simulators.biztel.wall_clock import japan_time, read_moment
@@ -56,6 +57,8 @@ class CallSpec:
     seconds: float = setting(read_seconds, default=6.0)
     bytes: int | None = setting(optional_reader(read_whole_number), default=None)
     """The size of each file. With None `seconds` decides."""
+    dialogue: bool = setting(read_switch, default=False)
+    """True records the dialogue of two people, whatever `seconds` and `bytes` are."""
     extension: str = setting(read_text, default="2001")
     direction: Literal["in", "out"] = choice("in", "out")
     channels: tuple[Channel, ...] = setting(_read_channels, default=tuple(Channel))
@@ -102,7 +105,7 @@ class RecordedCall:
 def create_call(spec: CallSpec, *, sequence: int, now: float, file_delay_s: float) -> RecordedCall:
     """Return the call that `spec` describes, the `sequence`th of all, at the wall clock's `now`."""
     ended_at = now if spec.date is None else spec.date
-    started_at = ended_at - spec.seconds
+    started_at = ended_at - (dialogue_seconds() if spec.dialogue else spec.seconds)
     if spec.call_id is not None:
         call_id = spec.call_id
     elif spec.id_form is IdForm.UNIQUE:

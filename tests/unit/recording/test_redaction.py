@@ -25,7 +25,7 @@ from tests.unit.recording.spoken_numbers import (
 )
 
 LANGUAGES = {"ja": "ja-JP", "zh": "zh-CN", "en": "en-US"}
-CONVERSATIONS = 150
+CONVERSATIONS = 100
 SENTENCES = 8
 
 

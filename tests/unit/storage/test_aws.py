@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import boto3
+import botocore.session
 import pytest
 from botocore.exceptions import UnknownServiceError
 
@@ -51,7 +51,7 @@ def test_threads_that_need_a_client_at_once_get_the_same_one(
 
 
 def create_client(session: Any, service: str) -> Any:
-    return session.client(service)
+    return session.create_client(service)
 
 
 def test_a_client_of_ours_lists_no_folder_of_other_services(
@@ -74,7 +74,7 @@ def test_a_client_of_ours_lists_no_folder_of_other_services(
 @pytest.mark.parametrize("service", ["dynamodb", "s3", "secretsmanager", "sqs", "sts"])
 def test_the_session_loads_the_models_that_botocore_loads(service: str, new_container: None) -> None:
     ours = create_client(aws._get_session(), service)
-    usual = create_client(boto3.Session(), service)
+    usual = create_client(botocore.session.get_session(), service)
 
     assert ours.meta.service_model.metadata == usual.meta.service_model.metadata
     assert ours.meta.service_model.operation_names == usual.meta.service_model.operation_names

@@ -21,7 +21,7 @@ _DB_PER_STEP: Final = 20 * math.log10(2) / 4
 _SPEECH_ABOVE_FLOOR: Final = math.ceil(12 / _DB_PER_STEP)
 """The steps above the noise floor from which sound is speech. Steady noise varies by half of that."""
 _FLOOR_QUANTILE: Final = 0.1
-"""The share of granules that hold nothing but noise in every conversation: each speaker listens and breathes."""
+"""The share of a channel's granules that hold nothing but noise: each speaker listens, too."""
 _SMOOTHING_MS: Final = 200
 _HANGOVER_MS: Final = 400
 """A pause up to this length belongs to the speech around it: it is within a word or between two."""
@@ -35,6 +35,7 @@ class Loudness:
     """The gain of each granule of an MP3.
 
     `gains` has one element for each channel, with one byte for each granule in steps of 1.5 dB; 0 is digital silence.
+    In joint stereo these may be the channels' sum and difference.
     `kbit_per_s` is None if the bit rate varies.
     """
 
@@ -61,7 +62,7 @@ class Loudness:
 def measure_loudness(chunks: Iterable[bytes]) -> Loudness | None:
     """Return the loudness of a file that comes in pieces of any size.
 
-    It takes about 0.1 s for an hour of 8 kHz, and one byte for each granule. The result is None if the file holds no
+    An hour of 8 kHz takes about 0.1 s, and one byte of memory for each granule. The result is None if the file holds no
     frames of layer III, or frames of different rates or numbers of channels.
     """
     readers: dict[bytes, _GainReader] = {}
@@ -161,7 +162,7 @@ def _noise_floor(gains: bytes) -> int:
 
 
 def mark_echo(words: ChannelWords, loudness: Mapping[Channel, Loudness]) -> ChannelWords:
-    """Mark the words on `left` and `right` that are the speech of the other channel.
+    """Return the words, with those on `left` and `right` marked that are the speech of the other channel.
 
     An echo is much softer than the other channel, which is active at the same time. Files of different rates or bit
     rates cannot be compared: then no word is marked.
@@ -180,13 +181,16 @@ def mark_echo(words: ChannelWords, loudness: Mapping[Channel, Loudness]) -> Chan
 
 def _mark_channel(words: tuple[Word, ...], own: Loudness, other: Loudness) -> tuple[Word, ...]:
     is_active, step = _find_active(other, 0), own.granule_ms
-    own_gains, other_gains = own.gains[0], other.gains[0]
     marked = []
     for word in words:
-        first, end = int(word.start_ms / step), math.ceil(word.end_ms / step)
-        active = is_active[first:end]
-        # One granule more on both sides: an encoder's and a decoder's delays move the sound by as much.
-        window = slice(max(0, first - 1), end + 1)
-        is_softer = max(other_gains[window], default=0) - max(own_gains[window], default=255) >= _ECHO_SOFTER
-        marked.append(replace(word, echo=True) if is_softer and sum(active) * 2 > len(active) else word)
+        span = slice(int(word.start_ms / step), math.ceil(word.end_ms / step))
+        own_gains, other_gains, active = own.gains[0][span], sorted(other.gains[0][span]), is_active[span]
+        louder_half = other_gains[len(other_gains) // 2 :]
+        # The loudest moment of a channel's own word is never much softer than the other channel usually is.
+        is_echo = (
+            len(own_gains) > 0
+            and sum(active) * 2 > len(active)
+            and sum(louder_half) - max(own_gains) * len(louder_half) >= _ECHO_SOFTER * len(louder_half)
+        )
+        marked.append(replace(word, echo=True) if is_echo else word)
     return tuple(marked)

@@ -183,10 +183,12 @@ def _read_granules(side: int, main_data: bytes, begin: int, layout: _Layout) -> 
 
 
 class _Writer:
-    """A writer of frames of two channels, whose main data stands as far before them as the reservoir allows."""
+    """A writer of frames of two channels, whose main data stands as far before them as the reservoir allows.
+
+    `header` is one of a mono file's.
+    """
 
     def __init__(self, layout: _Layout, header: bytes) -> None:
-        """`header` is one of the mono file's."""
         self._layout = layout
         self._headers = [
             bytes((0xFF, header[1] | _NO_CHECKSUM, index << 4 | header[2] & 0x0C, _DUAL_CHANNEL | _ORIGINAL))

@@ -63,6 +63,8 @@ _AT: Final = re.compile(f"(?P<sure>{table.AT_SIGNS})|{table.PLAIN_AT}")
 _LOCAL_PART: Final = re.compile(f"[a-z0-9]+|[ァ-ヴー]+|{'|'.join(map(re.escape, table.CONNECTORS))}")
 _MAX_LOCAL: Final = 80
 _MAX_LETTER_NAME: Final = 5
+_MAX_NUMBERS_NEAR: Final = 100
+"""More removed numbers than are spoken within a minute. It bounds the work if the times are wrong."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +72,7 @@ class RedactedWords:
     """The words with placeholders, and the number of removed parts of each kind. Echo words are not counted."""
 
     words: ChannelWords
-    removed: Mapping[RedactedKind, int]
+    removed: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,10 +121,10 @@ def redact(words: ChannelWords, *, language: str) -> RedactedWords:
         _find_spans(stream, keywords, language.partition("-")[0].lower())
     _find_repetitions(streams.values())
     redacted: dict[Channel, tuple[Word, ...]] = {}
-    removed: Counter[RedactedKind] = Counter()
+    removed: Counter[str] = Counter()
     for channel in words:
         own, echo = streams[channel, False], streams[channel, True]
-        removed.update(span.kind for span in own.spans)
+        removed.update(span.kind.value for span in own.spans)
         merged = [*_replace(own), *_replace(echo)]
         redacted[channel] = tuple(sorted(merged, key=lambda word: word.start_ms) if echo.words else merged)
     return RedactedWords(words=redacted, removed=dict(removed))
@@ -319,7 +321,7 @@ def _find_repetitions(streams: Iterable[_Stream]) -> None:
                 continue
             time_ms = stream.time_of(part.start, part.end)[0]
             first = bisect_left(times, time_ms - table.READ_BACK_MS)
-            last = bisect_right(times, time_ms + table.READ_BACK_MS)
+            last = min(bisect_right(times, time_ms + table.READ_BACK_MS), first + _MAX_NUMBERS_NEAR)
             kind = next((kind for _, digits, kind in removed[first:last] if part.value in digits), None)
             if kind is not None:
                 stream.spans.append(_build_span(kind, [part]))

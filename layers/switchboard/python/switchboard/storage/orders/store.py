@@ -7,8 +7,6 @@ from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Generic, Protocol
 
-from boto3.dynamodb.types import TypeDeserializer
-
 from switchboard.domain.order_ids import is_order_id
 from switchboard.domain.orders import Claim, Deadlines, Outcome, OutcomeKind
 from switchboard.domain.timestamps import from_rfc3339, to_rfc3339
@@ -19,6 +17,7 @@ from switchboard.storage.items import (
     Item,
     decoding_errors,
     expiry,
+    from_attributes,
     pending_partition,
     pending_partitions,
     require_type,
@@ -39,7 +38,6 @@ if TYPE_CHECKING:
 
 _TEXTS: Final = ("id", "client", "recipient", "fingerprint")
 _TIMES: Final = ("created_at", "submit_before", "send_at", "queued_at", "canceled_at", "closed_at")
-_deserialize = TypeDeserializer().deserialize
 
 # The update and the condition of a claim; `_claim_values` gives their values.
 CLAIM: Final = (
@@ -402,7 +400,7 @@ def order_from(item: Item | None, *, codec: OrderCodec[R]) -> R | None:
 
 
 def _build_order(item: Item, codec: OrderCodec[R]) -> R:
-    values = {name: _deserialize(value) for name, value in item.items()}
+    values = from_attributes(item)
     claims, content = values["claims"], values.get("content") or {}
     require_type(str, *(values[name] for name in _TEXTS), *(claim["id"] for claim in claims))
     require_type(str | None, values.get("reference"), *content.values())

@@ -1,0 +1,151 @@
+"""The way from words to a transcript: its time beside reading the raw result, its growth, and its memory."""
+
+from __future__ import annotations
+
+import json
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+from benchmarks.recordings import read_peak_kib
+from benchmarks.rows import Row
+from switchboard.domain.recording.facts import ROLES, Channel
+from switchboard.domain.recording.plain_text import to_plain_text
+from switchboard.domain.recording.redaction import redact
+from switchboard.domain.recording.transcript_document import TranscriptDocument, encode_document
+from switchboard.domain.recording.turns import build_turns
+from switchboard.domain.recording.webvtt import to_webvtt
+from switchboard.domain.recording.words import ChannelWords, Word
+
+_ROUNDS: Final = 5
+_MAX_MIB: Final = 150
+_CHANNELS: Final = (Channel.LEFT, Channel.RIGHT)
+_SENTENCES: Final = (
+    "お電話 ありがとう ございます。 はい、 昨日 届いた 商品 なん です けれども、 注文番号 は 1042 です。",
+    "一応 確認 して いただけ ます か。 電話番号 は 090 の 0000 の 0001 です。 承知 いたし ました。",
+    "少々 お待ち ください。 二、三日 かかり ます。 暗証番号 さん に よろしい でしょう か。",
+)
+_SPOKEN: Final = tuple(word for sentence in _SENTENCES for word in sentence.split())
+
+
+def transcript_rows() -> Iterator[Row]:
+    """Measure redaction, turns and WebVTT of a call of two hours, and their growth and memory at four hours."""
+    times: dict[int, tuple[list[float], list[float]]] = {}
+    for hours in (2, 4):
+        result = _make_result(hours)
+        words = _read_words(json.loads(result))
+        pairs = [(_time(lambda: _render(words)), _time(lambda: json.loads(result))) for _ in range(_ROUNDS)]  # noqa: B023
+        times[hours] = ([ours for ours, _ in pairs], [baseline for _, baseline in pairs])
+    ours, baseline = map(min, times[2])
+    yield Row(
+        what="transcript of 2 h: redact, turns, WebVTT",
+        ours=f"{ours * 1000:.0f} ms",
+        baseline=f"json.loads {baseline * 1000:.0f} ms",
+        measured=f"{ours / baseline:.2f}",
+        goal="<= 3",
+        met=ours <= 3 * baseline,
+    )
+    longer = min(times[4][0])
+    yield Row(
+        what="transcript of 4 h, beside 2 h",
+        ours=f"{longer * 1000:.0f} ms",
+        baseline=f"{ours * 1000:.0f} ms",
+        measured=f"{longer / ours:.2f}",
+        goal="<= 2.3",
+        met=longer <= 2.3 * ours,
+    )
+    process = subprocess.run(
+        [sys.executable, "-m", "benchmarks.transcripts"], input=_make_result(4), capture_output=True, check=True
+    )
+    peak_mib = float(process.stdout)
+    yield Row(
+        what="memory growth, transcript of 4 h",
+        ours=f"{peak_mib:.0f} MiB",
+        baseline="after the imports",
+        measured=f"+{peak_mib:.0f} MiB",
+        goal=f"<= {_MAX_MIB} MiB",
+        met=peak_mib <= _MAX_MIB,
+    )
+
+
+def _make_result(hours: int) -> bytes:
+    """Return a result as Amazon Transcribe writes it for two channels, with words that come again and again."""
+    chooser = random.Random(hours)  # noqa: S311
+    items: dict[int, list[dict[str, Any]]] = {0: [], 1: []}
+    clock_ms = side = 0
+    while clock_ms < hours * 3_600_000:
+        side = 1 - side
+        for _ in range(chooser.randint(3, 25)):
+            text = chooser.choice(_SPOKEN)
+            end_ms = clock_ms + 80 + 90 * len(text)
+            items[side].append(
+                {
+                    "id": len(items[side]),
+                    "type": "pronunciation",
+                    "alternatives": [{"confidence": "0.997", "content": text}],
+                    "start_time": f"{clock_ms / 1000:.3f}",
+                    "end_time": f"{end_ms / 1000:.3f}",
+                }
+            )
+            clock_ms = end_ms + chooser.choice((0, 0, 0, 30, 100))
+        clock_ms += chooser.randint(200, 2500)
+    channels = [{"channel_label": f"ch_{side}", "items": items[side]} for side in items]
+    results = {
+        "transcripts": [{"transcript": "".join(text for side in items for text in _texts(items[side]))}],
+        "channel_labels": {"channels": channels, "number_of_channels": 2},
+        "items": [{**item, "channel_label": f"ch_{side}"} for side in items for item in items[side]],
+    }
+    content = {"jobName": "benchmark", "accountId": "000000000000", "status": "COMPLETED", "results": results}
+    return json.dumps(content, ensure_ascii=False).encode()
+
+
+def _texts(items: list[dict[str, Any]]) -> Iterator[str]:
+    return (item["alternatives"][0]["content"] for item in items)
+
+
+def _read_words(result: Any) -> ChannelWords:
+    channels = result["results"]["channel_labels"]["channels"]
+    return {
+        channel: tuple(
+            Word(
+                start_ms=round(float(item["start_time"]) * 1000),
+                end_ms=round(float(item["end_time"]) * 1000),
+                text=item["alternatives"][0]["content"],
+                confidence=float(item["alternatives"][0]["confidence"]),
+            )
+            for item in channels[side]["items"]
+        )
+        for side, channel in enumerate(_CHANNELS)
+    }
+
+
+def _render(words: ChannelWords) -> str:
+    redacted = redact(words, language="ja-JP")
+    return to_webvtt(build_turns(redacted.words, roles=ROLES), language="ja-JP")
+
+
+def _time(task: Callable[[], object]) -> float:
+    began = time.process_time()
+    task()
+    return time.process_time() - began
+
+
+def _print_peak_growth() -> None:
+    """Print by how many MiB this process grows while it stores a call of four hours and writes its texts."""
+    start = read_peak_kib()
+    words = _read_words(json.loads(sys.stdin.buffer.read()))
+    redacted = redact(words, language="ja-JP")
+    encode_document(
+        TranscriptDocument(language="ja-JP", words=redacted.words, duration_ms=14_400_000, removed=redacted.removed)
+    )
+    turns = build_turns(redacted.words, roles=ROLES)
+    to_webvtt(turns, language="ja-JP")
+    to_plain_text(turns, language="ja-JP")
+    print((read_peak_kib() - start) / 1024)
+
+
+if __name__ == "__main__":
+    _print_peak_growth()
