@@ -67,11 +67,10 @@ def running(dynamodb_messages: DynamoDbMessageStore, dynamodb_limits: DynamoDbPr
     return _Running(clock, provider, outbox, system)
 
 
-def test_a_send_costs_two_writes_and_one_for_its_slot_and_reads_nothing(
-    running: _Running, dynamodb_calls: list[str]
-) -> None:
+def test_a_send_costs_two_writes_one_for_its_slot_and_one_read(running: _Running, dynamodb_calls: list[str]) -> None:
     running.system.send(a_command())
-    assert dynamodb_calls == ["UpdateItem", "UpdateItem", "UpdateItem"]
+    # The read is that of the number's suppression.
+    assert dynamodb_calls == ["UpdateItem", "GetItem", "UpdateItem", "UpdateItem"]
 
 
 def test_the_limits_of_a_recipient_cost_one_further_write(
@@ -80,13 +79,13 @@ def test_the_limits_of_a_recipient_cost_one_further_write(
     rules = LimitRules(recipient_per_minute=3, recipient_per_hour=10, recipient_per_day=30)
     system = assembled(messages=dynamodb_messages, limits=rules.over(dynamodb_counters))
     system.send(a_command())
-    assert dynamodb_calls == ["UpdateItem", "UpdateItem", "UpdateItem"]
+    assert dynamodb_calls == ["UpdateItem", "GetItem", "UpdateItem", "UpdateItem"]
 
 
 def test_a_second_send_in_the_same_second_costs_the_same(running: _Running, dynamodb_calls: list[str]) -> None:
     running.system.send(a_command())
     running.system.send(a_command(idempotency_key="order-2"))
-    assert dynamodb_calls == ["UpdateItem", "UpdateItem", "UpdateItem"] * 2
+    assert dynamodb_calls == ["UpdateItem", "GetItem", "UpdateItem", "UpdateItem"] * 2
 
 
 def test_a_replay_costs_one_refused_write(running: _Running, dynamodb_calls: list[str]) -> None:
@@ -96,7 +95,7 @@ def test_a_replay_costs_one_refused_write(running: _Running, dynamodb_calls: lis
     assert dynamodb_calls == ["UpdateItem"]
 
 
-def test_a_delivery_from_the_queue_costs_two_writes_and_one_for_its_slot(
+def test_a_queued_send_costs_two_writes_one_for_its_slot_and_one_read(
     running: _Running, dynamodb_calls: list[str]
 ) -> None:
     running.provider.script(Ending.RATE_LIMITED)
@@ -104,7 +103,7 @@ def test_a_delivery_from_the_queue_costs_two_writes_and_one_for_its_slot(
     running.clock.advance(timedelta(seconds=5))
     dynamodb_calls.clear()
     running.system.send_queued(running.outbox.entries.popleft())
-    assert dynamodb_calls == ["UpdateItem", "UpdateItem", "UpdateItem"]
+    assert dynamodb_calls == ["UpdateItem", "GetItem", "UpdateItem", "UpdateItem"]
     dynamodb_calls.clear()
     running.system.send_queued(derive_id(client=CLIENT, key="order-1"))
     assert dynamodb_calls == ["UpdateItem"]
