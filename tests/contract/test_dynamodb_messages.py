@@ -70,11 +70,10 @@ def running(dynamodb_messages: DynamoDbMessageStore, dynamodb_limits: DynamoDbPr
     return _Running(clock, provider, outbox, system)
 
 
-def test_a_send_costs_two_writes_and_one_for_its_slot_and_reads_nothing(
-    running: _Running, dynamodb_calls: list[str]
-) -> None:
+def test_a_send_costs_two_writes_one_for_its_slot_and_one_read(running: _Running, dynamodb_calls: list[str]) -> None:
     running.system.send(a_command())
-    assert dynamodb_calls == ["UpdateItem", "UpdateItem", "UpdateItem"]
+    # The read is that of the number's suppression.
+    assert dynamodb_calls == ["UpdateItem", "GetItem", "UpdateItem", "UpdateItem"]
 
 
 def test_the_limits_of_a_recipient_cost_one_further_write(
@@ -83,13 +82,13 @@ def test_the_limits_of_a_recipient_cost_one_further_write(
     rules = LimitRules(recipient_per_minute=3, recipient_per_hour=10, recipient_per_day=30)
     system = assembled(messages=dynamodb_messages, limits=rules.over(dynamodb_counters))
     system.send(a_command())
-    assert dynamodb_calls == ["UpdateItem", "UpdateItem", "UpdateItem"]
+    assert dynamodb_calls == ["UpdateItem", "GetItem", "UpdateItem", "UpdateItem"]
 
 
 def test_a_second_send_in_the_same_second_costs_the_same(running: _Running, dynamodb_calls: list[str]) -> None:
     running.system.send(a_command())
     running.system.send(a_command(idempotency_key="order-2"))
-    assert dynamodb_calls == ["UpdateItem", "UpdateItem", "UpdateItem"] * 2
+    assert dynamodb_calls == ["UpdateItem", "GetItem", "UpdateItem", "UpdateItem"] * 2
 
 
 def test_a_replay_costs_one_refused_write(running: _Running, dynamodb_calls: list[str]) -> None:
@@ -99,7 +98,7 @@ def test_a_replay_costs_one_refused_write(running: _Running, dynamodb_calls: lis
     assert dynamodb_calls == ["UpdateItem"]
 
 
-def test_a_delivery_from_the_queue_costs_two_writes_and_one_for_its_slot(
+def test_a_queued_send_costs_two_writes_one_for_its_slot_and_one_read(
     running: _Running, dynamodb_calls: list[str]
 ) -> None:
     running.provider.script(Ending.RATE_LIMITED)
@@ -107,7 +106,7 @@ def test_a_delivery_from_the_queue_costs_two_writes_and_one_for_its_slot(
     running.clock.advance(timedelta(seconds=5))
     dynamodb_calls.clear()
     running.system.send_queued(running.outbox.entries.popleft())
-    assert dynamodb_calls == ["UpdateItem", "UpdateItem", "UpdateItem"]
+    assert dynamodb_calls == ["UpdateItem", "GetItem", "UpdateItem", "UpdateItem"]
     dynamodb_calls.clear()
     running.system.send_queued(derive_id(client=CLIENT, key="order-1"))
     assert dynamodb_calls == ["UpdateItem"]
@@ -174,6 +173,7 @@ WRONG_VALUES: dict[str, tuple[dict[str, object], ...]] = {
     "client": ({"N": "5"}, {"NULL": True}),
     "recipient": ({"N": "81"}, {"SS": ["+819000000001"]}, {"M": {}}),
     "fingerprint": ({"N": "5"},),
+    "reference": ({"N": "5"},),
     "created_at": ({"S": "later"}, {"S": "2026-11-22T03:04:05"}, {"N": "1"}),
     "submit_before": ({"S": "2026-11-22T03:04:05"},),
     "claims": ({"S": "later"}, {"L": []}, {"L": [{"M": {"id": {"N": "1"}, "at": {"S": "2026-11-22T03:04:05Z"}}}]}),

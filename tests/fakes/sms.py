@@ -56,6 +56,7 @@ class InMemoryOrderStore(OrderStore[R]):
         self._deadlines = deadlines or Deadlines()
         self.rows: dict[str, StoredOrder[R]] = {}
         self.bound: dict[str, Binding] = {}
+        self.suppressed: set[str] = set()
 
     def create(self, order: R) -> ClaimAnswer[R]:
         row = self.rows.setdefault(order.id, StoredOrder(None))
@@ -74,6 +75,9 @@ class InMemoryOrderStore(OrderStore[R]):
         row.attempts += 1
         row.due = claim.at + self._deadlines.submission_after_claim
         return ClaimAnswer(granted=True, order=row.order)
+
+    def is_suppressed(self, recipient: str) -> bool:
+        return recipient in self.suppressed
 
     def bind_key(self, key_id: str, order_id: str, *, client: str, at: datetime) -> bool:
         row, bound = self.rows.get(key_id), self.bound.get(key_id)
@@ -149,8 +153,11 @@ class InMemoryOrderStore(OrderStore[R]):
         return [order for _, order in due if order is not None]
 
     def _may_claim(self, row: StoredOrder[R], order: R, claim: Claim) -> bool:
-        in_time = order.submit_before > claim.at and order.closed_at is None
-        return row.attempts == row.not_sent and in_time
+        is_due = order.send_at is None or order.send_at <= claim.at
+        return is_due and self._is_unsent(row, order, at=claim.at)
+
+    def _is_unsent(self, row: StoredOrder[R], order: R, *, at: datetime) -> bool:
+        return row.attempts == row.not_sent and order.submit_before > at and order.closed_at is None
 
     def _may_record_outcome(self, order: R, claim: Claim) -> bool:
         return claim.id not in order.outcomes
@@ -217,6 +224,14 @@ class InMemoryMessageStore(InMemoryOrderStore[Message], MessageStore):
             first_seen[status] = min(at, first_seen.get(status, at))
         facts = sorted((at, status) for status, at in first_seen.items())
         row.order = replace(row.order, reports=tuple(ReportFact(status, at) for at, status in facts))
+
+    def record_canceled(self, smsid: str, *, at: datetime) -> ClaimAnswer[Message]:
+        row = self.rows.get(smsid)
+        if row is None or row.order is None or not self._is_unsent(row, row.order, at=at):
+            return self._refusal(row, None)
+        row.order = replace(row.order, canceled_at=at, closed_at=at, content=None)
+        row.due = None
+        return ClaimAnswer(granted=True, order=row.order)
 
     def record_asked(self, message: Message, names: Collection[str], *, at: datetime) -> None:
         row = self._unchanged(message)

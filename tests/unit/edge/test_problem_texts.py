@@ -29,6 +29,8 @@ TITLES: Final = {
     "IdempotencyKeyReusedError": "This idempotency key or id belongs to another request",
     "SmsidTakenError": "This smsid is taken; nothing was sent",
     "RequestInProgressError": "The first request with this key or id is still in progress",
+    "AlreadySubmittedError": "The message cannot be canceled any more",
+    "RecipientSuppressedError": "This number is suppressed; nothing was sent",
     "VerificationOpenError": "Another verification of this number on this line is open",
     "CodeNotReadyError": "The code has not been read out yet",
     "AlreadyVerifiedError": "The number is verified already",
@@ -85,6 +87,10 @@ DETAILS: Final = {
         "A code verifies one caller, once. Start a new verification.",
         "A verified number stays verified: nothing was canceled.",
     },
+    "AlreadySubmittedError": {"The message was submitted, is being submitted, or is over: nothing was canceled."},
+    "RecipientSuppressedError": {
+        "Nothing is sent to a suppressed number by any route. DELETE /v1/suppressions/{number} ends the suppression."
+    },
     "VerificationCanceledError": {"No code verifies it any more. Start a new verification."},
     "VerificationExpiredError": {
         "The verification is over. Start a new one.",
@@ -95,6 +101,7 @@ DETAILS: Final = {
         "No route has this path.",
         "No such resource, or it belongs to another client.",
         "No such recording.",
+        "This number is not suppressed.",
     },
     "KeyRevokedError": {"This key was revoked. Ask an operator for a new one."},
     "ScopeMissingError": {"This key lacks the scope {scope}. Ask an operator to add it."},

@@ -519,6 +519,7 @@ def test_fingerprints_are_equal_for_equal_requests_only() -> None:
         a_command(content=SmsContent(text="text", text_au="")),
         a_command(idempotency_key=None),
         a_command(not_after=START),
+        a_command(reference="order 1042"),
     ]
     assert len({fingerprint_of(command) for command in commands}) == len(commands)
     assert fingerprint_of(a_command()) == fingerprint_of(a_command())

@@ -13,7 +13,9 @@
     │   ├── VerificationCanceledError  the caller has canceled the verification
     │   ├── WrongCodeError             the code does not match
     │   ├── VerificationExpiredError   the verification is over
-    │   └── TooManyAttemptsError       all attempts are used
+    │   ├── TooManyAttemptsError       all attempts are used
+    │   └── AlreadySubmittedError      the order was submitted, or is over: it cannot be canceled
+    ├── RecipientSuppressedError       nothing may be sent to this number
     ├── KeyRevokedError                the API key is revoked
     ├── ScopeMissingError              the API key may not use this route
     ├── ResourceNotFoundError          no such resource, or it belongs to another caller
@@ -123,6 +125,14 @@ class SubmissionFailedError(OrderError):
         super().__init__(str(cause), names)
         self.cause = cause
         self.replayed = replayed
+
+
+class AlreadySubmittedError(OrderError):
+    """A cancellation of an order that was submitted, is being submitted, or is over."""
+
+
+class RecipientSuppressedError(SwitchboardError):
+    """An order to a number that is suppressed in this deployment. Nothing was sent."""
 
 
 class VerificationOpenError(OrderError):

@@ -47,7 +47,11 @@ class OrderStore(Protocol[R]):
         ...
 
     def claim(self, order_id: str, claim: Claim) -> ClaimAnswer[R]:
-        """Add a claim if every earlier one is known to have sent nothing and `submit_before` has not passed."""
+        """Add a claim if every earlier one is known to have sent nothing, between `send_at` and `submit_before`."""
+        ...
+
+    def is_suppressed(self, recipient: str) -> bool:
+        """Return whether nothing may be sent to this number (E.164)."""
         ...
 
     def bind_key(self, key_id: str, order_id: str, *, client: str, at: datetime) -> bool:
@@ -123,6 +127,13 @@ class Outbox(Protocol[R_contra]):
 
 class MessageStore(OrderStore[Message], ReportStore, Protocol):
     """The facts about messages, and their delivery reports."""
+
+    def record_canceled(self, smsid: str, *, at: datetime) -> ClaimAnswer[Message]:
+        """Record the cancellation if every claim is known to have sent nothing and `submit_before` has not passed.
+
+        The answer is the one of a claim: it was `granted` or not. No claim is granted afterwards.
+        """
+        ...
 
     def record_asked(self, message: Message, names: Collection[str], *, at: datetime) -> None:
         """Add that the provider is asked for the message's result, by the names in `messages.due_inquiries`."""

@@ -111,6 +111,11 @@ def message_key(smsid: str) -> dict[str, Any]:
     return to_attributes({"pk": f"{SMSID_PREFIX}#{smsid}"})
 
 
+def suppression_key(number: str) -> dict[str, Any]:
+    """Return the key of the suppression of this number (E.164)."""
+    return to_attributes({"pk": f"SUPPRESSION#{number}"})
+
+
 def expiry(instant: datetime, retention: timedelta) -> int:
     """Return when an item of that instant may be deleted, in Unix seconds."""
     return int((instant + retention).timestamp())

@@ -13,6 +13,7 @@ from switchboard.config import ApiKeySettings, SendSmsSettings, UsageLimitSettin
 from switchboard.domain.api_keys import ClientLimits, Scope
 from switchboard.domain.errors import ConfigurationError, InvalidRequestError
 from switchboard.domain.phone_numbers import parse_phone_number
+from switchboard.domain.sms.schedule import QuietHours
 from switchboard.guard.provider.rate_limiter import GuardSettings, ProviderGuards
 from switchboard.guard.usage.usage_limits import CounterUsageLimits, UsageLimitRules
 from switchboard.storage import aws
@@ -163,6 +164,18 @@ def usage_limits(settings: UsageLimitSettings) -> CounterUsageLimits:
         limits_of=api_keys().limits_of,
     )
     return retrying(limits, *USAGE)
+
+
+def quiet_hours(settings: SendSmsSettings) -> QuietHours:
+    """Read the deployment's quiet hours.
+
+    Raises:
+        ConfigurationError: they are no range of times.
+    """
+    try:
+        return QuietHours.parse(settings.quiet_hours)
+    except ValueError:
+        raise ConfigurationError("QUIET_HOURS: must be two times of a day, such as 21:00-08:00") from None
 
 
 def overseas_prefixes(settings: SendSmsSettings) -> tuple[str, ...]:

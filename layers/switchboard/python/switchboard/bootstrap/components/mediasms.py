@@ -127,7 +127,8 @@ def mediasms_credentials(settings: MediaSmsSettings, account: CachedSecret) -> C
     """Return the function that reads the account's credentials from its secret."""
 
     def credentials() -> Credentials:
-        user, password = (account().values.get(name) for name in ("user", "password"))
+        values = account().values
+        user, password = values.get("user"), values.get("password")
         if not isinstance(user, str) or not isinstance(password, str):
             raise ConfigurationError(
                 f"the secret {settings.mediasms_secret_name} must hold the texts user and password"

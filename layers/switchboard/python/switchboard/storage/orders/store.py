@@ -22,6 +22,7 @@ from switchboard.storage.items import (
     pending_partitions,
     require_type,
     set_all,
+    suppression_key,
     to_attributes,
 )
 from switchboard.storage.orders.indexes import (
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 _TEXTS: Final = ("id", "client", "recipient", "fingerprint")
-_TIMES: Final = ("created_at", "submit_before", "queued_at", "closed_at")
+_TIMES: Final = ("created_at", "submit_before", "send_at", "queued_at", "canceled_at", "closed_at")
 
 # The update and the condition of a claim; `_claim_values` gives their values.
 CLAIM: Final = (
@@ -44,8 +45,9 @@ CLAIM: Final = (
 )
 OVER_LIMIT_RETENTION: Final = timedelta(hours=1)
 """The time for which an order is kept that a usage limit has refused, and that no repeated request has claimed."""
-MAY_CLAIM: Final = "attempts = not_sent AND submit_before > :now AND attribute_not_exists(closed_at)"
-
+IS_UNSENT: Final = "attempts = not_sent AND submit_before > :now AND attribute_not_exists(closed_at)"
+"""The condition of an order of which nothing was sent, and which is not over at `:now`."""
+MAY_CLAIM: Final = f"{IS_UNSENT} AND (attribute_not_exists(send_at) OR send_at <= :now)"
 
 # The condition of a new order. What a provider has reported under its id does not take the id.
 ID_IS_FREE: Final = "attribute_not_exists(kind) AND attribute_not_exists(bound_to)"
@@ -78,9 +80,9 @@ class OrderCodec(Protocol[R]):
 class DynamoDbOrderStore(Generic[R]):
     """An OrderStore over one table. Each write's condition excludes only what the write must not overrule.
 
-    An item is kept for `retention` after its creation and its newest claim, but only for OVER_LIMIT_RETENTION once a
-    usage limit has refused it: a flood of refused requests costs no storage. The same holds for an idempotency key that
-    is bound to a chosen id. `next_due` returns when the sweep must look at an order again.
+    An item is kept for `retention` after its creation or `send_at`, and after its newest claim, but only for
+    OVER_LIMIT_RETENTION once a usage limit has refused it: a flood of refused requests costs no storage. The same holds
+    for an idempotency key that is bound to a chosen id. `next_due` returns when the sweep must look at an order again.
     """
 
     def __init__(
@@ -112,6 +114,12 @@ class DynamoDbOrderStore(Generic[R]):
 
     def claim(self, order_id: str, claim: Claim) -> ClaimAnswer[R]:
         return self._change(order_id, claim=claim, update=CLAIM, condition=MAY_CLAIM, values=self._claim_values(claim))
+
+    def is_suppressed(self, recipient: str) -> bool:
+        with store_errors("read suppression"):
+            response = self._client.get_item(TableName=self._table, Key=suppression_key(recipient), ConsistentRead=True)
+        # The item of a suppression that has ended stays.
+        return "created_at" in response.get("Item", {})
 
     def bind_key(self, key_id: str, order_id: str, *, client: str, at: datetime) -> bool:
         bound, _ = conditional_update(
@@ -263,8 +271,9 @@ class DynamoDbOrderStore(Generic[R]):
         return outcome.kind is OutcomeKind.ACCEPTED and claim.at + self._deadlines.submission_after_claim <= due
 
     def _new_item(self, order: R) -> dict[str, Any]:
+        kept_from = order.send_at or order.created_at
         return order_item(
-            order, codec=self._codec, due=self._next_due(order), expires_at=expiry(order.created_at, self._retention)
+            order, codec=self._codec, due=self._next_due(order), expires_at=expiry(kept_from, self._retention)
         )
 
     def _claim_values(self, claim: Claim) -> dict[str, Any]:
@@ -372,6 +381,8 @@ def outcome_value(outcome: Outcome) -> dict[str, Any]:
         value["facts"] = dict(outcome.facts)
     if outcome.over_limit:
         value["over_limit"] = True
+    if outcome.suppressed:
+        value["suppressed"] = True
     return value
 
 
@@ -398,6 +409,7 @@ def order_item(order: R, *, codec: OrderCodec[R], due: datetime | None, expires_
             "recipient_partition": recipient_partition(codec.kind, client=order.client, recipient=order.recipient),
             "list_position": f"{created_at}#{order.id}",
             "fingerprint": order.fingerprint,
+            "reference": order.reference,
             "created_at": created_at,
             "submit_before": to_rfc3339(order.submit_before),
             "content": content_value(order.content) if order.content is not None else None,
@@ -406,6 +418,7 @@ def order_item(order: R, *, codec: OrderCodec[R], due: datetime | None, expires_
             "not_sent": 0,
             "outcomes": {},
             "timeouts": {},
+            "send_at": to_rfc3339(order.send_at) if order.send_at else None,
             "queued_at": to_rfc3339(order.queued_at) if order.queued_at else None,
             "pending": pending_partition(codec.kind, pk) if due else None,
             "due": to_rfc3339(due) if due else None,
@@ -433,7 +446,7 @@ def _build_order(item: Item, codec: OrderCodec[R]) -> R:
     values = from_attributes(item)
     claims, content = values["claims"], values.get("content") or {}
     require_type(str, *(values[name] for name in _TEXTS), *(claim["id"] for claim in claims))
-    require_type(str | None, *content.values())
+    require_type(str | None, values.get("reference"), *content.values())
     if values["pk"] != codec.key(values["id"]) or values["attempts"] != len(claims):
         # No write would find this item, or meet its condition.
         raise ValueError
@@ -444,6 +457,7 @@ def _build_order(item: Item, codec: OrderCodec[R]) -> R:
             "client": values["client"],
             "recipient": values["recipient"],
             "fingerprint": values["fingerprint"],
+            "reference": values.get("reference"),
             "claims": tuple(Claim(id=claim["id"], at=from_rfc3339(claim["at"])) for claim in claims),
             "outcomes": {claim_id: _outcome_from(value) for claim_id, value in values["outcomes"].items()},
             "timeouts": {claim_id: from_rfc3339(at) for claim_id, at in values["timeouts"].items()},
@@ -466,4 +480,5 @@ def _outcome_from(value: Mapping[str, Any]) -> Outcome:
         provider_code=value.get("code"),
         facts=value.get("facts", {}),
         over_limit=value.get("over_limit", False),
+        suppressed=value.get("suppressed", False),
     )

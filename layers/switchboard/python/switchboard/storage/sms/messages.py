@@ -13,9 +13,10 @@ from switchboard.domain.orders import Deadlines
 from switchboard.domain.sms.delivery import ReportFact, StatusTable
 from switchboard.domain.sms.messages import Message, SmsContent, TextMeasure, next_due
 from switchboard.domain.timestamps import from_optional_rfc3339, from_rfc3339, to_rfc3339
+from switchboard.ports.orders import ClaimAnswer
 from switchboard.storage.aws import store_errors
 from switchboard.storage.items import REPORT, SMSID_PREFIX, orphan_prefix, require_type
-from switchboard.storage.orders.store import DynamoDbOrderStore, OrderCodec
+from switchboard.storage.orders.store import IS_UNSENT, DynamoDbOrderStore, OrderCodec
 from switchboard.storage.sms.reports import DynamoDbReportStore
 
 if TYPE_CHECKING:
@@ -70,6 +71,14 @@ class DynamoDbMessageStore(DynamoDbOrderStore[Message], DynamoDbReportStore):
             deadlines=deadlines,
             next_due=partial(next_due, deadlines=deadlines),
             retention=retention,
+        )
+
+    def record_canceled(self, smsid: str, *, at: datetime) -> ClaimAnswer[Message]:
+        return self._change(
+            smsid,
+            update="SET canceled_at = :now, closed_at = :now REMOVE content, due, pending",
+            condition=IS_UNSENT,
+            values={":now": to_rfc3339(at)},
         )
 
     def record_asked(self, message: Message, names: Collection[str], *, at: datetime) -> None:

@@ -13,7 +13,7 @@ from itertools import islice
 from typing import Final, Generic, TypeVar
 
 from switchboard.domain.errors import ConfigurationError, StoreError, StoreUnavailableError
-from switchboard.domain.orders import Status, SubmissionState
+from switchboard.domain.orders import Status, SubmissionState, queue_delay_s
 from switchboard.ports.clock import Clock
 from switchboard.ports.listing import UnreadableItem
 from switchboard.ports.orders import OrderStore, Outbox, R
@@ -24,6 +24,7 @@ _FAILURES_IN_A_ROW: Final = 3
 """The entries in a row that fail before a store counts as down. Each of them takes its time-out."""
 _AT_ONCE: Final = 64
 """The entries that a pool's threads get at once. While a store is down, each thread takes its time-out for some."""
+_IN_QUEUE: Final = frozenset({SubmissionState.SCHEDULED.value, SubmissionState.QUEUED.value})
 _MOST_SKIPPED: Final = 1_000
 """The entries that one round passes over: it has to end before the function does."""
 
@@ -213,8 +214,8 @@ class ReconcileOverdue(Generic[R]):
             self._orders.record_closed(order, at=now)
             return SweepAction.CLOSED
         overdue = due is not None and due <= now
-        if overdue and status.state == SubmissionState.QUEUED and self._outbox is not None:
-            self._requeue(order, self._outbox)
+        if overdue and status.state in _IN_QUEUE and self._outbox is not None:
+            self._requeue(order, self._outbox, now=now)
             self._orders.postpone(order, until=now + self._look_again_after)
             return SweepAction.REQUEUED
         if overdue and order.submission_open:
@@ -232,8 +233,8 @@ class ReconcileOverdue(Generic[R]):
         except StoreUnavailableError as error:
             raise _QueueDownError(error) from error
 
-    def _requeue(self, order: R, outbox: Outbox[R]) -> None:
+    def _requeue(self, order: R, outbox: Outbox[R], *, now: datetime) -> None:
         try:
-            outbox.put(order)
+            outbox.put(order, delay_s=queue_delay_s(order, now=now))
         except StoreUnavailableError as error:
             raise _QueueDownError(error) from error
