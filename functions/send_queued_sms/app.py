@@ -19,6 +19,7 @@ OUTCOME_METRICS: dict[QueuedOutcome | InquiryOutcome, Metric] = {
     QueuedOutcome.UNKNOWN: Metric.SMS_UNKNOWN,
     QueuedOutcome.REQUEUED: Metric.SMS_REQUEUED,
     QueuedOutcome.ACCOUNT_REJECTED: Metric.PROVIDER_CONFIGURATION_REFUSED,
+    QueuedOutcome.SUPPRESSED: Metric.RECIPIENT_SUPPRESSED,
     QueuedOutcome.NOTHING_TO_DO: Metric.SMS_ALREADY_DECIDED,
     InquiryOutcome.ACCOUNT_REJECTED: Metric.PROVIDER_CONFIGURATION_REFUSED,
 }

@@ -36,6 +36,8 @@ SENDERS: Final = {"SendSms", "SendQueuedSms", "StartVerification", "PlaceCall", 
 BEHIND_THE_GATEWAY: Final = {
     "SendSms",
     "SendSmsBatch",
+    "CancelSms",
+    "Suppressions",
     "Query",
     "QueryStatus",
     "MediasmsDeliveryWebhook",

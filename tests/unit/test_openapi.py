@@ -61,6 +61,8 @@ METHODS: Final = frozenset({"get", "put", "post", "delete", "patch", "head", "op
 HTTP_FUNCTIONS: Final = (
     "send_sms",
     "send_sms_batch",
+    "cancel_sms",
+    "suppressions",
     "query",
     "query_status",
     "mediasms_delivery_webhook",
@@ -426,7 +428,7 @@ def test_the_status_has_exactly_the_documented_fields() -> None:
 
 def test_a_list_accepts_exactly_the_documented_parameters() -> None:
     event = load_event("query", "list_with_filters")
-    documented = {parameter["name"] for parameter in get_operations()["/v1/sms", "get"]["parameters"]}
+    documented = {resolve(parameter)["name"] for parameter in get_operations()["/v1/sms", "get"]["parameters"]}
 
     assert documented == set(_find_accepted_parameters(event))
 
@@ -434,8 +436,9 @@ def test_a_list_accepts_exactly_the_documented_parameters() -> None:
 def _find_accepted_parameters(event: dict[str, Any]) -> Iterator[str]:
     from switchboard.edge.http import InboundRequest
 
-    for name in ("to", "state", "since", "until", "limit", "cursor", "smsid", "page", "offset", "client", "from"):
-        query = {"multiValueQueryStringParameters": {name: ["?"]}}
+    known = ("to", "state", "reference", "since", "until", "limit", "cursor")
+    for name in (*known, "smsid", "page", "offset", "client", "from"):
+        query = {"multiValueQueryStringParameters": {name: ["?" * 65]}}
         try:
             sms_api.parse_filter(InboundRequest.from_event(event | query))
         except InvalidRequestError as error:
@@ -571,7 +574,7 @@ def test_a_placed_call_accepts_exactly_the_documented_fields() -> None:
 
 def test_calls_and_messages_are_listed_by_the_same_parameters() -> None:
     messages, calls = (
-        {parameter["name"] for parameter in get_operations()[path, "get"]["parameters"]}
+        {resolve(parameter)["name"] for parameter in get_operations()[path, "get"]["parameters"]}
         for path in ("/v1/sms", "/v1/calls")
     )
 

@@ -31,6 +31,8 @@ TITLES: Final = {
     "IdempotencyKeyReusedError": "This idempotency key or id belongs to another request",
     "SmsidTakenError": "This smsid is taken; nothing was sent",
     "RequestInProgressError": "The first request with this key or id is still in progress",
+    "AlreadySubmittedError": "The message cannot be canceled any more",
+    "RecipientSuppressedError": "This number is suppressed; nothing was sent",
     "VerificationOpenError": "Another verification of this number on this line is open",
     "CodeNotReadyError": "The code has not been read out yet",
     "AlreadyVerifiedError": "The number is verified already",
@@ -90,6 +92,10 @@ DETAILS: Final = {
         "A code verifies one caller, once. Start a new verification.",
         "A verified number stays verified: nothing was canceled.",
     },
+    "AlreadySubmittedError": {"The message was submitted, is being submitted, or is over: nothing was canceled."},
+    "RecipientSuppressedError": {
+        "Nothing is sent to a suppressed number by any route. DELETE /v1/suppressions/{number} ends the suppression."
+    },
     "VerificationCanceledError": {"No code verifies it any more. Start a new verification."},
     "VerificationExpiredError": {
         "The verification is over. Start a new one.",
@@ -100,6 +106,7 @@ DETAILS: Final = {
         "No route has this path.",
         "No such resource, or it belongs to another client.",
         "No such recording.",
+        "This number is not suppressed.",
     },
     "TranscriptNotFoundError": {
         "The transcript was deleted.",
@@ -126,6 +133,7 @@ DETAILS: Final = {
         "The waiting budget of this request is used up.",
     },
     "ConcurrencyLimitError": {"All permits for requests in flight are taken."},
+    "ConcurrencyExhaustedError": {"All permits for requests in flight are taken, and many requests wait for one."},
     "LockedOutError": {
         "The circuit of this egress address is open: an operator has to close it, see the runbook.",
         "The next slot is more than {...} s ahead: a clock was wrong, see the runbook.",

@@ -269,6 +269,8 @@ def all_events() -> Iterator[tuple[str, Event]]:
         "start_verification",
         "check_verification",
         "cancel_verification",
+        "cancel_sms",
+        "suppressions",
         "mediasms_ivr_webhook",
     ):
         for case in cases_of(function):

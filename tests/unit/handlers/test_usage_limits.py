@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from switchboard.domain.errors import ConfigurationError
 from switchboard.domain.verification.verifications import Verification
 from switchboard.storage import aws
 from tests.deployment import Deployment, HttpAnswer, deployed
@@ -136,12 +137,9 @@ def test_a_number_outside_japan_needs_an_allowed_prefix(prefixes: str, status: i
 @pytest.mark.parametrize(
     ("parameter", "value"), [("OverseasPrefixes", "86"), ("OverseasPrefixes", "+0"), ("ExemptNumbers", "110")]
 )
-def test_an_invalid_configured_list_is_an_internal_error(parameter: str, value: str) -> None:
-    with deployed(**{parameter: value}) as stack:
-        answer = send(stack, key="k1")
-
-        assert (answer.status, answer.code) == (500, "internal_error")
-        assert [line["error"] for line in stack.logged() if line.get("level") == "ERROR"] == ["ConfigurationError"]
+def test_an_invalid_configured_list_ends_the_init_phase(parameter: str, value: str) -> None:
+    with deployed(**{parameter: value}) as stack, pytest.raises(ConfigurationError, match=r"_(PREFIXES|NUMBERS)"):
+        send(stack, key="k1")
 
 
 def used(stack: Deployment) -> int:

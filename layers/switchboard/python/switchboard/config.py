@@ -137,6 +137,7 @@ class SendSmsSettings(SenderSettings, UsageLimitSettings):
     """The settings of `functions/send_sms`."""
 
     overseas_prefixes: tuple[str, ...]
+    quiet_hours: str
 
 
 class SendSmsBatchSettings(SendSmsSettings):
@@ -149,6 +150,14 @@ class SendQueuedSmsSettings(SenderSettings):
     requeue_delay_s: int
     queue_threads: int
     mediasms_no_such_id_codes: tuple[str, ...]
+
+
+class CancelSmsSettings(StateSettings, ApiKeySettings):
+    """The settings of `functions/cancel_sms`."""
+
+
+class SuppressionsSettings(StateSettings, ApiKeySettings):
+    """The settings of `functions/suppressions`."""
 
 
 class WebhookSettings(Settings):

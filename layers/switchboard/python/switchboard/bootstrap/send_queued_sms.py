@@ -16,7 +16,7 @@ from switchboard.bootstrap.components.mediasms import (
 from switchboard.bootstrap.components.shared import CLOCK, new_id
 from switchboard.bootstrap.components.sms import deadlines, message_store, outbox
 from switchboard.config import SendQueuedSmsSettings
-from switchboard.edge.queue_workers import QueueWorkers, limit_workers
+from switchboard.edge.queue_workers import SPARE_WORKERS, QueueWorkers, share_permits
 from switchboard.ports.orders import InquiryQueue, RetryDelay
 from switchboard.providers.mediasms.response_codes import DELIVERY_STATUSES
 from switchboard.providers.mediasms.results import MediaSmsResults
@@ -63,16 +63,20 @@ def application() -> QueueWorkers[QueueEntry, QueuedOutcome | InquiryOutcome]:
 
         return handle
 
-    workers = _limit_workers(settings, permits=settings.in_flight_limit - 1)
-    bulk_workers = _limit_workers(settings, permits=settings.bulk_in_flight_limit)
+    permits = _share_permits(settings, permits=settings.in_flight_limit - 1)
     senders = build_senders(
-        settings, messages, account, workers=workers, bulk_in_flight_limit=settings.bulk_in_flight_limit
+        settings,
+        messages,
+        account,
+        workers=permits + SPARE_WORKERS,
+        bulk_in_flight_limit=settings.bulk_in_flight_limit,
     )
     return QueueWorkers(
         slots=senders.guards,
         workers=[build_worker(sender) for sender in senders.workers],
+        permits=permits,
         bulk_queue=settings.bulk_queue_url.rpartition("/")[2],
-        bulk_workers=min(workers, bulk_workers),
+        bulk_permits=_share_permits(settings, permits=min(permits, settings.bulk_in_flight_limit)),
     )
 
 
@@ -108,7 +112,7 @@ def _build_inquiry(
     )
 
 
-def _limit_workers(settings: SendQueuedSmsSettings, *, permits: int) -> int:
+def _share_permits(settings: SendQueuedSmsSettings, *, permits: int) -> int:
     if settings.mediasms_lockout_policy == "full_rate":
         return settings.queue_threads
-    return limit_workers(settings.queue_threads, permits=permits, containers=CONTAINERS_A_QUEUE)
+    return share_permits(settings.queue_threads, permits=permits, containers=CONTAINERS_A_QUEUE)

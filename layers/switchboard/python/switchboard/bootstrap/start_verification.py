@@ -58,7 +58,7 @@ def application() -> StartVerificationApplication:
             orders=verifications,
             provider=provider,
             submission_of=submission_of,
-            guard=retrying(mediasms_guards(settings, account).single, *GUARD),
+            guard=retrying(mediasms_guards(settings, account, answered_at=verifications.answered_at).single, *GUARD),
             clock=CLOCK,
             wait_budget=timedelta(seconds=settings.slot_wait_budget_s),
             claim_lifetime=timedelta(seconds=settings.claim_lifetime_s),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from typing import Final
 
 from switchboard.bootstrap.components.ivr_calls import record_ivr_call
 from switchboard.bootstrap.components.recordings import announcement_limits, recording_deadlines, recording_queue
@@ -33,6 +35,9 @@ from switchboard.usecases.recording.requeue_overdue import RequeueOverdueRecordi
 from switchboard.usecases.recording.requeue_transcriptions import RequeueTranscriptions
 from switchboard.usecases.sms.inquire import PlanInquiries
 
+_BATCH: Final = 400
+"""The overdue items of one kind in one round of the sweep."""
+
 
 @cache
 def application() -> SweepOverdue:
@@ -43,6 +48,7 @@ def application() -> SweepOverdue:
     """
     settings = SweepOverdueSettings.load()
     messages, times = message_store(settings), deadlines(settings)
+    pool = ThreadPoolExecutor(aws.CALLS_AT_ONCE)
     archive = S3CallbackArchive(client=aws.s3, bucket=settings.quarantine_bucket)
     dynamodb = aws.dynamodb(timeout_s=settings.store_timeout_s)
     recordings = retrying(
@@ -53,6 +59,7 @@ def application() -> SweepOverdue:
     return SweepOverdue(
         reports=retrying(messages, *REPLAYED_REPORTS),
         archive=archive,
+        batch=_BATCH,
         reconcile=[
             ReconcileOverdue(
                 orders=retrying(messages, *RECONCILIATION),
@@ -60,6 +67,7 @@ def application() -> SweepOverdue:
                 status_of=sms_status(settings),
                 next_due=lambda message: next_due(message, deadlines=times),
                 look_again_after=times.requeue_after_queued,
+                pool=pool,
                 outbox=outbox(settings),
                 plan_inquiry=PlanInquiries(
                     messages=retrying(messages, *INQUIRIES), queue=outbox(settings), deadlines=times
@@ -71,8 +79,9 @@ def application() -> SweepOverdue:
                 status_of=verification_status(settings),
                 next_due=lambda verification: verifications.next_due(verification, deadlines=times),
                 look_again_after=times.requeue_after_queued,
+                pool=pool,
             ),
-            reconcile_voice_calls(settings),
+            reconcile_voice_calls(settings, pool=pool),
             RequeueOverdueRecordings(
                 recordings=recordings,
                 queue=recording_queue(settings),

@@ -13,7 +13,9 @@
     │   ├── VerificationCanceledError  the caller has canceled the verification
     │   ├── WrongCodeError             the code does not match
     │   ├── VerificationExpiredError   the verification is over
-    │   └── TooManyAttemptsError       all attempts are used
+    │   ├── TooManyAttemptsError       all attempts are used
+    │   └── AlreadySubmittedError      the order was submitted, or is over: it cannot be canceled
+    ├── RecipientSuppressedError       nothing may be sent to this number
     ├── KeyRevokedError                the API key is revoked
     ├── ScopeMissingError              the API key may not use this route
     ├── ResourceNotFoundError          no such resource, or it belongs to another caller
@@ -123,6 +125,14 @@ class SubmissionFailedError(OrderError):
         super().__init__(str(cause), names)
         self.cause = cause
         self.replayed = replayed
+
+
+class AlreadySubmittedError(OrderError):
+    """A cancellation of an order that was submitted, is being submitted, or is over."""
+
+
+class RecipientSuppressedError(SwitchboardError):
+    """An order to a number that is suppressed in this deployment. Nothing was sent."""
 
 
 class VerificationOpenError(OrderError):
@@ -244,6 +254,10 @@ class StoreUnavailableError(StoreError):
     outcome_known = False
 
 
+class StoreThrottledError(StoreUnavailableError):
+    """A store that refused this call because too many came at once: this write was not applied."""
+
+
 class StoreRefusedError(StoreError):
     """A write that a store refuses for good, for example because the item has no room. A repeat changes nothing."""
 
@@ -268,7 +282,18 @@ class RateLimitTimeoutError(SlotUnavailableError):
 
 
 class ConcurrencyLimitError(SlotUnavailableError):
-    """A request for which the rate has a free slot, but every permit for a request in flight is taken."""
+    """A request for which the rate has a free slot, but every permit for a request in flight is taken.
+
+    A permit may be free in `look_after_s`: the sender looks again then.
+    """
+
+    def __init__(self, message: str, *, retry_after_s: float = 1.0, look_after_s: float = 0.1) -> None:
+        super().__init__(message, retry_after_s=retry_after_s)
+        self.look_after_s = look_after_s
+
+
+class ConcurrencyExhaustedError(SlotUnavailableError):
+    """A request for which no permit will be free soon. The sender does not wait."""
 
 
 class LockedOutError(SwitchboardError):

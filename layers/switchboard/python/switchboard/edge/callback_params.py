@@ -16,6 +16,7 @@ from email import message_from_bytes
 from email.errors import CloseBoundaryNotFoundDefect
 from email.message import Message
 from email.utils import collapse_rfc2231_value, quote
+from functools import lru_cache
 from typing import Any, Final, TypeAlias, cast
 from urllib.parse import unquote_to_bytes
 
@@ -143,9 +144,8 @@ def read_params(request: InboundRequest) -> ParsedParams:
 
 def find_boundary(body: bytes, content_type: str) -> bytes | None:
     """Return the boundary of a multipart body, as the header names it or else as the body begins with it."""
-    header = _parse_content_type(content_type)
-    boundary = (header.get_boundary() or "").encode("utf-8", "replace")
-    if boundary and header.get_content_maintype() == "multipart" and b"--" + boundary in body:
+    boundary, _ = _parse_content_type(content_type)
+    if boundary and b"--" + boundary in body:
         return boundary
     first_part = _FIRST_PART.match(body)
     return first_part[1] if first_part else None
@@ -169,7 +169,7 @@ def find_separator(body: bytes) -> bytes:
 def _read_body(body: bytes, content_type: str) -> list[_Pair]:
     if len(body) > BODY_LIMIT_BYTES:
         raise WebhookUnreadableError("too_large")
-    charset = _parse_content_type(content_type).get_content_charset()
+    _, charset = _parse_content_type(content_type)
     body = _to_ascii_based(body, charset)
     boundary = find_boundary(body, content_type)
     if boundary is not None:
@@ -179,10 +179,15 @@ def _read_body(body: bytes, content_type: str) -> list[_Pair]:
     return list(_read_form(body.strip(_BLANKS), charset))
 
 
-def _parse_content_type(content_type: str) -> Message:
+# A provider sends the same header and the same names with every callback.
+@lru_cache(maxsize=16)
+def _parse_content_type(content_type: str) -> tuple[bytes, str | None]:
+    """Return the boundary of a multipart form, or no bytes, and the charset."""
     header = Message()
     header["Content-Type"] = content_type.encode("ascii", "replace").decode()
-    return header
+    is_multipart = header.get_content_maintype() == "multipart"
+    boundary = (header.get_boundary() or "") if is_multipart else ""
+    return boundary.encode("utf-8", "replace"), header.get_content_charset()
 
 
 def _to_ascii_based(body: bytes, charset: str | None) -> bytes:
@@ -215,9 +220,9 @@ def _decode(data: bytes, charset: str | None) -> str:
 
 def _read_form(body: bytes, charset: str | None) -> Iterator[_Pair]:
     for pair in body.split(find_separator(body)):
-        name, _, value = (unquote_to_bytes(part) for part in pair.replace(b"+", b" ").partition(b"="))
+        name, _, value = pair.replace(b"+", b" ").partition(b"=")
         if name:
-            yield _decode(name, charset), _decode(value, charset)
+            yield _decode(unquote_to_bytes(name), charset), _decode(unquote_to_bytes(value), charset)
 
 
 def _read_multipart(body: bytes, boundary: bytes, charset: str | None) -> Iterator[_Pair]:
@@ -291,5 +296,6 @@ def _restore(text: str, charset: str | None) -> str | None:
         return None
 
 
+@lru_cache(maxsize=64)
 def _normalise_name(name: str) -> str:
     return _LIST_MARK.sub("", _NAME_PREFIX.sub("", name).rstrip()).rstrip().lower()

@@ -45,6 +45,7 @@ class Metric(StrEnum):
         _ALARMED,
     )
     RECIPIENT_LIMIT_REACHED = "RecipientLimitReached", "Submissions refused because of the number's usage limit."
+    RECIPIENT_SUPPRESSED = "RecipientSuppressed", "Submissions refused because their number is suppressed."
     WRONG_CODE_LIMIT_REACHED = (
         "WrongCodeLimitReached",
         "Checks refused because of the number's limit of wrong codes.",
@@ -52,6 +53,8 @@ class Metric(StrEnum):
     )
     CLIENT_LIMIT_REACHED = "ClientLimitReached", "Submissions refused because of a usage limit of the client."
     DAILY_LIMIT_REACHED = "DailyLimitReached", "Submissions refused because of the deployment's daily limit.", _ALARMED
+    SUPPRESSIONS_CHANGED = "SuppressionsChanged", "Numbers suppressed, or suppressed no longer."
+    SUPPRESSIONS_QUERIED = "SuppressionsQueried", "Reads of suppressions, single or listed."
     STATUS_QUERIED = "StatusQueried", "Reads of the system's status."
     KEYS_QUERIED = "KeysQueried", "Reads of a caller's own API key."
 
@@ -96,6 +99,8 @@ class Metric(StrEnum):
 
     # SMS
     SMS_QUEUED = "SmsQueued", "SMS put into the outbox or the bulk queue."
+    SMS_SCHEDULED = "SmsScheduled", "SMS accepted for a later time."
+    SMS_CANCELED = "SmsCanceled", "Cancellations of SMS, repeated ones too."
     SMS_ACCEPTED = "SmsAccepted", "SMS that MediaSMS accepted.", _ALARMED
     SMS_REJECTED = "SmsRejected", "Queued SMS that MediaSMS rejected."
     SMS_UNKNOWN = "SmsUnknown", "SMS sent without a readable answer from MediaSMS.", _ALARMED

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from switchboard.domain.errors import (
     AddressBlockedError,
+    AlreadySubmittedError,
     AlreadyVerifiedError,
     AuthenticationFailedError,
     ClientLimitError,
@@ -32,6 +33,7 @@ from switchboard.domain.errors import (
     ProviderError,
     QuotaExceededError,
     RecipientLimitError,
+    RecipientSuppressedError,
     RefusedError,
     RequestInProgressError,
     ResourceNotFoundError,
@@ -105,6 +107,13 @@ PROBLEMS: Final[dict[type[SwitchboardError], Problem]] = {
         "This idempotency key or id belongs to another request",
     ),
     SmsidTakenError: Problem(HTTPStatus.CONFLICT, "smsid_taken", "This smsid is taken; nothing was sent"),
+    AlreadySubmittedError: Problem(HTTPStatus.CONFLICT, "already_submitted", "The message cannot be canceled any more"),
+    RecipientSuppressedError: Problem(
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        "recipient_suppressed",
+        "This number is suppressed; nothing was sent",
+        "Nothing is sent to a suppressed number by any route. DELETE /v1/suppressions/{number} ends the suppression.",
+    ),
     RequestInProgressError: Problem(
         HTTPStatus.CONFLICT,
         "request_in_progress",

@@ -18,7 +18,6 @@ from switchboard.edge.callback_params import read_params
 from switchboard.edge.http import InboundRequest, Reply
 from switchboard.edge.metrics import Metric
 from switchboard.edge.observability import count, logger
-from switchboard.edge.raw_callbacks import to_raw_callback
 from switchboard.ports.callbacks import CallbackArchive, CallbackParams
 from switchboard.ports.clock import Clock
 
@@ -140,6 +139,9 @@ class Quarantine:
         Raises:
             StoreUnavailableError: the archive gave no answer.
         """
+        # Most containers never quarantine a callback.
+        from switchboard.edge.raw_callbacks import to_raw_callback  # noqa: PLC0415
+
         self.archive.quarantine(to_raw_callback(request, route=self.route), reason=reason, at=self.clock.now())
 
 

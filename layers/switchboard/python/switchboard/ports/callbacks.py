@@ -6,14 +6,16 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-from switchboard.domain.call_results import CallResult
-from switchboard.domain.sms.delivery import DeliveryReport
-from switchboard.domain.verification.callbacks import CodeHash, IvrCallEvent
-from switchboard.ports.listing import UnreadableItem
+if TYPE_CHECKING:
+    # Only for types: each webhook loads its own kind of event.
+    from switchboard.domain.call_results import CallResult
+    from switchboard.domain.sms.delivery import DeliveryReport
+    from switchboard.domain.verification.callbacks import CodeHash, IvrCallEvent
+    from switchboard.ports.listing import UnreadableItem
 
-CallbackEvent: TypeAlias = DeliveryReport | IvrCallEvent | CallResult
+CallbackEvent: TypeAlias = "DeliveryReport | IvrCallEvent | CallResult"
 """An event that a provider sends once, and may never repeat."""
 
 

@@ -9,12 +9,10 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
-from boto3.dynamodb.types import TypeDeserializer
-
 from switchboard.domain.api_keys import ApiKey, ClientLimits, Scope
 from switchboard.domain.errors import ConfigurationError, StoreUnavailableError
 from switchboard.storage.aws import conditional_update, store_errors
-from switchboard.storage.items import Item, set_all, to_attributes
+from switchboard.storage.items import Item, from_attributes, set_all, to_attributes
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -25,7 +23,6 @@ _MAX_AGE_S: Final = 60.0
 _USABLE_S: Final = 300.0
 _MAX_CACHED: Final = 1_000
 _SCOPES: Final = frozenset(scope.value for scope in Scope)
-_deserialize = TypeDeserializer().deserialize
 
 
 class DynamoDbKeyStore:
@@ -147,7 +144,7 @@ def _key_from(key_id: str, item: Item) -> ApiKey:
     Raises:
         ConfigurationError: an attribute has another form. The text names the key's id, which is no secret.
     """
-    values = {name: _deserialize(value) for name, value in item.items()}
+    values = from_attributes(item)
     client, name, scopes = values.get("client", key_id), values.get("name", ""), values.get("scopes", set())
     revoked = values.get("revoked", False)
     if not (

@@ -10,16 +10,21 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from functools import cache
+from http import HTTPStatus
 from threading import RLock
 from typing import TYPE_CHECKING, Any, Final, cast
 
-import boto3
 import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 from botocore.loaders import Loader
 
-from switchboard.domain.errors import ConfigurationError, StoreRefusedError, StoreUnavailableError
+from switchboard.domain.errors import (
+    ConfigurationError,
+    StoreRefusedError,
+    StoreThrottledError,
+    StoreUnavailableError,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -47,10 +52,14 @@ _PERMANENT_REFUSALS: Final = frozenset(
 )
 """AWS's codes of calls that fail in the same way however often they are repeated."""
 
+_THROTTLED: Final = frozenset({"ProvisionedThroughputExceededException", "ThrottlingException", "RequestLimitExceeded"})
+"""DynamoDB's codes of a call that it refused unread, because too many came at once."""
+
 CONNECT_TIMEOUT_S: Final = 1.0
 """The seconds that AWS may take to accept a connection, beside the time-out of the request."""
 CALLS_AT_ONCE: Final = 16
 """The threads that may share one client, each of which keeps a connection."""
+OPERATIONS_WITH_ITEMS: Final = ("BatchGetItem", "Query")
 _SERVICES: Final = ("dynamodb", "s3", "secretsmanager", "sqs", "transcribe")
 
 # DynamoDB gets one try of `timeout_s`: the composition root, which knows how much time there is before the Lambda's own
@@ -58,6 +67,10 @@ _SERVICES: Final = ("dynamodb", "s3", "secretsmanager", "sqs", "transcribe")
 _USUAL_TIMEOUT_S = 2.0
 _USUAL_TRIES = 2
 _FILE_TIMEOUT_S = 15.0
+_WITH_ITEM: Final[Mapping[str, Any]] = {
+    "ReturnValues": "ALL_NEW",
+    "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+}
 _REQUESTED_AT: Final = "switchboard_requested_at"
 # Threads may share a client, but not a session. Without the lock, a cache lets each thread build a client of its own.
 _session_lock = RLock()
@@ -80,10 +93,11 @@ class _DataLoader(Loader):
 
 
 @cache
-def _get_session() -> boto3.Session:
+def _get_session() -> botocore.session.Session:
+    # boto3's clients are botocore's. The import of boto3 would take a tenth of a cold start.
     session = botocore.session.get_session()
     session.register_component("data_loader", _DataLoader())
-    return boto3.Session(botocore_session=session)
+    return session
 
 
 def _get_client(service: str, *, timeout_s: float = _USUAL_TIMEOUT_S, tries: int = _USUAL_TRIES) -> Any:
@@ -99,7 +113,27 @@ def _build_client(service: str, timeout_s: float, tries: int) -> Any:
         retries={"mode": "standard", "total_max_attempts": tries},
         max_pool_connections=CALLS_AT_ONCE,
     )
-    return cast("Any", _get_session()).client(service, config=config)
+    client = cast("Any", _get_session()).create_client(service, config=config)
+    if service == "dynamodb":
+        parse_items_fast(client)
+    return client
+
+
+def parse_items_fast(client: DynamoDBClient) -> None:
+    """Let JSON's own parser read the items of all reads of many items, in a fraction of the time of botocore's.
+
+    Both give the same for all types but binary ones, and no item of ours has any.
+    """
+    for operation in OPERATIONS_WITH_ITEMS:
+        client.meta.events.register(f"before-parse.dynamodb.{operation}", parse_items)
+
+
+def parse_items(*, response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: object) -> None:
+    """Take the items out of an answer's body before botocore parses the rest."""
+    if response_dict["status_code"] == HTTPStatus.OK:
+        answer = json.loads(response_dict["body"])
+        customized_response_dict.update({name: answer.pop(name) for name in ("Responses", "Items") if name in answer})
+        response_dict["body"] = json.dumps(answer).encode()
 
 
 def dynamodb(*, timeout_s: float = _USUAL_TIMEOUT_S) -> DynamoDBClient:
@@ -130,7 +164,7 @@ def _get_file_client() -> Any:
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
     )
-    return cast("Any", _get_session()).client("s3", config=config)
+    return cast("Any", _get_session()).create_client("s3", config=config)
 
 
 def sqs() -> SQSClient:
@@ -154,13 +188,15 @@ def store_errors(operation: str) -> Iterator[None]:
 
     Raises:
         StoreRefusedError: AWS refuses this call for good.
+        StoreThrottledError: too many calls came at once.
         StoreUnavailableError: any other error.
     """
     try:
         yield
     except ClientError as error:
         refused = _PERMANENT_REFUSALS.intersection(_codes_of(error))
-        raise (StoreRefusedError if refused else StoreUnavailableError)(
+        unavailable = StoreThrottledError if error_code(error) in _THROTTLED else StoreUnavailableError
+        raise (StoreRefusedError if refused else unavailable)(
             f"{operation}: {error_code(error) or 'unknown'}"
         ) from None
     except ParamValidationError as error:
@@ -169,8 +205,10 @@ def store_errors(operation: str) -> Iterator[None]:
         raise StoreUnavailableError(f"{operation}: {type(error).__name__}") from None
 
 
-def conditional_update(client: DynamoDBClient, operation: str, **call: Any) -> tuple[bool, Mapping[str, Any]]:
-    """Make one UpdateItem call.
+def conditional_update(
+    client: DynamoDBClient, operation: str, *, wants_item: bool = True, **call: Any
+) -> tuple[bool, Mapping[str, Any]]:
+    """Make one UpdateItem call. Without `wants_item` no item comes back, which saves a third of the call's time.
 
     Returns:
         Whether the condition was met, and the item in DynamoDB's form after the call (met) or before it (not met). The
@@ -182,7 +220,7 @@ def conditional_update(client: DynamoDBClient, operation: str, **call: Any) -> t
     """
     with store_errors(operation):
         try:
-            response = client.update_item(ReturnValues="ALL_NEW", ReturnValuesOnConditionCheckFailure="ALL_OLD", **call)
+            response = client.update_item(**(_WITH_ITEM if wants_item else {}), **call)
         except ClientError as error:
             if error_code(error) != CONDITION_FAILED:
                 raise
@@ -252,7 +290,8 @@ class CachedSecret:
     """One JSON secret, cached for `max_age_s` seconds of `monotonic`.
 
     A value of that age is read again, at most once in `max_age_s`. While Secrets Manager does not answer, the cached
-    value stays in use until `max_stale_s` after it was read. `refresh` reads at most once in `refresh_s`.
+    value stays in use until `max_stale_s` after it was read. `refresh` reads at most once in `refresh_s`. The client is
+    built with the cache, in the init phase, and nothing is read before the first use.
     """
 
     def __init__(
@@ -265,7 +304,7 @@ class CachedSecret:
         max_stale_s: float = math.inf,
         refresh_s: float = 5.0,
     ) -> None:
-        self._client = client
+        self._client = client()
         self._name = name
         self._monotonic = monotonic
         self._max_age_s = max_age_s
@@ -316,7 +355,7 @@ class CachedSecret:
     def _read(self, now: float) -> SecretValue:
         self._tried_at = now
         with store_errors("read secret"):
-            response = self._client().get_secret_value(SecretId=self._name)
+            response = self._client.get_secret_value(SecretId=self._name)
         try:
             values = json.loads(response["SecretString"])
         except (KeyError, ValueError):

@@ -18,11 +18,12 @@ from switchboard.domain.sms.delivery import DeliveryReport
 from switchboard.domain.timestamps import from_rfc3339, to_rfc3339
 from switchboard.domain.verification.callbacks import CodeHash, IvrCallEvent, VerificationMode
 from switchboard.ports.callbacks import CallbackEvent, RawCallback, SpooledEvent
-from switchboard.ports.listing import UnreadableItem
 from switchboard.storage.aws import error_code, store_errors
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+
+    from switchboard.ports.listing import UnreadableItem
 
 _SPOOL: Final = "spool/"
 _QUARANTINE: Final = "quarantine/"
@@ -65,6 +66,9 @@ class S3CallbackArchive:
         self._put(f"{_SPOOL}{to_rfc3339(spooled.seen_at)}", content)
 
     def spooled(self, *, limit: int) -> Iterator[SpooledEvent | UnreadableItem]:
+        # Only the sweep reads spooled events.
+        from switchboard.ports.listing import UnreadableItem  # noqa: PLC0415
+
         failure: StoreError | None = None
         next_page: dict[str, Any] = {}
         while True:

@@ -38,6 +38,7 @@ class VerificationRequest:
     line: str | None = None
     holding_minutes: int | None = None
     repeat_calls: int | None = None
+    reference: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +57,7 @@ class ComposedVerification:
     holding_minutes: int
     repeat_calls: int | None
     content: SmsContent | None
+    reference: str | None = None
 
 
 def compose(request: VerificationRequest, *, rules: VerificationRules) -> ComposedVerification:
@@ -94,6 +96,7 @@ def compose(request: VerificationRequest, *, rules: VerificationRules) -> Compos
         holding_minutes=rules.holding_minutes if request.holding_minutes is None else request.holding_minutes,
         repeat_calls=repeat_calls,
         content=None if request.text is None else SmsContent(text=normalise(request.text)),
+        reference=request.reference,
     )
 
 

@@ -69,7 +69,7 @@ class Verification(Order[SmsContent]):
     `line` is our 050 number in national form, 11 digits. `content` is the SMS, if there is one. `called_at` is when the
     first report of a call in time came, `late_call_at` when the first report of a call after the deadline or after the
     cancellation came. `codes` are those reported for CALL_OUT, `attempts_used` is the number of wrong codes, and
-    `check` is the one check that had the right code. `canceled_at` is when the caller gave the verification up.
+    `check` is the one check that had the right code.
     """
 
     ID_NAME: ClassVar[str] = "verification_id"
@@ -84,7 +84,6 @@ class Verification(Order[SmsContent]):
     codes: tuple[CodeHash, ...] = ()
     attempts_used: int = 0
     check: CodeCheck | None = None
-    canceled_at: datetime | None = None
 
     @property
     def weight(self) -> int:
@@ -124,7 +123,7 @@ class Verification(Order[SmsContent]):
         return max(0, MAX_ATTEMPTS - self.attempts_used)
 
     def _fact_times(self) -> list[datetime]:
-        times = (self.called_at, self.late_call_at, self.check.at if self.check else None, self.canceled_at)
+        times = (self.called_at, self.late_call_at, self.check.at if self.check else None)
         return [*Order._fact_times(self), *(at for at in times if at is not None), *(code.at for code in self.codes)]
 
 
@@ -162,6 +161,7 @@ _STATES: Final = {
     SubmissionState.SUBMITTING: VerificationState.PENDING,
     SubmissionState.ACCEPTED: VerificationState.PENDING,
     SubmissionState.UNKNOWN: VerificationState.UNKNOWN,
+    SubmissionState.SCHEDULED: VerificationState.PENDING,
     # Nothing was sent, and nothing will be sent unless the caller repeats the request.
     SubmissionState.QUEUED: VerificationState.REJECTED,
     SubmissionState.FAILED: VerificationState.REJECTED,

@@ -40,7 +40,7 @@ def parse_check_body(request: InboundRequest) -> str:
 
 
 def parse_filter(request: InboundRequest) -> tuple[OrderFilter, int, str | None]:
-    """Read `?to=&state=&since=&until=&limit=&cursor=` as filter, limit and position. Raises like `parse_listing`."""
+    """Read the query as filter, limit and position. Raises like `parse_listing`."""
     return parse_listing(request, states=VerificationState)
 
 
@@ -65,6 +65,7 @@ def to_json(view: View) -> dict[str, Any]:
         "attempts_left": verification.attempts_left,
         "provider": "mediasms",
         "provider_code": outcome.provider_code if outcome else None,
+        "reference": verification.reference,
         "created_at": to_rfc3339(verification.created_at),
         "updated_at": to_rfc3339(verification.updated_at),
     }

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from switchboard.domain.errors import FieldProblem, InvalidRequestError, UnreadableItemError
+from switchboard.domain.errors import FieldProblem, InvalidRequestError, StoreUnavailableError, UnreadableItemError
 from switchboard.domain.timestamps import from_rfc3339, to_rfc3339
 from switchboard.ports.listing import ListingQuery, Page, UnreadableItem
 from switchboard.storage.aws import store_errors
@@ -96,6 +96,30 @@ def list_items(
         items=_get_indexed_items(client, table, response["Items"], noun=noun),
         next_position=last_key["list_position"]["S"] if last_key else None,
     )
+
+
+def overdue_in_shards(
+    client: DynamoDBClient, table: str, shards: Sequence[str], *, now: datetime, limit: int, noun: str
+) -> Iterator[Item]:
+    """Yield what `overdue_items` yields of each shard, one after the other.
+
+    The first shard changes from second to second, so that neither a long one nor sweeps side by side keep the others
+    waiting. A shard that does not answer, which may be throttled alone, hinders no other one.
+
+    Raises:
+        StoreUnavailableError: DynamoDB did not answer for one shard, once all others were read, or for two shards.
+    """
+    failure: StoreUnavailableError | None = None
+    first = int(now.timestamp()) % len(shards)
+    for pending in (*shards[first:], *shards[:first]):
+        try:
+            yield from overdue_items(client, table, pending=pending, now=now, limit=limit, noun=noun)
+        except StoreUnavailableError as error:
+            if failure is not None:
+                raise
+            failure = error
+    if failure is not None:
+        raise failure
 
 
 def overdue_items(

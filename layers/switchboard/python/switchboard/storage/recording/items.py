@@ -10,8 +10,6 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final
 
-from boto3.dynamodb.types import TypeDeserializer
-
 from switchboard.domain.phone_numbers import canonical_tel
 from switchboard.domain.recording.facts import (
     Channel,
@@ -35,7 +33,7 @@ from switchboard.domain.recording.transcripts import (
     TranscriptionOutcome,
 )
 from switchboard.domain.timestamps import from_optional_rfc3339, from_rfc3339, to_rfc3339
-from switchboard.storage.items import Item, decoding_errors, require_type
+from switchboard.storage.items import Item, decoding_errors, from_attributes, require_type
 
 KIND: Final = "recording"
 READY, ATTEMPT, OUTCOME, CORRECTION = "ready_fact|", "attempt|", "outcome|", "correction|"
@@ -47,8 +45,6 @@ TRANSCRIPTION_PENDING: Final = "pending#transcription"
 LIST_PARTITION: Final = KIND
 PENDING: Final = f"pending#{KIND}"
 """The only partition in which the sweep finds what is pending: BIZTEL's limits keep it small."""
-
-_deserialize = TypeDeserializer().deserialize
 
 
 def recording_pk(recording_id: str) -> str:
@@ -167,7 +163,7 @@ def recording_from(item: Item | None) -> Recording | None:
 
 
 def _build_recording(item: Item) -> Recording:
-    values = {name: _deserialize(value) for name, value in item.items()}
+    values = from_attributes(item)
     facts = {
         prefix: [(name.removeprefix(prefix), value) for name, value in values.items() if name.startswith(prefix)]
         for prefix in (

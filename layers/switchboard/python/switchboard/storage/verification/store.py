@@ -101,7 +101,6 @@ class VerificationCodec(OrderCodec[Verification]):
             codes=tuple(_code_from(name, value) for name, value in sorted(values.items()) if name.startswith(CODE)),
             attempts_used=int(values.get("attempts_used", 0)),
             check=_check_from(values) if "checked_at" in values else None,
-            canceled_at=from_optional_rfc3339(values.get("canceled_at")),
         )
 
 

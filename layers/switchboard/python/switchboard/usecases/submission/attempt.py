@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from switchboard.domain.errors import (
     ConfigurationError,
@@ -14,6 +14,7 @@ from switchboard.domain.errors import (
     OutcomeUnknownError,
     ProviderError,
     RateLimitedError,
+    RecipientSuppressedError,
     RefusedError,
     SlotUnavailableError,
     StoreError,
@@ -27,6 +28,8 @@ from switchboard.ports.providers import P, Submitter
 from switchboard.usecases.submission.wait_for_slot import wait_for_slot
 
 S = TypeVar("S")
+
+SUPPRESSED: Final = "Nothing may be sent to this number"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +91,9 @@ class Submission(Generic[R, S, P]):
     ) -> AttemptResult[R]:
         """Submit the order under `claim`, which must have been granted to this very invocation.
 
-        An order without a `prepared` request is prepared now. An error of `reserve_usage` ends the attempt before the
-        provider is opened. If the outcome cannot be recorded, the result is `unknown`: the table says nothing of it.
+        An order without a `prepared` request is prepared now. Every submission passes here, so that a suppression is
+        read here, after the claim. An error of `reserve_usage` ends the attempt before the provider is opened. If the
+        outcome cannot be recorded, the result is `unknown`: the table says nothing of it.
         """
         try:
             ending = self._attempt(order, claim, prepared, reserve_usage)
@@ -106,9 +110,11 @@ class Submission(Generic[R, S, P]):
             # The order was valid when it was accepted. The configuration has changed since, and nothing was sent.
             return self._end(OutcomeKind.REJECTED, error)
         try:
+            if self._orders.is_suppressed(order.recipient):
+                return self._end(OutcomeKind.REJECTED, RecipientSuppressedError(SUPPRESSED))
             reserve_usage()
             latest = min(self._clock.now() + self._wait_budget, claim.at + self._claim_lifetime, order.submit_before)
-            wait_for_slot(self._guard, self._clock, connect=self._provider.open, latest=latest)
+            wait_for_slot(self._guard, self._clock, connect=self._provider.open, latest=latest, order_id=order.id)
         except SwitchboardError as error:
             return self._end(OutcomeKind.NOT_SENT, error)
         return self._submit(request)
@@ -150,7 +156,9 @@ class Submission(Generic[R, S, P]):
     def _end(self, kind: OutcomeKind, error: SwitchboardError) -> _Ending:
         at = self._clock.now()
         if not isinstance(error, ProviderError):
-            return _Ending(Outcome(kind=kind, at=at, over_limit=isinstance(error, LimitExceededError)), error)
+            over_limit = isinstance(error, LimitExceededError)
+            suppressed = isinstance(error, RecipientSuppressedError)
+            return _Ending(Outcome(kind, at, over_limit=over_limit, suppressed=suppressed), error)
         facts = dict(error.facts)
         if error.request_id is not None:
             facts["request_id"] = error.request_id

@@ -59,6 +59,7 @@ class StartVerification:
             client=command.client,
             recipient=request.recipient.e164,
             fingerprint=fingerprint_of(command),
+            reference=request.reference,
             created_at=now,
             submit_before=now + START_WITHIN,
             content=request.content,
@@ -85,5 +86,6 @@ def fingerprint_of(command: StartVerificationCommand) -> str:
             "repeat_calls": request.repeat_calls,
             "content": asdict(request.content) if request.content else None,
             "key": command.idempotency_key,
-        }
+        },
+        reference=request.reference,
     )

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from switchboard.domain.orders import MAX_REFERENCE_LENGTH
 from switchboard.domain.verification.callbacks import VerificationMode
 from switchboard.domain.verification.one_time_codes import MAX_WRITTEN_LENGTH
 from switchboard.domain.verification.requests import VerificationRequest
@@ -25,6 +26,7 @@ class StartVerificationBody(BaseModel):
     line: Annotated[str, StringConstraints(min_length=1, max_length=100)] | None = None
     holding_minutes: Annotated[int, Field(ge=0, lt=1_000)] | None = None
     repeat_calls: Annotated[int, Field(ge=0, lt=100)] | None = None
+    reference: Annotated[str, StringConstraints(min_length=1, max_length=MAX_REFERENCE_LENGTH)] | None = None
 
     def request(self) -> VerificationRequest:
         """Return what to verify, and how."""
@@ -36,6 +38,7 @@ class StartVerificationBody(BaseModel):
             line=self.line,
             holding_minutes=self.holding_minutes,
             repeat_calls=self.repeat_calls,
+            reference=self.reference,
         )
 
 
