@@ -26,7 +26,9 @@ from tests.builders import DEADLINES
 from tests.fakes import (
     CountingIds,
     FixedClock,
+    FixedCodeKeys,
     InMemoryCallbackArchive,
+    InMemoryFallbackQueue,
     InMemoryMessageStore,
     InMemoryOutbox,
     InMemoryVerificationStore,
@@ -41,7 +43,6 @@ WAIT_BUDGET = timedelta(seconds=2)
 CLAIM_LIFETIME = timedelta(seconds=60)
 REQUEUE_DELAY_S = 30
 TIME_BUDGET = timedelta(seconds=12)
-SALT = b"0123456789abcdef"
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +138,12 @@ def assembled(
             ],
         ),
         record=parts.record(
-            reports=messages, codes=down(InMemoryVerificationStore), archive=archive, clock=clock, new_salt=lambda: SALT
+            reports=messages,
+            codes=down(InMemoryVerificationStore),
+            archive=archive,
+            clock=clock,
+            code_keys=FixedCodeKeys(),
+            put_fallback=InMemoryFallbackQueue().put_fallback,
         ),
         send_batch=SendSmsBatch(
             messages=retrying(messages, *BATCH),

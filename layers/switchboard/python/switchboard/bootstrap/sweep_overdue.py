@@ -8,7 +8,12 @@ from switchboard.bootstrap.components.ivr_calls import record_ivr_call
 from switchboard.bootstrap.components.recordings import announcement_limits, recording_deadlines, recording_queue
 from switchboard.bootstrap.components.shared import CLOCK
 from switchboard.bootstrap.components.sms import deadlines, message_store, outbox, sms_status
-from switchboard.bootstrap.components.verifications import verification_status, verification_store
+from switchboard.bootstrap.components.verifications import (
+    channel_store,
+    fallback_queue,
+    verification_status,
+    verification_store,
+)
 from switchboard.bootstrap.components.voice_calls import reconcile_voice_calls, voice_call_store
 from switchboard.config import SweepOverdueSettings
 from switchboard.domain.sms.messages import next_due
@@ -30,6 +35,7 @@ from switchboard.usecases.operations.sweep import SweepOverdue
 from switchboard.usecases.recording.release_parked import ReleaseParkedRecordings
 from switchboard.usecases.recording.requeue_overdue import RequeueOverdueRecordings
 from switchboard.usecases.sms.inquire import PlanInquiries
+from switchboard.usecases.verification.fall_back import PlanFallback
 
 
 @cache
@@ -69,6 +75,17 @@ def application() -> SweepOverdue:
                 status_of=verification_status(settings),
                 next_due=lambda verification: verifications.next_due(verification, deadlines=times),
                 look_again_after=times.requeue_after_queued,
+                plan_inquiry=PlanFallback(
+                    verifications=retrying(verification_store(settings), *RECONCILIATION),
+                    fallbacks=fallback_queue(settings),
+                ),
+            ),
+            ReconcileOverdue(
+                orders=retrying(channel_store(settings), *RECONCILIATION),
+                clock=CLOCK,
+                status_of=verification_status(settings),
+                next_due=lambda channel: verifications.next_due(channel, deadlines=times),
+                look_again_after=times.requeue_after_queued,
             ),
             reconcile_voice_calls(settings),
             RequeueOverdueRecordings(
@@ -88,5 +105,6 @@ def application() -> SweepOverdue:
         ],
         codes=retrying(codes, *REPLAYED_CODES),
         ivr_calls=record_ivr_call(settings, archive),
+        fallbacks=fallback_queue(settings),
         results=retrying(voice_call_store(settings), *CALL_RESULTS),
     )

@@ -141,6 +141,12 @@ class Metric(StrEnum):
         "VerificationChecksReplayed",
         "Repeated checks with the idempotency key of the one that matched.",
     )
+    VERIFICATIONS_RESENT = "VerificationsResent", "SMS with a new code that MediaSMS accepted, or may have accepted."
+    FALLBACK_CALLS_PLACED = "FallbackCallsPlaced", "Calls to numbers whose SMS did not arrive, that MediaSMS accepted."
+    FALLBACK_CALLS_FAILED = (
+        "FallbackCallsFailed",
+        "Calls to numbers whose SMS did not arrive, that MediaSMS rejected or did not answer for.",
+    )
     VERIFICATIONS_CANCELED = "VerificationsCanceled", "Cancellations of verifications, repeated ones too."
     VERIFICATIONS_QUERIED = "VerificationsQueried", "Reads of verifications, single or listed."
     IVR_CALLS_MATCHED = "IvrCallsMatched", "IVR calls that belong to an open verification."
@@ -218,6 +224,7 @@ class Metric(StrEnum):
 
 DELIVERY_REPORT_OUTCOMES: Final[Mapping[str, Metric]] = {
     "recorded": Metric.DELIVERY_REPORTS_RECORDED,
+    "not_arriving": Metric.DELIVERY_REPORTS_RECORDED,
     "recorded_without_code": Metric.AUTHCODES_REFUSED,
     "orphan": Metric.DELIVERY_REPORTS_ORPHANED,
     "overflowed": Metric.CALLBACKS_OVERFLOWED,

@@ -13,6 +13,9 @@ S = TypeVar("S")
 SUBMISSION: Final = ("bind_key", "create", "claim", "get", "record_outcome")
 """The methods of an order store that a caller's request and the queue retry."""
 
+CHANNELS: Final = ("get", "claim_resend", "claim_fallback", "record_outcome", "record_unsent_resend")
+"""The methods of a channel store that a resend and a fallback retry."""
+
 BATCH: Final = ("bind_key", "get")
 """The methods of an order store that a batch retries. SendSmsBatch repeats `create` itself: a message without a claim
 is recognised by its time."""

@@ -30,6 +30,7 @@ class SweepAction(StrEnum):
     CLOSED = "closed"
     REQUEUED = "requeued"
     INQUIRY_PLANNED = "inquiry_planned"
+    """It is in the queue: a message to ask about, or a verification that may fall back to a call."""
     RELEASED = "released"
     """The recording was parked, and is asked for again."""
     POSTPONED = "postponed"
@@ -114,7 +115,7 @@ def act_on_each(
 class ReconcileOverdue(Generic[R]):
     """The sweep's work on one kind of order. It submits nothing: it only records facts and puts ids into the queue.
 
-    `plan_inquiry` puts an overdue order into the queue of inquiries if one is due, and returns whether it did.
+    `plan_inquiry` puts an overdue order into a queue if an inquiry or a fallback is due, and returns whether it did.
     """
 
     def __init__(
