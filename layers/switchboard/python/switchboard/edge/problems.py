@@ -133,7 +133,7 @@ PROBLEMS: Final[dict[type[SwitchboardError], Problem]] = {
     ResendTooSoonError: Problem(
         HTTPStatus.TOO_MANY_REQUESTS,
         "resend_too_soon",
-        "The last SMS of this verification was sent a moment ago; nothing was sent",
+        "The last SMS was sent a moment ago; nothing was sent",
         retry_after_s=_RESEND_S,
     ),
     ResendsExhaustedError: Problem(
