@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Mapping
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Lock
 from typing import Any, Final
 
 import boto3
@@ -17,12 +18,15 @@ from tests.translated_template import REGION
 
 PROVIDER_PATH: Final = "/sms/api/"
 _SERVICES: Final = {"DynamoDB_20120810": "dynamodb", "secretsmanager": "secretsmanager", "AmazonSQS": "sqs"}
+# A conditional write of DynamoDB is one step, and moto checks the condition in another step than it writes.
+_one_at_a_time: Final = Lock()
 
 
 class Front(ThreadingHTTPServer):
     """A server on a free port of 127.0.0.1. `counts` has entries such as `dynamodb UpdateItem <table>`."""
 
     daemon_threads = True
+    request_queue_size = 128
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _RequestHandler)
@@ -49,7 +53,8 @@ class _RequestHandler(BaseHTTPRequestHandler):
         prefix, _, operation = self.headers["X-Amz-Target"].partition(".")
         service, parameters = _SERVICES[prefix], json.loads(body)
         self.server.counts[" ".join(filter(None, (service, operation, parameters.get("TableName"))))] += 1
-        status, result = _call_service(service, operation, parameters)
+        with _one_at_a_time:
+            status, result = _call_service(service, operation, parameters)
         self._reply(status, json.dumps(result, default=_to_timestamp).encode(), "application/x-amz-json-1.0")
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class names it so

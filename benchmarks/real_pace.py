@@ -173,7 +173,7 @@ def _run_process(
     guards = ProviderGuards(
         store=_RemoteLimitStore(store),
         key="mediasms#shared",
-        container_id=secrets.token_hex(4),
+        new_container_id=lambda: secrets.token_hex(4),
         settings=case.settings,
         clock=clock,
         version=lambda: "v1",

@@ -165,6 +165,6 @@ a_notice = an_ivr_call
 """The earlier name, which the contract tests use."""
 
 
-def ids_of(overdue: Iterable[Order[Any] | UnreadableItem]) -> list[str]:
-    """Return the ids of overdue orders, and the keys of those that cannot be read."""
-    return [entry.key if isinstance(entry, UnreadableItem) else entry.id for entry in overdue]
+def ids_of(overdue: Iterable[Iterable[Order[Any] | UnreadableItem]]) -> list[str]:
+    """Return the ids of the overdue orders of all shards, and the keys of those that cannot be read."""
+    return [entry.key if isinstance(entry, UnreadableItem) else entry.id for shard in overdue for entry in shard]

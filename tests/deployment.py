@@ -114,16 +114,25 @@ class Deployment:
 
     def invoke(self, function: str, event: Event) -> Any:
         """Invoke a function as Lambda does: in the environment of this function and no other."""
-        [logical_id] = [name for name, folder in function_folders().items() if folder == function]
-        environment = resolve_references(environment_of(logical_id), references=self.references)
+        with self._container(function):
+            handler = _load_handler(function)
+            with only_permitted_calls(_find_logical_id(function), self._tables):
+                return handler(event, cast("LambdaContext", _Context(function)))
+
+    def initialise(self, function: str) -> None:
+        """Import a function as the init phase does, before any event."""
+        with self._container(function):
+            _load_handler(function)
+
+    @contextmanager
+    def _container(self, function: str) -> Iterator[None]:
+        environment = resolve_references(environment_of(_find_logical_id(function)), references=self.references)
         with pytest.MonkeyPatch.context() as patch, redirect_stdout(self.output):
             for name, value in environment.items():
                 patch.setenv(name, value)
             _capture_logs(self.output, namespace=environment["POWERTOOLS_METRICS_NAMESPACE"])
             observability.metrics.service = environment["POWERTOOLS_SERVICE_NAME"]
-            handler = _load_handler(function)
-            with only_permitted_calls(logical_id, self._tables):
-                return handler(event, cast("LambdaContext", _Context(function)))
+            yield
 
     @property
     def _tables(self) -> dict[str, str]:
@@ -231,6 +240,11 @@ def deployed(**parameters: str) -> Iterator[Deployment]:
         yield deployment
         cold_start()
         gc.unfreeze()
+
+
+def _find_logical_id(function: str) -> str:
+    [logical_id] = [name for name, folder in function_folders().items() if folder == function]
+    return logical_id
 
 
 def forget_aws_clients() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -56,3 +57,40 @@ def ape(size: int, *, header: bool = True) -> bytes:
 def lyrics3(size: int) -> bytes:
     """Make a Lyrics3 tag of the second version with `size` bytes of text."""
     return b"LYRICSBEGIN" + b"a" * size + f"{size + 11:06}".encode() + b"LYRICS200"
+
+
+_KBIT_PER_S: Final = (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
+
+
+def with_checksums(frames: Iterable[bytes], *, hertz: int, reservoir: bool) -> bytes:
+    """Write mono frames of layer III, MPEG 2 or 2.5, anew, each with a checksum, with or without the bit reservoir."""
+    past, heads, main_data, reserve = b"", list[tuple[bytes, int]](), bytearray(), 0
+    for frame in frames:
+        side = int.from_bytes(frame[4:13], "big")
+        begin, past = len(past) - (side >> 64), past + frame[13:]
+        data = past[begin : begin + ((side >> 51 & 0xFFF) + 7) // 8]
+        past = past[-255:]
+        sizes = [72_000 * kbit_per_s // hertz - 15 for kbit_per_s in _KBIT_PER_S]
+        index = next(index for index, size in enumerate(sizes) if size + reserve >= len(data))
+        header = bytes((0xFF, frame[1] & 0xFE, index + 1 << 4 | frame[2] & 0x0C, frame[3]))
+        side_information = (side & (1 << 64) - 1 | reserve << 64).to_bytes(9, "big")
+        heads.append((header + _checksum(header[2:] + side_information) + side_information, sizes[index]))
+        main_data += data
+        reserve += sizes[index] - len(data)
+        unused = max(0, reserve - (255 if reservoir else 0))
+        main_data += bytes(unused)
+        reserve -= unused
+    main_data += bytes(reserve)
+    file, at = b"", 0
+    for head, size in heads:
+        file, at = file + head + main_data[at : at + size], at + size
+    return file
+
+
+def _checksum(data: bytes) -> bytes:
+    value = 0xFFFF
+    for byte in data:
+        value ^= byte << 8
+        for _ in range(8):
+            value = (value << 1 ^ (0x8005 if value & 0x8000 else 0)) & 0xFFFF
+    return value.to_bytes(2, "big")

@@ -7,10 +7,12 @@ from switchboard.edge.endpoint import http_endpoint
 from switchboard.edge.http import InboundRequest, Reply
 from switchboard.edge.observability import logger, metrics
 
+app = application()
+
 
 @logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics(default_dimensions={"provider": "baidu_vms"})
 @http_endpoint
 def lambda_handler(request: InboundRequest, context: LambdaContext) -> Reply:
     """Answer one callback."""
-    return application().receive(request).reply
+    return app.receive(request).reply

@@ -7,10 +7,12 @@ from switchboard.edge.call_action_replies import call_action_endpoint
 from switchboard.edge.http import InboundRequest, Reply
 from switchboard.edge.observability import logger, metrics
 
+app = application()
+
 
 @logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics(default_dimensions={"provider": "biztel"})
 @call_action_endpoint
 def lambda_handler(request: InboundRequest, context: LambdaContext) -> Reply:
     """Answer one callback."""
-    return application().receive(request).reply
+    return app.receive(request).reply

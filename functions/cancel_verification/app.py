@@ -12,13 +12,14 @@ from switchboard.edge.http import InboundRequest, Reply
 from switchboard.edge.metrics import Metric
 from switchboard.edge.observability import count, logger, metrics
 
+app = application()
+
 
 @logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics(default_dimensions={"provider": "mediasms"})
 @client_endpoint(api_keys, scope=Scope.VERIFY)
 def lambda_handler(request: InboundRequest, context: LambdaContext) -> Reply:
     """Answer with the canceled verification."""
-    app = application()
     canceled = app.cancel(request.path_params.get("verification_id", ""), client=request.client)
     logger.info("verification canceled", verification_id=canceled.id)
     count(Metric.VERIFICATIONS_CANCELED)

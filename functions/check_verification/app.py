@@ -12,13 +12,14 @@ from switchboard.edge.http import InboundRequest, Reply, parse_idempotency_key
 from switchboard.edge.metrics import Metric
 from switchboard.edge.observability import count, logger, metrics
 
+app = application()
+
 
 @logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics(default_dimensions={"provider": "mediasms"})
 @client_endpoint(api_keys, scope=Scope.VERIFY)
 def lambda_handler(request: InboundRequest, context: LambdaContext) -> Reply:
     """Answer with the verified verification."""
-    app = application()
     client, key, code = request.client, parse_idempotency_key(request), parse_check_body(request)
     result = app.check(request.path_params.get("verification_id", ""), code, client=client, key=key)
     verified = result.verification

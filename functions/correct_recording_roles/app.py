@@ -13,13 +13,14 @@ from switchboard.edge.http import InboundRequest, Reply
 from switchboard.edge.metrics import Metric
 from switchboard.edge.observability import count, logger, metrics
 
+app = application()
+
 
 @logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics
 @client_endpoint(api_keys, scope=Scope.RECORDINGS_CORRECT)
 def lambda_handler(request: InboundRequest, context: LambdaContext) -> Reply:
     """Answer with the corrected recording."""
-    app = application()
     left, right = parse_body(request)
     view = app.correct_roles(request.path_params.get("recording_id", ""), left=left, right=right)
     logger.info("roles corrected", recording_id=view.recording.recording_id, left=left, right=right)

@@ -12,6 +12,8 @@ from switchboard.edge.recording_metrics import count_fetch, log_fields
 from switchboard.edge.recording_queue_entries import parse_entry
 from switchboard.usecases.recording.keep_bulk_file import BulkOutcome
 
+app = application()
+
 BULK_METRICS = {
     BulkOutcome.STORED: Metric.BULK_FILES_STORED,
     BulkOutcome.THERE_ALREADY: Metric.BULK_FILES_REPEATED,
@@ -25,7 +27,6 @@ BULK_METRICS = {
 @batch_endpoint(retry_delay)
 def lambda_handler(entry: dict[str, Any], context: LambdaContext) -> None:
     """Handle one entry of the queue."""
-    app = application()
     for request in list(parse_entry(entry)):
         if request.bulk_key is not None:
             outcome = app.keep_bulk_file(request.bulk_key)

@@ -8,13 +8,15 @@ from switchboard.edge.http import InboundRequest, Reply
 from switchboard.edge.metrics import Metric
 from switchboard.edge.observability import count, logger, metrics
 
+app = application()
+
 
 @logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics(default_dimensions={"provider": "mediasms"})
 @http_endpoint
 def lambda_handler(request: InboundRequest, context: LambdaContext) -> Reply:
     """Answer one callback."""
-    received = application().receive(request)
+    received = app.receive(request)
     if received.event is not None and received.event.authcode_unreadable:
         count(Metric.AUTHCODES_UNREADABLE)
     return received.reply

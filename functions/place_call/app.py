@@ -12,6 +12,8 @@ from switchboard.edge.http import InboundRequest, Reply, parse_idempotency_key
 from switchboard.edge.metrics import Metric
 from switchboard.edge.observability import count, logger, metrics
 
+app = application()
+
 STATE_METRICS = {VoiceCallState.ACCEPTED: Metric.VOICE_CALL_ACCEPTED}
 
 
@@ -20,7 +22,6 @@ STATE_METRICS = {VoiceCallState.ACCEPTED: Metric.VOICE_CALL_ACCEPTED}
 @client_endpoint(api_keys, scope=Scope.CALLS)
 def lambda_handler(request: InboundRequest, context: LambdaContext) -> Reply:
     """Answer with the new call, or with the stored one if the request is a repeat."""
-    app = application()
     client, key = request.client, parse_idempotency_key(request)
     result = app.place(parse_body(request).command(client=client, idempotency_key=key))
     call_id, token, state = result.order.call_id, result.order.token, result.status.state

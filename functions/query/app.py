@@ -13,6 +13,8 @@ from switchboard.edge.metrics import Metric
 from switchboard.edge.observability import count, logger, metrics
 from switchboard.edge.resource_kinds import find_resource
 
+app = application()
+
 SCOPES = {"sms": Scope.SMS, "verifications": Scope.VERIFY, "calls": Scope.CALLS, "keys": None}
 
 
@@ -21,7 +23,6 @@ SCOPES = {"sms": Scope.SMS, "verifications": Scope.VERIFY, "calls": Scope.CALLS,
 @client_endpoint(api_keys, scope=lambda request: find_resource(request.route, SCOPES))
 def lambda_handler(request: InboundRequest, context: LambdaContext) -> Reply:
     """Answer with one order, with one page of a list, or with the caller's own API key."""
-    app = application()
     if request.route == "/keys/self":
         count(Metric.KEYS_QUERIED)
         key = request.require_key()

@@ -13,13 +13,14 @@ from switchboard.edge.http import InboundRequest, Reply
 from switchboard.edge.metrics import Metric
 from switchboard.edge.observability import count, logger, metrics
 
+app = application()
+
 
 @logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics
 @client_endpoint(api_keys, scope=Scope.RECORDINGS_READ)
 def lambda_handler(request: InboundRequest, context: LambdaContext) -> Reply:
     """Answer with one recording, or with one page of the list."""
-    app = application()
     count(Metric.RECORDINGS_QUERIED)
     recording_id = request.path_params.get("recording_id")
     if recording_id is not None:

@@ -12,13 +12,14 @@ from switchboard.edge.http import InboundRequest, Reply
 from switchboard.edge.metrics import Metric
 from switchboard.edge.observability import count, logger, metrics
 
+app = application()
+
 
 @logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics
 @client_endpoint(api_keys, scope=Scope.STATUS)
 def lambda_handler(request: InboundRequest, context: LambdaContext) -> Reply:
     """Answer with the whole status."""
-    app = application()
     parse_filter(request)
     status = app()
     logger.info("status queried", unavailable=status.unavailable)

@@ -12,6 +12,8 @@ from switchboard.usecases.sms.inquire import InquiryOutcome
 from switchboard.usecases.sms.send_queued import QueuedOutcome, QueueEntry
 from switchboard.usecases.verification.fall_back import FallbackOutcome
 
+app = application()
+
 OUTCOME_METRICS: dict[QueuedOutcome | InquiryOutcome | FallbackOutcome, Metric] = {
     QueuedOutcome.ACCEPTED: Metric.SMS_ACCEPTED,
     QueuedOutcome.REJECTED: Metric.SMS_REJECTED,
@@ -28,13 +30,13 @@ OUTCOME_METRICS: dict[QueuedOutcome | InquiryOutcome | FallbackOutcome, Metric] 
 
 @logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics(default_dimensions={"provider": "mediasms"})
-@batch_endpoint(retry_delay, runner=lambda size, queue: application().run_batch(size, queue=queue))
+@batch_endpoint(retry_delay, runner=lambda size, queue: app.run_batch(size, queue=queue))
 def lambda_handler(entry: dict[str, Any], context: LambdaContext) -> None:
     """Handle one entry of a queue."""
     queue_entry = QueueEntry(
         smsid=entry["smsid"], inquiry=entry.get("inquiry", False), fallback=entry.get("fallback", False)
     )
-    outcome = application()(queue_entry)
+    outcome = app(queue_entry)
     subject = "fallback" if queue_entry.fallback else "inquiry" if queue_entry.inquiry else "queued sms"
     logger.info(subject, smsid=queue_entry.smsid, outcome=outcome)
     if outcome in OUTCOME_METRICS:

@@ -15,6 +15,8 @@ from switchboard.edge.http import InboundRequest, Reply, parse_idempotency_key
 from switchboard.edge.metrics import Metric
 from switchboard.edge.observability import count, logger, metrics
 
+app = application()
+
 # A new message in any other state was accepted first.
 STATE_METRICS = {
     SmsState.QUEUED: Metric.SMS_QUEUED,
@@ -28,7 +30,6 @@ STATE_METRICS = {
 @client_endpoint(api_keys, scope=Scope.SMS)
 def lambda_handler(request: InboundRequest, context: LambdaContext) -> Reply:
     """Answer with the new message, or with the stored one if the request is a repeat."""
-    app = application()
     client, key = request.client, parse_idempotency_key(request)
     body = parse_body(request)
     composed = compose(body.request(), rules=app.rules)

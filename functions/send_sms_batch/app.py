@@ -13,13 +13,14 @@ from switchboard.edge.metrics import Metric
 from switchboard.edge.observability import count, logger, metrics
 from switchboard.usecases.sms.send_batch import BatchItem
 
+app = application()
+
 
 @logger.inject_lambda_context(clear_state=True)
 @metrics.log_metrics(default_dimensions={"provider": "mediasms"})
 @client_endpoint(api_keys, scope=Scope.SMS)
 def lambda_handler(request: InboundRequest, context: LambdaContext) -> Reply:
     """Answer with the outcome of each message."""
-    app = application()
     client, key = request.client, parse_idempotency_key(request)
     items = app.send(parse_batch_body(request, rules=app.rules), client=client, key=key)
     queued = sum(isinstance(item, BatchItem) and not item.replayed for item in items)

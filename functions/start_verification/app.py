@@ -16,6 +16,8 @@ from switchboard.edge.metrics import Metric
 from switchboard.edge.observability import count, logger, metrics
 from switchboard.usecases.verification.start import StartVerificationCommand
 
+app = application()
+
 STATE_METRICS = {VerificationState.UNKNOWN: Metric.VERIFICATION_UNKNOWN}
 
 
@@ -24,7 +26,6 @@ STATE_METRICS = {VerificationState.UNKNOWN: Metric.VERIFICATION_UNKNOWN}
 @client_endpoint(api_keys, scope=Scope.VERIFY)
 def lambda_handler(request: InboundRequest, context: LambdaContext) -> Reply:
     """Answer with the verification: the new one, or the stored one if the request is a repeat or a resend."""
-    app = application()
     client, key = request.client, parse_idempotency_key(request)
     verification_id = request.path_params.get("verification_id")
     if verification_id is not None:

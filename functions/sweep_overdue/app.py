@@ -10,6 +10,8 @@ from switchboard.edge.metrics import Metric
 from switchboard.edge.observability import count, logger, metrics, reporting
 from switchboard.usecases.operations.reconcile_overdue import SweepAction, SweepReport
 
+app = application()
+
 # Enough time for a round that has just begun.
 _LAST_ROUND_MS = 25_000
 _MOST_LOGGED = 50
@@ -23,7 +25,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, i
     count(Metric.SWEEPS_STARTED)
     report = SweepReport()
     with reporting(lambda: _count_actions(report)):
-        application()(enough=lambda: context.get_remaining_time_in_millis() < _LAST_ROUND_MS, report=report)
+        app(enough=lambda: context.get_remaining_time_in_millis() < _LAST_ROUND_MS, report=report)
     return {action.value: times for action, times in report.actions.items()}
 
 

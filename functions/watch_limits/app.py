@@ -9,12 +9,14 @@ from switchboard.edge.background import background_endpoint
 from switchboard.edge.metrics import Metric
 from switchboard.edge.observability import logger, record_gauges
 
+app = application()
+
 
 @logger.inject_lambda_context(clear_state=True)
 @background_endpoint
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> None:
     """Write the gauges of every provider whose state can be read."""
-    status = application()()
+    status = app()
     logger.info("limits watched", unavailable=status.unavailable)
     for provider, state in status.providers.items():
         if state is not None:

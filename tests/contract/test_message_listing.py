@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -13,6 +14,7 @@ from switchboard.domain.sms.messages import Message
 from switchboard.domain.timestamps import to_rfc3339
 from switchboard.ports.listing import ListingQuery
 from switchboard.ports.orders import MessageStore
+from switchboard.storage.items import pending_partition, pending_partitions
 from tests.builders import CLIENT, DEADLINES, MINUTE, OTHER_RECIPIENT, RECIPIENT, a_claim, a_message, an_outcome, ids_of
 from tests.fakes import START
 
@@ -133,11 +135,27 @@ def _create_with_outcome(messages: MessageStore, kind: OutcomeKind, *, queue: bo
     return messages.record_outcome(message, message.claims[0], an_outcome(kind, at=START + MINUTE), queue=queue)
 
 
+def _ids_in_one_shard(count: int) -> list[str]:
+    """Return ids of messages that are in one partition of the deadlines' index."""
+    names = (f"sms{number}" for number in itertools.count())
+    shard = pending_partition("sms", "SMS#sms0")
+    return list(itertools.islice((name for name in names if pending_partition("sms", f"SMS#{name}") == shard), count))
+
+
 def test_overdue_messages_come_longest_overdue_first_by_pages(messages: MessageStore) -> None:
+    ids = _ids_in_one_shard(3)
     for number in (2, 0, 1):
-        messages.create(a_message(f"sms{number}", at=START + number * MINUTE))
-    assert _overdue_ids(messages, START + timedelta(days=1)) == ["sms0", "sms1", "sms2"]
-    assert _overdue_ids(messages, START + timedelta(days=1), limit=2) == ["sms0", "sms1", "sms2"]
+        messages.create(a_message(ids[number], at=START + number * MINUTE))
+    assert _overdue_ids(messages, START + timedelta(days=1)) == ids
+    assert _overdue_ids(messages, START + timedelta(days=1), limit=2) == ids
+
+
+def test_overdue_messages_are_found_in_every_shard(messages: MessageStore) -> None:
+    ids = {f"sms{number}" for number in range(100)}
+    for smsid in ids:
+        messages.create(a_message(smsid, claim_id=smsid))
+    assert {pending_partition("sms", f"SMS#{smsid}") for smsid in ids} == set(pending_partitions("sms"))
+    assert set(_overdue_ids(messages, START + timedelta(days=1))) == ids
 
 
 @pytest.mark.parametrize("kind", [OutcomeKind.ACCEPTED, OutcomeKind.UNKNOWN])

@@ -264,7 +264,7 @@ def test_a_key_that_made_a_message_is_bound_to_no_other_id(messages: MessageStor
 def test_a_new_message_is_due_when_its_submission_is_overdue(messages: MessageStore) -> None:
     messages.create(a_message())
     deadline = START + DEADLINES.submission_after_claim
-    assert list(messages.overdue(now=deadline - timedelta(milliseconds=1), limit=10)) == []
+    assert ids_of(messages.overdue(now=deadline - timedelta(milliseconds=1), limit=10)) == []
     assert ids_of(messages.overdue(now=deadline, limit=10)) == ["sms1"]
 
 

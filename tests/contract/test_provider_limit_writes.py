@@ -40,7 +40,7 @@ def _build_guards(store: DynamoDbProviderLimitStore, clock: FixedClock, *, worke
     return ProviderGuards(
         store=store,
         key="mediasms#shared",
-        container_id="container",
+        new_container_id=lambda: "container",
         settings=SETTINGS,
         clock=clock,
         version=lambda: "v1",

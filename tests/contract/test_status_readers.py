@@ -13,6 +13,7 @@ from switchboard.domain.rate_limits import CircuitRule, Permit, ProviderLimitSta
 from switchboard.ports.orders import MessageStore
 from switchboard.ports.provider_limits import ProviderLimitStore
 from switchboard.ports.status import DeadlineReader, ProviderLimitReader, QueueDepth
+from switchboard.storage.items import pending_partitions
 from switchboard.storage.limits import DynamoDbProviderLimitStore
 from switchboard.storage.sms.messages import DynamoDbMessageStore
 from switchboard.storage.status import DynamoDbDeadlineReader, DynamoDbProviderLimitReader, SqsQueueReader
@@ -27,7 +28,7 @@ from tests.fakes import (
 )
 
 KEY = "mediasms#shared"
-KINDS = ("sms",)
+PARTITIONS = pending_partitions("sms")
 RULE = CircuitRule(version="v1", open_after_401s=3, max_consecutive_401s=8, in_flight=7)
 
 
@@ -49,7 +50,7 @@ def deadlines(request: pytest.FixtureRequest) -> tuple[MessageStore, DeadlineRea
     store: DynamoDbMessageStore = request.getfixturevalue("dynamodb_messages")
     aws: Aws = request.getfixturevalue("aws")
     return store, DynamoDbDeadlineReader(
-        client=aws.dynamodb, table=request.getfixturevalue("state_table_name"), kinds=KINDS
+        client=aws.dynamodb, table=request.getfixturevalue("state_table_name"), partitions=PARTITIONS
     )
 
 
@@ -120,7 +121,7 @@ def test_a_missing_table_or_queue_is_an_unavailable_store(aws: Aws) -> None:
     url = aws.sqs.create_queue(QueueName=aws.unique("queue"))["QueueUrl"]
     reads: list[Callable[[], object]] = [
         lambda: DynamoDbProviderLimitReader(client=aws.dynamodb, table="none").read(KEY),
-        DynamoDbDeadlineReader(client=aws.dynamodb, table="none", kinds=KINDS).oldest_pending_deadline,
+        DynamoDbDeadlineReader(client=aws.dynamodb, table="none", partitions=PARTITIONS).oldest_pending_deadline,
         SqsQueueReader(client=lambda: aws.sqs, queue_url=f"{url}-none").depth,
     ]
     for read in reads:
@@ -128,9 +129,8 @@ def test_a_missing_table_or_queue_is_an_unavailable_store(aws: Aws) -> None:
             read()
 
 
-def test_each_reader_makes_one_call(aws: Aws, state_table_name: str, dynamodb_calls: list[str]) -> None:
-    DynamoDbDeadlineReader(client=aws.dynamodb, table=state_table_name, kinds=KINDS).oldest_pending_deadline()
+def test_each_reader_makes_one_call_a_partition(aws: Aws, state_table_name: str, dynamodb_calls: list[str]) -> None:
+    DynamoDbDeadlineReader(client=aws.dynamodb, table=state_table_name, partitions=PARTITIONS).oldest_pending_deadline()
     DynamoDbProviderLimitReader(client=aws.dynamodb, table=state_table_name).read(KEY)
 
-    # One query for each kind of order.
-    assert dynamodb_calls == ["Query", "GetItem"]
+    assert dynamodb_calls == ["Query"] * len(PARTITIONS) + ["GetItem"]

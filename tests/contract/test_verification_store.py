@@ -374,7 +374,7 @@ def test_a_canceled_verification_is_no_longer_due_nor_claimed(stores: Verificati
     stores.verifications.create(verification)
     stores.verifications.record_outcome(verification, verification.claims[0], an_outcome(OutcomeKind.NOT_SENT))
     stores.verifications.record_canceled("v1", at=START + MINUTE)
-    assert list(stores.verifications.overdue(now=DEADLINE + 24 * 60 * MINUTE, limit=9)) == []
+    assert ids_of(stores.verifications.overdue(now=DEADLINE + 24 * 60 * MINUTE, limit=9)) == []
     assert not stores.verifications.claim("v1", a_claim("second", at=START + MINUTE)).granted
 
 

@@ -139,10 +139,10 @@ class InMemoryOrderStore(OrderStore[R]):
         ]
         return list_page(entries, query, is_id=is_order_id)
 
-    def overdue(self, *, now: datetime, limit: int) -> Sequence[R]:
+    def overdue(self, *, now: datetime, limit: int) -> Sequence[Sequence[R]]:
         due = [(row.due, row.order) for row in self.rows.values() if row.due is not None and row.due <= now]
         due.sort(key=lambda pair: pair[0])
-        return [order for _, order in due if order is not None]
+        return [[order for _, order in due if order is not None]]
 
     def _may_claim(self, row: StoredOrder[R], order: R, claim: Claim) -> bool:
         in_time = order.submit_before > claim.at and order.closed_at is None

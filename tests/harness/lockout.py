@@ -75,7 +75,7 @@ class Container:
         self.guards = ProviderGuards(
             store=store,
             key=KEY,
-            container_id=name,
+            new_container_id=lambda: name,
             settings=settings,
             clock=self.clock,
             version=self.version,

@@ -119,7 +119,7 @@ class _Sender:
         self._guard = ProviderGuards(
             store=simulation.store,
             key="mediasms#shared",
-            container_id=name,
+            new_container_id=lambda: name,
             settings=simulation.profile.settings,
             clock=self._clock,
             version=lambda: "v1",

@@ -62,7 +62,7 @@ class _Worker:
         self.guard = ProviderGuards(
             store=self.store,
             key=KEY,
-            container_id=self.name,
+            new_container_id=lambda: self.name,
             settings=SETTINGS,
             clock=self.clock,
             version=lambda: self.version,

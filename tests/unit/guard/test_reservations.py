@@ -53,7 +53,7 @@ class _Container:
         self.guards = ProviderGuards(
             store=store,
             key=KEY,
-            container_id=f"container{next(_NAMES)}",
+            new_container_id=lambda: f"container{next(_NAMES)}",
             settings=settings,
             clock=self.clock,
             version=self._version,

@@ -18,6 +18,7 @@ from botocore.exceptions import EndpointConnectionError
 
 from sandbox.simulators.mediasms.faults import Fault, FaultKind
 from switchboard.domain.errors import StoreUnavailableError
+from switchboard.storage.items import DUE_SHARDS
 from tests.deployment import Deployment
 from tests.events import Event, load_event, with_headers
 
@@ -204,11 +205,11 @@ CASES = {
         Case("mediasms_delivery_webhook", a_report_alone, is_recorded),
         ["UpdateItem-", "UpdateItem-"],
     ),
-    # The spooled orphan, the overdue items of each kind, and the parked recordings of each reason: those that have
-    # waited for too long, and the newest. All wait for the next sweep.
+    # The spooled orphan, the overdue orders of each kind by shards, the overdue recordings, and the parked recordings
+    # of each reason: those that have waited for too long, and the newest. All wait for the next sweep.
     "a sweep": (
         Case("sweep_overdue", a_sweep, lambda _, answer: answer is not None),
-        ["UpdateItem+", "UpdateItem+", *["Query-"] * 10],
+        ["UpdateItem+", "UpdateItem+", *["Query-"] * (3 * DUE_SHARDS + 7)],
     ),
 }
 

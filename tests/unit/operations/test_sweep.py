@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 import pytest
@@ -192,11 +191,11 @@ def test_entries_do_not_multiply_behind_a_closed_guard(
 class _ClaimedDuringSweep(InMemoryMessageStore):
     """A store in which another invocation claims the message between the index and the item."""
 
-    def overdue(self, *, now: datetime, limit: int) -> list[Message]:
-        messages = super().overdue(now=now, limit=limit)
+    def overdue(self, *, now: datetime, limit: int) -> list[list[Message]]:
+        [messages] = super().overdue(now=now, limit=limit)
         for message in messages:
             assert self.claim(message.smsid, a_claim("second", at=now)).granted
-        return [self.rows[message.smsid].order or message for message in messages]
+        return [[self.rows[message.smsid].order or message for message in messages]]
 
 
 def test_a_claim_during_the_sweep_keeps_its_own_deadline() -> None:
@@ -211,8 +210,8 @@ def test_a_claim_during_the_sweep_keeps_its_own_deadline() -> None:
 class _StaleIndex(InMemoryMessageStore):
     """A store whose index still names every message."""
 
-    def overdue(self, *, now: datetime, limit: int) -> Iterable[Message]:  # type: ignore[override]
-        return [row.order for row in self.rows.values() if row.order is not None]
+    def overdue(self, *, now: datetime, limit: int) -> list[list[Message]]:
+        return [[row.order for row in self.rows.values() if row.order is not None]]
 
 
 @pytest.mark.parametrize("kind", [None, *OutcomeKind])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import struct
 from typing import Final
@@ -221,6 +222,44 @@ def test_the_reading_does_not_depend_on_the_pieces(pieces: list[bytes], data: st
     whole = read(content)
     for meter in (read(content, *cuts), read(content, *range(1, len(content), 7))):
         assert (meter.format, meter.seconds(), meter.is_text) == (whole.format, whole.seconds(), whole.is_text)
+
+
+GAPS: Final = (b"", b"", b"", b"\xff", bytes(3), FALSE_HEADER, ID3V1, NOISE[:90], (MUSIC * 1)[:200])
+
+
+@settings(deadline=None, max_examples=150)
+@given(
+    kinds=st.lists(st.sampled_from(list(KINDS)), min_size=1, max_size=3),
+    counts=st.lists(st.integers(1, 150), min_size=1, max_size=9),
+    gaps=st.lists(st.sampled_from(GAPS), min_size=1, max_size=9),
+    data=st.data(),
+)
+def test_frames_compared_together_are_read_as_frame_by_frame(
+    kinds: list[str], counts: list[int], gaps: list[bytes], data: st.DataObject
+) -> None:
+    """Pieces smaller than a frame are read frame by frame. Runs, paddings, gaps and a damaged byte change nothing."""
+    kinds_in_turn, gaps_in_turn = itertools.cycle(kinds), itertools.cycle(gaps)
+    content = bytearray(b"".join(KINDS[next(kinds_in_turn)] * count + next(gaps_in_turn) for count in counts))
+    for at in data.draw(st.lists(st.integers(0, len(content) - 1), max_size=3)):
+        content[at] ^= data.draw(st.integers(0, 255))
+    whole, by_frame = read(bytes(content)), read(bytes(content), *range(100, len(content), 90))
+
+    cut = read(bytes(content), len(content) // 3)
+    assert (
+        (whole.format, whole.seconds(), whole.is_text)
+        == (by_frame.format, by_frame.seconds(), by_frame.is_text)
+        == (cut.format, cut.seconds(), cut.is_text)
+    )
+
+
+@pytest.mark.parametrize("offset", range(4))
+@pytest.mark.parametrize("frame", [2, 7, 31, 32, 33, 159, 160, 700])
+def test_a_damaged_header_in_a_long_run_costs_its_frame(offset: int, frame: int) -> None:
+    content = bytearray(TELEPHONE * 1000)
+    content[frame * TELEPHONE.length + offset] ^= 0xFF
+    frames = 1000 if offset == 3 else 999  # the last byte tells neither kind nor length
+
+    assert read(bytes(content)).seconds() == pytest.approx(frames * TELEPHONE.seconds)
 
 
 def wav(

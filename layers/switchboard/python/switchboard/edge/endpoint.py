@@ -75,16 +75,19 @@ def client_endpoint(
 ) -> Callable[[Endpoint], Handler]:
     """Make the handlers of a client's route. Nothing but the API key is read before its scope is checked.
 
+    The container's API keys are built here, in the init phase, without a read.
+
     Args:
         keys: returns the container's API keys, which find a key by its id.
         scope: the scope of the route, or a function that returns the scope of the requested resource. Every live key
             may request a resource without a scope.
     """
+    find_key = keys()
 
     def make_handler(endpoint: Endpoint) -> Handler:
         @functools.wraps(endpoint)
         def authorise(request: InboundRequest, context: LambdaContext) -> Reply:
-            api_key = keys()(request.require_key_id())
+            api_key = find_key(request.require_key_id())
             api_key.require(scope(request) if callable(scope) else scope)
             return endpoint(replace(request, api_key=api_key), context)
 

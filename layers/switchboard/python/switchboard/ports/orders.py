@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
@@ -93,8 +93,11 @@ class OrderStore(Protocol[R]):
         """
         ...
 
-    def overdue(self, *, now: datetime, limit: int) -> Iterable[R | UnreadableItem]:
-        """Return the orders that are due by `now`, the longest overdue first, read in pages of `limit`."""
+    def overdue(self, *, now: datetime, limit: int) -> Sequence[Iterable[R | UnreadableItem]]:
+        """Return the orders that are due by `now`, by shards that may be read side by side.
+
+        In each shard the longest overdue is first. A shard is read in pages of `limit`.
+        """
         ...
 
 

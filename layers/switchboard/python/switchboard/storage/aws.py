@@ -50,6 +50,8 @@ _PERMANENT_REFUSALS: Final = frozenset(
 
 CONNECT_TIMEOUT_S: Final = 1.0
 """The seconds that AWS may take to accept a connection, beside the time-out of the request."""
+CALLS_AT_ONCE: Final = 16
+"""The threads that may share one client, each of which keeps a connection."""
 _SERVICES: Final = ("dynamodb", "s3", "secretsmanager", "sqs")
 
 # DynamoDB gets one try of `timeout_s`: the composition root, which knows how much time there is before the Lambda's own
@@ -98,6 +100,7 @@ def _build_client(service: str, timeout_s: float, tries: int) -> Any:
         connect_timeout=CONNECT_TIMEOUT_S,
         read_timeout=timeout_s,
         retries={"mode": "standard", "total_max_attempts": tries},
+        max_pool_connections=CALLS_AT_ONCE,
     )
     return cast("Any", _get_session()).client(service, config=config)
 

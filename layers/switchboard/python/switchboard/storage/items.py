@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -28,6 +29,9 @@ FALLBACK: Final = "fallback_after"
 """The attribute of every SMS with a code whose verification may fall back to a call."""
 SMSID_PREFIX: Final = "SMS"
 """The key prefix of all items with an smsid, because a delivery report names nothing but the smsid."""
+
+DUE_SHARDS: Final = 16
+"""The partitions of the deadlines' index for one kind of order. DynamoDB writes 1,000 units a second to each."""
 
 _serialize = TypeSerializer().serialize
 
@@ -57,9 +61,17 @@ def expiry(instant: datetime, retention: timedelta) -> int:
     return int((instant + retention).timestamp())
 
 
-def pending_partition(kind: str) -> str:
-    """Return the partition in which the sweep finds what is pending of this kind."""
-    return f"pending#{kind}"
+def pending_partitions(kind: str) -> tuple[str, ...]:
+    """Return the partitions in which the sweep finds what is pending of this kind, one for each shard.
+
+    The first one has the name of the only partition of earlier versions, whose entries are found there.
+    """
+    return (f"pending#{kind}", *(f"pending#{kind}#{shard}" for shard in range(1, DUE_SHARDS)))
+
+
+def pending_partition(kind: str, pk: str) -> str:
+    """Return the partition for the item with this key. It follows from the key, so that no write has to read it."""
+    return pending_partitions(kind)[zlib.crc32(pk.encode()) % DUE_SHARDS]
 
 
 def orphan_prefix(recipient: str | None) -> str:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from switchboard.domain.rate_limits import ProviderLimitState
 from switchboard.domain.timestamps import from_rfc3339
 from switchboard.ports.status import QueueDepth
-from switchboard.storage.aws import store_errors
-from switchboard.storage.items import pending_partition, to_attributes
+from switchboard.storage.aws import CALLS_AT_ONCE, store_errors
+from switchboard.storage.items import to_attributes
 from switchboard.storage.limits import build_provider_limit_key, parse_limit_state
 from switchboard.storage.orders.indexes import BY_DUE
 
@@ -41,27 +42,29 @@ class DynamoDbProviderLimitReader:
 class DynamoDbDeadlineReader:
     """A DeadlineReader over the state table's index of due items, which has open items only.
 
-    It makes one query for each kind of order, since each kind has a partition of its own.
+    It makes one query for each of the `partitions`, CALLS_AT_ONCE of them at a time.
     """
 
-    def __init__(self, *, client: DynamoDBClient, table: str, kinds: Sequence[str]) -> None:
+    def __init__(self, *, client: DynamoDBClient, table: str, partitions: Sequence[str]) -> None:
         self._client = client
         self._table = table
-        self._kinds = kinds
+        self._partitions = partitions
 
     def oldest_pending_deadline(self) -> datetime | None:
-        return min((due for kind in self._kinds for due in self._query_first_due(kind)), default=None)
+        with ThreadPoolExecutor(CALLS_AT_ONCE) as pool:
+            first = pool.map(self._query_first_due, self._partitions)
+            return min((due for due in first if due is not None), default=None)
 
-    def _query_first_due(self, kind: str) -> Sequence[datetime]:
+    def _query_first_due(self, pending: str) -> datetime | None:
         with store_errors("find oldest pending deadline"):
             response = self._client.query(
                 TableName=self._table,
                 IndexName=BY_DUE,
                 KeyConditionExpression="pending = :pending",
-                ExpressionAttributeValues=to_attributes({":pending": pending_partition(kind)}),
+                ExpressionAttributeValues=to_attributes({":pending": pending}),
                 Limit=1,
             )
-        return [from_rfc3339(item["due"]["S"]) for item in response["Items"]]
+        return next((from_rfc3339(item["due"]["S"]) for item in response["Items"]), None)
 
 
 class SqsQueueReader:

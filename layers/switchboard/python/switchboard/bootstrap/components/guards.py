@@ -102,7 +102,7 @@ def provider_guards(
     return ProviderGuards(
         store=DynamoDbProviderLimitStore(client=aws.dynamodb(timeout_s=store_timeout_s), table=limits_table),
         key=f"{provider}#{egress_address}",
-        container_id=new_id(),
+        new_container_id=new_id,
         settings=settings,
         clock=CLOCK,
         version=lambda: account().version,

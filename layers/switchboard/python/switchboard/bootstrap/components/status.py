@@ -17,13 +17,15 @@ from switchboard.config import StatusSettings
 from switchboard.guard.provider.settings import compute_requests_per_s
 from switchboard.guard.usage.monthly_quota import CounterMonthlyQuota
 from switchboard.storage import aws
+from switchboard.storage.items import pending_partitions
 from switchboard.storage.limits import DynamoDbCounterStore
+from switchboard.storage.recording.items import PENDING
 from switchboard.storage.status import DynamoDbDeadlineReader, DynamoDbProviderLimitReader, SqsQueueReader
 from switchboard.usecases.operations.query_status import QueryStatus, WatchedProvider
 
-# The kinds of items whose deadlines the sweep reconciles (storage/sms/messages.py and its like).
-_KINDS: Final = ("sms", "verification", "call", "recording")
-# The slowest part, a query for each kind, may end 12 s later. API Gateway answers by itself after 29 s.
+# The kinds of orders whose deadlines the sweep reconciles (storage/sms/messages.py and its like).
+_ORDERS: Final = ("sms", "verification", "call")
+# The slowest part, four rounds of queries, may end 12 s later. API Gateway answers by itself after 29 s.
 _TIME_BUDGET: Final = timedelta(seconds=15)
 
 
@@ -39,6 +41,7 @@ def query_status(settings: StatusSettings) -> QueryStatus:
         "recordings_backlog": settings.recording_backlog_queue_url,
         "recording_dead_letters": settings.recording_dead_letter_queue_url,
     }
+    partitions = [PENDING, *(partition for kind in _ORDERS for partition in pending_partitions(kind))]
     return QueryStatus(
         providers=_build_watched_providers(settings),
         limit_reader=DynamoDbProviderLimitReader(client=dynamodb, table=settings.limits_table),
@@ -50,7 +53,7 @@ def query_status(settings: StatusSettings) -> QueryStatus:
                 reserve=settings.biztel_month_reserve,
             ),
         },
-        deadlines=DynamoDbDeadlineReader(client=dynamodb, table=settings.state_table, kinds=_KINDS),
+        deadlines=DynamoDbDeadlineReader(client=dynamodb, table=settings.state_table, partitions=partitions),
         queues={name: SqsQueueReader(client=aws.sqs, queue_url=url) for name, url in queues.items()},
         clock=CLOCK,
         time_budget=_TIME_BUDGET,

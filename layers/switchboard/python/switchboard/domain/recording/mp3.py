@@ -15,24 +15,28 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-_HEADER_BYTES: Final = 4
-_ID3V2_HEADER_BYTES: Final = 10
+HEADER_BYTES: Final = 4
+ID3V2_HEADER_BYTES: Final = 10
 _ID3V1_BYTES: Final = 128
 _APE_HEADER_BYTES: Final = 32
 _LYRICS_END_BYTES: Final = 9
-_LONGEST_POINT: Final = 9
-"""The bytes of the longest alternative of _POINT. A shorter rest of the data may be the beginning of one."""
+LONGEST_POINT: Final = 9
+"""The bytes of the longest alternative of POINT. A shorter rest of the data may be the beginning of one."""
 
 _MAX_JUNK_BEFORE_AUDIO: Final = 65_536
 """The search for the first frame ends after this many bytes that are neither zero nor part of a tag."""
 _MAX_JUNK_BEYOND_AUDIO: Final = 1_048_576
 """The search for further frames ends once this many bytes more were skipped than counted."""
 
+_FIRST_STRIDE: Final = 32
+"""The frames that are compared together at first."""
+_BYTES_BETWEEN_STRIDES: Final = 32_768
+
 _TEXT_SAMPLE_BYTES: Final = 256
 _SHORTEST_TEXT: Final = 4
 
 # The header of a frame whose values are not reserved and tell its length; MPEG 2.5 has only layer III. Or a tag.
-_POINT: Final = re.compile(
+POINT: Final = re.compile(
     rb"\xff[\xfa-\xff\xf2-\xf7\xe2\xe3][\x10-\x1b\x20-\x2b\x30-\x3b\x40-\x4b\x50-\x5b\x60-\x6b\x70-\x7b"
     rb"\x80-\x8b\x90-\x9b\xa0-\xab\xb0-\xbb\xc0-\xcb\xd0-\xdb\xe0-\xeb][\x00-\xff]"
     rb"|ID3|APETAGEX|(?<!APE)TAG|LYRICS(?:200|END)"
@@ -43,19 +47,19 @@ _NOTES: Final = re.compile(
     rb"(?:Xing|Info)\x00\x00\x00\x0f(?P<frames>.{4}).{4}.{100}.{4}(?:LAME|Lavc|Lavf).{17}(?P<added>.{3})", re.DOTALL
 )
 
-_MPEG_1, _MPEG_2, _MPEG_2_5 = 3, 2, 0
+MPEG_1, _MPEG_2, _MPEG_2_5 = 3, 2, 0
 LAYER_I, LAYER_II, LAYER_III = 3, 2, 1
 """The layers as the bits of a header give them."""
-_KBIT_PER_S: Final = {
-    (_MPEG_1, LAYER_I): (0, 32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448),
-    (_MPEG_1, LAYER_II): (0, 32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),
-    (_MPEG_1, LAYER_III): (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
+KBIT_PER_S: Final = {
+    (MPEG_1, LAYER_I): (0, 32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448),
+    (MPEG_1, LAYER_II): (0, 32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),
+    (MPEG_1, LAYER_III): (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
     (_MPEG_2, LAYER_I): (0, 32, 48, 56, 64, 80, 96, 112, 128, 144, 160, 176, 192, 224, 256),
     (_MPEG_2, LAYER_II): (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
     (_MPEG_2, LAYER_III): (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
     (_MPEG_2_5, LAYER_III): (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
 }
-_HERTZ: Final = {_MPEG_1: (44100, 48000, 32000), _MPEG_2: (22050, 24000, 16000), _MPEG_2_5: (11025, 12000, 8000)}
+_HERTZ: Final = {MPEG_1: (44100, 48000, 32000), _MPEG_2: (22050, 24000, 16000), _MPEG_2_5: (11025, 12000, 8000)}
 _MONO: Final = 3
 
 
@@ -70,7 +74,7 @@ class FrameScanner:
         self.layer: int | None = None
         self._unread = b""
         self._bytes_to_skip = 0
-        self._run: _Kind | None = None
+        self._run: Kind | None = None
         self._sizes: dict[bytes, tuple[int, int]] = {}  # header of the run -> bytes and samples of its frame
         self._last_size = (0, 0)
         self._samples: Counter[int] = Counter()  # by Hz
@@ -125,17 +129,30 @@ class FrameScanner:
         return b""
 
     def _count_frames(self, data: bytes, at: int) -> int | None:
-        """Count the frames from `at` on, and return where the next one begins or, if there is none, where it would."""
+        """Count the frames from `at` on, and return where the next one begins or, if there is none, where it would.
+
+        The frames of a constant bit rate follow each other at equal distances. Strides of them are compared together,
+        and grow longer. If one is not whole, the next bytes are read frame by frame before another is tried.
+        """
         assert self._run is not None
-        sizes, end, start, size, samples = self._sizes, len(data) - _HEADER_BYTES, at, None, 0
+        sizes, end, start, size, samples = self._sizes, len(data) - HEADER_BYTES, at, None, 0
+        stride, next_stride_at = _FIRST_STRIDE, at
         while at <= end:
-            header = data[at : at + _HEADER_BYTES]
+            header = data[at : at + HEADER_BYTES]
             size = sizes.get(header)
             if size is None:
-                frame = _parse_frame(header)
+                frame = parse_frame(header)
                 if frame is None or frame.kind != self._run:
                     break
                 size = sizes[header] = (frame.length, frame.samples)
+            if at >= next_stride_at:
+                count = _count_headers(data, at, header, distance=size[0], limit=stride)
+                at += (count - 1) * size[0]
+                samples += (count - 1) * size[1]
+                if count == stride:
+                    stride *= 4
+                else:
+                    stride, next_stride_at = _FIRST_STRIDE, at + _BYTES_BETWEEN_STRIDES
             at += size[0]
             samples += size[1]
             self._last_size = size
@@ -151,16 +168,16 @@ class FrameScanner:
 
         The result is None if that depends on bytes that are still to come.
         """
-        point = _POINT.search(data, at)
+        point = POINT.search(data, at)
         if point is None:
-            end = len(data) if last else max(at, len(data) - _LONGEST_POINT + 1)
+            end = len(data) if last else max(at, len(data) - LONGEST_POINT + 1)
             return self._skip(data, at, end) if end > at else None
         if point.start() > at:
             return self._skip(data, at, point.start())
         header = point[0]
         if header[0] == 0xFF:
             return self._begin_run(data, at, header, last=last)
-        required = {b"ID3": _ID3V2_HEADER_BYTES, b"APETAGEX": _APE_HEADER_BYTES}.get(header, 0)
+        required = {b"ID3": ID3V2_HEADER_BYTES, b"APETAGEX": _APE_HEADER_BYTES}.get(header, 0)
         if len(data) - at < required:
             return self._skip(data, at, at + 1) if last else None
         length = self._measure_tag(data, at, header)
@@ -170,11 +187,11 @@ class FrameScanner:
         return at + length
 
     def _begin_run(self, data: bytes, at: int, header: bytes, *, last: bool) -> int | None:
-        frame = _parse_frame(header)
+        frame = parse_frame(header)
         next_at = at + (frame.length if frame else 0)
-        if next_at + _HEADER_BYTES > len(data) and not last:
+        if next_at + HEADER_BYTES > len(data) and not last:
             return None
-        next_frame = _parse_frame(data[next_at : next_at + _HEADER_BYTES])
+        next_frame = parse_frame(data[next_at : next_at + HEADER_BYTES])
         if frame is None or next_frame is None or next_frame.kind != frame.kind:
             return self._skip(data, at, at + 1)
         if self.layer is None and self.is_text:
@@ -184,7 +201,7 @@ class FrameScanner:
             return self._skip(data, at, at + 1)
         self.layer, self._run, self._sizes = frame.kind.layer, frame.kind, {}
         first_frame = data[at:next_at]
-        samples = 0 if _holds_encoder_notes(first_frame, frame.kind) else frame.samples
+        samples = 0 if holds_encoder_notes(first_frame, frame) else frame.samples
         self._notes = self._notes or _read_notes(first_frame, frame)
         self._last_size = (frame.length, samples)
         self._skipped_in_a_row = 0
@@ -195,7 +212,7 @@ class FrameScanner:
     def _measure_tag(self, data: bytes, at: int, name: bytes) -> int:
         """Return the length of the tag, or of the rest of it, that has its `name` at `at`. It is 0 if there is none."""
         if name == b"ID3":
-            return _measure_id3v2(data[at : at + _ID3V2_HEADER_BYTES])
+            return measure_id3v2(data[at : at + ID3V2_HEADER_BYTES])
         if name == b"TAG":
             # Three letters are too few to recognise the tag among other bytes.
             return 0 if self._skipped_in_a_row else _ID3V1_BYTES
@@ -224,7 +241,7 @@ class FrameScanner:
 
 
 @dataclass(frozen=True, slots=True)
-class _Kind:
+class Kind:
     """The properties in which all frames of one file agree. `version` and `layer` are the header's bits."""
 
     version: int
@@ -233,12 +250,14 @@ class _Kind:
 
 
 @dataclass(frozen=True, slots=True)
-class _Frame:
-    """One frame: its kind, its bytes with the header, its samples per channel."""
+class Frame:
+    """One frame: its kind, its bytes with the header, its samples per channel, its bit rate and its channels."""
 
-    kind: _Kind
+    kind: Kind
     length: int
     samples: int
+    kbit_per_s: int
+    channels: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,38 +270,58 @@ class _Notes:
 
 
 @lru_cache(maxsize=256)  # a file has a handful of different headers
-def _parse_frame(header: bytes) -> _Frame | None:
+def parse_frame(header: bytes) -> Frame | None:
     """Return the frame of a header, or None if it is no header or does not tell the frame's length."""
-    if len(header) < _HEADER_BYTES or header[0] != 0xFF or header[1] & 0xE0 != 0xE0:
+    if len(header) < HEADER_BYTES or header[0] != 0xFF or header[1] & 0xE0 != 0xE0:
         return None
     version, layer, padding = header[1] >> 3 & 3, header[1] >> 1 & 3, header[2] >> 1 & 1
-    rates, bit_rate, rate = _KBIT_PER_S.get((version, layer)), header[2] >> 4, header[2] >> 2 & 3
+    rates, bit_rate, rate = KBIT_PER_S.get((version, layer)), header[2] >> 4, header[2] >> 2 & 3
     if rates is None or bit_rate in (0, 15) or rate == 3:
         return None
     hertz = _HERTZ[version][rate]
-    bits_per_s = rates[bit_rate] * 1000
+    kbit_per_s = rates[bit_rate]
+    bits_per_s = kbit_per_s * 1000
     if layer == LAYER_I:
         samples, length = 384, (12 * bits_per_s // hertz + padding) * 4
     else:
-        samples = 576 if layer == LAYER_III and version != _MPEG_1 else 1152
+        samples = 576 if layer == LAYER_III and version != MPEG_1 else 1152
         length = samples // 8 * bits_per_s // hertz + padding
-    return _Frame(kind=_Kind(version, layer, hertz), length=length, samples=samples)
+    channels = 1 if header[3] >> 6 == _MONO else 2
+    return Frame(Kind(version, layer, hertz), length, samples, kbit_per_s, channels)
 
 
-def _holds_encoder_notes(frame: bytes, kind: _Kind) -> bool:
+def _count_headers(data: bytes, at: int, header: bytes, *, distance: int, limit: int) -> int:
+    """Return how many copies of `header` stand in `data` at `distance` from each other, from `at` on, up to `limit`.
+
+    Each byte of the header is compared in all copies at once.
+    """
+    count = limit = min(limit, (len(data) - HEADER_BYTES - at) // distance + 1)
+    for offset, byte in enumerate(header, start=at):
+        column, copy = data[offset : offset + limit * distance : distance], bytes((byte,))
+        if column != copy * limit:
+            count = min(count, limit - len(column.lstrip(copy)))
+    return count
+
+
+def measure_side_information(frame: Frame) -> int:
+    """Return the bytes of layer III's side information, which follows the header and a checksum."""
+    is_mono = frame.channels == 1
+    return (17 if is_mono else 32) if frame.kind.version == MPEG_1 else (9 if is_mono else 17)
+
+
+def holds_encoder_notes(data: bytes, frame: Frame) -> bool:
     """Return whether a file's first frame holds the encoder's notes on the file instead of audio.
 
     They stand behind the side information, whose size depends on the version and on mono. Encoders disagree about the
     two bytes of a checksum before it.
     """
-    if kind.layer != LAYER_III:
+    if frame.kind.layer != LAYER_III:
         return False
-    is_mono = frame[3] >> 6 == _MONO
-    at = _HEADER_BYTES + ((17 if is_mono else 32) if kind.version == _MPEG_1 else (9 if is_mono else 17))
-    return frame[36:40] == b"VBRI" or any(frame[at + crc : at + crc + 4] in (b"Xing", b"Info") for crc in (0, 2))
+    at = HEADER_BYTES + measure_side_information(frame)
+    return data[36:40] == b"VBRI" or any(data[at + crc : at + crc + 4] in (b"Xing", b"Info") for crc in (0, 2))
 
 
-def _read_notes(data: bytes, frame: _Frame) -> _Notes | None:
+def _read_notes(data: bytes, frame: Frame) -> _Notes | None:
     """Return the notes in a frame, or None if they do not tell the number of frames and what the encoder added."""
     match = _NOTES.search(data)
     if match is None:
@@ -295,7 +334,7 @@ def _read_notes(data: bytes, frame: _Frame) -> _Notes | None:
     )
 
 
-def _measure_id3v2(header: bytes) -> int:
+def measure_id3v2(header: bytes) -> int:
     """Return the length of an ID3v2 tag with its header and footer, or 0 if this is no header of one."""
     if header[3] not in (2, 3, 4) or header[4] == 0xFF or any(byte >= 0x80 for byte in header[6:10]):
         return 0
@@ -303,7 +342,7 @@ def _measure_id3v2(header: bytes) -> int:
     for byte in header[6:10]:  # four times seven bits
         size = size << 7 | byte
     has_footer = header[3] == 4 and header[5] & 0x10
-    return _ID3V2_HEADER_BYTES * (2 if has_footer else 1) + size
+    return ID3V2_HEADER_BYTES * (2 if has_footer else 1) + size
 
 
 def looks_like_text(data: bytes) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
+from threading import Lock
 
 from switchboard.domain.errors import (
     AddressBlockedError,
@@ -28,15 +30,13 @@ class _WorkerGuard:
 
     def __init__(
         self,
-        reservations: SlotReservations,
-        worker: str,
+        identify: Callable[[], tuple[SlotReservations, str]],
         *,
         settings: GuardSettings,
         clock: Clock,
         in_flight: int | None,
     ) -> None:
-        self._reservations = reservations
-        self._worker = worker
+        self._identify = identify
         self._settings = settings
         self._clock = clock
         self._in_flight = in_flight
@@ -47,7 +47,8 @@ class _WorkerGuard:
 
         The caller sends at that time, and drops a slot that it is late for.
         """
-        self._slot = self._reservations.reserve(self._worker, latest_us=to_unix_us(latest), in_flight=self._in_flight)
+        reservations, worker = self._identify()
+        self._slot = reservations.reserve(worker, latest_us=to_unix_us(latest), in_flight=self._in_flight)
         return from_unix_us(self._slot.at_us)
 
     def is_stale(self, slot: datetime) -> bool:
@@ -59,24 +60,26 @@ class _WorkerGuard:
 
         An ordinary answer costs no write.
         """
+        reservations, worker = self._identify()
         if isinstance(error, AuthenticationFailedError):
-            self._reservations.record_401(self._worker, self._slot)
+            reservations.record_401(worker, self._slot)
             return
         if isinstance(error, AddressBlockedError):
-            self._reservations.record_blocked_address(self._worker, code=error.provider_code or "blocked")
+            reservations.record_blocked_address(worker, code=error.provider_code or "blocked")
         elif not isinstance(error, NotSentError | OutcomeUnknownError):
-            self._reservations.record_accepted_credentials(self._slot)
+            reservations.record_accepted_credentials(self._slot)
             self._slot = Slot(at_us=self._slot.at_us, version=self._slot.version)
         if isinstance(error, RateLimitedError):
-            self._reservations.record_rate_limited(self._slot)
-        self._reservations.record_end(self._worker, may_be_in_flight=isinstance(error, OutcomeUnknownError))
+            reservations.record_rate_limited(self._slot)
+        reservations.record_end(worker, may_be_in_flight=isinstance(error, OutcomeUnknownError))
 
 
 class ProviderGuards:
     """The guards of one container's workers for one egress address at a provider.
 
-    `key` names the shared state, `container_id` the container. Each guard of `workers` is for one thread. `version`
-    returns the version of the credentials; after `forget_credentials` it reads them again.
+    `key` names the shared state. `new_container_id` names the container when it first reserves, not earlier: containers
+    that start from one snapshot must not share a name, and with it their permits. Each guard of `workers` is for one
+    thread. `version` returns the version of the credentials; after `forget_credentials` it reads them again.
     """
 
     def __init__(
@@ -84,24 +87,26 @@ class ProviderGuards:
         *,
         store: ProviderLimitStore,
         key: str,
-        container_id: str,
+        new_container_id: Callable[[], str],
         settings: GuardSettings,
         clock: Clock,
         version: Callable[[], str],
         forget_credentials: Callable[[], None] = lambda: None,
         workers: int = 1,
     ) -> None:
-        names = (container_id,) if workers == 1 else tuple(f"{container_id}.{number}" for number in range(workers))
-        self._reservations = SlotReservations(
+        self._build_reservations = partial(
+            SlotReservations,
             store=store,
             key=key,
-            workers=names,
             settings=settings,
             clock=clock,
             version=version,
             forget_credentials=forget_credentials,
         )
-        self._names, self._settings, self._clock = names, settings, clock
+        self._new_container_id, self._worker_count = new_container_id, workers
+        self._settings, self._clock = settings, clock
+        self._naming = Lock()
+        self._named: tuple[SlotReservations, tuple[str, ...]] | None = None
         self.workers: Sequence[ProviderGuard] = self._build_guards(settings.in_flight)
 
     @property
@@ -124,11 +129,28 @@ class ProviderGuards:
 
         They are sent by the first `workers` workers, or by all if it is None.
         """
-        with self._reservations.batch(size, workers=len(self.workers) if workers is None else workers):
+        reservations, _ = self._name_container()
+        with reservations.batch(size, workers=len(self.workers) if workers is None else workers):
             yield
+
+    def _name_container(self) -> tuple[SlotReservations, tuple[str, ...]]:
+        """Return the container's reservations and its workers' names, which the first call makes."""
+        with self._naming:
+            if self._named is None:
+                container_id = self._new_container_id()
+                numbers = range(self._worker_count)
+                names = (container_id,) if len(numbers) == 1 else tuple(f"{container_id}.{n}" for n in numbers)
+                self._named = self._build_reservations(workers=names), names
+            return self._named
+
+    def _identify(self, number: int) -> tuple[SlotReservations, str]:
+        reservations, names = self._name_container()
+        return reservations, names[number]
 
     def _build_guards(self, in_flight: int | None) -> Sequence[ProviderGuard]:
         return [
-            _WorkerGuard(self._reservations, name, settings=self._settings, clock=self._clock, in_flight=in_flight)
-            for name in self._names
+            _WorkerGuard(
+                partial(self._identify, number), settings=self._settings, clock=self._clock, in_flight=in_flight
+            )
+            for number in range(self._worker_count)
         ]

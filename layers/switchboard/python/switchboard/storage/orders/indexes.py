@@ -111,11 +111,13 @@ def overdue_items(
     """Yield the items of the `pending` partition that are due by `now`, in pages of `limit`.
 
     The longest overdue item is first, or last with `newest_first`. The next page is read only when the caller asks for
-    it, so that items which stay overdue do not hide the others.
+    it, so that items which stay overdue do not hide the others. The index may lag behind: an item that is no longer
+    due, or pending for another reason, is left out.
 
     Raises:
         StoreUnavailableError: DynamoDB did not answer.
     """
+    latest = to_rfc3339(now)
     start: dict[str, Any] = {}
     while True:
         with store_errors(f"find overdue {noun}"):
@@ -123,12 +125,14 @@ def overdue_items(
                 TableName=table,
                 IndexName=BY_DUE,
                 KeyConditionExpression="pending = :pending AND due <= :now",
-                ExpressionAttributeValues=to_attributes({":pending": pending, ":now": to_rfc3339(now)}),
+                ExpressionAttributeValues=to_attributes({":pending": pending, ":now": latest}),
                 Limit=limit,
                 ScanIndexForward=not newest_first,
                 **start,
             )
-        yield from _get_indexed_items(client, table, response["Items"], noun=noun)
+        for item in _get_indexed_items(client, table, response["Items"], noun=noun):
+            if item.get("pending", {}).get("S") == pending and item.get("due", {}).get("S", _HIGHEST) <= latest:
+                yield item
         if not (last_key := response.get("LastEvaluatedKey")):
             return
         start = {"ExclusiveStartKey": last_key}

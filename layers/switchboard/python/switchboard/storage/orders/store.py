@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Generic, Protocol
@@ -20,6 +20,7 @@ from switchboard.storage.items import (
     decoding_errors,
     expiry,
     pending_partition,
+    pending_partitions,
     require_type,
     set_all,
     to_attributes,
@@ -105,7 +106,6 @@ class DynamoDbOrderStore(Generic[R]):
         self._deadlines = deadlines
         self._next_due = next_due
         self._retention = retention
-        self._pending = pending_partition(codec.kind)
 
     def create(self, order: R) -> ClaimAnswer[R]:
         created, existing = conditional_update(
@@ -185,7 +185,7 @@ class DynamoDbOrderStore(Generic[R]):
             removes += ["due", "pending"]
         else:
             sets += ["due = :due", "pending = :pending"]
-            values |= {":due": to_rfc3339(due), ":pending": self._pending}
+            values |= {":due": to_rfc3339(due), ":pending": self._pending_partition(order.id)}
         answer = self._change(
             order.id,
             update="SET " + ", ".join(sets) + (" REMOVE " + ", ".join(removes) if removes else ""),
@@ -221,12 +221,8 @@ class DynamoDbOrderStore(Generic[R]):
         self._change(
             order.id,
             update="SET due = :due",
-            condition="attempts = :attempts AND pending = :pending",
-            values={
-                ":due": to_rfc3339(until),
-                ":attempts": len(order.claims),
-                ":pending": self._pending,
-            },
+            condition="attempts = :attempts AND attribute_exists(pending)",
+            values={":due": to_rfc3339(until), ":attempts": len(order.claims)},
         )
 
     def get(self, order_id: str) -> R | None:
@@ -249,9 +245,12 @@ class DynamoDbOrderStore(Generic[R]):
         )
         return convert_page(page, self._order_from)
 
-    def overdue(self, *, now: datetime, limit: int) -> Iterable[R | UnreadableItem]:
-        items = overdue_items(self._client, self._table, pending=self._pending, now=now, limit=limit, noun="orders")
-        return convert_items(items, self._order_from)
+    def overdue(self, *, now: datetime, limit: int) -> Sequence[Iterable[R | UnreadableItem]]:
+        shards = [
+            overdue_items(self._client, self._table, pending=pending, now=now, limit=limit, noun="orders")
+            for pending in pending_partitions(self._codec.kind)
+        ]
+        return [convert_items(items, self._order_from) for items in shards]
 
     def _new_item(self, order: R) -> dict[str, Any]:
         return order_item(
@@ -295,6 +294,9 @@ class DynamoDbOrderStore(Generic[R]):
 
     def _key(self, order_id: str) -> dict[str, Any]:
         return to_attributes({"pk": self._codec.key(order_id)})
+
+    def _pending_partition(self, order_id: str) -> str:
+        return pending_partition(self._codec.kind, self._codec.key(order_id))
 
     def _refuse_claim(self, existing: Item, claim: Claim | None) -> ClaimAnswer[R]:
         """Refuse a claim because of the existing item.
@@ -350,7 +352,7 @@ def order_item(order: R, *, codec: OrderCodec[R], due: datetime | None, expires_
     The item has empty maps for later writes to add to, so that those writes need no read. The sort key of both listing
     indexes, `list_position`, is unique and orders by time.
     """
-    created_at = to_rfc3339(order.created_at)
+    pk, created_at = codec.key(order.id), to_rfc3339(order.created_at)
     listing = {
         "list_partition": list_partition(codec.kind, order.client),
         "recipient_partition": recipient_partition(codec.kind, client=order.client, recipient=order.recipient),
@@ -358,7 +360,7 @@ def order_item(order: R, *, codec: OrderCodec[R], due: datetime | None, expires_
     }
     return to_attributes(
         {
-            "pk": codec.key(order.id),
+            "pk": pk,
             "kind": codec.kind,
             "id": order.id,
             "client": order.client,
@@ -374,7 +376,7 @@ def order_item(order: R, *, codec: OrderCodec[R], due: datetime | None, expires_
             "outcomes": {},
             "timeouts": {},
             "queued_at": to_rfc3339(order.queued_at) if order.queued_at else None,
-            "pending": pending_partition(codec.kind) if due else None,
+            "pending": pending_partition(codec.kind, pk) if due else None,
             "due": to_rfc3339(due) if due else None,
             "expires_at": expires_at,
             **codec.kind_values(order),

@@ -87,6 +87,13 @@ class _Transfer:
             self.is_cut = True
 
 
+class _Content(BytesIO):
+    """A file's bytes. A read may return more than `size`: the HTTP library's 16 KiB would take a system call each."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        return super().read(max(size, _READ_BYTES) if size and size > 0 else size)
+
+
 class _ExistsError(Exception):
     """A write that would have overwritten a recording."""
 
@@ -200,7 +207,7 @@ class S3RecordingFiles:
         The last part comes only when the chunks have ended by themselves. All parts share one buffer: the caller must
         be done with a part before it takes the next one.
         """
-        buffer, size = BytesIO(), 0
+        buffer, size = _Content(), 0
         for chunk in chunks:
             meter.feed(chunk)
             rest = memoryview(chunk)

@@ -32,6 +32,8 @@ from switchboard.storage.items import Item, decoding_errors, require_type
 KIND: Final = "recording"
 READY, ATTEMPT, OUTCOME, CORRECTION = "ready_fact|", "attempt|", "outcome|", "correction|"
 LIST_PARTITION: Final = KIND
+PENDING: Final = f"pending#{KIND}"
+"""The only partition in which the sweep finds what is pending: BIZTEL's limits keep it small."""
 
 _deserialize = TypeDeserializer().deserialize
 

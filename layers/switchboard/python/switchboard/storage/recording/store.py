@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from switchboard.domain.errors import StoreUnavailableError
 from switchboard.domain.recording.facts import (
@@ -24,7 +24,7 @@ from switchboard.domain.recording.facts import (
 from switchboard.domain.timestamps import to_rfc3339
 from switchboard.ports.listing import ListingQuery, Page, UnreadableItem
 from switchboard.storage.aws import conditional_update, store_errors
-from switchboard.storage.items import Item, expiry, pending_partition, to_attributes
+from switchboard.storage.items import Item, expiry, to_attributes
 from switchboard.storage.orders.indexes import (
     ListPartition,
     convert_items,
@@ -38,6 +38,7 @@ from switchboard.storage.recording.items import (
     KIND,
     LIST_PARTITION,
     OUTCOME,
+    PENDING,
     attempt_value,
     correction_value,
     outcome_value,
@@ -50,8 +51,6 @@ from switchboard.storage.recording.items import (
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-
-_PENDING: Final = pending_partition(KIND)
 
 
 class DynamoDbRecordingStore:
@@ -72,7 +71,7 @@ class DynamoDbRecordingStore:
             "list_position": f"{to_rfc3339(ready_fact.called_at or ready_fact.at)}#{recording_id}",
             "recipient_partition": tel_partition(ready_fact.tel) if ready_fact.tel else None,
             "expires_at": expiry(ready_fact.at, self._retention),
-            "pending": _PENDING if parked is None else _parked_partition(parked),
+            "pending": PENDING if parked is None else _parked_partition(parked),
             "due": to_rfc3339(due if parked is None else ready_fact.at),
             "parked": parked,
             "parked_at": to_rfc3339(ready_fact.at) if parked is not None else None,
@@ -128,7 +127,7 @@ class DynamoDbRecordingStore:
                 ":attempt": attempt_value(attempt),
                 ":begun": begun,
                 ":next": begun + 1,
-                ":pending": _PENDING,
+                ":pending": PENDING,
                 ":due": to_rfc3339(due),
             },
         )
@@ -181,7 +180,7 @@ class DynamoDbRecordingStore:
             self._update_unless_begun(recording, update=update, values={":at": to_rfc3339(at)})
         else:
             update = "SET due = :due, pending = :pending REMOVE closed_at, parked"
-            self._update_unless_begun(recording, update=update, values={":due": to_rfc3339(due), ":pending": _PENDING})
+            self._update_unless_begun(recording, update=update, values={":due": to_rfc3339(due), ":pending": PENDING})
 
     def park(self, recording: Recording, *, reason: ParkingReason, at: datetime) -> None:
         self._update_unless_begun(
@@ -207,13 +206,7 @@ class DynamoDbRecordingStore:
             noun="parked recordings",
             newest_first=newest_first,
         )
-        # The index may lag behind: an item that another sweep has brought out is parked no longer.
-        found = (
-            entry
-            for entry in convert_items(items, recording_from)
-            if isinstance(entry, UnreadableItem) or entry.parked is reason
-        )
-        return islice(found, limit)
+        return islice(convert_items(items, recording_from), limit)
 
     def _update_unless_begun(self, recording: Recording, *, update: str, values: Mapping[str, Any]) -> None:
         """Write to the recording if no attempt has begun or been withdrawn since it was read."""
@@ -247,7 +240,7 @@ class DynamoDbRecordingStore:
         return convert_page(page, recording_from)
 
     def overdue(self, *, now: datetime, limit: int) -> Iterable[Recording | UnreadableItem]:
-        items = overdue_items(self._client, self._table, pending=_PENDING, now=now, limit=limit, noun="recordings")
+        items = overdue_items(self._client, self._table, pending=PENDING, now=now, limit=limit, noun="recordings")
         return convert_items(items, recording_from)
 
     def _set_if_absent(
@@ -301,7 +294,7 @@ class DynamoDbRecordingStore:
 
 
 def _parked_partition(reason: ParkingReason) -> str:
-    return f"{_PENDING}#{reason.value}"
+    return f"{PENDING}#{reason.value}"
 
 
 def _fact_counter(ready_fact: ReadyFact) -> str:

@@ -79,13 +79,12 @@ class DynamoDbMessageStore(DynamoDbOrderStore[Message], DynamoDbReportStore):
         self._change(
             message.id,
             update="SET " + ", ".join([*sets, "due = :due"]),
-            condition="attempts = :attempts AND pending = :pending",
+            condition="attempts = :attempts AND attribute_exists(pending)",
             names=aliases,
             values={
                 ":at": to_rfc3339(at),
                 ":due": to_rfc3339(self._next_due(asked) or at),
                 ":attempts": len(message.claims),
-                ":pending": self._pending,
             },
         )
 

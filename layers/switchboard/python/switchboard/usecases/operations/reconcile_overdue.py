@@ -138,7 +138,7 @@ class ReconcileOverdue(Generic[R]):
         self._plan_inquiry = plan_inquiry
 
     def __call__(self, report: SweepReport, *, limit: int) -> int:
-        """Run one round over at most `limit` overdue orders, and return how many were handled.
+        """Run one round over at most `limit` overdue orders of each shard, and return the most handled in one of them.
 
         If the queue takes nothing, the orders that belong there are left until the next round. The others go on.
 
@@ -165,8 +165,9 @@ class ReconcileOverdue(Generic[R]):
                 self._set_aside(order, now=now)
                 raise
 
-        overdue = self._orders.overdue(now=self._clock.now(), limit=limit)
-        return act_on_each(overdue, act, name=lambda order: order.id, limit=limit, report=report)
+        shards = self._orders.overdue(now=self._clock.now(), limit=limit)
+        handled = [act_on_each(shard, act, name=lambda order: order.id, limit=limit, report=report) for shard in shards]
+        return max(handled)
 
     def _set_aside(self, order: R, *, now: datetime) -> None:
         """Set a later time for a poison order, so that the next rounds need not pass it. It may refuse this too."""
