@@ -13,7 +13,7 @@ from switchboard.edge.api.verifications import to_json, to_reply
 from switchboard.edge.endpoint import client_endpoint
 from switchboard.edge.http import InboundRequest, Reply, parse_idempotency_key
 from switchboard.edge.metrics import Metric
-from switchboard.edge.observability import count, logger, metrics
+from switchboard.edge.observability import count, logger, metrics, record_by_mode
 from switchboard.usecases.verification.start import StartVerificationCommand
 
 app = application()
@@ -35,6 +35,8 @@ def lambda_handler(request: InboundRequest, context: LambdaContext) -> Reply:
     logger.info("verification", verification_id=result.order.id, state=result.status.state, replayed=result.replayed)
     state_metric = STATE_METRICS.get(result.status.state, Metric.VERIFICATION_STARTED)
     count(Metric.VERIFICATION_REPLAYED if result.replayed else state_metric)
+    if not result.replayed:
+        record_by_mode(Metric.VERIFICATION_STARTED, result.order.mode)
     return to_reply(app.query.view(result.order), replayed=result.replayed)
 
 

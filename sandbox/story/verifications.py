@@ -77,7 +77,8 @@ def _play_codes(caller: Caller, control: str, print_line: Callable[[str], None],
     path = f"/verifications/{verification['verification_id']}/check"
     code = _find_code(requests)
     status, check = _poll(
-        lambda: caller.post(path, {"code": code})[:2], lambda response: bool(response[0] == 200)
+        lambda: caller.post(path, {"code": code})[:2],
+        lambda response: bool(response[1].get("code") != "code_not_ready"),
     )
     print_line(
         f"090-0000-0017 is out of range: the phone rings, and its code is checked: {status} "
@@ -90,8 +91,9 @@ def _make_wrong(code: str) -> str:
 
 
 def _find_code(requests: dict[str, Any]) -> str:
-    """Return the code that the phone heard, or an empty text before that."""
-    return next((str(request["read_out"]) for request in requests["items"] if request["read_out"] is not None), "")
+    """Return the last code that the phone heard, or an empty text before that."""
+    heard = [str(request["read_out"]) for request in requests["items"] if request["read_out"] is not None]
+    return heard[-1] if heard else ""
 
 
 def _poll(fetch: Callable[[], Any], is_finished: Callable[[Any], bool]) -> Any:

@@ -235,8 +235,11 @@ def test_an_sms_that_does_not_arrive_is_followed_by_a_call(stack: Deployment, st
     call = sent(stack)[1]
     assert (call["method"], call["smsid"], call["repeatcall"]) == ("5", f"{verification_id}c", "1")
     assert call["holdingtime"] == "10"
-    assert report(stack, call["smsid"], "1", authcode="271828").status == 200
-    assert check(stack, verification_id, "271828").json["verified_by"] == "call_out"
+    early = check(stack, verification_id, "2718")
+    assert (early.code, read(stack, verification_id)["attempts_left"]) == ("code_not_ready", 5)
+    assert check(stack, verification_id, other_than(code_in(sent(stack)[0]["smstext"]))).code == "wrong_code"
+    assert report(stack, call["smsid"], "1", authcode="2718").status == 200
+    assert check(stack, verification_id, "2718").json["verified_by"] == "call_out"
     assert [channel["state"] for channel in read(stack, verification_id)["channels"]][1] == "delivered"
 
 

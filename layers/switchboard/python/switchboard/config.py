@@ -169,7 +169,7 @@ class MediaSmsDeliveryWebhookSettings(StateSettings, WebhookSettings):
     """The settings of `functions/mediasms_delivery_webhook`."""
 
     quarantine_bucket: str
-    code_keys_secret_name: str
+    code_secret_name: str
     outbox_queue_url: str
 
 
@@ -324,7 +324,7 @@ class StartVerificationSettings(SenderSettings, UsageLimitSettings, Verification
     verification_minutes: int
     max_holding_minutes: int
     max_repeat_calls: int
-    code_keys_secret_name: str
+    code_secret_name: str
     code_text_ja: str
     code_text_zh: str
     code_text_en: str
@@ -334,7 +334,7 @@ class CheckVerificationSettings(StateSettings, ApiKeySettings):
     """The settings of `functions/check_verification`."""
 
     wrong_codes_per_hour: int
-    code_keys_secret_name: str
+    code_secret_name: str
 
 
 class CancelVerificationSettings(StateSettings, ApiKeySettings):

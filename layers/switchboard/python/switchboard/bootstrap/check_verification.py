@@ -48,7 +48,7 @@ def application() -> CheckVerificationApplication:
         check=CheckVerification(
             verifications=retrying(verification_store(settings), *CODE_CHECK),
             channels=retrying(channel_store(settings), "get"),
-            code_keys=aws.SecretCodeKeys(name=settings.code_keys_secret_name),
+            code_keys=aws.SecretCodeKeys(name=settings.code_secret_name),
             wrong_codes=retrying(wrong_codes, *WRONG_CODES),
             clock=CLOCK,
             new_id=new_id,

@@ -45,7 +45,7 @@ def application() -> WebhookEndpoint[ParsedDeliveryReport]:
             codes=reports,
             archive=archive,
             clock=CLOCK,
-            code_keys=aws.SecretCodeKeys(name=settings.code_keys_secret_name),
+            code_keys=aws.SecretCodeKeys(name=settings.code_secret_name),
             put_fallback=partial(_put_fallback, settings.outbox_queue_url),
         ),
         log_fields=_log_fields,

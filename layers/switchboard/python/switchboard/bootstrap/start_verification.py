@@ -57,7 +57,7 @@ def application() -> StartVerificationApplication:
     verifications = retrying(verification_store(settings), *SUBMISSION)
     channels = retrying(channel_store(settings), *CHANNELS)
     keys, fallbacks, limits = (
-        SecretCodeKeys(name=settings.code_keys_secret_name),
+        SecretCodeKeys(name=settings.code_secret_name),
         fallback_queue(settings),
         usage_limits(settings),
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import datetime
 from functools import cache
 
 from switchboard.bootstrap.components.ivr_calls import record_ivr_call
@@ -18,6 +20,7 @@ from switchboard.bootstrap.components.voice_calls import reconcile_voice_calls, 
 from switchboard.config import SweepOverdueSettings
 from switchboard.domain.sms.messages import next_due
 from switchboard.domain.verification import verifications
+from switchboard.domain.verification.verifications import Verification, VerificationState
 from switchboard.storage import aws
 from switchboard.storage.callbacks import S3CallbackArchive
 from switchboard.storage.recording.store import DynamoDbRecordingStore
@@ -75,6 +78,7 @@ def application() -> SweepOverdue:
                 status_of=verification_status(settings),
                 next_due=lambda verification: verifications.next_due(verification, deadlines=times),
                 look_again_after=times.requeue_after_queued,
+                expired_mode_of=_find_expired_mode(settings),
                 plan_inquiry=PlanFallback(
                     verifications=retrying(verification_store(settings), *RECONCILIATION),
                     fallbacks=fallback_queue(settings),
@@ -108,3 +112,12 @@ def application() -> SweepOverdue:
         fallbacks=fallback_queue(settings),
         results=retrying(voice_call_store(settings), *CALL_RESULTS),
     )
+
+
+def _find_expired_mode(settings: SweepOverdueSettings) -> Callable[[Verification, datetime], str | None]:
+    status_of = verification_status(settings)
+
+    def find(verification: Verification, now: datetime) -> str | None:
+        return verification.mode if status_of(verification, now).state is VerificationState.EXPIRED else None
+
+    return find

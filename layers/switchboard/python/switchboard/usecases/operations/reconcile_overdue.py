@@ -48,10 +48,14 @@ class _QueueDownError(Exception):
 
 
 class SweepReport:
-    """What one sweep has done so far, the poison entries that it skipped, and its first failure."""
+    """What one sweep has done so far, the poison entries that it skipped, and its first failure.
+
+    `expired` counts the verifications that expired, by mode.
+    """
 
     def __init__(self) -> None:
         self.actions: Counter[SweepAction] = Counter()
+        self.expired: Counter[str] = Counter()
         self.poison: list[str] = []
         self.failure: StoreUnavailableError | None = None
 
@@ -116,6 +120,7 @@ class ReconcileOverdue(Generic[R]):
     """The sweep's work on one kind of order. It submits nothing: it only records facts and puts ids into the queue.
 
     `plan_inquiry` puts an overdue order into a queue if an inquiry or a fallback is due, and returns whether it did.
+    `expired_mode_of` returns the mode of a verification that has expired, to be counted when it is closed.
     """
 
     def __init__(
@@ -128,6 +133,7 @@ class ReconcileOverdue(Generic[R]):
         look_again_after: timedelta,
         outbox: Outbox[R] | None = None,
         plan_inquiry: Callable[[R, datetime], bool] = lambda _order, _now: False,
+        expired_mode_of: Callable[[R, datetime], str | None] = lambda _order, _now: None,
     ) -> None:
         self._orders = orders
         self._clock = clock
@@ -136,6 +142,7 @@ class ReconcileOverdue(Generic[R]):
         self._look_again_after = look_again_after
         self._outbox = outbox
         self._plan_inquiry = plan_inquiry
+        self._expired_mode_of = expired_mode_of
 
     def __call__(self, report: SweepReport, *, limit: int) -> int:
         """Run one round over at most `limit` overdue orders of each shard, and return the most handled in one of them.
@@ -153,7 +160,7 @@ class ReconcileOverdue(Generic[R]):
             if queue_is_down and self._needs_queue(order, now=now):
                 return None
             try:
-                return self._reconcile(order, now=now)
+                action = self._reconcile(order, now=now)
             except _QueueDownError as error:
                 queue_is_down = True
                 report.add_failure(error.cause)
@@ -164,6 +171,9 @@ class ReconcileOverdue(Generic[R]):
                 # Whatever breaks one order, `act_on_each` names it as poison. Here it only moves out of the way.
                 self._set_aside(order, now=now)
                 raise
+            mode = self._expired_mode_of(order, now) if action is SweepAction.CLOSED else None
+            report.expired += Counter() if mode is None else Counter([mode])
+            return action
 
         shards = self._orders.overdue(now=self._clock.now(), limit=limit)
         handled = [act_on_each(shard, act, name=lambda order: order.id, limit=limit, report=report) for shard in shards]

@@ -43,6 +43,7 @@ from switchboard.usecases.submission.submit_once import derive_id
 _NO_ID: Final = "-"
 """An id of no verification, and a number of no telephone."""
 
+_NOT_READY: Final = "The provider has not reported the code yet. Repeat the check in a few seconds"
 _OVER: Final = "The verification is over. Start a new one"
 
 
@@ -124,6 +125,10 @@ class CheckVerification:
         refusal = self._find_refusal(verification, call, at=check.at)
         if refusal is not None:
             raise refusal
+        recipe = verification.recipe
+        if recipe is not None and call is not None and call.code is None and len(code) != recipe.length:
+            # It cannot be the code of the SMS, so that no guess of that one goes uncounted.
+            raise CodeNotReadyError(_NOT_READY, verification.names)
         by = self._find_matching_mode(verification, call, code)
         try:
             answer = self._record(verification, replace(check, by=by, resends=len(verification.resends)))
@@ -213,9 +218,7 @@ class CheckVerification:
         if verification.attempts_left == 0:
             return TooManyAttemptsError(f"All {MAX_ATTEMPTS} attempts for this verification are used", names)
         if verification.recipe is None and (call is None or call.code is None):
-            return CodeNotReadyError(
-                "The provider has not reported the code yet. Repeat the check in a few seconds", names
-            )
+            return CodeNotReadyError(_NOT_READY, names)
         return None
 
     def _record(self, verification: Verification, check: CodeCheck) -> WriteAnswer:
