@@ -15,7 +15,7 @@ MAX_WRITTEN_LENGTH: Final = 64
 
 @dataclass(frozen=True, slots=True)
 class CodeKey:
-    """One version of the deployment's code key. Without it no code can be told from an item."""
+    """One version of the deployment's code key. Without it an item reveals no code."""
 
     version: str
     value: bytes = field(repr=False)

@@ -211,7 +211,7 @@ class DynamoDbChannelStore(DynamoDbOrderStore[Verification]):
         condition: str,
         values: Mapping[str, Any],
     ) -> ClaimAnswer[Verification]:
-        """Claim the channel and change its verification, both or neither: no channel starts once that is over.
+        """Write the channel's claim and change its verification, both or neither: none starts once that is over.
 
         The verification must be open and have no resend that it had not when it was read.
         """

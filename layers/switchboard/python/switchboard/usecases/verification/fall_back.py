@@ -67,7 +67,7 @@ class FallBack:
         self._statuses = statuses
 
     def __call__(self, order_id: str) -> FallbackOutcome:
-        """Call the number if the verification with this id, or with a channel of this id, wants it now.
+        """Request the call if the verification with this id, or with a channel of this id, wants it now.
 
         Raises:
             StoreUnavailableError: the entry has to be delivered again later.
@@ -152,7 +152,7 @@ class PlanFallback:
 
 
 def _build_call(verification: Verification, claim: Claim) -> Verification:
-    """Build the call's channel. It lasts for the time that is left, and needs no lease: nobody dials its line."""
+    """Build the call's channel. It lasts for the time that is left, and needs no lease: its line is not dialled."""
     fallback, left = verification.fallback, verification.expires_at - claim.at
     return Verification(
         id=channel_id(verification.id),
