@@ -38,7 +38,9 @@ from tests.builders import DEADLINES
 from tests.fakes import (
     CountingIds,
     FixedClock,
+    FixedCodeKeys,
     InMemoryCallbackArchive,
+    InMemoryFallbackQueue,
     InMemoryMessageStore,
     InMemoryOutbox,
     InMemoryVerificationStore,
@@ -54,7 +56,6 @@ CLAIM_LIFETIME = timedelta(seconds=60)
 REQUEUE_DELAY_S = 30
 TIME_BUDGET = timedelta(seconds=12)
 QUIET_HOURS = QuietHours.parse("21:00-08:00")
-SALT = b"0123456789abcdef"
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +159,12 @@ def assembled(
             ],
         ),
         record=parts.record(
-            reports=messages, codes=down(InMemoryVerificationStore), archive=archive, clock=clock, new_salt=lambda: SALT
+            reports=messages,
+            codes=down(InMemoryVerificationStore),
+            archive=archive,
+            clock=clock,
+            code_keys=FixedCodeKeys(),
+            put_fallback=InMemoryFallbackQueue().put_fallback,
         ),
         send_batch=SendSmsBatch(
             messages=retrying(messages, *ACCEPTANCE),

@@ -51,6 +51,9 @@ class InMemoryOrderStore(OrderStore[R]):
 
     keeps_unsent_content = False
 
+    def keeps_content(self, order: R) -> bool:
+        return False
+
     def __init__(self, *, next_due: Callable[[R], datetime | None], deadlines: Deadlines | None = None) -> None:
         self._next_due = next_due
         self._deadlines = deadlines or Deadlines()
@@ -100,7 +103,7 @@ class InMemoryOrderStore(OrderStore[R]):
             return stored
         queued = queue and order.content is not None
         unsent = self.keeps_unsent_content and outcome.kind is OutcomeKind.NOT_SENT and order.closed_at is None
-        content = order.content if queued or unsent else None
+        content = order.content if queued or unsent or self.keeps_content(order) else None
         recorded = _add_outcome(stored, claim, outcome, queued=queued, content=content)
         row.order = recorded
         row.not_sent += outcome.kind is OutcomeKind.NOT_SENT
@@ -117,7 +120,8 @@ class InMemoryOrderStore(OrderStore[R]):
         row, claim = self._unchanged(order), order.last_claim
         if row is None or row.order is None or claim is None or claim.id in row.order.outcomes:
             return
-        row.order = replace(row.order, timeouts={claim.id: at, **row.order.timeouts}, content=None)
+        content = row.order.content if self.keeps_content(order) else None
+        row.order = replace(row.order, timeouts={claim.id: at, **row.order.timeouts}, content=content)
         if row.due is not None:
             row.due = self._next_due(replace(order, timeouts={**order.timeouts, claim.id: at})) or at
 

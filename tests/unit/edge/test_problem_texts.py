@@ -38,6 +38,8 @@ TITLES: Final = {
     "AlreadyVerifiedError": "The number is verified already",
     "VerificationCanceledError": "The verification has been canceled",
     "WrongCodeError": "Wrong verification code",
+    "ResendTooSoonError": "The last SMS was sent a moment ago; nothing was sent",
+    "ResendsExhaustedError": "No resends left for this verification; nothing was sent",
     "VerificationExpiredError": "The verification has ended",
     "TooManyAttemptsError": "No attempts left for this verification",
     "ResourceNotFoundError": "No such resource, or it belongs to another client",
@@ -82,8 +84,11 @@ DETAILS: Final = {
         "This key or id belongs to another request. Use a new one.",
     },
     "SmsidTakenError": {"Choose another smsid."},
+    "ResendTooSoonError": {"The last SMS was sent a moment ago. Repeat the request after the time in Retry-After."},
+    "ResendsExhaustedError": {"All {MAX_RESENDS} resends of this verification are used."},
     "RequestInProgressError": {
-        "The first request with this key or id is still under way. Repeat the request in a few seconds."
+        "Another request about this verification is still under way. Repeat the request in a few seconds.",
+        "The first request with this key or id is still under way. Repeat the request in a few seconds.",
     },
     "VerificationOpenError": {"Another verification has this number and line. Repeat the request later."},
     "CodeNotReadyError": {"The provider has not reported the code yet. Repeat the check in a few seconds."},
@@ -91,6 +96,7 @@ DETAILS: Final = {
     "AlreadyVerifiedError": {
         "A code verifies one caller, once. Start a new verification.",
         "A verified number stays verified: nothing was canceled.",
+        "A verified number needs no code. Nothing was sent.",
     },
     "AlreadySubmittedError": {"The message was submitted, is being submitted, or is over: nothing was canceled."},
     "RecipientSuppressedError": {

@@ -30,6 +30,7 @@ ROUTES: Final[dict[Route, tuple[str, str, Scope | None]]] = {
     ("/suppressions/{number}", "delete"): ("suppressions", "delete_unknown_number", Scope.SUPPRESSIONS),
     ("/sms", "get"): ("query", "bad_filters", Scope.SMS),
     ("/verifications", "post"): ("start_verification", "broken_json", Scope.VERIFY),
+    ("/verifications/{verification_id}/resend", "post"): ("start_verification", "resend_of_unknown_id", Scope.VERIFY),
     ("/verifications/{verification_id}/check", "post"): ("check_verification", "broken_json", Scope.VERIFY),
     ("/verifications/{verification_id}", "delete"): ("cancel_verification", "unknown_id", Scope.VERIFY),
     ("/verifications/{verification_id}", "get"): ("query", "unknown_verification", Scope.VERIFY),

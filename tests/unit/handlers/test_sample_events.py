@@ -85,6 +85,16 @@ HTTP_ANSWERS: Final[dict[str, dict[str, tuple[int, str | None]]]] = {
         "any_lines": (201, None),
         "named_line": (201, None),
         "idempotency_key": (201, None),
+        "sms_code": (201, None),
+        "sms_code_with_everything": (201, None),
+        "sms_code_in_chinese": (201, None),
+        "sms_code_without_place": (422, "invalid_request"),
+        "sms_code_for_a_fixed_line": (422, "invalid_request"),
+        "sms_code_origin_too_long": (422, "invalid_request"),
+        "fallback_too_late": (422, "invalid_request"),
+        "fallback_to_call_in": (422, "invalid_request"),
+        "code_members_with_call_in": (422, "invalid_request"),
+        "resend_of_unknown_id": (404, "not_found"),
         "fixed_line_number_as_mobile": (422, "invalid_request"),
         "mobile_number_as_fixed": (422, "invalid_request"),
         "overseas_number": (422, "invalid_request"),
@@ -192,6 +202,7 @@ HTTP_ANSWERS: Final[dict[str, dict[str, tuple[int, str | None]]]] = {
 """The status and the problem code of every request through API Gateway."""
 
 FAILED_ENTRIES: Final[dict[str, list[int]]] = {
+    "fallback": [],
     "inquiry": [],
     "one": [],
     "unknown_smsid": [],

@@ -144,7 +144,14 @@ class SendSmsBatchSettings(SendSmsSettings):
     """The settings of `functions/send_sms_batch`."""
 
 
-class SendQueuedSmsSettings(SenderSettings):
+class VerificationMethodSettings(Settings):
+    """The settings of functions that request telephone calls of MediaSMS. `verification_methods` are `mode=method`."""
+
+    verification_methods: tuple[str, ...]
+    allow_undocumented_methods: bool
+
+
+class SendQueuedSmsSettings(SenderSettings, VerificationMethodSettings):
     """The settings of `functions/send_queued_sms`."""
 
     requeue_delay_s: int
@@ -171,6 +178,8 @@ class MediaSmsDeliveryWebhookSettings(StateSettings, WebhookSettings):
     """The settings of `functions/mediasms_delivery_webhook`."""
 
     quarantine_bucket: str
+    code_secret_name: str
+    outbox_queue_url: str
 
 
 class QuerySettings(StateSettings, ApiKeySettings):
@@ -353,21 +362,24 @@ class BaiduVmsWebhookSettings(StateSettings, WebhookSettings, CallbackNameSettin
     baidu_vms_callback_answer: str
 
 
-class StartVerificationSettings(MediaSmsSettings, UsageLimitSettings):
-    """The settings of `functions/start_verification`. `verification_methods` are `mode=method`."""
+class StartVerificationSettings(SenderSettings, UsageLimitSettings, VerificationMethodSettings):
+    """The settings of `functions/start_verification`."""
 
     verification_lines: tuple[str, ...]
     verification_minutes: int
     max_holding_minutes: int
     max_repeat_calls: int
-    verification_methods: tuple[str, ...]
-    allow_undocumented_methods: bool
+    code_secret_name: str
+    code_text_ja: str
+    code_text_zh: str
+    code_text_en: str
 
 
 class CheckVerificationSettings(StateSettings, ApiKeySettings):
     """The settings of `functions/check_verification`."""
 
     wrong_codes_per_hour: int
+    code_secret_name: str
 
 
 class CancelVerificationSettings(StateSettings, ApiKeySettings):

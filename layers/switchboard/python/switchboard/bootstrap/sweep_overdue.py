@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from functools import cache
 from typing import Final
 
@@ -11,11 +13,17 @@ from switchboard.bootstrap.components.recordings import announcement_limits, rec
 from switchboard.bootstrap.components.shared import CLOCK
 from switchboard.bootstrap.components.sms import deadlines, message_store, outbox, sms_status
 from switchboard.bootstrap.components.transcripts import transcription_queues, transcription_store
-from switchboard.bootstrap.components.verifications import verification_status, verification_store
+from switchboard.bootstrap.components.verifications import (
+    channel_store,
+    fallback_queue,
+    verification_status,
+    verification_store,
+)
 from switchboard.bootstrap.components.voice_calls import reconcile_voice_calls, voice_call_store
 from switchboard.config import SweepOverdueSettings
 from switchboard.domain.sms.messages import next_due
 from switchboard.domain.verification import verifications
+from switchboard.domain.verification.verifications import Verification, VerificationState
 from switchboard.storage import aws
 from switchboard.storage.callbacks import S3CallbackArchive
 from switchboard.storage.recording.store import DynamoDbRecordingStore
@@ -34,6 +42,7 @@ from switchboard.usecases.recording.release_parked import ReleaseParkedRecording
 from switchboard.usecases.recording.requeue_overdue import RequeueOverdueRecordings
 from switchboard.usecases.recording.requeue_transcriptions import RequeueTranscriptions
 from switchboard.usecases.sms.inquire import PlanInquiries
+from switchboard.usecases.verification.fall_back import PlanFallback
 
 _BATCH: Final = 400
 """The overdue items of one kind in one round of the sweep."""
@@ -80,6 +89,18 @@ def application() -> SweepOverdue:
                 next_due=lambda verification: verifications.next_due(verification, deadlines=times),
                 look_again_after=times.requeue_after_queued,
                 pool=pool,
+                expired_mode_of=_find_expired_mode(settings),
+                plan_inquiry=PlanFallback(
+                    verifications=retrying(verification_store(settings), *RECONCILIATION),
+                    fallbacks=fallback_queue(settings),
+                ),
+            ),
+            ReconcileOverdue(
+                orders=retrying(channel_store(settings), *RECONCILIATION),
+                clock=CLOCK,
+                status_of=verification_status(settings),
+                next_due=lambda channel: verifications.next_due(channel, deadlines=times),
+                look_again_after=times.requeue_after_queued,
             ),
             reconcile_voice_calls(settings, pool=pool),
             RequeueOverdueRecordings(
@@ -105,5 +126,15 @@ def application() -> SweepOverdue:
         ],
         codes=retrying(codes, *REPLAYED_CODES),
         ivr_calls=record_ivr_call(settings, archive),
+        fallbacks=fallback_queue(settings),
         results=retrying(voice_call_store(settings), *CALL_RESULTS),
     )
+
+
+def _find_expired_mode(settings: SweepOverdueSettings) -> Callable[[Verification, datetime], str | None]:
+    status_of = verification_status(settings)
+
+    def find(verification: Verification, now: datetime) -> str | None:
+        return verification.mode if status_of(verification, now).state is VerificationState.EXPIRED else None
+
+    return find

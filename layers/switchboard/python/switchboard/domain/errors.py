@@ -174,6 +174,22 @@ class TooManyAttemptsError(OrderError):
     """A verification all of whose attempts are used."""
 
 
+class ResendTooSoonError(OrderError):
+    """A resend too soon after the SMS before it. Nothing was sent, and the code of that SMS stays valid."""
+
+    def __init__(self, message: str, names: Mapping[str, str], *, retry_after_s: int) -> None:
+        super().__init__(message, names)
+        self.retry_after_s = retry_after_s
+
+
+class ResendsExhaustedError(OrderError):
+    """A resend of a verification all of whose resends are used."""
+
+
+class OrderOverError(OrderError):
+    """A submission that was no longer wanted when its slot came. Nothing was sent."""
+
+
 class KeyRevokedError(SwitchboardError):
     """A request with a revoked API key. Nothing was read or written for it."""
 

@@ -159,6 +159,11 @@ class Order(Generic[C]):
         return 1
 
     @property
+    def survives_rejection(self) -> bool:
+        """True if the order goes on after a provider has rejected its submission."""
+        return False
+
+    @property
     def last_claim(self) -> Claim | None:
         """The newest claim, or None if the order has no claim yet."""
         return self.claims[-1] if self.claims else None

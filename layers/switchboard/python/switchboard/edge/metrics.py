@@ -135,20 +135,28 @@ class Metric(StrEnum):
     AUTHCODES_UNREADABLE = "AuthcodesUnreadable", "Delivery reports whose `authcode` is not 1 to 16 digits.", _ALARMED
 
     # Verifications
-    VERIFICATION_STARTED = "VerificationStarted", "Verifications that MediaSMS accepted."
+    VERIFICATION_STARTED = "VerificationStarted", "Verifications that MediaSMS accepted, also by mode.", _ALARMED
     VERIFICATION_UNKNOWN = "VerificationUnknown", "Verifications without a readable answer from MediaSMS.", _ALARMED
     VERIFICATION_REPLAYED = (
         "VerificationReplayed",
         "Repeated requests to verify, answered from the stored verification.",
     )
-    VERIFICATIONS_CHECKED = "VerificationsChecked", "Verification codes that matched."
+    VERIFICATIONS_CHECKED = "VerificationsChecked", "Codes that matched, also by the mode of their channel.", _ALARMED
+    VERIFICATIONS_EXPIRED = "VerificationsExpired", "Verifications that expired, by mode only."
+    SECONDS_TO_VERIFY = "SecondsToVerify", "Seconds from a start to the code that matched, by mode only.", _GAUGE
     VERIFICATION_CHECKS_REPLAYED = (
         "VerificationChecksReplayed",
         "Repeated checks with the idempotency key of the one that matched.",
     )
+    VERIFICATIONS_RESENT = "VerificationsResent", "SMS with a new code that MediaSMS accepted, or may have accepted."
+    FALLBACK_CALLS_PLACED = "FallbackCallsPlaced", "Calls to numbers whose SMS did not arrive, that MediaSMS accepted."
+    FALLBACK_CALLS_FAILED = (
+        "FallbackCallsFailed",
+        "Calls to numbers whose SMS did not arrive, that MediaSMS rejected or did not answer for.",
+    )
     VERIFICATIONS_CANCELED = "VerificationsCanceled", "Cancellations of verifications, repeated ones too."
     VERIFICATIONS_QUERIED = "VerificationsQueried", "Reads of verifications, single or listed."
-    IVR_CALLS_MATCHED = "IvrCallsMatched", "IVR calls that belong to an open verification."
+    IVR_CALLS_MATCHED = "IvrCallsMatched", "IVR calls that belong to an open verification.", _ALARMED
     IVR_CALLS_REPEATED = "IvrCallsRepeated", "IVR calls that MediaSMS reported before."
     IVR_CALLS_LATE = "IvrCallsLate", "IVR calls that came after their verification had ended."
     IVR_CALLS_UNMATCHED = "IvrCallsUnmatched", "IVR calls that belong to no verification.", _ALARMED
@@ -238,6 +246,7 @@ class Metric(StrEnum):
 
 DELIVERY_REPORT_OUTCOMES: Final[Mapping[str, Metric]] = {
     "recorded": Metric.DELIVERY_REPORTS_RECORDED,
+    "not_arriving": Metric.DELIVERY_REPORTS_RECORDED,
     "recorded_without_code": Metric.AUTHCODES_REFUSED,
     "orphan": Metric.DELIVERY_REPORTS_ORPHANED,
     "overflowed": Metric.CALLBACKS_OVERFLOWED,

@@ -36,6 +36,8 @@ from switchboard.domain.errors import (
     RecipientSuppressedError,
     RefusedError,
     RequestInProgressError,
+    ResendsExhaustedError,
+    ResendTooSoonError,
     ResourceNotFoundError,
     ScopeMissingError,
     SlotUnavailableError,
@@ -83,6 +85,7 @@ UNEXPECTED: Final = Problem(
 
 # The error itself knows when its window, or the month, ends.
 _WINDOW_S: Final = 60
+_RESEND_S: Final = 30
 
 _REPEAT: Final = "Repeat the request with the same idempotency key after the time in Retry-After."
 _CONFIGURATION: Final = Problem(
@@ -137,6 +140,15 @@ PROBLEMS: Final[dict[type[SwitchboardError], Problem]] = {
     VerificationExpiredError: Problem(HTTPStatus.GONE, "verification_expired", "The verification has ended"),
     TooManyAttemptsError: Problem(
         HTTPStatus.TOO_MANY_REQUESTS, "too_many_attempts", "No attempts left for this verification"
+    ),
+    ResendTooSoonError: Problem(
+        HTTPStatus.TOO_MANY_REQUESTS,
+        "resend_too_soon",
+        "The last SMS was sent a moment ago; nothing was sent",
+        retry_after_s=_RESEND_S,
+    ),
+    ResendsExhaustedError: Problem(
+        HTTPStatus.CONFLICT, "resends_exhausted", "No resends left for this verification; nothing was sent"
     ),
     ResourceNotFoundError: Problem(
         HTTPStatus.NOT_FOUND, "not_found", "No such resource, or it belongs to another client"

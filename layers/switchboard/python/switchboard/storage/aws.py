@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_transcribe import TranscribeServiceClient
 
+    from switchboard.domain.verification.one_time_codes import CodeKey
+
 CONDITION_FAILED: Final = "ConditionalCheckFailedException"
 """DynamoDB's code of a write whose condition was not met."""
 PRECONDITION_FAILED: Final = "PreconditionFailed"
@@ -74,6 +76,8 @@ _WITH_ITEM: Final[Mapping[str, Any]] = {
 _REQUESTED_AT: Final = "switchboard_requested_at"
 # Threads may share a client, but not a session. Without the lock, a cache lets each thread build a client of its own.
 _session_lock = RLock()
+
+_MIN_CODE_KEY_LENGTH: Final = 32
 
 _REVOKED_AFTER_S: Final = 50.0
 """The age at which a list of tokens is read again. A removed token opens its webhook for 60 s at the most."""
@@ -371,3 +375,26 @@ class CachedSecret:
 def webhook_tokens(name: str) -> CachedSecret:
     """Build the cache of one webhook's live tokens."""
     return CachedSecret(name=name, max_age_s=_REVOKED_AFTER_S, max_stale_s=_REVOKED_WITHOUT_ANSWER_AFTER_S)
+
+
+class SecretCodeKeys(CachedSecret):
+    """The CodeKeys in one JSON secret: `{"current": "2", "1": "...", "2": "..."}`."""
+
+    def current(self) -> CodeKey:
+        values = self().values
+        return _build_code_key(values, values.get("current"))
+
+    def find(self, version: str) -> CodeKey:
+        values = self().values
+        # Another container may have read a newer secret than this one.
+        return _build_code_key(values if version in values else self.refresh().values, version)
+
+
+def _build_code_key(values: Mapping[str, Any], version: object) -> CodeKey:
+    # Most functions load this module and need no code.
+    from switchboard.domain.verification.one_time_codes import CodeKey  # noqa: PLC0415
+
+    value = values.get(version) if isinstance(version, str) else None
+    if not isinstance(version, str) or not isinstance(value, str) or len(value) < _MIN_CODE_KEY_LENGTH:
+        raise ConfigurationError(f"The secret of the code keys has no key of version {version}")
+    return CodeKey(version, value.encode())

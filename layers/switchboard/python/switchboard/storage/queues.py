@@ -1,4 +1,4 @@
-"""Put entries into the SQS queues of recordings and transcripts, ids only, and delay the retries of any queue."""
+"""Put ids into the SQS queues of recordings, transcripts and fallbacks, and delay the retries of any queue."""
 
 from __future__ import annotations
 
@@ -26,6 +26,22 @@ class SqsRecordingQueue:
             self._client().send_message(
                 QueueUrl=self._backlog_queue_url if backlog else self._queue_url,
                 MessageBody=json.dumps(entry),
+                DelaySeconds=delay_s,
+            )
+
+
+class SqsFallbackQueue:
+    """A FallbackQueue over the outbox queue. `client` is called only when it is needed, which is seldom."""
+
+    def __init__(self, *, client: Callable[[], SQSClient], queue_url: str) -> None:
+        self._client = client
+        self._queue_url = queue_url
+
+    def put_fallback(self, order_id: str, *, delay_s: int = 0) -> None:
+        with store_errors("put fallback"):
+            self._client().send_message(
+                QueueUrl=self._queue_url,
+                MessageBody=json.dumps({"smsid": order_id, "fallback": True}),
                 DelaySeconds=delay_s,
             )
 

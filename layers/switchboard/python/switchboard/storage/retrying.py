@@ -17,6 +17,10 @@ ACCEPTANCE: Final = ("bind_key", "is_suppressed", "get")
 """The methods of an order store that are retried to accept a message for a queue. AcceptForQueue repeats `create`
 itself: a message without a claim is recognised by its time."""
 
+CHANNELS: Final = ("get", "claim_resend", "claim_fallback", "record_outcome", "record_unsent_resend")
+"""The methods of a channel store that a resend and a fallback retry."""
+
+
 RECONCILIATION: Final = ("record_timeout", "record_closed", "postpone")
 """The methods of an order store that the sweep retries."""
 

@@ -30,6 +30,8 @@ SmsSubmitter = Submission[Message, SmsSubmission, PreparedRequest]
 class Sender:
     """One thread's submissions to MediaSMS, over one connection. `bulk` leaves some permits free for single sends."""
 
+    client: MediaSmsClient
+    guard: ProviderGuard
     submission: SmsSubmitter
     bulk: SmsSubmitter
     bulk_guard: ProviderGuard
@@ -66,7 +68,15 @@ def build_senders(
         client = mediasms_client(settings, account)
         submission = _build_submission(settings, messages, client, guard)
         bulk = _build_submission(settings, messages, client, bulk_guard)
-        senders.append(Sender(submission, bulk=bulk, bulk_guard=retrying(bulk_guard, *GUARD)))
+        senders.append(
+            Sender(
+                client=client,
+                guard=retrying(guard, *GUARD),
+                submission=submission,
+                bulk=bulk,
+                bulk_guard=retrying(bulk_guard, *GUARD),
+            )
+        )
     return Senders(guards, workers=senders)
 
 

@@ -61,8 +61,13 @@ class OrderCodec(Protocol[R]):
 
     kind: str
     key_prefix: str
+    is_listed: bool = True
     keeps_unsent_content: bool = False
     """Whether the content is kept after an attempt that sent nothing, so that the next attempt sends the same bytes."""
+
+    def keeps_content(self, order: R) -> bool:  # noqa: ARG002 - most kinds keep none
+        """Return whether the content is kept until the order is closed, because more than this submission needs it."""
+        return False
 
     def key(self, order_id: str) -> str:
         """Return the table's key of the order with this id."""
@@ -171,7 +176,8 @@ class DynamoDbOrderStore(Generic[R]):
             sets.append("not_sent = not_sent + :one")
             values[":one"] = 1
         may_submit_again = outcome.kind is OutcomeKind.NOT_SENT and order.closed_at is None
-        keeps_content = queue or (may_submit_again and self._codec.keeps_unsent_content)
+        is_reusable = may_submit_again and self._codec.keeps_unsent_content
+        keeps_content = queue or is_reusable or self._codec.keeps_content(order)
         if keeps_content and order.content is not None:
             # The content is written again, because a time-out recorded meanwhile removes it.
             sets.append("content = :content")
@@ -200,9 +206,10 @@ class DynamoDbOrderStore(Generic[R]):
         if claim is None:
             return
         due = self._next_due(replace(order, timeouts={**order.timeouts, claim.id: at})) or at
+        update = "SET timeouts.#claim = if_not_exists(timeouts.#claim, :at), due = :due"
         self._reconcile(
             order.id,
-            update="SET timeouts.#claim = if_not_exists(timeouts.#claim, :at), due = :due REMOVE content",
+            update=update if self._codec.keeps_content(order) else f"{update} REMOVE content",
             condition="attempts = :attempts AND attribute_not_exists(outcomes.#claim)",
             names={"#claim": claim.id},
             values={":at": to_rfc3339(at), ":due": to_rfc3339(due), ":attempts": len(order.claims)},
@@ -398,6 +405,11 @@ def order_item(order: R, *, codec: OrderCodec[R], due: datetime | None, expires_
     indexes, `list_position`, is unique and orders by time.
     """
     pk, created_at = codec.key(order.id), to_rfc3339(order.created_at)
+    listing = {
+        "list_partition": list_partition(codec.kind, order.client),
+        "recipient_partition": recipient_partition(codec.kind, client=order.client, recipient=order.recipient),
+        "list_position": f"{created_at}#{order.id}",
+    }
     return to_attributes(
         {
             "pk": pk,
@@ -405,9 +417,7 @@ def order_item(order: R, *, codec: OrderCodec[R], due: datetime | None, expires_
             "id": order.id,
             "client": order.client,
             "recipient": order.recipient,
-            "list_partition": list_partition(codec.kind, order.client),
-            "recipient_partition": recipient_partition(codec.kind, client=order.client, recipient=order.recipient),
-            "list_position": f"{created_at}#{order.id}",
+            **(listing if codec.is_listed else {}),
             "fingerprint": order.fingerprint,
             "reference": order.reference,
             "created_at": created_at,

@@ -49,7 +49,7 @@ class MessageCodec(OrderCodec[Message]):
             not_after=from_optional_rfc3339(values.get("not_after")),
             measure=TextMeasure(**{name: int(number) for name, number in measure.items()}) if measure else None,
             bulk=values.get("bulk", False),
-            reports=_reports_in(values),
+            reports=reports_in(values),
             asked={
                 name.removeprefix(_ASKED): from_rfc3339(at) for name, at in values.items() if name.startswith(_ASKED)
             },
@@ -138,7 +138,7 @@ class SqsOutbox:
             )
 
 
-def _reports_in(values: Mapping[str, Any]) -> tuple[ReportFact, ...]:
+def reports_in(values: Mapping[str, Any]) -> tuple[ReportFact, ...]:
     """Return the reports about the item's own number, in the order in which they first came.
 
     An orphan is one of them if it names that number: it came before the message was created.

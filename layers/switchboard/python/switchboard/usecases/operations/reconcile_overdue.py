@@ -36,6 +36,7 @@ class SweepAction(StrEnum):
     CLOSED = "closed"
     REQUEUED = "requeued"
     INQUIRY_PLANNED = "inquiry_planned"
+    """It is in the queue: a message to ask about, or a verification that may fall back to a call."""
     RELEASED = "released"
     """The recording was parked, and is asked for again."""
     POSTPONED = "postponed"
@@ -53,10 +54,14 @@ class _QueueDownError(Exception):
 
 
 class SweepReport:
-    """What one sweep has done so far, the poison entries that it skipped, and its first failure."""
+    """What one sweep has done so far, the poison entries that it skipped, and its first failure.
+
+    `expired` counts the verifications that expired, by mode.
+    """
 
     def __init__(self) -> None:
         self.actions: Counter[SweepAction] = Counter()
+        self.expired: Counter[str] = Counter()
         self.poison: list[str] = []
         self.failure: StoreUnavailableError | None = None
 
@@ -140,8 +145,9 @@ def _attempt(act: Callable[[T], SweepAction | None], entry: T | UnreadableItem) 
 class ReconcileOverdue(Generic[R]):
     """The sweep's work on one kind of order. It submits nothing: it only records facts and puts ids into the queue.
 
-    `plan_inquiry` puts an overdue order into the queue of inquiries if one is due, and returns whether it did. The
-    threads of `pool` act on several orders at once, so that all the other parts must bear threads.
+    `plan_inquiry` puts an overdue order into a queue if an inquiry or a fallback is due, and returns whether it did.
+    `expired_mode_of` returns the mode of a verification that has expired, to be counted when it is closed. The threads
+    of `pool` act on several orders at once, so that all the other parts must bear threads.
     """
 
     def __init__(
@@ -155,6 +161,7 @@ class ReconcileOverdue(Generic[R]):
         outbox: Outbox[R] | None = None,
         plan_inquiry: Callable[[R, datetime], bool] = lambda _order, _now: False,
         pool: Executor | None = None,
+        expired_mode_of: Callable[[R, datetime], str | None] = lambda _order, _now: None,
     ) -> None:
         self._orders = orders
         self._clock = clock
@@ -164,6 +171,7 @@ class ReconcileOverdue(Generic[R]):
         self._outbox = outbox
         self._plan_inquiry = plan_inquiry
         self._pool = pool
+        self._expired_mode_of = expired_mode_of
 
     def __call__(self, report: SweepReport, *, limit: int) -> int:
         """Run one round over at most `limit` overdue orders, and return how many were handled.
@@ -181,7 +189,7 @@ class ReconcileOverdue(Generic[R]):
             if queue_is_down and self._needs_queue(order, now=now):
                 return None
             try:
-                return self._reconcile(order, now=now)
+                action = self._reconcile(order, now=now)
             except _QueueDownError as error:
                 queue_is_down = True
                 report.add_failure(error.cause)
@@ -192,6 +200,9 @@ class ReconcileOverdue(Generic[R]):
                 # Whatever breaks one order, `act_on_each` names it as poison. Here it only moves out of the way.
                 self._set_aside(order, now=now)
                 raise
+            mode = self._expired_mode_of(order, now) if action is SweepAction.CLOSED else None
+            report.expired += Counter() if mode is None else Counter([mode])
+            return action
 
         overdue = self._orders.overdue(now=self._clock.now(), limit=limit)
         return act_on_each(overdue, act, name=lambda order: order.id, limit=limit, report=report, pool=self._pool)

@@ -20,10 +20,14 @@ LONGEST_DELAY_S: Final = 600
 
 @dataclass(frozen=True, slots=True)
 class QueueEntry:
-    """One entry of a queue: a message to submit, or with `inquiry` one to ask about."""
+    """One entry of a queue: a message to submit, or with `inquiry` one to ask about.
+
+    With `fallback` it is a verification whose number may have to be called.
+    """
 
     smsid: str
     inquiry: bool = False
+    fallback: bool = False
 
 
 class QueuedOutcome(StrEnum):

@@ -147,7 +147,7 @@ class SubmitOnce(Generic[R, T]):
             raise
         if attempt.order.queued_at is not None:
             self._put_into_queue(attempt.order)
-        elif attempt.error is not None and attempt.outcome.kind is not OutcomeKind.UNKNOWN:
+        elif attempt.error is not None and not _goes_on(attempt.order, attempt.outcome.kind):
             if attempt.outcome.kind is OutcomeKind.NOT_SENT:
                 usage.refund()
             raise SubmissionFailedError(attempt.error, order.names) from attempt.error
@@ -175,7 +175,7 @@ class SubmitOnce(Generic[R, T]):
         outcome = existing.last_outcome
         if outcome is not None and outcome.suppressed:
             raise SubmissionFailedError(RecipientSuppressedError(SUPPRESSED), existing.names, replayed=True)
-        if state == SubmissionState.REJECTED and outcome is not None:
+        if state == SubmissionState.REJECTED and outcome is not None and not existing.survives_rejection:
             refused = RefusedError(
                 "The provider refused the order",
                 provider="",
@@ -204,6 +204,11 @@ class SubmitOnce(Generic[R, T]):
         if last is not None and self._clock.now() < last.at + pause:
             too_soon = SlotUnavailableError("The last of many attempts was a moment ago. Repeat the request later")
             raise SubmissionFailedError(too_soon, existing.names)
+
+
+def _goes_on(order: Order[Any], outcome: OutcomeKind) -> bool:
+    """Tell whether the order goes on although this attempt did not have it accepted."""
+    return outcome is OutcomeKind.UNKNOWN or (outcome is OutcomeKind.REJECTED and order.survives_rejection)
 
 
 class _UsageReservation:
