@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
@@ -130,7 +131,8 @@ def test_an_old_secret_stays_in_use_while_it_cannot_be_read(
     manager: SecretsManagerClient, name: str, stopwatch: _Stopwatch
 ) -> None:
     clients = [manager]
-    secret = CachedSecret(client=lambda: clients[0], name=name, monotonic=stopwatch, max_age_s=MAX_AGE_S)
+    either: Any = SimpleNamespace(get_secret_value=lambda **names: clients[0].get_secret_value(**names))
+    secret = CachedSecret(client=lambda: either, name=name, monotonic=stopwatch, max_age_s=MAX_AGE_S)
     first = secret()
     nowhere = boto3.client(
         "secretsmanager",
