@@ -419,7 +419,7 @@ _REPORTED_STATES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class ChannelView:
-    """One channel at one moment. `problem` is the provider's code or the report's name, if the state has a cause."""
+    """One channel at one moment. `problem` is the code of the problem for which it is rejected, or None."""
 
     mode: VerificationMode
     state: ChannelState
@@ -432,16 +432,13 @@ def channel_view(channel: Verification, *, statuses: StatusTable, deadlines: Dea
     """Derive a channel's state. The best of the provider's reports decides, and without one the submission."""
     claim, outcome = channel.last_claim, channel.last_outcome
     started_at = claim.at if claim else None
-    rows = {statuses[report.status].meaning: (statuses[report.status], report) for report in channel.reports}
+    reported = {statuses[report.status].meaning: report.first_seen_at for report in channel.reports}
     for meaning, state in _REPORTED_STATES.items():
-        if meaning in rows:
-            status, report = rows[meaning]
-            if state is ChannelState.DELIVERED:
-                return ChannelView(channel.mode, state, started_at, delivered_at=report.first_seen_at)
-            return ChannelView(channel.mode, state, started_at, problem=status.name)
+        if meaning in reported:
+            delivered_at = reported[meaning] if state is ChannelState.DELIVERED else None
+            return ChannelView(channel.mode, state, started_at, delivered_at=delivered_at)
     state = _CHANNEL_STATES[submission_state(channel, deadlines=deadlines, now=now)]
-    problem = outcome.provider_code if outcome is not None and state is not ChannelState.ACCEPTED else None
-    return ChannelView(channel.mode, state, started_at, problem=problem)
+    return ChannelView(channel.mode, state, started_at, problem=outcome.problem if outcome else None)
 
 
 def channel_views(
