@@ -125,11 +125,15 @@ class Resend:
 
 @dataclass(frozen=True, slots=True)
 class Fallback:
-    """The call that a verification falls back to. `called_at` is when its first claim was granted."""
+    """The call that a verification falls back to. `called_at` is when its first claim was granted.
+
+    `refused` means that the call was rejected, so that no code of it will ever verify.
+    """
 
     after: timedelta
     repeat_calls: int
     called_at: datetime | None = None
+    refused: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,8 +191,10 @@ class Verification(Order[SmsContent]):
 
     @property
     def survives_rejection(self) -> bool:
-        """True for a verification that may fall back to a call. No call follows if its number is suppressed."""
-        return self.fallback is not None and not (self.last_outcome and self.last_outcome.suppressed)
+        """True if a call or a resent code may still verify the number. None follows if the number is suppressed."""
+        if self.fallback is None or (self.last_outcome and self.last_outcome.suppressed):
+            return False
+        return not self.fallback.refused or self.resends_used > 0
 
     @property
     def generation(self) -> int:
