@@ -252,6 +252,12 @@ class InMemoryChannelStore(InMemoryOrderStore[Verification], ChannelStore):
             resends[place] = replace(resends[place], unsent=True)
             row.order = replace(row.order, resends=tuple(resends))
 
+    def record_refused_call(self, verification_id: str) -> None:
+        row = self._verifications.rows.get(verification_id)
+        fallback = row.order.fallback if row is not None and row.order is not None else None
+        if row is not None and row.order is not None and fallback is not None and fallback.called_at is not None:
+            row.order = replace(row.order, fallback=replace(fallback, refused=True))
+
 
 class FixedCodeKeys(CodeKeys):
     """Versions of the code key in a dict. The last one is for new codes."""

@@ -119,6 +119,10 @@ class ChannelStore(OrderStore[Verification], Protocol):
         """Record at the verification that nothing of its resend number `place` (from 0) was sent."""
         ...
 
+    def record_refused_call(self, verification_id: str) -> None:
+        """Record at the verification that the call it fell back to was rejected."""
+        ...
+
 
 class FallbackQueue(Protocol):
     """The queue of verifications whose number may have to be called. Its entries carry ids."""

@@ -125,11 +125,15 @@ class Resend:
 
 @dataclass(frozen=True, slots=True)
 class Fallback:
-    """The call that a verification falls back to. `called_at` is when its first claim was granted."""
+    """The call that a verification falls back to. `called_at` is when its first claim was granted.
+
+    `refused` means that the call was rejected, so that no code of it will ever verify.
+    """
 
     after: timedelta
     repeat_calls: int
     called_at: datetime | None = None
+    refused: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,8 +191,10 @@ class Verification(Order[SmsContent]):
 
     @property
     def survives_rejection(self) -> bool:
-        """True for a verification that may fall back to a call. No call follows if its number is suppressed."""
-        return self.fallback is not None and not (self.last_outcome and self.last_outcome.suppressed)
+        """True if a call or a resent code may still verify the number. None follows if the number is suppressed."""
+        if self.fallback is None or (self.last_outcome and self.last_outcome.suppressed):
+            return False
+        return not self.fallback.refused or self.resends_used > 0
 
     @property
     def generation(self) -> int:
@@ -419,7 +425,7 @@ _REPORTED_STATES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class ChannelView:
-    """One channel at one moment. `problem` is the provider's code or the report's name, if the state has a cause."""
+    """One channel at one moment. `problem` is the code of the problem for which it is rejected, or None."""
 
     mode: VerificationMode
     state: ChannelState
@@ -432,16 +438,13 @@ def channel_view(channel: Verification, *, statuses: StatusTable, deadlines: Dea
     """Derive a channel's state. The best of the provider's reports decides, and without one the submission."""
     claim, outcome = channel.last_claim, channel.last_outcome
     started_at = claim.at if claim else None
-    rows = {statuses[report.status].meaning: (statuses[report.status], report) for report in channel.reports}
+    reported = {statuses[report.status].meaning: report.first_seen_at for report in channel.reports}
     for meaning, state in _REPORTED_STATES.items():
-        if meaning in rows:
-            status, report = rows[meaning]
-            if state is ChannelState.DELIVERED:
-                return ChannelView(channel.mode, state, started_at, delivered_at=report.first_seen_at)
-            return ChannelView(channel.mode, state, started_at, problem=status.name)
+        if meaning in reported:
+            delivered_at = reported[meaning] if state is ChannelState.DELIVERED else None
+            return ChannelView(channel.mode, state, started_at, delivered_at=delivered_at)
     state = _CHANNEL_STATES[submission_state(channel, deadlines=deadlines, now=now)]
-    problem = outcome.provider_code if outcome is not None and state is not ChannelState.ACCEPTED else None
-    return ChannelView(channel.mode, state, started_at, problem=problem)
+    return ChannelView(channel.mode, state, started_at, problem=outcome.problem if outcome else None)
 
 
 def channel_views(

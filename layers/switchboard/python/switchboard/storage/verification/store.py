@@ -189,6 +189,14 @@ class DynamoDbChannelStore(DynamoDbOrderStore[Verification]):
             values={":true": True, ":id": resend.id},
         )
 
+    def record_refused_call(self, verification_id: str) -> None:
+        self._change(
+            verification_id,
+            update="SET fallback_refused = :true",
+            condition="attribute_exists(fallback_called_at)",
+            values={":true": True},
+        )
+
     def claim_fallback(self, verification: Verification, channel: Verification) -> ClaimAnswer[Verification]:
         fallback = verification.fallback
         return self._claim_with_verification(
@@ -490,6 +498,7 @@ def _fallback_from(values: Mapping[str, Any]) -> Fallback:
         after=timedelta(seconds=int(values[FALLBACK])),
         repeat_calls=int(values["fallback_repeat_calls"]),
         called_at=from_optional_rfc3339(values.get("fallback_called_at")),
+        refused=values.get("fallback_refused", False),
     )
 
 
