@@ -1,4 +1,4 @@
-"""The port by which a published change reaches the callers' webhooks (docs/guides/change-events.md)."""
+"""The port by which a published change reaches the callers' webhooks (docs/change-events.md)."""
 
 from typing import Protocol
 
