@@ -38,7 +38,7 @@ def run(aws: Aws, seed: int, *, items: int = 2, kills: int = 20, refusals: float
         if kills:
             kills -= 1
             changes.faults.kill_at = changes.faults.steps + random.randint(0, 8)
-        for _ in range(random.randint(0, 4)):
+        for _ in range(random.randint(0, 6)):
             changes.poll()
         if random.random() < 0.5:
             changes.repair()
@@ -79,4 +79,4 @@ def test_bursts_kills_and_refusals_lose_nothing(aws: Aws, seed: int) -> None:
     ],
 )
 def test_a_wrong_publisher_is_noticed(aws: Aws, mutant: dict[str, Any]) -> None:
-    assert any(run(aws, seed, items=1, refusals=0.4, **mutant) for seed in range(6))
+    assert any(run(aws, seed, items=1, refusals=refusals, **mutant) for seed in range(6) for refusals in (0, 0.4))
