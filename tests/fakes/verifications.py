@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -17,6 +17,7 @@ from switchboard.domain.verification.verifications import (
     CodeCheck,
     Resend,
     Verification,
+    VerificationWithChannels,
     deadline_of,
     next_due,
 )
@@ -215,9 +216,9 @@ class InMemoryChannelStore(InMemoryOrderStore[Verification], ChannelStore):
         super().__init__(next_due=lambda channel: next_due(channel, deadlines=deadlines), deadlines=deadlines)
         self._verifications = verifications
 
-    def further_channels(self, verification: Verification) -> Sequence[Verification]:
+    def with_channels(self, verification: Verification) -> VerificationWithChannels:
         channels = [self.get(channel_id) for channel_id in verification.further_channel_ids]
-        return [channel for channel in channels if channel is not None]
+        return VerificationWithChannels(verification, tuple(channel for channel in channels if channel is not None))
 
     def claim_resend(
         self, verification: Verification, channel: Verification, resend: Resend

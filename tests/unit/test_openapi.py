@@ -341,7 +341,9 @@ def build_verification_view(state: VerificationState, **facts: Any) -> Verificat
         for channel in VerificationChannelState
     ]
     channels.append(ChannelView(VerificationMode.CALL_OUT, VerificationChannelState.SCHEDULED, started_at=None))
-    return VerificationView(order=a_verification(**facts), status=Status(state, final=False), channels=channels)
+    return VerificationView(
+        order=a_verification(**facts), status=Status(state, final=False), channels=channels, sequence=3
+    )
 
 
 @pytest.mark.parametrize(

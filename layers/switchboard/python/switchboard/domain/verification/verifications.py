@@ -270,7 +270,11 @@ class Verification(Order[SmsContent]):
             *(code.at for code in self.codes),
             *(resend.at for resend in self.resends),
             *(report.first_seen_at for report in self.reports),
+            *(at for at in (self.fallback.called_at if self.fallback else None,) if at is not None),
         ]
+
+    def _count_untimed_facts(self) -> int:
+        return self.attempts_used + sum(resend.unsent for resend in self.resends)
 
     @property
     def verified_by(self) -> VerificationMode | None:
@@ -278,6 +282,24 @@ class Verification(Order[SmsContent]):
         if self.called_at is not None:
             return self.mode
         return (self.check.by or self.mode) if self.check else None
+
+
+@dataclass(frozen=True, slots=True)
+class VerificationWithChannels:
+    """The facts about a verification and its further channels, read at one instant."""
+
+    verification: Verification
+    further: tuple[Verification, ...] = ()
+
+    @property
+    def sequence(self) -> int:
+        """The number of visible facts, those of the further channels included."""
+        return sum(channel.sequence for channel in (self.verification, *self.further))
+
+    @property
+    def updated_at(self) -> datetime:
+        """The time of the newest fact."""
+        return max(channel.updated_at for channel in (self.verification, *self.further))
 
 
 def deadline_of(verification: Verification, claim: Claim) -> datetime:
