@@ -108,7 +108,7 @@ def test_a_resend_is_claimed_with_its_verification(stores: Stores) -> None:
 
     stored = read(stores)
     assert (stored.resends, stored.generation, stored.message_id) == ((a_resend(),), 2, "v1r2")
-    assert stores[1].further_channels(stored) == [a_channel(verification, "resend", generation=2)]
+    assert stores[1].with_channels(stored).further == (a_channel(verification, "resend", generation=2),)
 
 
 def test_a_call_is_claimed_with_its_verification(stores: Stores) -> None:
@@ -118,7 +118,7 @@ def test_a_call_is_claimed_with_its_verification(stores: Stores) -> None:
 
     stored = read(stores)
     assert stored.fallback == Fallback(after=MINUTE, repeat_calls=1, called_at=START + MINUTE)
-    assert stores[1].further_channels(stored) == [a_channel(verification, "call")]
+    assert stores[1].with_channels(stored).further == (a_channel(verification, "call"),)
 
 
 def verify(stores: Stores) -> None:
