@@ -1,4 +1,4 @@
-"""What is told from MP3 files, and made of them, without decoding: their length, their loudness, and two in one."""
+"""MP3 files without decoding: their length, their loudness, and two of them joined to one."""
 
 from __future__ import annotations
 

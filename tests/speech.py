@@ -12,6 +12,7 @@ from typing import Final
 import lameenc
 
 HERTZ: Final = 8000
+_NOISE: Final = [random.Random(number).gauss(0, 1) for number in range(4096)]
 Span = tuple[int, int]
 """The start and the end in milliseconds."""
 
@@ -77,15 +78,10 @@ def _draw_period(hertz: float, first: float, second: float) -> list[float]:
 
 def mix(*parts: tuple[Sequence[float], float], noise: float, seed: int) -> list[int]:
     """Add the parts, each with its change in dB, and steady noise of an effective value."""
-    chance = random.Random(seed)
-    gains = [10 ** (db / 20) for _, db in parts]
+    hum = random.Random(seed).choices(_NOISE, k=len(parts[0][0]))
+    columns = [[10 ** (db / 20) * sample for sample in samples] for samples, db in parts]
     return [
-        max(-32768, min(32767, round(sum(gain * sample for gain, sample in zip(gains, samples, strict=True)) + hum)))
-        for samples, hum in zip(
-            zip(*(part for part, _ in parts), strict=True),
-            (chance.gauss(0, noise) for _ in range(len(parts[0][0]))),
-            strict=False,
-        )
+        max(-32768, min(32767, round(sum(column)))) for column in zip(*columns, (noise * h for h in hum), strict=True)
     ]
 
 

@@ -186,6 +186,29 @@ def test_echoed_words_are_marked_and_own_words_are_not(db: int, noise: int, shif
     assert sum(marks["echo"]) >= 0.9 * len(marks["echo"])
 
 
+def make_gains(*parts: tuple[int, int]) -> Loudness:
+    """Make the loudness of a channel from gains, each with its number of granules, after a second of noise."""
+    return Loudness(hertz=8000, kbit_per_s=32, gains=(b"".join(bytes((gain,)) * count for gain, count in parts),))
+
+
+@pytest.mark.parametrize(
+    ("own", "other", "is_echo"),
+    [
+        pytest.param([(130, 14), (163, 8)], [(130, 14), (170, 8)], True, id="softer by 10.5 dB"),
+        pytest.param([(130, 14), (164, 8)], [(130, 14), (170, 8)], False, id="softer by 9 dB"),
+        pytest.param([(130, 14), (140, 6), (168, 2)], [(130, 14), (170, 8)], False, id="loud for a moment"),
+        pytest.param([(130, 14), (140, 8)], [(130, 14), (170, 1), (130, 7)], False, id="other channel clicks"),
+        pytest.param([(100, 14), (110, 8)], [(130, 14), (132, 8)], False, id="other channel silent, with more noise"),
+        pytest.param([(130, 14), (0, 8)], [(130, 14), (170, 8)], True, id="digital silence"),
+    ],
+)
+def test_an_echo_is_softer_while_the_other_channel_is_active(own: list[Span], other: list[Span], is_echo: bool) -> None:
+    words = {Channel.LEFT: (Word(start_ms=14 * 72, end_ms=22 * 72, text="word"),)}
+    loudness = {Channel.LEFT: make_gains(*own), Channel.RIGHT: make_gains(*other, (130, 5))}
+
+    assert mark_echo(words, loudness)[Channel.LEFT][0].echo is is_echo
+
+
 def make_words() -> ChannelWords:
     spoken = make_voices(1)[0]
     return {channel: hear(spoken.left, spoken.right, shift_ms=0) for channel in Channel}

@@ -71,9 +71,10 @@ def decode(file: bytes) -> list[array.array[float]]:
     return [samples[channel :: decoded.nchannels] for channel in range(decoded.nchannels)]
 
 
-def count_granules(*files: bytes) -> int:
-    loudness = [measure_loudness([file]) for file in files]
-    return max(len(one.gains[0]) for one in loudness if one)
+def gains_of(file: bytes) -> bytes:
+    loudness = measure_loudness([file])
+    assert loudness is not None
+    return loudness.gains[0]
 
 
 def joined(left: bytes, right: bytes, *, granules: int | None = None) -> bytes:
@@ -124,10 +125,24 @@ def test_a_granule_whose_reservoir_is_cut_off_is_silent(hertz: int) -> None:
     assert right == decode(whole)[0]
 
 
+def test_a_gap_cuts_off_the_reservoir_as_in_a_decoder() -> None:
+    frames = list(filter(None, read_frames([make_files(8000)[0]])))
+    gains = gains_of(b"".join(frames))
+    at = next(at for at in range(5, len(frames)) if frames[at][4] and gains[at])
+    damaged = b"".join(frames[:at]) + b"\x01" * 50 + b"".join(frames[at:])
+
+    left = gains_of(joined(damaged, damaged))
+
+    assert len(left) == len(gains)
+    assert left[:at] == gains[:at]
+    assert left[at] == 0
+    assert left[at + 12 :] == gains[at + 12 :]
+
+
 def test_the_notes_tell_the_frames_and_tags_are_left_out() -> None:
     sound = make_sound(2.0, 8000, random.Random(1))
     left, right = id3v2(500) + encode(sound) + ID3V1, encode(sound[:9000])
-    granules = count_granules(left, right)
+    granules = max(len(gains_of(left)), len(gains_of(right)))
 
     file = joined(left, right, granules=granules)
 

@@ -16,6 +16,8 @@ from functools import lru_cache
 from typing import Final
 
 HEADER_BYTES: Final = 4
+_KIND_AND_LENGTH_BYTES: Final = 3
+"""The bytes of a header that tell the frame's kind and length. The last one tells of channels and rights."""
 ID3V2_HEADER_BYTES: Final = 10
 _ID3V1_BYTES: Final = 128
 _APE_HEADER_BYTES: Final = 32
@@ -291,12 +293,12 @@ def parse_frame(header: bytes) -> Frame | None:
 
 
 def _count_headers(data: bytes, at: int, header: bytes, *, distance: int, limit: int) -> int:
-    """Return how many copies of `header` stand in `data` at `distance` from each other, from `at` on, up to `limit`.
+    """Return how many frames like that of `header` follow each other in `data` from `at` on, up to `limit`.
 
-    Each byte of the header is compared in all copies at once.
+    They are as long, at `distance` from each other. Each byte of the header is compared in all of them at once.
     """
     count = limit = min(limit, (len(data) - HEADER_BYTES - at) // distance + 1)
-    for offset, byte in enumerate(header, start=at):
+    for offset, byte in enumerate(header[:_KIND_AND_LENGTH_BYTES], start=at):
         column, copy = data[offset : offset + limit * distance : distance], bytes((byte,))
         if column != copy * limit:
             count = min(count, limit - len(column.lstrip(copy)))

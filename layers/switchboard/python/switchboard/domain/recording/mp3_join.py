@@ -36,7 +36,10 @@ _NOTED_FRAMES: Final = 1
 
 
 class NotJoinableError(Exception):
-    """Two files that cannot be joined, for the `reason`, a word for logs and results."""
+    """Two files that cannot be joined.
+
+    `reason` is `no_frames`, `not_mono`, `different_kinds`, `kind_changes` or `too_many_bits`.
+    """
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
