@@ -225,6 +225,7 @@ class SweepOverdueSettings(RecordingTimeSettings, RecordingQueueSettings, Outbox
     """The settings of `functions/sweep_overdue`."""
 
     quarantine_bucket: str
+    hook_queue_url: str
 
 
 class RecordingSettings(RecordingTimeSettings):
@@ -333,3 +334,21 @@ class MediaSmsIvrWebhookSettings(StateSettings, WebhookSettings):
     """The settings of `functions/mediasms_ivr_webhook`."""
 
     quarantine_bucket: str
+
+
+class SubscriptionSettings(StateSettings, ApiKeySettings):
+    """The settings of functions that post to callers' addresses: the queue, the master secret, and who we are."""
+
+    hook_queue_url: str
+    signing_secret_name: str
+    allow_loopback_webhooks: bool
+
+
+class ManageSubscriptionsSettings(SubscriptionSettings):
+    """The settings of `functions/manage_subscriptions`."""
+
+
+class DeliverChangesSettings(SubscriptionSettings, QueryRecordingsSettings, StatusSettings):
+    """The settings of `functions/deliver_changes`, which reads every kind of resource."""
+
+    own_hosts: tuple[str, ...]

@@ -1,0 +1,38 @@
+"""The components of the applications that manage subscriptions or post to them."""
+
+from __future__ import annotations
+
+from switchboard.bootstrap.components.shared import CLOCK
+from switchboard.config import StateSettings, SubscriptionSettings
+from switchboard.providers.hook_posts import HookPosts
+from switchboard.storage import aws
+from switchboard.storage.aws import CachedSecret
+from switchboard.storage.subscriptions import DerivedSecrets, DynamoDbSubscriptionStore, SqsHookQueue
+from switchboard.usecases.subscription.deliver import SignedPoster
+
+
+def subscription_store(settings: StateSettings) -> DynamoDbSubscriptionStore:
+    """Build the store of the state table's subscriptions and owed posts."""
+    return DynamoDbSubscriptionStore(
+        client=aws.dynamodb(timeout_s=settings.store_timeout_s), table=settings.state_table
+    )
+
+
+def hook_queue(queue_url: str) -> SqsHookQueue:
+    """Build the queue of posts."""
+    return SqsHookQueue(client=aws.sqs, queue_url=queue_url)
+
+
+def hook_posts(settings: SubscriptionSettings, *, own_hosts: tuple[str, ...] = ()) -> HookPosts:
+    """Build the way to callers' addresses."""
+    return HookPosts(own_hosts=own_hosts, allow_loopback=settings.allow_loopback_webhooks)
+
+
+def derived_secrets(settings: SubscriptionSettings) -> DerivedSecrets:
+    """Build the secrets of subscriptions, derived from the master secret."""
+    return DerivedSecrets(CachedSecret(name=settings.signing_secret_name))
+
+
+def signed_poster(secrets: DerivedSecrets, poster: HookPosts) -> SignedPoster:
+    """Build the poster of signed bodies."""
+    return SignedPoster(poster=poster, secrets=secrets, clock=CLOCK)
