@@ -45,6 +45,7 @@ def test_an_accepted_message_arrives_once_and_has_the_contracts_fields(stack: De
         "text": {"characters": 20, "bytes_sjis": 33, "parts": 1},
         "attempts": 1,
         "not_after": None,
+        "sequence": 3,
     }
     [received] = stack.simulator.messages
     assert (received.number, received.smsid) == ("09000000001", "order1001")

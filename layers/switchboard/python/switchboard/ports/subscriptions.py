@@ -1,4 +1,4 @@
-"""The ports of subscriptions: how a published change reaches the callers' webhooks (docs/guides/change-events.md)."""
+"""The ports of subscriptions: how a published change reaches the callers' webhooks (docs/change-events.md)."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
@@ -222,6 +222,9 @@ class Recording:
 
     `closed_at` is when the worker recorded that every channel is final, so that the sweep no longer looks at it.
     `parked` is set while the recording is parked, and `parked_at` is when it was parked first.
+
+    A late report takes `closed_at` back: `closings` counts those recorded, and `last_closed_at` is the last.
+    `dropped_corrections` counts the corrections that gave way to newer ones.
     """
 
     recording_id: str
@@ -232,6 +235,9 @@ class Recording:
     closed_at: datetime | None = None
     parked: ParkingReason | None = None
     parked_at: datetime | None = None
+    closings: int = 0
+    last_closed_at: datetime | None = None
+    dropped_corrections: int = 0
 
     def __post_init__(self) -> None:
         if not self.ready_facts:
@@ -281,6 +287,25 @@ class Recording:
         """The time of the newest fact."""
         facts: frozenset[RecordingFact] = self.ready_facts | self.attempts | self.outcomes | self.corrections
         return max(fact.at for fact in facts)
+
+    @property
+    def sequence(self) -> int:
+        """The number of visible facts. It never falls: attempts, which may be withdrawn, are none of them."""
+        return len(self._visible_fact_times()) + max(0, self.closings - 1) + self.dropped_corrections
+
+    @property
+    def changed_at(self) -> datetime:
+        """The time of the newest visible fact."""
+        return max(self._visible_fact_times())
+
+    def without_passing_facts(self) -> Recording:
+        """Return the recording with its visible facts only, so that one `sequence` always has the same view."""
+        return replace(self, attempts=frozenset(), closed_at=None, parked=None)
+
+    def _visible_fact_times(self) -> list[datetime]:
+        facts: list[RecordingFact] = [*self.ready_facts, *self.outcomes, *self.corrections]
+        times = (self.parked_at, self.last_closed_at)
+        return [*(fact.at for fact in facts), *(at for at in times if at is not None)]
 
     def role_of(self, channel: Channel) -> Role:
         """Return the speaker on the channel: the last correction's, or else the document's."""

@@ -127,6 +127,9 @@ class Verification(Order[SmsContent]):
         times = (self.called_at, self.late_call_at, self.check.at if self.check else None, self.canceled_at)
         return [*Order._fact_times(self), *(at for at in times if at is not None), *(code.at for code in self.codes)]
 
+    def _count_untimed_facts(self) -> int:
+        return self.attempts_used
+
 
 def deadline_of(verification: Verification, claim: Claim) -> datetime:
     """Return when the verification ends if it is started under this claim."""

@@ -72,6 +72,7 @@ def to_json(view: RecordingView, *, format_tel: Callable[[str], str]) -> dict[st
     return {
         "recording_id": recording.recording_id,
         "state": status.state.value,
+        "sequence": recording.sequence,
         "tel": format_tel(view.tel),
         "called_at": to_rfc3339(view.called_at) if view.called_at else None,
         "announcements": [_notice_to_json(notice, format_tel) for notice in recording.notices],

@@ -61,6 +61,7 @@ def to_json(view: View, *, statuses: StatusTable) -> dict[str, Any]:
         else {"characters": measure.characters, "bytes_sjis": measure.bytes_sjis, "parts": measure.parts},
         "attempts": len(message.claims),
         "not_after": to_rfc3339(message.not_after) if message.not_after else None,
+        "sequence": message.sequence,
         "created_at": to_rfc3339(message.created_at),
         "updated_at": to_rfc3339(message.updated_at),
     }

@@ -65,6 +65,7 @@ def to_json(view: View) -> dict[str, Any]:
         "attempts_left": verification.attempts_left,
         "provider": "mediasms",
         "provider_code": outcome.provider_code if outcome else None,
+        "sequence": verification.sequence,
         "created_at": to_rfc3339(verification.created_at),
         "updated_at": to_rfc3339(verification.updated_at),
     }

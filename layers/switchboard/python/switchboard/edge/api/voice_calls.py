@@ -42,6 +42,7 @@ def to_json(view: View) -> dict[str, Any]:
         "reports": [{"result": report.result, "at": to_rfc3339(report.first_seen_at)} for report in voice_call.reports],
         "attempts": len(voice_call.claims),
         "placed_at": voice_call.placed_at,
+        "sequence": voice_call.sequence,
         "created_at": to_rfc3339(voice_call.created_at),
         "updated_at": to_rfc3339(voice_call.updated_at),
     }

@@ -136,6 +136,9 @@ def _build_recording(item: Item) -> Recording:
         closed_at=from_optional_rfc3339(values.get("closed_at")),
         parked=ParkingReason(values["parked"]) if "parked" in values else None,
         parked_at=from_optional_rfc3339(values.get("parked_at")),
+        closings=int(values.get("closings", 0)),
+        last_closed_at=from_optional_rfc3339(values.get("last_closed_at")),
+        dropped_corrections=int(values.get("dropped_corrections", 0)),
     )
 
 

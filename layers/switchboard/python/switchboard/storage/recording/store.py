@@ -160,6 +160,10 @@ class DynamoDbRecordingStore:
         superfluous = recording.newest_corrections[MAX_CORRECTIONS - 1 :]
         removed = {f"#old{number}": _correction_name(old) for number, old in enumerate(superfluous)}
         values: dict[str, Any] = {":correction": correction_value(correction), ":at": to_rfc3339(correction.at)}
+        dropped = ""
+        if superfluous:
+            dropped = ", dropped_corrections = :dropped"
+            values[":dropped"] = recording.dropped_corrections + len(superfluous)
         unchanged = "attribute_not_exists(corrected_at)"
         if recording.corrections:
             unchanged = "corrected_at = :seen"
@@ -167,7 +171,7 @@ class DynamoDbRecordingStore:
         return self._update(
             "correct roles",
             recording.recording_id,
-            update="SET #correction = :correction, corrected_at = :at"
+            update=f"SET #correction = :correction, corrected_at = :at{dropped}"
             + (f" REMOVE {', '.join(removed)}" if removed else ""),
             condition=f"attribute_exists(kind) AND {unchanged}",
             names={"#correction": _correction_name(correction), **removed},
@@ -175,9 +179,16 @@ class DynamoDbRecordingStore:
         )
 
     def schedule(self, recording: Recording, *, due: datetime | None, at: datetime) -> None:
-        if due is None:
-            update = "SET closed_at = if_not_exists(closed_at, :at) REMOVE due, pending, parked"
-            self._update_unless_begun(recording, update=update, values={":at": to_rfc3339(at)})
+        if due is None and recording.closed_at is None:
+            self._update_unless_begun(
+                recording,
+                update="SET closed_at = :at, last_closed_at = :at, closings = if_not_exists(closings, :none) + :one"
+                " REMOVE due, pending, parked",
+                values={":at": to_rfc3339(at), ":none": 0, ":one": 1},
+                condition="attribute_exists(kind) AND attribute_not_exists(closed_at)",
+            )
+        elif due is None:
+            self._update_unless_begun(recording, update="REMOVE due, pending, parked", values={})
         else:
             update = "SET due = :due, pending = :pending REMOVE closed_at, parked"
             self._update_unless_begun(recording, update=update, values={":due": to_rfc3339(due), ":pending": PENDING})
@@ -208,9 +219,11 @@ class DynamoDbRecordingStore:
         )
         return islice(convert_items(items, recording_from), limit)
 
-    def _update_unless_begun(self, recording: Recording, *, update: str, values: Mapping[str, Any]) -> None:
+    def _update_unless_begun(
+        self, recording: Recording, *, update: str, values: Mapping[str, Any], condition: str = "attribute_exists(kind)"
+    ) -> None:
         """Write to the recording if no attempt has begun or been withdrawn since it was read."""
-        conditions, values = ["attribute_exists(kind)"], dict(values)
+        conditions, values = [condition], dict(values)
         for channel in Channel:
             begun = _count_attempts(recording, channel)
             count, value = f"begun_{channel.value}", f":{channel.value}"

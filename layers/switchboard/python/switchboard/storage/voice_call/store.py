@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 _RESULT: Final = "result|"
 _NEWEST_RESULT: Final = "newest_result"
 _BOUND_TO: Final = "bound_to"
+_REVISIONS: Final = "revisions"
+_COUNT_REVISION: Final = f"{_REVISIONS} = if_not_exists({_REVISIONS}, :none) + :one"
 
 
 class VoiceCallCodec(OrderCodec[VoiceCall]):
@@ -98,16 +100,20 @@ class DynamoDbCallResultStore:
         if not written and fact not in item:
             self._change_results(
                 result,
-                update="SET #fact = :newest",
+                update=f"SET #fact = :newest, {_COUNT_REVISION}",
                 condition="attribute_not_exists(#fact) OR #fact.#at < :seen",
                 fact=_NEWEST_RESULT,
                 names={"#at": "at"},
-                values={":newest": {"result": result.result, "at": seen}, ":seen": seen},
+                values={":newest": {"result": result.result, "at": seen}, ":seen": seen, ":none": 0, ":one": 1},
             )
             return EventPlace.OVERFLOWED
         if not written and item[fact]["S"] > seen:
             self._change_results(
-                result, update="SET #fact = :seen", condition="#fact > :seen", fact=fact, values={":seen": seen}
+                result,
+                update=f"SET #fact = :seen, {_COUNT_REVISION}",
+                condition="#fact > :seen",
+                fact=fact,
+                values={":seen": seen, ":none": 0, ":one": 1},
             )
         return EventPlace.RECORDED if _BOUND_TO in item else EventPlace.ORPHAN
 
@@ -170,7 +176,19 @@ class DynamoDbVoiceCallStore(DynamoDbOrderStore[VoiceCall], DynamoDbCallResultSt
 
     def get(self, order_id: str) -> VoiceCall | None:
         call = super().get(order_id)
-        return self._add_reports([call])[0] if call is not None else None
+        if call is None or call.call_id is None:
+            return call
+        # One transaction reads both items, so that no two views of the call have the same sequence.
+        with store_errors("get voice call"):
+            response = self._client.transact_get_items(
+                TransactItems=[
+                    {"Get": {"TableName": self._table, "Key": key}}
+                    for key in (self._key(order_id), _call_id_key(call.call_id))
+                ]
+            )
+        item, results = (answer.get("Item") for answer in response["Responses"])
+        call = self._order_from(item)
+        return call if call is None or results is None else _add_results(call, results)
 
     def find(self, query: ListingQuery, *, client: str) -> Page[VoiceCall]:
         page = super().find(query, client=client)
@@ -181,12 +199,15 @@ class DynamoDbVoiceCallStore(DynamoDbOrderStore[VoiceCall], DynamoDbCallResultSt
         call_ids = {call.call_id for call in calls if call.call_id is not None}
         keys = [_call_id_key(call_id) for call_id in sorted(call_ids)]
         items = get_items(self._client, self._table, keys, operation="fetch call results")
-        reports: dict[str, tuple[CallResultFact, ...]] = {}
-        for item in items:
-            # Results that this version cannot read hide neither their call nor the other ones of a page.
-            with suppress(UnreadableItemError), decoding_errors("call results"):
-                reports[item["pk"]["S"]] = _results_in(item)
-        return [replace(call, reports=reports.get(_call_id_pk(call.call_id or ""), ())) for call in calls]
+        results = {item["pk"]["S"]: item for item in items}
+        return [_add_results(call, results.get(_call_id_pk(call.call_id or ""), {})) for call in calls]
+
+
+def _add_results(call: VoiceCall, item: Item) -> VoiceCall:
+    """Return the call with the results in an item. Results that this version cannot read do not hide the call."""
+    with suppress(UnreadableItemError), decoding_errors("call results"):
+        return replace(call, reports=_results_in(item), revisions=int(item.get(_REVISIONS, {"N": 0})["N"]))
+    return call
 
 
 def _call_id_pk(call_id: str) -> str:
