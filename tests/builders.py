@@ -10,6 +10,7 @@ from switchboard.domain.orders import Claim, Deadlines, Order, Outcome, OutcomeK
 from switchboard.domain.phone_numbers import PhoneNumber
 from switchboard.domain.sms.delivery import DeliveryReport
 from switchboard.domain.sms.messages import Message, SmsContent, TextMeasure
+from switchboard.domain.subscription.subscriptions import EventKind, Generation, Subscription
 from switchboard.domain.verification.callbacks import IvrCallEvent, ParsedDeliveryReport, VerificationMode
 from switchboard.domain.verification.requests import ComposedVerification
 from switchboard.domain.verification.verifications import Verification, VerificationLines
@@ -158,3 +159,18 @@ a_notice = an_ivr_call
 def ids_of(overdue: Iterable[Iterable[Order[Any] | UnreadableItem]]) -> list[str]:
     """Return the ids of the overdue orders of all shards, and the keys of those that cannot be read."""
     return [entry.key if isinstance(entry, UnreadableItem) else entry.id for shard in overdue for entry in shard]
+
+
+def a_subscription(**changes: Any) -> Subscription:
+    """Build a subscription of CLIENT to messages, with some members replaced."""
+    members: dict[str, Any] = {
+        "id": "5" * 32,
+        "client": CLIENT,
+        "key_id": "key-1",
+        "url": "https://hooks.example.com/switchboard",
+        "events": frozenset({EventKind.SMS}),
+        "generations": (Generation(1, "1"),),
+        "created_at": START,
+        "updated_at": START,
+    }
+    return Subscription(**members | changes)
