@@ -46,9 +46,7 @@ def handle(request: InboundRequest) -> Reply:
             return Reply(HTTPStatus.OK, to_json(app.one(name, client=key.client)))
         case "PATCH", "/subscriptions/{subscription_id}":
             changes = parse_change_body(request)
-            return Reply(
-                HTTPStatus.OK, to_json(app.change(name, changes, key=key, own_hosts=find_own_hosts(request)))
-            )
+            return Reply(HTTPStatus.OK, to_json(app.change(name, changes, key=key, own_hosts=find_own_hosts(request))))
         case "DELETE", "/subscriptions/{subscription_id}":
             app.delete(name, client=key.client)
             return Reply(HTTPStatus.OK, {"subscription_id": name, "deleted": True})

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from switchboard.domain.errors import ResourceNotFoundError, SubscriptionLimitError
+from switchboard.domain.subscription.queue_entries import HookEntry, Recovery, entry_from_json, entry_to_json
 from switchboard.domain.subscription.subscriptions import (
     ChangedItem,
     DisabledReason,
@@ -18,13 +19,11 @@ from switchboard.domain.subscription.subscriptions import (
     OwedPost,
     Subscription,
 )
-from switchboard.ports.subscriptions import HookEntry, Recovery, SubscriptionStore
+from switchboard.ports.subscriptions import SubscriptionStore
 from switchboard.storage.subscriptions import (
     DynamoDbSubscriptionStore,
     SqsHookQueue,
     SubscribersQueue,
-    entry_from_json,
-    entry_to_json,
 )
 from tests.builders import CLIENT, a_subscription
 from tests.contract.conftest import IMPLEMENTATIONS, Aws, choose

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from switchboard.domain.errors import ResourceNotFoundError, SubscriptionLimitError
+from switchboard.domain.subscription.queue_entries import HookEntry
 from switchboard.domain.subscription.subscriptions import (
     MAX_SUBSCRIPTIONS,
     ChangedItem,
@@ -16,7 +17,6 @@ from switchboard.domain.subscription.subscriptions import (
     Subscription,
 )
 from switchboard.ports.listing import UnreadableItem
-from switchboard.ports.subscriptions import HookEntry
 
 
 class InMemorySubscriptionStore:

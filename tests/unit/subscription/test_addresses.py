@@ -26,8 +26,20 @@ def test_every_address_of_a_special_block_is_refused(block: str) -> None:
 
 @pytest.mark.parametrize(
     "address",
-    "1.1.1.1 9.255.255.255 11.0.0.0 172.15.255.255 172.32.0.0 192.0.1.0 198.20.0.0 223.255.255.1"
-    " 2606:4700:4700::1111 2001:200::1 2400:cb00::1 3ffe::1".split(),
+    [
+        "1.1.1.1",
+        "9.255.255.255",
+        "11.0.0.0",
+        "172.15.255.255",
+        "172.32.0.0",
+        "192.0.1.0",
+        "198.20.0.0",
+        "223.255.255.1",
+        "2606:4700:4700::1111",
+        "2001:200::1",
+        "2400:cb00::1",
+        "3ffe::1",
+    ],
 )
 def test_an_address_outside_all_special_blocks_is_accepted(address: str) -> None:
     assert is_public(address)

@@ -348,7 +348,8 @@ class ManageSubscriptionsSettings(SubscriptionSettings):
     """The settings of `functions/manage_subscriptions`."""
 
 
-class DeliverChangesSettings(SubscriptionSettings, QueryRecordingsSettings, StatusSettings):
+class DeliverChangesSettings(SubscriptionSettings, RecordingSettings):
     """The settings of `functions/deliver_changes`, which reads every kind of resource."""
 
     own_hosts: tuple[str, ...]
+    changes_bus_name: str

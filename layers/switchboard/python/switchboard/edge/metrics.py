@@ -104,7 +104,10 @@ class Metric(StrEnum):
         _ALARMED,
     )
     CHANGES_DELIVERED = "ChangesDelivered", "Posts of changes that the receiver answered with 2xx."
-    CHANGES_OWED = "ChangesOwed", "Posts of changes that failed, and changes of which none was made to a resting address."
+    CHANGES_OWED = (
+        "ChangesOwed",
+        "Changes whose post failed, or that wait because the address rests.",
+    )
     CHANGES_FORBIDDEN = "ChangesForbidden", "Changes not posted because the subscription's API key may not read them."
 
     # SMS

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from switchboard.domain.subscription.queue_entries import HookEntry
 from switchboard.domain.subscription.subscriptions import (
     ChangedItem,
     ChangeView,
@@ -38,35 +38,6 @@ class NotifySubscribers(Protocol):
             StoreUnavailableError: If the subscriptions or the queue do not answer; the record is repeated.
         """
         ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HookEntry:
-    """One entry of the hooks' queue: one post, one round of a release, or one page of a recovery.
-
-    Args:
-        subscription: the subscription's id.
-        item: the item whose newest view is to be posted. None in a release or a recovery.
-        token: the token of the mark that this entry repeats, None for a new change. The entry of another token has
-            been overtaken.
-        probe: True if a resting address gets this one post.
-        recovery: the page of a recovery that comes next.
-    """
-
-    subscription: str
-    item: ChangedItem | None = None
-    token: str | None = None
-    probe: bool = False
-    recovery: Recovery | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recovery:
-    """A position in a recovery: the kind of items that it lists now, and where in their list it is."""
-
-    since: datetime
-    kind: EventKind
-    position: str | None = None
 
 
 class HookQueue(Protocol):

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,6 +20,7 @@ from switchboard.domain.errors import (
     StoreUnavailableError,
     SubscriptionLimitError,
 )
+from switchboard.domain.subscription.queue_entries import HookEntry, entry_to_json
 from switchboard.domain.subscription.signatures import derive_secret
 from switchboard.domain.subscription.subscriptions import (
     MAX_SUBSCRIPTIONS,
@@ -33,7 +33,7 @@ from switchboard.domain.subscription.subscriptions import (
 )
 from switchboard.domain.timestamps import from_optional_rfc3339, from_rfc3339, to_rfc3339
 from switchboard.ports.listing import UnreadableItem
-from switchboard.ports.subscriptions import HookEntry, HookQueue, Recovery
+from switchboard.ports.subscriptions import HookQueue
 from switchboard.storage.aws import (
     CONDITION_FAILED,
     CachedSecret,
@@ -55,6 +55,7 @@ from switchboard.storage.orders.indexes import BY_DUE, convert_items, get_items,
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_sqs import SQSClient
 
 _HOOK: Final = "hook"
@@ -396,6 +397,31 @@ class SubscribersQueue:
         return entries
 
 
+class EventBridgeDisabledEvents:
+    """The events on the changes' bus that tell of disabled subscriptions. `client` is called only when it is needed."""
+
+    def __init__(self, *, client: Callable[[], EventBridgeClient], bus: str) -> None:
+        self._client = client
+        self._bus = bus
+
+    def __call__(self, subscription: Subscription, reason: DisabledReason, at: datetime) -> None:
+        detail = {
+            "version": 1,
+            "at": to_rfc3339(at),
+            "client": subscription.client,
+            "data": {"subscription_id": subscription.id, "state": "disabled", "disabled_reason": reason.value},
+        }
+        entry: Any = {
+            "EventBusName": self._bus,
+            "Source": "switchboard",
+            "DetailType": "SubscriptionDisabled",
+            "Detail": json.dumps(detail),
+            "Time": at,
+        }
+        with store_errors("publish disabled subscription"):
+            self._client().put_events(Entries=[entry])
+
+
 class DerivedSecrets:
     """The SigningSecrets derived from a master secret `{"current": "1", "1": "..."}`, whose versions are its names."""
 
@@ -429,41 +455,6 @@ def read_list(client: DynamoDBClient, table: str, pk: str) -> dict[str, frozense
     return {
         name.partition("|")[2]: frozenset(kinds) for name, kinds in values.items() if name.startswith(_entry_name(""))
     }
-
-
-def entry_to_json(entry: HookEntry) -> dict[str, Any]:
-    """Write an entry of the hooks' queue: ids and times, never a view."""
-    if entry.recovery is not None:
-        recovery = asdict(entry.recovery) | {"since": to_rfc3339(entry.recovery.since)}
-        return {"subscription": entry.subscription, "recovery": recovery}
-    if entry.item is None:
-        return {"subscription": entry.subscription}
-    values: dict[str, Any] = {
-        "subscription": entry.subscription,
-        "kind": entry.item.kind.value,
-        "id": entry.item.id,
-    }
-    return values | ({} if entry.token is None else {"token": entry.token}) | ({"probe": True} if entry.probe else {})
-
-
-def entry_from_json(values: Mapping[str, Any]) -> HookEntry:
-    """Read an entry that `entry_to_json` wrote.
-
-    Raises:
-        LookupError, ValueError: it is none.
-    """
-    recovery = values.get("recovery")
-    return HookEntry(
-        subscription=values["subscription"],
-        item=ChangedItem(EventKind(values["kind"]), values["id"]) if "kind" in values else None,
-        token=values.get("token"),
-        probe=values.get("probe", False),
-        recovery=None
-        if recovery is None
-        else Recovery(
-            since=from_rfc3339(recovery["since"]), kind=EventKind(recovery["kind"]), position=recovery["position"]
-        ),
-    )
 
 
 def require_all_sent(response: Mapping[str, Any]) -> None:

@@ -1,6 +1,6 @@
 """Decide which addresses of receivers are acceptable: a URL by its form, an IP address by IANA's special registries.
 
-`ipaddress.is_global` differs between Python's versions and admits special addresses. So the registries' rows stand here.
+`ipaddress.is_global` differs between Python's versions and admits special addresses. So their rows stand here.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from switchboard.domain.api_keys import ApiKey
 from switchboard.domain.errors import HookAddressRefusedError, HookError, HookGoneError
+from switchboard.domain.subscription.queue_entries import HookEntry
 from switchboard.domain.subscription.signatures import sign
 from switchboard.domain.subscription.subscriptions import (
     ADDRESS_RETRY,
@@ -34,7 +35,6 @@ from switchboard.domain.timestamps import to_rfc3339
 from switchboard.ports.clock import ClaimIds, Clock
 from switchboard.ports.subscriptions import (
     ChangeViews,
-    HookEntry,
     HookPoster,
     HookQueue,
     SigningSecrets,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -19,6 +20,7 @@ from switchboard.domain.errors import (
     SubscriptionDisabledError,
 )
 from switchboard.domain.subscription.addresses import parse_hook_url
+from switchboard.domain.subscription.queue_entries import HookEntry, Recovery
 from switchboard.domain.subscription.signatures import format_secret
 from switchboard.domain.subscription.subscriptions import (
     ROTATION,
@@ -30,15 +32,14 @@ from switchboard.domain.subscription.subscriptions import (
 )
 from switchboard.ports.clock import ClaimIds, Clock
 from switchboard.ports.subscriptions import (
-    HookEntry,
     HookPoster,
     HookQueue,
-    Recovery,
     SigningSecrets,
     SubscriptionStore,
 )
 from switchboard.usecases.subscription.deliver import SignedPoster
 
+_ID: Final = re.compile(r"[0-9a-f]{32}")
 MAX_RECOVERY: Final = timedelta(days=30)
 
 
@@ -126,7 +127,7 @@ class ManageSubscriptions:
         Raises:
             ResourceNotFoundError: there is none, or it is another client's.
         """
-        subscription = self._subscriptions.get(subscription_id)
+        subscription = self._subscriptions.get(subscription_id) if _ID.fullmatch(subscription_id) else None
         if subscription is None or subscription.client != client:
             raise ResourceNotFoundError("No such subscription, or it belongs to another client")
         return subscription

@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Final
 
+from switchboard.domain.subscription.queue_entries import HookEntry, Recovery
 from switchboard.domain.subscription.subscriptions import ChangedItem, EventKind, OwedPost, Subscription
 from switchboard.ports.clock import ClaimIds, Clock
-from switchboard.ports.subscriptions import ChangeViews, HookEntry, HookQueue, Recovery, SubscriptionStore
+from switchboard.ports.subscriptions import ChangeViews, HookQueue, SubscriptionStore
 from switchboard.usecases.operations.reconcile_overdue import SweepAction, SweepReport, act_on_each
 from switchboard.usecases.subscription.deliver import DeliveryOutcome
 
