@@ -186,9 +186,13 @@ def retry_delay(attempts: int, *, retry_after_s: float | None, chance: float) ->
         chance: a random number from 0 to 1, which spreads the time by 20 % either way.
     """
     delay = RETRY_DELAYS[min(attempts, len(RETRY_DELAYS)) - 1] * (1 + _JITTER * (2 * chance - 1))
-    return max(delay, min(timedelta(seconds=retry_after_s or 0), MAX_RETRY_AFTER))
+    return max(delay, _pause_of(retry_after_s))
 
 
-def rest_time(rests: int) -> timedelta:
-    """Return how long an address rests for the `rests`-th time in a row, from 1 on."""
-    return _RESTS[min(rests, len(_RESTS)) - 1]
+def rest_time(rests: int, *, retry_after_s: float | None) -> timedelta:
+    """Return how long an address rests for the `rests`-th time in a row, from 1 on. `retry_after_s` as above."""
+    return max(_RESTS[min(rests, len(_RESTS)) - 1], _pause_of(retry_after_s))
+
+
+def _pause_of(retry_after_s: float | None) -> timedelta:
+    return min(timedelta(seconds=retry_after_s or 0), MAX_RETRY_AFTER)

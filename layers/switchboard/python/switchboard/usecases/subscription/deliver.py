@@ -215,15 +215,15 @@ class DeliverChange:
         if now - failing_since >= FAILING_BEFORE_DISABLED:
             return self._disable(subscription, DisabledReason.FAILING, error)
         attempts = 1 if mark is None else mark.attempts + 1
-        delay = (
-            ADDRESS_RETRY
-            if refused
-            else retry_delay(attempts, retry_after_s=error.retry_after_s, chance=self._random())
-        )
+        delay = retry_delay(attempts, retry_after_s=error.retry_after_s, chance=self._random())
         rests = subscription.rests_until is not None or subscription.failures + 1 >= FAILURES_BEFORE_REST
-        rests_until = now + max(delay, rest_time(subscription.rests + 1)) if rests else None
+        if rests:
+            delay = rest_time(subscription.rests + 1, retry_after_s=error.retry_after_s)
+        if refused:
+            delay = max(delay, ADDRESS_RETRY)
+        rests_until = now + delay if rests else None
         queued = not rests and delay <= LONGEST_DELAY
-        due = rests_until or now + delay + (_GRACE if queued else timedelta())
+        due = now + delay + (_GRACE if queued else timedelta())
         # The mark is stored first: until the sweep knows when to look, this entry is not acknowledged.
         owed = self._owe(subscription, item, mark, attempts=attempts, due=due, problem=error.problem)
         self._subscriptions.record_failure(
