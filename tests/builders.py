@@ -6,11 +6,12 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
+from switchboard.domain.changes import ChangeKind
 from switchboard.domain.orders import Claim, Deadlines, Order, Outcome, OutcomeKind
 from switchboard.domain.phone_numbers import PhoneNumber
 from switchboard.domain.sms.delivery import DeliveryReport
 from switchboard.domain.sms.messages import Message, SmsContent, TextMeasure
-from switchboard.domain.subscription.subscriptions import EventKind, Generation, Subscription
+from switchboard.domain.subscription.subscriptions import Generation, Subscription
 from switchboard.domain.verification.callbacks import IvrCallEvent, ParsedDeliveryReport, VerificationMode
 from switchboard.domain.verification.requests import ComposedVerification
 from switchboard.domain.verification.verifications import Verification, VerificationLines
@@ -168,7 +169,7 @@ def a_subscription(**changes: Any) -> Subscription:
         "client": CLIENT,
         "key_id": "key-1",
         "url": "https://hooks.example.com/switchboard",
-        "events": frozenset({EventKind.SMS}),
+        "events": frozenset({ChangeKind.SMS}),
         "generations": (Generation(1, "1"),),
         "created_at": START,
         "updated_at": START,

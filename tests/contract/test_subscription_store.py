@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
+from switchboard.domain.changes import ChangeKind
 from switchboard.domain.errors import ResourceNotFoundError, SubscriptionLimitError
 from switchboard.domain.subscription.queue_entries import HookEntry, Recovery, entry_from_json, entry_to_json
 from switchboard.domain.subscription.subscriptions import (
     ChangedItem,
     DisabledReason,
-    EventKind,
     Generation,
     OwedPost,
     Subscription,
@@ -31,9 +31,9 @@ from tests.fakes import START
 from tests.fakes.subscriptions import InMemoryHookQueue, InMemorySubscriptionStore
 
 MINUTE = timedelta(minutes=1)
-ITEM = ChangedItem(EventKind.SMS, "order1001")
+ITEM = ChangedItem(ChangeKind.SMS, "order1001")
 EVERYTHING = a_subscription(
-    events=frozenset(EventKind),
+    events=frozenset(ChangeKind),
     states=frozenset({"delivered"}),
     thin=True,
     description="orders",
@@ -104,9 +104,9 @@ def test_changed_settings_leave_what_posts_have_recorded(store: SubscriptionStor
     store.create(a_subscription())
     before = read(store)
     fail(store)
-    store.change(before, replace(before, events=frozenset({EventKind.RECORDING}), states=frozenset({"lost"})))
+    store.change(before, replace(before, events=frozenset({ChangeKind.RECORDING}), states=frozenset({"lost"})))
     changed = read(store)
-    assert (changed.events, changed.states, changed.failures) == ({EventKind.RECORDING}, {"lost"}, 1)
+    assert (changed.events, changed.states, changed.failures) == ({ChangeKind.RECORDING}, {"lost"}, 1)
     store.change(changed, replace(changed, states=None))
     assert read(store).states is None
 
@@ -145,11 +145,11 @@ def test_a_mark_is_postponed_once(store: SubscriptionStore) -> None:
     assert not store.postpone_mark(a_mark("t2"), due=START + 2 * MINUTE)
     assert store.postpone_mark(a_mark(), due=START + 2 * MINUTE)
     assert not store.postpone_mark(a_mark(), due=START + 3 * MINUTE)
-    assert not store.postpone_mark(a_mark(item=ChangedItem(EventKind.SMS, "another")), due=START)
+    assert not store.postpone_mark(a_mark(item=ChangedItem(ChangeKind.SMS, "another")), due=START)
 
 
 def test_marks_are_found_in_the_order_of_their_times(store: SubscriptionStore) -> None:
-    marks = [a_mark(item=ChangedItem(EventKind.SMS, f"m{n}"), due=START + n * MINUTE) for n in (3, 1, 2)]
+    marks = [a_mark(item=ChangedItem(ChangeKind.SMS, f"m{n}"), due=START + n * MINUTE) for n in (3, 1, 2)]
     for mark in marks:
         store.put_mark(mark)
     store.put_mark(a_mark(subscription="6" * 32))
@@ -219,7 +219,7 @@ def test_overdue_subscriptions_are_found_in_one_of_the_shards(store: Subscriptio
         HookEntry(subscription="5" * 32),
         HookEntry(subscription="5" * 32, item=ITEM),
         HookEntry(subscription="5" * 32, item=ITEM, token="t1", probe=True),
-        HookEntry(subscription="5" * 32, recovery=Recovery(since=START, kind=EventKind.RECORDING, position="p")),
+        HookEntry(subscription="5" * 32, recovery=Recovery(since=START, kind=ChangeKind.RECORDING, position="p")),
     ],
     ids=["release", "change", "probe", "recovery"],
 )
@@ -231,9 +231,9 @@ def test_a_change_goes_to_the_subscriptions_that_want_its_kind(
     aws: Aws, dynamodb_subscriptions: DynamoDbSubscriptionStore, state_table_name: str
 ) -> None:
     dynamodb_subscriptions.create(a_subscription())
-    dynamodb_subscriptions.create(a_subscription(id="6" * 32, events=frozenset({EventKind.RECORDING})))
+    dynamodb_subscriptions.create(a_subscription(id="6" * 32, events=frozenset({ChangeKind.RECORDING})))
     dynamodb_subscriptions.create(
-        a_subscription(id="7" * 32, client="another", events=frozenset({EventKind.RECORDING}))
+        a_subscription(id="7" * 32, client="another", events=frozenset({ChangeKind.RECORDING}))
     )
     queue = InMemoryHookQueue()
     notify = SubscribersQueue(client=aws.dynamodb, table=state_table_name, queue=queue)
@@ -266,7 +266,7 @@ def test_a_list_of_subscriptions_is_read_again_after_five_seconds(
     notify.enqueue(CLIENT, "sms", "cached")
     now[0] = 5.1
     notify.enqueue(CLIENT, "sms", "after")
-    assert [entry.item for entry, _ in queue.entries] == [ChangedItem(EventKind.SMS, "after")]
+    assert [entry.item for entry, _ in queue.entries] == [ChangedItem(ChangeKind.SMS, "after")]
 
 
 def test_entries_reach_the_queue_ten_at_a_time_with_their_delays(aws: Aws) -> None:

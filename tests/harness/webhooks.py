@@ -9,12 +9,11 @@ from enum import StrEnum
 from typing import Any, Final, cast
 
 from switchboard.domain.api_keys import ApiKey, Scope
+from switchboard.domain.changes import Change, ChangeKind, Snapshot
 from switchboard.domain.errors import HookTimedOutError, HookUnreachedError, StoreUnavailableError
 from switchboard.domain.subscription.queue_entries import HookEntry
 from switchboard.domain.subscription.subscriptions import (
     ChangedItem,
-    ChangeView,
-    EventKind,
     OwedPost,
     Subscription,
 )
@@ -29,7 +28,7 @@ from tests.harness.explorer import demand
 from tests.harness.stepping import Actor, Crashed, History, step, stepped
 
 SUBSCRIPTION: Final = a_subscription()
-ITEM: Final = ChangedItem(EventKind.SMS, "order1001")
+ITEM: Final = ChangedItem(ChangeKind.SMS, "order1001")
 _KEY: Final = ApiKey(id="key-1", client=CLIENT, name="", scopes=frozenset(Scope))
 _ROUNDS: Final = 60
 _PAUSE: Final = timedelta(hours=30)
@@ -50,12 +49,17 @@ class Items:
 
     sequence: int = 1
 
-    def read(self, item: ChangedItem, *, client: str) -> ChangeView | None:
-        at = SUBSCRIPTION.created_at + timedelta(seconds=self.sequence)
-        data = {"smsid": item.id, "sequence": self.sequence}
-        return ChangeView(
-            id=f"sms_{item.id}_{self.sequence}_1", at=at, sequence=self.sequence, state="accepted", data=data
+    def read(self, item: ChangedItem, *, client: str) -> Change | None:
+        snapshot = Snapshot(
+            kind=item.kind,
+            id=item.id,
+            client=client,
+            sequence=self.sequence,
+            at=SUBSCRIPTION.created_at + timedelta(seconds=self.sequence),
+            state="accepted",
+            data={"smsid": item.id, "sequence": self.sequence},
         )
+        return Change(key=f"SMS#{item.id}", snapshot=snapshot, previous=None, rules_version="1")
 
 
 @dataclass
@@ -181,7 +185,7 @@ class ReadsTheItemFirst(Items):
 
     def __init__(self, items: Items, store: InMemorySubscriptionStore) -> None:
         self._items = items
-        self._early: list[ChangeView | None] = []
+        self._early: list[Change | None] = []
         mark_of = store.mark_of
 
         def read_item_then_mark(subscription_id: str, item: ChangedItem) -> OwedPost | None:
@@ -191,7 +195,7 @@ class ReadsTheItemFirst(Items):
 
         store.mark_of = read_item_then_mark  # type: ignore[method-assign]
 
-    def read(self, item: ChangedItem, *, client: str) -> ChangeView | None:
+    def read(self, item: ChangedItem, *, client: str) -> Change | None:
         return self._early.pop(0) if self._early else self._items.read(item, client=client)
 
 

@@ -6,12 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
+from switchboard.domain.changes import Change, ChangeKind
 from switchboard.domain.subscription.queue_entries import HookEntry
 from switchboard.domain.subscription.subscriptions import (
     ChangedItem,
-    ChangeView,
     DisabledReason,
-    EventKind,
     Generation,
     OwedPost,
     Subscription,
@@ -153,8 +152,8 @@ class HookPoster(Protocol):
 class ChangeViews(Protocol):
     """The views of all items, as GET shows them."""
 
-    def read(self, item: ChangedItem, *, client: str) -> ChangeView | None:
-        """Return the item's newest view, or None if the item does not exist or is another client's.
+    def read(self, item: ChangedItem, *, client: str) -> Change | None:
+        """Return the item as its next event shows it. None if it does not exist, is another client's, or is under way.
 
         Raises:
             StoreUnavailableError: The store did not answer.
@@ -162,7 +161,7 @@ class ChangeViews(Protocol):
         ...
 
     def changed_since(
-        self, kind: EventKind, since: datetime, *, client: str, position: str | None
+        self, kind: ChangeKind, since: datetime, *, client: str, position: str | None
     ) -> tuple[list[str], str | None]:
         """Return one page of the ids of items that have changed since then, and the next page's position."""
         ...

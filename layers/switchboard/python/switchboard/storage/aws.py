@@ -49,7 +49,7 @@ CONNECT_TIMEOUT_S: Final = 1.0
 """The seconds that AWS may take to accept a connection, beside the time-out of the request."""
 CALLS_AT_ONCE: Final = 16
 """The threads that may share one client, each of which keeps a connection."""
-_SERVICES: Final = ("dynamodb", "s3", "secretsmanager", "sqs")
+_SERVICES: Final = ("dynamodb", "events", "s3", "secretsmanager", "sqs")
 
 # DynamoDB gets one try of `timeout_s`: the composition root, which knows how much time there is before the Lambda's own
 # end, decides which calls are retried (storage/retrying.py). The others may try twice by themselves.
@@ -135,6 +135,11 @@ def _get_file_client() -> Any:
 def sqs() -> SQSClient:
     """Return the container's SQS client."""
     return cast("SQSClient", _get_client("sqs"))
+
+
+def events() -> Any:
+    """Return the container's EventBridge client."""
+    return _get_client("events")
 
 
 def secretsmanager() -> SecretsManagerClient:

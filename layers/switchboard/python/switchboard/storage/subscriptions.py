@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 
+from switchboard.domain.changes import ChangeKind
 from switchboard.domain.errors import (
     ConfigurationError,
     ResourceNotFoundError,
@@ -24,9 +25,9 @@ from switchboard.domain.subscription.queue_entries import HookEntry, entry_to_js
 from switchboard.domain.subscription.signatures import derive_secret
 from switchboard.domain.subscription.subscriptions import (
     MAX_SUBSCRIPTIONS,
+    SHARED_KINDS,
     ChangedItem,
     DisabledReason,
-    EventKind,
     Generation,
     OwedPost,
     Subscription,
@@ -375,8 +376,8 @@ class SubscribersQueue:
         self._lists: dict[str, tuple[float, Mapping[str, frozenset[str]]]] = {}
 
     def enqueue(self, client: str | None, kind: str, item_id: str) -> None:
-        item = ChangedItem(EventKind(kind), item_id)
-        if item.kind.is_shared:
+        item = ChangedItem(ChangeKind(kind), item_id)
+        if item.kind in SHARED_KINDS:
             subscriptions = self._read_list(f"HOOKS_OF#{kind}")
         elif client is not None:
             subscriptions = self._read_list(f"HOOKS#{client}")
@@ -469,7 +470,7 @@ def require_all_sent(response: Mapping[str, Any]) -> None:
 
 def _lists_of(subscription: Subscription) -> list[tuple[str, int]]:
     """Return the keys of the lists that name the subscription, each with its limit."""
-    shared = sorted(kind for kind in subscription.events if kind.is_shared)
+    shared = sorted(kind for kind in subscription.events if kind in SHARED_KINDS)
     return [
         (f"HOOKS#{subscription.client}", MAX_SUBSCRIPTIONS),
         *((f"HOOKS_OF#{kind}", _MAX_SHARED) for kind in shared),
@@ -528,7 +529,7 @@ def _to_subscription(item: Item) -> Subscription:
         return Subscription(
             id=values["pk"].partition("#")[2],
             **{name: values[name] for name in _TEXTS if name in values},
-            events=frozenset(EventKind(kind) for kind in values["events"]),
+            events=frozenset(ChangeKind(kind) for kind in values["events"]),
             states=frozenset(values["states"]) if "states" in values else None,
             thin=values["thin"],
             generations=tuple(
@@ -551,7 +552,7 @@ def _to_mark(item: Item) -> OwedPost:
         values = from_attributes(item)
         return OwedPost(
             subscription=values["subscription"],
-            item=ChangedItem(EventKind(values["resource"]), values["item"]),
+            item=ChangedItem(ChangeKind(values["resource"]), values["item"]),
             token=values["token"],
             owed_since=from_rfc3339(values["owed_since"]),
             attempts=int(values["attempts"]),

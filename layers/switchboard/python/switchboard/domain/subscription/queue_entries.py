@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from switchboard.domain.subscription.subscriptions import ChangedItem, EventKind
+from switchboard.domain.changes import ChangeKind
+from switchboard.domain.subscription.subscriptions import ChangedItem
 from switchboard.domain.timestamps import from_rfc3339, to_rfc3339
 
 
@@ -36,7 +37,7 @@ class Recovery:
     """A position in a recovery: the kind of items that it lists now, and where in their list it is."""
 
     since: datetime
-    kind: EventKind
+    kind: ChangeKind
     position: str | None = None
 
 
@@ -65,12 +66,12 @@ def entry_from_json(values: Mapping[str, Any]) -> HookEntry:
     recovery = values.get("recovery")
     return HookEntry(
         subscription=values["subscription"],
-        item=ChangedItem(EventKind(values["kind"]), values["id"]) if "kind" in values else None,
+        item=ChangedItem(ChangeKind(values["kind"]), values["id"]) if "kind" in values else None,
         token=values.get("token"),
         probe=values.get("probe", False),
         recovery=None
         if recovery is None
         else Recovery(
-            since=from_rfc3339(recovery["since"]), kind=EventKind(recovery["kind"]), position=recovery["position"]
+            since=from_rfc3339(recovery["since"]), kind=ChangeKind(recovery["kind"]), position=recovery["position"]
         ),
     )

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, Final
+from typing import Final
 
 from switchboard.domain.api_keys import ApiKey, Scope
+from switchboard.domain.changes import ChangeKind
 
 MAX_SUBSCRIPTIONS: Final = 5
 """The subscriptions that one client may have."""
@@ -34,33 +35,17 @@ ADDRESS_RETRY: Final = timedelta(hours=1)
 """The time after which a refused address is resolved again. Nothing is sent to it until then."""
 
 
-class EventKind(StrEnum):
-    """The kinds of resources whose changes a subscription may name."""
+SHARED_KINDS: Final = frozenset({ChangeKind.RECORDING, ChangeKind.CIRCUIT})
+"""The kinds of resources that belong to no client: every subscription with their scope gets their changes."""
 
-    SMS = "sms"
-    VERIFICATION = "verification"
-    VOICE_CALL = "voice_call"
-    RECORDING = "recording"
-    CIRCUIT = "circuit"
-
-    @property
-    def scope(self) -> Scope:
-        """The scope with which a key may read such a resource."""
-        return _SCOPES[self]
-
-    @property
-    def is_shared(self) -> bool:
-        """True if the resources belong to no client, so that every subscription with the scope gets them."""
-        return self in {EventKind.RECORDING, EventKind.CIRCUIT}
-
-
-_SCOPES: Final[Mapping[EventKind, Scope]] = {
-    EventKind.SMS: Scope.SMS,
-    EventKind.VERIFICATION: Scope.VERIFY,
-    EventKind.VOICE_CALL: Scope.CALLS,
-    EventKind.RECORDING: Scope.RECORDINGS_READ,
-    EventKind.CIRCUIT: Scope.STATUS,
+READ_SCOPES: Final[Mapping[ChangeKind, Scope]] = {
+    ChangeKind.SMS: Scope.SMS,
+    ChangeKind.VERIFICATION: Scope.VERIFY,
+    ChangeKind.VOICE_CALL: Scope.CALLS,
+    ChangeKind.RECORDING: Scope.RECORDINGS_READ,
+    ChangeKind.CIRCUIT: Scope.STATUS,
 }
+"""The scope with which a key may read a resource, and be told of its changes."""
 
 
 class SubscriptionState(StrEnum):
@@ -105,7 +90,7 @@ class Subscription:
     client: str
     key_id: str
     url: str
-    events: frozenset[EventKind]
+    events: frozenset[ChangeKind]
     generations: tuple[Generation, ...]
     created_at: datetime
     updated_at: datetime
@@ -138,7 +123,7 @@ class Subscription:
 class ChangedItem:
     """An item whose newest view is to be posted: its kind and its id."""
 
-    kind: EventKind
+    kind: ChangeKind
     id: str
 
 
@@ -158,23 +143,9 @@ class OwedPost:
     problem: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChangeView:
-    """An item as GET shows it, without links that expire: one `id` always has the same `data`.
-
-    `at` is the time of the newest fact in it, `state` the item's state.
-    """
-
-    id: str
-    at: datetime
-    sequence: int
-    state: str
-    data: Mapping[str, Any]
-
-
-def find_missing_scopes(events: frozenset[EventKind], key: ApiKey) -> list[Scope]:
+def find_missing_scopes(events: frozenset[ChangeKind], key: ApiKey) -> list[Scope]:
     """Return the scopes that a key lacks for reading what it wants to be told."""
-    return sorted({kind.scope for kind in events} - key.scopes)
+    return sorted({READ_SCOPES[kind] for kind in events} - key.scopes)
 
 
 def retry_delay(attempts: int, *, retry_after_s: float | None, chance: float) -> timedelta:

@@ -24,7 +24,7 @@ from switchboard.domain.recording.facts import (
 from switchboard.domain.timestamps import to_rfc3339
 from switchboard.ports.listing import ListingQuery, Page, UnreadableItem
 from switchboard.storage.aws import conditional_update, store_errors
-from switchboard.storage.items import Item, expiry, to_attributes
+from switchboard.storage.items import Item, day_partition, expiry, to_attributes
 from switchboard.storage.orders.indexes import (
     ListPartition,
     convert_items,
@@ -64,11 +64,13 @@ class DynamoDbRecordingStore:
     def announce(
         self, recording_id: str, ready_fact: ReadyFact, *, due: datetime, parked: ParkingReason | None = None
     ) -> Recording:
+        list_position = f"{to_rfc3339(ready_fact.called_at or ready_fact.at)}#{recording_id}"
         new_item = {
             "kind": KIND,
             "id": recording_id,
             "list_partition": LIST_PARTITION,
-            "list_position": f"{to_rfc3339(ready_fact.called_at or ready_fact.at)}#{recording_id}",
+            "list_position": list_position,
+            "day_partition": day_partition(KIND, recording_pk(recording_id), list_position),
             "recipient_partition": tel_partition(ready_fact.tel) if ready_fact.tel else None,
             "expires_at": expiry(ready_fact.at, self._retention),
             "pending": PENDING if parked is None else _parked_partition(parked),

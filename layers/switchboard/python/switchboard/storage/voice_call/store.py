@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 _RESULT: Final = "result|"
 _NEWEST_RESULT: Final = "newest_result"
 _BOUND_TO: Final = "bound_to"
+_CALL_ID_PREFIX: Final = "CALLID#"
 _REVISIONS: Final = "revisions"
 _COUNT_REVISION: Final = f"{_REVISIONS} = if_not_exists({_REVISIONS}, :none) + :one"
 
@@ -203,15 +204,34 @@ class DynamoDbVoiceCallStore(DynamoDbOrderStore[VoiceCall], DynamoDbCallResultSt
         return [_add_results(call, results.get(_call_id_pk(call.call_id or ""), {})) for call in calls]
 
 
+def token_in(item: Item) -> str | None:
+    """Return the token of the call whose results this item holds, or None if it holds none or the call is not known."""
+    return item[_BOUND_TO]["S"] if _BOUND_TO in item and item["pk"]["S"].startswith(_CALL_ID_PREFIX) else None
+
+
+def count_results(item: Item) -> int:
+    """Return the number of visible facts among the results in an item.
+
+    Raises:
+        UnreadableItemError: this version cannot read the results.
+    """
+    with decoding_errors("call results"):
+        return len(_results_in(item)) + _revisions_in(item)
+
+
+def _revisions_in(item: Item) -> int:
+    return int(item.get(_REVISIONS, {"N": 0})["N"])
+
+
 def _add_results(call: VoiceCall, item: Item) -> VoiceCall:
     """Return the call with the results in an item. Results that this version cannot read do not hide the call."""
     with suppress(UnreadableItemError), decoding_errors("call results"):
-        return replace(call, reports=_results_in(item), revisions=int(item.get(_REVISIONS, {"N": 0})["N"]))
+        return replace(call, reports=_results_in(item), revisions=_revisions_in(item))
     return call
 
 
 def _call_id_pk(call_id: str) -> str:
-    return f"CALLID#{call_id}"
+    return f"{_CALL_ID_PREFIX}{call_id}"
 
 
 def _call_id_key(call_id: str) -> dict[str, Any]:

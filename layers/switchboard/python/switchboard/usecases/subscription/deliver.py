@@ -15,6 +15,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from switchboard.domain.api_keys import ApiKey
+from switchboard.domain.changes import Change
 from switchboard.domain.errors import HookAddressRefusedError, HookError, HookGoneError
 from switchboard.domain.subscription.queue_entries import HookEntry
 from switchboard.domain.subscription.signatures import sign
@@ -22,9 +23,9 @@ from switchboard.domain.subscription.subscriptions import (
     ADDRESS_RETRY,
     FAILING_BEFORE_DISABLED,
     FAILURES_BEFORE_REST,
+    READ_SCOPES,
     REFUSED_BEFORE_DISABLED,
     ChangedItem,
-    ChangeView,
     DisabledReason,
     OwedPost,
     Subscription,
@@ -139,15 +140,15 @@ class DeliverChange:
         if subscription.rests_until is not None and not entry.probe:
             return self._owe_while_resting(subscription, item, mark, until=subscription.rests_until)
         key = self._find_key(subscription.key_id)
-        if key.revoked or item.kind.scope not in key.scopes:
+        if key.revoked or READ_SCOPES[item.kind] not in key.scopes:
             self._end(mark)
             return DeliveryOutcome.FORBIDDEN
-        view = self._views.read(item, client=subscription.client)
-        if view is None or (subscription.states is not None and view.state not in subscription.states):
+        change = self._views.read(item, client=subscription.client)
+        if change is None or (subscription.states is not None and change.snapshot.state not in subscription.states):
             self._end(mark)
             return DeliveryOutcome.NOTHING_TO_DO
         try:
-            self._post(subscription, item, view)
+            self._post(subscription, change)
         except HookGoneError as error:
             return self._disable(subscription, DisabledReason.GONE, error)
         except HookError as error:
@@ -159,11 +160,14 @@ class DeliverChange:
             self._queue.put([(HookEntry(subscription=subscription.id), 0)])
         return DeliveryOutcome.DELIVERED
 
-    def _post(self, subscription: Subscription, item: ChangedItem, view: ChangeView) -> None:
-        data = view.data
+    def _post(self, subscription: Subscription, change: Change) -> None:
+        snapshot = change.snapshot
+        data = snapshot.data
         if subscription.thin:
-            data = {"kind": item.kind.value, "id": item.id, "sequence": view.sequence, "state": view.state}
-        self._poster.post(subscription, webhook_id=view.id, kind=f"{item.kind}.changed", at=view.at, data=data)
+            names = {"kind": snapshot.kind.value, "id": snapshot.id}
+            data = {**names, "sequence": snapshot.sequence, "state": snapshot.state}
+        kind = f"{snapshot.kind}.changed"
+        self._poster.post(subscription, webhook_id=change.id, kind=kind, at=snapshot.at, data=data)
 
     def _end(self, mark: OwedPost | None) -> None:
         """End what was owed when the mark was read. Without a mark nothing is written."""

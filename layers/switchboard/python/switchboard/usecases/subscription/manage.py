@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from switchboard.domain.api_keys import ApiKey
+from switchboard.domain.changes import ChangeKind
 from switchboard.domain.errors import (
     FieldProblem,
     HookAddressRefusedError,
@@ -24,7 +25,6 @@ from switchboard.domain.subscription.queue_entries import HookEntry, Recovery
 from switchboard.domain.subscription.signatures import format_secret
 from switchboard.domain.subscription.subscriptions import (
     ROTATION,
-    EventKind,
     Generation,
     Subscription,
     SubscriptionState,
@@ -48,7 +48,7 @@ class SubscriptionSettings:
     """The settings of a new subscription."""
 
     url: str
-    events: frozenset[EventKind]
+    events: frozenset[ChangeKind]
     states: frozenset[str] | None
     thin: bool
     description: str
@@ -228,7 +228,7 @@ class ManageSubscriptions:
         now = self._clock.now()
         if not now - MAX_RECOVERY <= since <= now:
             raise InvalidRequestError(FieldProblem("since", "must be within the last 30 days", "out_of_range"))
-        recovery = Recovery(since=since, kind=next(iter(EventKind)))
+        recovery = Recovery(since=since, kind=next(iter(ChangeKind)))
         self._queue.put([(HookEntry(subscription=subscription.id, recovery=recovery), 0)])
 
     def _current_secret(self, subscription: Subscription) -> str:
@@ -245,7 +245,7 @@ class ManageSubscriptions:
             raise InvalidRequestError(FieldProblem("url", "has a host name without an address", "unreached")) from None
 
 
-def _require_scopes(events: Iterable[EventKind], key: ApiKey) -> None:
+def _require_scopes(events: Iterable[ChangeKind], key: ApiKey) -> None:
     missing = find_missing_scopes(frozenset(events), key)
     if missing:
         raise ScopeMissingError(

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Final
 
+from switchboard.domain.changes import ChangeKind
 from switchboard.domain.subscription.queue_entries import HookEntry, Recovery
-from switchboard.domain.subscription.subscriptions import ChangedItem, EventKind, OwedPost, Subscription
+from switchboard.domain.subscription.subscriptions import ChangedItem, OwedPost, Subscription
 from switchboard.ports.clock import ClaimIds, Clock
 from switchboard.ports.subscriptions import ChangeViews, HookQueue, SubscriptionStore
 from switchboard.usecases.operations.reconcile_overdue import SweepAction, SweepReport, act_on_each
@@ -162,7 +163,7 @@ def _to_entry(mark: OwedPost, *, probe: bool = False) -> HookEntry:
 
 def _next_entry(subscription: Subscription, recovery: Recovery, position: str | None) -> HookEntry:
     """Return the entry of the next page, of the next kind, or of the release."""
-    kinds = list(EventKind)
+    kinds = list(ChangeKind)
     if position is not None:
         following: Recovery | None = Recovery(since=recovery.since, kind=recovery.kind, position=position)
     elif (place := kinds.index(recovery.kind) + 1) < len(kinds):

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from switchboard.domain.changes import Change, ChangeKind, Snapshot
 from switchboard.domain.recording.facts import Recording
-from switchboard.domain.subscription.subscriptions import ChangedItem
+from switchboard.domain.subscription.subscriptions import SHARED_KINDS, ChangedItem
 from switchboard.ports.changes import ChangedItems, Resource
 from switchboard.ports.listing import ListingQuery, Page
 
@@ -52,7 +52,7 @@ class ReadChanges:
         if resource is None:
             return None
         snapshot = self._describe(resource)
-        if snapshot.passing or snapshot.client not in ({None} if item.kind.is_shared else {client}):
+        if snapshot.passing or snapshot.client not in ({None} if item.kind in SHARED_KINDS else {client}):
             return None
         return Change(key=key, snapshot=snapshot, previous=None, rules_version=self._rules_version)
 

@@ -7,14 +7,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from switchboard.domain.changes import ChangeKind
 from switchboard.domain.subscription.addresses import MAX_URL_LENGTH
-from switchboard.domain.subscription.subscriptions import EventKind
 from switchboard.domain.timestamps import parse_timestamp
 from switchboard.edge.http import InboundRequest, parse_body_as
 from switchboard.usecases.subscription.manage import SubscriptionSettings
 
 _Url = Annotated[str, StringConstraints(min_length=1, max_length=MAX_URL_LENGTH)]
-_Events = Annotated[list[Annotated[EventKind, Field(strict=False)]], Field(min_length=1, max_length=len(EventKind))]
+_Events = Annotated[list[Annotated[ChangeKind, Field(strict=False)]], Field(min_length=1, max_length=len(ChangeKind))]
 _States = Annotated[
     list[Annotated[str, StringConstraints(pattern=r"^[a-z_]{1,30}$")]], Field(min_length=1, max_length=30)
 ]
