@@ -14,6 +14,7 @@ def adapt_template(template: Template) -> Template:
     _extract_gateway_responses(template["Resources"])
     _exempt_loopback_from_tls(template["Resources"])
     _drop_leading_keys(template["Resources"])
+    _allow_batches_of_entries(template["Resources"])
     _unescape_media_types(template["Resources"])
     _drop_metric_math(template["Resources"])
     secrets = {
@@ -70,6 +71,18 @@ def _drop_leading_keys(resources: Template) -> None:
             for statement in _to_list(policy["PolicyDocument"]["Statement"]):
                 if _LEADING_KEYS in str(statement.get("Condition")):
                     del statement["Condition"]
+
+
+def _allow_batches_of_entries(resources: Template) -> None:
+    # On AWS sqs:SendMessage permits SendMessageBatch. The emulator takes each operation for an action of its own.
+    for resource in resources.values():
+        if resource["Type"] != "AWS::IAM::Role":
+            continue
+        for policy in resource["Properties"].get("Policies", []):
+            for statement in _to_list(policy["PolicyDocument"]["Statement"]):
+                actions = _to_list(statement.get("Action", []))
+                if "sqs:SendMessage" in actions:
+                    statement["Action"] = [*actions, "sqs:SendMessageBatch"]
 
 
 def _unescape_media_types(resources: Template) -> None:

@@ -246,6 +246,8 @@ class RecordingSettings(RecordingTimeSettings):
 class PublishChangesSettings(RecordingSettings, ChangesSettings):
     """The settings of `functions/publish_changes`."""
 
+    hook_queue_url: str
+
 
 class BiztelCallActionWebhookSettings(StateSettings, WebhookSettings):
     """The settings of `functions/biztel_call_action_webhook`."""

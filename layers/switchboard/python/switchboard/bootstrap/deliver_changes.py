@@ -8,15 +8,14 @@ from functools import cache
 
 from switchboard.bootstrap.components.changes import describe_resource, rules_version
 from switchboard.bootstrap.components.guards import api_keys
+from switchboard.bootstrap.components.hook_queue import hook_queue, subscription_store
 from switchboard.bootstrap.components.recordings import recording_store
 from switchboard.bootstrap.components.shared import CLOCK, new_id
 from switchboard.bootstrap.components.sms import message_store
 from switchboard.bootstrap.components.subscriptions import (
     derived_secrets,
     hook_posts,
-    hook_queue,
     signed_poster,
-    subscription_store,
 )
 from switchboard.bootstrap.components.verifications import verification_store
 from switchboard.bootstrap.components.voice_calls import voice_call_store

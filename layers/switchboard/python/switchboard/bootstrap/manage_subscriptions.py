@@ -5,13 +5,12 @@ from __future__ import annotations
 from functools import cache
 
 from switchboard.bootstrap.components.guards import api_keys
+from switchboard.bootstrap.components.hook_queue import hook_queue, subscription_store
 from switchboard.bootstrap.components.shared import CLOCK, new_id
 from switchboard.bootstrap.components.subscriptions import (
     derived_secrets,
     hook_posts,
-    hook_queue,
     signed_poster,
-    subscription_store,
 )
 from switchboard.config import ManageSubscriptionsSettings
 from switchboard.usecases.subscription.manage import ManageSubscriptions

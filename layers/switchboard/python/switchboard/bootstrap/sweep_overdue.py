@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
+from switchboard.bootstrap.components.hook_queue import hook_queue, subscription_store
 from switchboard.bootstrap.components.ivr_calls import record_ivr_call
 from switchboard.bootstrap.components.recordings import announcement_limits, recording_deadlines, recording_queue
 from switchboard.bootstrap.components.shared import CLOCK
@@ -30,6 +31,7 @@ from switchboard.usecases.operations.sweep import SweepOverdue
 from switchboard.usecases.recording.release_parked import ReleaseParkedRecordings
 from switchboard.usecases.recording.requeue_overdue import RequeueOverdueRecordings
 from switchboard.usecases.sms.inquire import PlanInquiries
+from switchboard.usecases.subscription.release import ReleaseOverdueSubscriptions
 
 
 @cache
@@ -84,6 +86,9 @@ def application() -> SweepOverdue:
                 deadlines=recording_deadlines(settings),
                 clock=CLOCK,
                 look_again_after=times.requeue_after_queued,
+            ),
+            ReleaseOverdueSubscriptions(
+                subscriptions=subscription_store(settings), queue=hook_queue(settings.hook_queue_url), clock=CLOCK
             ),
         ],
         codes=retrying(codes, *REPLAYED_CODES),

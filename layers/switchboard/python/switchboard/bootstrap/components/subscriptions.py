@@ -1,26 +1,13 @@
-"""The components of the applications that manage subscriptions or post to them."""
+"""The components of the applications that post to callers' addresses."""
 
 from __future__ import annotations
 
 from switchboard.bootstrap.components.shared import CLOCK
-from switchboard.config import StateSettings, SubscriptionSettings
+from switchboard.config import SubscriptionSettings
 from switchboard.providers.hook_posts import HookPosts
-from switchboard.storage import aws
 from switchboard.storage.aws import CachedSecret
-from switchboard.storage.subscriptions import DerivedSecrets, DynamoDbSubscriptionStore, SqsHookQueue
+from switchboard.storage.subscriptions import DerivedSecrets
 from switchboard.usecases.subscription.deliver import SignedPoster
-
-
-def subscription_store(settings: StateSettings) -> DynamoDbSubscriptionStore:
-    """Build the store of the state table's subscriptions and owed posts."""
-    return DynamoDbSubscriptionStore(
-        client=aws.dynamodb(timeout_s=settings.store_timeout_s), table=settings.state_table
-    )
-
-
-def hook_queue(queue_url: str) -> SqsHookQueue:
-    """Build the queue of posts."""
-    return SqsHookQueue(client=aws.sqs, queue_url=queue_url)
 
 
 def hook_posts(settings: SubscriptionSettings, *, own_hosts: tuple[str, ...] = ()) -> HookPosts:
