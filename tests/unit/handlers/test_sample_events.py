@@ -12,7 +12,7 @@ from tests.translated_template import function_folders
 from tests.unit.handlers.test_publish_changes import PUBLISHED
 
 FAILED_HOOKS: Final[dict[str, list[str]]] = {
-    **dict.fromkeys(cases_of("deliver_changes"), []),
+    **{case: list[str]() for case in cases_of("deliver_changes")},
     "unreadable": ["00000000-0000-4000-8000-000000000001"],
 }
 """The entries of the hooks' queue that fail, by the sample event."""

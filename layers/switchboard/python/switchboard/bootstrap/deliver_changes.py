@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
 from functools import cache
 
 from switchboard.bootstrap.components.changes import describe_resource, rules_version
@@ -21,35 +20,18 @@ from switchboard.bootstrap.components.verifications import verification_store
 from switchboard.bootstrap.components.voice_calls import voice_call_store
 from switchboard.config import DeliverChangesSettings
 from switchboard.domain.changes import ChangeKind
-from switchboard.domain.subscription.queue_entries import HookEntry
 from switchboard.storage import aws
 from switchboard.storage.changes import DynamoDbChangedItems
 from switchboard.storage.queues import SqsRetryDelay
 from switchboard.storage.subscriptions import EventBridgeDisabledEvents
-from switchboard.usecases.subscription.deliver import DeliverChange, DeliveryOutcome
+from switchboard.usecases.subscription.deliver import DeliverChange
+from switchboard.usecases.subscription.handle_entry import HandleHookEntry
 from switchboard.usecases.subscription.release import RecoverChanges, ReleaseOwedPosts
 from switchboard.usecases.subscription.views import ReadChanges
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeliverChangesApplication:
-    """The three use cases of the hooks' queue, one for each form of entry."""
-
-    deliver: DeliverChange
-    release: ReleaseOwedPosts
-    recover: RecoverChanges
-
-    def __call__(self, entry: HookEntry) -> DeliveryOutcome:
-        """Handle one entry, and return once its effect is durable."""
-        if entry.recovery is not None:
-            return self.recover(entry.subscription, entry.recovery)
-        if entry.item is not None:
-            return self.deliver(entry, entry.item)
-        return self.release(entry.subscription)
-
-
 @cache
-def application() -> DeliverChangesApplication:
+def application() -> HandleHookEntry:
     """Build the use cases once a container.
 
     Raises:
@@ -73,7 +55,7 @@ def application() -> DeliverChangesApplication:
             ChangeKind.RECORDING: lambda query, _client: recordings.find(query),
         },
     )
-    return DeliverChangesApplication(
+    return HandleHookEntry(
         deliver=DeliverChange(
             subscriptions=subscriptions,
             views=views,

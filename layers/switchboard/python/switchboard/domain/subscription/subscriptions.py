@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from switchboard.domain.api_keys import ApiKey, Scope
+from switchboard.domain.api_keys import Scope
 from switchboard.domain.changes import ChangeKind
 
 MAX_SUBSCRIPTIONS: Final = 5
@@ -141,11 +141,6 @@ class OwedPost:
     attempts: int
     due: datetime
     problem: str
-
-
-def find_missing_scopes(events: frozenset[ChangeKind], key: ApiKey) -> list[Scope]:
-    """Return the scopes that a key lacks for reading what it wants to be told."""
-    return sorted({READ_SCOPES[kind] for kind in events} - key.scopes)
 
 
 def retry_delay(attempts: int, *, retry_after_s: float | None, chance: float) -> timedelta:

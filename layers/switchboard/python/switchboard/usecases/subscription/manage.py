@@ -17,18 +17,17 @@ from switchboard.domain.errors import (
     HookError,
     InvalidRequestError,
     ResourceNotFoundError,
-    ScopeMissingError,
     SubscriptionDisabledError,
 )
 from switchboard.domain.subscription.addresses import parse_hook_url
 from switchboard.domain.subscription.queue_entries import HookEntry, Recovery
 from switchboard.domain.subscription.signatures import format_secret
 from switchboard.domain.subscription.subscriptions import (
+    READ_SCOPES,
     ROTATION,
     Generation,
     Subscription,
     SubscriptionState,
-    find_missing_scopes,
 )
 from switchboard.ports.clock import ClaimIds, Clock
 from switchboard.ports.subscriptions import (
@@ -246,9 +245,5 @@ class ManageSubscriptions:
 
 
 def _require_scopes(events: Iterable[ChangeKind], key: ApiKey) -> None:
-    missing = find_missing_scopes(frozenset(events), key)
-    if missing:
-        raise ScopeMissingError(
-            f"This key lacks the scope {missing[0]}, which these events need. Ask an operator to add it",
-            scope=missing[0],
-        )
+    for kind in sorted(events):
+        key.require(READ_SCOPES[kind])
