@@ -2,12 +2,14 @@
 
 from benchmarks.cold_import import cold_import_rows
 from benchmarks.contenders import build_contenders
+from benchmarks.crowd import print_crowd
 from benchmarks.mp3_files import mp3_rows
 from benchmarks.operations import operation_rows
 from benchmarks.pace import print_pace
 from benchmarks.real_pace import print_real_pace
 from benchmarks.recordings import recording_rows
 from benchmarks.rows import print_table
+from benchmarks.scale import scale_rows
 from benchmarks.stack import running_stack
 from benchmarks.transcripts import transcript_rows
 from benchmarks.warm_call import warm_call_rows
@@ -18,8 +20,10 @@ def main() -> None:
     with running_stack() as stack, build_contenders(stack) as contenders:
         operations = list(operation_rows(stack, contenders))
         print_table([*cold_import_rows(contenders), *warm_call_rows(contenders), *operations])
+    print_table(scale_rows())
     print_table([*recording_rows(), *mp3_rows(), *transcript_rows()])
     print_pace()
+    print_crowd()
     print_real_pace()
 
 

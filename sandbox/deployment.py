@@ -44,6 +44,7 @@ def deploy(
     python: Path,
     cache: Path,
     artifacts: Path,
+    endpoints: Mapping[str, str],
     update: Callable[[str], None],
 ) -> StackOutputs:
     """Build and upload the template's code, create the stack in the emulator, and wait until it is complete.
@@ -55,6 +56,7 @@ def deploy(
         python: the interpreter on which the handlers run.
         cache: the folder with the layer's installed requirements.
         artifacts: the folder for the zips.
+        endpoints: the addresses of the AWS services that the emulator does not play, by their names in capitals.
         update: shows the progress.
 
     Raises:
@@ -78,7 +80,7 @@ def deploy(
             function = build_function(template.parent / properties["CodeUri"], artifacts=artifacts)
             properties["CodeUri"] = bucket.put(function.name, function.read_bytes())
     update("translating the template")
-    body = adapt_template(_translate(source, parameters))
+    body = adapt_template(_translate(source, parameters), endpoints=endpoints)
     # A template in the request itself can have 51,200 bytes at most.
     location = bucket.put("template.json", json.dumps(body).encode())
     template_url = f"{url}/{location['Bucket']}/{location['Key']}"

@@ -31,6 +31,8 @@ class Endpoints:
     """The whole address of the send API. The addresses of the other two providers are origins."""
     biztel_url: str
     baidu_vms_url: str
+    transcribe_url: str
+    """The address of the service behind AWS_ENDPOINT_URL_TRANSCRIBE of the functions."""
     aws_endpoint_url: str
     region: str
 

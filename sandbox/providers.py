@@ -11,9 +11,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from sandbox.errors import SandboxError
-from sandbox.simulators import baidu_vms, biztel, mediasms
+from sandbox.simulators import baidu_vms, biztel, mediasms, transcribe
 from sandbox.simulators.account import Log
 from sandbox.simulators.simulator import Simulator
+from sandbox.simulators.transcribe.account_storage import EmulatedAccount
+from sandbox.simulators.transcribe.results import read_known_words
+
+DIALOGUE_WORDS: Final = Path(biztel.__file__).parent / "dialogue" / "words.json"
+"""The words of the dialogue that the simulator of BIZTEL serves."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +126,28 @@ def start_all(environment: Mapping[str, str], until: ExitStack, *, log: Path) ->
     """
     log_file = until.enter_context(log.open("w", buffering=1, encoding="utf-8"))
     return tuple(_start(kind, environment, until, lambda line: print(line, file=log_file)) for kind in KINDS)
+
+
+def start_transcribe(environment: Mapping[str, str], until: ExitStack, *, emulator_url: str, log: Path) -> str:
+    """Start a simulator of Amazon Transcribe over the emulator's account, and return its address.
+
+    `TRANSCRIBE_URL` in `environment` names another service. The emulator's own knows no channels and no limits.
+    """
+    url = environment.get("TRANSCRIBE_URL", "")
+    if url:
+        return url
+    log_file = until.enter_context(log.open("a", buffering=1, encoding="utf-8"))
+    account = EmulatedAccount(emulator_url)
+    account.prepare()
+    simulator = transcribe.TranscribeSimulator(
+        transcribe.SimulatorConfig(),
+        aws=account,
+        known=read_known_words(DIALOGUE_WORDS),
+        log=lambda line: print(f"transcribe {line}", file=log_file),
+    )
+    simulator.start()
+    until.callback(simulator.stop)
+    return simulator.url
 
 
 def _start(kind: ProviderKind, environment: Mapping[str, str], until: ExitStack, log: Log) -> Provider:

@@ -28,6 +28,7 @@ _PARAMETERS: Final[Mapping[str, str]] = {
     "BaiduVmsCallbackResultNames": "result",
     # The receivers of outgoing webhooks run on the same machine.
     "AllowLoopbackWebhooks": "true",
+    "TranscriptionMinutesPerMonth": "1000",
 }
 """The template's parameters in a sandbox, besides the providers' addresses."""
 
@@ -75,7 +76,11 @@ def running_sandbox(
             update(emulator.url)
         with progress.step("Starting the provider simulators") as update:
             servers = providers.start_all(environment, until, log=paths.simulators_log)
-            update(", ".join(f"{server.title} {server.url}" for server in servers))
+            transcribe_url = providers.start_transcribe(
+                environment, until, emulator_url=emulator.url, log=paths.simulators_log
+            )
+            addresses = {**{server.title: server.url for server in servers}, "Amazon Transcribe": transcribe_url}
+            update(", ".join(f"{title} {url}" for title, url in addresses.items()))
         with progress.step("Deploying template.yaml") as update:
             outputs = deploy(
                 TEMPLATE,
@@ -89,6 +94,7 @@ def running_sandbox(
                 python=EMULATOR_PYTHON,
                 cache=SHARED_CACHE,
                 artifacts=paths.artifacts,
+                endpoints={"TRANSCRIBE": transcribe_url},
                 update=update,
             )
         limited_api_key = api_keys.create_key(emulator.url, usage_plan=outputs.usage_plan, name="limited")
@@ -106,6 +112,7 @@ def running_sandbox(
             limited_api_key=limited_api_key,
             webhook_tokens=webhook_tokens,
             **{server.endpoint: server.url for server in servers},
+            transcribe_url=transcribe_url,
             aws_endpoint_url=emulator.url,
             region=REGION,
         )

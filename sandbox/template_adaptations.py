@@ -1,19 +1,27 @@
 """Adapts the translated template to the emulator's differences from AWS; the template itself does not mention them."""
 
 import re
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 Template = dict[str, Any]
 
 _TLS_ONLY: Final = "aws:SecureTransport"
-_LEADING_KEYS: Final = "dynamodb:LeadingKeys"
+_GET_JOB: Final = "transcribe:GetTranscriptionJob"
+_UNKNOWN_KEYS: Final = ("dynamodb:LeadingKeys", "transcribe:OutputBucketName")
 
 
-def adapt_template(template: Template) -> Template:
-    """Return `template` (translated, decoded JSON) adapted to the emulator; the original is used up."""
+def adapt_template(template: Template, *, endpoints: Mapping[str, str] = MappingProxyType({})) -> Template:
+    """Return `template` (translated, decoded JSON) adapted to the emulator; the original is used up.
+
+    Functions reach the services that `endpoints` names (`TRANSCRIBE`) there instead of at the emulator.
+    """
     _extract_gateway_responses(template["Resources"])
     _exempt_loopback_from_tls(template["Resources"])
-    _drop_leading_keys(template["Resources"])
+    _drop_unknown_keys(template["Resources"])
+    _widen_jobs(template["Resources"])
+    _set_endpoints(template["Resources"], endpoints)
     _allow_batches_of_entries(template["Resources"])
     _unescape_media_types(template["Resources"])
     _drop_metric_math(template["Resources"])
@@ -62,14 +70,14 @@ def _exempt_loopback_from_tls(resources: Template) -> None:
                 statement["Condition"]["NotIpAddress"] = {"aws:SourceIp": "127.0.0.0/8"}
 
 
-def _drop_leading_keys(resources: Template) -> None:
-    # The emulator does not give the keys of a request to conditions, so a statement with them would allow nothing.
+def _drop_unknown_keys(resources: Template) -> None:
+    # The emulator does not give these members of a request to conditions, so a statement with them would allow nothing.
     for resource in resources.values():
         if resource["Type"] != "AWS::IAM::Role":
             continue
         for policy in resource["Properties"].get("Policies", []):
             for statement in _to_list(policy["PolicyDocument"]["Statement"]):
-                if _LEADING_KEYS in str(statement.get("Condition")):
+                if any(key in str(statement.get("Condition")) for key in _UNKNOWN_KEYS):
                     del statement["Condition"]
 
 
@@ -83,6 +91,25 @@ def _allow_batches_of_entries(resources: Template) -> None:
                 actions = _to_list(statement.get("Action", []))
                 if "sqs:SendMessage" in actions:
                     statement["Action"] = [*actions, "sqs:SendMessageBatch"]
+
+
+def _widen_jobs(resources: Template) -> None:
+    # The emulator takes every request to Transcribe for one to all jobs.
+    for resource in resources.values():
+        if resource["Type"] != "AWS::IAM::Role":
+            continue
+        for policy in resource["Properties"].get("Policies", []):
+            for statement in _to_list(policy["PolicyDocument"]["Statement"]):
+                if _GET_JOB in _to_list(statement.get("Action", [])):
+                    statement["Resource"] = "*"
+
+
+def _set_endpoints(resources: Template, endpoints: Mapping[str, str]) -> None:
+    # botocore reads AWS_ENDPOINT_URL_{SERVICE} before the address of all other services.
+    for resource in resources.values():
+        if resource["Type"] == "AWS::Lambda::Function":
+            variables = resource["Properties"].setdefault("Environment", {}).setdefault("Variables", {})
+            variables |= {f"AWS_ENDPOINT_URL_{service}": url for service, url in endpoints.items()}
 
 
 def _unescape_media_types(resources: Template) -> None:

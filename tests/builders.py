@@ -12,7 +12,8 @@ from switchboard.domain.phone_numbers import PhoneNumber
 from switchboard.domain.sms.delivery import DeliveryReport
 from switchboard.domain.sms.messages import Message, SmsContent, TextMeasure
 from switchboard.domain.subscription.subscriptions import Generation, Subscription
-from switchboard.domain.verification.callbacks import IvrCallEvent, ParsedDeliveryReport, VerificationMode
+from switchboard.domain.verification.callbacks import CodeHash, IvrCallEvent, ParsedDeliveryReport, VerificationMode
+from switchboard.domain.verification.one_time_codes import CodeKey, hash_code
 from switchboard.domain.verification.requests import ComposedVerification
 from switchboard.domain.verification.verifications import Verification, VerificationLines
 from switchboard.domain.voice_calls import PreparedCall, VoiceCall, VoiceCallContent, submit_before
@@ -126,6 +127,15 @@ def a_verification(
     )
 
 
+CODE_KEY = CodeKey("1", b"k" * 32)
+"""The code key of tests/fakes/verifications.py."""
+
+
+def a_code_hash(code: str, verification_id: str = "v1", *, recipient: str | None = None) -> CodeHash:
+    """Build the hash of a code that was read out for this verification."""
+    return hash_code(CODE_KEY, code, verification_id=verification_id, at=START, recipient=recipient)
+
+
 def a_start(*, key: str | None = None, client: str = CLIENT, **fields: Any) -> StartVerificationCommand:
     """Build a request for a call-in verification on either of two lines."""
     return StartVerificationCommand(
@@ -157,9 +167,9 @@ a_notice = an_ivr_call
 """The earlier name, which the contract tests use."""
 
 
-def ids_of(overdue: Iterable[Iterable[Order[Any] | UnreadableItem]]) -> list[str]:
-    """Return the ids of the overdue orders of all shards, and the keys of those that cannot be read."""
-    return [entry.key if isinstance(entry, UnreadableItem) else entry.id for shard in overdue for entry in shard]
+def ids_of(overdue: Iterable[Order[Any] | UnreadableItem]) -> list[str]:
+    """Return the ids of overdue orders, and the keys of those that cannot be read."""
+    return [entry.key if isinstance(entry, UnreadableItem) else entry.id for entry in overdue]
 
 
 def a_subscription(**changes: Any) -> Subscription:

@@ -46,6 +46,7 @@ API_ID: Final = "abc123defg"
 """The id of the REST API in the sample events."""
 SIGNING_MASTER: Final = "a-signing-master-that-signs-nothing-real"
 API_TOKEN: Final = "an-api-token-that-opens-nothing-real"
+CODE_KEY: Final = "a-code-key-that-derives-nothing-real"
 TOKEN: Final = "a-webhook-token-that-opens-nothing-real"
 """The token in the sample events' paths. Each webhook's list holds it, unless a test replaces the lists."""
 WEBHOOK_SECRETS: Final[Mapping[str, str]] = {
@@ -291,6 +292,7 @@ def _create_resources() -> dict[str, str]:
         references[name] = f"switchboard-{name.lower()}"
         aws.s3().create_bucket(Bucket=references[name], CreateBucketConfiguration={"LocationConstraint": REGION})
     values: Mapping[str, object] = {
+        "CodeKeysSecret": {"current": "1", "1": CODE_KEY},
         "MediaSmsSecret": {"user": USER, "password": PASSWORD},
         "BiztelSecret": {"token": API_TOKEN},
         **{secret: {"tokens": [TOKEN]} for secret in WEBHOOK_SECRETS.values()},

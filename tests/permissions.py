@@ -97,7 +97,9 @@ def leading_keys(statement: Mapping[str, Any]) -> tuple[str, ...] | None:
 
 
 def _name_table(resource: Any) -> str:
-    """Return a table's logical id, with `/index/` and the index's name for an index."""
+    """Return a table's logical id, with `/index/` and the index's name for an index. `*` names no table."""
+    if isinstance(resource, str):
+        return resource
     if "Fn::GetAtt" in resource:
         return str(resource["Fn::GetAtt"][0])
     return str(resource.get("Fn::Sub", "")).replace("${", "").replace(".Arn}", "")

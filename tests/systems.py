@@ -5,17 +5,29 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from switchboard.domain.sms.messages import Message, SmsStatus, next_due, status_of, submission_of
+from switchboard.domain.sms.messages import Message, SmsStatus, SmsSubmission, next_due, status_of, submission_of
+from switchboard.domain.sms.schedule import QuietHours
 from switchboard.ports.callbacks import CallbackArchive
 from switchboard.ports.clock import ClaimIds, Clock
 from switchboard.ports.orders import MessageStore, Outbox
 from switchboard.ports.provider_limits import ProviderGuard
 from switchboard.ports.usage_limits import UsageLimits
 from switchboard.providers.mediasms.response_codes import DELIVERY_STATUSES
-from switchboard.storage.retrying import BATCH, GUARD, RECONCILIATION, REPLAYED_REPORTS, SUBMISSION, USAGE, retrying
+from switchboard.storage.retrying import (
+    ACCEPTANCE,
+    GUARD,
+    RECONCILIATION,
+    REPLAYED_REPORTS,
+    SMS_CANCELLATION,
+    SUBMISSION,
+    USAGE,
+    retrying,
+)
 from switchboard.usecases.operations.reconcile_overdue import ReconcileOverdue
 from switchboard.usecases.operations.sweep import SweepOverdue
 from switchboard.usecases.query import QueryOrders
+from switchboard.usecases.sms.accept import AcceptForQueue
+from switchboard.usecases.sms.cancel import CancelSms
 from switchboard.usecases.sms.record_report import RecordDeliveryReport
 from switchboard.usecases.sms.send import SendSms
 from switchboard.usecases.sms.send_batch import SendSmsBatch
@@ -26,7 +38,9 @@ from tests.builders import DEADLINES
 from tests.fakes import (
     CountingIds,
     FixedClock,
+    FixedCodeKeys,
     InMemoryCallbackArchive,
+    InMemoryFallbackQueue,
     InMemoryMessageStore,
     InMemoryOutbox,
     InMemoryVerificationStore,
@@ -41,7 +55,7 @@ WAIT_BUDGET = timedelta(seconds=2)
 CLAIM_LIFETIME = timedelta(seconds=60)
 REQUEUE_DELAY_S = 30
 TIME_BUDGET = timedelta(seconds=12)
-SALT = b"0123456789abcdef"
+QUIET_HOURS = QuietHours.parse("21:00-08:00")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +65,8 @@ class Parts:
     store: type[InMemoryMessageStore] = InMemoryMessageStore
     reconcile: type[ReconcileOverdue[Message]] = ReconcileOverdue
     record: type[RecordDeliveryReport] = RecordDeliveryReport
+    submission: type[Submission[Message, SmsSubmission, SmsSubmission]] = Submission
+    send_queued: type[SendQueuedSms] = SendQueuedSms
     query: type[QueryOrders[Message, SmsStatus]] = QueryOrders
 
 
@@ -61,6 +77,7 @@ class System:
     send: SendSms
     send_queued: SendQueuedSms
     send_batch: SendSmsBatch
+    cancel: CancelSms
     sweep: SweepOverdue
     record: RecordDeliveryReport
     query: QueryOrders[Message, SmsStatus]
@@ -89,7 +106,7 @@ def assembled(
     messages = messages or parts.store(deadlines=DEADLINES)
     submitted = retrying(messages, *SUBMISSION)
     limits = retrying(limits or NoLimits(), *USAGE)
-    submission = Submission(
+    submission = parts.submission(
         orders=submitted,
         provider=provider or ScriptedProvider(),
         submission_of=submission_of,
@@ -97,6 +114,9 @@ def assembled(
         clock=clock,
         wait_budget=WAIT_BUDGET,
         claim_lifetime=CLAIM_LIFETIME,
+    )
+    accept = AcceptForQueue(
+        messages=retrying(messages, *ACCEPTANCE), limits=limits, outbox=outbox, clock=clock, quiet_hours=QUIET_HOURS
     )
     return System(
         send=SendSms(
@@ -109,11 +129,13 @@ def assembled(
                 status_of=sms_status,
                 outbox=outbox,
             ),
+            accept=lambda: accept,
             clock=clock,
             new_id=ids,
             deadlines=DEADLINES,
         ),
-        send_queued=SendQueuedSms(
+        cancel=CancelSms(messages=retrying(messages, *SMS_CANCELLATION), clock=clock),
+        send_queued=parts.send_queued(
             messages=submitted,
             submission=submission,
             bulk_submission=submission,
@@ -137,13 +159,17 @@ def assembled(
             ],
         ),
         record=parts.record(
-            reports=messages, codes=down(InMemoryVerificationStore), archive=archive, clock=clock, new_salt=lambda: SALT
+            reports=messages,
+            codes=down(InMemoryVerificationStore),
+            archive=archive,
+            clock=clock,
+            code_keys=FixedCodeKeys(),
+            put_fallback=InMemoryFallbackQueue().put_fallback,
         ),
         send_batch=SendSmsBatch(
-            messages=retrying(messages, *BATCH),
+            messages=retrying(messages, *ACCEPTANCE),
             check=submission.prepare,
-            limits=limits,
-            outbox=outbox,
+            accept=accept,
             clock=clock,
             new_id=ids,
             deadlines=DEADLINES,

@@ -10,21 +10,23 @@ from switchboard.domain.orders import Status, SubmissionState
 from switchboard.domain.verification.verifications import (
     Verification,
     VerificationState,
-    VerificationSubmission,
+    channel_views,
     next_due,
     status_of,
-    submission_of,
     submission_status_of,
 )
 from switchboard.guard.usage.wrong_codes import CounterWrongCodeLimit
-from switchboard.ports.callbacks import CallbackArchive, CodeStore, ReportStore
+from switchboard.ports.callbacks import CallbackArchive, CodeKeys, CodeStore, ReportStore
 from switchboard.ports.clock import Clock
+from switchboard.ports.orders import OrderStore
 from switchboard.ports.provider_limits import ProviderGuard
 from switchboard.ports.providers import Submitter
 from switchboard.ports.usage_limits import CounterStore, UsageLimits
-from switchboard.ports.verifications import IvrCallStore, VerificationStore
+from switchboard.ports.verifications import ChannelStore, FallbackQueue, IvrCallStore, VerificationStore
+from switchboard.providers.mediasms.response_codes import DELIVERY_STATUSES
 from switchboard.storage.retrying import (
     CANCELLATION,
+    CHANNELS,
     CODE_CHECK,
     GUARD,
     IVR_CALLS,
@@ -38,20 +40,29 @@ from switchboard.storage.retrying import (
 )
 from switchboard.usecases.operations.reconcile_overdue import ReconcileOverdue
 from switchboard.usecases.operations.sweep import SweepOverdue
-from switchboard.usecases.query import QueryOrders
 from switchboard.usecases.sms.record_report import RecordDeliveryReport
 from switchboard.usecases.submission.attempt import Submission
 from switchboard.usecases.submission.submit_once import SubmitOnce
 from switchboard.usecases.verification.cancel import CancelVerification
+from switchboard.usecases.verification.channels import (
+    ChannelSubmission,
+    ComposeChannel,
+    QueryVerifications,
+    ViewVerification,
+)
 from switchboard.usecases.verification.check import CheckVerification
+from switchboard.usecases.verification.fall_back import FallBack, PlanFallback
 from switchboard.usecases.verification.record_ivr_call import RecordIvrCall
+from switchboard.usecases.verification.resend import ResendCode
 from switchboard.usecases.verification.start import StartVerification
 from tests.builders import DEADLINES, GRACE
 from tests.fakes import (
     CountingIds,
     FixedClock,
+    FixedCodeKeys,
     InMemoryCallbackArchive,
     InMemoryCounterStore,
+    InMemoryFallbackQueue,
     InMemoryMessageStore,
     InMemoryVerificationStore,
     NoLimits,
@@ -59,7 +70,7 @@ from tests.fakes import (
     ScriptedProvider,
     ScriptedSubmitter,
 )
-from tests.systems import CLAIM_LIFETIME, SALT, WAIT_BUDGET
+from tests.systems import CLAIM_LIFETIME, WAIT_BUDGET
 
 WRONG_CODES_PER_HOUR = 10
 
@@ -69,12 +80,14 @@ class VerificationSystem:
     """Every use case of verifications."""
 
     start: StartVerification
+    resend: ResendCode
+    fall_back: FallBack
     check: CheckVerification
     cancel: CancelVerification
     call: RecordIvrCall
     report: RecordDeliveryReport
     sweep: SweepOverdue
-    query: QueryOrders[Verification, Status[VerificationState]]
+    query: QueryVerifications
 
 
 def verification_status(verification: Verification, now: datetime) -> Status[VerificationState]:
@@ -91,7 +104,10 @@ def assembled_for_verification(
     *,
     store: VerificationStore | None = None,
     calls: IvrCallStore | None = None,
+    channels: ChannelStore | None = None,
     codes: CodeStore | None = None,
+    code_keys: CodeKeys | None = None,
+    fallbacks: FallbackQueue | None = None,
     reports: ReportStore | None = None,
     archive: CallbackArchive | None = None,
     provider: ScriptedSubmitter | None = None,
@@ -103,23 +119,31 @@ def assembled_for_verification(
 ) -> VerificationSystem:
     """Build a system over these ports, and over fakes for the missing ones. One fake stands for all three stores."""
     fake = store if isinstance(store, InMemoryVerificationStore) else InMemoryVerificationStore(grace=grace)
-    store, calls, codes = store or fake, calls or fake, codes or fake
+    store, calls, codes, channels = store or fake, calls or fake, codes or fake, channels or fake.channels
+    keys, fallbacks = code_keys or FixedCodeKeys(), fallbacks or InMemoryFallbackQueue()
     clock, archive, ids = clock or FixedClock(), archive or InMemoryCallbackArchive(), CountingIds()
     reports = reports or InMemoryMessageStore()
     wrong_codes = CounterWrongCodeLimit(counters=counters or InMemoryCounterStore(), per_hour=WRONG_CODES_PER_HOUR)
     # The scripted provider reads no submission, so that it takes any.
-    submitter = cast("Submitter[VerificationSubmission, object]", provider or ScriptedProvider())
+    submitter = cast("Submitter[ChannelSubmission, object]", provider or ScriptedProvider())
     submitted = retrying(store, *SUBMISSION)
-    submission = Submission(
-        orders=submitted,
-        provider=submitter,
-        submission_of=submission_of,
-        guard=retrying(guard or OpenGuard(clock), *GUARD),
-        clock=clock,
-        wait_budget=WAIT_BUDGET,
-        claim_lifetime=CLAIM_LIFETIME,
-        queues=False,
-    )
+    submitting = retrying(guard or OpenGuard(clock), *GUARD)
+    usage = retrying(limits or NoLimits(), *USAGE)
+
+    def build_submission(orders: OrderStore[Verification]) -> Submission[Verification, ChannelSubmission, object]:
+        return Submission(
+            orders=orders,
+            provider=submitter,
+            submission_of=ComposeChannel(keys),
+            guard=submitting,
+            clock=clock,
+            wait_budget=WAIT_BUDGET,
+            claim_lifetime=CLAIM_LIFETIME,
+            queues=False,
+        )
+
+    submission, submitted_channels = build_submission(submitted), retrying(channels, *CHANNELS)
+    channel_submission = build_submission(submitted_channels)
     ivr_calls = RecordIvrCall(
         calls=retrying(calls, *IVR_CALLS), leases=calls, archive=archive, clock=clock, grace=grace
     )
@@ -128,17 +152,41 @@ def assembled_for_verification(
             submit_once=SubmitOnce(
                 orders=submitted,
                 submission=submission,
-                limits=retrying(limits or NoLimits(), *USAGE),
+                limits=usage,
                 clock=clock,
                 new_id=ids,
                 status_of=verification_status,
                 submission_status_of=submission_status,
             ),
+            code_keys=keys,
+            fallbacks=fallbacks,
             clock=clock,
             new_id=ids,
         ),
+        resend=ResendCode(
+            verifications=submitted,
+            channels=submitted_channels,
+            submission=channel_submission,
+            limits=usage,
+            fallbacks=fallbacks,
+            clock=clock,
+            new_id=ids,
+            deadlines=DEADLINES,
+        ),
+        fall_back=FallBack(
+            verifications=submitted,
+            channels=submitted_channels,
+            submission=channel_submission,
+            fallbacks=fallbacks,
+            clock=clock,
+            new_id=ids,
+            deadlines=DEADLINES,
+            statuses=DELIVERY_STATUSES,
+        ),
         check=CheckVerification(
             verifications=retrying(store, *CODE_CHECK),
+            channels=retrying(channels, "get"),
+            code_keys=keys,
             wrong_codes=retrying(wrong_codes, *WRONG_CODES),
             clock=clock,
             new_id=ids,
@@ -151,7 +199,8 @@ def assembled_for_verification(
             codes=codes,
             archive=archive,
             clock=clock,
-            new_salt=lambda: SALT,
+            code_keys=keys,
+            put_fallback=fallbacks.put_fallback,
         ),
         sweep=SweepOverdue(
             reports=retrying(reports, *REPLAYED_REPORTS),
@@ -163,10 +212,29 @@ def assembled_for_verification(
                     status_of=verification_status,
                     next_due=lambda verification: next_due(verification, deadlines=DEADLINES),
                     look_again_after=DEADLINES.requeue_after_queued,
-                )
+                    plan_inquiry=PlanFallback(verifications=retrying(store, *RECONCILIATION), fallbacks=fallbacks),
+                ),
+                ReconcileOverdue(
+                    orders=retrying(channels, *RECONCILIATION),
+                    clock=clock,
+                    status_of=verification_status,
+                    next_due=lambda channel: next_due(channel, deadlines=DEADLINES),
+                    look_again_after=DEADLINES.requeue_after_queued,
+                ),
             ],
+            fallbacks=fallbacks,
             codes=retrying(codes, *REPLAYED_CODES),
             ivr_calls=ivr_calls,
         ),
-        query=QueryOrders(orders=store, clock=clock, status_of=verification_status),
+        query=QueryVerifications(
+            orders=store,
+            channels=channels,
+            clock=clock,
+            view=ViewVerification(
+                status_of=verification_status,
+                channels_of=lambda verification, further, now: channel_views(
+                    verification, further, statuses=DELIVERY_STATUSES, deadlines=DEADLINES, now=now
+                ),
+            ),
+        ),
     )

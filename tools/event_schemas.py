@@ -91,26 +91,30 @@ def _detail(title: str, data: Mapping[str, Any], definitions: Mapping[str, Any])
 
 
 def _adapt(node: Any, components: Mapping[str, Any], definitions: dict[str, Any]) -> Any:
-    """Copy a part of the OpenAPI document without links that expire, and put what it refers to into `definitions`."""
+    """Copy a part of the OpenAPI document, and put what it refers to into `definitions`."""
     match node:
         case {"$ref": str(reference), **rest}:
             name = reference.removeprefix(_PREFIX)
             if name not in definitions:
                 definitions[name] = None
-                definitions[name] = _adapt(components[name], components, definitions)
+                definitions[name] = _adapt(_without_expiring_links(components[name]), components, definitions)
             return {"$ref": f"#/$defs/{name}", **rest}
-        case {"required": list(names), **rest}:
-            kept = [name for name in names if name not in _EXPIRING]
-            return {"required": kept, **_adapt(rest, components, definitions)}
         case dict():
-            return {
-                key: _adapt(value, components, definitions)
-                for key, value in node.items()
-                if key not in _EXPIRING and key != "example"
-            }
+            return {key: _adapt(value, components, definitions) for key, value in node.items() if key != "example"}
         case list():
             return [_adapt(element, components, definitions) for element in node]
     return node
+
+
+def _without_expiring_links(component: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Leave out the members of a component that say where something is for a while, and until when."""
+    if set(component.get("properties", {})) >= _EXPIRING:
+        return {
+            **component,
+            "required": [name for name in component["required"] if name not in _EXPIRING],
+            "properties": {name: part for name, part in component["properties"].items() if name not in _EXPIRING},
+        }
+    return component
 
 
 def file_name(detail_type: str) -> str:

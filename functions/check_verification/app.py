@@ -10,7 +10,7 @@ from switchboard.edge.api.verifications import parse_check_body, to_json
 from switchboard.edge.endpoint import client_endpoint
 from switchboard.edge.http import InboundRequest, Reply, parse_idempotency_key
 from switchboard.edge.metrics import Metric
-from switchboard.edge.observability import count, logger, metrics
+from switchboard.edge.observability import count, logger, metrics, record_by_mode
 
 app = application()
 
@@ -25,5 +25,9 @@ def lambda_handler(request: InboundRequest, context: LambdaContext) -> Reply:
     verified = result.verification
     logger.info("verification checked", verification_id=verified.id, replayed=result.replayed)
     count(Metric.VERIFICATION_CHECKS_REPLAYED if result.replayed else Metric.VERIFICATIONS_CHECKED)
+    if not result.replayed and verified.verified_at is not None:
+        record_by_mode(Metric.VERIFICATIONS_CHECKED, verified.verified_by or verified.mode)
+        seconds = (verified.verified_at - verified.created_at).total_seconds()
+        record_by_mode(Metric.SECONDS_TO_VERIFY, verified.mode, seconds)
     headers = {"Idempotent-Replayed": "true"} if result.replayed else {}
     return Reply(HTTPStatus.OK, to_json(app.query.view(verified)), headers)

@@ -1,4 +1,4 @@
-"""`GET /v1/recordings/{recording_id}` and `GET /v1/recordings`: read recordings, with links to their files."""
+"""`GET /v1/recordings`, `/v1/recordings/{recording_id}` and its `/transcript`: read recordings and transcripts."""
 
 from http import HTTPStatus
 
@@ -8,6 +8,7 @@ from switchboard.bootstrap.query_recordings import api_keys, application
 from switchboard.domain.api_keys import Scope
 from switchboard.domain.phone_numbers import canonical_tel
 from switchboard.edge.api.recordings import page_to_json, parse_filter, to_json
+from switchboard.edge.api.transcripts import parse_form, to_reply
 from switchboard.edge.endpoint import client_endpoint
 from switchboard.edge.http import InboundRequest, Reply
 from switchboard.edge.metrics import Metric
@@ -20,9 +21,14 @@ app = application()
 @metrics.log_metrics
 @client_endpoint(api_keys, scope=Scope.RECORDINGS_READ)
 def lambda_handler(request: InboundRequest, context: LambdaContext) -> Reply:
-    """Answer with one recording, or with one page of the list."""
+    """Answer with one recording, its transcript, or one page of the list."""
     count(Metric.RECORDINGS_QUERIED)
     recording_id = request.path_params.get("recording_id")
+    if recording_id is not None and request.route.endswith("/transcript"):
+        form = parse_form(request)
+        transcript = app.transcript(recording_id)
+        logger.info("transcript queried", recording_id=recording_id, state=transcript.status.state)
+        return to_reply(transcript, form, request)
     if recording_id is not None:
         view = app.one(recording_id)
         logger.info("recording queried", recording_id=recording_id, state=view.status.state)

@@ -1,4 +1,4 @@
-"""Outbox and bulk queues: submit each waiting message, or ask for its result. An entry ends once that is durable."""
+"""Outbox and bulk queues: submit a message, ask for its result, or call instead. An entry ends once that is durable."""
 
 from typing import Any
 
@@ -10,16 +10,21 @@ from switchboard.edge.metrics import Metric
 from switchboard.edge.observability import count, logger, metrics
 from switchboard.usecases.sms.inquire import InquiryOutcome
 from switchboard.usecases.sms.send_queued import QueuedOutcome, QueueEntry
+from switchboard.usecases.verification.fall_back import FallbackOutcome
 
 app = application()
 
-OUTCOME_METRICS: dict[QueuedOutcome | InquiryOutcome, Metric] = {
+OUTCOME_METRICS: dict[QueuedOutcome | InquiryOutcome | FallbackOutcome, Metric] = {
     QueuedOutcome.ACCEPTED: Metric.SMS_ACCEPTED,
     QueuedOutcome.REJECTED: Metric.SMS_REJECTED,
     QueuedOutcome.UNKNOWN: Metric.SMS_UNKNOWN,
     QueuedOutcome.REQUEUED: Metric.SMS_REQUEUED,
     QueuedOutcome.ACCOUNT_REJECTED: Metric.PROVIDER_CONFIGURATION_REFUSED,
+    QueuedOutcome.SUPPRESSED: Metric.RECIPIENT_SUPPRESSED,
     QueuedOutcome.NOTHING_TO_DO: Metric.SMS_ALREADY_DECIDED,
+    FallbackOutcome.CALLED: Metric.FALLBACK_CALLS_PLACED,
+    FallbackOutcome.REJECTED: Metric.FALLBACK_CALLS_FAILED,
+    FallbackOutcome.UNKNOWN: Metric.FALLBACK_CALLS_FAILED,
     InquiryOutcome.ACCOUNT_REJECTED: Metric.PROVIDER_CONFIGURATION_REFUSED,
 }
 
@@ -29,8 +34,11 @@ OUTCOME_METRICS: dict[QueuedOutcome | InquiryOutcome, Metric] = {
 @batch_endpoint(retry_delay, runner=lambda size, queue: app.run_batch(size, queue=queue))
 def lambda_handler(entry: dict[str, Any], context: LambdaContext) -> None:
     """Handle one entry of a queue."""
-    queue_entry = QueueEntry(smsid=entry["smsid"], inquiry=entry.get("inquiry", False))
+    queue_entry = QueueEntry(
+        smsid=entry["smsid"], inquiry=entry.get("inquiry", False), fallback=entry.get("fallback", False)
+    )
     outcome = app(queue_entry)
-    logger.info("inquiry" if queue_entry.inquiry else "queued sms", smsid=queue_entry.smsid, outcome=outcome)
+    subject = "fallback" if queue_entry.fallback else "inquiry" if queue_entry.inquiry else "queued sms"
+    logger.info(subject, smsid=queue_entry.smsid, outcome=outcome)
     if outcome in OUTCOME_METRICS:
         count(OUTCOME_METRICS[outcome])

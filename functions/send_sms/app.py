@@ -19,6 +19,7 @@ app = application()
 
 # A new message in any other state was accepted first.
 STATE_METRICS = {
+    SmsState.SCHEDULED: Metric.SMS_SCHEDULED,
     SmsState.QUEUED: Metric.SMS_QUEUED,
     SmsState.UNKNOWN: Metric.SMS_UNKNOWN,
     SmsState.EXPIRED: Metric.SMS_EXPIRED,
@@ -39,7 +40,7 @@ def lambda_handler(request: InboundRequest, context: LambdaContext) -> Reply:
         count(Metric.SMS_PREFLIGHTED)
         return Reply(HTTPStatus.OK, preflight_to_json(composed))
     result = app.send(to_command(body, composed, client=client, idempotency_key=key))
-    logger.info("sms", smsid=result.order.smsid, state=result.status.state, replayed=result.replayed)
+    logger.info("sms", smsid=result.order.id, state=result.status.state, replayed=result.replayed)
     state_metric = STATE_METRICS.get(result.status.state, Metric.SMS_ACCEPTED)
     count(Metric.SMS_REPLAYED if result.replayed else state_metric)
     return to_reply(result, statuses=app.statuses, replayed=result.replayed)

@@ -7,7 +7,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from switchboard.bootstrap.sweep_overdue import application
 from switchboard.edge.background import background_endpoint
 from switchboard.edge.metrics import Metric
-from switchboard.edge.observability import count, logger, metrics, reporting
+from switchboard.edge.observability import count, logger, metrics, record_by_mode, reporting
 from switchboard.usecases.operations.reconcile_overdue import SweepAction, SweepReport
 
 app = application()
@@ -34,6 +34,8 @@ def _count_actions(report: SweepReport) -> None:
     logger.info("swept", extra={action.value: times for action, times in report.actions.items()})
     count(Metric.OVERDUE_RECONCILED, report.actions.total())
     count(Metric.SPOOLED_EVENTS_QUARANTINED, report.actions[SweepAction.EVENT_QUARANTINED])
+    for mode, times in report.expired.items():
+        record_by_mode(Metric.VERIFICATIONS_EXPIRED, mode, times)
     if report.poison:
         logger.error("poison entries", entries=report.poison[:_MOST_LOGGED])
         count(Metric.POISON_ENTRIES, len(report.poison))

@@ -12,21 +12,23 @@ from sandbox.story.caller import Caller
 
 Chapter = Callable[[Caller, Console], None]
 
-CHAPTERS: Final[tuple[tuple[str, Chapter], ...]] = (
-    ("MEDIASMS_URL", messages.play),
-    ("MEDIASMS_URL", verifications.play),
-    ("BIZTEL_URL", recordings.play),
-    ("BAIDU_VMS_URL", voice_calls.play),
+CHAPTERS: Final[tuple[tuple[tuple[str, ...], Chapter], ...]] = (
+    (("MEDIASMS_URL",), messages.play),
+    (("MEDIASMS_URL",), verifications.play),
+    (("BIZTEL_URL",), recordings.play),
+    (("BIZTEL_URL", "TRANSCRIBE_URL"), recordings.play_transcripts),
+    (("BAIDU_VMS_URL",), voice_calls.play),
 )
-"""Each chapter with the variable that names another server than the simulator whose numbers the chapter uses."""
+"""Each chapter with the variables that name other servers than the simulators that the chapter uses."""
 
 
 def play(endpoints: Endpoints, *, console: Console | None = None) -> None:
     """Play every chapter, printing each event when it happens."""
     console = console or Console(soft_wrap=True)
     caller = Caller(endpoints)
-    for variable, play_chapter in CHAPTERS:
-        if os.environ.get(variable):
-            console.print(f"One chapter is skipped: it needs the simulator, and {variable} names another server.")
+    for variables, play_chapter in CHAPTERS:
+        named = [variable for variable in variables if os.environ.get(variable)]
+        if named:
+            console.print(f"One chapter is skipped: it needs the simulator, and {named[0]} names another server.")
         else:
             play_chapter(caller, console)

@@ -29,6 +29,15 @@ class Caller:
         )
         return response.status, response.json(), response.headers.get("Idempotent-Replayed")
 
+    def put(self, path: str, body: dict[str, Any]) -> int:
+        """Send a PUT to the API, and return the status."""
+        headers = {"x-api-key": self._key, "content-type": "application/json"}
+        return self._http.request("PUT", self._base + path, body=json.dumps(body), headers=headers).status
+
+    def delete(self, path: str) -> int:
+        """Send a DELETE to the API, and return the status."""
+        return self._http.request("DELETE", self._base + path, headers={"x-api-key": self._key}).status
+
     def get(self, path: str) -> dict[str, Any]:
         """Send a GET to the API, and return the JSON."""
         resource: dict[str, Any] = self._http.request("GET", self._base + path, headers={"x-api-key": self._key}).json()

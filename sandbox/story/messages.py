@@ -1,7 +1,8 @@
-"""Plays five messages with different outcomes, and a repeated request that sends no second message."""
+"""Plays five messages with different outcomes, a repeated request that sends nothing, and messages for later."""
 
 import time
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from threading import Thread
 from typing import Final
 
@@ -17,6 +18,10 @@ _SILENCE_S: Final = 2.0
 """The time after which a message that gets no report counts as finished."""
 # A caller rarely sends all messages at once, and the first call of a function takes longer than the others.
 _PAUSE_S: Final = 0.5
+
+
+_LATER_S: Final = 6
+_SUPPRESSED: Final = "090-0000-0050"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +70,8 @@ def play(caller: Caller, console: Console) -> None:
     console.print(_build_table(progresses))
     console.print("\n[bold]The same request again[/], with the same Idempotency-Key:")
     _repeat_request(caller, console)
+    console.print(f"\n[bold]Three messages for later[/], {_LATER_S} seconds ahead:")
+    _play_later(caller, console)
 
 
 def _show_dry_run(caller: Caller, console: Console) -> None:
@@ -111,6 +118,35 @@ def _repeat_request(caller: Caller, console: Console) -> None:
     console.print(f"  {status} {message['state']}, Idempotent-Replayed: {replayed}, not sent again", highlight=False)
     status, problem, _ = caller.post("/sms", {"to": scene.to, "text": "another text"}, **_key_header(scene))
     console.print(f"  with another text: {status} {problem['code']}", highlight=False)
+
+
+def _play_later(caller: Caller, console: Console) -> None:
+    """Schedule three messages: one leaves, one is canceled, and the number of one is suppressed."""
+    send_at = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=_LATER_S + 1)
+
+    def schedule(to: str) -> str:
+        body = {"to": to, "text": "ご予約は明日です。", "send_at": send_at.isoformat()}
+        status, message, _ = caller.post("/sms", body)
+        console.print(f"  {to}  POST /v1/sms → [cyan]{status} {message['state']}[/]", highlight=False)
+        return str(message["smsid"])
+
+    sent, canceled, suppressed = schedule("090-0000-0001"), schedule("090-0000-0001"), schedule(_SUPPRESSED)
+    console.print(f"  DELETE /v1/sms/… → {caller.delete(f'/sms/{canceled}')} for the second", highlight=False)
+    status = caller.put(f"/suppressions/{_SUPPRESSED}", {"reason": "the story"})
+    console.print(f"  PUT /v1/suppressions/{_SUPPRESSED} → {status} for the third", highlight=False)
+    end = time.monotonic() + _TIMEOUT_S
+    messages = [caller.get(f"/sms/{smsid}") for smsid in (sent, canceled, suppressed)]
+    while time.monotonic() < end and not all(message["final"] for message in messages):
+        time.sleep(_POLL_S)
+        messages = [caller.get(f"/sms/{smsid}") for smsid in (sent, canceled, suppressed)]
+    caller.delete(f"/suppressions/{_SUPPRESSED}")
+    for message in messages:
+        problem = f", {message['problem']}" if message["problem"] else ""
+        line = f"{message['to']}  state [green]{message['state']}[/]{problem}, {message['attempts']} attempts"
+        if message["reports"]:
+            first = datetime.fromisoformat(message["reports"][0]["at"])
+            line += f", first report {(first - send_at).total_seconds():.1f} s after send_at"
+        console.print(f"  {line}", highlight=False)
 
 
 def _key_header(scene: Scene) -> dict[str, str]:

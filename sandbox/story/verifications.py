@@ -1,7 +1,10 @@
-"""Plays two verifications by telephone: one number calls in, the other is called and hears a code."""
+"""Plays verifications: a number calls in, another is called, one gets a code, and one is out of range."""
 
+import re
 import time
+from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 from rich.console import Console
@@ -10,6 +13,7 @@ from sandbox.story.caller import Caller
 
 _TIMEOUT_S: Final = 15.0
 _POLL_S: Final = 0.2
+_CALLERS: Final = 8
 
 
 def play(caller: Caller, console: Console) -> None:
@@ -37,7 +41,7 @@ def play(caller: Caller, console: Console) -> None:
     )
     code = _find_code(requests)
     path = f"/verifications/{verification['verification_id']}/check"
-    wrong_code = f"{(int(code) + 1) % 10 ** len(code):0{len(code)}d}"
+    wrong_code = _make_wrong(code)
     status, problem = _poll(
         lambda: caller.post(path, {"code": wrong_code})[:2],
         lambda response: response[1].get("code") != "code_not_ready",
@@ -45,11 +49,51 @@ def play(caller: Caller, console: Console) -> None:
     print_line(f"a wrong code: {status} {problem.get('code')}, {problem.get('attempts_left')} attempts left")
     status, check, _ = caller.post(path, {"code": code})
     print_line(f"the code that was read out: {status} [green]{check.get('state')}[/]")
+    _play_codes(caller, control, print_line, console)
+
+
+def _play_codes(caller: Caller, control: str, print_line: Callable[[str], None], console: Console) -> None:
+    """Play a code by SMS, and one for a phone that is out of range."""
+    console.print("\n[bold]Verification by a code in an SMS[/]:")
+    status, verification, _ = caller.post("/verifications", {"to": "090-0000-0023", "mode": "sms_code"})
+    message = caller.get_control(f"{control}/messages?smsid={verification['verification_id']}")["items"][0]
+    text = message["parameters"]["smstext"]
+    [code] = re.findall("[0-9]{6}", text)
+    shown = text.replace(code, "…").split("…")[0]
+    print_line(f'POST /v1/verifications → [cyan]{status} {verification["state"]}[/], and the phone gets "{shown}…"')
+    path = f"/verifications/{verification['verification_id']}/check"
+    status, problem, _ = caller.post(path, {"code": _make_wrong(code)})
+    print_line(f"a wrong code: {status} {problem.get('code')}, {problem.get('attempts_left')} attempts left")
+    with ThreadPoolExecutor(_CALLERS) as pool:
+        statuses = Counter(pool.map(lambda _: caller.post(path, {"code": code})[0], range(_CALLERS)))
+    print_line(f"eight callers with the right code: {statuses[200]} × 200, {statuses[409]} × 409")
+
+    number = "09000000017"
+    fallback = {"mode": "call_out", "after_seconds": 60}
+    _, verification, _ = caller.post("/verifications", {"to": number, "mode": "sms_code", "fallback": fallback})
+    requests = _poll(
+        lambda: caller.get_control(f"{control}/ivr?number={number}"), lambda current: bool(_find_code(current))
+    )
+    path = f"/verifications/{verification['verification_id']}/check"
+    code = _find_code(requests)
+    status, check = _poll(
+        lambda: caller.post(path, {"code": code})[:2],
+        lambda response: bool(response[1].get("code") != "code_not_ready"),
+    )
+    print_line(
+        f"090-0000-0017 is out of range: the phone rings, and its code is checked: {status} "
+        f"[green]{check.get('state')}[/] by {check.get('verified_by')}"
+    )
+
+
+def _make_wrong(code: str) -> str:
+    return f"{(int(code) + 1) % 10 ** len(code):0{len(code)}d}"
 
 
 def _find_code(requests: dict[str, Any]) -> str:
-    """Return the code that the phone heard, or an empty text before that."""
-    return next((str(request["read_out"]) for request in requests["items"] if request["read_out"] is not None), "")
+    """Return the last code that the phone heard, or an empty text before that."""
+    heard = [str(request["read_out"]) for request in requests["items"] if request["read_out"] is not None]
+    return heard[-1] if heard else ""
 
 
 def _poll(fetch: Callable[[], Any], is_finished: Callable[[Any], bool]) -> Any:

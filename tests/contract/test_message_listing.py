@@ -158,9 +158,15 @@ def test_overdue_messages_are_found_in_every_shard(messages: MessageStore) -> No
     assert set(_overdue_ids(messages, START + timedelta(days=1))) == ids
 
 
-@pytest.mark.parametrize("kind", [OutcomeKind.ACCEPTED, OutcomeKind.UNKNOWN])
-def test_a_message_that_may_be_sent_is_due_when_delivery_is_overdue(messages: MessageStore, kind: OutcomeKind) -> None:
-    _create_with_outcome(messages, kind)
+def test_a_message_that_may_be_sent_is_due_when_delivery_is_overdue(messages: MessageStore) -> None:
+    _create_with_outcome(messages, OutcomeKind.UNKNOWN)
+    _assert_due_at(messages, START + DEADLINES.delivery_after_claim)
+
+
+def test_an_accepted_message_stays_due_when_its_submission_is(messages: MessageStore) -> None:
+    message = _create_with_outcome(messages, OutcomeKind.ACCEPTED)
+    _assert_due_at(messages, START + DEADLINES.submission_after_claim)
+    messages.postpone(message, until=START + DEADLINES.delivery_after_claim)
     _assert_due_at(messages, START + DEADLINES.delivery_after_claim)
 
 

@@ -163,7 +163,7 @@ def test_a_delivered_message_has_no_deadline(messages: MessageStore, kind: Outco
         queue = kind is OutcomeKind.NOT_SENT
         messages.record_outcome(message, message.claims[0], an_outcome(kind), queue=queue)
     messages.record_report(a_report("1"), seen_at=START + MINUTE)
-    assert not ids_of(messages.overdue(now=START + timedelta(days=30), limit=10))
+    assert not list(messages.overdue(now=START + timedelta(days=30), limit=10))
     stored = messages.get("sms1")
     assert stored is not None
     assert (stored.content, stored.closed_at) == (None, START + MINUTE)

@@ -7,12 +7,24 @@ from datetime import timedelta
 
 import pytest
 
-from switchboard.domain.orders import Claim, OutcomeKind
+from switchboard.domain.orders import Claim, Outcome, OutcomeKind
 from switchboard.domain.sms.messages import Message, SmsContent, TextMeasure
 from switchboard.ports.orders import MessageStore
-from tests.builders import CLIENT, CONTENT, DEADLINES, MINUTE, a_claim, a_message, a_report, an_outcome, ids_of
+from tests.builders import (
+    CLIENT,
+    CONTENT,
+    DEADLINES,
+    MINUTE,
+    RECIPIENT,
+    a_claim,
+    a_message,
+    a_report,
+    an_outcome,
+    ids_of,
+)
 from tests.fakes import START
 
+MILLISECOND = timedelta(milliseconds=1)
 SENT_KINDS = [OutcomeKind.ACCEPTED, OutcomeKind.REJECTED, OutcomeKind.UNKNOWN]
 
 
@@ -46,6 +58,9 @@ def _read(messages: MessageStore, smsid: str = "sms1") -> Message:
         ),
         pytest.param(
             a_message(not_after=START + timedelta(hours=1), submit_before=START + timedelta(hours=1)), id="not after"
+        ),
+        pytest.param(
+            a_message(claims=(), reference="spring", send_at=START + timedelta(days=2), queued_at=START), id="scheduled"
         ),
     ],
 )
@@ -264,7 +279,7 @@ def test_a_key_that_made_a_message_is_bound_to_no_other_id(messages: MessageStor
 def test_a_new_message_is_due_when_its_submission_is_overdue(messages: MessageStore) -> None:
     messages.create(a_message())
     deadline = START + DEADLINES.submission_after_claim
-    assert ids_of(messages.overdue(now=deadline - timedelta(milliseconds=1), limit=10)) == []
+    assert list(messages.overdue(now=deadline - timedelta(milliseconds=1), limit=10)) == []
     assert ids_of(messages.overdue(now=deadline, limit=10)) == ["sms1"]
 
 
@@ -284,3 +299,104 @@ def test_an_id_that_the_provider_does_not_know_is_kept_with_its_first_time(messa
     messages.record_not_found("nothing", at=START)
     assert _read(messages).not_found_at == START + MINUTE
     assert messages.get("nothing") is None
+
+
+@pytest.mark.parametrize("kind", list(OutcomeKind), ids=str)
+def test_only_an_answer_of_the_provider_ends_an_attempt(messages: MessageStore, kind: OutcomeKind) -> None:
+    """A permit that is named after the message may be taken from then on. A 401 is `not_sent`. (I13)"""
+    assert messages.answered_at("sms1") is None
+    message, claim = _create(messages, a_message())
+    assert messages.answered_at("sms1") is None
+    outcome = an_outcome(kind)
+    messages.record_outcome(message, claim, outcome, queue=False)
+    answered = kind in (OutcomeKind.ACCEPTED, OutcomeKind.REJECTED)
+    assert messages.answered_at("sms1") == (outcome.at if answered else None)
+
+
+def test_a_second_attempt_leaves_the_first_ones_permit_alone(messages: MessageStore) -> None:
+    message = _create_unsent(messages)
+    second = a_claim("second", at=START + MINUTE)
+    assert messages.claim("sms1", second).granted
+    messages.record_outcome(message, second, an_outcome(OutcomeKind.ACCEPTED), queue=False)
+    assert messages.answered_at("sms1") is None
+
+
+SEND_AT = START + timedelta(hours=1)
+SCHEDULED = a_message(claims=(), send_at=SEND_AT, queued_at=START)
+
+
+def test_no_claim_is_granted_before_the_time_of_a_message(messages: MessageStore) -> None:
+    messages.create(SCHEDULED)
+    early, due = (a_claim(name, at=at) for name, at in (("early", SEND_AT - MILLISECOND), ("due", SEND_AT)))
+
+    assert not messages.claim("sms1", early).granted
+    assert messages.claim("sms1", due).granted
+
+
+@pytest.mark.parametrize(
+    ("ahead", "due_at"),
+    [
+        pytest.param(timedelta(days=2), timedelta(days=2) - 15 * MINUTE, id="beyond the queue's delay"),
+        pytest.param(timedelta(minutes=10), timedelta(minutes=11), id="within the queue's delay"),
+    ],
+)
+def test_a_scheduled_message_is_due_for_the_sweep_in_time(
+    messages: MessageStore, ahead: timedelta, due_at: timedelta
+) -> None:
+    message = replace(SCHEDULED, send_at=START + ahead, submit_before=START + ahead + timedelta(days=1))
+    messages.create(message)
+
+    assert ids_of(messages.overdue(now=START + due_at - MILLISECOND, limit=10)) == []
+    assert ids_of(messages.overdue(now=START + due_at, limit=10)) == ["sms1"]
+
+
+@pytest.mark.parametrize("message", [SCHEDULED, replace(SCHEDULED, send_at=None)], ids=["scheduled", "queued"])
+def test_a_canceled_message_is_over_and_never_claimed(messages: MessageStore, message: Message) -> None:
+    messages.create(message)
+
+    answer = messages.record_canceled("sms1", at=START + MINUTE)
+    again = messages.record_canceled("sms1", at=START + 2 * MINUTE)
+
+    assert answer.granted
+    assert not again.granted
+    assert answer.order == again.order == _read(messages)
+    assert _read(messages) == replace(message, canceled_at=START + MINUTE, closed_at=START + MINUTE, content=None)
+    assert not messages.claim("sms1", a_claim("second", at=SEND_AT)).granted
+    assert ids_of(messages.overdue(now=START + timedelta(days=90), limit=10)) == []
+
+
+def test_a_message_whose_attempts_sent_nothing_can_be_canceled(messages: MessageStore) -> None:
+    _create_unsent(messages, queue=True)
+    assert messages.record_canceled("sms1", at=START + MINUTE).granted
+
+
+@pytest.mark.parametrize("kind", [None, *SENT_KINDS], ids=str)
+def test_a_message_that_may_have_been_sent_is_not_canceled(messages: MessageStore, kind: OutcomeKind | None) -> None:
+    message, claim = _create(messages, a_message())
+    if kind is not None:
+        messages.record_outcome(message, claim, an_outcome(kind))
+    before = _read(messages)
+
+    answer = messages.record_canceled("sms1", at=START + MINUTE)
+
+    assert (answer.granted, answer.order) == (False, before)
+    assert _read(messages) == before
+
+
+def test_a_message_that_is_over_is_not_canceled(messages: MessageStore) -> None:
+    messages.create(SCHEDULED)
+    assert not messages.record_canceled("sms1", at=SCHEDULED.submit_before).granted
+    assert not messages.record_canceled("sms2", at=START).granted
+
+
+def test_a_suppressed_outcome_comes_back_with_its_problem(messages: MessageStore) -> None:
+    message, claim = _create(messages, a_message())
+    messages.record_outcome(message, claim, Outcome(OutcomeKind.REJECTED, START, suppressed=True))
+    outcome = _read(messages).last_outcome
+    assert outcome is not None
+    assert (outcome.suppressed, outcome.problem) == (True, "recipient_suppressed")
+
+
+def test_no_number_is_suppressed_by_messages_to_it(messages: MessageStore) -> None:
+    _create(messages, a_message())
+    assert not messages.is_suppressed(RECIPIENT)

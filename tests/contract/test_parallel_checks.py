@@ -18,11 +18,9 @@ from switchboard.domain.errors import (
     WrongCodeLimitError,
 )
 from switchboard.domain.verification.callbacks import VerificationMode
-from switchboard.domain.verification.one_time_codes import hash_code
 from switchboard.domain.verification.verifications import MAX_ATTEMPTS
 from switchboard.storage.sms.reports import DynamoDbCodeStore
-from tests.builders import CLIENT, a_verification
-from tests.fakes import START
+from tests.builders import CLIENT, a_code_hash, a_verification
 from tests.verification_systems import WRONG_CODES_PER_HOUR, VerificationSystem, assembled_for_verification
 
 if TYPE_CHECKING:
@@ -43,10 +41,9 @@ def system(
 ) -> VerificationSystem:
     """A system with as many verifications of one number as the parameter says, whose codes were reported."""
     codes = DynamoDbCodeStore(client=aws.dynamodb, table=state_table_name)
-    code = hash_code(CODE, salt=b"s" * 16, at=START, recipient=None)
     for number in range(request.param):
         dynamodb_verifications.create(a_verification(f"v{number}", mode=VerificationMode.CALL_OUT, repeat_calls=1))
-        codes.record_code(f"v{number}", code)
+        codes.record_code(f"v{number}", a_code_hash(CODE, f"v{number}"))
     return assembled_for_verification(store=dynamodb_verifications, counters=dynamodb_counters)
 
 

@@ -66,9 +66,18 @@ def test_a_new_state_begins_now(store: ProviderLimitStore) -> None:
     assert update == LimitUpdate(
         granted=True,
         state=ProviderLimitState(
-            next_slot_us=NOW_US + INTERVAL_US, probed_versions=frozenset({"v1"}), permits={"a": NOW_US + LEASE_US}
+            next_slot_us=NOW_US + INTERVAL_US,
+            probed_versions=frozenset({"v1"}),
+            permits={"a": NOW_US + LEASE_US},
         ),
     )
+
+
+def test_a_look_costs_no_write_and_shows_the_state(store: ProviderLimitStore) -> None:
+    assert store.read(KEY) == ProviderLimitState()
+    assert store.read(KEY) == ProviderLimitState()
+    state = _reserve_now(store).state
+    assert store.read(KEY) == state
 
 
 def test_reserve_next_refuses_a_new_state(store: ProviderLimitStore) -> None:

@@ -47,7 +47,7 @@ from tests.builders import (
 from tests.contract.conftest import RETENTION, Aws
 from tests.fakes import START
 
-READS = {"get", "find", "overdue", "parked", "token_of", "shard"}
+READS = {"is_suppressed", "answered_at", "get", "find", "overdue", "parked", "token_of", "shard"}
 UNSENT = OutcomeKind.NOT_SENT
 
 Step = tuple[str, Callable[[], object], int]
@@ -97,9 +97,26 @@ def test_the_sequence_of_a_message_counts_its_visible_facts(dynamodb_messages: D
         # The report that decides closes the message too.
         ("record_report delivered", lambda: store.record_report(a_report("1"), seen_at=later), 2),
         ("record_closed", lambda: store.record_closed(message(), at=later), 0),
+        ("record_canceled too late", lambda: store.record_canceled("sms1", at=later), 0),
     ]
 
     rises(message, steps, store=store, protocol=MessageStore)
+
+
+def test_a_cancellation_of_a_scheduled_message_counts_twice(dynamodb_messages: DynamoDbMessageStore) -> None:
+    store, later = dynamodb_messages, START + MINUTE
+    store.create(a_message(claims=(), queued_at=START, send_at=later))
+    sequences = []
+    for _ in range(2):
+        message = store.get("sms1")
+        assert message is not None
+        sequences.append(message.sequence)
+        store.record_canceled("sms1", at=START)
+    message = store.get("sms1")
+
+    assert message is not None
+    # The cancellation closes the message too.
+    assert [*sequences, message.sequence] == [2, 4, 4]
 
 
 def test_the_sequence_of_a_verification_counts_its_visible_facts(
@@ -107,7 +124,7 @@ def test_the_sequence_of_a_verification_counts_its_visible_facts(
 ) -> None:
     store, later = dynamodb_verifications, START + MINUTE
     codes = DynamoDbCodeStore(client=aws.dynamodb, table=state_table_name)
-    code = CodeHash(salt=b"s", digest=b"1", at=START)
+    code = CodeHash(key_version="1", digest=b"1", at=START)
     wrong = iter([True, False])
 
     def verification() -> Any:

@@ -17,7 +17,7 @@ from switchboard.ports.callbacks import EventPlace
 from switchboard.ports.listing import ListingQuery
 from switchboard.ports.voice_calls import VoiceCallStore
 from switchboard.storage.voice_call.store import DynamoDbVoiceCallStore
-from tests.builders import CALLED, CLIENT, DEADLINES, MINUTE, a_call, a_claim, an_outcome, ids_of
+from tests.builders import CALLED, CLIENT, DEADLINES, MINUTE, a_call, a_claim, an_outcome
 from tests.contract.conftest import IMPLEMENTATIONS, RETENTION, Aws, choose
 from tests.fakes import START, InMemoryVoiceCallStore
 from tests.ids import describe_row
@@ -112,7 +112,7 @@ def test_a_decided_call_without_a_pending_report_loses_its_bytes(calls: VoiceCal
     calls.create(call)
     written = calls.record_outcome(call, call.claims[0], an_outcome(kind))
     assert written.content is None
-    assert ids_of(calls.overdue(now=START + 9_999 * MINUTE, limit=10)) == []
+    assert list(calls.overdue(now=START + 9_999 * MINUTE, limit=10)) == []
 
 
 def test_an_outcome_of_a_closed_call_does_not_bring_its_bytes_back(calls: VoiceCallStore) -> None:

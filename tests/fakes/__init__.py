@@ -18,7 +18,12 @@ from tests.fakes.sms import InMemoryMessageStore, InMemoryOrderStore, StoredOrde
 from tests.fakes.status import FixedQueueReader, InMemoryDeadlineReader, InMemoryProviderLimitReader
 from tests.fakes.stores import InMemoryCallbackArchive, InMemoryOutbox, InMemoryProviderLimitStore
 from tests.fakes.time import START, CountingIds, FixedClock
-from tests.fakes.verifications import InMemoryVerificationStore
+from tests.fakes.verifications import (
+    FixedCodeKeys,
+    InMemoryChannelStore,
+    InMemoryFallbackQueue,
+    InMemoryVerificationStore,
+)
 from tests.fakes.voice_calls import InMemoryVoiceCallStore
 
 __all__ = [
@@ -29,10 +34,13 @@ __all__ = [
     "CountingQuota",
     "Ending",
     "FixedClock",
+    "FixedCodeKeys",
     "FixedQueueReader",
     "InMemoryCallbackArchive",
+    "InMemoryChannelStore",
     "InMemoryCounterStore",
     "InMemoryDeadlineReader",
+    "InMemoryFallbackQueue",
     "InMemoryJobStore",
     "InMemoryMessageStore",
     "InMemoryOrderStore",

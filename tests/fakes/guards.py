@@ -17,7 +17,7 @@ class OpenGuard(ProviderGuard):
         self._clock = clock
         self.results: list[ProviderError | None] = []
 
-    def acquire(self, *, latest: datetime) -> datetime:
+    def acquire(self, *, latest: datetime, order_id: str = "") -> datetime:
         return self._clock.now()
 
     def is_stale(self, slot: datetime) -> bool:
@@ -34,7 +34,7 @@ class ScriptedGuard(OpenGuard):
         super().__init__(clock)
         self._script = deque(errors)
 
-    def acquire(self, *, latest: datetime) -> datetime:
+    def acquire(self, *, latest: datetime, order_id: str = "") -> datetime:
         if self._script:
             raise self._script.popleft()
         return super().acquire(latest=latest)

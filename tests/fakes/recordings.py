@@ -139,7 +139,9 @@ class InMemoryRecordingStore(RecordingStore):
         self.rows[recording.recording_id] = replace(corrected, corrections=kept, dropped_corrections=dropped)
         return self.rows[recording.recording_id]
 
-    def schedule(self, recording: Recording, *, due: datetime | None, at: datetime) -> None:
+    def schedule(
+        self, recording: Recording, *, due: datetime | None, at: datetime, transcribe_due: datetime | None = None
+    ) -> None:
         existing = self.rows[recording.recording_id]
         if any(_count_attempts(existing, channel) != _count_attempts(recording, channel) for channel in Channel):
             return
@@ -147,10 +149,10 @@ class InMemoryRecordingStore(RecordingStore):
             self.due.pop(recording.recording_id, None)
             if existing.closed_at is None:
                 existing = replace(existing, closed_at=at, closings=existing.closings + 1, last_closed_at=at)
-            self.rows[recording.recording_id] = replace(existing, parked=None)
+            self.rows[recording.recording_id] = replace(existing, parked=None, transcription_due=transcribe_due)
         else:
             self.due[recording.recording_id] = due
-            self.rows[recording.recording_id] = replace(existing, closed_at=None, parked=None)
+            self.rows[recording.recording_id] = replace(existing, closed_at=None, parked=None, transcription_due=None)
 
     def park(self, recording: Recording, *, reason: ParkingReason, at: datetime) -> None:
         existing = self.rows[recording.recording_id]
@@ -336,11 +338,11 @@ class CountingQuota(MonthlyQuota):
         self.used = 0
         self._ends = ends
 
-    def take(self, at: datetime, *, urgent: bool) -> None:
-        if self.used >= (self.limit if urgent else self.limit - self.reserve):
+    def take(self, at: datetime, *, urgent: bool, weight: int = 1) -> None:
+        if self.used + weight > (self.limit if urgent else self.limit - self.reserve):
             ends = self._ends or at + timedelta(days=30)
             raise MonthlyQuotaExhaustedError("exhausted", provider="biztel", retry_after=ends, at=at)
-        self.used += 1
+        self.used += weight
 
     def usage(self, at: datetime) -> QuotaUsage:
         return QuotaUsage(month="2026-11", used=self.used, limit=self.limit, reserve=self.reserve, exhausted_on=None)

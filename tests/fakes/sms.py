@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Generic
 
 from switchboard.domain.order_ids import is_order_id
-from switchboard.domain.orders import Claim, Deadlines, Outcome, OutcomeKind
+from switchboard.domain.orders import Claim, Deadlines, Outcome, OutcomeKind, find_answer_time
 from switchboard.domain.sms.delivery import (
     MAX_ORPHANS,
     MAX_UNLISTED_REPORTS,
@@ -51,11 +51,15 @@ class InMemoryOrderStore(OrderStore[R]):
 
     keeps_unsent_content = False
 
+    def keeps_content(self, order: R) -> bool:
+        return False
+
     def __init__(self, *, next_due: Callable[[R], datetime | None], deadlines: Deadlines | None = None) -> None:
         self._next_due = next_due
         self._deadlines = deadlines or Deadlines()
         self.rows: dict[str, StoredOrder[R]] = {}
         self.bound: dict[str, Binding] = {}
+        self.suppressed: set[str] = set()
 
     def create(self, order: R) -> ClaimAnswer[R]:
         row = self.rows.setdefault(order.id, StoredOrder(None))
@@ -74,6 +78,9 @@ class InMemoryOrderStore(OrderStore[R]):
         row.attempts += 1
         row.due = claim.at + self._deadlines.submission_after_claim
         return ClaimAnswer(granted=True, order=row.order)
+
+    def is_suppressed(self, recipient: str) -> bool:
+        return recipient in self.suppressed
 
     def bind_key(self, key_id: str, order_id: str, *, client: str, at: datetime) -> bool:
         row, bound = self.rows.get(key_id), self.bound.get(key_id)
@@ -96,20 +103,25 @@ class InMemoryOrderStore(OrderStore[R]):
             return stored
         queued = queue and order.content is not None
         unsent = self.keeps_unsent_content and outcome.kind is OutcomeKind.NOT_SENT and order.closed_at is None
-        content = order.content if queued or unsent else None
+        content = order.content if queued or unsent or self.keeps_content(order) else None
         recorded = _add_outcome(stored, claim, outcome, queued=queued, content=content)
         row.order = recorded
         row.not_sent += outcome.kind is OutcomeKind.NOT_SENT
         # The due time follows from the order as the caller last read it: a caller that has not seen the closing makes
         # the order due again, and the sweep closes it again.
-        row.due = self._next_due(_add_outcome(order, claim, outcome, queued=queue, content=None))
+        due = self._next_due(_add_outcome(order, claim, outcome, queued=queue, content=None))
+        # The claim's own entry is early enough for an accepted order, which is usually decided before that.
+        early = claim.at + self._deadlines.submission_after_claim
+        if due is None or outcome.kind is not OutcomeKind.ACCEPTED or early > due:
+            row.due = due
         return recorded
 
     def record_timeout(self, order: R, *, at: datetime) -> None:
         row, claim = self._unchanged(order), order.last_claim
         if row is None or row.order is None or claim is None or claim.id in row.order.outcomes:
             return
-        row.order = replace(row.order, timeouts={claim.id: at, **row.order.timeouts}, content=None)
+        content = row.order.content if self.keeps_content(order) else None
+        row.order = replace(row.order, timeouts={claim.id: at, **row.order.timeouts}, content=content)
         if row.due is not None:
             row.due = self._next_due(replace(order, timeouts={**order.timeouts, claim.id: at})) or at
 
@@ -128,6 +140,10 @@ class InMemoryOrderStore(OrderStore[R]):
         row = self.rows.get(order_id)
         return row.order if row else None
 
+    def answered_at(self, order_id: str) -> datetime | None:
+        row = self.rows.get(order_id)
+        return find_answer_time(len(row.order.claims), row.order.outcomes) if row and row.order else None
+
     def find(self, query: ListingQuery, *, client: str) -> Page[R]:
         orders = [row.order for row in self.rows.values() if row.order is not None and row.order.client == client]
         entries = [
@@ -135,14 +151,17 @@ class InMemoryOrderStore(OrderStore[R]):
         ]
         return list_page(entries, query, is_id=is_order_id)
 
-    def overdue(self, *, now: datetime, limit: int) -> Sequence[Sequence[R]]:
+    def overdue(self, *, now: datetime, limit: int) -> Sequence[R]:
         due = [(row.due, row.order) for row in self.rows.values() if row.due is not None and row.due <= now]
         due.sort(key=lambda pair: pair[0])
-        return [[order for _, order in due if order is not None]]
+        return [order for _, order in due if order is not None]
 
     def _may_claim(self, row: StoredOrder[R], order: R, claim: Claim) -> bool:
-        in_time = order.submit_before > claim.at and order.closed_at is None
-        return row.attempts == row.not_sent and in_time
+        is_due = order.send_at is None or order.send_at <= claim.at
+        return is_due and self._is_unsent(row, order, at=claim.at)
+
+    def _is_unsent(self, row: StoredOrder[R], order: R, *, at: datetime) -> bool:
+        return row.attempts == row.not_sent and order.submit_before > at and order.closed_at is None
 
     def _may_record_outcome(self, order: R, claim: Claim) -> bool:
         return claim.id not in order.outcomes
@@ -209,6 +228,14 @@ class InMemoryMessageStore(InMemoryOrderStore[Message], MessageStore):
             first_seen[status] = min(at, first_seen.get(status, at))
         facts = sorted((at, status) for status, at in first_seen.items())
         row.order = replace(row.order, reports=tuple(ReportFact(status, at) for at, status in facts))
+
+    def record_canceled(self, smsid: str, *, at: datetime) -> ClaimAnswer[Message]:
+        row = self.rows.get(smsid)
+        if row is None or row.order is None or not self._is_unsent(row, row.order, at=at):
+            return self._refusal(row, None)
+        row.order = replace(row.order, canceled_at=at, closed_at=at, content=None)
+        row.due = None
+        return ClaimAnswer(granted=True, order=row.order)
 
     def record_asked(self, message: Message, names: Collection[str], *, at: datetime) -> None:
         row = self._unchanged(message)

@@ -21,8 +21,12 @@ class InMemoryProviderLimitStore(ProviderLimitStore):
 
     def __init__(self) -> None:
         self.states: dict[str, ProviderLimitState] = {}
-        self.writes = 0
+        self.writes = self.reads = 0
         self.ahead_s: float | None = 0.0
+
+    def read(self, key: str) -> ProviderLimitState:
+        self.reads += 1
+        return self._state(key)
 
     def reserve_next(self, key: str, slots: SlotRequest, *, rule: CircuitRule, permit: Permit | None) -> LimitUpdate:
         self.writes += 1

@@ -66,6 +66,7 @@ class Container:
         settings: GuardSettings,
         skew: timedelta,
         workers: int = 1,
+        answered_at: Callable[[str], datetime | None] = lambda _: None,
     ) -> None:
         self.name = name
         self.skew = skew
@@ -81,6 +82,7 @@ class Container:
             version=self.version,
             forget_credentials=self.forget,
             workers=workers,
+            answered_at=answered_at,
         )
         self.batch = ExitStack()
 
@@ -110,6 +112,10 @@ class History:
         self._slowest_s = self.random.choice([0.02, 0.1, 0.5, 2.0])
         self.crash_rate = self.random.choice([0.0, 0.0, 0.02, 0.1])
         self.retry_delay_s = 30.0
+        # The outcomes that tell which permits are idle. In half of the histories no permit is named after an order.
+        self._names_orders = self.random.random() < 0.5
+        self._answered: dict[str, datetime] = {}
+        self._orders: dict[ProviderGuard, str] = {}
 
     def run_revocation(self) -> None:
         """Run traffic before, while and after the credentials are revoked, perhaps with wrong ones put in after it."""
@@ -135,12 +141,17 @@ class History:
             settings=self.settings,
             skew=timedelta(seconds=self.random.uniform(-0.01, 0.01)),
             workers=workers,
+            answered_at=self.answered_at,
         )
         if workers > 1:
             size = messages * workers
             self._schedule(time, lambda _: container.batch.enter_context(container.guards.batch(size)))
         for guard in container.guards.workers:
             self._schedule(time, partial(self._reserve, container, guard, messages))
+
+    def answered_at(self, order_id: str) -> datetime | None:
+        """Return when an order's outcome was recorded as an answer."""
+        return self._answered.get(order_id)
 
     def replace_credentials(self) -> None:
         """Put valid new credentials in, at the provider and in the secret."""
@@ -169,8 +180,9 @@ class History:
 
     def _reserve(self, container: Container, guard: ProviderGuard, messages: int, now: float) -> None:
         container.clock.sleep_until(_to_instant(now) + container.skew)
+        order_id = self._orders[guard] = f"order{next(self._names)}" if self._names_orders else ""
         try:
-            slot = guard.acquire(latest=container.clock.now() + _BUDGET)
+            slot = guard.acquire(latest=container.clock.now() + _BUDGET, order_id=order_id)
         except (LockedOutError, SlotUnavailableError):
             # The queue delivers the message again, to this container or to another.
             retry_at = now + self.retry_delay_s * self.random.uniform(0.8, 1.2)
@@ -195,10 +207,15 @@ class History:
     def _record(self, container: Container, guard: ProviderGuard, messages: int, accepted: bool, now: float) -> None:
         container.clock.sleep_until(_to_instant(now) + container.skew)
         guard.record_result(None if accepted else _UNAUTHENTICATED)
+        if accepted:
+            self._schedule(now + self.random.choice([0.005, 1.0]), partial(self._record_outcome, self._orders[guard]))
         # A refused message goes back to its caller, or into the queue.
-        pause = 0.0 if accepted else self.random.choice([0.0, 0.5, self.retry_delay_s])
+        pause = self.random.choice([0.0, 0.2]) if accepted else self.random.choice([0.0, 0.5, self.retry_delay_s])
         if messages > 1:
             self._schedule(now + pause, partial(self._reserve, container, guard, messages - 1))
+
+    def _record_outcome(self, order_id: str, now: float) -> None:
+        self._answered[order_id] = _to_instant(now)
 
 
 def _to_instant(seconds: float) -> datetime:

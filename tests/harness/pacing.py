@@ -7,15 +7,17 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from itertools import count
 from random import Random
 from typing import Final
 
-from switchboard.domain.errors import ConcurrencyLimitError, SlotUnavailableError
+from switchboard.domain.errors import ConcurrencyLimitError, ProviderError, SlotUnavailableError
 from switchboard.guard.provider.rate_limiter import GuardSettings, ProviderGuards
-from tests.fakes import START, FixedClock, InMemoryProviderLimitStore
+from tests.fakes import START, Ending, FixedClock, InMemoryProviderLimitStore, provider_error
 
 RATE: Final = 80
+_RATE_LIMITED: Final = provider_error(Ending.RATE_LIMITED)
 _BUDGET: Final = timedelta(seconds=2)
 _STORE_S: Final = (0.002, 0.006)
 _WRITE_S: Final = (0.0001, 0.0005)
@@ -41,11 +43,15 @@ class Profile:
 
 @dataclass(slots=True)
 class CountingProvider:
-    """A provider that counts the requests beyond `RATE` in a second, in three ways.
+    """A provider that counts the requests beyond `limit` in a second, in three ways.
 
     The sliding window and the fixed second count accepted requests; the third way is a sliding window that counts
-    refused requests too.
+    refused requests too. It refuses by the sliding window. `received_at` and `refused_at` are in seconds.
     """
+
+    limit: int = RATE
+    received_at: list[float] = field(default_factory=list)
+    refused_at: list[float] = field(default_factory=list)
 
     accepted: deque[float] = field(default_factory=deque)
     received: deque[float] = field(default_factory=deque)
@@ -57,22 +63,27 @@ class CountingProvider:
     refused_by_counting: int = 0
     fullest: int = 0
 
-    def receive(self, now: float) -> None:
+    def receive(self, now: float) -> bool:
+        """Receive one request, and return if it is accepted."""
         self.requests += 1
+        self.received_at.append(now)
         for window in (self.accepted, self.received):
             while window and window[0] <= now - 1:
                 window.popleft()
-        self.refused_by_counting += len(self.received) >= RATE
+        self.refused_by_counting += len(self.received) >= self.limit
         self.received.append(now)
         self.fullest = max(self.fullest, len(self.received))
-        if len(self.accepted) >= RATE:
-            self.refused_by_sliding += 1
-        else:
+        accepted = len(self.accepted) < self.limit
+        if accepted:
             self.accepted.append(now)
+        else:
+            self.refused_by_sliding += 1
+            self.refused_at.append(now)
         if int(now) != self.second:
             self.second, self.in_second = int(now), 0
-        self.refused_by_fixed += self.in_second >= RATE
-        self.in_second += self.in_second < RATE
+        self.refused_by_fixed += self.in_second >= self.limit
+        self.in_second += self.in_second < self.limit
+        return accepted
 
     @property
     def refused(self) -> int:
@@ -82,8 +93,8 @@ class CountingProvider:
 class PaceSimulation:
     """A simulation in which each worker always has a message to send."""
 
-    def __init__(self, profile: Profile, *, seed: int) -> None:
-        self.provider = CountingProvider()
+    def __init__(self, profile: Profile, *, seed: int, limit: int = RATE) -> None:
+        self.provider = CountingProvider(limit=limit)
         self.profile = profile
         self.random = Random(seed)
         self.store = InMemoryProviderLimitStore()
@@ -166,12 +177,13 @@ class _Sender:
         self._simulation.schedule(now + self._simulation.draw(self._simulation.profile.latency_s), self._deliver)
 
     def _deliver(self, now: float) -> None:
-        self._simulation.provider.receive(now)
-        self._schedule(now + self._simulation.draw(self._simulation.profile.latency_s), self._record)
+        accepted = self._simulation.provider.receive(now)
+        answered = now + self._simulation.draw(self._simulation.profile.latency_s)
+        self._schedule(answered, partial(self._record, None if accepted else _RATE_LIMITED))
 
-    def _record(self, now: float) -> None:
+    def _record(self, error: ProviderError | None, now: float) -> None:
         self._set_clock(now)
-        self._guard.record_result(None)
+        self._guard.record_result(error)
         # Two writes to the state table: the outcome of this message, and the claim of the next.
         self._schedule(now + self._simulation.draw(_STORE_S) + self._simulation.draw(_STORE_S), self.begin)
 

@@ -46,7 +46,7 @@ _AT_A_WRITE = (Fault.NOT_APPLIED, Fault.ANSWER_LOST, *CRASHES)
 _AT_OPENING = (Ending.NOT_SENT, Fault.CRASH_BEFORE)
 _AT_SUBMITTING = (*(ending for ending in Ending if ending is not Ending.ACCEPTED), *CRASHES)
 _AT_ACQUIRING = (Fault.NO_SLOT, Fault.LOCKED_OUT, Fault.NOT_APPLIED, *CRASHES)
-_READS = frozenset({"get", "find", "overdue", "spooled", "lease", "mark_of", "owed", "read"})
+_READS = frozenset({"get", "find", "overdue", "spooled", "lease", "is_suppressed", "mark_of", "owed", "read"})
 _NO_CALLS = frozenset({"clock_ahead_s"})
 
 
@@ -129,7 +129,7 @@ class SteppedGuard(ProviderGuard):
     def __init__(self, guard: ProviderGuard) -> None:
         self._guard = guard
 
-    def acquire(self, *, latest: datetime) -> datetime:
+    def acquire(self, *, latest: datetime, order_id: str = "") -> datetime:
         fault = step("guard.acquire", _AT_ACQUIRING)
         if fault in CRASHES:
             raise Crashed
@@ -139,7 +139,7 @@ class SteppedGuard(ProviderGuard):
             raise LockedOutError("scripted", reason="authentication")
         if fault is not None:
             raise StoreUnavailableError("guard.acquire")
-        return self._guard.acquire(latest=latest)
+        return self._guard.acquire(latest=latest, order_id=order_id)
 
     def is_stale(self, slot: datetime) -> bool:
         return self._guard.is_stale(slot)

@@ -31,7 +31,7 @@ class World:
         self.store = parts.store(deadlines=DEADLINES)
         self.outbox = InMemoryOutbox()
         self.archive = InMemoryCallbackArchive()
-        self.provider = ScriptedProvider()
+        self.provider = self._build_provider()
         self.actors: list[Actor] = []
         self.acknowledged: set[str] = set()
         self.answers: list[SubmissionResult[Message, SmsStatus] | type[SwitchboardError] | None] = []
@@ -44,6 +44,9 @@ class World:
             clock=self.clock,
             parts=parts,
         )
+
+    def _build_provider(self) -> ScriptedProvider:
+        return ScriptedProvider()
 
     @property
     def row(self) -> StoredOrder[Message] | None:

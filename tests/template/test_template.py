@@ -37,6 +37,8 @@ BEHIND_THE_GATEWAY: Final = {
     "ManageSubscriptions",
     "SendSms",
     "SendSmsBatch",
+    "CancelSms",
+    "Suppressions",
     "Query",
     "QueryStatus",
     "MediasmsDeliveryWebhook",
@@ -61,7 +63,8 @@ SETTINGS: Final = {
 
 def event_source_mappings() -> list[Properties]:
     """Return the properties of every mapping from a queue to a function."""
-    return list(resources_of("AWS::Lambda::EventSourceMapping").values())
+    mappings = resources_of("AWS::Lambda::EventSourceMapping").values()
+    return [mapping for mapping in mappings if mapping["EventSourceArn"]["Fn::GetAtt"][1] == "Arn"]
 
 
 def minimum_of(parameter: str) -> int:
@@ -179,7 +182,11 @@ def test_the_jobs_bucket_alone_may_notify_the_recording_queues() -> None:
     name = bucket["BucketName"]["Fn::Sub"]
     permitted = set()
     for policy in resources_of("AWS::SQS::QueuePolicy").values():
-        allowed = [rule for rule in policy["PolicyDocument"]["Statement"] if rule["Effect"] == "Allow"]
+        allowed = [
+            rule
+            for rule in policy["PolicyDocument"]["Statement"]
+            if rule["Effect"] == "Allow" and rule["Principal"] == {"Service": "s3.amazonaws.com"}
+        ]
         if not allowed:
             continue
         [statement] = allowed
@@ -188,6 +195,23 @@ def test_the_jobs_bucket_alone_may_notify_the_recording_queues() -> None:
         assert policy["Queues"] == [{"Ref": statement["Resource"]["Fn::GetAtt"][0]}]
         permitted.add(statement["Resource"]["Fn::GetAtt"][0])
     assert permitted == set(queues.values())
+
+
+def test_the_rule_of_our_own_jobs_alone_may_fill_the_events_queue() -> None:
+    [rule] = resources_of("AWS::Events::Rule").values()
+    [statement] = [
+        statement
+        for policy in resources_of("AWS::SQS::QueuePolicy").values()
+        for statement in policy["PolicyDocument"]["Statement"]
+        if statement["Effect"] == "Allow" and statement["Principal"] == {"Service": "events.amazonaws.com"}
+    ]
+
+    assert rule["EventPattern"]["detail"]["TranscriptionJobName"] == [{"prefix": {"Fn::Sub": "${AWS::StackName}."}}]
+    assert [target["Arn"] for target in rule["Targets"]] == [statement["Resource"]]
+    assert statement["Resource"] == {"Fn::GetAtt": ["TranscriptionEventsQueue", "Arn"]}
+    assert statement["Condition"] == {
+        "ArnEquals": {"aws:SourceArn": {"Fn::GetAtt": ["TranscriptionEventsRule", "Arn"]}}
+    }
 
 
 def test_a_function_behind_the_gateway_times_out_before_the_gateway() -> None:

@@ -154,6 +154,8 @@ def test_the_domain_imports_only_itself_and_the_standard_library(path: Path) -> 
             "cancel_verification",
             NO_BODY_AND_NO_SENDING,
         ),
+        ("cancel_sms", NO_BODY_AND_NO_SENDING),
+        ("suppressions", NO_BODY_AND_NO_SENDING),
         (
             "biztel_call_action_webhook",
             {"pydantic", "switchboard.providers.transport", "switchboard.edge.api.sms", "boto3.dynamodb"},

@@ -34,7 +34,15 @@ from switchboard.domain.sms.messages import Message, SmsState, SmsStatus, TextMe
 from switchboard.domain.sms.requests import SmsRequest, SmsRules, compose
 from switchboard.domain.sms.texts import Carrier, RefusalCode
 from switchboard.domain.verification.callbacks import VerificationMode
-from switchboard.domain.verification.verifications import VerificationLines, VerificationState
+from switchboard.domain.verification.verifications import (
+    ChannelState as VerificationChannelState,
+)
+from switchboard.domain.verification.verifications import (
+    ChannelView,
+    CodeRecipe,
+    VerificationLines,
+    VerificationState,
+)
 from switchboard.domain.voice_calls import CallResultFact, VoiceCallState
 from switchboard.edge.api import sms as sms_api
 from switchboard.edge.api import status as status_api
@@ -51,6 +59,7 @@ from switchboard.ports.usage_limits import QuotaUsage
 from switchboard.providers.mediasms.response_codes import DELIVERY_STATUSES
 from switchboard.usecases.operations.query_status import ProviderStatus, SystemStatus
 from switchboard.usecases.query import OrderView
+from switchboard.usecases.verification.channels import VerificationView
 from tests.builders import a_call, a_message, a_verification, an_outcome
 from tests.deployment import Deployment, HttpAnswer, deployed
 from tests.events import cases_of, load_event
@@ -61,6 +70,8 @@ METHODS: Final = frozenset({"get", "put", "post", "delete", "patch", "head", "op
 HTTP_FUNCTIONS: Final = (
     "send_sms",
     "send_sms_batch",
+    "cancel_sms",
+    "suppressions",
     "query",
     "query_status",
     "mediasms_delivery_webhook",
@@ -323,11 +334,25 @@ def test_a_verification_accepts_exactly_the_documented_fields(name: str, model: 
     assert_same_rules(documented, accepted, names=set(accepted["properties"]))
 
 
+def build_verification_view(state: VerificationState, **facts: Any) -> VerificationView:
+    channels = [
+        ChannelView(VerificationMode.SMS_CODE, channel, started_at=START, delivered_at=START, problem="560")
+        for channel in VerificationChannelState
+    ]
+    channels.append(ChannelView(VerificationMode.CALL_OUT, VerificationChannelState.SCHEDULED, started_at=None))
+    return VerificationView(
+        order=a_verification(**facts), status=Status(state, final=False), channels=channels, sequence=3
+    )
+
+
 @pytest.mark.parametrize(
     "facts",
     [
         pytest.param({}, id="pending"),
         pytest.param({"called_at": START}, id="called in time"),
+        pytest.param(
+            {"mode": VerificationMode.SMS_CODE, "line": "", "recipe": CodeRecipe(length=6, key_version="1")}, id="code"
+        ),
         pytest.param(
             {"late_call_at": START, "mode": VerificationMode.CALL_OUT, "repeat_calls": 1},
             id="call_out with a late call",
@@ -335,7 +360,7 @@ def test_a_verification_accepts_exactly_the_documented_fields(name: str, model: 
     ],
 )
 def test_a_verification_has_exactly_the_documented_fields(facts: dict[str, Any]) -> None:
-    view = OrderView(order=a_verification(**facts), status=Status(VerificationState.PENDING, final=False))
+    view = build_verification_view(VerificationState.PENDING, **facts)
     item = verification_api.to_json(view)
 
     assert_valid(item, get_schema("Verification"))
@@ -347,7 +372,7 @@ def test_a_verification_has_exactly_the_documented_fields(facts: dict[str, Any])
 
 @pytest.mark.parametrize("state", VerificationState)
 def test_a_start_is_answered_with_documented_status_and_headers(state: VerificationState) -> None:
-    view = OrderView(order=a_verification(), status=Status(state, final=False))
+    view = build_verification_view(state)
 
     assert_documented(verification_api.to_reply(view, replayed=True), get_operations()["/v1/verifications", "post"])
 
@@ -427,7 +452,7 @@ def test_the_status_has_exactly_the_documented_fields() -> None:
 
 def test_a_list_accepts_exactly_the_documented_parameters() -> None:
     event = load_event("query", "list_with_filters")
-    documented = {parameter["name"] for parameter in get_operations()["/v1/sms", "get"]["parameters"]}
+    documented = {resolve(parameter)["name"] for parameter in get_operations()["/v1/sms", "get"]["parameters"]}
 
     assert documented == set(_find_accepted_parameters(event))
 
@@ -435,8 +460,9 @@ def test_a_list_accepts_exactly_the_documented_parameters() -> None:
 def _find_accepted_parameters(event: dict[str, Any]) -> Iterator[str]:
     from switchboard.edge.http import InboundRequest
 
-    for name in ("to", "state", "since", "until", "limit", "cursor", "smsid", "page", "offset", "client", "from"):
-        query = {"multiValueQueryStringParameters": {name: ["?"]}}
+    known = ("to", "state", "reference", "since", "until", "limit", "cursor")
+    for name in (*known, "smsid", "page", "offset", "client", "from"):
+        query = {"multiValueQueryStringParameters": {name: ["?" * 65]}}
         try:
             sms_api.parse_filter(InboundRequest.from_event(event | query))
         except InvalidRequestError as error:
@@ -572,7 +598,7 @@ def test_a_placed_call_accepts_exactly_the_documented_fields() -> None:
 
 def test_calls_and_messages_are_listed_by_the_same_parameters() -> None:
     messages, calls = (
-        {parameter["name"] for parameter in get_operations()[path, "get"]["parameters"]}
+        {resolve(parameter)["name"] for parameter in get_operations()[path, "get"]["parameters"]}
         for path in ("/v1/sms", "/v1/calls")
     )
 

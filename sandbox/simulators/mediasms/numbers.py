@@ -159,6 +159,10 @@ NUMBERS: Final[Mapping[str, NumberScript]] = {
             PickUp(CallEnding.ANSWERED),
         ),
     ),
+    "09000000017": NumberScript(
+        "out of range for good: 14, then 18",
+        _create_transitions(_IN_PROGRESS, Transition(document_tables.DOCOMO_OUT_OF_RANGE, 0.3)),
+    ),
 }
 
 

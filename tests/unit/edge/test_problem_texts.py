@@ -20,7 +20,9 @@ from tests.unit.edge.test_problems import descendants
 
 LAYER: Final = ROOT / "layers" / "switchboard" / "python" / "switchboard"
 # The entries of a queue have no caller who could read an answer.
-WITHOUT_CALLER: Final = LAYER / "edge" / "recording_queue_entries.py"
+WITHOUT_CALLER: Final = {
+    LAYER / "edge" / name for name in ("recording_queue_entries.py", "transcription_queue_entries.py")
+}
 
 TITLES: Final = {
     "InvalidRequestError": "The request has invalid fields",
@@ -29,14 +31,21 @@ TITLES: Final = {
     "IdempotencyKeyReusedError": "This idempotency key or id belongs to another request",
     "SmsidTakenError": "This smsid is taken; nothing was sent",
     "RequestInProgressError": "The first request with this key or id is still in progress",
+    "AlreadySubmittedError": "The message cannot be canceled any more",
+    "RecipientSuppressedError": "This number is suppressed; nothing was sent",
     "VerificationOpenError": "Another verification of this number on this line is open",
     "CodeNotReadyError": "The code has not been read out yet",
     "AlreadyVerifiedError": "The number is verified already",
     "VerificationCanceledError": "The verification has been canceled",
     "WrongCodeError": "Wrong verification code",
+    "ResendTooSoonError": "The last SMS was sent a moment ago; nothing was sent",
+    "ResendsExhaustedError": "No resends left for this verification; nothing was sent",
     "VerificationExpiredError": "The verification has ended",
     "TooManyAttemptsError": "No attempts left for this verification",
     "ResourceNotFoundError": "No such resource, or it belongs to another client",
+    "TranscriptNotFoundError": "No transcript of this recording",
+    "TranscriptNotReadyError": "The transcript is not ready yet",
+    "NotAcceptableError": "No form of this resource is acceptable to the caller",
     "KeyRevokedError": "This API key is revoked",
     "ScopeMissingError": "This API key lacks the scope of this route",
     "ClientUnknownError": "An API key is needed",
@@ -77,8 +86,11 @@ DETAILS: Final = {
         "This key or id belongs to another request. Use a new one.",
     },
     "SmsidTakenError": {"Choose another smsid."},
+    "ResendTooSoonError": {"The last SMS was sent a moment ago. Repeat the request after the time in Retry-After."},
+    "ResendsExhaustedError": {"All {MAX_RESENDS} resends of this verification are used."},
     "RequestInProgressError": {
-        "The first request with this key or id is still under way. Repeat the request in a few seconds."
+        "Another request about this verification is still under way. Repeat the request in a few seconds.",
+        "The first request with this key or id is still under way. Repeat the request in a few seconds.",
     },
     "VerificationOpenError": {"Another verification has this number and line. Repeat the request later."},
     "CodeNotReadyError": {"The provider has not reported the code yet. Repeat the check in a few seconds."},
@@ -86,6 +98,11 @@ DETAILS: Final = {
     "AlreadyVerifiedError": {
         "A code verifies one caller, once. Start a new verification.",
         "A verified number stays verified: nothing was canceled.",
+        "A verified number needs no code. Nothing was sent.",
+    },
+    "AlreadySubmittedError": {"The message was submitted, is being submitted, or is over: nothing was canceled."},
+    "RecipientSuppressedError": {
+        "Nothing is sent to a suppressed number by any route. DELETE /v1/suppressions/{number} ends the suppression."
     },
     "VerificationCanceledError": {"No code verifies it any more. Start a new verification."},
     "VerificationExpiredError": {
@@ -99,7 +116,15 @@ DETAILS: Final = {
         "No such recording.",
         "No such subscription, or it belongs to another client.",
         "No such subscription, or it was just deleted.",
+        "This number is not suppressed.",
     },
+    "TranscriptNotFoundError": {
+        "The transcript was deleted.",
+        "This recording has no transcript.",
+        "This recording has no transcript: {status.reason}.",
+    },
+    "TranscriptNotReadyError": {"The transcript is {status.state}."},
+    "NotAcceptableError": {"Accept one of {...}."},
     "KeyRevokedError": {"This key was revoked. Ask an operator for a new one."},
     "ScopeMissingError": {"This key lacks the scope {scope}. Ask an operator to add it."},
     "ClientUnknownError": {"Send a valid key in x-api-key."},
@@ -118,6 +143,7 @@ DETAILS: Final = {
         "The waiting budget of this request is used up.",
     },
     "ConcurrencyLimitError": {"All permits for requests in flight are taken."},
+    "ConcurrencyExhaustedError": {"All permits for requests in flight are taken, and many requests wait for one."},
     "LockedOutError": {
         "The circuit of this egress address is open: an operator has to close it, see the runbook.",
         "The next slot is more than {...} s ahead: a clock was wrong, see the runbook.",
@@ -163,7 +189,7 @@ def details_in_messages() -> Iterator[tuple[str, str]]:
     """Yield class and message for each place that builds an error whose message a caller reads."""
     kinds = {kind.__name__ for kind in descendants(SwitchboardError) if problem_of(kind.__new__(kind)).detail is None}
     for path in sorted(LAYER.rglob("*.py")):
-        if path == WITHOUT_CALLER:
+        if path in WITHOUT_CALLER:
             continue
         tree = ast.parse(path.read_text(encoding="utf-8"))
         for node in ast.walk(tree):

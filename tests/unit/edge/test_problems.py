@@ -11,7 +11,7 @@ import pytest
 
 from switchboard.domain import errors
 from switchboard.domain.errors import FieldProblem, ProviderError, SubmissionFailedError, SwitchboardError
-from switchboard.edge.http import ClientUnknownError, MalformedRequestError, Reply
+from switchboard.edge.http import ClientUnknownError, MalformedRequestError, NotAcceptableError, Reply
 from switchboard.edge.problems import PROBLEMS, problem_of, reply_to
 from tests.fakes import START
 
@@ -32,17 +32,27 @@ CASES: Final[dict[type[SwitchboardError], tuple[SwitchboardError, int, str]]] = 
     ),
     errors.SmsidTakenError: (errors.SmsidTakenError("taken", {"smsid": "a1"}), 409, "smsid_taken"),
     errors.RequestInProgressError: (errors.RequestInProgressError("busy", {"smsid": "a1"}), 409, "request_in_progress"),
+    errors.AlreadySubmittedError: (errors.AlreadySubmittedError("sent", {"smsid": "a1"}), 409, "already_submitted"),
+    errors.RecipientSuppressedError: (errors.RecipientSuppressedError("not to them"), 422, "recipient_suppressed"),
+    errors.ResendTooSoonError: (
+        errors.ResendTooSoonError("a moment ago", NAMES, retry_after_s=17),
+        429,
+        "resend_too_soon",
+    ),
+    errors.ResendsExhaustedError: (errors.ResendsExhaustedError("enough", NAMES), 409, "resends_exhausted"),
     errors.ResourceNotFoundError: (errors.ResourceNotFoundError("nothing here"), 404, "not_found"),
     errors.WebhookForbiddenError: (errors.WebhookForbiddenError(reason="token"), 403, "forbidden"),
     errors.WebhookUnreadableError: (errors.WebhookUnreadableError("odd"), 400, "malformed_request"),
     errors.PayloadTooLargeError: (errors.PayloadTooLargeError("large"), 413, "payload_too_large"),
     errors.StoreError: (errors.StoreError(CANARY), 503, "service_unavailable"),
     errors.StoreUnavailableError: (errors.StoreUnavailableError(CANARY), 503, "service_unavailable"),
+    errors.StoreThrottledError: (errors.StoreThrottledError(CANARY), 503, "service_unavailable"),
     errors.StoreRefusedError: (errors.StoreRefusedError(CANARY), 500, "internal_error"),
     errors.UnreadableItemError: (errors.UnreadableItemError(CANARY), 500, "internal_error"),
     errors.SlotUnavailableError: (errors.SlotUnavailableError("full", retry_after_s=7.2), 503, "provider_unavailable"),
     errors.RateLimitTimeoutError: (errors.RateLimitTimeoutError("full"), 503, "provider_unavailable"),
     errors.ConcurrencyLimitError: (errors.ConcurrencyLimitError("full"), 503, "provider_unavailable"),
+    errors.ConcurrencyExhaustedError: (errors.ConcurrencyExhaustedError("full"), 503, "provider_unavailable"),
     errors.LockedOutError: (errors.LockedOutError("open", reason="557"), 503, "provider_locked_out"),
     errors.RecipientLimitError: (
         errors.RecipientLimitError("enough for a minute", retry_after_s=17),
@@ -91,6 +101,13 @@ CASES: Final[dict[type[SwitchboardError], tuple[SwitchboardError, int, str]]] = 
     errors.AddressBlockedError: (provider_error(errors.AddressBlockedError), 502, "provider_configuration"),
     errors.QuotaExceededError: (provider_error(errors.QuotaExceededError), 502, "provider_configuration"),
     errors.RefusedError: (provider_error(errors.RefusedError), 422, "provider_rejected"),
+    errors.TranscriptNotFoundError: (errors.TranscriptNotFoundError("none"), 404, "transcript_not_found"),
+    errors.TranscriptNotReadyError: (
+        errors.TranscriptNotReadyError("recognizing", retry_after_s=30),
+        409,
+        "transcript_not_ready",
+    ),
+    NotAcceptableError: (NotAcceptableError("Accept another form"), 406, "not_acceptable"),
     errors.KeyRevokedError: (errors.KeyRevokedError("revoked"), 403, "key_revoked"),
     errors.ScopeMissingError: (errors.ScopeMissingError("lacks it", scope="calls"), 403, "scope_missing"),
     errors.CorrectionLimitError: (
@@ -106,6 +123,7 @@ CASES: Final[dict[type[SwitchboardError], tuple[SwitchboardError, int, str]]] = 
 NEVER_ANSWERED: Final = {
     errors.LimitExceededError,
     errors.OrderError,
+    errors.OrderOverError,
     errors.WebhookError,
     errors.ProviderError,
     errors.OutcomeUnknownError,
@@ -113,6 +131,7 @@ NEVER_ANSWERED: Final = {
     errors.SuspectedAuthenticationFailureError,
     errors.UnreadableFileNameError,
     errors.UnreadableJobError,
+    errors.UnreadableResultError,
     errors.NotFoundRetriesError,
     errors.HookError,
     errors.HookAddressRefusedError,
@@ -131,18 +150,22 @@ NEVER_ANSWERED: Final = {
 WORTH_REPEATING: Final = {
     errors.VerificationOpenError,
     errors.CodeNotReadyError,
+    errors.ResendTooSoonError,
     errors.RequestInProgressError,
     errors.StoreError,
     errors.StoreUnavailableError,
+    errors.StoreThrottledError,
     errors.SlotUnavailableError,
     errors.RateLimitTimeoutError,
     errors.ConcurrencyLimitError,
+    errors.ConcurrencyExhaustedError,
     errors.LockedOutError,
     errors.RecipientLimitError,
     errors.WrongCodeLimitError,
     errors.ClientLimitError,
     errors.DailyLimitError,
     errors.CorrectionLimitError,
+    errors.TranscriptNotReadyError,
     errors.MonthlyQuotaExhaustedError,
     errors.NotSentError,
     errors.RateLimitedError,

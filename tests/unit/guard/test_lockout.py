@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 import pytest
 
 from switchboard.domain.rate_limits import CircuitRule, LimitUpdate, Permit, ProviderLimitState
 from switchboard.guard.provider.rate_limiter import GuardSettings
-from tests.fakes import InMemoryProviderLimitStore
+from tests.fakes import START, InMemoryProviderLimitStore
 from tests.harness.lockout import KEY, History
 
 SETTINGS: Final = GuardSettings(requests_per_s=80)
@@ -97,9 +97,25 @@ class _StoreWithoutPermits(InMemoryProviderLimitStore):
     ],
 )
 def test_the_histories_catch_the_mutant(mutant: type[InMemoryProviderLimitStore]) -> None:
-    histories = _play_histories(range(2_500), store_class=mutant)
+    histories = _play_histories(range(3_000), store_class=mutant)
 
     assert any(history.provider.most_recorded_401s >= LOCKOUT_401S for history in histories)
+
+
+class _HistoryThatTakesPermitsInUse(History):
+    """A mutant that takes a permit without knowing that the request of its order is over."""
+
+    def answered_at(self, order_id: str) -> datetime | None:
+        return START
+
+
+def test_the_histories_catch_a_permit_taken_before_its_order_is_answered() -> None:
+    def reaches_lockout(seed: int) -> bool:
+        history = _HistoryThatTakesPermitsInUse(seed, settings=SETTINGS)
+        history.run_revocation()
+        return history.provider.most_recorded_401s >= LOCKOUT_401S
+
+    assert any(map(reaches_lockout, range(2_500)))
 
 
 @pytest.mark.parametrize(

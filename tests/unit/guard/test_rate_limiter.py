@@ -321,7 +321,7 @@ def test_a_permit_is_free_after_the_lease_of_its_worker(store: InMemoryProviderL
         worker.reserve()
     with pytest.raises(SlotUnavailableError):
         _Worker(store, clock=late).reserve()
-    assert set(store.states[KEY].permits) == {remaining.name, *(worker.name for worker in newcomers)}
+    assert set(store.states[KEY].permits) == {f"{worker.name}.0" for worker in (remaining, *newcomers)}
 
 
 @pytest.mark.parametrize(

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import count, pairwise
 
 import pytest
 
 from switchboard.bootstrap.components.guards import biztel_guard_settings, mediasms_guard_settings
-from switchboard.domain.errors import ConcurrencyLimitError, LockedOutError, ProviderError, SlotUnavailableError
+from switchboard.domain.errors import (
+    ConcurrencyExhaustedError,
+    ConcurrencyLimitError,
+    LockedOutError,
+    ProviderError,
+    SlotUnavailableError,
+    StoreThrottledError,
+)
+from switchboard.domain.rate_limits import CircuitRule, LimitUpdate, Permit, SlotRequest
+from switchboard.domain.timestamps import to_unix_us
 from switchboard.guard.provider.rate_limiter import GuardSettings, ProviderGuards
 from switchboard.ports.provider_limits import ProviderGuard
 from tests.fakes import START, Ending, FixedClock, InMemoryProviderLimitStore, provider_error
@@ -45,6 +56,7 @@ class _Container:
         workers: int = 1,
         settings: GuardSettings = SETTINGS,
         account: _Account | None = None,
+        answered_at: Callable[[str], datetime | None] | None = None,
     ) -> None:
         self.store = store
         self.clock = FixedClock()
@@ -59,6 +71,7 @@ class _Container:
             version=self._version,
             forget_credentials=self._forget,
             workers=workers,
+            answered_at=answered_at,
         )
 
     def _version(self) -> str:
@@ -89,12 +102,13 @@ def test_a_synchronous_send_costs_one_write(store: InMemoryProviderLimitStore) -
         assert store.writes == number
 
 
-def test_ten_queued_sends_cost_one_write_and_get_a_slot_each(store: InMemoryProviderLimitStore) -> None:
+def test_ten_queued_sends_cost_two_writes_and_get_a_slot_each(store: InMemoryProviderLimitStore) -> None:
     container = _Container(store, workers=3)
     for batches in range(1, 6):
         with container.guards.batch(10):
             slots = [container.send(worker=number % 3) for number in range(10)]
-        assert store.writes == batches
+        # The block with its permits, and their return.
+        assert store.writes == 2 * batches
         assert all(later - earlier == INTERVAL for earlier, later in pairwise(slots))
 
 
@@ -108,24 +122,167 @@ def test_the_blocks_of_two_containers_do_not_overlap(store: InMemoryProviderLimi
 
 
 def test_a_block_takes_a_permit_for_each_thread(store: InMemoryProviderLimitStore) -> None:
-    for container in [_Container(store, workers=3) for _ in range(2)]:
-        with container.guards.batch(10):
+    with ExitStack() as batches:
+        for container in [_Container(store, workers=3) for _ in range(2)]:
+            batches.enter_context(container.guards.batch(10))
             container.send()
-    assert len(store.states[KEY].permits) == 6
-    third = _Container(store, workers=3)
-    with third.guards.batch(10):
-        third.send()
+        assert len(store.states[KEY].permits) == 6
+        third = _Container(store, workers=3)
+        batches.enter_context(third.guards.batch(10))
+        third.guards.workers[0].acquire(latest=START + BUDGET)
         with pytest.raises(ConcurrencyLimitError):
             third.send(worker=1)
-    assert len(store.states[KEY].permits) == SETTINGS.in_flight
+        assert len(store.states[KEY].permits) == SETTINGS.in_flight
+    assert not store.states[KEY].permits
 
 
-def test_a_smaller_batch_returns_its_permits_if_others_need_them(store: InMemoryProviderLimitStore) -> None:
-    for size, permits in ((10, 3), (10, 6), (4, 6)):
-        container = _Container(store, workers=3)
-        with container.guards.batch(size):
-            container.send()
-        assert len(store.states[KEY].permits) == permits
+def test_workers_of_a_batch_share_fewer_permits_than_they_are(store: InMemoryProviderLimitStore) -> None:
+    container = _Container(store, workers=4)
+    with container.guards.batch(10, permits=2):
+        for guard in container.guards.workers[:2]:
+            guard.acquire(latest=START + BUDGET)
+        writes = store.writes
+        with pytest.raises(ConcurrencyLimitError) as raised:
+            container.guards.workers[2].acquire(latest=START + BUDGET)
+        assert (store.writes, raised.value.look_after_s < 0.01) == (writes, True)
+        container.guards.workers[0].record_result(None)
+        container.guards.workers[2].acquire(latest=START + BUDGET)
+        assert (store.writes, len(store.states[KEY].permits)) == (writes, 2)
+
+
+def test_a_slow_batch_reserves_no_slots_that_would_lapse(store: InMemoryProviderLimitStore) -> None:
+    """With answers that take longer than the next slots are ahead, a block would waste slots that others need."""
+    container = _Container(store, workers=2)
+
+    def send() -> None:
+        slot = container.guards.single.acquire(latest=container.clock.now() + BUDGET)
+        container.clock.sleep_until(slot)
+        assert not container.guards.single.is_stale(slot)
+        container.clock.advance(timedelta(milliseconds=200))
+        container.guards.single.record_result(None)
+
+    with container.guards.batch(10, permits=2):
+        send()
+    with container.guards.batch(10, permits=2):
+        before = store.states[KEY].next_slot_us
+        container.guards.single.acquire(latest=container.clock.now() + BUDGET)
+        now_us = to_unix_us(container.clock.now())
+        assert store.states[KEY].next_slot_us - max(before, now_us) <= 2 * SETTINGS.interval_us
+
+
+def _single(store: InMemoryProviderLimitStore, answers: dict[str, datetime]) -> _Container:
+    return _Container(store, answered_at=answers.get)
+
+
+def _send_order(container: _Container, order_id: str) -> None:
+    guard = container.guards.single
+    container.clock.sleep_until(guard.acquire(latest=container.clock.now() + BUDGET, order_id=order_id))
+    guard.record_result(None)
+
+
+def test_a_permit_of_an_answered_order_is_taken(store: InMemoryProviderLimitStore) -> None:
+    answers: dict[str, datetime] = {}
+    holders = [_single(store, answers) for _ in range(7)]
+    for number, holder in enumerate(holders):
+        _send_order(holder, f"order{number}")
+    assert len(store.states[KEY].permits) == 7
+    late = _single(store, answers)
+    late.clock.advance(timedelta(seconds=1))
+    with pytest.raises(ConcurrencyLimitError):
+        _send_order(late, "refused")
+    writes = store.writes
+    late.clock.advance(timedelta(milliseconds=50))
+    with pytest.raises(ConcurrencyLimitError):
+        _send_order(late, "refused")
+    assert store.writes == writes
+
+    answers["order3"] = START + timedelta(milliseconds=500)
+    for _ in range(4):
+        # A look reads two orders at the most, and the next one reads others.
+        late.clock.advance(timedelta(milliseconds=50))
+        with suppress(ConcurrencyLimitError):
+            _send_order(late, "late")
+            break
+    orders = {name.partition("/")[2] for name in store.states[KEY].permits}
+    assert orders == {"order0", "order1", "order2", "late", "order4", "order5", "order6"}
+    with pytest.raises(ConcurrencyLimitError):
+        _send_order(holders[3], "next")
+
+
+def test_a_busy_containers_permit_is_left_to_it_for_a_moment(store: InMemoryProviderLimitStore) -> None:
+    answers: dict[str, datetime] = {}
+    late = _single(store, answers)
+    late.clock.advance(timedelta(seconds=1))
+    for number in range(7):
+        _send_order(_single(store, answers), f"order{number}")
+        answers[f"order{number}"] = late.clock.now() - timedelta(milliseconds=40)
+    with pytest.raises(ConcurrencyLimitError):
+        _send_order(late, "late")
+    with late.guards.batch(1):
+        late.send()
+
+
+def test_a_batch_finds_room_after_a_burst_of_single_sends(store: InMemoryProviderLimitStore) -> None:
+    answers: dict[str, datetime] = {}
+    for number in range(7):
+        _send_order(_single(store, answers), f"order{number}")
+        answers[f"order{number}"] = START
+    bulk = _Container(store, workers=4, answered_at=answers.get)
+    bulk.clock.advance(timedelta(seconds=1))
+    with bulk.guards.batch(10, permits=2):
+        bulk.guards.with_concurrency_limit(3)[0].acquire(latest=bulk.clock.now() + BUDGET)
+    assert len(store.states[KEY].permits) == 1
+
+
+def test_a_container_without_a_permit_soon_answers_at_once(store: InMemoryProviderLimitStore) -> None:
+    """After its first reservation it writes nothing, and after half a second in vain it does not even read."""
+    for _ in range(7):
+        _Container(store).guards.single.acquire(latest=START + BUDGET)
+    late, writes = _Container(store), store.writes + 1
+    for _ in range(5):
+        with pytest.raises(ConcurrencyLimitError):
+            late.send()
+        late.clock.advance(timedelta(milliseconds=101))
+    with pytest.raises(ConcurrencyExhaustedError):
+        late.send()
+    reads = store.reads
+    late.clock.advance(timedelta(milliseconds=200))
+    with pytest.raises(ConcurrencyExhaustedError) as raised:
+        late.send()
+    assert raised.value.retry_after_s >= 1
+    assert (store.writes, store.reads) == (writes, reads)
+    late.clock.advance(SETTINGS.lease)
+    late.send()
+
+
+class _ThrottlingStore(InMemoryProviderLimitStore):
+    """A store that refuses writes while too many come."""
+
+    throttles = False
+
+    def reserve_next(self, key: str, slots: SlotRequest, *, rule: CircuitRule, permit: Permit | None) -> LimitUpdate:
+        if self.throttles:
+            raise StoreThrottledError("reserve slot")
+        return super().reserve_next(key, slots, rule=rule, permit=permit)
+
+    def reserve_now(self, key: str, slots: SlotRequest, *, rule: CircuitRule, permit: Permit | None) -> LimitUpdate:
+        if self.throttles:
+            raise StoreThrottledError("reserve slot")
+        return super().reserve_now(key, slots, rule=rule, permit=permit)
+
+
+def test_a_throttled_container_with_a_permit_tries_again_soon() -> None:
+    store = _ThrottlingStore()
+    holder, other = _Container(store), _Container(store)
+    holder.send()
+    store.throttles = True
+    with pytest.raises(ConcurrencyLimitError) as raised:
+        holder.send()
+    assert raised.value.look_after_s < 0.1
+    with pytest.raises(ConcurrencyExhaustedError):
+        other.send()
+    store.throttles = False
+    holder.send()
 
 
 def test_bulk_threads_leave_permits_to_other_messages(store: InMemoryProviderLimitStore) -> None:

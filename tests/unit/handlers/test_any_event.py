@@ -112,6 +112,8 @@ def requests(draw: st.DrawFn, function: str) -> Event:
         event["pathParameters"] = {draw(st.sampled_from(["smsid", "call_id"])): draw(_VALUES)}
     if function in {"check_verification", "cancel_verification"} and draw(st.booleans()):
         event["pathParameters"] = {"verification_id": draw(_VALUES)}
+    if function in {"cancel_sms", "suppressions"} and draw(st.booleans()):
+        event["pathParameters"] = {"smsid" if function == "cancel_sms" else "number": draw(_VALUES)}
     if function.endswith("_webhook") and draw(st.booleans()):
         event["pathParameters"] = {"token": draw(_VALUES)}
     for member in draw(st.lists(st.sampled_from(MEMBERS), max_size=2)):
@@ -220,6 +222,13 @@ def test_any_check_of_a_code_is_answered(stack: Deployment, event: Event) -> Non
 @example(event={})
 def test_any_cancellation_is_answered(stack: Deployment, event: Event) -> None:
     assert_is_answered(stack, "cancel_verification", event)
+
+
+@pytest.mark.parametrize("function", ["cancel_sms", "suppressions"])
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_any_cancellation_or_suppression_is_answered(stack: Deployment, function: str, data: st.DataObject) -> None:
+    assert_is_answered(stack, function, data.draw(requests(function)))
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))

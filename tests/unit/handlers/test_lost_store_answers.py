@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -18,6 +19,7 @@ from botocore.exceptions import EndpointConnectionError
 
 from sandbox.simulators.mediasms.faults import Fault, FaultKind
 from switchboard.domain.errors import StoreUnavailableError
+from switchboard.domain.timestamps import to_rfc3339
 from switchboard.storage.items import DUE_SHARDS
 from tests.deployment import Deployment
 from tests.events import Event, load_event, with_headers
@@ -124,6 +126,21 @@ def a_cancellation(stack: Deployment, number: int) -> Event:
     return load_event("cancel_verification", "unknown_id", pathParameters=path)
 
 
+def a_request_for_later(stack: Deployment, number: int) -> Event:
+    send_at = to_rfc3339(datetime.now(UTC) + timedelta(hours=1))
+    body = {"to": "09000000001", "text": "はい", "smsid": f"later{number}", "send_at": send_at}
+    return load_event("send_sms", "japanese_text", body=body)
+
+
+def a_scheduled_sms(stack: Deployment, number: int) -> Event:
+    answer = stack.http("send_sms", a_request_for_later(stack, number))
+    return load_event("cancel_sms", "unknown_id", pathParameters={"smsid": answer.json["smsid"]})
+
+
+def a_suppression(stack: Deployment, number: int) -> Event:
+    return load_event("suppressions", "put", pathParameters={"number": f"+8190000001{number:02d}"})
+
+
 def an_ivr_call(stack: Deployment, number: int) -> Event:
     started = stack.http("start_verification", a_verification(stack, number)).json
     fields = {"mobilenumber": f"0900000{number:04d}", "ipphone": started["call"], "method": "4"}
@@ -170,20 +187,23 @@ def is_recorded(stack: Deployment, answer: object) -> bool:
 
 
 CASES = {
-    # The order with its claim, and the outcome.
-    "an SMS": (Case("send_sms", an_sms, has_status(201)), ["UpdateItem+", "UpdateItem+"]),
+    # The order with its claim, the suppression of the number, and the outcome.
+    "an SMS": (Case("send_sms", an_sms, has_status(201)), ["UpdateItem+", "GetItem+", "UpdateItem+"]),
     "a verification": (
         Case("start_verification", a_verification, has_status(201)),
-        ["TransactWriteItems+", "UpdateItem+"],
+        ["TransactWriteItems+", "GetItem+", "UpdateItem+"],
     ),
     # The outcome is written under the provider's id first.
-    "a voice call": (Case("place_call", a_voice_call, has_status(201)), ["UpdateItem+", "UpdateItem+", "UpdateItem+"]),
-    # The batch's key, and the message.
-    "a batch": (Case("send_sms_batch", a_batch, contains('"queued"')), ["UpdateItem+", "UpdateItem+"]),
-    # The claim, and the outcome.
+    "a voice call": (
+        Case("place_call", a_voice_call, has_status(201)),
+        ["UpdateItem+", "GetItem+", "UpdateItem+", "UpdateItem+"],
+    ),
+    # The batch's key, the suppression of the number, and the message.
+    "a batch": (Case("send_sms_batch", a_batch, contains('"queued"')), ["UpdateItem+", "GetItem+", "UpdateItem+"]),
+    # The claim, the suppression of the number, and the outcome.
     "a queued SMS": (
         Case("send_queued_sms", a_queued_sms, lambda _, answer: bool(answer == {"batchItemFailures": []})),
-        ["UpdateItem+", "UpdateItem+"],
+        ["UpdateItem+", "GetItem+", "UpdateItem+"],
     ),
     # The verification, and the success.
     "a code": (Case("check_verification", a_code, has_status(200)), ["GetItem+", "UpdateItem+"]),
@@ -194,6 +214,11 @@ CASES = {
         Case("cancel_verification", a_cancellation, has_status(200)),
         ["GetItem+", "UpdateItem+", "UpdateItem+"],
     ),
+    # The suppression of the number, and the message.
+    "a scheduled SMS": (Case("send_sms", a_request_for_later, has_status(202)), ["GetItem+", "UpdateItem+"]),
+    "a cancellation of an SMS": (Case("cancel_sms", a_scheduled_sms, has_status(200)), ["GetItem+", "UpdateItem+"]),
+    # The suppression before, which tells if it is new, and the suppression.
+    "a suppression": (Case("suppressions", a_suppression, has_status(201)), ["GetItem+", "UpdateItem+"]),
     # The lease, the call, and the lease again, which may stay as it is.
     "an IVR call": (
         Case("mediasms_ivr_webhook", an_ivr_call, is_recorded),

@@ -8,9 +8,9 @@ from typing import Any, Final
 
 import pytest
 from botocore.client import BaseClient
-from jsonschema import Draft202012Validator
 from moto.backends import get_backend
-from moto.core import DEFAULT_ACCOUNT_ID
+from moto.core.models import DEFAULT_ACCOUNT_ID
+from openapi_schema_validator import OAS31Validator
 
 from switchboard.domain.errors import StoreUnavailableError
 from switchboard.storage import aws
@@ -63,7 +63,7 @@ class Stream:
 
     def __init__(self, stack: Deployment) -> None:
         backend = get_backend("dynamodb")[DEFAULT_ACCOUNT_ID][REGION]
-        self._shard = backend.tables[stack.references["StateTable"]].stream_shard
+        self._shard: Any = backend.tables[stack.references["StateTable"]].stream_shard
         self._taken = 0
 
     def take(self) -> Event:
@@ -92,7 +92,7 @@ def validate(event: dict[str, Any]) -> None:
     """Check an event against its file in docs/events/."""
     name = "Erased" if event["detail-type"].endswith("Erased") else event["detail-type"]
     schema = json.loads((ROOT / "docs" / "events" / file_name(name)).read_text(encoding="utf-8"))
-    Draft202012Validator(schema).validate(event["detail"])
+    OAS31Validator(schema).validate(event["detail"])
 
 
 def summary(events: list[dict[str, Any]]) -> list[tuple[str, str, int, int | None]]:
@@ -116,7 +116,7 @@ def test_a_sample_event_publishes_what_it_makes_visible(stack: Deployment, bus: 
 
 def test_the_schemas_are_those_of_the_openapi_document() -> None:
     for detail_type, schema in build_schemas().items():
-        Draft202012Validator.check_schema(schema)
+        OAS31Validator.check_schema(schema)
         text = (ROOT / "docs" / "events" / file_name(detail_type)).read_text(encoding="utf-8")
         assert json.loads(text) == schema, "run tools/event_schemas.py"
 

@@ -141,6 +141,8 @@ def test_filters_select_messages(stack: Deployment) -> None:
         pytest.param("to", "110", id="to: emergency number"),
         pytest.param("to", "", id="to: empty"),
         pytest.param("state", "sent", id="state: another word"),
+        pytest.param("reference", "", id="reference: empty"),
+        pytest.param("reference", "x" * 65, id="reference: too long"),
         pytest.param("since", "yesterday", id="since: a word"),
         pytest.param("since", "2026-11-22", id="since: a date"),
         pytest.param("until", "2026-11-22T03:04:05", id="until: no zone"),

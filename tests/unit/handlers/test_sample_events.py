@@ -34,6 +34,8 @@ HTTP_ANSWERS: Final[dict[str, dict[str, tuple[int, str | None]]]] = {
         "text_too_long": (422, "invalid_request"),
         "unknown_field": (422, "invalid_request"),
         "past_not_after": (422, "invalid_request"),
+        "past_send_at": (422, "invalid_request"),
+        "send_at_too_far_ahead": (422, "invalid_request"),
         "nul_in_text": (422, "invalid_request"),
         "broken_json": (400, "malformed_request"),
         "json_list": (400, "malformed_request"),
@@ -109,6 +111,16 @@ HTTP_ANSWERS: Final[dict[str, dict[str, tuple[int, str | None]]]] = {
         "any_lines": (201, None),
         "named_line": (201, None),
         "idempotency_key": (201, None),
+        "sms_code": (201, None),
+        "sms_code_with_everything": (201, None),
+        "sms_code_in_chinese": (201, None),
+        "sms_code_without_place": (422, "invalid_request"),
+        "sms_code_for_a_fixed_line": (422, "invalid_request"),
+        "sms_code_origin_too_long": (422, "invalid_request"),
+        "fallback_too_late": (422, "invalid_request"),
+        "fallback_to_call_in": (422, "invalid_request"),
+        "code_members_with_call_in": (422, "invalid_request"),
+        "resend_of_unknown_id": (404, "not_found"),
         "fixed_line_number_as_mobile": (422, "invalid_request"),
         "mobile_number_as_fixed": (422, "invalid_request"),
         "overseas_number": (422, "invalid_request"),
@@ -134,6 +146,26 @@ HTTP_ANSWERS: Final[dict[str, dict[str, tuple[int, str | None]]]] = {
         "no_code": (422, "invalid_request"),
         "number_instead_of_text": (422, "invalid_request"),
         "broken_json": (400, "malformed_request"),
+        "no_api_key": (403, "forbidden"),
+    },
+    "cancel_sms": {
+        "unknown_id": (404, "not_found"),
+        "impossible_id": (404, "not_found"),
+        "no_api_key": (403, "forbidden"),
+    },
+    "suppressions": {
+        "put": (201, None),
+        "put_without_body": (201, None),
+        "put_chinese_number": (201, None),
+        "put_unknown_field": (422, "invalid_request"),
+        "put_long_reason": (422, "invalid_request"),
+        "put_broken_json": (400, "malformed_request"),
+        "put_bad_number": (422, "invalid_request"),
+        "unknown_number": (404, "not_found"),
+        "delete_unknown_number": (404, "not_found"),
+        "list": (200, None),
+        "foreign_cursor": (422, "invalid_request"),
+        "unknown_parameter": (422, "invalid_request"),
         "no_api_key": (403, "forbidden"),
     },
     "cancel_verification": {
@@ -165,6 +197,8 @@ HTTP_ANSWERS: Final[dict[str, dict[str, tuple[int, str | None]]]] = {
         "wrong_token": (403, "forbidden"),
     },
     "query_recordings": {
+        "transcript": (404, "transcript_not_found"),
+        "transcript_as_image": (406, "not_acceptable"),
         "one": (200, None),
         "list": (200, None),
         "list_with_filters": (200, None),
@@ -194,10 +228,16 @@ HTTP_ANSWERS: Final[dict[str, dict[str, tuple[int, str | None]]]] = {
 """The status and the problem code of every request through API Gateway."""
 
 FAILED_ENTRIES: Final[dict[str, list[int]]] = {
+    "fallback": [],
     "inquiry": [],
     "one": [],
     "unknown_smsid": [],
     "with_a_poisonous_entry": [2, 4, 5],
+}
+FAILED_TRANSCRIPTIONS: Final[dict[tuple[str, str], list[int]]] = {
+    **{(name, case): [] for name in ("start_transcription", "store_transcript") for case in cases_of(name)},
+    ("start_transcription", "no_recording"): [1],
+    ("start_transcription", "unusable_id"): [1],
 }
 FAILED_RECORDINGS: Final[dict[str, list[int]]] = {
     **{case: [] for case in cases_of("fetch_recording")},
@@ -213,6 +253,8 @@ def test_every_function_has_sample_events_and_all_are_listed_here() -> None:
     expected = {name: set(cases) for name, cases in HTTP_ANSWERS.items()}
     expected |= {"send_queued_sms": set(FAILED_ENTRIES), "fetch_recording": set(FAILED_RECORDINGS)}
     expected |= {"deliver_changes": set(FAILED_HOOKS)}
+    for function, case in FAILED_TRANSCRIPTIONS:
+        expected.setdefault(function, set()).add(case)
     expected |= {"sweep_overdue": {"schedule"}, "watch_limits": {"schedule"}}
     # tests/unit/handlers/test_publish_changes.py reads what each of them publishes.
     expected |= {"publish_changes": set(PUBLISHED)}
@@ -261,12 +303,26 @@ def test_a_batch_of_recordings_names_exactly_the_failed_entries(stack: Deploymen
     assert answer == {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
 
 
+@pytest.mark.parametrize(("function", "case"), FAILED_TRANSCRIPTIONS)
+def test_a_batch_of_transcripts_names_exactly_the_failed_entries(stack: Deployment, function: str, case: str) -> None:
+    event = load_event(function, case)
+
+    answer = stack.invoke(function, event)
+
+    failed = [event["Records"][position - 1]["messageId"] for position in FAILED_TRANSCRIPTIONS[function, case]]
+    assert answer == {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
+
+
 def test_the_sweep_finds_nothing_overdue_in_a_new_stack(stack: Deployment) -> None:
     assert stack.invoke("sweep_overdue", load_event("sweep_overdue", "schedule")) == {}
 
 
 @pytest.mark.parametrize(
-    "function", [*HTTP_ANSWERS, "send_queued_sms", "fetch_recording", "sweep_overdue", "watch_limits"]
+    "function",
+    [
+        *(*HTTP_ANSWERS, "send_queued_sms", "fetch_recording", "sweep_overdue", "watch_limits"),
+        *("start_transcription", "store_transcript"),
+    ],
 )
 def test_every_log_line_of_a_function_is_json(stack: Deployment, function: str) -> None:
     for case in cases_of(function):

@@ -40,10 +40,13 @@ def test_an_accepted_message_arrives_once_and_has_the_contracts_fields(stack: De
         "billable": False,
         "provider": "mediasms",
         "provider_code": "200",
+        "problem": None,
         "reports": [],
         "evidence": [],
         "text": {"characters": 20, "bytes_sjis": 33, "parts": 1},
+        "reference": None,
         "attempts": 1,
+        "send_at": None,
         "not_after": None,
         "sequence": 3,
     }
@@ -51,6 +54,16 @@ def test_an_accepted_message_arrives_once_and_has_the_contracts_fields(stack: De
     assert (received.number, received.smsid) == ("09000000001", "order1001")
     assert received.received_by_phone == "ご予約を承りました。11月22日 12時"
     assert received.wants_reports
+
+
+def test_a_reference_is_returned_and_no_provider_receives_it(stack: Deployment) -> None:
+    body = {"to": "09000000001", "text": "はい", "smsid": "order1", "reference": "春の案内 7"}
+
+    answer = send(stack, load_event("send_sms", "japanese_text", body=body))
+
+    assert (answer.status, answer.json["reference"]) == (201, "春の案内 7")
+    [received] = stack.simulator.messages
+    assert "春の案内 7" not in str(received.parameters)
 
 
 def test_a_template_is_sent_by_its_number_and_not_measured(stack: Deployment) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -154,6 +156,63 @@ def test_orders_that_refuse_everything_do_not_hide_those_behind_them() -> None:
     assembled(messages=messages, clock=FixedClock(START + timedelta(hours=1))).sweep(report=report)
     assert _lost(messages) == {"behind"}
     assert report.poison == poison
+
+
+@PLACES
+def test_threads_pass_over_a_poison_entry_and_count_the_rest(poison: int) -> None:
+    report, unreadable = SweepReport(), UnreadableItem("key")
+    acted: set[int] = set()
+
+    def act(number: int) -> SweepAction:
+        if number == poison:
+            raise KeyError("a bug")
+        acted.add(number)
+        return SweepAction.CLOSED
+
+    with ThreadPoolExecutor(4) as pool:
+        handled = act_on_each([*range(200), unreadable], act, name=str, limit=200, report=report, pool=pool)
+    assert handled == report.actions[SweepAction.CLOSED] == 199
+    assert acted == set(range(200)) - {poison}
+    assert report.poison == [str(poison), "key"]
+
+
+def test_threads_handle_no_more_than_the_limit() -> None:
+    report = SweepReport()
+    with ThreadPoolExecutor(4) as pool:
+        handled = act_on_each(range(500), lambda _: SweepAction.CLOSED, name=str, limit=70, report=report, pool=pool)
+    assert handled == report.actions.total() == 70
+
+
+def test_threads_end_the_round_while_the_store_is_down() -> None:
+    report, tries = SweepReport(), itertools.count()
+
+    def act(_: int) -> SweepAction:
+        next(tries)
+        raise StoreUnavailableError("down")
+
+    with ThreadPoolExecutor(4) as pool:
+        assert act_on_each(range(500), act, name=str, limit=400, report=report, pool=pool) == 0
+    assert report.failure is not None
+    assert next(tries) < 100
+
+
+@pytest.mark.parametrize("threads", [False, True], ids=["one by one", "threads"])
+def test_entries_before_a_failed_read_are_acted_on(threads: bool) -> None:
+    def read() -> Iterator[int]:
+        yield from range(3)
+        raise StoreUnavailableError("the next page")
+
+    report = SweepReport()
+    with ThreadPoolExecutor(4) as pool, pytest.raises(StoreUnavailableError, match="the next page"):
+        act_on_each(
+            read(),
+            lambda _: SweepAction.CLOSED,
+            name=str,
+            limit=9,
+            report=report,
+            pool=pool if threads else None,
+        )
+    assert report.actions == Counter({SweepAction.CLOSED: 3})
 
 
 class _PoisonOutbox(InMemoryOutbox):

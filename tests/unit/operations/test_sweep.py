@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 import pytest
 
 from switchboard.domain.errors import LockedOutError, RateLimitTimeoutError, SlotUnavailableError, StoreUnavailableError
 from switchboard.domain.orders import OutcomeKind
-from switchboard.domain.sms.messages import Message, SmsState
+from switchboard.domain.sms.messages import Message, SmsState, next_due
 from switchboard.ports.callbacks import SpooledEvent
 from switchboard.usecases.operations.reconcile_overdue import SweepAction
 from tests.builders import CLIENT, DEADLINES, MINUTE, a_callback, a_claim, a_message, a_report, an_outcome
@@ -92,10 +93,17 @@ def test_a_lost_submission_is_unknown_and_loses_its_text(setting: _Setting) -> N
 @pytest.mark.parametrize("kind", [OutcomeKind.ACCEPTED, OutcomeKind.UNKNOWN])
 def test_an_unreported_delivery_is_closed_with_its_window(setting: _Setting, kind: OutcomeKind) -> None:
     setting.ended(kind)
+    setting.after(DEADLINES.submission_after_claim)
     assert setting.after(DEADLINES.delivery_after_claim - MINUTE) == Counter()
     assert setting.after(DEADLINES.delivery_after_claim) == Counter({SweepAction.CLOSED: 1})
     assert setting.message.closed_at == setting.clock.now()
     assert setting.after(DEADLINES.delivery_after_claim + MINUTE) == Counter()
+
+
+def test_an_accepted_message_without_a_report_waits_for_one(setting: _Setting) -> None:
+    setting.ended(OutcomeKind.ACCEPTED)
+    assert setting.after(DEADLINES.submission_after_claim) == Counter({SweepAction.POSTPONED: 1})
+    assert setting.due == START + DEADLINES.delivery_after_claim
 
 
 @pytest.mark.parametrize("status", ["14", "18", "0", "999"])
@@ -162,7 +170,7 @@ class _ClosedGuard(OpenGuard):
         super().__init__(clock)
         self._error = error
 
-    def acquire(self, *, latest: datetime) -> datetime:
+    def acquire(self, *, latest: datetime, order_id: str = "") -> datetime:
         raise self._error
 
 
@@ -191,11 +199,11 @@ def test_entries_do_not_multiply_behind_a_closed_guard(
 class _ClaimedDuringSweep(InMemoryMessageStore):
     """A store in which another invocation claims the message between the index and the item."""
 
-    def overdue(self, *, now: datetime, limit: int) -> list[list[Message]]:
-        [messages] = super().overdue(now=now, limit=limit)
+    def overdue(self, *, now: datetime, limit: int) -> list[Message]:
+        messages = super().overdue(now=now, limit=limit)
         for message in messages:
             assert self.claim(message.smsid, a_claim("second", at=now)).granted
-        return [[self.rows[message.smsid].order or message for message in messages]]
+        return [self.rows[message.smsid].order or message for message in messages]
 
 
 def test_a_claim_during_the_sweep_keeps_its_own_deadline() -> None:
@@ -210,8 +218,8 @@ def test_a_claim_during_the_sweep_keeps_its_own_deadline() -> None:
 class _StaleIndex(InMemoryMessageStore):
     """A store whose index still names every message."""
 
-    def overdue(self, *, now: datetime, limit: int) -> list[list[Message]]:
-        return [[row.order for row in self.rows.values() if row.order is not None]]
+    def overdue(self, *, now: datetime, limit: int) -> Iterable[Message]:  # type: ignore[override]
+        return [row.order for row in self.rows.values() if row.order is not None]
 
 
 @pytest.mark.parametrize("kind", [None, *OutcomeKind])
@@ -220,7 +228,7 @@ def test_a_stale_index_changes_nothing(kind: OutcomeKind | None, queue: bool) ->
     setting = _Setting(_StaleIndex())
     if kind is not None:
         setting.ended(kind, queue=queue and kind is OutcomeKind.NOT_SENT)
-    before, due = setting.state, setting.due
+    before, due = setting.state, next_due(setting.message, deadlines=DEADLINES)
     setting.system.sweep()
     assert (setting.state, setting.due) == (before, due)
     assert not setting.outbox.entries

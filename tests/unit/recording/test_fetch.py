@@ -33,6 +33,7 @@ from switchboard.domain.recording.policy import RecordingPolicy
 from switchboard.domain.recording.status import ChannelState, RecordingState
 from switchboard.storage.retrying import retrying
 from switchboard.usecases.operations.reconcile_overdue import SweepReport
+from switchboard.usecases.recording.close import CloseRecording
 from switchboard.usecases.recording.fetch import FetchRecording, FetchResult
 from switchboard.usecases.recording.requeue_overdue import RequeueOverdueRecordings
 from tests.fakes import (
@@ -52,6 +53,7 @@ from tests.fakes import (
     WholeDownload,
     flaky,
 )
+from tests.fakes.transcripts import InMemoryTranscriptionQueues
 
 ID = "1563433858.66"
 BOTH = frozenset({Channel.LEFT, Channel.RIGHT})
@@ -143,19 +145,21 @@ class World:
         self.policy = RecordingPolicy(channels=channels, monaural_as_fallback=monaural_as_fallback)
         self.closed = 0
         wrap = (breaker or Breaker()).wrap
+        recordings = retrying(
+            wrap(self.recordings, "recordings"),
+            "get",
+            "announce",
+            "begin",
+            "withdraw",
+            "record_outcome",
+            "schedule",
+        )
         self.fetch = FetchRecording(
             jobs=wrap(self.jobs, "jobs"),
-            recordings=retrying(
-                wrap(self.recordings, "recordings"),
-                "get",
-                "announce",
-                "begin",
-                "withdraw",
-                "record_outcome",
-                "schedule",
-            ),
+            recordings=recordings,
             files=wrap(self.files, "files"),
             queue=wrap(self.queue, "queue"),
+            close=CloseRecording(recordings=recordings, queues=None),
             source=self.source,
             guard=self.guard,
             backlog_guard=self.guard,
@@ -268,9 +272,25 @@ def test_the_sweep_requeues_an_entry_only_after_the_grace() -> None:
     assert world.queue.entries == [(ID, 10), (ID, 0)]
 
 
+@pytest.mark.parametrize("queue_answers", [True, False], ids=["queue answers", "queue is down"])
+def test_a_fetched_recording_waits_for_its_transcript(queue_answers: bool) -> None:
+    world = World()
+    queues = InMemoryTranscriptionQueues()
+    failing = flaky(queues, put_start=[] if queue_answers else [Answer.NOT_APPLIED])
+    world.fetch._close = CloseRecording(recordings=world.recordings, queues=failing)
+
+    result = world.deliver()
+
+    assert result is not None
+    assert (result.requeue_reason, result.closed) == (None, True)
+    assert world.recordings.rows[ID].transcription_due is not None
+    assert queues.entries == ([("start", ID, 0)] if queue_answers else [])
+
+
 def test_a_store_error_while_scheduling_keeps_the_ends_and_requeues() -> None:
     world = World()
-    world.fetch._recordings = flaky(world.recordings, schedule=[Answer.NOT_APPLIED])
+    recordings = flaky(world.recordings, schedule=[Answer.NOT_APPLIED])
+    world.fetch._close = CloseRecording(recordings=recordings, queues=None)
 
     result = world.deliver()
 

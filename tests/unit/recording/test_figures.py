@@ -104,7 +104,13 @@ def test_an_interruption_begins_in_the_midst_and_outlasts(right: tuple[int, int]
     assert figures.interruptions == {CUSTOMER: 0, OPERATOR: interruptions}
 
 
-def test_echo_and_backchannels_are_no_interruptions_and_echo_is_no_talk() -> None:
+def test_a_backchannel_over_the_end_of_an_utterance_is_no_interruption() -> None:
+    words = {LEFT: (say("昨日の件", 0, 4_000), say("ですが", 5_000, 6_500)), RIGHT: (say("はい", 3_500, 4_200),)}
+
+    assert figures_of(words).interruptions == {CUSTOMER: 0, OPERATOR: 0}
+
+
+def test_echo_is_no_talk_and_has_a_share_of_the_words() -> None:
     words = {
         LEFT: (say("昨日の件です", 0, 4_000),),
         RIGHT: (say("はい", 3_500, 4_100), say("昨日の件です", 100, 4_100, echo=True), say("承知", 1_000, 1_500)),

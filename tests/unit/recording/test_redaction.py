@@ -148,11 +148,11 @@ def test_a_removed_number_keeps_its_times_and_the_words_between_its_parts() -> N
 
 def test_a_part_that_the_other_channel_reads_back_is_removed() -> None:
     customer = spoken("090の0000の1234です。")
-    operator = spoken("下四桁が", "1234", "ですね。", "ご注文番号は", "1234", "と", "5678", "です。", start_ms=3000)
+    operator = spoken("下四桁が", "1234", "ですね。", "ご注文番号は", "1234", "で", "1234", "円です。", start_ms=3000)
 
     redacted = redact({CUSTOMER: customer, OPERATOR: operator}, language="ja-JP")
 
-    assert text_of(redacted, OPERATOR) == "下四桁が[telephone]ですね。ご注文番号は1234と5678です。"
+    assert text_of(redacted, OPERATOR) == "下四桁が[telephone]ですね。ご注文番号は1234で1234円です。"
     assert redacted.removed == {"telephone": 2}
 
 
@@ -175,6 +175,13 @@ def test_a_number_ends_at_a_question_for_another_one() -> None:
     )
 
     assert (asked, answered) == ("0900000です。0001", "[telephone]です。[telephone]")
+
+
+@pytest.mark.parametrize(("pause_ms", "removed"), [(10_000, 1), (10_001, 0)], ids=["long_pause", "too_long"])
+def test_a_number_goes_on_behind_a_pause_of_up_to_ten_seconds(pause_ms: int, removed: int) -> None:
+    said = (*spoken("0900000"), *spoken("0001", start_ms=300 + pause_ms))
+
+    assert redact({CUSTOMER: said}, language="ja-JP").removed.get("telephone", 0) == removed
 
 
 def test_echo_is_redacted_and_not_counted() -> None:

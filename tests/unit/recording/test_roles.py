@@ -46,6 +46,8 @@ class _Roles:
             recordings=self.store,
             jobs=InMemoryJobStore(),
             files=no_files,
+            transcripts=no_files,
+            makes_transcripts=False,
             policy=RecordingPolicy(
                 channels=frozenset({Channel.LEFT}), monaural_as_fallback=False, deadlines=RecordingDeadlines()
             ),

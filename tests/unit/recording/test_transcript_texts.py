@@ -90,6 +90,11 @@ def test_marks_of_webvtt_in_words_and_labels_are_escaped() -> None:
             id="behind_punctuation",
         ),
         pytest.param(
+            [say("あ" * 20 + "。", 0, 1000), *(say("い" * 15, 1000 * at, 1000 * at + 1000) for at in (1, 2, 3))],
+            ["あ" * 20 + "。", "い" * 30, "い" * 15],
+            id="and_counts_on_behind_the_cut",
+        ),
+        pytest.param(
             [say("あ" * 20, 0, 2000), say("い" * 10, 3000, 4000), say("う" * 15, 4000, 6000)],
             ["あ" * 20, "い" * 10 + "う" * 15],
             id="at_a_pause",
@@ -107,6 +112,16 @@ def test_marks_of_webvtt_in_words_and_labels_are_escaped() -> None:
 )
 def test_a_long_turn_is_cut_into_cues(words: list[Word], cues: list[str]) -> None:
     assert [cue.text for cue in webvtt.from_buffer(io.StringIO(vtt_of(words))).captions] == cues
+
+
+def test_cues_of_overlapping_turns_are_in_the_order_of_their_start() -> None:
+    words = {
+        LEFT: (say("あ" * 30 + "。", 0, 4000), say("い" * 30, 4000, 8000)),
+        RIGHT: (say("失礼ですが先に確認します", 2000, 5000),),
+    }
+    vtt = to_webvtt(build_turns(words, roles=ROLES), language="ja-JP")
+
+    assert [cue.text[:2] for cue in webvtt.from_buffer(io.StringIO(vtt)).captions] == ["ああ", "失礼", "いい"]
 
 
 _SPOKEN = st.lists(

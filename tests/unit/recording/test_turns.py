@@ -123,6 +123,10 @@ def test_acknowledgements_of_both_sides_are_not_backchannels_of_each_other() -> 
     assert flags == {"はい": (False, False), "うん": (False, False), "ええ": (False, False)}
 
 
+def test_short_words_of_equal_length_at_one_time_are_not_backchannels() -> None:
+    assert flags_of([say("三つ", 0, 500)], [say("四つ", 0, 500)]) == {"三つ": (True, False), "四つ": (True, False)}
+
+
 def test_overlapping_turns_are_kept_and_flagged() -> None:
     left = [say("その件なんですが実は", 0, 3000), say("以上です", 9000, 11000)]
     right = [say("恐れ入りますが先に確認させてください", 2500, 6000)]

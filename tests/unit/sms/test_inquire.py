@@ -132,6 +132,8 @@ def test_an_unknown_message_is_asked_for_after_1_10_and_60_minutes_and_before_it
 
 def test_an_accepted_message_is_asked_for_once_before_its_window_closes() -> None:
     setting = _Setting(OutcomeKind.ACCEPTED)
+    # Its deadline is that of its claim until the sweep moves it on.
+    assert setting.sweep(2 * MINUTE) == {SweepAction.POSTPONED: 1}
     assert setting.sweep(WINDOW - 11 * MINUTE) == {}
     assert setting.sweep(WINDOW - 10 * MINUTE) == {SweepAction.INQUIRY_PLANNED: 1}
     assert setting.sweep(WINDOW - MINUTE) == {}

@@ -23,11 +23,17 @@ def clock() -> FixedClock:
 
 @pytest.fixture
 def messages() -> InMemoryMessageStore:
-    """Store thirty messages a minute apart: every tenth is delivered, every second goes to another number."""
+    """Store thirty messages a minute apart.
+
+    Every tenth is delivered, every second goes to another number, and every seventh has a reference.
+    """
     store = InMemoryMessageStore()
     for number in range(30):
         recipient = OTHER_RECIPIENT if number % 2 else RECIPIENT
-        store.create(a_message(f"sms{number:02d}", at=START + number * MINUTE, recipient=recipient))
+        reference = "spring" if number % 7 == 0 else None
+        store.create(
+            a_message(f"sms{number:02d}", at=START + number * MINUTE, recipient=recipient, reference=reference)
+        )
         if number % 10 == 0:
             store.record_report(a_report("1", f"sms{number:02d}", recipient=recipient), seen_at=START)
     return store
@@ -73,6 +79,13 @@ def test_a_list_holds_every_message_once_newest_first(query: SmsQuery, limit: in
 @pytest.mark.parametrize("limit", [1, 2, 100])
 def test_a_state_filter_finds_all_matches_over_all_pages(query: SmsQuery, limit: int) -> None:
     assert _list_all(query, OrderFilter(state=SmsState.DELIVERED), limit=limit) == ["sms20", "sms10", "sms00"]
+
+
+@pytest.mark.parametrize("limit", [1, 3, 100])
+def test_a_reference_filter_finds_all_matches_over_all_pages(query: SmsQuery, limit: int) -> None:
+    spring = [f"sms{number:02d}" for number in (28, 21, 14, 7, 0)]
+    assert _list_all(query, OrderFilter(reference="spring"), limit=limit) == spring
+    assert _list_all(query, OrderFilter(reference="spring", state=SmsState.DELIVERED), limit=limit) == ["sms00"]
 
 
 def test_filters_can_be_combined(query: SmsQuery) -> None:

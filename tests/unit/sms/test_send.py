@@ -86,7 +86,7 @@ class _SlotsLater(ScriptedGuard):
         self._by = by
         self.latest: list[datetime] = []
 
-    def acquire(self, *, latest: datetime) -> datetime:
+    def acquire(self, *, latest: datetime, order_id: str = "") -> datetime:
         self.latest.append(latest)
         return super().acquire(latest=latest) + self._by
 
@@ -187,7 +187,7 @@ def test_a_request_during_its_first_one_has_to_wait() -> None:
     class SecondCaller(ScriptedGuard):
         """A guard that repeats the request just before the first one is submitted."""
 
-        def acquire(self, *, latest: datetime) -> datetime:
+        def acquire(self, *, latest: datetime, order_id: str = "") -> datetime:
             with pytest.raises(RequestInProgressError) as raised:
                 setting.send()
             assert raised.value.names == {"smsid": SMSID}
@@ -519,6 +519,7 @@ def test_fingerprints_are_equal_for_equal_requests_only() -> None:
         a_command(content=SmsContent(text="text", text_au="")),
         a_command(idempotency_key=None),
         a_command(not_after=START),
+        a_command(reference="order 1042"),
     ]
     assert len({fingerprint_of(command) for command in commands}) == len(commands)
     assert fingerprint_of(a_command()) == fingerprint_of(a_command())

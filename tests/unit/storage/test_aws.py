@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import botocore.session
 import pytest
-from botocore.exceptions import UnknownServiceError
+from botocore.awsrequest import AWSResponse
+from botocore.exceptions import ClientError, UnknownServiceError
 
 from switchboard.storage import aws
 
@@ -84,3 +87,41 @@ def test_the_session_loads_the_models_that_botocore_loads(service: str, new_cont
 def test_the_session_knows_no_service_that_botocore_does_not_know(new_container: None) -> None:
     with pytest.raises(UnknownServiceError):
         create_client(aws._get_session(), "no-such-service")
+
+
+def test_items_are_read_alike_by_either_parser(new_container: None) -> None:
+    item = {
+        "pk": {"S": "あ"},
+        "n": {"N": "1.5"},
+        "map": {"M": {"list": {"L": [{"BOOL": True}, {"NULL": True}]}, "set": {"SS": ["a"]}}},
+    }
+    bodies = {
+        "BatchGetItem": {"Responses": {"t": [item]}, "UnprocessedKeys": {"t": {"Keys": [{"pk": {"S": "b"}}]}}},
+        "Query": {"Items": [item], "LastEvaluatedKey": {"pk": {"S": "b"}}, "Count": 1},
+    }
+    for operation, body in bodies.items():
+        read_ours, read_plain = (_answer(operation, body, parse=parse) for parse in (True, False))
+        assert read_ours == read_plain
+        assert read_ours.items() >= body.items()
+
+
+def test_an_error_of_a_read_keeps_its_code(new_container: None) -> None:
+    with pytest.raises(ClientError, match="ResourceNotFoundException"):
+        _answer("Query", {"__type": "x#ResourceNotFoundException", "Items": []}, parse=True, status=400)
+
+
+def _answer(operation: str, body: dict[str, Any], *, parse: bool, status: int = 200) -> dict[str, Any]:
+    """Return what a client reads in this answer, without the metadata."""
+    client: Any = cast("Any", botocore.session.get_session()).create_client(
+        "dynamodb", aws_access_key_id="x", aws_secret_access_key="y"
+    )
+    if parse:
+        aws.parse_items_fast(client)
+    raw = SimpleNamespace(stream=lambda **_: iter([json.dumps(body).encode()]))
+    client.meta.events.register("before-send", lambda **_: cast("Any", AWSResponse)("", status, {}, raw))
+    call = {
+        "BatchGetItem": {"RequestItems": {"t": {"Keys": [{"pk": {"S": "あ"}}]}}},
+        "Query": {"TableName": "t", "KeyConditionExpression": "pk = :pk"},
+    }
+    answer = client._make_api_call(operation, call[operation])
+    return {name: value for name, value in answer.items() if name != "ResponseMetadata"}

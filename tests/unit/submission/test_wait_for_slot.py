@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from switchboard.domain.errors import SlotUnavailableError
+from switchboard.domain.errors import ConcurrencyExhaustedError, ConcurrencyLimitError, SlotUnavailableError
 from switchboard.usecases.submission.wait_for_slot import wait_for_slot
-from tests.fakes import START, FixedClock, OpenGuard
+from tests.fakes import START, FixedClock, OpenGuard, ScriptedGuard
 
 LATEST = START + timedelta(seconds=2)
 STEP = timedelta(milliseconds=500)
@@ -22,7 +22,7 @@ class _StaleSlots(OpenGuard):
         self.clock = clock
         self.stale = stale
 
-    def acquire(self, *, latest: datetime) -> datetime:
+    def acquire(self, *, latest: datetime, order_id: str = "") -> datetime:
         return self.clock.now() + STEP
 
     def is_stale(self, slot: datetime) -> bool:
@@ -56,3 +56,20 @@ def test_missed_slots_end_with_the_wait_budget() -> None:
     with pytest.raises(SlotUnavailableError):
         wait_for_slot(_StaleSlots(clock, 100), clock, connect=lambda: None, latest=LATEST)
     assert clock.now() == LATEST
+
+
+def test_a_permit_is_looked_for_again_when_one_may_be_free() -> None:
+    clock = FixedClock()
+    taken = ConcurrencyLimitError("taken", look_after_s=0.03)
+    guard = ScriptedGuard(clock, taken, taken)
+    assert wait_for_slot(guard, clock, connect=lambda: None, latest=LATEST)
+    assert clock.now() == START + timedelta(milliseconds=60)
+
+
+def test_a_request_without_a_permit_soon_does_not_wait() -> None:
+    clock = FixedClock()
+    with pytest.raises(ConcurrencyExhaustedError):
+        wait_for_slot(
+            ScriptedGuard(clock, ConcurrencyExhaustedError("taken")), clock, connect=lambda: None, latest=LATEST
+        )
+    assert clock.now() == START

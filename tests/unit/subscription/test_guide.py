@@ -38,7 +38,7 @@ def receiver(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         port = free.getsockname()[1]
     environment = {"WEBHOOK_SECRET": format_secret(SECRET), "PORT": str(port), "PATH": "/usr/bin:/usr/local/bin:/bin"}
     process = subprocess.Popen(
-        [shutil.which(command[0]) or command[0], str(path)], env=environment, stderr=subprocess.DEVNULL
+        [interpreter, str(path)], env=environment, stderr=subprocess.DEVNULL
     )
     try:
         _wait_for(port)

@@ -15,7 +15,7 @@ from switchboard.domain.errors import (
 )
 from switchboard.domain.orders import OutcomeKind
 from switchboard.domain.verification.callbacks import CodeHash, VerificationMode
-from switchboard.domain.verification.one_time_codes import hash_code, matches_code
+from switchboard.domain.verification.one_time_codes import CodeKey, derive_code, equals_code, hash_code, matches_hash
 from switchboard.domain.verification.requests import VerificationRequest, VerificationRules, compose
 from switchboard.domain.verification.verifications import (
     CodeCheck,
@@ -122,19 +122,39 @@ def test_a_verification_is_due_until_it_is_closed() -> None:
     assert next_due(ended(OutcomeKind.ACCEPTED, closed_at=DEADLINE), deadlines=DEADLINES) is None
 
 
-def test_a_code_matches_only_its_own_salted_hash() -> None:
-    code_hash = hash_code("0042", salt=b"a" * 16, at=START, recipient=None)
-    assert matches_code("0042", code_hash)
-    assert not any(matches_code(code, code_hash) for code in ("42", "00420", "", "0043", "\ud800"))
-    assert not matches_code("0042", None)
-    assert code_hash.digest != hash_code("0042", salt=b"b" * 16, at=START, recipient=None).digest
+def test_a_code_matches_only_its_own_keyed_hash() -> None:
+    key, other = CodeKey("1", b"a" * 32), CodeKey("1", b"b" * 32)
+    code_hash = hash_code(key, "0042", verification_id="v1", at=START, recipient=None)
+    assert matches_hash(key, "0042", code_hash, verification_id="v1")
+    assert not any(
+        matches_hash(key, code, code_hash, verification_id="v1") for code in ("42", "00420", "", "0043", "\ud800")
+    )
+    assert not matches_hash(key, "0042", code_hash, verification_id="v2")
+    assert not matches_hash(other, "0042", code_hash, verification_id="v1")
     assert "0042" not in repr(code_hash)
+    assert "a" * 32 not in repr(key)
+
+
+@pytest.mark.parametrize("length", range(4, 11))
+def test_a_code_follows_from_key_id_and_generation_alone(length: int) -> None:
+    key = CodeKey("1", b"a" * 32)
+    codes = {
+        derive_code(by, verification_id=verification_id, generation=generation, length=length)
+        for by in (key, CodeKey("2", b"b" * 32))
+        for verification_id in map(str, range(50))
+        for generation in range(1, 5)
+    }
+    assert all(len(code) == length and code.isdigit() for code in codes)
+    assert len(codes) > 380
+    again = derive_code(key, verification_id="0", generation=1, length=length)
+    assert equals_code(again, derive_code(key, verification_id="0", generation=1, length=length))
+    assert not equals_code("\ud800", again)
 
 
 def test_the_earliest_code_for_the_number_counts() -> None:
-    foreign = CodeHash(b"s", b"1", START, OTHER_RECIPIENT)
-    late = CodeHash(b"s", b"2", START + MINUTE, RECIPIENT)
-    early = CodeHash(b"s", b"3", START, None)
+    foreign = CodeHash("1", b"1", START, OTHER_RECIPIENT)
+    late = CodeHash("1", b"2", START + MINUTE, RECIPIENT)
+    early = CodeHash("1", b"3", START, None)
     for codes in permutations((foreign, late, early)):
         assert a_verification(codes=codes).code == early
     assert a_verification(codes=(foreign,)).code is None

@@ -115,7 +115,7 @@ class AcknowledgesWhatItLost(RecordCallResult):
 def test_the_explorer_catches_the_mutant(parts: CallParts, promise: str) -> None:
     broken = set()
     for scenario in (late_repeat, two_callers):
-        for number in range(1_500):
+        for number in range(4_000):
             try:
                 explore_calls(scenario, random_schedules(seed=number, count=1), faults=2, parts=parts)
             except ViolationError as violation:

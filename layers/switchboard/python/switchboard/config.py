@@ -137,18 +137,34 @@ class SendSmsSettings(SenderSettings, UsageLimitSettings):
     """The settings of `functions/send_sms`."""
 
     overseas_prefixes: tuple[str, ...]
+    quiet_hours: str
 
 
 class SendSmsBatchSettings(SendSmsSettings):
     """The settings of `functions/send_sms_batch`."""
 
 
-class SendQueuedSmsSettings(SenderSettings):
+class VerificationMethodSettings(Settings):
+    """The settings of functions that request telephone calls of MediaSMS. `verification_methods` are `mode=method`."""
+
+    verification_methods: tuple[str, ...]
+    allow_undocumented_methods: bool
+
+
+class SendQueuedSmsSettings(SenderSettings, VerificationMethodSettings):
     """The settings of `functions/send_queued_sms`."""
 
     requeue_delay_s: int
     queue_threads: int
     mediasms_no_such_id_codes: tuple[str, ...]
+
+
+class CancelSmsSettings(StateSettings, ApiKeySettings):
+    """The settings of `functions/cancel_sms`."""
+
+
+class SuppressionsSettings(StateSettings, ApiKeySettings):
+    """The settings of `functions/suppressions`."""
 
 
 class WebhookSettings(Settings):
@@ -162,6 +178,8 @@ class MediaSmsDeliveryWebhookSettings(StateSettings, WebhookSettings):
     """The settings of `functions/mediasms_delivery_webhook`."""
 
     quarantine_bucket: str
+    code_secret_name: str
+    outbox_queue_url: str
 
 
 class QuerySettings(StateSettings, ApiKeySettings):
@@ -187,6 +205,10 @@ class StatusSettings(StateSettings, OutboxSettings):
     recording_queue_url: str
     recording_backlog_queue_url: str
     recording_dead_letter_queue_url: str
+    transcription_queue_url: str
+    transcription_events_queue_url: str
+    transcription_dead_letter_queue_url: str
+    transcription_minutes_per_month: int
 
 
 class QueryStatusSettings(StatusSettings, ApiKeySettings):
@@ -228,7 +250,15 @@ class RecordingQueueSettings(StateSettings):
     biztel_not_found_retries_per_day: int
 
 
-class SweepOverdueSettings(RecordingTimeSettings, RecordingQueueSettings, OutboxSettings):
+class TranscriptionQueueSettings(StateSettings):
+    """The settings of functions that put recordings into the queues of transcripts. 0 minutes make no transcripts."""
+
+    transcription_minutes_per_month: int
+    transcription_queue_url: str
+    transcription_events_queue_url: str
+
+
+class SweepOverdueSettings(RecordingTimeSettings, RecordingQueueSettings, TranscriptionQueueSettings, OutboxSettings):
     """The settings of `functions/sweep_overdue`."""
 
     quarantine_bucket: str
@@ -243,7 +273,13 @@ class RecordingSettings(RecordingTimeSettings):
     biztel_monaural_instead: bool
 
 
-class PublishChangesSettings(RecordingSettings, ChangesSettings):
+class DescribingSettings(RecordingSettings):
+    """The settings of functions that describe resources as change events show them."""
+
+    transcription_minutes_per_month: int
+
+
+class PublishChangesSettings(DescribingSettings, ChangesSettings):
     """The settings of `functions/publish_changes`."""
 
     hook_queue_url: str
@@ -256,7 +292,7 @@ class BiztelCallActionWebhookSettings(StateSettings, WebhookSettings):
     quarantine_bucket: str
 
 
-class FetchRecordingSettings(RecordingSettings, RecordingQueueSettings):
+class FetchRecordingSettings(RecordingSettings, RecordingQueueSettings, TranscriptionQueueSettings):
     """The settings of `functions/fetch_recording`."""
 
     jobs_bucket: str
@@ -281,10 +317,34 @@ class QueryRecordingsSettings(RecordingSettings, ApiKeySettings):
 
     jobs_bucket: str
     recording_url_minutes: float
+    transcription_minutes_per_month: int
 
 
 class CorrectRecordingRolesSettings(QueryRecordingsSettings):
     """The settings of `functions/correct_recording_roles`."""
+
+
+class TranscriptionSettings(TranscriptionQueueSettings):
+    """The settings of functions that ask the recogniser."""
+
+    limits_table: str
+    recordings_bucket: str
+    recognition_bucket: str
+    stack_name: str
+    transcription_language: str
+    transcription_vocabulary: str
+    transcription_in_flight: int
+
+
+class StartTranscriptionSettings(TranscriptionSettings):
+    """The settings of `functions/start_transcription`."""
+
+
+class StoreTranscriptSettings(TranscriptionSettings):
+    """The settings of `functions/store_transcript`."""
+
+    quarantine_bucket: str
+    transcription_redaction: bool
 
 
 class CallbackNameSettings(Settings):
@@ -322,21 +382,24 @@ class BaiduVmsWebhookSettings(StateSettings, WebhookSettings, CallbackNameSettin
     baidu_vms_callback_answer: str
 
 
-class StartVerificationSettings(MediaSmsSettings, UsageLimitSettings):
-    """The settings of `functions/start_verification`. `verification_methods` are `mode=method`."""
+class StartVerificationSettings(SenderSettings, UsageLimitSettings, VerificationMethodSettings):
+    """The settings of `functions/start_verification`."""
 
     verification_lines: tuple[str, ...]
     verification_minutes: int
     max_holding_minutes: int
     max_repeat_calls: int
-    verification_methods: tuple[str, ...]
-    allow_undocumented_methods: bool
+    code_secret_name: str
+    code_text_ja: str
+    code_text_zh: str
+    code_text_en: str
 
 
 class CheckVerificationSettings(StateSettings, ApiKeySettings):
     """The settings of `functions/check_verification`."""
 
     wrong_codes_per_hour: int
+    code_secret_name: str
 
 
 class CancelVerificationSettings(StateSettings, ApiKeySettings):

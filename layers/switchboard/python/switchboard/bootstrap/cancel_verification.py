@@ -10,11 +10,9 @@ from switchboard.bootstrap.components.shared import CLOCK
 from switchboard.bootstrap.components.sms import deadlines
 from switchboard.bootstrap.components.verifications import query_verifications, verification_store
 from switchboard.config import CancelVerificationSettings
-from switchboard.domain.orders import Status
-from switchboard.domain.verification.verifications import Verification, VerificationState
 from switchboard.storage.retrying import CANCELLATION, retrying
-from switchboard.usecases.query import QueryOrders
 from switchboard.usecases.verification.cancel import CancelVerification
+from switchboard.usecases.verification.channels import QueryVerifications
 
 __all__ = ["api_keys", "application"]
 
@@ -24,7 +22,7 @@ class CancelVerificationApplication:
     """The use cases that the handler needs."""
 
     cancel: CancelVerification
-    query: QueryOrders[Verification, Status[VerificationState]]
+    query: QueryVerifications
 
 
 @cache

@@ -8,15 +8,17 @@ from functools import cache
 from switchboard.bootstrap.components.guards import api_keys
 from switchboard.bootstrap.components.shared import CLOCK, new_id
 from switchboard.bootstrap.components.sms import deadlines
-from switchboard.bootstrap.components.verifications import query_verifications, verification_store
+from switchboard.bootstrap.components.verifications import (
+    channel_store,
+    query_verifications,
+    verification_store,
+)
 from switchboard.config import CheckVerificationSettings
-from switchboard.domain.orders import Status
-from switchboard.domain.verification.verifications import Verification, VerificationState
 from switchboard.guard.usage.wrong_codes import CounterWrongCodeLimit
 from switchboard.storage import aws
 from switchboard.storage.limits import DynamoDbCounterStore
 from switchboard.storage.retrying import CODE_CHECK, WRONG_CODES, retrying
-from switchboard.usecases.query import QueryOrders
+from switchboard.usecases.verification.channels import QueryVerifications
 from switchboard.usecases.verification.check import CheckVerification
 
 __all__ = ["api_keys", "application"]
@@ -27,7 +29,7 @@ class CheckVerificationApplication:
     """The use cases and rules that the handler needs."""
 
     check: CheckVerification
-    query: QueryOrders[Verification, Status[VerificationState]]
+    query: QueryVerifications
 
 
 @cache
@@ -45,6 +47,8 @@ def application() -> CheckVerificationApplication:
     return CheckVerificationApplication(
         check=CheckVerification(
             verifications=retrying(verification_store(settings), *CODE_CHECK),
+            channels=retrying(channel_store(settings), "get"),
+            code_keys=aws.SecretCodeKeys(name=settings.code_secret_name),
             wrong_codes=retrying(wrong_codes, *WRONG_CODES),
             clock=CLOCK,
             new_id=new_id,

@@ -15,6 +15,7 @@ from switchboard.bootstrap.components.recordings import (
     recording_store,
 )
 from switchboard.bootstrap.components.shared import CLOCK, new_id
+from switchboard.bootstrap.components.transcripts import transcription_queues
 from switchboard.config import FetchRecordingSettings
 from switchboard.domain.errors import ConfigurationError
 from switchboard.guard.usage.monthly_quota import CounterMonthlyQuota
@@ -27,6 +28,7 @@ from switchboard.storage.queues import SqsRetryDelay
 from switchboard.storage.recording.bulk_files import S3BulkFiles
 from switchboard.storage.recording.jobs import S3JobStore
 from switchboard.storage.retrying import retrying
+from switchboard.usecases.recording.close import CloseRecording
 from switchboard.usecases.recording.fetch import FetchPace, FetchRecording
 from switchboard.usecases.recording.keep_bulk_file import KeepBulkFile
 
@@ -47,14 +49,19 @@ def application() -> FetchApplication:
         ConfigurationError: a variable of the environment is missing or unreadable.
     """
     settings = FetchRecordingSettings.load()
+    close = CloseRecording(
+        recordings=recording_store(settings),
+        queues=transcription_queues(settings) if settings.transcription_minutes_per_month else None,
+    )
     return FetchApplication(
-        fetch=_build_fetch(settings),
+        fetch=_build_fetch(settings, close),
         keep_bulk_file=KeepBulkFile(
             bulk=S3BulkFiles(
                 client=aws.s3_files, bucket=settings.jobs_bucket, quarantine_bucket=settings.quarantine_bucket
             ),
             recordings=recording_store(settings),
             files=recording_files(settings, quarantine_bucket=settings.quarantine_bucket),
+            close=close,
             parse_name=parse_file_name,
             clock=CLOCK,
             new_id=new_id,
@@ -74,7 +81,7 @@ def retry_delay() -> RetryDelay:
     )
 
 
-def _build_fetch(settings: FetchRecordingSettings) -> FetchRecording:
+def _build_fetch(settings: FetchRecordingSettings, close: CloseRecording) -> FetchRecording:
     account = aws.CachedSecret(name=settings.biztel_secret_name)
     dynamodb = aws.dynamodb(timeout_s=settings.store_timeout_s)
 
@@ -103,6 +110,7 @@ def _build_fetch(settings: FetchRecordingSettings) -> FetchRecording:
         recordings=recording_store(settings),
         files=recording_files(settings, quarantine_bucket=settings.quarantine_bucket),
         queue=recording_queue(settings),
+        close=close,
         source=BiztelClient(
             base_url=settings.biztel_base_url,
             token=token,

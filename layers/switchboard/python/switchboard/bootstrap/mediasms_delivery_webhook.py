@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import secrets
 from functools import cache, partial
 from http import HTTPStatus
 
 from switchboard.bootstrap.components.shared import CLOCK
 from switchboard.config import MediaSmsDeliveryWebhookSettings
 from switchboard.domain.verification.callbacks import ParsedDeliveryReport
-from switchboard.domain.verification.one_time_codes import SALT_BYTES
 from switchboard.edge.http import Reply
 from switchboard.edge.metrics import DELIVERY_REPORT_OUTCOMES
 from switchboard.edge.webhook_endpoint import Quarantine, WebhookAuthentication, WebhookEndpoint
@@ -17,7 +15,7 @@ from switchboard.providers.mediasms.response_codes import DELIVERY_STATUSES
 from switchboard.providers.mediasms.webhooks import parse_delivery_callback
 from switchboard.storage import aws
 from switchboard.storage.callbacks import S3CallbackArchive
-from switchboard.storage.sms.reports import DynamoDbCodeStore, DynamoDbReportStore
+from switchboard.storage.sms.reports import DynamoDbReportStore
 from switchboard.usecases.sms.record_report import RecordDeliveryReport, ReportOutcome
 
 
@@ -44,13 +42,16 @@ def application() -> WebhookEndpoint[ParsedDeliveryReport]:
         parse=parse_delivery_callback,
         record=RecordDeliveryReport(
             reports=reports,
-            codes=DynamoDbCodeStore(client=dynamodb, table=settings.state_table),
+            codes=reports,
             archive=archive,
             clock=CLOCK,
-            new_salt=partial(secrets.token_bytes, SALT_BYTES),
+            code_keys=aws.SecretCodeKeys(name=settings.code_secret_name),
+            put_fallback=partial(_put_fallback, settings.outbox_queue_url),
         ),
         log_fields=_log_fields,
-        own_outcomes=frozenset({ReportOutcome.RECORDED, ReportOutcome.RECORDED_WITHOUT_CODE}),
+        own_outcomes=frozenset(
+            {ReportOutcome.RECORDED, ReportOutcome.RECORDED_WITHOUT_CODE, ReportOutcome.NOT_ARRIVING}
+        ),
         outcome_metrics=DELIVERY_REPORT_OUTCOMES,
         quarantine=Quarantine(
             archive=archive,
@@ -60,6 +61,13 @@ def application() -> WebhookEndpoint[ParsedDeliveryReport]:
         ),
         reply=Reply(HTTPStatus.OK, "OK"),
     )
+
+
+def _put_fallback(queue_url: str, order_id: str) -> None:
+    # Few reports are about a code that does not arrive.
+    from switchboard.storage.queues import SqsFallbackQueue  # noqa: PLC0415
+
+    SqsFallbackQueue(client=aws.sqs, queue_url=queue_url).put_fallback(order_id)
 
 
 def _log_fields(callback: ParsedDeliveryReport) -> dict[str, object]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 from functools import cache
-from typing import Final
+from typing import Final, TypeAlias
 
 from switchboard.bootstrap.components.mediasms import (
     Sender,
@@ -15,24 +15,31 @@ from switchboard.bootstrap.components.mediasms import (
 )
 from switchboard.bootstrap.components.shared import CLOCK, new_id
 from switchboard.bootstrap.components.sms import deadlines, message_store, outbox
+from switchboard.bootstrap.components.verifications import channel_store, fallback_queue, verification_store
 from switchboard.config import SendQueuedSmsSettings
-from switchboard.edge.queue_workers import QueueWorkers, limit_workers
+from switchboard.domain.verification.verifications import submission_of
+from switchboard.edge.queue_workers import SPARE_WORKERS, QueueWorkers, share_permits
 from switchboard.ports.orders import InquiryQueue, RetryDelay
 from switchboard.providers.mediasms.response_codes import DELIVERY_STATUSES
 from switchboard.providers.mediasms.results import MediaSmsResults
+from switchboard.providers.mediasms.verifications import MediaSmsVerifications, parse_methods
 from switchboard.storage import aws
 from switchboard.storage.aws import CachedSecret
 from switchboard.storage.queues import SqsRetryDelay
-from switchboard.storage.retrying import INQUIRIES, SUBMISSION, retrying
+from switchboard.storage.retrying import CHANNELS, INQUIRIES, SUBMISSION, retrying
 from switchboard.usecases.sms.inquire import InquireResult, InquiryOutcome
 from switchboard.usecases.sms.send_queued import QueuedOutcome, QueueEntry, SendQueuedSms
+from switchboard.usecases.submission.attempt import Submission
+from switchboard.usecases.verification.fall_back import FallBack, FallbackOutcome
 
 # The template's MaximumConcurrency of the queues' event sources.
 CONTAINERS_A_QUEUE: Final = 2
 
+QueueOutcome: TypeAlias = QueuedOutcome | InquiryOutcome | FallbackOutcome
+
 
 @cache
-def application() -> QueueWorkers[QueueEntry, QueuedOutcome | InquiryOutcome]:
+def application() -> QueueWorkers[QueueEntry, QueueOutcome]:
     """Build the workers once a container.
 
     Raises:
@@ -44,7 +51,7 @@ def application() -> QueueWorkers[QueueEntry, QueuedOutcome | InquiryOutcome]:
 
     account = CachedSecret(name=settings.mediasms_secret_name)
 
-    def build_worker(sender: Sender) -> Callable[[QueueEntry], QueuedOutcome | InquiryOutcome]:
+    def build_worker(sender: Sender) -> Callable[[QueueEntry], QueueOutcome]:
         send = SendQueuedSms(
             messages=messages,
             submission=sender.submission,
@@ -56,23 +63,31 @@ def application() -> QueueWorkers[QueueEntry, QueuedOutcome | InquiryOutcome]:
         )
         inquire = _build_inquiry(settings, account, sender, queue) if settings.mediasms_results_url else None
 
-        def handle(entry: QueueEntry) -> QueuedOutcome | InquiryOutcome:
+        fall_back = _build_fallback(settings, sender)
+
+        def handle(entry: QueueEntry) -> QueueOutcome:
+            if entry.fallback:
+                return fall_back(entry.smsid)
             if not entry.inquiry:
                 return send(entry.smsid)
             return inquire(entry.smsid) if inquire is not None else InquiryOutcome.NOTHING_TO_DO
 
         return handle
 
-    workers = _limit_workers(settings, permits=settings.in_flight_limit - 1)
-    bulk_workers = _limit_workers(settings, permits=settings.bulk_in_flight_limit)
+    permits = _share_permits(settings, permits=settings.in_flight_limit - 1)
     senders = build_senders(
-        settings, messages, account, workers=workers, bulk_in_flight_limit=settings.bulk_in_flight_limit
+        settings,
+        messages,
+        account,
+        workers=permits + SPARE_WORKERS,
+        bulk_in_flight_limit=settings.bulk_in_flight_limit,
     )
     return QueueWorkers(
         slots=senders.guards,
         workers=[build_worker(sender) for sender in senders.workers],
+        permits=permits,
         bulk_queue=settings.bulk_queue_url.rpartition("/")[2],
-        bulk_workers=min(workers, bulk_workers),
+        bulk_permits=_share_permits(settings, permits=min(permits, settings.bulk_in_flight_limit)),
     )
 
 
@@ -84,6 +99,36 @@ def retry_delay() -> RetryDelay:
     """
     settings = SendQueuedSmsSettings.load()
     return SqsRetryDelay(client=aws.sqs, queue_urls=(settings.outbox_queue_url, settings.bulk_queue_url))
+
+
+def _build_fallback(settings: SendQueuedSmsSettings, sender: Sender) -> FallBack:
+    channels = retrying(channel_store(settings), *CHANNELS)
+    return FallBack(
+        verifications=retrying(verification_store(settings), "get"),
+        channels=channels,
+        submission=Submission(
+            orders=channels,
+            provider=MediaSmsVerifications(
+                client=sender.client,
+                long_text=settings.long_sms,
+                methods=parse_methods(
+                    settings.verification_methods, allow_undocumented=settings.allow_undocumented_methods
+                ),
+                allow_undocumented_methods=settings.allow_undocumented_methods,
+            ),
+            submission_of=submission_of,
+            guard=sender.guard,
+            clock=CLOCK,
+            wait_budget=timedelta(seconds=settings.slot_wait_budget_s),
+            claim_lifetime=timedelta(seconds=settings.claim_lifetime_s),
+            queues=False,
+        ),
+        fallbacks=fallback_queue(settings),
+        clock=CLOCK,
+        new_id=new_id,
+        deadlines=deadlines(settings),
+        statuses=DELIVERY_STATUSES,
+    )
 
 
 def _build_inquiry(
@@ -108,7 +153,7 @@ def _build_inquiry(
     )
 
 
-def _limit_workers(settings: SendQueuedSmsSettings, *, permits: int) -> int:
+def _share_permits(settings: SendQueuedSmsSettings, *, permits: int) -> int:
     if settings.mediasms_lockout_policy == "full_rate":
         return settings.queue_threads
-    return limit_workers(settings.queue_threads, permits=permits, containers=CONTAINERS_A_QUEUE)
+    return share_permits(settings.queue_threads, permits=permits, containers=CONTAINERS_A_QUEUE)

@@ -7,13 +7,14 @@ from datetime import timedelta
 from functools import cache
 from typing import Final
 
-from switchboard.bootstrap.components.guards import api_keys, overseas_prefixes, usage_limits
+from switchboard.bootstrap.components.guards import api_keys, overseas_prefixes
 from switchboard.bootstrap.components.mediasms import build_submission
 from switchboard.bootstrap.components.shared import CLOCK, new_id
-from switchboard.bootstrap.components.sms import deadlines, message_store, outbox, sms_status
+from switchboard.bootstrap.components.sms import deadlines, message_store, sms_status
+from switchboard.bootstrap.send_sms import build_acceptance
 from switchboard.config import SendSmsBatchSettings
 from switchboard.domain.sms.requests import SmsRules
-from switchboard.storage.retrying import BATCH, retrying
+from switchboard.storage.retrying import ACCEPTANCE, retrying
 from switchboard.usecases.sms.send_batch import SendSmsBatch
 
 # The last message may end later, by the time that the store takes for it. API Gateway answers by itself after 29 s.
@@ -42,10 +43,9 @@ def application() -> SendSmsBatchApplication:
     return SendSmsBatchApplication(
         rules=SmsRules(long_sms=settings.long_sms, overseas_prefixes=overseas_prefixes(settings)),
         send=SendSmsBatch(
-            messages=retrying(messages, *BATCH),
+            messages=retrying(messages, *ACCEPTANCE),
             check=build_submission(settings, messages).prepare,
-            limits=usage_limits(settings),
-            outbox=outbox(settings),
+            accept=build_acceptance(settings),
             clock=CLOCK,
             new_id=new_id,
             deadlines=deadlines(settings),

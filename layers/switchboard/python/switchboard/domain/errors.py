@@ -13,7 +13,9 @@
     │   ├── VerificationCanceledError  the caller has canceled the verification
     │   ├── WrongCodeError             the code does not match
     │   ├── VerificationExpiredError   the verification is over
-    │   └── TooManyAttemptsError       all attempts are used
+    │   ├── TooManyAttemptsError       all attempts are used
+    │   └── AlreadySubmittedError      the order was submitted, or is over: it cannot be canceled
+    ├── RecipientSuppressedError       nothing may be sent to this number
     ├── KeyRevokedError                the API key is revoked
     ├── ScopeMissingError              the API key may not use this route
     ├── ResourceNotFoundError          no such resource, or it belongs to another caller
@@ -133,6 +135,14 @@ class SubmissionFailedError(OrderError):
         self.replayed = replayed
 
 
+class AlreadySubmittedError(OrderError):
+    """A cancellation of an order that was submitted, is being submitted, or is over."""
+
+
+class RecipientSuppressedError(SwitchboardError):
+    """An order to a number that is suppressed in this deployment. Nothing was sent."""
+
+
 class VerificationOpenError(OrderError):
     """A verification whose number and line another verification uses now.
 
@@ -172,6 +182,22 @@ class TooManyAttemptsError(OrderError):
     """A verification all of whose attempts are used."""
 
 
+class ResendTooSoonError(OrderError):
+    """A resend too soon after the SMS before it. Nothing was sent, and the code of that SMS stays valid."""
+
+    def __init__(self, message: str, names: Mapping[str, str], *, retry_after_s: int) -> None:
+        super().__init__(message, names)
+        self.retry_after_s = retry_after_s
+
+
+class ResendsExhaustedError(OrderError):
+    """A resend of a verification all of whose resends are used."""
+
+
+class OrderOverError(OrderError):
+    """A submission that was no longer wanted when its slot came. Nothing was sent."""
+
+
 class KeyRevokedError(SwitchboardError):
     """A request with a revoked API key. Nothing was read or written for it."""
 
@@ -186,6 +212,18 @@ class ScopeMissingError(SwitchboardError):
 
 class ResourceNotFoundError(SwitchboardError):
     """A resource that does not exist or belongs to another caller."""
+
+
+class TranscriptNotFoundError(ResourceNotFoundError):
+    """A recording without a transcript, for which none is awaited."""
+
+
+class TranscriptNotReadyError(SwitchboardError):
+    """A transcript that is awaited. It may be read in `retry_after_s` seconds at the earliest."""
+
+    def __init__(self, message: str, *, retry_after_s: int) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class WebhookError(SwitchboardError):
@@ -240,6 +278,10 @@ class StoreUnavailableError(StoreError):
     outcome_known = False
 
 
+class StoreThrottledError(StoreUnavailableError):
+    """A store that refused this call because too many came at once: this write was not applied."""
+
+
 class StoreRefusedError(StoreError):
     """A write that a store refuses for good, for example because the item has no room. A repeat changes nothing."""
 
@@ -264,7 +306,18 @@ class RateLimitTimeoutError(SlotUnavailableError):
 
 
 class ConcurrencyLimitError(SlotUnavailableError):
-    """A request for which the rate has a free slot, but every permit for a request in flight is taken."""
+    """A request for which the rate has a free slot, but every permit for a request in flight is taken.
+
+    A permit may be free in `look_after_s`: the sender looks again then.
+    """
+
+    def __init__(self, message: str, *, retry_after_s: float = 1.0, look_after_s: float = 0.1) -> None:
+        super().__init__(message, retry_after_s=retry_after_s)
+        self.look_after_s = look_after_s
+
+
+class ConcurrencyExhaustedError(SlotUnavailableError):
+    """A request for which no permit will be free soon. The sender does not wait."""
 
 
 class LockedOutError(SwitchboardError):
@@ -503,3 +556,7 @@ class ConfigurationError(Exception):
 
     It is not a SwitchboardError, so that no handler turns it into an answer.
     """
+
+
+class UnreadableResultError(SwitchboardError):
+    """A recogniser's result that is missing, or that does not follow the recogniser's document."""

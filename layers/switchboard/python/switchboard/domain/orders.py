@@ -5,11 +5,21 @@ An order is one thing that a caller wants submitted to a provider exactly once: 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import ClassVar, Generic, TypeVar
+from typing import ClassVar, Final, Generic, TypeVar
+
+MAX_REFERENCE_LENGTH: Final = 64
+"""The longest reference that a caller may give an order."""
+
+MAX_QUEUE_DELAY: Final = timedelta(minutes=15)
+"""The longest time for which a queue holds an entry back (SQS). A scheduled order waits in its item before."""
+
+_SEND_GRACE: Final = timedelta(minutes=1)
+"""The time after which the sweep takes a scheduled order's entry for lost."""
 
 C = TypeVar("C")
 S_co = TypeVar("S_co", bound=StrEnum, covariant=True)
@@ -27,6 +37,7 @@ class OutcomeKind(StrEnum):
 class SubmissionState(StrEnum):
     """The states of an order's submission, as far as our own attempts tell."""
 
+    SCHEDULED = "scheduled"
     QUEUED = "queued"
     SUBMITTING = "submitting"
     ACCEPTED = "accepted"
@@ -77,7 +88,8 @@ class Outcome:
     """The end of the attempt under one claim.
 
     `provider_code` is the provider's code, or None if it gave none. `facts` are those of the provider's receipt.
-    `over_limit` means that a usage limit refused the attempt, so that the provider was not even connected to.
+    `over_limit` means that a usage limit refused the attempt, `suppressed` that nothing may be sent to the number. In
+    both cases the provider was not even connected to.
     """
 
     kind: OutcomeKind
@@ -85,6 +97,26 @@ class Outcome:
     provider_code: str | None = None
     facts: Mapping[str, str] = field(default_factory=dict)
     over_limit: bool = False
+    suppressed: bool = False
+
+    @property
+    def problem(self) -> str | None:
+        """The code of the problem that ended the order for good, or None if none did."""
+        if self.kind is not OutcomeKind.REJECTED:
+            return None
+        if self.suppressed:
+            return "recipient_suppressed"
+        return "provider_rejected" if self.provider_code is not None else "invalid_request"
+
+
+def find_answer_time(attempts: int, outcomes: Mapping[str, Outcome]) -> datetime | None:
+    """Return the time of the last outcome if the provider has answered each of the attempts, otherwise None.
+
+    A `not_sent` outcome may come from a 401 that is not counted yet: it is no answer here.
+    """
+    answers = (OutcomeKind.ACCEPTED, OutcomeKind.REJECTED)
+    answered = len(outcomes) == attempts and all(outcome.kind in answers for outcome in outcomes.values())
+    return max((outcome.at for outcome in outcomes.values()), default=None) if answered else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,8 +124,10 @@ class Order(Generic[C]):
     """The facts about one order.
 
     No fact is ever taken back except `content`, which is deleted once the submission is decided. `recipient` is E.164.
-    `client` is the client whose API key placed the order. `outcomes` and `timeouts` are by the id of their claim.
-    `closed_at` is when it was recorded that nothing more is awaited: by the sweep, or by a report that decides.
+    `client` is the client whose API key placed the order. `reference` is the caller's own name for it, which no
+    provider receives. `outcomes` and `timeouts` are by the id of their claim.
+    `closed_at` is when it was recorded that nothing more is awaited: by the sweep, by a report that decides, or by the
+    cancellation at `canceled_at`. No claim is granted before `send_at`.
     """
 
     ID_NAME: ClassVar[str] = "id"
@@ -104,11 +138,14 @@ class Order(Generic[C]):
     fingerprint: str
     created_at: datetime
     submit_before: datetime
+    reference: str | None = None
     content: C | None = None
     claims: tuple[Claim, ...] = ()
     outcomes: Mapping[str, Outcome] = field(default_factory=dict)
     timeouts: Mapping[str, datetime] = field(default_factory=dict)
+    send_at: datetime | None = None
     queued_at: datetime | None = None
+    canceled_at: datetime | None = None
     closed_at: datetime | None = None
 
     @property
@@ -120,6 +157,11 @@ class Order(Generic[C]):
     def weight(self) -> int:
         """The weight of one submission in the usage limits: how often the recipient may be rung or sent a part."""
         return 1
+
+    @property
+    def survives_rejection(self) -> bool:
+        """True if the order goes on after a provider has rejected its submission."""
+        return False
 
     @property
     def last_claim(self) -> Claim | None:
@@ -159,7 +201,7 @@ class Order(Generic[C]):
         times = [self.created_at, *(claim.at for claim in self.claims)]
         times += [outcome.at for outcome in self.outcomes.values()]
         times += self.timeouts.values()
-        times += [at for at in (self.queued_at, self.closed_at) if at is not None]
+        times += [at for at in (self.queued_at, self.canceled_at, self.closed_at) if at is not None]
         return times
 
     def _count_untimed_facts(self) -> int:
@@ -183,7 +225,10 @@ def submission_state(order: Order[C], *, deadlines: Deadlines, now: datetime) ->
     if order.known_unsent:
         if now >= order.submit_before:
             return SubmissionState.EXPIRED
-        return SubmissionState.QUEUED if order.queued_at else SubmissionState.FAILED
+        if order.queued_at is None:
+            return SubmissionState.FAILED
+        early = order.send_at is not None and now < order.send_at
+        return SubmissionState.SCHEDULED if early else SubmissionState.QUEUED
     claim, outcome = order.last_claim, order.last_outcome
     if outcome is None:
         lost = claim is not None and (claim.id in order.timeouts or now >= claim.at + deadlines.submission_after_claim)
@@ -204,6 +249,8 @@ def next_due(order: Order[C], *, deadlines: Deadlines, closes_at: datetime) -> d
     if order.known_unsent:
         if order.queued_at is None:
             return order.submit_before
+        if order.send_at is not None and claim is None:
+            return min(order.submit_before, _enqueue_at(order, order.send_at))
         last_attempt_at = outcome.at if outcome else order.queued_at
         return min(order.submit_before, max(order.queued_at, last_attempt_at) + deadlines.requeue_after_queued)
     if claim is None or (outcome is not None and outcome.kind is OutcomeKind.REJECTED):
@@ -211,3 +258,19 @@ def next_due(order: Order[C], *, deadlines: Deadlines, closes_at: datetime) -> d
     if order.submission_open:
         return claim.at + deadlines.submission_after_claim
     return closes_at
+
+
+def _enqueue_at(order: Order[C], send_at: datetime) -> datetime:
+    """Return when the sweep must put a scheduled order into its queue.
+
+    An order that is due within the queue's longest delay is put there as soon as it is accepted.
+    """
+    latest = send_at - MAX_QUEUE_DELAY
+    return latest if order.created_at < latest else send_at + _SEND_GRACE
+
+
+def queue_delay_s(order: Order[C], *, now: datetime) -> int:
+    """Return for how many seconds the queue must hold the order back: until `send_at`, as far as a queue can."""
+    if order.send_at is None or order.send_at <= now:
+        return 0
+    return math.ceil(min(order.send_at - now, MAX_QUEUE_DELAY).total_seconds())

@@ -22,6 +22,8 @@ class ProviderLimitState:
     `rejected_versions` are the versions that got a 401 and no other answer since. `blocked_by` is the provider's code
     for a blocked address. `permits` has the workers that may have a request in flight, and the end of each permit.
     At `backed_off_us` the interval between slots was widened to `backoff_percent` per cent.
+    The last three digits of a permit's end are by how many milliseconds requests reached the provider too late for
+    their slots, as far as its container knew: see Pace.
     """
 
     next_slot_us: int = 0
@@ -77,7 +79,8 @@ class SlotRequest:
 class Permit:
     """The permits of `workers` to have one request in flight each, until `until_us`.
 
-    The same update removes the `expired` permits of other workers: worker -> end of its permit, as last read.
+    The same update removes the `expired` permits, which have nothing in flight: worker -> end of its permit, as last
+    read. They are those of other workers whose lease or request has ended, and the worker's own of an older request.
     """
 
     workers: tuple[str, ...]

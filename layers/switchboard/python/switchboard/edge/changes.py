@@ -16,7 +16,7 @@ from switchboard.domain.recording.policy import RecordingPolicy
 from switchboard.domain.sms.delivery import StatusTable
 from switchboard.domain.sms.messages import Message, SmsState, SmsStatus
 from switchboard.domain.timestamps import to_rfc3339
-from switchboard.domain.verification.verifications import Verification, VerificationState
+from switchboard.domain.verification.verifications import VerificationState, VerificationWithChannels
 from switchboard.domain.voice_calls import VoiceCall, VoiceCallState
 from switchboard.edge.api import recordings, sms, verifications, voice_calls
 from switchboard.edge.endpoint import log_fields, log_unexpected
@@ -26,6 +26,7 @@ from switchboard.ports.changes import ItemWrite, Resource
 from switchboard.usecases.operations.publish_changes import PublishChanges
 from switchboard.usecases.query import OrderView
 from switchboard.usecases.recording.query import view_without_links
+from switchboard.usecases.verification.channels import ViewVerification
 
 _TTL: Final = "dynamodb.amazonaws.com"
 """The principal of a removal because of an item's age."""
@@ -37,10 +38,11 @@ class DescribeResource:
 
     statuses: StatusTable
     sms_status: Callable[[Message, datetime], SmsStatus]
-    verification_status: Callable[[Verification, datetime], Status[VerificationState]]
+    view_verification: ViewVerification
     voice_call_status: Callable[[VoiceCall, datetime], Status[VoiceCallState]]
     policy: RecordingPolicy
     parse_name: Callable[[str], RecordingFileName]
+    makes_transcripts: bool
 
     def __call__(self, resource: Resource) -> Snapshot:
         """Return the resource's snapshot."""
@@ -49,12 +51,8 @@ class DescribeResource:
                 view = OrderView(resource, self.sms_status(resource, resource.updated_at))
                 data = sms.to_json(view, statuses=self.statuses)
                 return _of_order(ChangeKind.SMS, resource, data, passing=view.status.state is SmsState.SUBMITTING)
-            case Verification():
-                status = self.verification_status(resource, resource.updated_at)
-                # A verification that is being submitted shows `pending`, as one that was accepted does.
-                passing = resource.submission_open and status.state is VerificationState.PENDING
-                data = verifications.to_json(OrderView(resource, status))
-                return _of_order(ChangeKind.VERIFICATION, resource, data, passing=passing)
+            case VerificationWithChannels():
+                return self._describe_verification(resource)
             case VoiceCall():
                 call_status = self.voice_call_status(resource, resource.updated_at)
                 data = voice_calls.to_json(OrderView(resource, call_status))
@@ -65,10 +63,25 @@ class DescribeResource:
             case Circuit():
                 return _describe_circuit(resource)
 
+    def _describe_verification(self, facts: VerificationWithChannels) -> Snapshot:
+        view = self.view_verification(facts, facts.updated_at)
+        verification = facts.verification
+        return Snapshot(
+            kind=ChangeKind.VERIFICATION,
+            id=verification.id,
+            client=verification.client,
+            sequence=facts.sequence,
+            at=facts.updated_at,
+            state=view.status.state.value,
+            data=verifications.to_json(view),
+            # A verification that is being submitted shows `pending`, as one that was accepted does.
+            passing=verification.submission_open and view.status.state is VerificationState.PENDING,
+        )
+
     def _describe_recording(self, recording: Recording) -> Snapshot:
         visible = recording.without_passing_facts()
         status = self.policy.status(visible, now=visible.changed_at)
-        view = view_without_links(visible, status, parse_name=self.parse_name)
+        view = view_without_links(visible, status, parse_name=self.parse_name, makes_transcripts=self.makes_transcripts)
         return Snapshot(
             kind=ChangeKind.RECORDING,
             id=recording.recording_id,

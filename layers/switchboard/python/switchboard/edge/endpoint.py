@@ -16,6 +16,7 @@ from switchboard.domain.errors import (
     DailyLimitError,
     LockedOutError,
     RecipientLimitError,
+    RecipientSuppressedError,
     StoreError,
     SubmissionFailedError,
     SwitchboardError,
@@ -36,6 +37,7 @@ Handler = Callable[[dict[str, Any], LambdaContext], dict[str, Any]]
 
 _LIMIT_METRICS: Final[dict[type[SwitchboardError], Metric]] = {
     RecipientLimitError: Metric.RECIPIENT_LIMIT_REACHED,
+    RecipientSuppressedError: Metric.RECIPIENT_SUPPRESSED,
     WrongCodeLimitError: Metric.WRONG_CODE_LIMIT_REACHED,
     ClientLimitError: Metric.CLIENT_LIMIT_REACHED,
     DailyLimitError: Metric.DAILY_LIMIT_REACHED,
@@ -97,7 +99,7 @@ def client_endpoint(
 
 
 def count_limit(error: SwitchboardError) -> None:
-    """Count a usage limit that was reached, even if only a part of the request was refused."""
+    """Count a usage limit that was reached, or a suppression, even if only a part of the request was refused."""
     if metric := _LIMIT_METRICS.get(type(_cause_of(error))):
         count(metric)
 

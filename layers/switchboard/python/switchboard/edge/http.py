@@ -34,6 +34,10 @@ class MalformedRequestError(SwitchboardError):
     """The body, or a queue entry, is not in a form that its reader knows."""
 
 
+class NotAcceptableError(SwitchboardError):
+    """A request whose `Accept` header names no form in which the resource exists."""
+
+
 class ClientUnknownError(SwitchboardError):
     """A request reached a client's route without an API key."""
 
@@ -170,6 +174,41 @@ def parse_idempotency_key(request: InboundRequest) -> str | None:
     if not 1 <= len(key) <= 64 or any(not "!" <= character <= "~" for character in key):
         raise InvalidRequestError(FieldProblem("Idempotency-Key", "must be 1 to 64 visible ASCII characters"))
     return key
+
+
+def negotiate(request: InboundRequest, *forms: str) -> str:
+    """Return the media type of `forms` that the `Accept` header prefers, or the first of them if there is none.
+
+    Raises:
+        NotAcceptableError: the header accepts none of them.
+    """
+    accept = request.headers.get("accept", "").strip() or "*/*"
+    ranges = [_parse_range(entry) for entry in accept.lower().split(",") if entry.strip()]
+
+    def quality(form: str) -> float:
+        # The most specific range that matches decides (RFC 9110, section 12.5.1).
+        for pattern in (form, f"{form.partition('/')[0]}/*", "*/*"):
+            for name, value in ranges:
+                if name == pattern:
+                    return value
+        return 0.0
+
+    best = max(forms, key=quality)
+    if not quality(best):
+        raise NotAcceptableError(f"Accept one of {', '.join(forms)}")
+    return best
+
+
+def _parse_range(entry: str) -> tuple[str, float]:
+    """Read one media range with its weight. An unreadable weight counts as 1."""
+    name, *parameters = (part.strip() for part in entry.split(";"))
+    for parameter in parameters:
+        if parameter.startswith("q="):
+            try:
+                return name, float(parameter.removeprefix("q="))
+            except ValueError:
+                break
+    return name, 1.0
 
 
 def validate(model: type[M], content: dict[str, Any]) -> M:

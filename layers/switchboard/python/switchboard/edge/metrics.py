@@ -45,6 +45,7 @@ class Metric(StrEnum):
         _ALARMED,
     )
     RECIPIENT_LIMIT_REACHED = "RecipientLimitReached", "Submissions refused because of the number's usage limit."
+    RECIPIENT_SUPPRESSED = "RecipientSuppressed", "Submissions refused because their number is suppressed."
     WRONG_CODE_LIMIT_REACHED = (
         "WrongCodeLimitReached",
         "Checks refused because of the number's limit of wrong codes.",
@@ -52,6 +53,8 @@ class Metric(StrEnum):
     )
     CLIENT_LIMIT_REACHED = "ClientLimitReached", "Submissions refused because of a usage limit of the client."
     DAILY_LIMIT_REACHED = "DailyLimitReached", "Submissions refused because of the deployment's daily limit.", _ALARMED
+    SUPPRESSIONS_CHANGED = "SuppressionsChanged", "Numbers suppressed, or suppressed no longer."
+    SUPPRESSIONS_QUERIED = "SuppressionsQueried", "Reads of suppressions, single or listed."
     STATUS_QUERIED = "StatusQueried", "Reads of the system's status."
     KEYS_QUERIED = "KeysQueried", "Reads of a caller's own API key."
 
@@ -122,6 +125,8 @@ class Metric(StrEnum):
 
     # SMS
     SMS_QUEUED = "SmsQueued", "SMS put into the outbox or the bulk queue."
+    SMS_SCHEDULED = "SmsScheduled", "SMS accepted for a later time."
+    SMS_CANCELED = "SmsCanceled", "Cancellations of SMS, repeated ones too."
     SMS_ACCEPTED = "SmsAccepted", "SMS that MediaSMS accepted.", _ALARMED
     SMS_REJECTED = "SmsRejected", "Queued SMS that MediaSMS rejected."
     SMS_UNKNOWN = "SmsUnknown", "SMS sent without a readable answer from MediaSMS.", _ALARMED
@@ -156,20 +161,28 @@ class Metric(StrEnum):
     AUTHCODES_UNREADABLE = "AuthcodesUnreadable", "Delivery reports whose `authcode` is not 1 to 16 digits.", _ALARMED
 
     # Verifications
-    VERIFICATION_STARTED = "VerificationStarted", "Verifications that MediaSMS accepted."
+    VERIFICATION_STARTED = "VerificationStarted", "Verifications that MediaSMS accepted, also by mode.", _ALARMED
     VERIFICATION_UNKNOWN = "VerificationUnknown", "Verifications without a readable answer from MediaSMS.", _ALARMED
     VERIFICATION_REPLAYED = (
         "VerificationReplayed",
         "Repeated requests to verify, answered from the stored verification.",
     )
-    VERIFICATIONS_CHECKED = "VerificationsChecked", "Verification codes that matched."
+    VERIFICATIONS_CHECKED = "VerificationsChecked", "Codes that matched, also by the mode of their channel.", _ALARMED
+    VERIFICATIONS_EXPIRED = "VerificationsExpired", "Verifications that expired, by mode only."
+    SECONDS_TO_VERIFY = "SecondsToVerify", "Seconds from a start to the code that matched, by mode only.", _GAUGE
     VERIFICATION_CHECKS_REPLAYED = (
         "VerificationChecksReplayed",
         "Repeated checks with the idempotency key of the one that matched.",
     )
+    VERIFICATIONS_RESENT = "VerificationsResent", "SMS with a new code that MediaSMS accepted, or may have accepted."
+    FALLBACK_CALLS_PLACED = "FallbackCallsPlaced", "Calls to numbers whose SMS did not arrive, that MediaSMS accepted."
+    FALLBACK_CALLS_FAILED = (
+        "FallbackCallsFailed",
+        "Calls to numbers whose SMS did not arrive, that MediaSMS rejected or did not answer for.",
+    )
     VERIFICATIONS_CANCELED = "VerificationsCanceled", "Cancellations of verifications, repeated ones too."
     VERIFICATIONS_QUERIED = "VerificationsQueried", "Reads of verifications, single or listed."
-    IVR_CALLS_MATCHED = "IvrCallsMatched", "IVR calls that belong to an open verification."
+    IVR_CALLS_MATCHED = "IvrCallsMatched", "IVR calls that belong to an open verification.", _ALARMED
     IVR_CALLS_REPEATED = "IvrCallsRepeated", "IVR calls that MediaSMS reported before."
     IVR_CALLS_LATE = "IvrCallsLate", "IVR calls that came after their verification had ended."
     IVR_CALLS_UNMATCHED = "IvrCallsUnmatched", "IVR calls that belong to no verification.", _ALARMED
@@ -241,9 +254,25 @@ class Metric(StrEnum):
     BULK_FILES_QUARANTINED = "BulkFilesQuarantined", "Files under `bulk/` that cannot become a recording.", _ALARMED
     BULK_FILES_GONE = "BulkFilesGone", "Files under `bulk/` that no longer exist."
 
+    # Transcripts
+    TRANSCRIPTIONS_STARTED = "TranscriptionsStarted", "Jobs that the recogniser took."
+    TRANSCRIPTION_SECONDS = "TranscriptionSeconds", "Seconds of audio counted in the month before a job was asked for."
+    TRANSCRIPTIONS_EMPTY = "TranscriptionsEmpty", "Recordings' parts not given to the recogniser: nothing is said."
+    TRANSCRIPTIONS_POSTPONED = (
+        "TranscriptionsPostponed",
+        "Recordings whose jobs could not be asked for now and wait for the month, a permit or the recogniser.",
+    )
+    TRANSCRIPTIONS_FAILED = (
+        "TranscriptionsFailed",
+        "Jobs that failed, were refused, or were not asked for because of the audio's length or format.",
+        _ALARMED,
+    )
+    TRANSCRIPTS_STORED = "TranscriptsStored", "Jobs whose transcript is stored."
+
 
 DELIVERY_REPORT_OUTCOMES: Final[Mapping[str, Metric]] = {
     "recorded": Metric.DELIVERY_REPORTS_RECORDED,
+    "not_arriving": Metric.DELIVERY_REPORTS_RECORDED,
     "recorded_without_code": Metric.AUTHCODES_REFUSED,
     "orphan": Metric.DELIVERY_REPORTS_ORPHANED,
     "overflowed": Metric.CALLBACKS_OVERFLOWED,

@@ -45,6 +45,15 @@ def record_gauges(provider: str, gauges: Mapping[Metric, float]) -> None:
             pass
 
 
+def record_by_mode(metric: Metric, mode: str, value: float = 1) -> None:
+    """Write a metric of verifications with the dimension `mode`, apart from the one without it."""
+    dimensions = {"service": metrics.service or "", "provider": "mediasms", "mode": mode}
+    with single_metric(
+        name=metric, unit=metric.unit, value=value, namespace=metrics.namespace, default_dimensions=dimensions
+    ):
+        pass
+
+
 def end_imports() -> None:
     """Start garbage collection again, if the package stopped it, and spare what is imported by now."""
     if not gc.isenabled():

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from switchboard.domain.errors import (
     AddressBlockedError,
+    AlreadySubmittedError,
     AlreadyVerifiedError,
     AuthenticationFailedError,
     ClientLimitError,
@@ -32,8 +33,11 @@ from switchboard.domain.errors import (
     ProviderError,
     QuotaExceededError,
     RecipientLimitError,
+    RecipientSuppressedError,
     RefusedError,
     RequestInProgressError,
+    ResendsExhaustedError,
+    ResendTooSoonError,
     ResourceNotFoundError,
     ScopeMissingError,
     SlotUnavailableError,
@@ -45,6 +49,8 @@ from switchboard.domain.errors import (
     SubscriptionLimitError,
     SwitchboardError,
     TooManyAttemptsError,
+    TranscriptNotFoundError,
+    TranscriptNotReadyError,
     UnreadableItemError,
     VerificationCanceledError,
     VerificationExpiredError,
@@ -54,7 +60,7 @@ from switchboard.domain.errors import (
     WrongCodeError,
     WrongCodeLimitError,
 )
-from switchboard.edge.http import ClientUnknownError, MalformedRequestError, Reply
+from switchboard.edge.http import ClientUnknownError, MalformedRequestError, NotAcceptableError, Reply
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +87,7 @@ UNEXPECTED: Final = Problem(
 
 # The error itself knows when its window, or the month, ends.
 _WINDOW_S: Final = 60
+_RESEND_S: Final = 30
 
 _REPEAT: Final = "Repeat the request with the same idempotency key after the time in Retry-After."
 _CONFIGURATION: Final = Problem(
@@ -105,6 +112,13 @@ PROBLEMS: Final[dict[type[SwitchboardError], Problem]] = {
         "This idempotency key or id belongs to another request",
     ),
     SmsidTakenError: Problem(HTTPStatus.CONFLICT, "smsid_taken", "This smsid is taken; nothing was sent"),
+    AlreadySubmittedError: Problem(HTTPStatus.CONFLICT, "already_submitted", "The message cannot be canceled any more"),
+    RecipientSuppressedError: Problem(
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        "recipient_suppressed",
+        "This number is suppressed; nothing was sent",
+        "Nothing is sent to a suppressed number by any route. DELETE /v1/suppressions/{number} ends the suppression.",
+    ),
     RequestInProgressError: Problem(
         HTTPStatus.CONFLICT,
         "request_in_progress",
@@ -129,8 +143,24 @@ PROBLEMS: Final[dict[type[SwitchboardError], Problem]] = {
     TooManyAttemptsError: Problem(
         HTTPStatus.TOO_MANY_REQUESTS, "too_many_attempts", "No attempts left for this verification"
     ),
+    ResendTooSoonError: Problem(
+        HTTPStatus.TOO_MANY_REQUESTS,
+        "resend_too_soon",
+        "The last SMS was sent a moment ago; nothing was sent",
+        retry_after_s=_RESEND_S,
+    ),
+    ResendsExhaustedError: Problem(
+        HTTPStatus.CONFLICT, "resends_exhausted", "No resends left for this verification; nothing was sent"
+    ),
     ResourceNotFoundError: Problem(
         HTTPStatus.NOT_FOUND, "not_found", "No such resource, or it belongs to another client"
+    ),
+    TranscriptNotFoundError: Problem(HTTPStatus.NOT_FOUND, "transcript_not_found", "No transcript of this recording"),
+    TranscriptNotReadyError: Problem(
+        HTTPStatus.CONFLICT, "transcript_not_ready", "The transcript is not ready yet", retry_after_s=_WINDOW_S
+    ),
+    NotAcceptableError: Problem(
+        HTTPStatus.NOT_ACCEPTABLE, "not_acceptable", "No form of this resource is acceptable to the caller"
     ),
     KeyRevokedError: Problem(HTTPStatus.FORBIDDEN, "key_revoked", "This API key is revoked"),
     ScopeMissingError: Problem(HTTPStatus.FORBIDDEN, "scope_missing", "This API key lacks the scope of this route"),
@@ -272,7 +302,9 @@ def reply_to(error: SwitchboardError) -> Reply:
         members["attempts_left"] = error.attempts_left
     if isinstance(error, ScopeMissingError):
         members["scope"] = error.scope
-    if isinstance(error, LimitExceededError | MonthlyQuotaExhaustedError | VerificationOpenError):
+    if isinstance(
+        error, LimitExceededError | MonthlyQuotaExhaustedError | TranscriptNotReadyError | VerificationOpenError
+    ):
         problem = replace(problem, retry_after_s=error.retry_after_s)
     if problem.detail is None:
         problem = replace(problem, detail=_to_sentence(str(error)))

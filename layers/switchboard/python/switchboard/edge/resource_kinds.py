@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from switchboard.domain.errors import ResourceNotFoundError
 from switchboard.edge.http import InboundRequest
 from switchboard.edge.metrics import Metric
-from switchboard.usecases.query import OrderFilter, OrderList, OrderView, QueryOrders
+from switchboard.usecases.query import OrderFilter, QueryOrders
 
 T = TypeVar("T")
 
@@ -22,8 +22,8 @@ class ResourceKind:
     id_name: str
     metric: Metric
     parse_filter: Callable[[InboundRequest], tuple[OrderFilter, int, str | None]]
-    to_json: Callable[[OrderView[Any, Any]], dict[str, Any]]
-    page_to_json: Callable[[OrderList[Any, Any]], dict[str, Any]]
+    to_json: Callable[[Any], dict[str, Any]]
+    page_to_json: Callable[[Any], dict[str, Any]]
 
 
 def find_resource(route: str, resources: Mapping[str, T]) -> T:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from switchboard.domain.call_results import CallResult
     from switchboard.domain.sms.delivery import DeliveryReport
     from switchboard.domain.verification.callbacks import CodeHash, IvrCallEvent
+    from switchboard.domain.verification.one_time_codes import CodeKey
     from switchboard.ports.listing import UnreadableItem
 
 CallbackEvent: TypeAlias = "DeliveryReport | IvrCallEvent | CallResult"
@@ -24,6 +25,8 @@ class EventPlace(StrEnum):
 
     RECORDED = "recorded"
     """With what it is about: an order of ours."""
+    NOT_ARRIVING = "not_arriving"
+    """With the SMS of a code that does not arrive, and whose verification may fall back to a call."""
     ORPHAN = "orphan"
     """Apart from any order: its id is not ours, is not ours yet, or is another number's."""
     OVERFLOWED = "overflowed"
@@ -77,6 +80,23 @@ class CodeStore(Protocol):
         The first hash for a number stays. So an item holds two hashes at most, and the true one always fits.
         Return False if the code was not added: the id holds no verification, or one of another number.
         """
+        ...
+
+
+class CodeKeys(Protocol):
+    """The versions of the deployment's code key. They are read when a code is sent, read out or checked, not before."""
+
+    def current(self) -> CodeKey:
+        """Return the version for new codes.
+
+        Raises:
+            StoreUnavailableError: the keys cannot be read.
+            ConfigurationError: the secret holds no key of that version.
+        """
+        ...
+
+    def find(self, version: str) -> CodeKey:
+        """Return an older version, or the current one. Raises what `current` raises."""
         ...
 
 

@@ -10,10 +10,10 @@ from typing import Any, Protocol
 from switchboard.domain.changes import Change, ChangeKind, Circuit
 from switchboard.domain.recording.facts import Recording
 from switchboard.domain.sms.messages import Message
-from switchboard.domain.verification.verifications import Verification
+from switchboard.domain.verification.verifications import VerificationWithChannels
 from switchboard.domain.voice_calls import VoiceCall
 
-Resource = Message | Verification | VoiceCall | Recording | Circuit
+Resource = Message | VerificationWithChannels | VoiceCall | Recording | Circuit
 Image = Mapping[str, Any]
 """An item in DynamoDB's form."""
 

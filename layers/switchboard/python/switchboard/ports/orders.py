@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
@@ -47,7 +47,11 @@ class OrderStore(Protocol[R]):
         ...
 
     def claim(self, order_id: str, claim: Claim) -> ClaimAnswer[R]:
-        """Add a claim if every earlier one is known to have sent nothing and `submit_before` has not passed."""
+        """Add a claim if every earlier one is known to have sent nothing, between `send_at` and `submit_before`."""
+        ...
+
+    def is_suppressed(self, recipient: str) -> bool:
+        """Return whether nothing may be sent to this number (E.164)."""
         ...
 
     def bind_key(self, key_id: str, order_id: str, *, client: str, at: datetime) -> bool:
@@ -85,6 +89,13 @@ class OrderStore(Protocol[R]):
         """Return the order, or None if the id holds none."""
         ...
 
+    def answered_at(self, order_id: str) -> datetime | None:
+        """Return when the provider answered the order's last attempt, or None if an attempt has no answer.
+
+        The order may be of any kind whose ids are in the same name space.
+        """
+        ...
+
     def find(self, query: ListingQuery, *, client: str) -> Page[R]:
         """Return one page of the client's orders by the time of their creation. The query's `recipient` is E.164.
 
@@ -93,10 +104,11 @@ class OrderStore(Protocol[R]):
         """
         ...
 
-    def overdue(self, *, now: datetime, limit: int) -> Sequence[Iterable[R | UnreadableItem]]:
-        """Return the orders that are due by `now`, by shards that may be read side by side.
+    def overdue(self, *, now: datetime, limit: int) -> Iterable[R | UnreadableItem]:
+        """Return the orders that are due by `now`, read in pages of `limit`.
 
-        In each shard the longest overdue is first. A shard is read in pages of `limit`.
+        They come by shards, in each of which the longest overdue is first. The shard to begin with changes from second
+        to second.
         """
         ...
 
@@ -115,6 +127,13 @@ class Outbox(Protocol[R_contra]):
 
 class MessageStore(OrderStore[Message], ReportStore, Protocol):
     """The facts about messages, and their delivery reports."""
+
+    def record_canceled(self, smsid: str, *, at: datetime) -> ClaimAnswer[Message]:
+        """Record the cancellation if every claim is known to have sent nothing and `submit_before` has not passed.
+
+        The answer is the one of a claim: it was `granted` or not. No claim is granted afterwards.
+        """
+        ...
 
     def record_asked(self, message: Message, names: Collection[str], *, at: datetime) -> None:
         """Add that the provider is asked for the message's result, by the names in `messages.due_inquiries`."""

@@ -13,8 +13,10 @@ from switchboard.domain.rate_limits import CircuitRule, LimitUpdate, Permit, Pro
 class ProviderGuard(Protocol):
     """A guard that keeps every sender behind one egress address inside a provider's rate and away from its lock-out."""
 
-    def acquire(self, *, latest: datetime) -> datetime:
+    def acquire(self, *, latest: datetime, order_id: str = "") -> datetime:
         """Reserve a slot that is not later than `latest` and return its time.
+
+        The permit may be named after the order: once the order is answered, another sender may take it.
 
         Raises:
             SlotUnavailableError: there is no slot until `latest`, or no free permit.
@@ -40,6 +42,10 @@ class ProviderGuard(Protocol):
 
 class ProviderLimitStore(Protocol):
     """A store of one state a key, changed by conditional updates. Every method may raise StoreUnavailableError."""
+
+    def read(self, key: str) -> ProviderLimitState:
+        """Return the state as it was a moment ago: the last writes may be missing."""
+        ...
 
     def reserve_next(self, key: str, slots: SlotRequest, *, rule: CircuitRule, permit: Permit | None) -> LimitUpdate:
         """Reserve slots from `next_slot_us` on: for a state with slots reserved ahead.

@@ -112,8 +112,12 @@ class RecordingStore(Protocol):
         """
         ...
 
-    def schedule(self, recording: Recording, *, due: datetime | None, at: datetime) -> None:
-        """Make the recording due at `due`, or, if `due` is None, record that nothing is pending since `at`.
+    def schedule(
+        self, recording: Recording, *, due: datetime | None, at: datetime, transcribe_due: datetime | None = None
+    ) -> None:
+        """Make the recording due at `due`, or, if `due` is None, record that no channel is awaited since `at`.
+
+        The same write makes the transcript due at `transcribe_due`, if one is wanted.
 
         A parked recording is parked no longer. Do nothing if an attempt has begun or been withdrawn since `recording`
         was read.

@@ -65,10 +65,12 @@ class QuotaUsage:
 
 
 class MonthlyQuota(Protocol):
-    """A provider's requests of a month, each counted before it is made."""
+    """A provider's requests of a month, or the seconds of audio for a recogniser, counted before they are used."""
 
-    def take(self, at: datetime, *, urgent: bool) -> None:
-        """Count one request that is about to be made. Each try of it counts anew: the provider counts failures too.
+    def take(self, at: datetime, *, urgent: bool, weight: int = 1) -> None:
+        """Count one request that is about to be made, or `weight` seconds.
+
+        Each try of a request counts anew: the provider counts failures too.
 
         Raises:
             MonthlyQuotaExhaustedError: the request must not be made.

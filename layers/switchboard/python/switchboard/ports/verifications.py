@@ -8,8 +8,8 @@ from enum import StrEnum
 from typing import Protocol
 
 from switchboard.domain.verification.callbacks import IvrCallEvent
-from switchboard.domain.verification.verifications import CodeCheck, Verification
-from switchboard.ports.orders import OrderStore
+from switchboard.domain.verification.verifications import CodeCheck, Resend, Verification, VerificationWithChannels
+from switchboard.ports.orders import ClaimAnswer, OrderStore
 
 
 class IvrCallMatch(StrEnum):
@@ -87,6 +87,50 @@ class VerificationStore(OrderStore[Verification], Protocol):
 
     def release_line(self, verification: Verification) -> None:
         """Let the client of a canceled verification have its number and line at once, and others after a while."""
+        ...
+
+
+class ChannelStore(OrderStore[Verification], Protocol):
+    """The facts about the further channels of verifications: of resent SMS, and of calls that they fall back to.
+
+    A claim of such a channel is granted only together with a change of its verification, if that is open and has no
+    other resends than `verification` has.
+    """
+
+    def with_channels(self, verification: Verification) -> VerificationWithChannels:
+        """Return the verification with its stored further channels, in the order of their ids.
+
+        One that has any is read anew together with them, at one instant.
+        """
+        ...
+
+    def claim_resend(
+        self, verification: Verification, channel: Verification, resend: Resend
+    ) -> ClaimAnswer[Verification]:
+        """Write the new channel with its claim, and add the resend to the verification: the older code ends."""
+        ...
+
+    def claim_fallback(self, verification: Verification, channel: Verification) -> ClaimAnswer[Verification]:
+        """Write the fallback's channel with its last claim, and record at the verification that it was claimed.
+
+        A channel that exists gets a further claim only if every earlier one is known to have sent nothing.
+        """
+        ...
+
+    def record_unsent_resend(self, verification_id: str, resend: Resend, *, place: int) -> None:
+        """Record at the verification that nothing of its resend number `place` (from 0) was sent."""
+        ...
+
+
+class FallbackQueue(Protocol):
+    """The queue of verifications whose number may have to be called. Its entries carry ids."""
+
+    def put_fallback(self, order_id: str, *, delay_s: int = 0) -> None:
+        """Put the id of a verification, or of one of its channels, into the queue. `delay_s` is 900 at most.
+
+        Raises:
+            StoreUnavailableError: the entry may or may not be in the queue.
+        """
         ...
 
 

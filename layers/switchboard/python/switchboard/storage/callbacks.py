@@ -62,7 +62,7 @@ class S3CallbackArchive:
             "seen_at": to_rfc3339(spooled.seen_at),
         }
         if spooled.code is not None:
-            content["code"] = {"salt": spooled.code.salt.hex(), "digest": spooled.code.digest.hex()}
+            content["code"] = {"key": spooled.code.key_version, "digest": spooled.code.digest.hex()}
         self._put(f"{_SPOOL}{to_rfc3339(spooled.seen_at)}", content)
 
     def spooled(self, *, limit: int) -> Iterator[SpooledEvent | UnreadableItem]:
@@ -148,8 +148,9 @@ def _build_spooled(content: Mapping[str, Any], *, handle: str) -> SpooledEvent:
             raise ValueError
     if code is None or not isinstance(event, DeliveryReport):
         return SpooledEvent(event=event, seen_at=seen_at, handle=handle)
-    salt, digest = bytes.fromhex(code["salt"]), bytes.fromhex(code["digest"])
-    code_hash = CodeHash(salt=salt, digest=digest, at=seen_at, recipient=event.recipient)
+    code_hash = CodeHash(
+        key_version=code["key"], digest=bytes.fromhex(code["digest"]), at=seen_at, recipient=event.recipient
+    )
     return SpooledEvent(event=event, seen_at=seen_at, handle=handle, code=code_hash)
 
 

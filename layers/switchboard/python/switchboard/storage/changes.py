@@ -7,9 +7,13 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from switchboard.domain.changes import Change, ChangeKind
+from switchboard.domain.changes import Change, ChangeKind, Circuit
 from switchboard.domain.errors import StoreRefusedError, StoreUnavailableError
+from switchboard.domain.recording.facts import Recording
+from switchboard.domain.sms.messages import Message
 from switchboard.domain.timestamps import to_rfc3339
+from switchboard.domain.verification.verifications import Verification
+from switchboard.domain.voice_calls import VoiceCall
 from switchboard.ports.changes import Image, Resource
 from switchboard.storage.aws import store_errors
 from switchboard.storage.circuits import CIRCUIT, circuit_from, circuit_pk
@@ -23,7 +27,7 @@ from switchboard.storage.orders.store import OrderCodec, order_from
 from switchboard.storage.recording.items import KIND as RECORDING
 from switchboard.storage.recording.items import recording_from, recording_pk
 from switchboard.storage.sms.messages import MessageCodec
-from switchboard.storage.verification.store import VerificationCodec
+from switchboard.storage.verification.store import ChannelCodec, DynamoDbChannelStore, VerificationCodec
 from switchboard.storage.voice_call.store import DynamoDbVoiceCallStore, VoiceCallCodec, count_results, token_in
 
 if TYPE_CHECKING:
@@ -36,12 +40,24 @@ _DAY: Final = timedelta(days=1)
 
 
 class DynamoDbChangedItems:
-    """A ChangedItems over one table. The facts of a voice call lie in two items, which `voice_calls` reads at once."""
+    """A ChangedItems over one table.
 
-    def __init__(self, *, client: DynamoDBClient, table: str, voice_calls: DynamoDbVoiceCallStore) -> None:
+    The facts of a voice call, and of a verification with further channels, lie in several items: `voice_calls` and
+    `channels` read these together.
+    """
+
+    def __init__(
+        self,
+        *,
+        client: DynamoDBClient,
+        table: str,
+        voice_calls: DynamoDbVoiceCallStore,
+        channels: DynamoDbChannelStore,
+    ) -> None:
         self._client = client
         self._table = table
         self._voice_calls = voice_calls
+        self._channels = channels
         self._codecs: Mapping[ChangeKind, OrderCodec[Any]] = {
             ChangeKind.SMS: MessageCodec(),
             ChangeKind.VERIFICATION: VerificationCodec(),
@@ -53,14 +69,23 @@ class DynamoDbChangedItems:
             return 0
         if token_in(image) is not None:
             return count_results(image)
-        resource = self._resource_of(image)
-        return 0 if resource is None else resource.sequence
+        facts = self._facts_of(image)
+        return 0 if facts is None else facts.sequence
 
     def resource_in(self, image: Image) -> Resource | None:
         token = token_in(image)
-        if token is None and image.get("kind", {}).get("S") == VoiceCallCodec.kind:
-            token = image["id"]["S"]
-        return self._resource_of(image) if token is None else self._voice_calls.get(token)
+        if token is not None:
+            return self._voice_calls.get(token)
+        match self._facts_of(image):
+            case VoiceCall() as voice_call:
+                return self._voice_calls.get(voice_call.token)
+            case Verification(parent_id=str(parent_id)):
+                parent = self.read(self._codecs[ChangeKind.VERIFICATION].key(parent_id))
+                return None if parent is None else self.resource_in(parent)
+            case Verification() as verification:
+                return self._channels.with_channels(verification)
+            case resource:
+                return resource
 
     def read(self, key: str) -> Image | None:
         with store_errors("read changed item"):
@@ -96,17 +121,17 @@ class DynamoDbChangedItems:
                 return
             start = {"ExclusiveStartKey": last_key}
 
-    def _resource_of(self, image: Image) -> Resource | None:
-        """Return the resource in this one item."""
+    def _facts_of(self, image: Image) -> Message | Verification | VoiceCall | Recording | Circuit | None:
+        """Return what this one item holds."""
         kind = image.get("kind", {}).get("S")
         if kind == RECORDING:
             return recording_from(image)
         if kind == CIRCUIT:
             return circuit_from(image)
-        for codec in self._codecs.values():
+        for codec in (*self._codecs.values(), ChannelCodec()):
             if kind == codec.kind:
-                resource: Resource | None = order_from(image, codec=codec)
-                return resource
+                facts: Message | Verification | VoiceCall | None = order_from(image, codec=codec)
+                return facts
         return None
 
 

@@ -24,7 +24,12 @@ REPORT: Final = "report|"
 ORPHAN: Final = "orphan|"
 """Begins the attribute of any other report under this id, and goes on with its number and its status."""
 CODE: Final = "code|"
+"""Begins the attribute of a code that was read out, and goes on with the number that its report names, if any."""
 VERIFICATION: Final = "verification"
+CHANNEL: Final = "channel"
+"""The kind of a verification's further channels."""
+FALLBACK: Final = "fallback_after"
+"""The attribute of every SMS with a code whose verification may fall back to a call."""
 SMSID_PREFIX: Final = "SMS"
 """The key prefix of all items with an smsid, because a delivery report names nothing but the smsid."""
 
@@ -116,6 +121,11 @@ def message_key(smsid: str) -> dict[str, Any]:
     return to_attributes({"pk": f"{SMSID_PREFIX}#{smsid}"})
 
 
+def suppression_key(number: str) -> dict[str, Any]:
+    """Return the key of the suppression of this number (E.164)."""
+    return to_attributes({"pk": f"SUPPRESSION#{number}"})
+
+
 def expiry(instant: datetime, retention: timedelta) -> int:
     """Return when an item of that instant may be deleted, in Unix seconds."""
     return int((instant + retention).timestamp())
@@ -161,11 +171,6 @@ def set_all(item: Item) -> dict[str, Any]:
         "ExpressionAttributeNames": {f"#n{place}": name for place, name in enumerate(names)},
         "ExpressionAttributeValues": {f":v{place}": item[name] for place, name in enumerate(names)},
     }
-
-
-def code_attribute(recipient: str | None) -> str:
-    """Name the attribute of the code that was read out to this number."""
-    return f"{CODE}{recipient or ''}"
 
 
 def lease_key(*, recipient: str, line: str) -> dict[str, Any]:

@@ -131,6 +131,11 @@ class DynamoDbProviderLimitStore:
         self._table = table
         self._store_clock = StoreClock(client)
 
+    def read(self, key: str) -> ProviderLimitState:
+        with store_errors("read provider limit"):
+            response = self._client.get_item(TableName=self._table, Key=build_provider_limit_key(key))
+        return parse_limit_state(response.get("Item", {}))
+
     def reserve_next(self, key: str, slots: SlotRequest, *, rule: CircuitRule, permit: Permit | None) -> LimitUpdate:
         return self._reserve(
             key,

@@ -1,4 +1,4 @@
-"""Put entries into the SQS queue of recordings, ids only, and delay the retries of any queue."""
+"""Put ids into the SQS queues of recordings, transcripts and fallbacks, and delay the retries of any queue."""
 
 from __future__ import annotations
 
@@ -30,6 +30,22 @@ class SqsRecordingQueue:
             )
 
 
+class SqsFallbackQueue:
+    """A FallbackQueue over the outbox queue. `client` is called only when it is needed, which is seldom."""
+
+    def __init__(self, *, client: Callable[[], SQSClient], queue_url: str) -> None:
+        self._client = client
+        self._queue_url = queue_url
+
+    def put_fallback(self, order_id: str, *, delay_s: int = 0) -> None:
+        with store_errors("put fallback"):
+            self._client().send_message(
+                QueueUrl=self._queue_url,
+                MessageBody=json.dumps({"smsid": order_id, "fallback": True}),
+                DelaySeconds=delay_s,
+            )
+
+
 class SqsRetryDelay:
     """A RetryDelay over the queues with these addresses. `client` is called only when it is needed."""
 
@@ -41,4 +57,25 @@ class SqsRetryDelay:
         with store_errors("delay retry"):
             self._client().change_message_visibility(
                 QueueUrl=self._queue_urls[queue], ReceiptHandle=receipt, VisibilityTimeout=delay_s
+            )
+
+
+class SqsTranscriptionQueues:
+    """A TranscriptionQueues over two queues. `client` is called only when it is needed."""
+
+    def __init__(self, *, client: Callable[[], SQSClient], start_url: str, look_url: str) -> None:
+        self._client = client
+        self._start_url = start_url
+        self._look_url = look_url
+
+    def put_start(self, recording_id: str, *, delay_s: int = 0) -> None:
+        self._put(self._start_url, recording_id, delay_s)
+
+    def put_look(self, recording_id: str, *, delay_s: int = 0) -> None:
+        self._put(self._look_url, recording_id, delay_s)
+
+    def _put(self, queue_url: str, recording_id: str, delay_s: int) -> None:
+        with store_errors("put transcript into queue"):
+            self._client().send_message(
+                QueueUrl=queue_url, MessageBody=json.dumps({"recording_id": recording_id}), DelaySeconds=delay_s
             )

@@ -10,12 +10,16 @@ from switchboard.domain.errors import StoreUnavailableError
 
 S = TypeVar("S")
 
-SUBMISSION: Final = ("bind_key", "create", "claim", "get", "record_outcome")
+SUBMISSION: Final = ("bind_key", "create", "claim", "is_suppressed", "get", "record_outcome")
 """The methods of an order store that a caller's request and the queue retry."""
 
-BATCH: Final = ("bind_key", "get")
-"""The methods of an order store that a batch retries. SendSmsBatch repeats `create` itself: a message without a claim
-is recognised by its time."""
+ACCEPTANCE: Final = ("bind_key", "is_suppressed", "get")
+"""The methods of an order store that are retried to accept a message for a queue. AcceptForQueue repeats `create`
+itself: a message without a claim is recognised by its time."""
+
+CHANNELS: Final = ("get", "claim_resend", "claim_fallback", "record_outcome", "record_unsent_resend")
+"""The methods of a channel store that a resend and a fallback retry."""
+
 
 RECONCILIATION: Final = ("record_timeout", "record_closed", "postpone")
 """The methods of an order store that the sweep retries."""
@@ -27,8 +31,14 @@ twice."""
 CANCELLATION: Final = ("get", "record_canceled", "release_line")
 """The methods of a verification store that a cancellation retries."""
 
+SMS_CANCELLATION: Final = ("get", "record_canceled")
+"""The methods of a message store that a cancellation retries."""
+
 INQUIRIES: Final = ("get", "record_asked", "record_not_found", "record_report")
 """The methods of a message store that planning an inquiry and recording its answer retry."""
+
+SUPPRESSIONS: Final = ("put", "get")
+"""The methods of a suppression store that are retried. A repeated `remove` would find nothing to remove."""
 
 IVR_CALLS: Final = ("lease", "record_call")
 """The methods of a store of IVR calls that matching a call with its verification retries."""

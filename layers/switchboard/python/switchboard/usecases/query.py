@@ -41,6 +41,7 @@ class ListFilter:
 
     recipient: str | None = None
     state: StrEnum | None = None
+    reference: str | None = None
     since: datetime | None = None
     until: datetime | None = None
 
@@ -74,19 +75,23 @@ class QueryOrders(Generic[R, T]):
         return self.view(order)
 
     def many(self, order_filter: OrderFilter, *, client: str, limit: int, position: str | None) -> OrderList[R, T]:
-        """Return at most `limit` of the client's orders. A filter by state may give a short page that is not the last.
+        """Return at most `limit` of the client's orders.
+
+        A filter by state or reference may give a short page that is not the last.
 
         Raises:
             InvalidRequestError: `position` is not one that this list returned.
             StoreUnavailableError: the store did not answer.
         """
 
-        def view_if_in_state(order: R) -> OrderView[R, T] | None:
+        def view_if_wanted(order: R) -> OrderView[R, T] | None:
+            if order_filter.reference not in (None, order.reference):
+                return None
             view = self.view(order)
             return view if order_filter.state in (None, view.status.state) else None
 
         find = partial(self._orders.find, client=client)
-        return fill_page(find, order_filter, limit=limit, position=position, view=view_if_in_state)
+        return fill_page(find, order_filter, limit=limit, position=position, view=view_if_wanted)
 
 
 def fill_page(
@@ -99,7 +104,7 @@ def fill_page(
 ) -> Page[V]:
     """Read pages of facts until `limit` views are found, no page is left, or 8 pages are read.
 
-    `view` returns None for facts whose state the filter leaves out.
+    `view` returns None for facts that the filter leaves out.
     """
     views: list[V] = []
     unreadable = 0

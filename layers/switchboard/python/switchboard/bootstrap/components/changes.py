@@ -7,9 +7,9 @@ import zlib
 from switchboard.bootstrap.components.recordings import policy
 from switchboard.bootstrap.components.shared import CLOCK
 from switchboard.bootstrap.components.sms import deadlines, sms_status
-from switchboard.bootstrap.components.verifications import verification_status
+from switchboard.bootstrap.components.verifications import channel_store, view_verification
 from switchboard.bootstrap.components.voice_calls import voice_call_status, voice_call_store
-from switchboard.config import ChangesSettings, RecordingSettings
+from switchboard.config import ChangesSettings, DescribingSettings
 from switchboard.edge.changes import DescribeResource
 from switchboard.ports.subscriptions import NotifySubscribers
 from switchboard.providers.biztel.file_names import parse_file_name
@@ -21,7 +21,7 @@ from switchboard.usecases.operations.publish_changes import PublishChanges
 
 
 def publish_changes(
-    recording_settings: RecordingSettings, settings: ChangesSettings, *, notify: NotifySubscribers | None
+    recording_settings: DescribingSettings, settings: ChangesSettings, *, notify: NotifySubscribers | None
 ) -> PublishChanges:
     """Build the publication of changes.
 
@@ -33,6 +33,7 @@ def publish_changes(
         client=aws.dynamodb(timeout_s=state.store_timeout_s),
         table=state.state_table,
         voice_calls=retrying(voice_call_store(state), "get"),
+        channels=retrying(channel_store(state), "with_channels"),
     )
     return PublishChanges(
         items=retrying(items, "read"),
@@ -45,7 +46,7 @@ def publish_changes(
     )
 
 
-def describe_resource(settings: RecordingSettings) -> DescribeResource:
+def describe_resource(settings: DescribingSettings) -> DescribeResource:
     """Build the derivation of a resource's view.
 
     Raises:
@@ -54,14 +55,15 @@ def describe_resource(settings: RecordingSettings) -> DescribeResource:
     return DescribeResource(
         statuses=DELIVERY_STATUSES,
         sms_status=sms_status(settings),
-        verification_status=verification_status(settings),
+        view_verification=view_verification(settings),
         voice_call_status=voice_call_status(settings),
         policy=policy(settings),
         parse_name=parse_file_name,
+        makes_transcripts=settings.transcription_minutes_per_month > 0,
     )
 
 
-def rules_version(settings: RecordingSettings) -> str:
+def rules_version(settings: DescribingSettings) -> str:
     """Name the tables and deadlines by which views are derived: 8 hexadecimal digits, equal for equal rules."""
     choices = policy(settings)
     rules = (
@@ -70,5 +72,6 @@ def rules_version(settings: RecordingSettings) -> str:
         sorted(choices.channels),
         choices.monaural_as_fallback,
         choices.deadlines,
+        settings.transcription_minutes_per_month > 0,
     )
     return f"{zlib.crc32(repr(rules).encode()):08x}"

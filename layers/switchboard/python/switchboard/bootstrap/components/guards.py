@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import datetime, timedelta
 from functools import cache
 from typing import Final, Literal
 
@@ -12,6 +13,7 @@ from switchboard.config import ApiKeySettings, SendSmsSettings, UsageLimitSettin
 from switchboard.domain.api_keys import ClientLimits, Scope
 from switchboard.domain.errors import ConfigurationError, InvalidRequestError
 from switchboard.domain.phone_numbers import parse_phone_number
+from switchboard.domain.sms.schedule import QuietHours
 from switchboard.guard.provider.rate_limiter import GuardSettings, ProviderGuards
 from switchboard.guard.usage.usage_limits import CounterUsageLimits, UsageLimitRules
 from switchboard.storage import aws
@@ -27,6 +29,8 @@ _OPEN_AFTER_401S: Final = 2
 _MAX_CONSECUTIVE_401S: Final = 5
 # Baidu limits how many calls are requested at the same time, not how often. This rate only spreads a burst.
 _BAIDU_REQUESTS_PER_S: Final = 50
+# The clocks of Lambda agree within a millisecond, and a thread wakes up a few milliseconds late.
+_CLOCKS_WITHIN: Final = timedelta(milliseconds=20)
 _PREFIX: Final = re.compile(r"\+[1-9][0-9]{0,6}")
 
 
@@ -42,6 +46,8 @@ def mediasms_guard_settings(
     return GuardSettings(
         requests_per_s=requests_per_s,
         jitter=jitter,
+        # Permits carry the lateness from container to container.
+        least_jitter=_CLOCKS_WITHIN if policy == "lockout_safe" else None,
         in_flight=in_flight if policy == "lockout_safe" else None,
         idle_permits=None if bulk_in_flight is None else min(in_flight // 2, bulk_in_flight - 1),
     )
@@ -62,6 +68,7 @@ def biztel_guard_settings(
     return GuardSettings(
         requests_per_s=requests_per_s,
         jitter=jitter,
+        least_jitter=_CLOCKS_WITHIN,
         in_flight=in_flight,
         open_after_401s=_OPEN_AFTER_401S,
         max_consecutive_401s=_MAX_CONSECUTIVE_401S,
@@ -94,10 +101,11 @@ def provider_guards(
     account: aws.CachedSecret,
     store_timeout_s: float = 2.0,
     workers: int = 1,
+    answered_at: Callable[[str], datetime | None] | None = None,
 ) -> ProviderGuards:
     """Build one container's guards over the provider limit that all functions behind this address share.
 
-    `account` is the provider's secret: its version names the credentials.
+    `account` is the provider's secret: its version names the credentials. `answered_at` is that of SlotReservations.
     """
     return ProviderGuards(
         store=DynamoDbProviderLimitStore(client=aws.dynamodb(timeout_s=store_timeout_s), table=limits_table),
@@ -108,6 +116,7 @@ def provider_guards(
         version=lambda: account().version,
         forget_credentials=account.forget,
         workers=workers,
+        answered_at=answered_at,
     )
 
 
@@ -155,6 +164,18 @@ def usage_limits(settings: UsageLimitSettings) -> CounterUsageLimits:
         limits_of=api_keys().limits_of,
     )
     return retrying(limits, *USAGE)
+
+
+def quiet_hours(settings: SendSmsSettings) -> QuietHours:
+    """Read the deployment's quiet hours.
+
+    Raises:
+        ConfigurationError: they are no range of times.
+    """
+    try:
+        return QuietHours.parse(settings.quiet_hours)
+    except ValueError:
+        raise ConfigurationError("QUIET_HOURS: must be two times of a day, such as 21:00-08:00") from None
 
 
 def overseas_prefixes(settings: SendSmsSettings) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from switchboard.bootstrap.components.guards import mediasms_guard_settings, provider_guards
@@ -30,6 +30,8 @@ SmsSubmitter = Submission[Message, SmsSubmission, PreparedRequest]
 class Sender:
     """One thread's submissions to MediaSMS, over one connection. `bulk` leaves some permits free for single sends."""
 
+    client: MediaSmsClient
+    guard: ProviderGuard
     submission: SmsSubmitter
     bulk: SmsSubmitter
     bulk_guard: ProviderGuard
@@ -46,7 +48,7 @@ class Senders:
 def build_submission(settings: SenderSettings, messages: MessageStore) -> SmsSubmitter:
     """Build the submission of one message at a time to MediaSMS."""
     account = CachedSecret(name=settings.mediasms_secret_name)
-    [guard] = mediasms_guards(settings, account).workers
+    [guard] = mediasms_guards(settings, account, answered_at=messages.answered_at).workers
     return _build_submission(settings, messages, mediasms_client(settings, account), guard)
 
 
@@ -59,14 +61,22 @@ def build_senders(
     bulk_in_flight_limit: int,
 ) -> Senders:
     """Build one sender for each worker thread."""
-    guards = mediasms_guards(settings, account, workers=workers)
+    guards = mediasms_guards(settings, account, answered_at=messages.answered_at, workers=workers)
     senders = []
     bulk_guards = guards.with_concurrency_limit(bulk_in_flight_limit)
     for guard, bulk_guard in zip(guards.workers, bulk_guards, strict=True):
         client = mediasms_client(settings, account)
         submission = _build_submission(settings, messages, client, guard)
         bulk = _build_submission(settings, messages, client, bulk_guard)
-        senders.append(Sender(submission, bulk=bulk, bulk_guard=retrying(bulk_guard, *GUARD)))
+        senders.append(
+            Sender(
+                client=client,
+                guard=retrying(guard, *GUARD),
+                submission=submission,
+                bulk=bulk,
+                bulk_guard=retrying(bulk_guard, *GUARD),
+            )
+        )
     return Senders(guards, workers=senders)
 
 
@@ -84,7 +94,13 @@ def _build_submission(
     )
 
 
-def mediasms_guards(settings: MediaSmsSettings, account: CachedSecret, *, workers: int = 1) -> ProviderGuards:
+def mediasms_guards(
+    settings: MediaSmsSettings,
+    account: CachedSecret,
+    *,
+    answered_at: Callable[[str], datetime | None],
+    workers: int = 1,
+) -> ProviderGuards:
     """Build this container's guards for MediaSMS. All functions behind this address share their state."""
     return provider_guards(
         provider="mediasms",
@@ -100,6 +116,7 @@ def mediasms_guards(settings: MediaSmsSettings, account: CachedSecret, *, worker
         account=account,
         store_timeout_s=settings.store_timeout_s,
         workers=workers,
+        answered_at=answered_at,
     )
 
 
@@ -120,7 +137,8 @@ def mediasms_credentials(settings: MediaSmsSettings, account: CachedSecret) -> C
     """Return the function that reads the account's credentials from its secret."""
 
     def credentials() -> Credentials:
-        user, password = (account().values.get(name) for name in ("user", "password"))
+        values = account().values
+        user, password = values.get("user"), values.get("password")
         if not isinstance(user, str) or not isinstance(password, str):
             raise ConfigurationError(
                 f"the secret {settings.mediasms_secret_name} must hold the texts user and password"

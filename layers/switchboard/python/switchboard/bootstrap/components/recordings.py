@@ -23,6 +23,7 @@ from switchboard.storage.queues import SqsRecordingQueue
 from switchboard.storage.recording.files import S3RecordingFiles
 from switchboard.storage.recording.jobs import S3JobStore
 from switchboard.storage.recording.store import DynamoDbRecordingStore
+from switchboard.storage.recording.transcriptions import S3TranscriptFiles
 from switchboard.storage.retrying import retrying
 from switchboard.usecases.recording.query import QueryRecordings
 
@@ -101,7 +102,9 @@ def query_recordings(settings: QueryRecordingsSettings) -> QueryRecordings:
         recordings=recording_store(settings),
         jobs=S3JobStore(client=aws.s3, bucket=settings.jobs_bucket),
         files=recording_files(settings),
+        transcripts=S3TranscriptFiles(client=aws.s3, bucket=settings.recordings_bucket),
         policy=policy(settings),
+        makes_transcripts=settings.transcription_minutes_per_month > 0,
         clock=CLOCK,
         url_lifetime=timedelta(minutes=settings.recording_url_minutes),
         parse_name=parse_file_name,

@@ -19,7 +19,7 @@ from switchboard.guard.usage.monthly_quota import CounterMonthlyQuota
 from switchboard.storage import aws
 from switchboard.storage.items import pending_partitions
 from switchboard.storage.limits import DynamoDbCounterStore
-from switchboard.storage.recording.items import PENDING
+from switchboard.storage.recording.items import PENDING, TRANSCRIPTION_PENDING
 from switchboard.storage.status import DynamoDbDeadlineReader, DynamoDbProviderLimitReader, SqsQueueReader
 from switchboard.usecases.operations.query_status import QueryStatus, WatchedProvider
 
@@ -40,8 +40,15 @@ def query_status(settings: StatusSettings) -> QueryStatus:
         "recordings": settings.recording_queue_url,
         "recordings_backlog": settings.recording_backlog_queue_url,
         "recording_dead_letters": settings.recording_dead_letter_queue_url,
+        "transcriptions": settings.transcription_queue_url,
+        "transcription_events": settings.transcription_events_queue_url,
+        "transcription_dead_letters": settings.transcription_dead_letter_queue_url,
     }
-    partitions = [PENDING, *(partition for kind in _ORDERS for partition in pending_partitions(kind))]
+    partitions = [
+        PENDING,
+        TRANSCRIPTION_PENDING,
+        *(partition for kind in _ORDERS for partition in pending_partitions(kind)),
+    ]
     return QueryStatus(
         providers=_build_watched_providers(settings),
         limit_reader=DynamoDbProviderLimitReader(client=dynamodb, table=settings.limits_table),
@@ -51,6 +58,9 @@ def query_status(settings: StatusSettings) -> QueryStatus:
                 provider="biztel",
                 limit=settings.biztel_requests_per_month,
                 reserve=settings.biztel_month_reserve,
+            ),
+            "transcribe": CounterMonthlyQuota(
+                counters=counters, provider="transcribe", limit=60 * settings.transcription_minutes_per_month
             ),
         },
         deadlines=DynamoDbDeadlineReader(client=dynamodb, table=settings.state_table, partitions=partitions),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import Executor
 from datetime import datetime
 
 from switchboard.bootstrap.components.shared import CLOCK
@@ -39,7 +40,7 @@ def query_voice_calls(settings: StateSettings) -> QueryVoiceCalls:
     return QueryVoiceCalls(calls=calls, clock=CLOCK, status_of=voice_call_status(settings))
 
 
-def reconcile_voice_calls(settings: StateSettings) -> ReconcileOverdue[VoiceCall]:
+def reconcile_voice_calls(settings: StateSettings, *, pool: Executor) -> ReconcileOverdue[VoiceCall]:
     """Build the sweep's work on voice calls. None of them is ever queued."""
     times = deadlines(settings)
     return ReconcileOverdue(
@@ -48,4 +49,5 @@ def reconcile_voice_calls(settings: StateSettings) -> ReconcileOverdue[VoiceCall
         status_of=voice_call_status(settings),
         next_due=lambda call: next_due(call, deadlines=times),
         look_again_after=times.requeue_after_queued,
+        pool=pool,
     )

@@ -14,10 +14,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from switchboard.domain.errors import CorrectionLimitError
 from switchboard.domain.timestamps import JAPAN
+
+if TYPE_CHECKING:
+    # Only for types: webhooks read no transcript and need not load it.
+    from switchboard.domain.recording.transcripts import StoredTranscript, TranscriptionAttempt, TranscriptionOutcome
 
 _RECORDING_ID: Final = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,63}")
 
@@ -222,6 +226,8 @@ class Recording:
 
     `closed_at` is when the worker recorded that every channel is final, so that the sweep no longer looks at it.
     `parked` is set while the recording is parked, and `parked_at` is when it was parked first.
+    `transcription_due` is when to look at its transcript, or None if that is not awaited. `transcription_waits_for`
+    says for what it waits.
 
     A late report takes `closed_at` back: `closings` counts those recorded, and `last_closed_at` is the last.
     `dropped_corrections` counts the corrections that gave way to newer ones.
@@ -235,6 +241,11 @@ class Recording:
     closed_at: datetime | None = None
     parked: ParkingReason | None = None
     parked_at: datetime | None = None
+    transcription_attempts: frozenset[TranscriptionAttempt] = frozenset()
+    transcription_outcomes: frozenset[TranscriptionOutcome] = frozenset()
+    transcripts: frozenset[StoredTranscript] = frozenset()
+    transcription_due: datetime | None = None
+    transcription_waits_for: str | None = None
     closings: int = 0
     last_closed_at: datetime | None = None
     dropped_corrections: int = 0
@@ -300,12 +311,24 @@ class Recording:
 
     def without_passing_facts(self) -> Recording:
         """Return the recording with its visible facts only, so that one `sequence` always has the same view."""
-        return replace(self, attempts=frozenset(), closed_at=None, parked=None)
+        return replace(
+            self,
+            attempts=frozenset(),
+            closed_at=self.last_closed_at,
+            parked=None,
+            transcription_due=None,
+            transcription_waits_for=None,
+        )
 
     def _visible_fact_times(self) -> list[datetime]:
         facts: list[RecordingFact] = [*self.ready_facts, *self.outcomes, *self.corrections]
-        times = (self.parked_at, self.last_closed_at)
-        return [*(fact.at for fact in facts), *(at for at in times if at is not None)]
+        return [
+            *(fact.at for fact in facts),
+            *(attempt.at for attempt in self.transcription_attempts),
+            *(outcome.at for outcome in self.transcription_outcomes),
+            *(transcript.at for transcript in self.transcripts),
+            *(at for at in (self.parked_at, self.last_closed_at) if at is not None),
+        ]
 
     def role_of(self, channel: Channel) -> Role:
         """Return the speaker on the channel: the last correction's, or else the document's."""

@@ -48,6 +48,16 @@ def recording_key(recording_id: str, channel: Channel, *, at: datetime) -> str:
     return f"recordings/{at.astimezone(UTC):%Y/%m/%d}/{_require_recording_id(recording_id)}/{channel.value}"
 
 
+def transcript_key(recording_id: str, job: str, *, at: datetime) -> str:
+    """Return `transcripts/yyyy/mm/dd/<id>/<source>.<digest>.<generation>.json`, with the day of `recording_key`.
+
+    Raises:
+        ValueError: if `recording_id` is not a recording's id.
+    """
+    name = ".".join(job.rsplit(".", 3)[1:])
+    return f"transcripts/{at.astimezone(UTC):%Y/%m/%d}/{_require_recording_id(recording_id)}/{name}.json"
+
+
 def unrecognised_key(recording_id: str, channel: Channel, attempt_id: str, *, at: datetime) -> str:
     """Return `quarantine/recordings/yyyy/mm/dd/<id>/<channel>/<attempt>`, with the day of the attempt, `at`, in UTC.
 

@@ -51,7 +51,10 @@ _ENGLISH_DATE: Final = re.compile(
     f"\\b(?:(?P<month>{table.MONTHS}) (?:the )?(?:{table.ORDINALS})|(?:{table.ORDINALS}) (?:of )?(?:{table.MONTHS}))\\b"
     f"(?:,? (?:of |in )?(?P<year>{table.YEARS})\\b)?"
 )
-_PAST_YEAR: Final = re.compile("19[0-9]{2}|一九[〇零一二三四五六七八九]{2}|nineteen.*")
+# A year from 32 to 99 is one of 昭和, which recognisers often mishear.
+_PAST_YEAR: Final = re.compile(
+    "19[0-9]{2}|一九[〇零一二三四五六七八九]{2}|nineteen.*|3[2-9]|[4-9][0-9]|[四五六七八九]十[一二三四五六七八九]?"
+)
 _LATEST_ERA: Final = table.ERAS.rpartition("|")[2]
 
 _LABEL: Final = "(?:[a-z0-9-]{1,63}|(?:(?!ドット)[ァ-ヴー]){1,20})"

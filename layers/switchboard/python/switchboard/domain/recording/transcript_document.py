@@ -6,7 +6,8 @@ The object holds words, not turns, and no roles. So turns and figures follow cor
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -35,6 +36,25 @@ class TranscriptDocument:
     removed: Mapping[str, int] = field(default_factory=dict)
     rules: str = ""
     speech: Mapping[Channel, Intervals] = field(default_factory=dict)
+
+
+def merge_documents(documents: Sequence[TranscriptDocument], *, language: str) -> TranscriptDocument:
+    """Return the channels of several documents as one, or an empty one in `language` if there is none."""
+    removed: Counter[str] = Counter()
+    words: dict[Channel, tuple[Word, ...]] = {}
+    speech: dict[Channel, Intervals] = {}
+    for document in documents:
+        words |= document.words
+        speech |= document.speech
+        removed.update(document.removed)
+    return TranscriptDocument(
+        language=documents[0].language if documents else language,
+        words=words,
+        duration_ms=max((document.duration_ms for document in documents), default=0),
+        removed=dict(removed),
+        rules=documents[0].rules if documents else "",
+        speech=speech,
+    )
 
 
 def encode_document(document: TranscriptDocument) -> bytes:

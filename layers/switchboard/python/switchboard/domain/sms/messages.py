@@ -16,6 +16,8 @@ from switchboard.domain.sms.delivery import DeliveryMeaning, ReportFact, StatusT
 class SmsState(StrEnum):
     """The contract's states."""
 
+    SCHEDULED = "scheduled"
+    CANCELED = "canceled"
     QUEUED = "queued"
     SUBMITTING = "submitting"
     ACCEPTED = "accepted"
@@ -136,6 +138,8 @@ def status_of(message: Message, *, statuses: StatusTable, deadlines: Deadlines, 
 
 
 def _status_without_reports(message: Message, *, deadlines: Deadlines, now: datetime, closed: bool) -> SmsStatus:
+    if message.canceled_at is not None:
+        return SmsStatus(state=SmsState.CANCELED, final=True)
     state = SmsState(submission_state(message, deadlines=deadlines, now=now).value)
     if state in {SmsState.EXPIRED, SmsState.REJECTED}:
         return SmsStatus(state=state, final=True)
@@ -149,8 +153,7 @@ def _status_without_reports(message: Message, *, deadlines: Deadlines, now: date
 
 def _closing_time(message: Message, *, deadlines: Deadlines) -> datetime:
     """Return when the delivery window ends."""
-    claim = message.last_claim
-    return (claim.at if claim else message.created_at) + deadlines.delivery_after_claim
+    return (message.claims[-1].at if message.claims else message.created_at) + deadlines.delivery_after_claim
 
 
 def next_due(message: Message, *, deadlines: Deadlines) -> datetime | None:

@@ -10,7 +10,10 @@ from switchboard.domain.sms.delivery import DeliveryReport
 
 
 class VerificationMode(StrEnum):
-    """The ways to verify a number, by who calls whom."""
+    """The ways to verify a number, by who sends or calls whom."""
+
+    SMS_CODE = "sms_code"
+    """The number's owner tells the code that we send by SMS."""
 
     CALL_IN = "call_in"
     """The number's owner dials our line."""
@@ -49,12 +52,13 @@ class ParsedDeliveryReport:
 
 @dataclass(frozen=True, slots=True)
 class CodeHash:
-    """The hash of a code that a call read out. The code itself is stored nowhere.
+    """The keyed hash of a code that a call read out. The code itself is stored nowhere.
 
-    `at` is when its report first came. `recipient` is the number that the report names, or None.
+    `key_version` names the code key. `at` is when its report first came. `recipient` is the number that the report
+    names, or None.
     """
 
-    salt: bytes = field(repr=False)
+    key_version: str
     digest: bytes = field(repr=False)
     at: datetime
     recipient: str | None = field(default=None, repr=False)

@@ -1,35 +1,55 @@
-"""Hash the code that a telephone call reads out, with a salt, and compare codes in constant time."""
+"""Derive the codes that we send, hash the codes that a provider reads out, and compare both in constant time."""
 
 from __future__ import annotations
 
-import hashlib
 import hmac
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
 from switchboard.domain.verification.callbacks import CodeHash
 
-SALT_BYTES: Final = 16
-
 MAX_WRITTEN_LENGTH: Final = 64
 """The length of the longest text that is read as a code."""
 
-# scrypt's parameters: one hash takes 4 MiB and some milliseconds. A code has few digits, so no cost hides it for ever.
-# This cost hides it for longer than the minutes in which it is worth something.
-_N: Final = 2**12
-_R: Final = 8
+
+@dataclass(frozen=True, slots=True)
+class CodeKey:
+    """One version of the deployment's code key. Without it an item reveals no code."""
+
+    version: str
+    value: bytes = field(repr=False)
 
 
-def hash_code(code: str, *, salt: bytes, at: datetime, recipient: str | None) -> CodeHash:
-    """Return the only form in which a code may be stored. `salt` is SALT_BYTES random bytes."""
-    return CodeHash(salt=salt, digest=_compute_digest(code, salt), at=at, recipient=recipient)
+def derive_code(key: CodeKey, *, verification_id: str, generation: int, length: int) -> str:
+    """Return the code of this generation of a verification: `length` digits, from the 256 bits of an HMAC.
+
+    It is derived wherever it is needed, and stored nowhere.
+    """
+    digest = _authenticate(key, "code", verification_id, str(generation))
+    return str(int.from_bytes(digest) % 10**length).zfill(length)
 
 
-def matches_code(code: str, code_hash: CodeHash | None) -> bool:
-    """Return whether the hash is that of `code`. Without a hash this takes the same time and returns False."""
-    digest = _compute_digest(code, code_hash.salt if code_hash else bytes(SALT_BYTES))
-    return hmac.compare_digest(digest, code_hash.digest if code_hash else bytes(len(digest))) and code_hash is not None
+def hash_code(key: CodeKey, code: str, *, verification_id: str, at: datetime, recipient: str | None) -> CodeHash:
+    """Return the only form in which a code that a call read out may be stored."""
+    digest = _authenticate(key, "authcode", verification_id, code)
+    return CodeHash(key_version=key.version, digest=digest, at=at, recipient=recipient)
 
 
-def _compute_digest(code: str, salt: bytes) -> bytes:
-    return hashlib.scrypt(code.encode("utf-8", "surrogatepass"), salt=salt, n=_N, r=_R, p=1)
+def matches_hash(key: CodeKey, code: str, code_hash: CodeHash, *, verification_id: str) -> bool:
+    """Return whether the hash is that of `code`. `key` has the version that the hash names."""
+    return hmac.compare_digest(_authenticate(key, "authcode", verification_id, code), code_hash.digest)
+
+
+def equals_code(code: str, derived: str) -> bool:
+    """Compare two codes in constant time."""
+    return hmac.compare_digest(_encode(code), _encode(derived))
+
+
+def _authenticate(key: CodeKey, purpose: str, *parts: str) -> bytes:
+    """Return an HMAC-SHA256 that differs from one purpose to another. An id and a number hold no NUL."""
+    return hmac.digest(key.value, _encode("\0".join((purpose, *parts))), "sha256")
+
+
+def _encode(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from enum import StrEnum
 
 from switchboard.domain.errors import FieldProblem, InvalidRequestError
+from switchboard.domain.orders import MAX_REFERENCE_LENGTH
 from switchboard.domain.phone_numbers import PhoneNumber, parse_phone_number
 from switchboard.domain.timestamps import parse_timestamp
 from switchboard.edge.http import InboundRequest
@@ -19,18 +20,24 @@ _DEFAULT_LIMIT = 25
 def parse_listing(
     request: InboundRequest, *, states: type[StrEnum], parse_number: Callable[[str], PhoneNumber] = parse_phone_number
 ) -> tuple[OrderFilter, int, str | None]:
-    """Read `?to=&state=&since=&until=&limit=&cursor=` as filter, limit and position.
+    """Read `?to=&state=&reference=&since=&until=&limit=&cursor=` as filter, limit and position.
 
     Raises:
         InvalidRequestError: with a problem for each parameter that is wrong.
     """
-    values = parse_single_values(request.query, allowed=("to", "state", "since", "until", "limit", "cursor"))
+    values = parse_single_values(
+        request.query, allowed=("to", "state", "reference", "since", "until", "limit", "cursor")
+    )
     state = values.get("state")
     if state is not None and state not in frozenset(states):
         raise InvalidRequestError(FieldProblem("state", "is not one of the states"))
+    reference = values.get("reference")
+    if reference is not None and not 1 <= len(reference) <= MAX_REFERENCE_LENGTH:
+        raise InvalidRequestError(FieldProblem("reference", f"must be 1 to {MAX_REFERENCE_LENGTH} characters"))
     order_filter = OrderFilter(
         recipient=parse_number(values["to"]).e164 if "to" in values else None,
         state=states(state) if state is not None else None,
+        reference=reference,
         since=parse_timestamp(values["since"], field="since") if "since" in values else None,
         until=parse_timestamp(values["until"], field="until") if "until" in values else None,
     )

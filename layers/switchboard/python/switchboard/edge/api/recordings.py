@@ -80,8 +80,16 @@ def to_json(view: RecordingView, *, format_tel: Callable[[str], str]) -> dict[st
         "channels": {
             channel.value: _channel_to_json(view, channel_status) for channel, channel_status in status.channels.items()
         },
-        "transcript": {"state": "none"},
+        "transcript": _status_to_json(view),
     }
+
+
+def _status_to_json(view: RecordingView) -> dict[str, Any]:
+    status = view.transcript
+    members = {"state": status.state.value, "reason": status.reason, "language": status.language}
+    if status.state.readable:
+        members["url"] = f"/v1/recordings/{view.recording.recording_id}/transcript"
+    return {name: value for name, value in members.items() if value is not None}
 
 
 def page_to_json(page: RecordingList, *, format_tel: Callable[[str], str]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from switchboard.domain.errors import (
     IdempotencyKeyReusedError,
     InvalidRequestError,
     RecipientLimitError,
+    RecipientSuppressedError,
     SwitchboardError,
 )
 from switchboard.domain.sms.delivery import StatusTable
@@ -26,7 +27,7 @@ View = OrderView[Message, SmsStatus]
 
 
 def parse_filter(request: InboundRequest) -> tuple[OrderFilter, int, str | None]:
-    """Read `?to=&state=&since=&until=&limit=&cursor=` as filter, limit and position. Raises like `parse_listing`."""
+    """Read the query as filter, limit and position. Raises like `parse_listing`."""
     return parse_listing(request, states=SmsState)
 
 
@@ -36,13 +37,14 @@ def to_json(view: View, *, statuses: StatusTable) -> dict[str, Any]:
     outcome = message.last_outcome
     measure = message.measure
     return {
-        "smsid": message.smsid,
+        "smsid": message.id,
         "to": message.recipient,
         "state": status.state.value,
         "final": status.final,
         "billable": status.billable,
         "provider": "mediasms",
         "provider_code": outcome.provider_code if outcome else None,
+        "problem": outcome.problem if outcome else None,
         "reports": [
             {
                 "status": status.code,
@@ -59,7 +61,9 @@ def to_json(view: View, *, statuses: StatusTable) -> dict[str, Any]:
         "text": None
         if measure is None
         else {"characters": measure.characters, "bytes_sjis": measure.bytes_sjis, "parts": measure.parts},
+        "reference": message.reference,
         "attempts": len(message.claims),
+        "send_at": to_rfc3339(message.send_at) if message.send_at else None,
         "not_after": to_rfc3339(message.not_after) if message.not_after else None,
         "sequence": message.sequence,
         "created_at": to_rfc3339(message.created_at),
@@ -76,13 +80,18 @@ def page_to_json(page: OrderList[Message, SmsStatus], *, statuses: StatusTable) 
 
 
 def to_reply(view: View, *, statuses: StatusTable, replayed: bool) -> Reply:
-    """Answer with `201` once the provider has accepted the message, and with `202` while it waits or is unknown."""
-    waiting = view.status.state in {SmsState.QUEUED, SmsState.UNKNOWN, SmsState.EXPIRED}
-    headers = {"Location": f"/v1/sms/{view.order.smsid}"}
+    """Answer with `201` if the provider has accepted the message, and with `202` if not, or not for certain."""
+    waiting = view.status.state in _NOT_ACCEPTED
+    headers = {"Location": f"/v1/sms/{view.order.id}"}
     if replayed:
         headers["Idempotent-Replayed"] = "true"
     status = HTTPStatus.ACCEPTED if waiting else HTTPStatus.CREATED
     return Reply(status, to_json(view, statuses=statuses), headers)
+
+
+_NOT_ACCEPTED: Final = frozenset(
+    {SmsState.SCHEDULED, SmsState.CANCELED, SmsState.QUEUED, SmsState.UNKNOWN, SmsState.EXPIRED}
+)
 
 
 def preflight_to_json(composed: ComposedSms) -> dict[str, Any]:
@@ -95,6 +104,7 @@ def preflight_to_json(composed: ComposedSms) -> dict[str, Any]:
 
 _ERROR_FIELDS: Final[dict[type[SwitchboardError], str]] = {
     RecipientLimitError: "to",
+    RecipientSuppressedError: "to",
     IdempotencyKeyReusedError: "smsid",
 }
 
@@ -109,7 +119,7 @@ def batch_to_reply(items: Sequence[BatchItem | SwitchboardError]) -> Reply:
 
 def _batch_item_to_json(item: BatchItem | SwitchboardError) -> dict[str, Any]:
     if isinstance(item, BatchItem):
-        return {"smsid": item.message.smsid, "state": item.state.value}
+        return {"smsid": item.message.id, "state": item.state.value}
     if isinstance(item, InvalidRequestError):
         return {"errors": field_problems_to_json(item)}
     problem = problem_of(item)

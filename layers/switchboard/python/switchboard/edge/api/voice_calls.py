@@ -17,7 +17,7 @@ View = OrderView[VoiceCall, Status[VoiceCallState]]
 
 
 def parse_filter(request: InboundRequest) -> tuple[OrderFilter, int, str | None]:
-    """Read `?to=&state=&since=&until=&limit=&cursor=` as filter, limit and position. Raises like `parse_listing`."""
+    """Read the query as filter, limit and position. Raises like `parse_listing`."""
     return parse_listing(request, states=VoiceCallState, parse_number=parse_chinese_number)
 
 
@@ -42,6 +42,7 @@ def to_json(view: View) -> dict[str, Any]:
         "reports": [{"result": report.result, "at": to_rfc3339(report.first_seen_at)} for report in voice_call.reports],
         "attempts": len(voice_call.claims),
         "placed_at": voice_call.placed_at,
+        "reference": voice_call.reference,
         "sequence": voice_call.sequence,
         "created_at": to_rfc3339(voice_call.created_at),
         "updated_at": to_rfc3339(voice_call.updated_at),

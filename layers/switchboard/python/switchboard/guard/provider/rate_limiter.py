@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from functools import partial
-from threading import Lock
 
 from switchboard.domain.errors import (
     AddressBlockedError,
@@ -30,48 +28,60 @@ class _WorkerGuard:
 
     def __init__(
         self,
-        identify: Callable[[], tuple[SlotReservations, str]],
+        reservations: SlotReservations,
+        worker: str,
         *,
-        settings: GuardSettings,
         clock: Clock,
         in_flight: int | None,
     ) -> None:
-        self._identify = identify
-        self._settings = settings
+        self._reservations = reservations
+        self._worker = worker
         self._clock = clock
         self._in_flight = in_flight
         self._slot = Slot(at_us=0, version="")
+        self._left_us = 0
 
-    def acquire(self, *, latest: datetime) -> datetime:
+    def acquire(self, *, latest: datetime, order_id: str = "") -> datetime:
         """Reserve a slot and return its time, without waiting for it.
 
         The caller sends at that time, and drops a slot that it is late for.
         """
-        reservations, worker = self._identify()
-        self._slot = reservations.reserve(worker, latest_us=to_unix_us(latest), in_flight=self._in_flight)
+        self._slot = self._reservations.reserve(
+            self._worker, latest_us=to_unix_us(latest), in_flight=self._in_flight, order_id=order_id
+        )
         return from_unix_us(self._slot.at_us)
 
     def is_stale(self, slot: datetime) -> bool:
         """Tell if `slot` is so long past that a request in it could crowd the requests of later slots."""
-        return self._clock.now() > slot + self._settings.jitter
+        self._left_us = to_unix_us(self._clock.now())
+        return self._reservations.is_stale(to_unix_us(slot), now_us=self._left_us)
 
     def record_result(self, error: ProviderError | None) -> None:
         """Write what changes the circuit or the pace, and return a permit that other workers need.
 
         An ordinary answer costs no write.
         """
-        reservations, worker = self._identify()
         if isinstance(error, AuthenticationFailedError):
-            reservations.record_401(worker, self._slot)
+            self._reservations.record_401(self._worker, self._slot)
             return
         if isinstance(error, AddressBlockedError):
-            reservations.record_blocked_address(worker, code=error.provider_code or "blocked")
+            self._reservations.record_blocked_address(self._worker, code=error.provider_code or "blocked")
         elif not isinstance(error, NotSentError | OutcomeUnknownError):
-            reservations.record_accepted_credentials(self._slot)
+            if self._slot.expected_total_401s or self._slot.prunes_probed:
+                self._reservations.record_accepted_credentials(self._slot)
             self._slot = Slot(at_us=self._slot.at_us, version=self._slot.version)
         if isinstance(error, RateLimitedError):
-            reservations.record_rate_limited(self._slot)
-        reservations.record_end(worker, may_be_in_flight=isinstance(error, OutcomeUnknownError))
+            self._reservations.record_rate_limited(self._slot)
+        if isinstance(error, NotSentError | OutcomeUnknownError):
+            self._reservations.record_end(self._worker, may_be_in_flight=isinstance(error, OutcomeUnknownError))
+            return
+        self._reservations.record_end(
+            self._worker,
+            may_be_in_flight=False,
+            left_us=self._left_us - self._slot.at_us if self._left_us else None,
+            answered_us=to_unix_us(self._clock.now()) - self._left_us,
+        )
+        self._left_us = 0
 
 
 class ProviderGuards:
@@ -93,20 +103,19 @@ class ProviderGuards:
         version: Callable[[], str],
         forget_credentials: Callable[[], None] = lambda: None,
         workers: int = 1,
+        answered_at: Callable[[str], datetime | None] | None = None,
     ) -> None:
-        self._build_reservations = partial(
-            SlotReservations,
+        self._reservations = SlotReservations(
             store=store,
             key=key,
+            new_container_id=new_container_id,
             settings=settings,
             clock=clock,
             version=version,
             forget_credentials=forget_credentials,
+            answered_at=answered_at,
         )
-        self._new_container_id, self._worker_count = new_container_id, workers
-        self._settings, self._clock = settings, clock
-        self._naming = Lock()
-        self._named: tuple[SlotReservations, tuple[str, ...]] | None = None
+        self._names, self._settings, self._clock = tuple(map(str, range(workers))), settings, clock
         self.workers: Sequence[ProviderGuard] = self._build_guards(settings.in_flight)
 
     @property
@@ -124,33 +133,13 @@ class ProviderGuards:
         return self._build_guards(None if limit is None else min(limit, in_flight))
 
     @contextmanager
-    def batch(self, size: int, *, workers: int | None = None) -> Iterator[None]:
+    def batch(self, size: int, *, permits: int | None = None) -> Iterator[None]:
         """Reserve up to `GuardSettings.block_size` slots with one write, while `size` requests are sent together.
 
-        They are sent by the first `workers` workers, or by all if it is None.
+        The workers share up to `permits` permits, or have one each if it is None.
         """
-        reservations, _ = self._name_container()
-        with reservations.batch(size, workers=len(self.workers) if workers is None else workers):
+        with self._reservations.batch(size, permits=len(self.workers) if permits is None else permits):
             yield
 
-    def _name_container(self) -> tuple[SlotReservations, tuple[str, ...]]:
-        """Return the container's reservations and its workers' names, which the first call makes."""
-        with self._naming:
-            if self._named is None:
-                container_id = self._new_container_id()
-                numbers = range(self._worker_count)
-                names = (container_id,) if len(numbers) == 1 else tuple(f"{container_id}.{n}" for n in numbers)
-                self._named = self._build_reservations(workers=names), names
-            return self._named
-
-    def _identify(self, number: int) -> tuple[SlotReservations, str]:
-        reservations, names = self._name_container()
-        return reservations, names[number]
-
     def _build_guards(self, in_flight: int | None) -> Sequence[ProviderGuard]:
-        return [
-            _WorkerGuard(
-                partial(self._identify, number), settings=self._settings, clock=self._clock, in_flight=in_flight
-            )
-            for number in range(self._worker_count)
-        ]
+        return [_WorkerGuard(self._reservations, name, clock=self._clock, in_flight=in_flight) for name in self._names]

@@ -85,12 +85,12 @@ class CounterMonthlyQuota(MonthlyQuota):
         self._reserve = reserve
         self._longest_request = longest_request
 
-    def take(self, at: datetime, *, urgent: bool) -> None:
+    def take(self, at: datetime, *, urgent: bool, weight: int = 1) -> None:
         month = Month.of(at)
-        self._count(month, at, urgent=urgent)
+        self._count(month, at, urgent=urgent, weight=weight)
         latest_month = Month.of(at + self._longest_request)
         if latest_month != month:
-            self._count(latest_month, at, urgent=urgent)
+            self._count(latest_month, at, urgent=urgent, weight=weight)
 
     def usage(self, at: datetime) -> QuotaUsage:
         month = Month.of(at)
@@ -103,11 +103,11 @@ class CounterMonthlyQuota(MonthlyQuota):
             exhausted_on=exhausted_on(used=used, limit=self._limit, at=at),
         )
 
-    def _count(self, month: Month, at: datetime, *, urgent: bool) -> None:
+    def _count(self, month: Month, at: datetime, *, urgent: bool, weight: int) -> None:
         limit = self._limit if urgent else self._limit - self._reserve
         # A limit of 0 never reaches the store: a counter that does not exist counts as below any limit.
         exhausted = not limit or self._counters.increment(
-            self._build_key(month), {_COUNTER: limit}, expires_at=month.ends + _RETENTION
+            self._build_key(month), {_COUNTER: limit}, weight=weight, expires_at=month.ends + _RETENTION
         )
         if exhausted:
             remainder = "" if urgent or not self._reserve else ", except for the reserve for urgent requests"

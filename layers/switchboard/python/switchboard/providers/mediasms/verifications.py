@@ -1,4 +1,4 @@
-"""Submit a verification by telephone to MediaSMS' SMS送信/IVR認証 API (methods 2, 4 and 5)."""
+"""Submit a verification to MediaSMS' SMS送信/IVR認証 API: by telephone (methods 2, 4, 5), or as a code's SMS."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 
 from switchboard.domain.errors import ConfigurationError, FieldProblem, InvalidRequestError
 from switchboard.domain.phone_numbers import NumberKind, PhoneNumber
-from switchboard.domain.sms.messages import SmsContent
+from switchboard.domain.sms.messages import SmsContent, SmsSubmission
 from switchboard.domain.verification.callbacks import VerificationMode
 from switchboard.domain.verification.verifications import VerificationLines, VerificationSubmission
 from switchboard.ports.providers import Receipt
@@ -57,7 +57,7 @@ _METHODS_WITHOUT_SMS: Final = frozenset({CALL_IN, CALL_OUT})
 
 
 class MediaSmsVerifications:
-    """The ports.Submitter for a VerificationSubmission, over the client that sends SMS.
+    """The ports.Submitter for a VerificationSubmission or the SMS of a code, over the client that sends SMS.
 
     Delivery reports are always requested: only they carry the code that CALL_OUT reads out. The document makes the text
     mandatory without exception. `unsent_text` is therefore sent with CALL_IN and CALL_OUT if the caller gave no text.
@@ -82,12 +82,14 @@ class MediaSmsVerifications:
         self._methods = methods
         self._allow_undocumented_methods = allow_undocumented_methods
 
-    def prepare(self, submission: VerificationSubmission) -> PreparedRequest:
+    def prepare(self, submission: VerificationSubmission | SmsSubmission) -> PreparedRequest:
         """Measure the text and encode the form, without I/O.
 
         Raises:
             InvalidRequestError: the document does not allow the submission. The fields have our own names.
         """
+        if isinstance(submission, SmsSubmission):
+            return self._client.prepare(submission)
         with rename_fields(_OUR_NAMES):
             return self._client.prepare_request(self._build_request(submission), operation="start_verification")
 

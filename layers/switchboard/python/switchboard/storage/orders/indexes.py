@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from switchboard.domain.errors import FieldProblem, InvalidRequestError, UnreadableItemError
+from switchboard.domain.errors import FieldProblem, InvalidRequestError, StoreUnavailableError, UnreadableItemError
 from switchboard.domain.timestamps import from_rfc3339, to_rfc3339
 from switchboard.ports.listing import ListingQuery, Page, UnreadableItem
 from switchboard.storage.aws import store_errors
@@ -98,6 +98,30 @@ def list_items(
     )
 
 
+def overdue_in_shards(
+    client: DynamoDBClient, table: str, shards: Sequence[str], *, now: datetime, limit: int, noun: str
+) -> Iterator[Item]:
+    """Yield what `overdue_items` yields of each shard, one after the other.
+
+    The first shard changes from second to second, so that neither a long one nor sweeps side by side keep the others
+    waiting. A shard that does not answer, which may be throttled alone, hinders no other one.
+
+    Raises:
+        StoreUnavailableError: DynamoDB did not answer for one shard, once all others were read, or for two shards.
+    """
+    failure: StoreUnavailableError | None = None
+    first = int(now.timestamp()) % len(shards)
+    for pending in (*shards[first:], *shards[:first]):
+        try:
+            yield from overdue_items(client, table, pending=pending, now=now, limit=limit, noun=noun)
+        except StoreUnavailableError as error:
+            if failure is not None:
+                raise
+            failure = error
+    if failure is not None:
+        raise failure
+
+
 def overdue_items(
     client: DynamoDBClient,
     table: str,
@@ -173,6 +197,18 @@ def get_items(client: DynamoDBClient, table: str, keys: Iterable[Item], *, opera
         unprocessed = response.get("UnprocessedKeys", {}).get(table)
         unread += list(unprocessed["Keys"]) if unprocessed else []
     return items
+
+
+def read_together(client: DynamoDBClient, table: str, keys: Iterable[Item]) -> list[Item | None]:
+    """Return the items under these keys as they were at one instant, in the keys' order; None if there is none.
+
+    Raises:
+        StoreUnavailableError: DynamoDB did not answer, or one of the items was just being written.
+    """
+    gets: Any = [{"Get": {"TableName": table, "Key": key}} for key in keys]
+    with store_errors("read items together"):
+        response = client.transact_get_items(TransactItems=gets)
+    return [answer.get("Item") for answer in response["Responses"]]
 
 
 def _get_indexed_items(client: DynamoDBClient, table: str, entries: Iterable[Item], *, noun: str) -> list[Item]:

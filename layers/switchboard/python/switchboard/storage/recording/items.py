@@ -24,11 +24,24 @@ from switchboard.domain.recording.facts import (
     RoleCorrection,
     StoredFile,
 )
+from switchboard.domain.recording.transcripts import (
+    FailureReason,
+    Source,
+    StoredTranscript,
+    TranscriptionAttempt,
+    TranscriptionEnd,
+    TranscriptionOutcome,
+)
 from switchboard.domain.timestamps import from_optional_rfc3339, from_rfc3339, to_rfc3339
 from switchboard.storage.items import Item, decoding_errors, from_attributes, require_type
 
 KIND: Final = "recording"
 READY, ATTEMPT, OUTCOME, CORRECTION = "ready_fact|", "attempt|", "outcome|", "correction|"
+TRANSCRIPTION_ATTEMPT: Final = "transcription_attempt|"
+TRANSCRIPTION_OUTCOME: Final = "transcription_outcome|"
+TRANSCRIPT: Final = "transcript|"
+TRANSCRIPTION_PENDING: Final = "pending#transcription"
+"""The partition in which the sweep finds what is pending of transcripts."""
 LIST_PARTITION: Final = KIND
 PENDING: Final = f"pending#{KIND}"
 """The only partition in which the sweep finds what is pending: BIZTEL's limits keep it small."""
@@ -99,6 +112,44 @@ def correction_value(correction: RoleCorrection) -> dict[str, Any]:
     return {"at": to_rfc3339(correction.at), "left": correction.left.value, "right": correction.right.value}
 
 
+def transcription_attempt_value(attempt: TranscriptionAttempt) -> dict[str, Any]:
+    """Convert an attempt at a transcript to a plain value. Its job is in the attribute's name."""
+    return {
+        "source": attempt.source.value,
+        "inputs": list(attempt.inputs),
+        "language": attempt.language,
+        "recognizer": attempt.recognizer,
+        "generation": attempt.generation,
+        "billed_seconds": attempt.billed_seconds,
+        "at": to_rfc3339(attempt.at),
+    }
+
+
+def transcription_outcome_attribute(outcome: TranscriptionOutcome) -> str:
+    """Name the attribute of a job's outcome of one kind, of which the first stays."""
+    return f"{TRANSCRIPTION_OUTCOME}{outcome.job}|{outcome.end.value}"
+
+
+def transcription_outcome_value(outcome: TranscriptionOutcome) -> dict[str, Any]:
+    """Convert the outcome of a job to a plain value. Its job and kind are in the attribute's name."""
+    value = {"at": to_rfc3339(outcome.at)}
+    if outcome.reason is not None:
+        value["reason"] = outcome.reason.value
+    return value if outcome.words is None else value | {"words": outcome.words}
+
+
+def transcript_value(transcript: StoredTranscript) -> dict[str, Any]:
+    """Convert the fact about a stored transcript to a plain value, without any text of it."""
+    return {
+        "key": transcript.key,
+        "sha256": transcript.sha256,
+        "words": transcript.words,
+        "removed": dict(transcript.removed),
+        "rules": transcript.rules,
+        "at": to_rfc3339(transcript.at),
+    }
+
+
 def recording_from(item: Item | None) -> Recording | None:
     """Build the recording in an item, or return None if the item holds none.
 
@@ -115,7 +166,10 @@ def _build_recording(item: Item) -> Recording:
     values = from_attributes(item)
     facts = {
         prefix: [(name.removeprefix(prefix), value) for name, value in values.items() if name.startswith(prefix)]
-        for prefix in (READY, ATTEMPT, OUTCOME, CORRECTION)
+        for prefix in (
+            *(READY, ATTEMPT, OUTCOME, CORRECTION),
+            *(TRANSCRIPTION_ATTEMPT, TRANSCRIPTION_OUTCOME, TRANSCRIPT),
+        )
     }
     require_type(str, values["id"])
     if values["pk"] != recording_pk(values["id"]):
@@ -136,6 +190,15 @@ def _build_recording(item: Item) -> Recording:
         closed_at=from_optional_rfc3339(values.get("closed_at")),
         parked=ParkingReason(values["parked"]) if "parked" in values else None,
         parked_at=from_optional_rfc3339(values.get("parked_at")),
+        transcription_attempts=frozenset(
+            _transcription_attempt_from(job, value) for job, value in facts[TRANSCRIPTION_ATTEMPT]
+        ),
+        transcription_outcomes=frozenset(
+            _transcription_outcome_from(name, value) for name, value in facts[TRANSCRIPTION_OUTCOME]
+        ),
+        transcripts=frozenset(_transcript_from(job, value) for job, value in facts[TRANSCRIPT]),
+        transcription_due=from_rfc3339(values["due"]) if values.get("pending") == TRANSCRIPTION_PENDING else None,
+        transcription_waits_for=values.get("transcription_waits_for"),
         closings=int(values.get("closings", 0)),
         last_closed_at=from_optional_rfc3339(values.get("last_closed_at")),
         dropped_corrections=int(values.get("dropped_corrections", 0)),
@@ -188,4 +251,43 @@ def _file_from(value: Mapping[str, Any]) -> StoredFile:
         content_type=value["content_type"],
         file_name=value["file_name"],
         seconds=float(value["seconds"]) if "seconds" in value else None,
+    )
+
+
+def _transcription_attempt_from(job: str, value: Mapping[str, Any]) -> TranscriptionAttempt:
+    require_type(str, value["language"], value["recognizer"], *value["inputs"])
+    return TranscriptionAttempt(
+        job=job,
+        source=Source(value["source"]),
+        inputs=tuple(value["inputs"]),
+        language=value["language"],
+        recognizer=value["recognizer"],
+        generation=int(value["generation"]),
+        billed_seconds=int(value["billed_seconds"]),
+        at=from_rfc3339(value["at"]),
+    )
+
+
+def _transcription_outcome_from(name: str, value: Mapping[str, Any]) -> TranscriptionOutcome:
+    job, _, end = name.rpartition("|")
+    require_type(str | None, value.get("words"))
+    return TranscriptionOutcome(
+        job=job,
+        end=TranscriptionEnd(end),
+        at=from_rfc3339(value["at"]),
+        reason=FailureReason(value["reason"]) if "reason" in value else None,
+        words=value.get("words"),
+    )
+
+
+def _transcript_from(job: str, value: Mapping[str, Any]) -> StoredTranscript:
+    require_type(str, value["key"], value["sha256"], value["rules"])
+    return StoredTranscript(
+        job=job,
+        key=value["key"],
+        sha256=value["sha256"],
+        words=int(value["words"]),
+        removed=tuple(sorted((kind, int(count)) for kind, count in value["removed"].items())),
+        rules=value["rules"],
+        at=from_rfc3339(value["at"]),
     )

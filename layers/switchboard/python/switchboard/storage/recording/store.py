@@ -39,6 +39,7 @@ from switchboard.storage.recording.items import (
     LIST_PARTITION,
     OUTCOME,
     PENDING,
+    TRANSCRIPTION_PENDING,
     attempt_value,
     correction_value,
     outcome_value,
@@ -180,20 +181,27 @@ class DynamoDbRecordingStore:
             values=values,
         )
 
-    def schedule(self, recording: Recording, *, due: datetime | None, at: datetime) -> None:
-        if due is None and recording.closed_at is None:
-            self._update_unless_begun(
-                recording,
-                update="SET closed_at = :at, last_closed_at = :at, closings = if_not_exists(closings, :none) + :one"
-                " REMOVE due, pending, parked",
-                values={":at": to_rfc3339(at), ":none": 0, ":one": 1},
-                condition="attribute_exists(kind) AND attribute_not_exists(closed_at)",
-            )
-        elif due is None:
-            self._update_unless_begun(recording, update="REMOVE due, pending, parked", values={})
-        else:
+    def schedule(
+        self, recording: Recording, *, due: datetime | None, at: datetime, transcribe_due: datetime | None = None
+    ) -> None:
+        if due is not None:
             update = "SET due = :due, pending = :pending REMOVE closed_at, parked"
             self._update_unless_begun(recording, update=update, values={":due": to_rfc3339(due), ":pending": PENDING})
+            return
+        values: dict[str, Any] = {}
+        if transcribe_due is None:
+            sets, ends = [], "REMOVE due, pending, parked"
+        else:
+            sets, ends = ["due = :due", "pending = :pending"], "REMOVE parked"
+            values = {":due": to_rfc3339(transcribe_due), ":pending": TRANSCRIPTION_PENDING}
+        condition = "attribute_exists(kind)"
+        if recording.closed_at is None:
+            # Another worker that closed it meanwhile has made the same write.
+            condition += " AND attribute_not_exists(closed_at)"
+            sets += ["closed_at = :at", "last_closed_at = :at", "closings = if_not_exists(closings, :none) + :one"]
+            values |= {":at": to_rfc3339(at), ":none": 0, ":one": 1}
+        update = f"SET {', '.join(sets)} {ends}" if sets else ends
+        self._update_unless_begun(recording, update=update, values=values, condition=condition)
 
     def park(self, recording: Recording, *, reason: ParkingReason, at: datetime) -> None:
         self._update_unless_begun(

@@ -13,9 +13,10 @@ from switchboard.domain.orders import Deadlines
 from switchboard.domain.sms.delivery import ReportFact, StatusTable
 from switchboard.domain.sms.messages import Message, SmsContent, TextMeasure, next_due
 from switchboard.domain.timestamps import from_optional_rfc3339, from_rfc3339, to_rfc3339
+from switchboard.ports.orders import ClaimAnswer
 from switchboard.storage.aws import store_errors
 from switchboard.storage.items import REPORT, SMSID_PREFIX, orphan_prefix, require_type
-from switchboard.storage.orders.store import DynamoDbOrderStore, OrderCodec
+from switchboard.storage.orders.store import IS_UNSENT, DynamoDbOrderStore, OrderCodec
 from switchboard.storage.sms.reports import DynamoDbReportStore
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class MessageCodec(OrderCodec[Message]):
             not_after=from_optional_rfc3339(values.get("not_after")),
             measure=TextMeasure(**{name: int(number) for name, number in measure.items()}) if measure else None,
             bulk=values.get("bulk", False),
-            reports=_reports_in(values),
+            reports=reports_in(values),
             asked={
                 name.removeprefix(_ASKED): from_rfc3339(at) for name, at in values.items() if name.startswith(_ASKED)
             },
@@ -72,11 +73,19 @@ class DynamoDbMessageStore(DynamoDbOrderStore[Message], DynamoDbReportStore):
             retention=retention,
         )
 
+    def record_canceled(self, smsid: str, *, at: datetime) -> ClaimAnswer[Message]:
+        return self._change(
+            smsid,
+            update="SET canceled_at = :now, closed_at = :now REMOVE content, due, pending",
+            condition=IS_UNSENT,
+            values={":now": to_rfc3339(at)},
+        )
+
     def record_asked(self, message: Message, names: Collection[str], *, at: datetime) -> None:
         asked = replace(message, asked={**dict.fromkeys(names, at), **message.asked})
         aliases = {f"#asked{number}": f"{_ASKED}{name}" for number, name in enumerate(names)}
         sets = [f"{alias} = if_not_exists({alias}, :at)" for alias in aliases]
-        self._change(
+        self._reconcile(
             message.id,
             update="SET " + ", ".join([*sets, "due = :due"]),
             condition="attempts = :attempts AND attribute_exists(pending)",
@@ -129,7 +138,7 @@ class SqsOutbox:
             )
 
 
-def _reports_in(values: Mapping[str, Any]) -> tuple[ReportFact, ...]:
+def reports_in(values: Mapping[str, Any]) -> tuple[ReportFact, ...]:
     """Return the reports about the item's own number, in the order in which they first came.
 
     An orphan is one of them if it names that number: it came before the message was created.

@@ -19,10 +19,12 @@ from switchboard.domain.verification.callbacks import CodeHash
 from switchboard.ports.callbacks import EventPlace
 from switchboard.storage.aws import conditional_update
 from switchboard.storage.items import (
+    CHANNEL,
+    CODE,
+    FALLBACK,
     REPORT,
     VERIFICATION,
     Item,
-    code_attribute,
     expiry,
     message_key,
     orphan_prefix,
@@ -33,13 +35,45 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 _SMS: Final = "sms"
+_FAILURES: Final = frozenset({DeliveryMeaning.FAILED, DeliveryMeaning.UNDELIVERED})
 _SET_ONCE: Final = "SET #fact = if_not_exists(#fact, :seen)"
 # What the sweep would record after the window. No claim is granted on a closed message.
 _CLOSE: Final = ", closed_at = if_not_exists(closed_at, :seen) REMOVE content, due, pending"
 
 
-class DynamoDbReportStore:
-    """A ReportStore over one table. What comes first under an id is kept for `retention`.
+class DynamoDbCodeStore:
+    """A CodeStore over one table."""
+
+    def __init__(self, *, client: DynamoDBClient, table: str) -> None:
+        self._client = client
+        self._table = table
+
+    def record_code(self, verification_id: str, code: CodeHash) -> bool:
+        # A report of another number must not add an attribute: its sender could fill the item with them.
+        names_our_number = " AND #recipient = :recipient" if code.recipient is not None else ""
+        recipient_name = {"#recipient": "recipient"} if code.recipient is not None else {}
+        written, _ = conditional_update(
+            self._client,
+            "record code",
+            TableName=self._table,
+            Key=message_key(verification_id),
+            UpdateExpression="SET #code = if_not_exists(#code, :code)",
+            ConditionExpression=f"#kind IN (:kind, :channel){names_our_number}",
+            ExpressionAttributeNames={"#code": f"{CODE}{code.recipient or ''}", "#kind": "kind", **recipient_name},
+            ExpressionAttributeValues=to_attributes(
+                {
+                    ":code": {"key": code.key_version, "digest": code.digest.hex(), "at": to_rfc3339(code.at)},
+                    ":kind": VERIFICATION,
+                    ":channel": CHANNEL,
+                    ":recipient": code.recipient,
+                }
+            ),
+        )
+        return written
+
+
+class DynamoDbReportStore(DynamoDbCodeStore):
+    """A ReportStore, and a CodeStore, over one table. What comes first under an id is kept for `retention`.
 
     A status of the table `statuses`, which is closed, has an attribute of its own in the item, if the report names the
     item's number or none: it always finds room. All other reports of one id share two counted places, so that no sender
@@ -47,8 +81,7 @@ class DynamoDbReportStore:
     """
 
     def __init__(self, *, client: DynamoDBClient, table: str, statuses: StatusTable, retention: timedelta) -> None:
-        self._client = client
-        self._table = table
+        super().__init__(client=client, table=table)
         self._statuses = statuses
         self._retention = retention
 
@@ -66,19 +99,27 @@ class DynamoDbReportStore:
         if meaning is DeliveryMeaning.UNLISTED:
             return self._record_unlisted(report, fact, seen_at)
         if meaning is DeliveryMeaning.DELIVERED:
-            existing = self._write(
+            written, existing = self._write(
                 report, seen_at, fact, update=_SET_ONCE + _CLOSE, condition=" AND #kind = :sms", values={":sms": _SMS}
             )
-            if existing is None:
+            if written:
                 return EventPlace.RECORDED
             if not _is_about_item(report, existing):
                 return None
             # The item is a verification: its number is verified by the code, and its own deadline goes on.
-        existing = self._write(report, seen_at, fact, update=_SET_ONCE)
-        return EventPlace.RECORDED if existing is None else None
+        written, item = self._write(report, seen_at, fact, update=_SET_ONCE)
+        if written and FALLBACK in item and self._is_not_arriving(item):
+            return EventPlace.NOT_ARRIVING
+        return EventPlace.RECORDED if written else None
+
+    def _is_not_arriving(self, item: Item) -> bool:
+        """Return whether the reports in an item say that its SMS does not arrive. The best of them decides."""
+        statuses = (name.removeprefix(REPORT) for name in item if name.startswith(REPORT))
+        meanings = {self._statuses[status].meaning for status in statuses}
+        return DeliveryMeaning.DELIVERED not in meanings and not meanings.isdisjoint(_FAILURES)
 
     def _record_unlisted(self, report: DeliveryReport, fact: str, seen_at: datetime) -> EventPlace | None:
-        existing = self._write(
+        written, existing = self._write(
             report,
             seen_at,
             fact,
@@ -86,7 +127,7 @@ class DynamoDbReportStore:
             condition=" AND attribute_not_exists(#fact) AND (attribute_not_exists(unlisted) OR unlisted < :most)",
             values={":none": 0, ":one": 1, ":most": MAX_UNLISTED_REPORTS},
         )
-        if existing is None or (_is_about_item(report, existing) and fact in existing):
+        if written or (_is_about_item(report, existing) and fact in existing):
             return EventPlace.RECORDED
         return EventPlace.OVERFLOWED if _is_about_item(report, existing) else None
 
@@ -99,14 +140,14 @@ class DynamoDbReportStore:
         update: str,
         condition: str = "",
         values: Mapping[str, Any] = MappingProxyType({}),
-    ) -> Item | None:
+    ) -> tuple[bool, Item]:
         """Change the item if it is about the report's number, and meets the further `condition`.
 
         Returns:
-            None if it was updated, or else the existing item, which is empty if there is none.
+            Whether it was updated, and the item, which is empty if there is none.
         """
         about = " AND recipient = :recipient" if report.recipient is not None else ""
-        written, existing = conditional_update(
+        return conditional_update(
             self._client,
             "record report",
             TableName=self._table,
@@ -118,7 +159,6 @@ class DynamoDbReportStore:
                 {":seen": to_rfc3339(seen_at), ":recipient": report.recipient, **values}
             ),
         )
-        return None if written else existing
 
     def _record_orphan(self, report: DeliveryReport, seen_at: datetime) -> EventPlace:
         """Keep a report that is about no item of ours, or about another number than the item's.
@@ -148,36 +188,6 @@ class DynamoDbReportStore:
             ),
         )
         return EventPlace.ORPHAN if written or fact in existing else EventPlace.OVERFLOWED
-
-
-class DynamoDbCodeStore:
-    """A CodeStore over one table."""
-
-    def __init__(self, *, client: DynamoDBClient, table: str) -> None:
-        self._client = client
-        self._table = table
-
-    def record_code(self, verification_id: str, code: CodeHash) -> bool:
-        # A report of another number must not add an attribute: its sender could fill the item with them.
-        names_our_number = " AND #recipient = :recipient" if code.recipient is not None else ""
-        recipient_name = {"#recipient": "recipient"} if code.recipient is not None else {}
-        written, _ = conditional_update(
-            self._client,
-            "record code",
-            TableName=self._table,
-            Key=message_key(verification_id),
-            UpdateExpression="SET #code = if_not_exists(#code, :code)",
-            ConditionExpression=f"#kind = :kind{names_our_number}",
-            ExpressionAttributeNames={"#code": code_attribute(code.recipient), "#kind": "kind", **recipient_name},
-            ExpressionAttributeValues=to_attributes(
-                {
-                    ":code": {"salt": code.salt.hex(), "digest": code.digest.hex(), "at": to_rfc3339(code.at)},
-                    ":kind": VERIFICATION,
-                    ":recipient": code.recipient,
-                }
-            ),
-        )
-        return written
 
 
 def _is_about_item(report: DeliveryReport, item: Item) -> bool:

@@ -1,12 +1,13 @@
-"""Store verifications in the StateTable, as orders.
+"""Store verifications and their further channels in the StateTable, as orders.
 
-The claim of a call-in verification takes a lease on its number and line in the same transaction.
+The claim of a call-in verification takes a lease on its number and line in the same transaction. The claim of a further
+channel changes its verification in the same transaction.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -21,10 +22,15 @@ from switchboard.domain.sms.messages import SmsContent
 from switchboard.domain.timestamps import from_optional_rfc3339, from_rfc3339, to_rfc3339
 from switchboard.domain.verification.callbacks import CodeHash, VerificationMode
 from switchboard.domain.verification.verifications import (
+    CODE_MODES,
     MAX_ATTEMPTS,
     CodeCheck,
+    CodeRecipe,
+    Fallback,
+    Resend,
     Verification,
     VerificationLines,
+    VerificationWithChannels,
     deadline_of,
     next_due,
 )
@@ -32,7 +38,9 @@ from switchboard.ports.orders import ClaimAnswer
 from switchboard.ports.verifications import WriteAnswer
 from switchboard.storage.aws import cancellation_reasons, store_errors
 from switchboard.storage.items import (
+    CHANNEL,
     CODE,
+    FALLBACK,
     SMSID_PREFIX,
     VERIFICATION,
     expiry,
@@ -41,6 +49,7 @@ from switchboard.storage.items import (
     set_all,
     to_attributes,
 )
+from switchboard.storage.orders.indexes import read_together
 from switchboard.storage.orders.store import (
     CLAIM,
     ID_IS_FREE,
@@ -48,7 +57,9 @@ from switchboard.storage.orders.store import (
     DynamoDbOrderStore,
     OrderCodec,
     optional_int,
+    order_from,
 )
+from switchboard.storage.sms.messages import reports_in
 from switchboard.storage.verification.ivr_calls import lease_from, shorten_lease
 
 if TYPE_CHECKING:
@@ -60,6 +71,8 @@ _IS_OPEN: Final = (
     "#kind = :kind AND deadline > :at"
     " AND attribute_not_exists(called_at) AND attribute_not_exists(checked_at) AND attribute_not_exists(canceled_at)"
 )
+_HAS_NO_RESEND: Final = "attribute_not_exists(resends)"
+_HAS_RESENDS: Final = "size(resends) = :count"
 _MAY_TRY: Final = f"{_IS_OPEN} AND (attribute_not_exists(attempts_used) OR attempts_used < :most)"
 # A transaction fails if another write to one of its items is under way. Such a write takes milliseconds.
 _MAX_TRIES: Final = 3
@@ -74,7 +87,12 @@ class VerificationCodec(OrderCodec[Verification]):
     kind = VERIFICATION
     key_prefix = SMSID_PREFIX
 
+    def keeps_content(self, order: Verification) -> bool:
+        # Each resend needs the template.
+        return order.recipe is not None and order.parent_id is None
+
     def kind_values(self, order: Verification) -> Mapping[str, Any]:
+        recipe, fallback = order.recipe, order.fallback
         return {
             "mode": order.mode.value,
             "line": order.line,
@@ -82,12 +100,17 @@ class VerificationCodec(OrderCodec[Verification]):
             "holding_minutes": order.holding_minutes,
             "repeat_calls": order.repeat_calls,
             "deadline": to_rfc3339(order.expires_at),
+            "code_length": recipe.length if recipe else None,
+            "code_key": recipe.key_version if recipe else None,
+            "origin": recipe.origin if recipe else None,
+            FALLBACK: int(fallback.after.total_seconds()) if fallback else None,
+            "fallback_repeat_calls": fallback.repeat_calls if fallback else None,
         }
 
     def order_from(self, values: Mapping[str, Any], common: Mapping[str, Any]) -> Verification:
         content = values.get("content")
         require_type(str, values["line"])
-        require_type(str | None, values.get("check_id"), values.get("check_key"))
+        require_type(str | None, *(values.get(name) for name in ("check_id", "check_key", "code_key", "parent_id")))
         return Verification(
             **common,
             content=SmsContent(**content) if content else None,
@@ -98,11 +121,135 @@ class VerificationCodec(OrderCodec[Verification]):
             repeat_calls=optional_int(values.get("repeat_calls")),
             called_at=from_optional_rfc3339(values.get("called_at")),
             late_call_at=from_optional_rfc3339(values.get("late_call_at")),
-            codes=tuple(_code_from(name, value) for name, value in sorted(values.items()) if name.startswith(CODE)),
+            codes=_codes_in(values),
             attempts_used=int(values.get("attempts_used", 0)),
             check=_check_from(values) if "checked_at" in values else None,
-            canceled_at=from_optional_rfc3339(values.get("canceled_at")),
+            recipe=_recipe_from(values) if "code_key" in values else None,
+            reports=reports_in(values),
+            resends=tuple(_resend_from(value) for value in values.get("resends", ())),
+            fallback=_fallback_from(values) if FALLBACK in values else None,
+            parent_id=values.get("parent_id"),
+            ends_at=from_optional_rfc3339(values.get("ends_at")),
+            first_generation=int(values.get("generation", 1)),
         )
+
+
+class ChannelCodec(VerificationCodec):
+    """The conversion of a verification's further channels, which no list shows."""
+
+    kind = CHANNEL
+    is_listed = False
+
+    def kind_values(self, order: Verification) -> Mapping[str, Any]:
+        return {
+            **super().kind_values(order),
+            "parent_id": order.parent_id,
+            "ends_at": to_rfc3339(order.expires_at),
+            "generation": order.first_generation,
+        }
+
+
+class DynamoDbChannelStore(DynamoDbOrderStore[Verification]):
+    """A ChannelStore over one table."""
+
+    def __init__(self, *, client: DynamoDBClient, table: str, deadlines: Deadlines, retention: timedelta) -> None:
+        super().__init__(
+            client=client,
+            table=table,
+            codec=ChannelCodec(),
+            deadlines=deadlines,
+            next_due=partial(next_due, deadlines=deadlines),
+            retention=retention,
+        )
+
+    def with_channels(self, verification: Verification) -> VerificationWithChannels:
+        ids = verification.further_channel_ids
+        if not ids:
+            return VerificationWithChannels(verification)
+        # One transaction reads all items, so that no two views of the verification have the same sequence.
+        item, *channels = read_together(self._client, self._table, map(self._key, [verification.id, *ids]))
+        return VerificationWithChannels(
+            order_from(item, codec=VerificationCodec()) or verification,
+            tuple(channel for channel in map(self._order_from, channels) if channel is not None),
+        )
+
+    def claim_resend(
+        self, verification: Verification, channel: Verification, resend: Resend
+    ) -> ClaimAnswer[Verification]:
+        value = {"id": resend.id, "at": to_rfc3339(resend.at), "key": resend.key}
+        return self._claim_with_verification(
+            verification,
+            channel,
+            is_new=True,
+            update="SET resends = list_append(if_not_exists(resends, :none), :resends)",
+            condition="",
+            values={":none": [], ":resends": [{name: text for name, text in value.items() if text is not None}]},
+        )
+
+    def record_unsent_resend(self, verification_id: str, resend: Resend, *, place: int) -> None:
+        self._change(
+            verification_id,
+            update=f"SET resends[{place}].unsent = :true",
+            condition=f"resends[{place}].id = :id",
+            values={":true": True, ":id": resend.id},
+        )
+
+    def claim_fallback(self, verification: Verification, channel: Verification) -> ClaimAnswer[Verification]:
+        fallback = verification.fallback
+        return self._claim_with_verification(
+            verification,
+            channel,
+            is_new=fallback is None or fallback.called_at is None,
+            update="SET fallback_called_at = if_not_exists(fallback_called_at, :at)",
+            condition=f" AND attribute_exists({FALLBACK})",
+            values={},
+        )
+
+    def _claim_with_verification(
+        self,
+        verification: Verification,
+        channel: Verification,
+        *,
+        is_new: bool,
+        update: str,
+        condition: str,
+        values: Mapping[str, Any],
+    ) -> ClaimAnswer[Verification]:
+        """Write the channel's claim and change its verification, both or neither: none starts once that is over.
+
+        The verification must be open and have no resend that it had not when it was read.
+        """
+        [*_, claim] = channel.claims
+        if is_new:
+            claiming = {"ConditionExpression": ID_IS_FREE, **set_all(self._new_item(channel))}
+        else:
+            claiming = {
+                "Key": self._key(channel.id),
+                "UpdateExpression": CLAIM,
+                "ConditionExpression": MAY_CLAIM,
+                "ExpressionAttributeValues": to_attributes(self._claim_values(claim)),
+            }
+        has_same_resends = _HAS_RESENDS if verification.resends else _HAS_NO_RESEND
+        changing = {
+            "Key": self._key(verification.id),
+            "UpdateExpression": update,
+            "ConditionExpression": f"{_IS_OPEN} AND {has_same_resends}{condition}",
+            "ExpressionAttributeNames": {"#kind": "kind"},
+            "ExpressionAttributeValues": to_attributes(
+                {
+                    ":kind": VERIFICATION,
+                    ":at": to_rfc3339(claim.at),
+                    ":count": len(verification.resends) or None,
+                    **values,
+                }
+            ),
+        }
+        common: Any = {"TableName": self._table, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
+        writes: Any = [{"Update": {**common, **claiming}}, {"Update": {**common, **changing}}]
+        reasons = _transact(self._client, "claim channel", writes)
+        if reasons is None:
+            return ClaimAnswer(granted=True, order=channel)
+        return self._refuse_claim(reasons[0].get("Item", {}), claim)
 
 
 class DynamoDbVerificationStore(DynamoDbOrderStore[Verification]):
@@ -127,7 +274,7 @@ class DynamoDbVerificationStore(DynamoDbOrderStore[Verification]):
 
     def create(self, order: Verification) -> ClaimAnswer[Verification]:
         claim = order.last_claim
-        if claim is None or order.mode is VerificationMode.CALL_OUT:
+        if claim is None or order.mode in CODE_MODES:
             return super().create(order)
         create = cast(
             "TransactWriteItemTypeDef",
@@ -149,7 +296,7 @@ class DynamoDbVerificationStore(DynamoDbOrderStore[Verification]):
             return ClaimAnswer(granted=False, order=None)
         expression = CLAIM + ", deadline = :deadline"
         values = {**self._claim_values(claim), ":deadline": to_rfc3339(deadline_of(order, claim))}
-        if order.mode is VerificationMode.CALL_OUT:
+        if order.mode in CODE_MODES:
             return self._change(order_id, claim=claim, update=expression, condition=MAY_CLAIM, values=values)
         update: TransactWriteItemTypeDef = {
             "Update": {
@@ -169,7 +316,7 @@ class DynamoDbVerificationStore(DynamoDbOrderStore[Verification]):
     ) -> Verification:
         written = super().record_outcome(order, claim, outcome, queue=queue)
         was_not_accepted = outcome.kind in {OutcomeKind.NOT_SENT, OutcomeKind.REJECTED}
-        if was_not_accepted and order.mode is not VerificationMode.CALL_OUT:
+        if was_not_accepted and order.mode not in CODE_MODES:
             # The outcome is recorded already, and a lease that cannot be shortened now ends by itself.
             with suppress(StoreError):
                 shorten_lease(
@@ -184,9 +331,15 @@ class DynamoDbVerificationStore(DynamoDbOrderStore[Verification]):
 
     def record_right_code(self, verification_id: str, check: CodeCheck) -> WriteAnswer:
         update, values = "SET checked_at = :at, check_id = :id", {":id": check.id, ":most": MAX_ATTEMPTS}
-        if check.key is not None:
-            update, values = f"{update}, check_key = :key", {**values, ":key": check.key}
-        answer = self._change_open(verification_id, update=update, condition=_MAY_TRY, at=check.at, values=values)
+        condition = _MAY_TRY
+        for name, value in (("check_key", check.key), ("checked_by", check.by)):
+            if value is not None:
+                update, values = f"{update}, {name} = :{name}", {**values, f":{name}": value}
+        if check.by is VerificationMode.SMS_CODE:
+            # A resend may have ended the code meanwhile.
+            condition = f"{condition} AND {_HAS_RESENDS if check.resends else _HAS_NO_RESEND}"
+            values |= {":count": check.resends or None}
+        answer = self._change_open(verification_id, update=update, condition=condition, at=check.at, values=values)
         stored = answer.verification.check if answer.verification else None
         is_same_check = stored is not None and stored.id == check.id
         return WriteAnswer(written=answer.written or is_same_check, verification=answer.verification)
@@ -211,7 +364,7 @@ class DynamoDbVerificationStore(DynamoDbOrderStore[Verification]):
 
     def release_line(self, verification: Verification) -> None:
         claim, canceled_at = verification.last_claim, verification.canceled_at
-        if claim is None or canceled_at is None or verification.mode is VerificationMode.CALL_OUT:
+        if claim is None or canceled_at is None or verification.mode in CODE_MODES:
             return
         shorten_lease(
             self._client,
@@ -260,32 +413,18 @@ class DynamoDbVerificationStore(DynamoDbOrderStore[Verification]):
                 "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
             }
         }
-        for tries_left in reversed(range(_MAX_TRIES)):
-            with store_errors("claim with lease"):
-                try:
-                    self._client.transact_write_items(TransactItems=[write, lease])
-                except ClientError as error:
-                    if tries_left and _is_conflict(error):
-                        continue
-                    return self._refuse_cancelled(claim, error)
-                return None
-        raise AssertionError("the last try returns or raises")
-
-    def _refuse_cancelled(self, claim: Claim, error: ClientError) -> ClaimAnswer[Verification]:
-        """Refuse the claim because of a cancelled transaction, or raise the error if its reason is no condition."""
-        reasons = cancellation_reasons(error)
-        codes = [reason.get("Code") for reason in reasons]
-        if len(codes) == 2 and codes[0] == _REASON_CONDITION_FAILED:
+        reasons = _transact(self._client, "claim with lease", [write, lease])
+        if reasons is None:
+            return None
+        if reasons[0].get("Code") == _REASON_CONDITION_FAILED:
             return self._refuse_claim(reasons[0].get("Item", {}), claim)
-        if len(codes) == 2 and codes[1] == _REASON_CONDITION_FAILED:
-            lease = lease_from(reasons[1].get("Item"))
-            retry_after_s = math.ceil((lease.until - claim.at).total_seconds()) if lease else 1
-            raise VerificationOpenError(
-                "Another verification has this number and line. Repeat the request later",
-                {},
-                retry_after_s=retry_after_s,
-            )
-        raise error
+        found = lease_from(reasons[1].get("Item"))
+        retry_after_s = math.ceil((found.until - claim.at).total_seconds()) if found else 1
+        raise VerificationOpenError(
+            "Another verification has this number and line. Repeat the request later",
+            {},
+            retry_after_s=retry_after_s,
+        )
 
     def _lease_item(self, order: Verification, claim: Claim) -> dict[str, Any]:
         until = deadline_of(order, claim) + self._grace
@@ -299,6 +438,32 @@ class DynamoDbVerificationStore(DynamoDbOrderStore[Verification]):
         return {**lease_key(recipient=order.recipient, line=order.line), **to_attributes(values)}
 
 
+def _transact(
+    client: DynamoDBClient, operation: str, writes: Sequence[TransactWriteItemTypeDef]
+) -> Sequence[Mapping[str, Any]] | None:
+    """Make all writes or none.
+
+    Returns:
+        None if they were made, or else one reason for each write, of which at least one failed by its condition.
+
+    Raises:
+        StoreUnavailableError: DynamoDB did not answer.
+    """
+    for tries_left in reversed(range(_MAX_TRIES)):
+        with store_errors(operation):
+            try:
+                client.transact_write_items(TransactItems=writes)
+            except ClientError as error:
+                if tries_left and _is_conflict(error):
+                    continue
+                reasons = cancellation_reasons(error)
+                if not any(reason.get("Code") == _REASON_CONDITION_FAILED for reason in reasons):
+                    raise
+                return reasons
+            return None
+    raise AssertionError("the last try returns or raises")
+
+
 def _is_conflict(error: ClientError) -> bool:
     """Return whether another write to one of the items was under way, and no condition failed."""
     codes = {reason.get("Code") for reason in cancellation_reasons(error)} - {"None", None}
@@ -306,12 +471,42 @@ def _is_conflict(error: ClientError) -> bool:
 
 
 def _check_from(values: Mapping[str, Any]) -> CodeCheck:
-    return CodeCheck(id=values["check_id"], at=from_rfc3339(values["checked_at"]), key=values.get("check_key"))
+    by = values.get("checked_by")
+    return CodeCheck(
+        id=values["check_id"],
+        at=from_rfc3339(values["checked_at"]),
+        key=values.get("check_key"),
+        by=VerificationMode(by) if by else None,
+    )
+
+
+def _recipe_from(values: Mapping[str, Any]) -> CodeRecipe:
+    require_type(str | None, values.get("origin"))
+    return CodeRecipe(length=int(values["code_length"]), key_version=values["code_key"], origin=values.get("origin"))
+
+
+def _resend_from(value: Mapping[str, Any]) -> Resend:
+    require_type(str, value["id"])
+    return Resend(id=value["id"], at=from_rfc3339(value["at"]), key=value.get("key"), unsent=value.get("unsent", False))
+
+
+def _fallback_from(values: Mapping[str, Any]) -> Fallback:
+    return Fallback(
+        after=timedelta(seconds=int(values[FALLBACK])),
+        repeat_calls=int(values["fallback_repeat_calls"]),
+        called_at=from_optional_rfc3339(values.get("fallback_called_at")),
+    )
+
+
+def _codes_in(values: Mapping[str, Any]) -> tuple[CodeHash, ...]:
+    # A hash without a key is of an earlier version, and its verification is over.
+    named = sorted((name, value) for name, value in values.items() if name.startswith(CODE))
+    return tuple(_code_from(name, value) for name, value in named if "key" in value)
 
 
 def _code_from(name: str, value: Mapping[str, str]) -> CodeHash:
     return CodeHash(
-        salt=bytes.fromhex(value["salt"]),
+        key_version=value["key"],
         digest=bytes.fromhex(value["digest"]),
         at=from_rfc3339(value["at"]),
         recipient=name.removeprefix(CODE) or None,

@@ -22,7 +22,7 @@ from switchboard.ports.callbacks import EventPlace
 from switchboard.ports.listing import ListingQuery, Page
 from switchboard.storage.aws import conditional_update, store_errors
 from switchboard.storage.items import Item, decoding_errors, expiry, require_type, to_attributes
-from switchboard.storage.orders.indexes import get_items
+from switchboard.storage.orders.indexes import get_items, read_together
 from switchboard.storage.orders.store import DynamoDbOrderStore, OrderCodec, optional_int
 
 if TYPE_CHECKING:
@@ -180,14 +180,8 @@ class DynamoDbVoiceCallStore(DynamoDbOrderStore[VoiceCall], DynamoDbCallResultSt
         if call is None or call.call_id is None:
             return call
         # One transaction reads both items, so that no two views of the call have the same sequence.
-        with store_errors("get voice call"):
-            response = self._client.transact_get_items(
-                TransactItems=[
-                    {"Get": {"TableName": self._table, "Key": key}}
-                    for key in (self._key(order_id), _call_id_key(call.call_id))
-                ]
-            )
-        item, results = (answer.get("Item") for answer in response["Responses"])
+        keys = (self._key(order_id), _call_id_key(call.call_id))
+        item, results = read_together(self._client, self._table, keys)
         call = self._order_from(item)
         return call if call is None or results is None else _add_results(call, results)
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor
 from contextlib import suppress
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import partial
+from itertools import islice
 from typing import Final, Generic, TypeVar
 
 from switchboard.domain.errors import ConfigurationError, StoreError, StoreUnavailableError
-from switchboard.domain.orders import Status, SubmissionState
+from switchboard.domain.orders import Status, SubmissionState, queue_delay_s
 from switchboard.ports.clock import Clock
 from switchboard.ports.listing import UnreadableItem
 from switchboard.ports.orders import OrderStore, Outbox, R
@@ -19,6 +22,9 @@ T = TypeVar("T")
 
 _FAILURES_IN_A_ROW: Final = 3
 """The entries in a row that fail before a store counts as down. Each of them takes its time-out."""
+_AT_ONCE: Final = 64
+"""The entries that a pool's threads get at once. While a store is down, each thread takes its time-out for some."""
+_IN_QUEUE: Final = frozenset({SubmissionState.SCHEDULED.value, SubmissionState.QUEUED.value})
 _MOST_SKIPPED: Final = 1_000
 """The entries that one round passes over: it has to end before the function does."""
 
@@ -30,6 +36,7 @@ class SweepAction(StrEnum):
     CLOSED = "closed"
     REQUEUED = "requeued"
     INQUIRY_PLANNED = "inquiry_planned"
+    """It is in the queue: a message to ask about, or a verification that may fall back to a call."""
     RELEASED = "released"
     """The recording was parked, and is asked for again."""
     POSTPONED = "postponed"
@@ -47,10 +54,14 @@ class _QueueDownError(Exception):
 
 
 class SweepReport:
-    """What one sweep has done so far, the poison entries that it skipped, and its first failure."""
+    """What one sweep has done so far, the poison entries that it skipped, and its first failure.
+
+    `expired` counts the verifications that expired, by mode.
+    """
 
     def __init__(self) -> None:
         self.actions: Counter[SweepAction] = Counter()
+        self.expired: Counter[str] = Counter()
         self.poison: list[str] = []
         self.failure: StoreUnavailableError | None = None
 
@@ -66,6 +77,7 @@ def act_on_each(
     name: Callable[[T], str],
     limit: int,
     report: SweepReport,
+    pool: Executor | None = None,
 ) -> int:
     """Act on each entry by itself, until `limit` entries are handled.
 
@@ -78,43 +90,64 @@ def act_on_each(
         name: tells an operator which entry it is.
         limit: the most entries to handle.
         report: takes the actions, the poison and the failures.
+        pool: its threads act on several entries at once. Without it one entry follows the other.
 
     Returns:
         How many entries were handled. It is less than `limit` if nothing is left, or a store is down.
     """
     handled = skipped = failures = 0
-    for entry in entries:
-        action: SweepAction | None = None
-        if isinstance(entry, UnreadableItem):
-            report.poison.append(entry.key)
-        else:
-            try:
-                action = act(entry)
-            except StoreUnavailableError as error:
-                report.add_failure(error)
+    run, at_once = (pool.map, _AT_ONCE) if pool is not None else (map, 1)
+    unread = iter(entries)
+    while handled < limit and skipped < _MOST_SKIPPED and failures < _FAILURES_IN_A_ROW:
+        batch, unfound = _read(unread, min(at_once, limit - handled))
+        for entry, result in zip(batch, run(partial(_attempt, act), batch), strict=True):
+            if isinstance(result, StoreUnavailableError):
+                report.add_failure(result)
                 failures += 1
-                if failures == _FAILURES_IN_A_ROW:
-                    break
                 continue
-            except ConfigurationError:
-                raise
-            except Exception:  # noqa: BLE001 - whatever one entry breaks, the rest goes on
-                report.poison.append(name(entry))
-        failures = 0
-        if action is None:
+            failures = 0
+            if isinstance(result, SweepAction):
+                report.actions[result] += 1
+                handled += 1
+                continue
             skipped += 1
-        else:
-            report.actions[action] += 1
-            handled += 1
-        if handled == limit or skipped == _MOST_SKIPPED:
+            if isinstance(entry, UnreadableItem):
+                report.poison.append(entry.key)
+            elif result is not None:
+                report.poison.append(name(entry))
+        if unfound is not None:
+            raise unfound
+        if not batch:
             break
     return handled
+
+
+def _read(entries: Iterator[T], count: int) -> tuple[list[T], StoreUnavailableError | None]:
+    """Return the next `count` entries, or those before a failure, and the failure."""
+    batch: list[T] = []
+    try:
+        batch.extend(islice(entries, count))
+    except StoreUnavailableError as error:
+        return batch, error
+    return batch, None
+
+
+def _attempt(act: Callable[[T], SweepAction | None], entry: T | UnreadableItem) -> SweepAction | Exception | None:
+    """Act on the entry and return the action, or what broke it."""
+    try:
+        return None if isinstance(entry, UnreadableItem) else act(entry)
+    except ConfigurationError:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever one entry breaks, the rest goes on
+        return error
 
 
 class ReconcileOverdue(Generic[R]):
     """The sweep's work on one kind of order. It submits nothing: it only records facts and puts ids into the queue.
 
-    `plan_inquiry` puts an overdue order into the queue of inquiries if one is due, and returns whether it did.
+    `plan_inquiry` puts an overdue order into a queue if an inquiry or a fallback is due, and returns whether it did.
+    `expired_mode_of` returns the mode of a verification that has expired, to be counted when it is closed. The threads
+    of `pool` act on several orders at once, so that all the other parts must bear threads.
     """
 
     def __init__(
@@ -127,6 +160,8 @@ class ReconcileOverdue(Generic[R]):
         look_again_after: timedelta,
         outbox: Outbox[R] | None = None,
         plan_inquiry: Callable[[R, datetime], bool] = lambda _order, _now: False,
+        pool: Executor | None = None,
+        expired_mode_of: Callable[[R, datetime], str | None] = lambda _order, _now: None,
     ) -> None:
         self._orders = orders
         self._clock = clock
@@ -135,9 +170,11 @@ class ReconcileOverdue(Generic[R]):
         self._look_again_after = look_again_after
         self._outbox = outbox
         self._plan_inquiry = plan_inquiry
+        self._pool = pool
+        self._expired_mode_of = expired_mode_of
 
     def __call__(self, report: SweepReport, *, limit: int) -> int:
-        """Run one round over at most `limit` overdue orders of each shard, and return the most handled in one of them.
+        """Run one round over at most `limit` overdue orders, and return how many were handled.
 
         If the queue takes nothing, the orders that belong there are left until the next round. The others go on.
 
@@ -152,7 +189,7 @@ class ReconcileOverdue(Generic[R]):
             if queue_is_down and self._needs_queue(order, now=now):
                 return None
             try:
-                return self._reconcile(order, now=now)
+                action = self._reconcile(order, now=now)
             except _QueueDownError as error:
                 queue_is_down = True
                 report.add_failure(error.cause)
@@ -163,10 +200,12 @@ class ReconcileOverdue(Generic[R]):
                 # Whatever breaks one order, `act_on_each` names it as poison. Here it only moves out of the way.
                 self._set_aside(order, now=now)
                 raise
+            mode = self._expired_mode_of(order, now) if action is SweepAction.CLOSED else None
+            report.expired += Counter() if mode is None else Counter([mode])
+            return action
 
-        shards = self._orders.overdue(now=self._clock.now(), limit=limit)
-        handled = [act_on_each(shard, act, name=lambda order: order.id, limit=limit, report=report) for shard in shards]
-        return max(handled)
+        overdue = self._orders.overdue(now=self._clock.now(), limit=limit)
+        return act_on_each(overdue, act, name=lambda order: order.id, limit=limit, report=report, pool=self._pool)
 
     def _set_aside(self, order: R, *, now: datetime) -> None:
         """Set a later time for a poison order, so that the next rounds need not pass it. It may refuse this too."""
@@ -186,8 +225,8 @@ class ReconcileOverdue(Generic[R]):
             self._orders.record_closed(order, at=now)
             return SweepAction.CLOSED
         overdue = due is not None and due <= now
-        if overdue and status.state == SubmissionState.QUEUED and self._outbox is not None:
-            self._requeue(order, self._outbox)
+        if overdue and status.state in _IN_QUEUE and self._outbox is not None:
+            self._requeue(order, self._outbox, now=now)
             self._orders.postpone(order, until=now + self._look_again_after)
             return SweepAction.REQUEUED
         if overdue and order.submission_open:
@@ -205,8 +244,8 @@ class ReconcileOverdue(Generic[R]):
         except StoreUnavailableError as error:
             raise _QueueDownError(error) from error
 
-    def _requeue(self, order: R, outbox: Outbox[R]) -> None:
+    def _requeue(self, order: R, outbox: Outbox[R], *, now: datetime) -> None:
         try:
-            outbox.put(order)
+            outbox.put(order, delay_s=queue_delay_s(order, now=now))
         except StoreUnavailableError as error:
             raise _QueueDownError(error) from error

@@ -13,6 +13,7 @@ from switchboard.domain.errors import ConfigurationError, StoreUnavailableError
 from switchboard.domain.sms.delivery import DeliveryReport
 from switchboard.domain.verification.callbacks import IvrCallEvent
 from switchboard.ports.callbacks import CallbackArchive, CodeStore, EventPlace, RawCallback, ReportStore, SpooledEvent
+from switchboard.ports.verifications import FallbackQueue
 from switchboard.ports.voice_calls import CallResultStore
 from switchboard.usecases.operations.reconcile_overdue import SweepAction, SweepReport, act_on_each
 from switchboard.usecases.verification.record_ivr_call import UNMATCHED, RecordIvrCall
@@ -35,7 +36,8 @@ class Reconcile(Protocol):
 class SweepOverdue:
     """The scheduled use case.
 
-    `codes` and `ivr_calls` are needed if events of verifications may be spooled, `results` if call results may be.
+    `codes`, `ivr_calls` and `fallbacks` are needed if events of verifications may be spooled, `results` if call results
+    may be.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class SweepOverdue:
         codes: CodeStore | None = None,
         ivr_calls: RecordIvrCall | None = None,
         results: CallResultStore | None = None,
+        fallbacks: FallbackQueue | None = None,
     ) -> None:
         self._reports = reports
         self._archive = archive
@@ -56,6 +59,7 @@ class SweepOverdue:
         self._codes = codes
         self._ivr_calls = ivr_calls
         self._results = results
+        self._fallbacks = fallbacks
 
     def __call__(
         self, *, enough: Callable[[], bool] = lambda: True, report: SweepReport | None = None
@@ -124,6 +128,8 @@ class SweepOverdue:
         place = self._reports.record_report(report, seen_at=spooled.seen_at)
         if spooled.code is not None:
             _require(self._codes).record_code(report.smsid, spooled.code)
+        if place is EventPlace.NOT_ARRIVING:
+            _require(self._fallbacks).put_fallback(report.smsid)
         if place is not EventPlace.OVERFLOWED:
             return SweepAction.EVENT_REPLAYED
         self._archive.quarantine(_to_raw_callback(spooled), reason=place.value, at=spooled.seen_at)
@@ -149,7 +155,7 @@ def _to_raw_callback(spooled: SpooledEvent) -> RawCallback:
         return spooled.event
     content = asdict(spooled.event)
     if spooled.code is not None:
-        content["code"] = {"salt": spooled.code.salt.hex(), "digest": spooled.code.digest.hex()}
+        content["code"] = {"key": spooled.code.key_version, "digest": spooled.code.digest.hex()}
     body = json.dumps(content, default=str).encode()
     route = _ROUTES[type(spooled.event)]
     return RawCallback(route, method="", query=spooled.handle, content_type="application/json", body=body)

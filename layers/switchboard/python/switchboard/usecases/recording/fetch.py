@@ -45,6 +45,7 @@ from switchboard.ports.clock import ClaimIds, Clock
 from switchboard.ports.provider_limits import ProviderGuard
 from switchboard.ports.recordings import JobStore, RecordingFiles, RecordingQueue, RecordingSource, RecordingStore
 from switchboard.ports.usage_limits import AnnouncementLimits, MonthlyQuota
+from switchboard.usecases.recording.close import CloseRecording
 from switchboard.usecases.submission.wait_for_slot import wait_for_slot
 
 _MAX_QUEUE_DELAY_S: Final = 900
@@ -158,6 +159,7 @@ class FetchRecording:
         recordings: RecordingStore,
         files: RecordingFiles,
         queue: RecordingQueue,
+        close: CloseRecording,
         source: RecordingSource,
         guard: ProviderGuard,
         backlog_guard: ProviderGuard,
@@ -172,6 +174,7 @@ class FetchRecording:
         self._recordings = recordings
         self._files = files
         self._queue = queue
+        self._close = close
         self._source = source
         self._guard = guard
         self._backlog_guard = backlog_guard
@@ -323,7 +326,7 @@ class FetchRecording:
             self._recordings.park(recording, reason=ParkingReason.NOT_FOUND, at=now)
             return
         if status.final:
-            self._recordings.schedule(recording, due=None, at=now)
+            self._close(recording, at=now)
             return
         due = self._policy.next_due(recording, now=now) or now
         if look.interruption is not None:

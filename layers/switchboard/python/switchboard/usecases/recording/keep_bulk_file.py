@@ -20,6 +20,7 @@ from switchboard.domain.recording.object_keys import recording_key
 from switchboard.domain.recording.other_party import other_party
 from switchboard.ports.clock import ClaimIds, Clock
 from switchboard.ports.recordings import BulkFiles, RecordingFiles, RecordingStore
+from switchboard.usecases.recording.close import CloseRecording
 
 
 class BulkOutcome(StrEnum):
@@ -40,6 +41,7 @@ class KeepBulkFile:
         bulk: BulkFiles,
         recordings: RecordingStore,
         files: RecordingFiles,
+        close: CloseRecording,
         parse_name: Callable[[str], RecordingFileName],
         clock: Clock,
         new_id: ClaimIds,
@@ -47,6 +49,7 @@ class KeepBulkFile:
         self._bulk = bulk
         self._recordings = recordings
         self._files = files
+        self._close = close
         self._parse_name = parse_name
         self._clock = clock
         self._new_id = new_id
@@ -64,6 +67,8 @@ class KeepBulkFile:
             return BulkOutcome.QUARANTINED
         existing = self._recordings.get(name.recording_id)
         if existing is not None and _is_stored(existing, name.channel):
+            # The container that stored it may have died before it closed the recording.
+            self._close_unless_awaited(existing)
             return BulkOutcome.THERE_ALREADY
         # The same day as the worker's, so that a channel has one key.
         day = name.started_at if existing is None else existing.called_at or existing.announced_at
@@ -86,9 +91,15 @@ class KeepBulkFile:
         outcome = FetchOutcome(id=self._new_id(), channel=name.channel, at=now, end=FetchEnd.STORED, file=file)
         self._recordings.announce(name.recording_id, ready_fact, due=now)
         recording = self._recordings.record_outcome(name.recording_id, outcome)
-        # If the provider has reported the recording too, the worker decides what is still missing.
-        if recording.came_as_files:
-            self._recordings.schedule(recording, due=None, at=now)
+        self._close_unless_awaited(recording)
+
+    def _close_unless_awaited(self, recording: Recording) -> None:
+        """Close a recording that came only as files, or that was closed before this file came.
+
+        If the provider has reported the recording too, the worker decides what is still missing.
+        """
+        if recording.came_as_files or recording.closed_at is not None:
+            self._close(recording, at=self._clock.now())
 
 
 def _is_stored(recording: Recording, channel: Channel) -> bool:

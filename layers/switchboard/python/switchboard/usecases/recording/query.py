@@ -11,7 +11,10 @@ from typing import Final, TypeAlias
 from switchboard.domain.errors import (
     ResourceNotFoundError,
     StoreUnavailableError,
+    TranscriptNotFoundError,
+    TranscriptNotReadyError,
     UnreadableFileNameError,
+    UnreadableItemError,
     UnreadableJobError,
 )
 from switchboard.domain.recording.facts import (
@@ -24,16 +27,23 @@ from switchboard.domain.recording.facts import (
     StoredFile,
     is_recording_id,
 )
+from switchboard.domain.recording.figures import Figures, measure_figures
 from switchboard.domain.recording.other_party import tel_and_time
 from switchboard.domain.recording.policy import RecordingPolicy
 from switchboard.domain.recording.status import RecordingStatus
+from switchboard.domain.recording.transcript_document import TranscriptDocument, decode_document, merge_documents
+from switchboard.domain.recording.transcripts import TranscriptState, TranscriptStatus, status_of_transcript
+from switchboard.domain.recording.turns import Turn, build_turns
 from switchboard.ports.clock import Clock
 from switchboard.ports.listing import Page
 from switchboard.ports.recordings import JobStore, RecordingFiles, RecordingStore
+from switchboard.ports.transcripts import TranscriptFiles
 from switchboard.usecases.query import ListFilter, fill_page
 
 # Each try that fails means that another caller corrected the same recording in the same moment.
 _MAX_TRIES: Final = 5
+_RETRY_AFTER_S: Final = {TranscriptState.WAITING: 300, TranscriptState.RECOGNIZING: 30}
+"""The pause after which a caller may ask again for a transcript that is awaited."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,8 +60,20 @@ class RecordingView:
     tel: str
     called_at: datetime | None
     sides: Mapping[Channel, Side]
+    transcript: TranscriptStatus
     urls: Mapping[Channel, str] = field(default_factory=dict)
     urls_expire_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TranscriptView:
+    """A transcript with the roles of the moment: `document` has the words, and `turns` are the conversation."""
+
+    recording_id: str
+    status: TranscriptStatus
+    document: TranscriptDocument
+    turns: tuple[Turn, ...]
+    figures: Figures
 
 
 RecordingFilter: TypeAlias = ListFilter
@@ -67,7 +89,9 @@ class QueryRecordings:
         recordings: RecordingStore,
         jobs: JobStore,
         files: RecordingFiles,
+        transcripts: TranscriptFiles,
         policy: RecordingPolicy,
+        makes_transcripts: bool,
         clock: Clock,
         url_lifetime: timedelta,
         parse_name: Callable[[str], RecordingFileName],
@@ -75,7 +99,9 @@ class QueryRecordings:
         self._recordings = recordings
         self._jobs = jobs
         self._files = files
+        self._transcripts = transcripts
         self._policy = policy
+        self._makes_transcripts = makes_transcripts
         self._clock = clock
         self._url_lifetime = url_lifetime
         self._parse_name = parse_name
@@ -93,6 +119,46 @@ class QueryRecordings:
         if recording is None:
             recording = Recording(recording_id=recording_id, ready_facts=frozenset({self._read_job(recording_id)}))
         return self._view_existing(recording)
+
+    def transcript(self, recording_id: str) -> TranscriptView:
+        """Return the conversation of this recording, with the roles as they are corrected now.
+
+        Raises:
+            ResourceNotFoundError: no recording has this id.
+            TranscriptNotFoundError: the recording has no transcript, and none is awaited.
+            TranscriptNotReadyError: the transcript is awaited.
+            StoreUnavailableError: the store did not answer.
+            UnreadableItemError: a later version wrote the transcript.
+        """
+        recording = self.one(recording_id).recording
+        status = status_of_transcript(recording, wanted=self._makes_transcripts)
+        if status.state in (TranscriptState.WAITING, TranscriptState.RECOGNIZING):
+            raise TranscriptNotReadyError(
+                f"The transcript is {status.state}", retry_after_s=_RETRY_AFTER_S[status.state]
+            )
+        if not status.state.readable:
+            if status.reason is None:
+                raise TranscriptNotFoundError("This recording has no transcript")
+            raise TranscriptNotFoundError(f"This recording has no transcript: {status.reason}")
+        documents = [self._read_transcript(stored.key) for stored in status.transcripts]
+        document = merge_documents(documents, language=status.language or "")
+        roles = {channel: recording.role_of(channel) for channel in Channel}
+        return TranscriptView(
+            recording_id=recording_id,
+            status=status,
+            document=document,
+            turns=build_turns(document.words, roles=roles),
+            figures=measure_figures(document, roles=roles),
+        )
+
+    def _read_transcript(self, key: str) -> TranscriptDocument:
+        content = self._transcripts.read(key)
+        if content is None:
+            raise TranscriptNotFoundError("The transcript was deleted")
+        try:
+            return decode_document(content)
+        except ValueError:
+            raise UnreadableItemError("read transcript: unknown form") from None
 
     def many(self, recording_filter: RecordingFilter, *, limit: int, position: str | None) -> RecordingList:
         """Return at most `limit` recordings, newest call first.
@@ -162,7 +228,9 @@ class QueryRecordings:
 
     def _view(self, recording: Recording, status: RecordingStatus, *, now: datetime) -> RecordingView:
         return replace(
-            view_without_links(recording, status, parse_name=self._parse_name),
+            view_without_links(
+                recording, status, parse_name=self._parse_name, makes_transcripts=self._makes_transcripts
+            ),
             urls={
                 channel: self._files.url(file, expires_in=self._url_lifetime)
                 for channel, file in _stored_files(status).items()
@@ -172,7 +240,11 @@ class QueryRecordings:
 
 
 def view_without_links(
-    recording: Recording, status: RecordingStatus, *, parse_name: Callable[[str], RecordingFileName]
+    recording: Recording,
+    status: RecordingStatus,
+    *,
+    parse_name: Callable[[str], RecordingFileName],
+    makes_transcripts: bool,
 ) -> RecordingView:
     """Return the recording as callers see it, without links to its files."""
     names = {}
@@ -187,6 +259,7 @@ def view_without_links(
         tel=tel,
         called_at=called_at,
         sides={channel: name.side for channel, name in names.items()},
+        transcript=status_of_transcript(recording, wanted=makes_transcripts),
     )
 
 

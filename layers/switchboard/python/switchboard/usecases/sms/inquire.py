@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from enum import StrEnum
+from threading import Lock
 from typing import Final
 
 from switchboard.domain.errors import (
@@ -39,6 +40,7 @@ class PlanInquiries:
         self._deadlines = deadlines
         self._limit = limit
         self._planned: list[datetime] = []
+        self._lock = Lock()
 
     def __call__(self, message: Message, now: datetime) -> bool:
         """Put an inquiry into the queue if one is due, and return whether it was put.
@@ -47,13 +49,20 @@ class PlanInquiries:
             StoreUnavailableError: the inquiry may or may not be planned. The next sweep plans it again.
         """
         names = due_inquiries(message, deadlines=self._deadlines, now=now)
-        self._planned = [at for at in self._planned if at > now - _MINUTE]
-        if not names or len(self._planned) >= self._limit:
+        if not names or not self._has_room(now):
             return False
-        self._planned.append(now)
         self._queue.put_inquiry(message)
         self._messages.record_asked(message, names, at=now)
         return True
+
+    def _has_room(self, now: datetime) -> bool:
+        """Take one place among this minute's inquiries, if there is one. The sweep's threads share them."""
+        with self._lock:
+            self._planned = [at for at in self._planned if at > now - _MINUTE]
+            if len(self._planned) >= self._limit:
+                return False
+            self._planned.append(now)
+            return True
 
 
 class InquiryOutcome(StrEnum):

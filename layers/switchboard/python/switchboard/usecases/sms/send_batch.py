@@ -10,19 +10,17 @@ from datetime import datetime, timedelta
 from switchboard.domain.errors import (
     IdempotencyKeyReusedError,
     InvalidRequestError,
-    LimitExceededError,
     StoreError,
     StoreUnavailableError,
     SwitchboardError,
 )
 from switchboard.domain.orders import Deadlines
 from switchboard.domain.sms.messages import Message, SmsState, SmsStatus
-from switchboard.domain.timestamps import to_rfc3339
 from switchboard.ports.clock import ClaimIds, Clock
-from switchboard.ports.orders import ClaimAnswer, MessageStore, Outbox
-from switchboard.ports.usage_limits import UsageLimits
-from switchboard.usecases.sms.send import SendSmsCommand, build_message, build_too_late_error, fingerprint_of
-from switchboard.usecases.submission.submit_once import derive_id, fingerprint, require_same_request
+from switchboard.ports.orders import MessageStore
+from switchboard.usecases.sms.accept import AcceptForQueue
+from switchboard.usecases.sms.send import SendSmsCommand, build_message, find_refusal, fingerprint_of
+from switchboard.usecases.submission.submit_once import derive_id, fingerprint
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +45,7 @@ class SendSmsBatch:
         *,
         messages: MessageStore,
         check: Callable[[Message], object],
-        limits: UsageLimits,
-        outbox: Outbox[Message],
+        accept: AcceptForQueue,
         clock: Clock,
         new_id: ClaimIds,
         deadlines: Deadlines,
@@ -57,8 +54,7 @@ class SendSmsBatch:
     ) -> None:
         self._messages = messages
         self._check = check
-        self._limits = limits
-        self._outbox = outbox
+        self._accept = accept
         self._clock = clock
         self._new_id = new_id
         self._deadlines = deadlines
@@ -86,8 +82,10 @@ class SendSmsBatch:
             elif self._clock.now() > now + self._time_budget:
                 items.append(StoreUnavailableError("the time for one request is over"))
             else:
-                items.append(self._accept(replace(command, idempotency_key=key), place=place, now=now))
-        self._put_into_queue([item.message for item in items if isinstance(item, BatchItem) and not item.replayed])
+                items.append(self._accept_one(replace(command, idempotency_key=key), place=place, now=now))
+        self._accept.put_into_queue(
+            [item.message for item in items if isinstance(item, BatchItem) and not item.replayed]
+        )
         if key is not None and not any(isinstance(item, BatchItem | StoreError) for item in items):
             self._release_key(key, client=client, bound_at=now)
         return items
@@ -105,65 +103,18 @@ class SendSmsBatch:
         with suppress(StoreError):
             self._messages.release_key(derive_id(client=client, key=key), bound_at=bound_at)
 
-    def _accept(self, command: SendSmsCommand, *, place: int, now: datetime) -> BatchItem | SwitchboardError:
+    def _accept_one(self, command: SendSmsCommand, *, place: int, now: datetime) -> BatchItem | SwitchboardError:
         smsid = self._choose_id(command, place=place)
-        message = build_message(command, smsid=smsid, now=now, deadlines=self._deadlines)
+        quiet_hours = self._accept.quiet_hours if command.quiet_hours else None
+        message = build_message(command, smsid=smsid, now=now, deadlines=self._deadlines, quiet_hours=quiet_hours)
         message = replace(message, bulk=True, queued_at=now)
         try:
-            if message.submit_before <= now:
-                raise build_too_late_error()
             self._check(message)
-            return self._record(message)
+            accepted = self._accept.record(message, refusal=find_refusal(command, message))
+            status = self._status_of(accepted.message, self._clock.now())
+            return BatchItem(accepted.message, status.state, accepted.replayed)
         except SwitchboardError as error:
             return error
-
-    def _record(self, message: Message) -> BatchItem:
-        """Count the message and then record it: a recorded message is sent, whatever happens next."""
-        try:
-            self._limits.reserve(
-                recipient=message.recipient, client=message.client, weight=message.weight, at=message.created_at
-            )
-        except LimitExceededError:
-            existing = self._messages.get(message.smsid)
-            if existing is None:
-                raise
-            return self._build_item(require_same_request(existing, message), replayed=True)
-        answer = self._create(message)
-        if answer.granted:
-            return self._build_item(message, replayed=False)
-        self._refund_usage(message)
-        return self._build_item(require_same_request(answer.order, message, owner=answer.owner), replayed=True)
-
-    def _create(self, message: Message) -> ClaimAnswer[Message]:
-        """Create the message, and repeat the call once if the store gives no answer.
-
-        The repeated call also counts as granted if the first one was carried out. A message has no claim here, so that
-        it is recognised by its time.
-        """
-        try:
-            return self._messages.create(message)
-        except StoreUnavailableError:
-            answer = self._messages.create(message)
-        return replace(answer, granted=answer.granted or _is_same_message(answer.order, message))
-
-    def _refund_usage(self, message: Message) -> None:
-        try:
-            self._limits.refund(
-                recipient=message.recipient, client=message.client, weight=message.weight, at=message.created_at
-            )
-        except StoreError:
-            # One too many is counted, which is the safe side.
-            return
-
-    def _build_item(self, message: Message, *, replayed: bool) -> BatchItem:
-        return BatchItem(message, self._status_of(message, self._clock.now()).state, replayed)
-
-    def _put_into_queue(self, messages: Sequence[Message]) -> None:
-        try:
-            self._outbox.put(*messages)
-        except StoreError:
-            # The messages are recorded as queued: the sweep finds them waiting and puts them into the queue.
-            return
 
     def _choose_id(self, command: SendSmsCommand, *, place: int) -> str:
         if command.smsid is not None:
@@ -171,13 +122,6 @@ class SendSmsBatch:
         if command.idempotency_key is not None:
             return derive_id(client=command.client, key=f"{command.idempotency_key}\0{place}")
         return self._new_id()
-
-
-def _is_same_message(stored: Message | None, message: Message) -> bool:
-    """Tell whether the stored message is this very one: the same request, placed at the same millisecond."""
-    if stored is None or stored.fingerprint != message.fingerprint:
-        return False
-    return to_rfc3339(stored.created_at) == to_rfc3339(message.created_at)
 
 
 def _describe(command: SendSmsCommand | InvalidRequestError) -> list[str | None] | None:

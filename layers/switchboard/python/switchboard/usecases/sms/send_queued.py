@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
 from switchboard.domain.errors import AddressBlockedError, AuthenticationFailedError, QuotaExceededError
-from switchboard.domain.orders import Claim, OutcomeKind
+from switchboard.domain.orders import Claim, OutcomeKind, queue_delay_s
 from switchboard.domain.sms.messages import Message
 from switchboard.ports.clock import ClaimIds, Clock
 from switchboard.ports.orders import MessageStore, Outbox
@@ -19,10 +20,14 @@ LONGEST_DELAY_S: Final = 600
 
 @dataclass(frozen=True, slots=True)
 class QueueEntry:
-    """One entry of a queue: a message to submit, or with `inquiry` one to ask about."""
+    """One entry of a queue: a message to submit, or with `inquiry` one to ask about.
+
+    With `fallback` it is a verification whose number may have to be called.
+    """
 
     smsid: str
     inquiry: bool = False
+    fallback: bool = False
 
 
 class QueuedOutcome(StrEnum):
@@ -35,6 +40,10 @@ class QueuedOutcome(StrEnum):
     ACCOUNT_REJECTED = "account_rejected"
     """The message is requeued. The provider refused our credentials, our address or our contract: an operator has to
     act."""
+    SUPPRESSED = "suppressed"
+    """Nothing may be sent to the number any more."""
+    EARLY = "early"
+    """The message is requeued: its time has not come."""
     NOTHING_TO_DO = "nothing_to_do"
 
 
@@ -75,14 +84,24 @@ class SendQueuedSms:
         claim = Claim(id=self._new_id(), at=self._clock.now())
         answer = self._messages.claim(smsid, claim)
         if not answer.granted or answer.order is None:
-            return QueuedOutcome.NOTHING_TO_DO
+            return self._put_back_if_early(answer.order, now=claim.at)
         submission = self._bulk_submission if answer.order.bulk else self._submission
         attempt = submission.run(answer.order, claim)
         if attempt.outcome.kind is OutcomeKind.NOT_SENT:
             self._outbox.put(attempt.order, delay_s=self._delay_s(attempt.order))
             ours = isinstance(attempt.error, AuthenticationFailedError | AddressBlockedError | QuotaExceededError)
             return QueuedOutcome.ACCOUNT_REJECTED if ours else QueuedOutcome.REQUEUED
-        return QueuedOutcome(attempt.outcome.kind.value)
+        return QueuedOutcome.SUPPRESSED if attempt.outcome.suppressed else QueuedOutcome(attempt.outcome.kind.value)
+
+    def _put_back_if_early(self, message: Message | None, *, now: datetime) -> QueuedOutcome:
+        """Put a scheduled message back whose entry came before its time: a queue holds it 15 minutes at most."""
+        if message is None or message.closed_at is not None:
+            return QueuedOutcome.NOTHING_TO_DO
+        delay_s = queue_delay_s(message, now=now)
+        if not delay_s:
+            return QueuedOutcome.NOTHING_TO_DO
+        self._outbox.put(message, delay_s=delay_s)
+        return QueuedOutcome.EARLY
 
     def _delay_s(self, message: Message) -> int:
         """Return a delay that grows with each attempt: the item stores every attempt, and an outage lasts a while."""

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from switchboard.domain.errors import (
     ConfigurationError,
     InvalidRequestError,
     LimitExceededError,
+    OrderOverError,
     OutcomeUnknownError,
     ProviderError,
     RateLimitedError,
+    RecipientSuppressedError,
     RefusedError,
     SlotUnavailableError,
     StoreError,
@@ -27,6 +29,8 @@ from switchboard.ports.providers import P, Submitter
 from switchboard.usecases.submission.wait_for_slot import wait_for_slot
 
 S = TypeVar("S")
+
+SUPPRESSED: Final = "Nothing may be sent to this number"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,31 +88,60 @@ class Submission(Generic[R, S, P]):
         return self._provider.prepare(self._submission_of(order))
 
     def run(
-        self, order: R, claim: Claim, *, prepared: P | None = None, reserve_usage: Callable[[], None] = lambda: None
+        self,
+        order: R,
+        claim: Claim,
+        *,
+        prepared: P | None = None,
+        reserve_usage: Callable[[], None] = lambda: None,
+        still_wanted: Callable[[], bool] = lambda: True,
     ) -> AttemptResult[R]:
         """Submit the order under `claim`, which must have been granted to this very invocation.
 
-        An order without a `prepared` request is prepared now. An error of `reserve_usage` ends the attempt before the
-        provider is opened. If the outcome cannot be recorded, the result is `unknown`: the table says nothing of it.
+        An order without a `prepared` request is prepared now. Every submission passes here, so that a suppression is
+        read here, after the claim. An error of `reserve_usage` ends the attempt before the provider is opened. An order
+        that is not `still_wanted` once it has a slot is not sent. If the outcome cannot be recorded, the result is
+        `unknown`: the table says nothing of it.
         """
         try:
-            ending = self._attempt(order, claim, prepared, reserve_usage)
+            ending = self._attempt(order, claim, prepared, reserve_usage, still_wanted)
         except ConfigurationError:
             # It is raised before anything is sent. A mistake of ours makes no order unknown.
             self._record(order, claim, _Ending(Outcome(OutcomeKind.NOT_SENT, self._clock.now())))
             raise
         return self._record(order, claim, ending)
 
-    def _attempt(self, order: R, claim: Claim, prepared: P | None, reserve_usage: Callable[[], None]) -> _Ending:
+    def _attempt(
+        self,
+        order: R,
+        claim: Claim,
+        prepared: P | None,
+        reserve_usage: Callable[[], None],
+        still_wanted: Callable[[], bool],
+    ) -> _Ending:
         try:
             request = self.prepare(order) if prepared is None else prepared
         except InvalidRequestError as error:
             # The order was valid when it was accepted. The configuration has changed since, and nothing was sent.
             return self._end(OutcomeKind.REJECTED, error)
+        except StoreError as error:
+            # The key of a code cannot be read.
+            return self._end(OutcomeKind.NOT_SENT, error)
         try:
+            if self._orders.is_suppressed(order.recipient):
+                return self._end(OutcomeKind.REJECTED, RecipientSuppressedError(SUPPRESSED))
             reserve_usage()
             latest = min(self._clock.now() + self._wait_budget, claim.at + self._claim_lifetime, order.submit_before)
-            wait_for_slot(self._guard, self._clock, connect=self._provider.open, latest=latest)
+            wanted = wait_for_slot(
+                self._guard,
+                self._clock,
+                connect=self._provider.open,
+                latest=latest,
+                still_wanted=still_wanted,
+                order_id=order.id,
+            )
+            if not wanted:
+                raise OrderOverError("The order is over. Nothing was sent", order.names)
         except SwitchboardError as error:
             return self._end(OutcomeKind.NOT_SENT, error)
         return self._submit(request)
@@ -150,7 +183,9 @@ class Submission(Generic[R, S, P]):
     def _end(self, kind: OutcomeKind, error: SwitchboardError) -> _Ending:
         at = self._clock.now()
         if not isinstance(error, ProviderError):
-            return _Ending(Outcome(kind=kind, at=at, over_limit=isinstance(error, LimitExceededError)), error)
+            over_limit = isinstance(error, LimitExceededError)
+            suppressed = isinstance(error, RecipientSuppressedError)
+            return _Ending(Outcome(kind, at, over_limit=over_limit, suppressed=suppressed), error)
         facts = dict(error.facts)
         if error.request_id is not None:
             facts["request_id"] = error.request_id

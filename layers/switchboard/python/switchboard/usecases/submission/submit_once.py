@@ -15,6 +15,7 @@ from switchboard.domain.errors import (
     ConfigurationError,
     IdempotencyKeyReusedError,
     LimitExceededError,
+    RecipientSuppressedError,
     RefusedError,
     RequestInProgressError,
     SlotUnavailableError,
@@ -27,7 +28,7 @@ from switchboard.ports.clock import ClaimIds, Clock
 from switchboard.ports.orders import OrderStore, Outbox, R
 from switchboard.ports.usage_limits import UsageLimits
 from switchboard.usecases.query import OrderView
-from switchboard.usecases.submission.attempt import Submission
+from switchboard.usecases.submission.attempt import SUPPRESSED, Submission
 
 T = TypeVar("T", bound=Status[StrEnum])
 
@@ -73,7 +74,9 @@ class SubmitOnce(Generic[R, T]):
         self._submission_status_of = submission_status_of or status_of
         self._outbox = outbox
 
-    def __call__(self, order: R, *, key_id: str | None = None) -> SubmissionResult[R, T]:
+    def __call__(
+        self, order: R, *, key_id: str | None = None, accept: Callable[[R], SubmissionResult[R, T]] | None = None
+    ) -> SubmissionResult[R, T]:
         """Submit a new order, which holds its first claim, or replay the request that placed it before.
 
         Only what goes on to the provider counts towards the usage limits.
@@ -81,6 +84,7 @@ class SubmitOnce(Generic[R, T]):
         Args:
             order: the new order with its first claim.
             key_id: the id that the idempotency key alone would have given, if the caller sent a key and chose the id.
+            accept: accepts an order for later instead of submitting it. Such an order has no claim.
 
         Raises:
             InvalidRequestError: the provider's document does not allow such an order. Nothing was touched.
@@ -93,7 +97,7 @@ class SubmitOnce(Generic[R, T]):
         prepared = self._submission.prepare(order)
         self._bind_key(order, key_id)
         try:
-            return self._create_and_submit(order, prepared)
+            return self._create_and_submit(order, prepared) if accept is None else accept(order)
         except SubmissionFailedError as error:
             if key_id is not None and isinstance(error.cause, LimitExceededError):
                 self._release_key(key_id, bound_at=order.created_at)
@@ -143,7 +147,7 @@ class SubmitOnce(Generic[R, T]):
             raise
         if attempt.order.queued_at is not None:
             self._put_into_queue(attempt.order)
-        elif attempt.error is not None and attempt.outcome.kind is not OutcomeKind.UNKNOWN:
+        elif attempt.error is not None and not _goes_on(attempt.order, attempt.outcome.kind):
             if attempt.outcome.kind is OutcomeKind.NOT_SENT:
                 usage.refund()
             raise SubmissionFailedError(attempt.error, order.names) from attempt.error
@@ -158,13 +162,20 @@ class SubmitOnce(Generic[R, T]):
             # The order is recorded as queued: the sweep finds it waiting and puts it into the queue.
             return
 
+    def show(self, order: R, *, replayed: bool) -> SubmissionResult[R, T]:
+        """Answer with an order that was accepted for later, or with what the first request placed."""
+        return self._replay(order) if replayed else self._build_result(order, replayed=False)
+
     def _replay(self, existing: R) -> SubmissionResult[R, T]:
+        """Answer a repeated request from the order that the first one placed. Raises what a call raises."""
         state = self._submission_status_of(existing, self._clock.now()).state
         if state == SubmissionState.SUBMITTING:
             message = "The first request with this key or id is still under way. Repeat the request in a few seconds"
             raise RequestInProgressError(message, existing.names)
         outcome = existing.last_outcome
-        if state == SubmissionState.REJECTED and outcome is not None:
+        if outcome is not None and outcome.suppressed:
+            raise SubmissionFailedError(RecipientSuppressedError(SUPPRESSED), existing.names, replayed=True)
+        if state == SubmissionState.REJECTED and outcome is not None and not existing.survives_rejection:
             refused = RefusedError(
                 "The provider refused the order",
                 provider="",
@@ -193,6 +204,11 @@ class SubmitOnce(Generic[R, T]):
         if last is not None and self._clock.now() < last.at + pause:
             too_soon = SlotUnavailableError("The last of many attempts was a moment ago. Repeat the request later")
             raise SubmissionFailedError(too_soon, existing.names)
+
+
+def _goes_on(order: Order[Any], outcome: OutcomeKind) -> bool:
+    """Tell whether the order goes on although this attempt did not have it accepted."""
+    return outcome is OutcomeKind.UNKNOWN or (outcome is OutcomeKind.REJECTED and order.survives_rejection)
 
 
 class _UsageReservation:
@@ -254,7 +270,11 @@ def derive_id(*, client: str, key: str) -> str:
     return hashlib.sha256(f"{client}\0{key}".encode()).hexdigest()[:40]
 
 
-def fingerprint(request: Mapping[str, object]) -> str:
-    """Hash a request, given as plain JSON. Two requests have equal fingerprints only if they ask for the same thing."""
-    canonical = json.dumps(request, sort_keys=True, separators=(",", ":"))
+def fingerprint(request: Mapping[str, object], **optional: str | bool | None) -> str:
+    """Hash a request, given as plain JSON. Two requests have equal fingerprints only if they ask for the same thing.
+
+    An `optional` member without a value changes no fingerprint, so that it may be added to a stored kind of request.
+    """
+    members = {name: value for name, value in optional.items() if value}
+    canonical = json.dumps({**request, **members}, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()

@@ -10,7 +10,6 @@ from switchboard.domain.errors import ConcurrencyLimitError, RateLimitTimeoutErr
 from switchboard.ports.clock import Clock
 from switchboard.ports.provider_limits import ProviderGuard
 
-_RETRY_AFTER: Final = timedelta(milliseconds=100)
 # Long enough to connect, and shorter than a connection stays usable.
 _CONNECT_AHEAD: Final = timedelta(milliseconds=400)
 
@@ -22,11 +21,12 @@ def wait_for_slot(
     connect: Callable[[], None],
     latest: datetime,
     still_wanted: Callable[[], bool] = lambda: True,
+    order_id: str = "",
 ) -> bool:
     """Wait until one request may be sent. Return True then, or False if it is not `still_wanted`.
 
     `still_wanted` is called once: after the first slot is reserved and before it is awaited. Nothing is written to the
-    provider meanwhile, so that every error means "not sent".
+    provider meanwhile, so that every error means "not sent". `order_id` is that of ProviderGuard.acquire.
 
     Raises:
         SlotUnavailableError: no slot was free before `latest`.
@@ -40,10 +40,10 @@ def wait_for_slot(
         # A caller that waited for a permit may have an old connection, and connecting must not come after the slot.
         connect()
         try:
-            slot = guard.acquire(latest=latest)
-        except ConcurrencyLimitError:
+            slot = guard.acquire(latest=latest, order_id=order_id)
+        except ConcurrencyLimitError as error:
             # Another request will end soon, at an unknown time: look again instead of waiting for it.
-            clock.sleep_until(min(latest, clock.now() + _RETRY_AFTER))
+            clock.sleep_until(min(latest, clock.now() + timedelta(seconds=error.look_after_s)))
             continue
         if not confirmed and not still_wanted():
             return False

@@ -22,6 +22,7 @@ class PlaceCallCommand:
     recipient: str
     content: VoiceCallContent
     idempotency_key: str | None = None
+    reference: str | None = None
 
 
 class PlaceCall:
@@ -54,6 +55,7 @@ class PlaceCall:
             client=command.client,
             recipient=command.recipient,
             fingerprint=fingerprint_of(command),
+            reference=command.reference,
             created_at=now,
             submit_before=submit_before(now),
             content=PreparedCall(self._compose(command.recipient, content)),
@@ -76,5 +78,6 @@ def fingerprint_of(command: PlaceCallCommand) -> str:
             "recipient": command.recipient,
             "content": asdict(command.content),
             "key": command.idempotency_key,
-        }
+        },
+        reference=command.reference,
     )

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from switchboard.domain.errors import FieldProblem, InvalidRequestError
 from switchboard.domain.order_ids import ORDER_ID
+from switchboard.domain.orders import MAX_REFERENCE_LENGTH
 from switchboard.domain.sms.requests import ComposedSms, SmsRequest, SmsRules, compose
 from switchboard.domain.sms.texts import Carrier
 from switchboard.domain.timestamps import parse_timestamp
@@ -35,6 +36,9 @@ class SendSmsBody(BaseModel):
     carrier: Annotated[Carrier, Field(strict=False)] | None = None
     smsid: Annotated[str, StringConstraints(pattern=f"^{ORDER_ID.pattern}$")] | None = None
     not_after: Annotated[str, StringConstraints(max_length=40)] | None = None
+    send_at: Annotated[str, StringConstraints(max_length=40)] | None = None
+    quiet_hours: bool = False
+    reference: Annotated[str, StringConstraints(min_length=1, max_length=MAX_REFERENCE_LENGTH)] | None = None
     dry_run: bool = False
 
     def request(self) -> SmsRequest:
@@ -101,5 +105,8 @@ def to_command(body: SendSmsBody, composed: ComposedSms, *, client: str, idempot
         measure=composed.measure,
         smsid=body.smsid,
         idempotency_key=idempotency_key,
+        reference=body.reference,
         not_after=None if body.not_after is None else parse_timestamp(body.not_after, field="not_after"),
+        send_at=None if body.send_at is None else parse_timestamp(body.send_at, field="send_at"),
+        quiet_hours=body.quiet_hours,
     )

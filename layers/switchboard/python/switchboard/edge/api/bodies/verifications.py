@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from switchboard.domain.orders import MAX_REFERENCE_LENGTH
 from switchboard.domain.verification.callbacks import VerificationMode
 from switchboard.domain.verification.one_time_codes import MAX_WRITTEN_LENGTH
-from switchboard.domain.verification.requests import VerificationRequest
+from switchboard.domain.verification.requests import FallbackRequest, Language, VerificationRequest
 from switchboard.domain.verification.verifications import VerificationLines
 from switchboard.edge.http import InboundRequest, parse_body_as, validate
+
+
+class FallbackBody(BaseModel):
+    """The member `fallback` of a request for a code."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    mode: Literal["call_out"]
+    after_seconds: Annotated[int, Field(ge=0, lt=10_000)]
 
 
 class StartVerificationBody(BaseModel):
@@ -25,6 +35,12 @@ class StartVerificationBody(BaseModel):
     line: Annotated[str, StringConstraints(min_length=1, max_length=100)] | None = None
     holding_minutes: Annotated[int, Field(ge=0, lt=1_000)] | None = None
     repeat_calls: Annotated[int, Field(ge=0, lt=100)] | None = None
+    reference: Annotated[str, StringConstraints(min_length=1, max_length=MAX_REFERENCE_LENGTH)] | None = None
+    code_length: Annotated[int, Field(ge=4, le=10)] | None = None
+    valid_minutes: Annotated[int, Field(ge=1, le=30)] | None = None
+    origin: Annotated[str, StringConstraints(min_length=1, max_length=300)] | None = None
+    language: Language | None = None
+    fallback: FallbackBody | None = None
 
     def request(self) -> VerificationRequest:
         """Return what to verify, and how."""
@@ -36,6 +52,12 @@ class StartVerificationBody(BaseModel):
             line=self.line,
             holding_minutes=self.holding_minutes,
             repeat_calls=self.repeat_calls,
+            reference=self.reference,
+            code_length=self.code_length,
+            valid_minutes=self.valid_minutes,
+            origin=self.origin,
+            language=self.language,
+            fallback=FallbackRequest(after_seconds=self.fallback.after_seconds) if self.fallback else None,
         )
 
 

@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from switchboard.domain.chinese_numbers import parse_chinese_number
+from switchboard.domain.orders import MAX_REFERENCE_LENGTH
 from switchboard.domain.voice_calls import VoiceCallContent
 from switchboard.edge.http import InboundRequest, parse_body_as
 from switchboard.usecases.voice_call.place import PlaceCallCommand
@@ -24,6 +25,7 @@ class PlaceCallBody(BaseModel):
     volume: Annotated[int, Field(ge=-20, lt=21)] | None = None
     tag: Annotated[str, StringConstraints(min_length=1, max_length=1_000)] | None = None
     show_number: Annotated[str, StringConstraints(min_length=1, max_length=30)] | None = None
+    reference: Annotated[str, StringConstraints(min_length=1, max_length=MAX_REFERENCE_LENGTH)] | None = None
 
     def command(self, *, client: str, idempotency_key: str | None) -> PlaceCallCommand:
         """Build the command.
@@ -43,6 +45,7 @@ class PlaceCallBody(BaseModel):
                 show_number=self.show_number,
             ),
             idempotency_key=idempotency_key,
+            reference=self.reference,
         )
 
 

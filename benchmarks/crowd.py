@@ -1,0 +1,127 @@
+"""A crowd of containers before the limiter's one item, and its permits at their bound, on virtual time."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from typing import Final
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.rows import verdict
+from tests.harness.crowd import BULK_IN_FLIGHT, IN_FLIGHT, Crowd
+from tests.harness.pacing import RATE
+
+_WARM: Final = (0.005, 0.010)
+# CROWD_CONTAINERS=7,16 prints fewer rows: 2,000 containers take a minute.
+_CONTAINERS: Final = tuple(map(int, os.environ.get("CROWD_CONTAINERS", "7,16,50,100,200,500,1000,2000").split(",")))
+_LATENCIES_MS: Final = (20, 100, 200, 500)
+_SECONDS: Final = 20
+_WRITES_A_SECOND: Final = 300
+_SHARE: Final = 0.9
+# The slots of MediaSMS' rate with the least room.
+_SLOTS_A_SECOND: Final = RATE / 1.02
+
+
+@dataclass(frozen=True, slots=True)
+class _Load:
+    """The containers of one row: those of `SendSms`, and those of the two queues."""
+
+    name: str
+    singles: int
+    outbox: int = 0
+    bulk: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Result:
+    """The figures of one simulation after its start."""
+
+    sent_a_second: float
+    writes_a_send: float
+    most_writes_a_second: int
+    reads_a_second: float
+    queued_a_second: float
+    throttled: int
+    most_in_flight: int
+    refused: int
+
+
+def print_crowd() -> None:
+    """Print one table of the crowd, and one of the bound at each latency."""
+    with ProcessPoolExecutor(max_workers=min(2, os.cpu_count() or 1)) as pool:
+        crowd = Table(
+            "containers", "writes a send", "goal", "most writes/s", "looks/s", "queued/s", "throttled", "sent/s",
+            "of the limit", "503s", "",
+            title=f"The limiter under a crowd: {_SECONDS} virtual seconds at full load, 40 s after the start;"
+            " 5-10 ms to MediaSMS",
+            title_justify="left",
+        )  # fmt: skip
+        loads = [_Load(f"{number}", singles=number) for number in _CONTAINERS]
+        for load, result in zip(loads, pool.map(_play, loads, [_WARM] * len(loads)), strict=True):
+            goal = 1.2 if load.singles <= IN_FLIGHT else 2.0
+            met = (
+                result.writes_a_send <= goal
+                and result.most_writes_a_second <= _WRITES_A_SECOND
+                and result.sent_a_second >= 0.97 * RATE
+                and not result.refused
+            )
+            crowd.add_row(
+                load.name, f"{result.writes_a_send:.2f}", f"<= {goal:g}", str(result.most_writes_a_second),
+                f"{result.reads_a_second:.0f}", f"{result.queued_a_second:.0f}", str(result.throttled),
+                f"{result.sent_a_second:.1f}", f"{result.sent_a_second / RATE:.1%}", str(result.refused),
+                verdict(met=met),
+            )  # fmt: skip
+        bound = Table(
+            "provider's answer", "load", "sent/s", "bound", "of the bound", "goal", "writes a send", "in flight", "",
+            title="Permits at their bound: min(slots, permits / latency); the two queues have two containers each",
+            title_justify="left",
+        )  # fmt: skip
+        rows = list(_bound_rows())
+        latencies = [(latency_ms / 2_000, latency_ms / 2_000) for latency_ms, _, _ in rows]
+        results = pool.map(_play, [load for _, load, _ in rows], latencies)
+        for (latency_ms, load, permits), result in zip(rows, results, strict=True):
+            most = min(_SLOTS_A_SECOND, 1_000 * permits / latency_ms)
+            share = result.sent_a_second / most
+            bound.add_row(
+                f"{latency_ms} ms", load.name, f"{result.sent_a_second:.1f}", f"{most:.1f}", f"{share:.1%}",
+                f">= {_SHARE:.0%}", f"{result.writes_a_send:.2f}", str(result.most_in_flight),
+                verdict(met=share >= _SHARE and not result.refused),
+            )  # fmt: skip
+    console = Console(width=150)
+    console.print(crowd)
+    console.print(bound)
+
+
+def _bound_rows() -> Iterator[tuple[int, _Load, int]]:
+    for latency_ms in _LATENCIES_MS:
+        yield latency_ms, _Load("7 containers of single sends", singles=IN_FLIGHT), IN_FLIGHT
+        yield latency_ms, _Load("bulk queue", singles=0, bulk=2), BULK_IN_FLIGHT
+        yield latency_ms, _Load("16 containers, outbox and bulk queue", singles=16, outbox=2, bulk=2), IN_FLIGHT
+
+
+def _play(load: _Load, one_way_s: tuple[float, float]) -> _Result:
+    crowd = Crowd(load.singles, one_way_s=one_way_s, outbox=load.outbox, bulk=load.bulk)
+    # The containers start, and the room for late requests is learned.
+    first_s = int(max(load.singles / 100, 40)) + 1
+    last_s = first_s + _SECONDS
+    crowd.run(seconds=first_s)
+    queued, reads = crowd.results.queued, sum(crowd.store.reads_by_second.values())
+    crowd.run(seconds=last_s)
+    return _Result(
+        sent_a_second=crowd.rate(first_s=first_s, last_s=last_s),
+        writes_a_send=crowd.writes_a_send(first_s=first_s, last_s=last_s),
+        most_writes_a_second=max(crowd.store.writes_by_second.values()),
+        reads_a_second=(sum(crowd.store.reads_by_second.values()) - reads) / _SECONDS,
+        queued_a_second=(crowd.results.queued - queued) / _SECONDS,
+        throttled=crowd.store.throttled,
+        most_in_flight=crowd.results.most_in_flight,
+        refused=crowd.provider.refused,
+    )
+
+
+if __name__ == "__main__":
+    print_crowd()

@@ -1,0 +1,341 @@
+"""Hold the facts about a recording's transcript, and derive its state from them.
+
+Facts are kept in sets, as those of `facts.py` are: repeated, late and reordered ones change nothing. None holds a text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from switchboard.domain.recording.facts import Channel, FetchEnd, Recording, StoredFile
+
+MAX_GENERATIONS: Final = 3
+"""The jobs for the same audio, if they fail for a reason that may go away."""
+_MAX_UNREADABLE: Final = 2
+_MP3: Final = "audio/mpeg"
+
+
+class Source(StrEnum):
+    """The audio of one job: both channels in one file, or one of the recording's files."""
+
+    JOINED = "joined"
+    LEFT = "left"
+    RIGHT = "right"
+    MONAURAL = "monaural"
+
+    @property
+    def channels(self) -> tuple[Channel, ...]:
+        """The channels in the order in which the job's audio has them."""
+        return (Channel.LEFT, Channel.RIGHT) if self is Source.JOINED else (Channel(self.value),)
+
+
+class TranscriptionEnd(StrEnum):
+    """The steps of a job that are recorded. All but the first two end it."""
+
+    STARTED = "started"
+    ALREADY_STARTED = "already_started"
+    """The service has a job of this name and audio: an earlier request for it had arrived."""
+    REFUSED = "refused"
+    COMPLETED = "completed"
+    """The service has ended the job. The transcript is recorded in the same write."""
+    FAILED = "failed"
+    LOST = "lost"
+    EMPTY = "empty"
+    """The service was not asked, because nothing is said in the audio."""
+
+    @property
+    def final(self) -> bool:
+        """True if the job has ended."""
+        return self not in (TranscriptionEnd.STARTED, TranscriptionEnd.ALREADY_STARTED)
+
+
+class FailureReason(StrEnum):
+    """The reasons for which a source has no transcript. The service was not asked for the first five."""
+
+    TOO_SHORT = "too_short"
+    SILENT = "silent"
+    TOO_LONG = "too_long"
+    UNSUPPORTED_FORMAT = "unsupported_format"
+    NOT_JOINABLE = "not_joinable"
+    REFUSED = "refused"
+    MEDIA = "media"
+    """The service cannot use the audio's format, rate or channels."""
+    NOT_ACCESSIBLE = "not_accessible"
+    """The service may not read the audio."""
+    INTERNAL = "internal"
+    UNREADABLE = "unreadable"
+    """The result cannot be read and is in quarantine."""
+    LOST = "lost"
+    """The service does not know the job any more, or did not end it within a day."""
+
+
+_RETRIED: Final = frozenset(
+    {FailureReason.NOT_ACCESSIBLE, FailureReason.INTERNAL, FailureReason.UNREADABLE, FailureReason.LOST}
+)
+_TWO_JOBS_INSTEAD: Final = frozenset({FailureReason.NOT_JOINABLE, FailureReason.MEDIA})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TranscriptionAttempt:
+    """The fact that a job was decided on, before the service was asked for it.
+
+    `job` is its name at the service and ends in source, digest and generation. `inputs` are the SHA-256 of the files,
+    in the order of the source's channels. `billed_seconds` were counted in the month.
+    """
+
+    job: str
+    source: Source
+    inputs: tuple[str, ...]
+    language: str
+    recognizer: str
+    generation: int
+    billed_seconds: int
+    at: datetime
+
+    @property
+    def digest(self) -> str:
+        """The hash of the audio and the settings: jobs with the same one differ in their generation only."""
+        return self.job.rsplit(".", 2)[1]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TranscriptionOutcome:
+    """One step of the job with the same name. `words` are the service's own about a failure, never the audio's."""
+
+    job: str
+    end: TranscriptionEnd
+    at: datetime
+    reason: FailureReason | None = None
+    words: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredTranscript:
+    """The result of a job, stored under `key`. `words` counts the words, and `removed` what was redacted, by kind."""
+
+    job: str
+    key: str
+    sha256: str
+    words: int
+    removed: tuple[tuple[str, int], ...]
+    rules: str
+    at: datetime
+
+
+TranscriptFact = TranscriptionAttempt | TranscriptionOutcome | StoredTranscript
+
+
+class TranscriptState(StrEnum):
+    """The contract's states of a transcript."""
+
+    NONE = "none"
+    WAITING = "waiting"
+    RECOGNIZING = "recognizing"
+    READY = "ready"
+    PARTIAL = "partial"
+    EMPTY = "empty"
+    FAILED = "failed"
+
+    @property
+    def readable(self) -> bool:
+        """True if there is a transcript to read, be it without a word."""
+        return self in (TranscriptState.READY, TranscriptState.PARTIAL, TranscriptState.EMPTY)
+
+
+class Progress(StrEnum):
+    """The states of one source."""
+
+    TO_START = "to_start"
+    RUNNING = "running"
+    READY = "ready"
+    EMPTY = "empty"
+    FAILED = "failed"
+
+    @property
+    def final(self) -> bool:
+        """True if no request about the source follows."""
+        return self not in (Progress.TO_START, Progress.RUNNING)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceStatus:
+    """The status of one source.
+
+    `attempt` is its present job, or None if the next one has the number `generation` and is not decided on yet.
+    `digest` and `language` are those of the earlier jobs, or None if there was none.
+    """
+
+    source: Source
+    files: tuple[StoredFile, ...]
+    progress: Progress
+    generation: int = 1
+    attempt: TranscriptionAttempt | None = None
+    digest: str | None = None
+    language: str | None = None
+    transcript: StoredTranscript | None = None
+    reason: FailureReason | None = None
+    words: str | None = None
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The SHA-256 of the files."""
+        return tuple(file.sha256 for file in self.files)
+
+    @property
+    def seconds(self) -> float | None:
+        """The length of the longest file, or None if a file does not tell its length."""
+        lengths = [file.seconds for file in self.files if file.seconds is not None]
+        return max(lengths) if len(lengths) == len(self.files) else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TranscriptStatus:
+    """The status of a recording's transcript.
+
+    `reason` says what it waits for or why it failed. `transcripts` are the stored parts to read.
+    """
+
+    state: TranscriptState
+    reason: str | None = None
+    language: str | None = None
+    transcripts: tuple[StoredTranscript, ...] = ()
+
+
+def files_of(recording: Recording) -> Mapping[Channel, StoredFile]:
+    """Return the stored file of each channel: the first one that was stored."""
+    outcomes = sorted(
+        (outcome for outcome in recording.outcomes if outcome.end is FetchEnd.STORED and outcome.file),
+        key=lambda outcome: (outcome.at, outcome.id),
+        reverse=True,
+    )
+    return {outcome.channel: outcome.file for outcome in outcomes if outcome.file}
+
+
+def sources_of(recording: Recording) -> tuple[SourceStatus, ...]:
+    """Return the status of each source that the transcript is made of.
+
+    Both channels are one job if their files can be joined, and else two. Monaural goes before one channel alone.
+    """
+    files = files_of(recording)
+    if Channel.LEFT in files and Channel.RIGHT in files:
+        if all(files[channel].content_type == _MP3 for channel in Source.JOINED.channels):
+            joined = _status_of_source(recording, Source.JOINED, files)
+            if joined.progress is not Progress.FAILED or joined.reason not in _TWO_JOBS_INSTEAD:
+                return (joined,)
+        return tuple(_status_of_source(recording, source, files) for source in (Source.LEFT, Source.RIGHT))
+    for source in (Source.MONAURAL, Source.LEFT, Source.RIGHT):
+        if source.channels[0] in files:
+            return (_status_of_source(recording, source, files),)
+    return ()
+
+
+def status_of_transcript(recording: Recording, *, wanted: bool) -> TranscriptStatus:
+    """Derive the status of the transcript. `wanted` is the policy's: True if this deployment makes transcripts.
+
+    A recording is recognised after its last channel is decided.
+    """
+    sources = sources_of(recording)
+    if not sources or not _is_begun(recording, sources):
+        is_open = wanted and recording.closed_at is None
+        return TranscriptStatus(
+            state=TranscriptState.WAITING if is_open else TranscriptState.NONE,
+            reason="recording_open" if is_open else None,
+        )
+    language = _language_of(recording)
+    if not all(source.progress.final for source in sources):
+        if any(source.progress is Progress.RUNNING for source in sources):
+            return TranscriptStatus(state=TranscriptState.RECOGNIZING, language=language)
+        return TranscriptStatus(
+            state=TranscriptState.WAITING, reason=recording.transcription_waits_for, language=language
+        )
+    return _combine(recording, sources, language)
+
+
+def _combine(recording: Recording, sources: Collection[SourceStatus], language: str | None) -> TranscriptStatus:
+    """Return the status of sources that are all final."""
+    progress = {source.progress for source in sources}
+    ready = tuple(source.transcript for source in sources if source.transcript is not None)
+    failed = next((source for source in sources if source.progress is Progress.FAILED), None)
+    reason = None if failed is None else failed.words or failed.reason
+    if Progress.READY in progress:
+        is_whole = failed is None and sum(len(source.source.channels) for source in sources) == 2
+        state = TranscriptState.READY if is_whole else TranscriptState.PARTIAL
+        return TranscriptStatus(state=state, reason=reason, language=language, transcripts=ready)
+    if failed is None:
+        return TranscriptStatus(state=TranscriptState.EMPTY, language=language, transcripts=ready)
+    # A channel that came late may have failed: what was stored before it came is still true.
+    earlier = tuple(sorted((stored for stored in recording.transcripts if stored.words), key=lambda stored: stored.at))
+    if earlier:
+        return TranscriptStatus(
+            state=TranscriptState.PARTIAL, reason=reason, language=language, transcripts=earlier[-1:]
+        )
+    return TranscriptStatus(state=TranscriptState.FAILED, reason=reason, language=language)
+
+
+def _is_begun(recording: Recording, sources: Collection[SourceStatus]) -> bool:
+    """Return whether the transcript is awaited, or any job was decided on."""
+    return recording.transcription_due is not None or any(source.digest is not None for source in sources)
+
+
+def _language_of(recording: Recording) -> str | None:
+    newest = max(recording.transcription_attempts, key=lambda attempt: (attempt.at, attempt.job), default=None)
+    return None if newest is None else newest.language
+
+
+def _status_of_source(recording: Recording, source: Source, files: Mapping[Channel, StoredFile]) -> SourceStatus:
+    """Derive the status of a source from the jobs for exactly its files.
+
+    The first job's settings count for all that follow: another language or vocabulary asks for nothing again.
+    """
+    its_files = tuple(files[channel] for channel in source.channels)
+    inputs = tuple(file.sha256 for file in its_files)
+    attempts = [
+        attempt for attempt in recording.transcription_attempts if attempt.source is source and attempt.inputs == inputs
+    ]
+    if not attempts:
+        return SourceStatus(source=source, files=its_files, progress=Progress.TO_START)
+    newest = max(attempts, key=lambda attempt: (attempt.at, attempt.job))
+    digest = newest.digest
+    attempt = max((a for a in attempts if a.digest == digest), key=lambda a: a.generation)
+    status = SourceStatus(
+        source=source,
+        files=its_files,
+        progress=Progress.TO_START,
+        generation=attempt.generation,
+        attempt=attempt,
+        digest=digest,
+        language=newest.language,
+    )
+    jobs = {attempt.job for attempt in attempts}
+    stored = min((t for t in recording.transcripts if t.job in jobs), key=lambda t: (t.at, t.job), default=None)
+    if stored is not None:
+        return replace(status, progress=Progress.READY if stored.words else Progress.EMPTY, transcript=stored)
+    outcomes = [outcome for outcome in recording.transcription_outcomes if outcome.job == attempt.job]
+    last = min((outcome for outcome in outcomes if outcome.end.final), key=_by_time, default=None)
+    if last is None:
+        return replace(status, progress=Progress.RUNNING) if outcomes else status
+    if last.end is TranscriptionEnd.EMPTY:
+        return replace(status, progress=Progress.EMPTY, reason=last.reason)
+    status = replace(status, progress=Progress.FAILED, reason=last.reason, words=last.words)
+    if not _may_try_again(recording, attempts, digest, last.reason):
+        return status
+    return replace(status, progress=Progress.TO_START, generation=attempt.generation + 1, attempt=None)
+
+
+def _may_try_again(
+    recording: Recording, attempts: Collection[TranscriptionAttempt], digest: str, reason: FailureReason | None
+) -> bool:
+    jobs = {attempt.job for attempt in attempts if attempt.digest == digest}
+    unreadable = sum(
+        outcome.job in jobs and outcome.reason is FailureReason.UNREADABLE
+        for outcome in recording.transcription_outcomes
+    )
+    return reason in _RETRIED and len(jobs) < MAX_GENERATIONS and unreadable < _MAX_UNREADABLE
+
+
+def _by_time(outcome: TranscriptionOutcome) -> tuple[datetime, str]:
+    return outcome.at, outcome.end.value

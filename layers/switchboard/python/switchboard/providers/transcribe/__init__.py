@@ -1,0 +1,1 @@
+"""Amazon Transcribe: recognises the speech of recordings in jobs, and writes each result into our bucket."""
