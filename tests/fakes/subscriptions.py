@@ -127,9 +127,9 @@ class InMemorySubscriptionStore:
         self.subscriptions[subscription.id] = replace(present, due=due, rests_until=rests_until or present.rests_until)
         return True
 
-    def overdue(self, *, now: datetime, limit: int) -> Iterator[Iterator[Subscription | UnreadableItem]]:
+    def overdue(self, *, now: datetime, limit: int) -> Iterator[Subscription | UnreadableItem]:
         due = [found for found in self.subscriptions.values() if found.due is not None and found.due <= now]
-        yield iter(due)
+        return iter(due)
 
     def _require(self, subscription_id: str) -> Subscription:
         try:

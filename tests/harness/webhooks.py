@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final, cast
 
@@ -60,6 +60,11 @@ class Items:
             data={"smsid": item.id, "sequence": self.sequence},
         )
         return Change(key=f"SMS#{item.id}", snapshot=snapshot, previous=None, rules_version="1")
+
+    def changed_since(
+        self, kind: ChangeKind, since: datetime, *, client: str, position: str | None
+    ) -> tuple[list[str], str | None]:
+        return [ITEM.id], None
 
 
 @dataclass

@@ -37,9 +37,7 @@ def receiver(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     environment = {"WEBHOOK_SECRET": format_secret(SECRET), "PORT": str(port), "PATH": "/usr/bin:/usr/local/bin:/bin"}
-    process = subprocess.Popen(
-        [interpreter, str(path)], env=environment, stderr=subprocess.DEVNULL
-    )
+    process = subprocess.Popen([interpreter, str(path)], env=environment, stderr=subprocess.DEVNULL)
     try:
         _wait_for(port)
         yield f"http://127.0.0.1:{port}/"

@@ -424,7 +424,7 @@ class ManageSubscriptionsSettings(SubscriptionSettings):
     """The settings of `functions/manage_subscriptions`."""
 
 
-class DeliverChangesSettings(SubscriptionSettings, RecordingSettings):
+class DeliverChangesSettings(SubscriptionSettings, DescribingSettings):
     """The settings of `functions/deliver_changes`, which reads every kind of resource."""
 
     own_hosts: tuple[str, ...]

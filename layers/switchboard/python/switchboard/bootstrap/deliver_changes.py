@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from functools import cache
 
-from switchboard.bootstrap.components.changes import describe_resource, rules_version
+from switchboard.bootstrap.components.changes import changed_items, describe_resource, rules_version
 from switchboard.bootstrap.components.guards import api_keys
 from switchboard.bootstrap.components.hook_queue import hook_queue, subscription_store
 from switchboard.bootstrap.components.recordings import recording_store
@@ -21,7 +21,6 @@ from switchboard.bootstrap.components.voice_calls import voice_call_store
 from switchboard.config import DeliverChangesSettings
 from switchboard.domain.changes import ChangeKind
 from switchboard.storage import aws
-from switchboard.storage.changes import DynamoDbChangedItems
 from switchboard.storage.queues import SqsRetryDelay
 from switchboard.storage.subscriptions import EventBridgeDisabledEvents
 from switchboard.usecases.subscription.deliver import DeliverChange
@@ -43,9 +42,7 @@ def application() -> HandleHookEntry:
     messages, verifications = message_store(settings), verification_store(settings)
     calls, recordings = voice_call_store(settings), recording_store(settings)
     views = ReadChanges(
-        items=DynamoDbChangedItems(
-            client=aws.dynamodb(timeout_s=settings.store_timeout_s), table=settings.state_table, voice_calls=calls
-        ),
+        items=changed_items(settings),
         describe=describe_resource(settings),
         rules_version=rules_version(settings),
         lists={

@@ -122,8 +122,8 @@ class SubscriptionStore(Protocol):
         """
         ...
 
-    def overdue(self, *, now: datetime, limit: int) -> Iterator[Iterator[Subscription | UnreadableItem]]:
-        """Yield for each shard the subscriptions at which the sweep has to look."""
+    def overdue(self, *, now: datetime, limit: int) -> Iterator[Subscription | UnreadableItem]:
+        """Yield the subscriptions at which the sweep has to look, read in pages of `limit`."""
         ...
 
 

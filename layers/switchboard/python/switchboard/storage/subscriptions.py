@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 
-from switchboard.domain.changes import ChangeKind
 from switchboard.domain.errors import (
     ConfigurationError,
     ResourceNotFoundError,
@@ -24,6 +23,7 @@ from switchboard.domain.errors import (
 from switchboard.domain.subscription.queue_entries import HookEntry, entry_to_json
 from switchboard.domain.subscription.signatures import derive_secret
 from switchboard.domain.subscription.subscriptions import (
+    KINDS,
     MAX_SUBSCRIPTIONS,
     SHARED_KINDS,
     ChangedItem,
@@ -52,11 +52,10 @@ from switchboard.storage.items import (
     pending_partitions,
     to_attributes,
 )
-from switchboard.storage.orders.indexes import BY_DUE, convert_items, get_items, overdue_items
+from switchboard.storage.orders.indexes import BY_DUE, convert_items, get_items, overdue_in_shards
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_sqs import SQSClient
 
 _HOOK: Final = "hook"
@@ -202,7 +201,7 @@ class DynamoDbSubscriptionStore:
         update = _to_update({name: value for name, value in values.items() if value is not None})
         update["UpdateExpression"] += " ADD failures :one"
         update["ExpressionAttributeValues"] |= to_attributes({":one": 1})
-        call = {"TableName": self._table, "Key": _hook_key(subscription.id)}
+        call: dict[str, Any] = {"TableName": self._table, "Key": _hook_key(subscription.id)}
         assert changed.due is not None
         due = {":due": {"S": to_rfc3339(changed.due)}, ":pending": {"S": _hook_partition(subscription.id)}}
         earlier, _ = conditional_update(
@@ -273,12 +272,10 @@ class DynamoDbSubscriptionStore:
         )
         return written
 
-    def overdue(self, *, now: datetime, limit: int) -> Iterator[Iterator[Subscription | UnreadableItem]]:
-        for pending in pending_partitions(_HOOK):
-            items = overdue_items(
-                self._client, self._table, pending=pending, now=now, limit=limit, noun="subscriptions"
-            )
-            yield convert_items(items, _to_subscription)
+    def overdue(self, *, now: datetime, limit: int) -> Iterator[Subscription | UnreadableItem]:
+        shards = pending_partitions(_HOOK)
+        items = overdue_in_shards(self._client, self._table, shards, now=now, limit=limit, noun="subscriptions")
+        return convert_items(items, _to_subscription)
 
     def _enter(self, key: str, limit: int, subscription: Subscription, *, known: bool = False) -> dict[str, Any]:
         """Enter the subscription and its kinds of events into a list that has room, or replace its entry."""
@@ -376,7 +373,7 @@ class SubscribersQueue:
         self._lists: dict[str, tuple[float, Mapping[str, frozenset[str]]]] = {}
 
     def enqueue(self, client: str | None, kind: str, item_id: str) -> None:
-        item = ChangedItem(ChangeKind(kind), item_id)
+        item = ChangedItem(KINDS[kind], item_id)
         if item.kind in SHARED_KINDS:
             subscriptions = self._read_list(f"HOOKS_OF#{kind}")
         elif client is not None:
@@ -401,7 +398,7 @@ class SubscribersQueue:
 class EventBridgeDisabledEvents:
     """The events on the changes' bus that tell of disabled subscriptions. `client` is called only when it is needed."""
 
-    def __init__(self, *, client: Callable[[], EventBridgeClient], bus: str) -> None:
+    def __init__(self, *, client: Callable[[], Any], bus: str) -> None:
         self._client = client
         self._bus = bus
 
@@ -529,7 +526,7 @@ def _to_subscription(item: Item) -> Subscription:
         return Subscription(
             id=values["pk"].partition("#")[2],
             **{name: values[name] for name in _TEXTS if name in values},
-            events=frozenset(ChangeKind(kind) for kind in values["events"]),
+            events=frozenset(KINDS[kind] for kind in values["events"]),
             states=frozenset(values["states"]) if "states" in values else None,
             thin=values["thin"],
             generations=tuple(
@@ -552,7 +549,7 @@ def _to_mark(item: Item) -> OwedPost:
         values = from_attributes(item)
         return OwedPost(
             subscription=values["subscription"],
-            item=ChangedItem(ChangeKind(values["resource"]), values["item"]),
+            item=ChangedItem(KINDS[values["resource"]], values["item"]),
             token=values["token"],
             owed_since=from_rfc3339(values["owed_since"]),
             attempts=int(values["attempts"]),

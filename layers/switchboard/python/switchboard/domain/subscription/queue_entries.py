@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from switchboard.domain.changes import ChangeKind
-from switchboard.domain.subscription.subscriptions import ChangedItem
+from switchboard.domain.subscription.subscriptions import KINDS, ChangedItem
 from switchboard.domain.timestamps import from_rfc3339, to_rfc3339
 
 
@@ -66,12 +66,12 @@ def entry_from_json(values: Mapping[str, Any]) -> HookEntry:
     recovery = values.get("recovery")
     return HookEntry(
         subscription=values["subscription"],
-        item=ChangedItem(ChangeKind(values["kind"]), values["id"]) if "kind" in values else None,
+        item=ChangedItem(KINDS[values["kind"]], values["id"]) if "kind" in values else None,
         token=values.get("token"),
         probe=values.get("probe", False),
         recovery=None
         if recovery is None
         else Recovery(
-            since=from_rfc3339(recovery["since"]), kind=ChangeKind(recovery["kind"]), position=recovery["position"]
+            since=from_rfc3339(recovery["since"]), kind=KINDS[recovery["kind"]], position=recovery["position"]
         ),
     )

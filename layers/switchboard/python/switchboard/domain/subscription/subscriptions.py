@@ -35,6 +35,8 @@ ADDRESS_RETRY: Final = timedelta(hours=1)
 """The time after which a refused address is resolved again. Nothing is sent to it until then."""
 
 
+KINDS: Final[Mapping[str, ChangeKind]] = {kind.value: kind for kind in ChangeKind}
+"""The kinds of resources by their names."""
 SHARED_KINDS: Final = frozenset({ChangeKind.RECORDING, ChangeKind.CIRCUIT})
 """The kinds of resources that belong to no client: every subscription with their scope gets their changes."""
 

@@ -139,16 +139,13 @@ class ReleaseOverdueSubscriptions:
         self._clock = clock
 
     def __call__(self, report: SweepReport, *, limit: int) -> int:
-        """Start at most `limit` rounds for each shard, and return the most started in one of them.
+        """Start at most `limit` rounds, and return how many were started.
 
         Raises:
             StoreUnavailableError: the overdue subscriptions cannot be found.
         """
-        shards = self._subscriptions.overdue(now=self._clock.now(), limit=limit)
-        return max(
-            act_on_each(shard, self._start_round, name=lambda found: found.id, limit=limit, report=report)
-            for shard in shards
-        )
+        overdue = self._subscriptions.overdue(now=self._clock.now(), limit=limit)
+        return act_on_each(overdue, self._start_round, name=lambda found: found.id, limit=limit, report=report)
 
     def _start_round(self, subscription: Subscription) -> SweepAction:
         """Start a round. It sets the next time itself; the time here counts if its entry is lost."""
