@@ -216,11 +216,12 @@ def test_overdue_subscriptions_are_found_in_one_of_the_shards(store: Subscriptio
     "entry",
     [
         HookEntry(subscription="5" * 32),
+        HookEntry(subscription="5" * 32, after_rest=True),
         HookEntry(subscription="5" * 32, item=ITEM),
         HookEntry(subscription="5" * 32, item=ITEM, token="t1", probe=True),
         HookEntry(subscription="5" * 32, recovery=Recovery(since=START, kind=ChangeKind.RECORDING, position="p")),
     ],
-    ids=["release", "change", "probe", "recovery"],
+    ids=["release", "release after a rest", "change", "probe", "recovery"],
 )
 def test_a_queue_entry_is_read_as_it_was_written(entry: HookEntry) -> None:
     assert entry_from_json(entry_to_json(entry)) == entry

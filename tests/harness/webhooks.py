@@ -160,7 +160,7 @@ class WebhookWorld:
     def handle(self, entry: HookEntry) -> None:
         """Handle one entry as the function does."""
         if entry.item is None:
-            self.release(entry.subscription)
+            self.release(entry.subscription, after_rest=entry.after_rest)
         else:
             self.deliver(entry, entry.item)
 

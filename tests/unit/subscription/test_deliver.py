@@ -96,7 +96,7 @@ class System:
             waiting = [(at, entry) for at, entry in waiting if at > self.clock.now()]
             for entry in due:
                 if entry.item is None:
-                    self.release(entry.subscription)
+                    self.release(entry.subscription, after_rest=entry.after_rest)
                 else:
                     self.deliver(entry, entry.item)
             if not due and not self.queue.entries:
@@ -284,6 +284,20 @@ def test_one_probe_ends_the_rest_and_each_item_is_posted_once() -> None:
     system.run_until_idle(longest=HOUR)
     ids = [headers["webhook-id"] for _, headers in system.address.posts]
     assert sorted(ids) == sorted(f"sms_{item.id}_9_1" for item in items)
+
+
+def test_what_failed_before_a_rest_does_not_wait_for_its_own_time() -> None:
+    system = System()
+    early = replace(ITEM, id="early")
+    system.address.error = HookAnsweredError(503, retry_after_s=1_200.0)
+    system.deliver(HookEntry(subscription=SUBSCRIPTION.id, item=early), early)
+    system.address.error = HookUnreachedError("no answer")
+    for _ in range(4):
+        system.change()
+    system.queue.entries.clear()
+    system.address.error = None
+    system.run_until_idle(longest=timedelta(minutes=5))
+    assert system.store.marks == {}
 
 
 def test_two_releases_at_once_bring_out_each_mark_once() -> None:

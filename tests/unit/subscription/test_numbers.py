@@ -87,7 +87,7 @@ class Simulation:
             elif entry.item is not None:
                 self.deliver(entry, entry.item)
             else:
-                self.release(entry.subscription)
+                self.release(entry.subscription, after_rest=entry.after_rest)
             for planned, delay_s in self.queue.entries:
                 self.plan(at + timedelta(seconds=delay_s), planned)
             self.queue.entries.clear()

@@ -22,6 +22,7 @@ class HookEntry:
         token: the token of the mark that this entry repeats, None for a new change. The entry of another token has
             been overtaken.
         probe: True if a resting address gets this one post.
+        after_rest: True in a release that follows a rest: what is due soon is brought out, too.
         recovery: the page of a recovery that comes next.
     """
 
@@ -29,6 +30,7 @@ class HookEntry:
     item: ChangedItem | None = None
     token: str | None = None
     probe: bool = False
+    after_rest: bool = False
     recovery: Recovery | None = None
 
 
@@ -48,7 +50,7 @@ def entry_to_json(entry: HookEntry) -> dict[str, Any]:
         page = {"since": to_rfc3339(recovery.since), "kind": recovery.kind.value, "position": recovery.position}
         return {"subscription": entry.subscription, "recovery": page}
     if entry.item is None:
-        return {"subscription": entry.subscription}
+        return {"subscription": entry.subscription} | ({"after_rest": True} if entry.after_rest else {})
     values: dict[str, Any] = {
         "subscription": entry.subscription,
         "kind": entry.item.kind.value,
@@ -69,6 +71,7 @@ def entry_from_json(values: Mapping[str, Any]) -> HookEntry:
         item=ChangedItem(KINDS[values["kind"]], values["id"]) if "kind" in values else None,
         token=values.get("token"),
         probe=values.get("probe", False),
+        after_rest=values.get("after_rest", False),
         recovery=None
         if recovery is None
         else Recovery(

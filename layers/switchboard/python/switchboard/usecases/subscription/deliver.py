@@ -157,7 +157,8 @@ class DeliverChange:
         if (subscription.failures or subscription.rests_until is not None) and self._subscriptions.record_success(
             subscription, at=self._clock.now()
         ):
-            self._queue.put([(HookEntry(subscription=subscription.id), 0)])
+            rested = subscription.rests_until is not None
+            self._queue.put([(HookEntry(subscription=subscription.id, after_rest=rested), 0)])
         return DeliveryOutcome.DELIVERED
 
     def _post(self, subscription: Subscription, change: Change) -> None:

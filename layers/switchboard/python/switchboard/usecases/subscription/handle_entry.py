@@ -25,4 +25,4 @@ class HandleHookEntry:
             return self._recover(entry.subscription, entry.recovery)
         if entry.item is not None:
             return self._deliver(entry, entry.item)
-        return self._release(entry.subscription)
+        return self._release(entry.subscription, after_rest=entry.after_rest)

@@ -164,7 +164,7 @@ class ManageSubscriptions:
             )
         self._subscriptions.change(before, after)
         if before.state is not SubscriptionState.ACTIVE and after.state is SubscriptionState.ACTIVE:
-            self._queue.put([(HookEntry(subscription=after.id), 0)])
+            self._queue.put([(HookEntry(subscription=after.id, after_rest=True), 0)])
         return after
 
     def delete(self, subscription_id: str, *, client: str) -> None:

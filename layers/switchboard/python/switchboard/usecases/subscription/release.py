@@ -16,7 +16,9 @@ from switchboard.usecases.subscription.deliver import DeliveryOutcome
 _POSTS_PER_S: Final = 10
 _POSTS_A_ROUND: Final = 100
 _ROUND: Final = timedelta(seconds=_POSTS_A_ROUND // _POSTS_PER_S)
-_UNDER_WAY: Final = timedelta(minutes=15)
+_SOON: Final = timedelta(minutes=35)
+"""The time within which what failed before a rest is due. After the rest it need not wait."""
+_UNDER_WAY: Final = timedelta(minutes=40)
 """The time after which a mark is brought out again whose entry ended without a result."""
 _LOOK_AGAIN: Final = timedelta(minutes=2)
 """The time after which the sweep repeats a round that has not ended."""
@@ -32,7 +34,7 @@ class ReleaseOwedPosts:
         self._queue = queue
         self._clock = clock
 
-    def __call__(self, subscription_id: str) -> DeliveryOutcome:
+    def __call__(self, subscription_id: str, *, after_rest: bool = False) -> DeliveryOutcome:
         """Put the entries of at most 100 due marks into the queue, spread over 10 s, and the next round behind them.
 
         Raises:
@@ -44,11 +46,13 @@ class ReleaseOwedPosts:
             return DeliveryOutcome.NOTHING_TO_DO
         if subscription.rests_until is not None:
             return self._probe(subscription, subscription.rests_until, now)
-        marks = self._subscriptions.owed(subscription.id, until=now, limit=_POSTS_A_ROUND)
+        until = now + _SOON if after_rest else now
+        marks = self._subscriptions.owed(subscription.id, until=until, limit=_POSTS_A_ROUND)
         released = [mark for mark in marks if self._subscriptions.postpone_mark(mark, due=now + _UNDER_WAY)]
         entries = [(_to_entry(mark), number // _POSTS_PER_S) for number, mark in enumerate(released)]
         if len(marks) == _POSTS_A_ROUND:
-            entries.append((HookEntry(subscription=subscription.id), int(_ROUND.total_seconds())))
+            next_round = HookEntry(subscription=subscription.id, after_rest=after_rest)
+            entries.append((next_round, int(_ROUND.total_seconds())))
             due = now + _LOOK_AGAIN
         else:
             [*_, due] = [now + _NOTHING_OWED, *self._next_due(subscription, now)]
