@@ -7,13 +7,18 @@ from typing import Any
 
 import pytest
 
+from switchboard.domain.recording.facts import Channel, FetchAttempt, ReadyFact
 from switchboard.edge import observability
+from switchboard.storage.recording.items import recording_pk
 from tests.contract.conftest import Aws
+from tests.fakes import START
 from tests.harness.changes import (
+    DESCRIBE,
     ChangesWorld,
+    Describe,
     DropsFailures,
     Faults,
-    TellsNobodyAgain,
+    HandsOverOnce,
     describe_by_number_of_reads,
     describe_with_passing_facts,
     publish_each_record,
@@ -68,13 +73,33 @@ def test_bursts_kills_and_refusals_lose_nothing(aws: Aws, seed: int) -> None:
 
 
 @pytest.mark.parametrize(
+    ("describe", "breaches"),
+    [
+        pytest.param(DESCRIBE, [], id="visible facts only"),
+        pytest.param(describe_with_passing_facts, ["two views of recording_r1_1_0"], id="attempts too"),
+    ],
+)
+def test_a_repair_shows_no_fact_that_no_sequence_counts(aws: Aws, describe: Describe, breaches: list[str]) -> None:
+    changes = ChangesWorld(aws, Faults(Random(0)), describe=describe)
+    ready = ReadyFact(tel="09000000001", date="d", called_at=START, at=START)
+    recording = changes.recordings.announce("r1", ready, due=START)
+    changes.poll()
+    changes.recordings.begin(recording, FetchAttempt(id="a", channel=Channel.LEFT, at=START), due=START)
+    changes.repairs.put([recording_pk("r1")])
+
+    changes.drain()
+
+    assert len(changes.bus.events) == 2
+    assert [breach for breach in changes.breaches() if "views" in breach] == breaches
+
+
+@pytest.mark.parametrize(
     "mutant",
     [
         pytest.param({"acknowledge_first": True}, id="acknowledges before it publishes"),
         pytest.param({"publisher": DropsFailures}, id="drops what failed"),
-        pytest.param({"publisher": TellsNobodyAgain}, id="forgets webhooks that were not told"),
+        pytest.param({"publisher": HandsOverOnce}, id="forgets webhooks that were not notified"),
         pytest.param({"publish": publish_each_record}, id="publishes each record of a batch"),
-        pytest.param({"describe": describe_with_passing_facts}, id="shows facts that no sequence counts"),
         pytest.param({"describe": describe_by_number_of_reads()}, id="derives the view at the time of reading"),
     ],
 )

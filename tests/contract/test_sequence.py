@@ -7,6 +7,8 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from switchboard.domain.call_results import CallResult
 from switchboard.domain.orders import Outcome, OutcomeKind
 from switchboard.domain.recording.facts import (
@@ -22,11 +24,12 @@ from switchboard.domain.recording.facts import (
 )
 from switchboard.domain.verification.callbacks import CodeHash, VerificationMode
 from switchboard.domain.verification.verifications import CodeCheck
-from switchboard.domain.voice_calls import MAX_RESULTS
+from switchboard.domain.voice_calls import MAX_RESULTS, VoiceCall
 from switchboard.ports.orders import MessageStore
 from switchboard.ports.recordings import RecordingStore
 from switchboard.ports.verifications import VerificationStore
 from switchboard.ports.voice_calls import VoiceCallStore
+from switchboard.storage.orders.store import DynamoDbOrderStore
 from switchboard.storage.recording.store import DynamoDbRecordingStore
 from switchboard.storage.sms.messages import DynamoDbMessageStore
 from switchboard.storage.sms.reports import DynamoDbCodeStore
@@ -202,6 +205,48 @@ def test_the_sequence_of_a_voice_call_counts_the_facts_of_both_items(aws: Aws, s
     ]
 
     rises(voice_call, steps, store=store, protocol=VoiceCallStore)
+
+
+class ReadsOneAfterTheOther(DynamoDbVoiceCallStore):
+    """A mutant that reads the results of a call after the call."""
+
+    def get(self, order_id: str) -> VoiceCall | None:
+        call = DynamoDbOrderStore.get(self, order_id)
+        return self._add_reports([call])[0] if call is not None else None
+
+
+@pytest.mark.parametrize(
+    ("store_type", "has_one_view"),
+    [
+        pytest.param(DynamoDbVoiceCallStore, True, id="one transaction"),
+        pytest.param(ReadsOneAfterTheOther, False, id="two reads"),
+    ],
+)
+def test_no_two_views_of_a_voice_call_have_the_same_sequence(
+    aws: Aws, state_table_name: str, store_type: type[DynamoDbVoiceCallStore], has_one_view: bool
+) -> None:
+    store = DynamoDbVoiceCallStore(
+        client=aws.dynamodb, table=state_table_name, deadlines=DEADLINES, retention=RETENTION
+    )
+    reader = store_type(client=aws.dynamodb, table=state_table_name, deadlines=DEADLINES, retention=RETENTION)
+    call = a_call(callback_expected=True)
+    store.create(call)
+    store.record_outcome(call, call.claims[0], Outcome(OutcomeKind.ACCEPTED, START, facts={"call_id": "c1"}))
+    views = []
+
+    def write_between(model: Any, **_: Any) -> None:
+        if model.name != "GetItem":
+            aws.dynamodb.meta.events.unregister("before-call.dynamodb", write_between)
+            store.record_closed(call, at=START + MINUTE)
+            views.append(store.get("call1"))
+            store.record_result(CallResult("c1", "answered"), seen_at=START + MINUTE)
+
+    aws.dynamodb.meta.events.register("before-call.dynamodb", write_between)
+    views.append(reader.get("call1"))
+    views.append(store.get("call1"))
+
+    distinct = [view for place, view in enumerate(views) if view is not None and view not in views[:place]]
+    assert (len({view.sequence for view in distinct}) == len(distinct)) is has_one_view
 
 
 def test_the_sequence_of_a_recording_never_falls(aws: Aws, state_table_name: str) -> None:

@@ -145,10 +145,10 @@ class Repairs:
 
 
 class Subscribers:
-    """A NotifySubscribers that keeps which items it was told of, and after how many events."""
+    """A NotifySubscribers that keeps which items were handed over, and after how many events."""
 
     def __init__(self, faults: Faults, bus: Bus) -> None:
-        self.told: dict[tuple[str, str], int] = {}
+        self.handed_over: dict[tuple[str, str], int] = {}
         self._faults = faults
         self._bus = bus
 
@@ -156,7 +156,7 @@ class Subscribers:
         self._faults.step()
         if self._faults.refuses():
             raise StoreUnavailableError("hooks")
-        self.told[kind, item_id] = len(self._bus.events)
+        self.handed_over[kind, item_id] = len(self._bus.events)
         self._faults.step()
 
 
@@ -274,8 +274,8 @@ class ChangesWorld:
             published = last.get(subject)
             if published is None or published.detail["data"] != present.detail["data"]:
                 found.append(f"lost {present.id}")
-            if self.subscribers.told.get(subject, 0) < places.get(subject, 0):
-                found.append(f"subscribers not told of {present.id}")
+            if self.subscribers.handed_over.get(subject, 0) < places.get(subject, 0):
+                found.append(f"subscribers not notified of {present.id}")
         return found
 
 
@@ -374,7 +374,7 @@ class DropsFailures(PublishChanges):
         return len(list(keys))
 
 
-class TellsNobodyAgain(PublishChanges):
+class HandsOverOnce(PublishChanges):
     """A publisher that takes an event on the bus for all that there is to do."""
 
     def publish(self, changes: Iterable[Change]) -> list[Change]:

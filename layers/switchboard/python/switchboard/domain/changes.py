@@ -1,4 +1,4 @@
-"""Hold what is told to the outside about a changed resource (docs/change-events.md)."""
+"""Hold what a change event says about a resource (docs/change-events.md)."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ class Metric(StrEnum):
     )
 
     # Change events
-    ITEMS_WRITTEN = "ItemsWritten", "Items whose writes a batch of the stream told."
+    ITEMS_WRITTEN = "ItemsWritten", "Items that batches of the state table's stream reported as written."
     CHANGES_PUBLISHED = "ChangesPublished", "Changes of resources put on the event bus."
     CHANGES_DEFERRED = (
         "ChangesDeferred",
