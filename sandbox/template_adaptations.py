@@ -23,7 +23,6 @@ def adapt_template(template: Template, *, endpoints: Mapping[str, str] = Mapping
     _allow_message_batches(template["Resources"])
     _widen_jobs(template["Resources"])
     _set_endpoints(template["Resources"], endpoints)
-    _allow_batches_of_entries(template["Resources"])
     _unescape_media_types(template["Resources"])
     _drop_metric_math(template["Resources"])
     secrets = {
@@ -80,18 +79,6 @@ def _drop_unknown_keys(resources: Template) -> None:
             for statement in _to_list(policy["PolicyDocument"]["Statement"]):
                 if any(key in str(statement.get("Condition")) for key in _UNKNOWN_KEYS):
                     del statement["Condition"]
-
-
-def _allow_batches_of_entries(resources: Template) -> None:
-    # On AWS sqs:SendMessage permits SendMessageBatch. The emulator takes each operation for an action of its own.
-    for resource in resources.values():
-        if resource["Type"] != "AWS::IAM::Role":
-            continue
-        for policy in resource["Properties"].get("Policies", []):
-            for statement in _to_list(policy["PolicyDocument"]["Statement"]):
-                actions = _to_list(statement.get("Action", []))
-                if "sqs:SendMessage" in actions:
-                    statement["Action"] = [*actions, "sqs:SendMessageBatch"]
 
 
 def _widen_jobs(resources: Template) -> None:

@@ -47,7 +47,7 @@ READ_SCOPES: Final[Mapping[ChangeKind, Scope]] = {
     ChangeKind.RECORDING: Scope.RECORDINGS_READ,
     ChangeKind.CIRCUIT: Scope.STATUS,
 }
-"""The scope with which a key may read a resource, and be told of its changes."""
+"""The scope with which a key may read a resource, and receive its changes."""
 
 
 class SubscriptionState(StrEnum):
