@@ -42,6 +42,9 @@ USER: Final = "acme-user"
 PASSWORD: Final = "a-password-that-opens-nothing-real"
 ACCESS_KEY: Final = "anAccessKeyThatOpensNothingReal"
 SECRET_KEY: Final = "aSecretKeyThatOpensNothingReal"
+API_ID: Final = "abc123defg"
+"""The id of the REST API in the sample events."""
+SIGNING_MASTER: Final = "a-signing-master-that-signs-nothing-real"
 API_TOKEN: Final = "an-api-token-that-opens-nothing-real"
 CODE_KEY: Final = "a-code-key-that-derives-nothing-real"
 TOKEN: Final = "a-webhook-token-that-opens-nothing-real"
@@ -65,6 +68,8 @@ _USUAL: Final[Mapping[str, str]] = {
     "DefaultScopes": ",".join(Scope),
     "BaiduVmsCallbackCallIdNames": "callId",
     "BaiduVmsCallbackResultNames": "result",
+    # The receivers of tests run on loopback.
+    "AllowLoopbackWebhooks": "true",
 }
 _TABLE_PROPERTIES: Final = (
     "AttributeDefinitions",
@@ -238,6 +243,7 @@ def deployed(**parameters: str) -> Iterator[Deployment]:
             "MediaSmsBaseUrl": simulator.url,
             "BaiduVmsBaseUrl": baidu.url,
             "BiztelBaseUrl": biztel.url,
+            "Api": API_ID,
             **parameters,
         }
         deployment = Deployment(
@@ -290,6 +296,7 @@ def _create_resources() -> dict[str, str]:
         "MediaSmsSecret": {"user": USER, "password": PASSWORD},
         "BiztelSecret": {"token": API_TOKEN},
         **{secret: {"tokens": [TOKEN]} for secret in WEBHOOK_SECRETS.values()},
+        "WebhookSigningSecret": {"current": "1", "1": SIGNING_MASTER},
         "BaiduVmsSecret": {"ak": ACCESS_KEY, "sk": SECRET_KEY},
     }
     for name, properties in resources_of("AWS::SecretsManager::Secret").items():

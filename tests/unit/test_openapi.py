@@ -84,6 +84,7 @@ HTTP_FUNCTIONS: Final = (
     "biztel_call_action_webhook",
     "query_recordings",
     "correct_recording_roles",
+    "manage_subscriptions",
 )
 OUR_HEADERS: Final = frozenset({"Location", "Idempotent-Replayed", "Retry-After"})
 

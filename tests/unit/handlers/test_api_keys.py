@@ -49,6 +49,22 @@ ROUTES: Final[dict[Route, tuple[str, str, Scope | None]]] = {
     ),
     ("/status", "get"): ("query_status", "unknown_parameter", Scope.STATUS),
     ("/keys/self", "get"): ("query", "own_key", None),
+    ("/subscriptions", "post"): ("manage_subscriptions", "broken_json", Scope.SUBSCRIPTIONS),
+    ("/subscriptions", "get"): ("manage_subscriptions", "list", Scope.SUBSCRIPTIONS),
+    ("/subscriptions/{subscription_id}", "get"): ("manage_subscriptions", "unknown_subscription", Scope.SUBSCRIPTIONS),
+    ("/subscriptions/{subscription_id}", "patch"): ("manage_subscriptions", "change_unknown", Scope.SUBSCRIPTIONS),
+    ("/subscriptions/{subscription_id}", "delete"): ("manage_subscriptions", "delete_unknown", Scope.SUBSCRIPTIONS),
+    ("/subscriptions/{subscription_id}/rotate", "post"): (
+        "manage_subscriptions",
+        "rotate_unknown",
+        Scope.SUBSCRIPTIONS,
+    ),
+    ("/subscriptions/{subscription_id}/test", "post"): ("manage_subscriptions", "test_unknown", Scope.SUBSCRIPTIONS),
+    ("/subscriptions/{subscription_id}/recover", "post"): (
+        "manage_subscriptions",
+        "recover_unknown",
+        Scope.SUBSCRIPTIONS,
+    ),
 }
 """A sample event of every client's route, if possible one that is refused for its input, and the scope of the route."""
 

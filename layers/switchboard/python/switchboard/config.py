@@ -262,6 +262,7 @@ class SweepOverdueSettings(RecordingTimeSettings, RecordingQueueSettings, Transc
     """The settings of `functions/sweep_overdue`."""
 
     quarantine_bucket: str
+    hook_queue_url: str
 
 
 class RecordingSettings(RecordingTimeSettings):
@@ -280,6 +281,8 @@ class DescribingSettings(RecordingSettings):
 
 class PublishChangesSettings(DescribingSettings, ChangesSettings):
     """The settings of `functions/publish_changes`."""
+
+    hook_queue_url: str
 
 
 class BiztelCallActionWebhookSettings(StateSettings, WebhookSettings):
@@ -407,3 +410,22 @@ class MediaSmsIvrWebhookSettings(StateSettings, WebhookSettings):
     """The settings of `functions/mediasms_ivr_webhook`."""
 
     quarantine_bucket: str
+
+
+class SubscriptionSettings(StateSettings, ApiKeySettings):
+    """The settings of functions that post to callers' addresses: the queue, the master secret, and who we are."""
+
+    hook_queue_url: str
+    signing_secret_name: str
+    allow_loopback_webhooks: bool
+
+
+class ManageSubscriptionsSettings(SubscriptionSettings):
+    """The settings of `functions/manage_subscriptions`."""
+
+
+class DeliverChangesSettings(SubscriptionSettings, DescribingSettings):
+    """The settings of `functions/deliver_changes`, which reads every kind of resource."""
+
+    own_hosts: tuple[str, ...]
+    changes_bus_name: str

@@ -107,6 +107,22 @@ class Metric(StrEnum):
         _GAUGE,
     )
 
+    # Subscriptions
+    SUBSCRIPTIONS_CREATED = "SubscriptionsCreated", "Subscriptions that a client registered."
+    SUBSCRIPTIONS_QUERIED = "SubscriptionsQueried", "Reads of subscriptions, single or listed."
+    SUBSCRIPTIONS_CHANGED = "SubscriptionsChanged", "Changes, deletions, rotations, tests and recoveries."
+    SUBSCRIPTIONS_DISABLED = (
+        "SubscriptionsDisabled",
+        "Subscriptions to which nothing is posted any more: 410, days of failures, or a refused address.",
+        _ALARMED,
+    )
+    CHANGES_DELIVERED = "ChangesDelivered", "Posts of changes that the receiver answered with 2xx."
+    CHANGES_OWED = (
+        "ChangesOwed",
+        "Changes whose post failed, or that wait because the address rests.",
+    )
+    CHANGES_FORBIDDEN = "ChangesForbidden", "Changes not posted because the subscription's API key may not read them."
+
     # SMS
     SMS_QUEUED = "SmsQueued", "SMS put into the outbox or the bulk queue."
     SMS_SCHEDULED = "SmsScheduled", "SMS accepted for a later time."

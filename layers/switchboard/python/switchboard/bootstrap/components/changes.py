@@ -28,22 +28,26 @@ def publish_changes(
     Raises:
         ConfigurationError: a channel is unknown, or there is none.
     """
-    state = recording_settings
-    items = DynamoDbChangedItems(
-        client=aws.dynamodb(timeout_s=state.store_timeout_s),
-        table=state.state_table,
-        voice_calls=retrying(voice_call_store(state), "get"),
-        channels=retrying(channel_store(state), "with_channels"),
-    )
     return PublishChanges(
-        items=retrying(items, "read"),
-        describe=describe_resource(state),
-        rules_version=rules_version(state),
+        items=changed_items(recording_settings),
+        describe=describe_resource(recording_settings),
+        rules_version=rules_version(recording_settings),
         bus=EventBridgeChangesBus(client=aws.events, bus=settings.changes_bus_name),
         repair=SqsRepairQueue(client=aws.sqs, queue_url=settings.changes_repair_queue_url),
         notify=notify,
         clock=CLOCK,
     )
+
+
+def changed_items(settings: DescribingSettings) -> DynamoDbChangedItems:
+    """Build the reader of the items whose changes are published."""
+    items = DynamoDbChangedItems(
+        client=aws.dynamodb(timeout_s=settings.store_timeout_s),
+        table=settings.state_table,
+        voice_calls=retrying(voice_call_store(settings), "get"),
+        channels=retrying(channel_store(settings), "with_channels"),
+    )
+    return retrying(items, "read")
 
 
 def describe_resource(settings: DescribingSettings) -> DescribeResource:
