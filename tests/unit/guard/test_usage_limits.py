@@ -98,16 +98,16 @@ def test_no_window_ever_holds_more_weight_than_its_limit(
 class _IgnoresWeight(CounterUsageLimits):
     """Limits that count every submission as one."""
 
-    def reserve(self, *, recipient: str, client: str, weight: int, at: datetime) -> None:
-        super().reserve(recipient=recipient, client=client, weight=1, at=at)
+    def reserve(self, *, recipient: str, client: str, weight: int, at: datetime, test: bool = False) -> None:
+        super().reserve(recipient=recipient, client=client, weight=1, at=at, test=test)
 
 
 class _RefundsTwice(CounterUsageLimits):
     """Limits that refund more than was reserved."""
 
-    def refund(self, *, recipient: str, client: str, weight: int, at: datetime) -> None:
-        super().refund(recipient=recipient, client=client, weight=weight, at=at)
-        super().refund(recipient=recipient, client=client, weight=weight, at=at)
+    def refund(self, *, recipient: str, client: str, weight: int, at: datetime, test: bool = False) -> None:
+        super().refund(recipient=recipient, client=client, weight=weight, at=at, test=test)
+        super().refund(recipient=recipient, client=client, weight=weight, at=at, test=test)
 
 
 @pytest.mark.parametrize("mutant", [_IgnoresWeight, _RefundsTwice])
@@ -160,8 +160,8 @@ def test_a_refund_returns_the_whole_weight_and_no_more(rules: LimitRules) -> Non
 class _RefundsOne(CounterUsageLimits):
     """Limits that refund one, whatever was reserved."""
 
-    def refund(self, *, recipient: str, client: str, weight: int, at: datetime) -> None:
-        super().refund(recipient=recipient, client=client, weight=1, at=at)
+    def refund(self, *, recipient: str, client: str, weight: int, at: datetime, test: bool = False) -> None:
+        super().refund(recipient=recipient, client=client, weight=1, at=at, test=test)
 
 
 def test_a_refund_of_one_instead_of_the_weight_is_noticed() -> None:

@@ -420,6 +420,7 @@ def order_item(order: R, *, codec: OrderCodec[R], due: datetime | None, expires_
             **(listing if codec.is_listed else {}),
             "fingerprint": order.fingerprint,
             "reference": order.reference,
+            "test": order.test or None,
             "created_at": created_at,
             "submit_before": to_rfc3339(order.submit_before),
             "content": content_value(order.content) if order.content is not None else None,
@@ -457,6 +458,7 @@ def _build_order(item: Item, codec: OrderCodec[R]) -> R:
     claims, content = values["claims"], values.get("content") or {}
     require_type(str, *(values[name] for name in _TEXTS), *(claim["id"] for claim in claims))
     require_type(str | None, values.get("reference"), *content.values())
+    require_type(bool, values.get("test", False))
     if values["pk"] != codec.key(values["id"]) or values["attempts"] != len(claims):
         # No write would find this item, or meet its condition.
         raise ValueError
@@ -468,6 +470,7 @@ def _build_order(item: Item, codec: OrderCodec[R]) -> R:
             "recipient": values["recipient"],
             "fingerprint": values["fingerprint"],
             "reference": values.get("reference"),
+            "test": values.get("test", False),
             "claims": tuple(Claim(id=claim["id"], at=from_rfc3339(claim["at"])) for claim in claims),
             "outcomes": {claim_id: _outcome_from(value) for claim_id, value in values["outcomes"].items()},
             "timeouts": {claim_id: from_rfc3339(at) for claim_id, at in values["timeouts"].items()},
