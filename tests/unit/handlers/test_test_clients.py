@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import pytest
 from botocore.client import BaseClient
 
-from switchboard.domain.api_keys import Scope
+from switchboard.domain.api_keys import ClientLimits, Scope
 from switchboard.providers.transport import Connection
 from switchboard.storage import aws
 from tests.deployment import Deployment, HttpAnswer, deployed
@@ -31,6 +31,7 @@ class TestBench:
 
     stack: Deployment
     delays: list[int] = field(default_factory=list)
+    changed: bool = False
 
     def request(
         self, function: str, case: str, *, key: str = TEST_KEY, idempotency: str | None = None, **event: Any
@@ -89,8 +90,12 @@ class TestBench:
 
     def flip(self, *, test: bool) -> None:
         """Change the key's item, as an operator does, and let every container read it."""
-        put_key(self.stack, TEST_KEY, *Scope, test=test)
+        self.change_key(test=test)
+
+    def change_key(self, **members: Any) -> None:
+        put_key(self.stack, TEST_KEY, *Scope, **members)
         self.stack.cold_start()
+        self.changed = True
 
     def real_requests(self) -> int:
         return len(self.stack.simulator.requests) + len(self.stack.baidu_vms.requests)
@@ -100,13 +105,13 @@ class TestBench:
 def shared() -> Iterator[Deployment]:
     # A slow machine that misses its slot would reserve a second one.
     with deployed(MediaSmsJitterMilliseconds="1000") as stack:
+        put_key(stack, TEST_KEY, *Scope, test=True)
         yield stack
 
 
 @pytest.fixture
 def bench(shared: Deployment, monkeypatch: pytest.MonkeyPatch) -> Iterator[TestBench]:
     bench = TestBench(shared)
-    put_key(shared, TEST_KEY, *Scope, test=True)
     make_call: Callable[..., Any] = BaseClient._make_api_call  # type: ignore[attr-defined]  # not in the stubs
 
     def call(client: BaseClient, operation: str, parameters: dict[str, Any]) -> Any:
@@ -116,8 +121,9 @@ def bench(shared: Deployment, monkeypatch: pytest.MonkeyPatch) -> Iterator[TestB
         return make_call(client, operation, parameters)
 
     monkeypatch.setattr(BaseClient, "_make_api_call", call)
-    shared.cold_start()
     yield bench
+    if bench.changed:
+        bench.flip(test=True)
     for queue in ("OutboxQueue", "BulkQueue"):
         for _ in bench.entries(queue):
             pass
@@ -172,7 +178,7 @@ def test_an_sms_to_a_magic_number_answers_and_reports(
 
 
 @pytest.mark.usefixtures("no_sockets")
-@pytest.mark.parametrize("last", range(1, 18))
+@pytest.mark.parametrize("last", [1, 3, 5, 6])
 def test_the_code_of_a_magic_number_is_known_and_a_resend_ends_it(bench: TestBench, last: int) -> None:
     started = bench.start(f"090-0000-00{last:02}", "sms_code").json
     bench.work_off()
@@ -229,7 +235,7 @@ CALLS: Final = [
     *((last, 422, "provider_rejected", None) for last in (102, 106, 107, 108, 109, 111, 113, 201)),
     *((last, 422, "provider_rejected", None) for last in (204, 205, 206, 207, 208, 209, 213)),
     (112, 503, "provider_unavailable", None),
-    (212, 503, "provider_unavailable", None),
+    (212, 429, "provider_busy", None),
 ]
 
 
@@ -393,23 +399,15 @@ def test_an_event_of_the_queue_reports_on_no_real_order(bench: TestBench) -> Non
 
 @pytest.mark.usefixtures("no_sockets")
 def test_a_test_client_counts_apart_and_uses_no_permit(bench: TestBench) -> None:
-    written, rows = len(bench.stack.metrics()), bench.stack.rows("LimitsTable")
-    limits = replace_limits(bench)
+    bench.change_key(test=True, limits=ClientLimits(per_hour=50))
+    written, before = len(bench.stack.metrics()), bench.stack.rows("LimitsTable")
 
-    bench.send("090-0000-0001")
+    assert bench.send("090-0000-0001").status == 201
     bench.work_off()
 
-    for name, dimensions in bench.stack.metrics()[written:]:
-        assert ("test", "true") in dimensions, name
-    new = [row["pk"]["S"] for row in bench.stack.rows("LimitsTable") if row not in rows]
-    assert [pk.partition("#")[0] for pk in new if not pk.startswith("CLIENT#")] == ["CLIENT_USAGE"]
+    business = [name for name, dimensions in bench.stack.metrics()[written:] if ("test", "true") not in dimensions]
+    assert set(business) == {"EntriesFailed"}  # of the queue's batches: 0
+    changed = [row["pk"]["S"] for row in bench.stack.rows("LimitsTable") if row not in before]
+    assert [pk.partition("#")[0] for pk in changed] == ["CLIENT_USAGE"]
     used = bench.request("query", "own_key").json
-    assert (used["test"], used["used"]["per_hour"], used["limits"]["per_hour"]) == (True, 1, limits)
-
-
-def replace_limits(bench: TestBench) -> int:
-    from switchboard.domain.api_keys import ClientLimits
-
-    put_key(bench.stack, TEST_KEY, *Scope, test=True, limits=replace(ClientLimits(), per_hour=50))
-    bench.stack.cold_start()
-    return 50
+    assert (used["test"], used["used"]["per_hour"], used["limits"]["per_hour"]) == (True, 1, 50)
