@@ -32,11 +32,11 @@ class MagicNumbers(Protocol):
         ...
 
     def submit(self, order: Order[Any]) -> Receipt:
-        """Plan the number's events, and answer as it does.
+        """Put the number's events into the queue, and answer as it does.
 
         Raises:
             ProviderError: the number's answer is an error, or never comes.
-            StoreUnavailableError: some events may not be planned.
+            StoreUnavailableError: some events may not be in the queue.
         """
         ...
 
