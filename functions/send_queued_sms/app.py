@@ -37,16 +37,9 @@ OUTCOME_METRICS: dict[QueueOutcome, Metric] = {
 @batch_endpoint(retry_delay, runner=lambda size, queue: app.run_batch(size, queue=queue))
 def lambda_handler(entry: dict[str, Any], context: LambdaContext) -> None:
     """Handle one entry of a queue."""
-    queue_entry = QueueEntry(
-        smsid=entry["smsid"],
-        inquiry=entry.get("inquiry", False),
-        fallback=entry.get("fallback", False),
-        scripted=entry.get("scripted"),
-    )
+    options = {name: entry[name] for name in ("inquiry", "fallback", "scripted") if name in entry}
+    queue_entry = QueueEntry(smsid=entry["smsid"], **options)
     outcome = app(queue_entry)
-    subject = "fallback" if queue_entry.fallback else "inquiry" if queue_entry.inquiry else "queued sms"
-    if queue_entry.scripted is not None:
-        subject = "test event"
-    logger.info(subject, smsid=queue_entry.smsid, outcome=outcome)
+    logger.info(queue_entry.subject, smsid=queue_entry.smsid, outcome=outcome)
     if outcome in OUTCOME_METRICS:
         count(OUTCOME_METRICS[outcome])

@@ -169,7 +169,7 @@ def secrets_of(name: str) -> set[str]:
 
 
 READERS: Final = {
-    "CodeKeysSecret": {"StartVerification", "CheckVerification", "MediasmsDeliveryWebhook"},
+    "CodeKeysSecret": {"StartVerification", "CheckVerification", "MediasmsDeliveryWebhook", "SendQueuedSms"},
     "MediaSmsSecret": SENDERS,
     "BaiduVmsSecret": {"PlaceCall"},
     "BiztelSecret": {"FetchRecording"},

@@ -31,6 +31,13 @@ class QueueEntry:
     fallback: bool = False
     scripted: int | None = None
 
+    @property
+    def subject(self) -> str:
+        """The subject of the entry, for the log."""
+        if self.scripted is not None:
+            return "test event"
+        return "fallback" if self.fallback else "inquiry" if self.inquiry else "queued sms"
+
 
 class QueuedOutcome(StrEnum):
     """The result of one delivery from the queue."""
