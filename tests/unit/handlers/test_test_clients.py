@@ -90,10 +90,7 @@ class TestBench:
 
     def flip(self, *, test: bool) -> None:
         """Change the key's item, as an operator does, and let every container read it."""
-        self.change_key(test=test)
-
-    def change_key(self, **members: Any) -> None:
-        put_key(self.stack, TEST_KEY, *Scope, **members)
+        put_key(self.stack, TEST_KEY, *Scope, test=test)
         self.stack.cold_start()
         self.changed = True
 
@@ -194,7 +191,7 @@ def test_the_code_of_a_magic_number_is_known_and_a_resend_ends_it(bench: TestBen
 @pytest.mark.usefixtures("no_sockets")
 @pytest.mark.parametrize("last", [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17])
 @pytest.mark.parametrize("repeat_calls", [0, 2])
-def test_a_call_out_reads_a_known_code_to_whoever_answers(bench: TestBench, last: int, repeat_calls: int) -> None:
+def test_a_call_out_reads_a_known_code_to_a_phone_that_answers(bench: TestBench, last: int, repeat_calls: int) -> None:
     started = bench.start(f"090-0000-00{last:02}", "call_out", repeat_calls=repeat_calls).json
     bench.work_off()
 
@@ -399,15 +396,16 @@ def test_an_event_of_the_queue_reports_on_no_real_order(bench: TestBench) -> Non
 
 @pytest.mark.usefixtures("no_sockets")
 def test_a_test_client_counts_apart_and_uses_no_permit(bench: TestBench) -> None:
-    bench.change_key(test=True, limits=ClientLimits(per_hour=50))
+    put_key(bench.stack, "key-that-counts", *Scope, test=True, limits=ClientLimits(per_hour=50))
+    bench.stack.cold_start()
     written, before = len(bench.stack.metrics()), bench.stack.rows("LimitsTable")
 
-    assert bench.send("090-0000-0001").status == 201
+    assert bench.send("090-0000-0001", key="key-that-counts").status == 201
     bench.work_off()
 
     business = [name for name, dimensions in bench.stack.metrics()[written:] if ("test", "true") not in dimensions]
     assert set(business) == {"EntriesFailed"}  # of the queue's batches: 0
     changed = [row["pk"]["S"] for row in bench.stack.rows("LimitsTable") if row not in before]
     assert [pk.partition("#")[0] for pk in changed] == ["CLIENT_USAGE"]
-    used = bench.request("query", "own_key").json
+    used = bench.request("query", "own_key", key="key-that-counts").json
     assert (used["test"], used["used"]["per_hour"], used["limits"]["per_hour"]) == (True, 1, 50)
