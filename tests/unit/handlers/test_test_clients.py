@@ -406,6 +406,7 @@ def test_a_test_client_counts_apart_and_uses_no_permit(bench: TestBench) -> None
     business = [name for name, dimensions in bench.stack.metrics()[written:] if ("test", "true") not in dimensions]
     assert set(business) == {"EntriesFailed"}  # of the queue's batches: 0
     changed = [row["pk"]["S"] for row in bench.stack.rows("LimitsTable") if row not in before]
-    assert [pk.partition("#")[0] for pk in changed] == ["CLIENT_USAGE"]
+    assert {"#".join(pk.split("#")[:3]) for pk in changed if "ALL" not in pk} == {"CLIENT_USAGE##TEST"}
+    assert {"#".join(pk.split("#")[:2]) for pk in changed if "ALL" in pk} == {"ALL#TEST"}
     used = bench.request("query", "own_key", key="key-that-counts").json
     assert (used["test"], used["used"]["per_hour"], used["limits"]["per_hour"]) == (True, 1, 50)
