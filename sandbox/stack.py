@@ -26,6 +26,8 @@ _PARAMETERS: Final[Mapping[str, str]] = {
     # The names in the callbacks of the simulated Baidu VMS; the document publishes none.
     "BaiduVmsCallbackCallIdNames": "callId",
     "BaiduVmsCallbackResultNames": "result",
+    # The receivers of outgoing webhooks run on the same machine.
+    "AllowLoopbackWebhooks": "true",
     "TranscriptionMinutesPerMonth": "1000",
 }
 """The template's parameters in a sandbox, besides the providers' addresses."""
@@ -116,6 +118,7 @@ def running_sandbox(
         )
         for webhook, token in webhook_tokens.items():
             put_secret(endpoints, f"webhook-tokens/{webhook}", {"tokens": [token]})
+        put_secret(endpoints, "webhook-signing", {"current": "1", "1": secrets.token_urlsafe(48)})
         for server in servers:
             put_secret(endpoints, server.name, server.credentials)
             server.connect({webhook: endpoints.webhook_url(webhook) for webhook in WEBHOOKS})

@@ -6,10 +6,12 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
+from switchboard.domain.changes import ChangeKind
 from switchboard.domain.orders import Claim, Deadlines, Order, Outcome, OutcomeKind
 from switchboard.domain.phone_numbers import PhoneNumber
 from switchboard.domain.sms.delivery import DeliveryReport
 from switchboard.domain.sms.messages import Message, SmsContent, TextMeasure
+from switchboard.domain.subscription.subscriptions import Generation, Subscription
 from switchboard.domain.verification.callbacks import CodeHash, IvrCallEvent, ParsedDeliveryReport, VerificationMode
 from switchboard.domain.verification.one_time_codes import CodeKey, hash_code
 from switchboard.domain.verification.requests import ComposedVerification
@@ -168,3 +170,18 @@ a_notice = an_ivr_call
 def ids_of(overdue: Iterable[Order[Any] | UnreadableItem]) -> list[str]:
     """Return the ids of overdue orders, and the keys of those that cannot be read."""
     return [entry.key if isinstance(entry, UnreadableItem) else entry.id for entry in overdue]
+
+
+def a_subscription(**changes: Any) -> Subscription:
+    """Build a subscription of CLIENT to messages, with some members replaced."""
+    members: dict[str, Any] = {
+        "id": "5" * 32,
+        "client": CLIENT,
+        "key_id": "key-1",
+        "url": "https://hooks.example.com/switchboard",
+        "events": frozenset({ChangeKind.SMS}),
+        "generations": (Generation(1, "1"),),
+        "created_at": START,
+        "updated_at": START,
+    }
+    return Subscription(**members | changes)

@@ -42,6 +42,9 @@ USER: Final = "acme-user"
 PASSWORD: Final = "a-password-that-opens-nothing-real"
 ACCESS_KEY: Final = "anAccessKeyThatOpensNothingReal"
 SECRET_KEY: Final = "aSecretKeyThatOpensNothingReal"
+API_ID: Final = "abc123defg"
+"""The id of the REST API in the sample events."""
+SIGNING_MASTER: Final = "a-signing-master-that-signs-nothing-real"
 API_TOKEN: Final = "an-api-token-that-opens-nothing-real"
 CODE_KEY: Final = "a-code-key-that-derives-nothing-real"
 TOKEN: Final = "a-webhook-token-that-opens-nothing-real"
@@ -65,8 +68,16 @@ _USUAL: Final[Mapping[str, str]] = {
     "DefaultScopes": ",".join(Scope),
     "BaiduVmsCallbackCallIdNames": "callId",
     "BaiduVmsCallbackResultNames": "result",
+    # The receivers of tests run on loopback.
+    "AllowLoopbackWebhooks": "true",
 }
-_TABLE_PROPERTIES: Final = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode")
+_TABLE_PROPERTIES: Final = (
+    "AttributeDefinitions",
+    "KeySchema",
+    "GlobalSecondaryIndexes",
+    "BillingMode",
+    "StreamSpecification",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,6 +243,7 @@ def deployed(**parameters: str) -> Iterator[Deployment]:
             "MediaSmsBaseUrl": simulator.url,
             "BaiduVmsBaseUrl": baidu.url,
             "BiztelBaseUrl": biztel.url,
+            "Api": API_ID,
             **parameters,
         }
         deployment = Deployment(
@@ -273,6 +285,9 @@ def _create_resources() -> dict[str, str]:
         references[name] = _create_table(name, f"switchboard-{name}")
     for name in resources_of("AWS::SQS::Queue"):
         references[name] = aws.sqs().create_queue(QueueName=f"switchboard-{name}")["QueueUrl"]
+    for name in resources_of("AWS::Events::EventBus"):
+        references[name] = f"switchboard-{name}"
+        aws.events().create_event_bus(Name=references[name])
     for name in resources_of("AWS::S3::Bucket"):
         references[name] = f"switchboard-{name.lower()}"
         aws.s3().create_bucket(Bucket=references[name], CreateBucketConfiguration={"LocationConstraint": REGION})
@@ -281,6 +296,7 @@ def _create_resources() -> dict[str, str]:
         "MediaSmsSecret": {"user": USER, "password": PASSWORD},
         "BiztelSecret": {"token": API_TOKEN},
         **{secret: {"tokens": [TOKEN]} for secret in WEBHOOK_SECRETS.values()},
+        "WebhookSigningSecret": {"current": "1", "1": SIGNING_MASTER},
         "BaiduVmsSecret": {"ak": ACCESS_KEY, "sk": SECRET_KEY},
     }
     for name, properties in resources_of("AWS::SecretsManager::Secret").items():
@@ -295,6 +311,8 @@ def _create_resources() -> dict[str, str]:
 def _create_table(logical_id: str, name: str) -> str:
     properties = resources_of("AWS::DynamoDB::Table")[logical_id]
     shape: dict[str, Any] = {key: properties[key] for key in _TABLE_PROPERTIES if key in properties}
+    if "StreamSpecification" in shape:
+        shape["StreamSpecification"] = {"StreamEnabled": True, **shape["StreamSpecification"]}
     aws.dynamodb().create_table(TableName=name, **shape)
     return name
 

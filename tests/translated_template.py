@@ -102,7 +102,8 @@ def resolve_references(values: Mapping[str, Any], *, references: Mapping[str, st
     """Replace the references in some values by `references`, pseudo parameters and the parameters' defaults."""
     parameters = translate_template()["Parameters"].items()
     defaults = {name: str(parameter["Default"]) for name, parameter in parameters if "Default" in parameter}
-    replacements = {**defaults, "AWS::StackName": STACK_NAME, **references}
+    pseudo = {"AWS::StackName": STACK_NAME, "AWS::Region": REGION, "AWS::URLSuffix": "amazonaws.com"}
+    replacements = {**defaults, **pseudo, **references}
     return {name: _resolve(value, replacements) for name, value in values.items()}
 
 

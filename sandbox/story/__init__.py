@@ -7,7 +7,7 @@ from typing import Final
 from rich.console import Console
 
 from sandbox.endpoints import Endpoints
-from sandbox.story import messages, recordings, verifications, voice_calls
+from sandbox.story import messages, recordings, subscriptions, verifications, voice_calls
 from sandbox.story.caller import Caller
 
 Chapter = Callable[[Caller, Console], None]
@@ -18,6 +18,7 @@ CHAPTERS: Final[tuple[tuple[tuple[str, ...], Chapter], ...]] = (
     (("BIZTEL_URL",), recordings.play),
     (("BIZTEL_URL", "TRANSCRIBE_URL"), recordings.play_transcripts),
     (("BAIDU_VMS_URL",), voice_calls.play),
+    (("MEDIASMS_URL",), subscriptions.play),
 )
 """Each chapter with the variables that name other servers than the simulators that the chapter uses."""
 

@@ -34,6 +34,13 @@ class Caller:
         headers = {"x-api-key": self._key, "content-type": "application/json"}
         return self._http.request("PUT", self._base + path, body=json.dumps(body), headers=headers).status
 
+    def patch(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Send a PATCH to the API, and return the JSON."""
+        headers = {"x-api-key": self._key, "content-type": "application/json"}
+        url = self._base + path
+        resource: dict[str, Any] = self._http.request("PATCH", url, body=json.dumps(body), headers=headers).json()
+        return resource
+
     def delete(self, path: str) -> int:
         """Send a DELETE to the API, and return the status."""
         return self._http.request("DELETE", self._base + path, headers={"x-api-key": self._key}).status

@@ -46,7 +46,7 @@ _AT_A_WRITE = (Fault.NOT_APPLIED, Fault.ANSWER_LOST, *CRASHES)
 _AT_OPENING = (Ending.NOT_SENT, Fault.CRASH_BEFORE)
 _AT_SUBMITTING = (*(ending for ending in Ending if ending is not Ending.ACCEPTED), *CRASHES)
 _AT_ACQUIRING = (Fault.NO_SLOT, Fault.LOCKED_OUT, Fault.NOT_APPLIED, *CRASHES)
-_READS = frozenset({"get", "find", "overdue", "spooled", "lease", "is_suppressed"})
+_READS = frozenset({"get", "find", "overdue", "spooled", "lease", "is_suppressed", "mark_of", "owed", "read"})
 _NO_CALLS = frozenset({"clock_ahead_s"})
 
 

@@ -61,6 +61,8 @@ TITLES: Final = {
     "ClientLimitError": "Usage limit of this client reached; nothing was sent",
     "DailyLimitError": "Daily limit of this deployment reached; nothing was sent",
     "CorrectionLimitError": "Daily limit of role corrections of this recording reached",
+    "SubscriptionLimitError": "There is no room for another subscription",
+    "SubscriptionDisabledError": "Nothing is posted to this subscription",
     "MonthlyQuotaExhaustedError": "Monthly quota of the provider used",
     "ProviderError": "The provider cannot be reached; nothing was sent",
     "ProviderBusyError": "The provider accepts no more at this moment; nothing was sent",
@@ -112,6 +114,8 @@ DETAILS: Final = {
         "No route has this path.",
         "No such resource, or it belongs to another client.",
         "No such recording.",
+        "No such subscription, or it belongs to another client.",
+        "No such subscription, or it was just deleted.",
         "This number is not suppressed.",
     },
     "TranscriptNotFoundError": {
@@ -153,6 +157,8 @@ DETAILS: Final = {
         "This recording was corrected {MAX_CORRECTIONS} times today. Repeat the request tomorrow (JST)."
     },
     "DailyLimitError": {"Daily limit of this deployment reached; it resets at midnight JST."},
+    "SubscriptionLimitError": {"A client has at most {MAX_SUBSCRIPTIONS} subscriptions. Delete one first."},
+    "SubscriptionDisabledError": {"Enable the subscription first: PATCH it with the state active."},
     "MonthlyQuotaExhaustedError": {"All {self._provider} requests of {month.name} are used{remainder}."},
     "ProviderError": {"Repeat the request with the same idempotency key after the time in Retry-After."},
     "ProviderBusyError": {"Repeat the request with the same idempotency key after the time in Retry-After."},

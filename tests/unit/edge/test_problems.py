@@ -82,6 +82,8 @@ CASES: Final[dict[type[SwitchboardError], tuple[SwitchboardError, int, str]]] = 
     errors.VerificationExpiredError: (errors.VerificationExpiredError("over", NAMES), 410, "verification_expired"),
     errors.TooManyAttemptsError: (errors.TooManyAttemptsError("enough", NAMES), 429, "too_many_attempts"),
     errors.ProviderBusyError: (provider_error(errors.ProviderBusyError), 429, "provider_busy"),
+    errors.SubscriptionLimitError: (errors.SubscriptionLimitError("full"), 409, "subscription_limit"),
+    errors.SubscriptionDisabledError: (errors.SubscriptionDisabledError("disabled"), 409, "subscription_disabled"),
     errors.MonthlyQuotaExhaustedError: (
         errors.MonthlyQuotaExhaustedError(
             "enough for a month", provider="biztel", retry_after=START + timedelta(9), at=START
@@ -131,6 +133,12 @@ NEVER_ANSWERED: Final = {
     errors.UnreadableJobError,
     errors.UnreadableResultError,
     errors.NotFoundRetriesError,
+    errors.HookError,
+    errors.HookAddressRefusedError,
+    errors.HookUnreachedError,
+    errors.HookTimedOutError,
+    errors.HookAnsweredError,
+    errors.HookGoneError,
     errors.ProviderNotFoundError,
     errors.ForbiddenError,
     errors.DownloadFailedError,

@@ -9,6 +9,13 @@ import pytest
 from tests.deployment import Deployment
 from tests.events import EVENTS, cases_of, load_event
 from tests.translated_template import function_folders
+from tests.unit.handlers.test_publish_changes import PUBLISHED
+
+FAILED_HOOKS: Final[dict[str, list[str]]] = {
+    **{case: list[str]() for case in cases_of("deliver_changes")},
+    "unreadable": ["00000000-0000-4000-8000-000000000001"],
+}
+"""The entries of the hooks' queue that fail, by the sample event."""
 
 HTTP_ANSWERS: Final[dict[str, dict[str, tuple[int, str | None]]]] = {
     "send_sms": {
@@ -67,6 +74,25 @@ HTTP_ANSWERS: Final[dict[str, dict[str, tuple[int, str | None]]]] = {
         "bad_call_filters": (422, "invalid_request"),
         "own_key": (200, None),
         "no_api_key": (403, "forbidden"),
+    },
+    "manage_subscriptions": {
+        "create": (201, None),
+        "special_address": (422, "invalid_request"),
+        "own_address": (422, "invalid_request"),
+        "plain_http": (422, "invalid_request"),
+        "unknown_event": (422, "invalid_request"),
+        "no_events": (422, "invalid_request"),
+        "broken_json": (400, "malformed_request"),
+        "no_api_key": (403, "forbidden"),
+        "list": (200, None),
+        "unknown_subscription": (404, "not_found"),
+        "change_unknown": (404, "not_found"),
+        "disabled_by_the_caller": (422, "invalid_request"),
+        "delete_unknown": (404, "not_found"),
+        "rotate_unknown": (404, "not_found"),
+        "test_unknown": (404, "not_found"),
+        "recover_unknown": (404, "not_found"),
+        "unreadable_since": (422, "invalid_request"),
     },
     "query_status": {
         "status": (200, None),
@@ -226,9 +252,12 @@ def test_every_function_has_sample_events_and_all_are_listed_here() -> None:
     assert {path.name for path in EVENTS.iterdir()} == set(function_folders().values())
     expected = {name: set(cases) for name, cases in HTTP_ANSWERS.items()}
     expected |= {"send_queued_sms": set(FAILED_ENTRIES), "fetch_recording": set(FAILED_RECORDINGS)}
+    expected |= {"deliver_changes": set(FAILED_HOOKS)}
     for function, case in FAILED_TRANSCRIPTIONS:
         expected.setdefault(function, set()).add(case)
     expected |= {"sweep_overdue": {"schedule"}, "watch_limits": {"schedule"}}
+    # tests/unit/handlers/test_publish_changes.py reads what each of them publishes.
+    expected |= {"publish_changes": set(PUBLISHED)}
     assert {path.name: set(cases_of(path.name)) for path in EVENTS.iterdir()} == expected
 
 
@@ -245,6 +274,13 @@ def test_a_request_gets_the_contracts_answer(stack: Deployment, function: str, c
     assert (answer.status, answer.code) == HTTP_ANSWERS[function][case]
     if answer.code is not None:
         assert_is_a_problem(answer.json, status=answer.status)
+
+
+@pytest.mark.parametrize("case", cases_of("deliver_changes"))
+def test_only_an_unreadable_entry_of_the_hooks_queue_comes_again(stack: Deployment, case: str) -> None:
+    answer = stack.invoke("deliver_changes", load_event("deliver_changes", case))
+
+    assert [entry["itemIdentifier"] for entry in answer["batchItemFailures"]] == FAILED_HOOKS[case]
 
 
 @pytest.mark.parametrize("case", cases_of("send_queued_sms"))

@@ -221,6 +221,13 @@ class WatchLimitsSettings(StatusSettings):
     """The settings of `functions/watch_limits`."""
 
 
+class ChangesSettings(Settings):
+    """The settings of functions that publish changes."""
+
+    changes_bus_name: str
+    changes_repair_queue_url: str
+
+
 class RecordingTimeSettings(StateSettings):
     """The settings of functions that know until when a recording is fetched and kept."""
 
@@ -257,6 +264,7 @@ class SweepOverdueSettings(RecordingTimeSettings, RecordingQueueSettings, Transc
     """The settings of `functions/sweep_overdue`."""
 
     quarantine_bucket: str
+    hook_queue_url: str
 
 
 class RecordingSettings(RecordingTimeSettings):
@@ -265,6 +273,18 @@ class RecordingSettings(RecordingTimeSettings):
     recordings_bucket: str
     biztel_channels: tuple[str, ...]
     biztel_monaural_instead: bool
+
+
+class DescribingSettings(RecordingSettings):
+    """The settings of functions that describe resources as change events show them."""
+
+    transcription_minutes_per_month: int
+
+
+class PublishChangesSettings(DescribingSettings, ChangesSettings):
+    """The settings of `functions/publish_changes`."""
+
+    hook_queue_url: str
 
 
 class BiztelCallActionWebhookSettings(StateSettings, WebhookSettings):
@@ -393,3 +413,22 @@ class MediaSmsIvrWebhookSettings(StateSettings, WebhookSettings):
     """The settings of `functions/mediasms_ivr_webhook`."""
 
     quarantine_bucket: str
+
+
+class SubscriptionSettings(StateSettings, ApiKeySettings):
+    """The settings of functions that post to callers' addresses: the queue, the master secret, and who we are."""
+
+    hook_queue_url: str
+    signing_secret_name: str
+    allow_loopback_webhooks: bool
+
+
+class ManageSubscriptionsSettings(SubscriptionSettings):
+    """The settings of `functions/manage_subscriptions`."""
+
+
+class DeliverChangesSettings(SubscriptionSettings, DescribingSettings):
+    """The settings of `functions/deliver_changes`, which reads every kind of resource."""
+
+    own_hosts: tuple[str, ...]
+    changes_bus_name: str

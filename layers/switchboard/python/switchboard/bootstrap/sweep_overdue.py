@@ -8,6 +8,7 @@ from datetime import datetime
 from functools import cache
 from typing import Final
 
+from switchboard.bootstrap.components.hook_queue import hook_queue, subscription_store
 from switchboard.bootstrap.components.ivr_calls import record_ivr_call
 from switchboard.bootstrap.components.recordings import announcement_limits, recording_deadlines, recording_queue
 from switchboard.bootstrap.components.shared import CLOCK
@@ -42,6 +43,7 @@ from switchboard.usecases.recording.release_parked import ReleaseParkedRecording
 from switchboard.usecases.recording.requeue_overdue import RequeueOverdueRecordings
 from switchboard.usecases.recording.requeue_transcriptions import RequeueTranscriptions
 from switchboard.usecases.sms.inquire import PlanInquiries
+from switchboard.usecases.subscription.release import ReleaseOverdueSubscriptions
 from switchboard.usecases.verification.fall_back import PlanFallback
 
 _BATCH: Final = 400
@@ -101,6 +103,7 @@ def application() -> SweepOverdue:
                 status_of=verification_status(settings),
                 next_due=lambda channel: verifications.next_due(channel, deadlines=times),
                 look_again_after=times.requeue_after_queued,
+                pool=pool,
             ),
             reconcile_voice_calls(settings, pool=pool),
             RequeueOverdueRecordings(
@@ -122,6 +125,9 @@ def application() -> SweepOverdue:
                 deadlines=recording_deadlines(settings),
                 clock=CLOCK,
                 look_again_after=times.requeue_after_queued,
+            ),
+            ReleaseOverdueSubscriptions(
+                subscriptions=subscription_store(settings), queue=hook_queue(settings.hook_queue_url), clock=CLOCK
             ),
         ],
         codes=retrying(codes, *REPLAYED_CODES),

@@ -41,6 +41,14 @@
     │   └── CorrectionLimitError       the role corrections of this recording
     ├── NotFoundRetriesError           a recording that answered 404 must wait for the day's limit of such retries
     ├── MonthlyQuotaExhaustedError     a provider's monthly quota, as counted here, is used up
+    ├── SubscriptionLimitError         the client has as many subscriptions as it may
+    ├── SubscriptionDisabledError      nothing is posted to this subscription now
+    ├── HookError                      a post to a caller's address did not succeed
+    │   ├── HookAddressRefusedError    nothing may be posted to this address
+    │   ├── HookUnreachedError         no connection or no readable answer
+    │   ├── HookTimedOutError          no answer within the deadline
+    │   └── HookAnsweredError          an answer other than 2xx
+    │       └── HookGoneError          410: the receiver wants no more posts
     └── ProviderError                  a provider refused, failed or gave no answer
         ├── NotSentError               nothing was written to the socket
         ├── OutcomeUnknownError        bytes left, and no readable answer came
@@ -366,6 +374,59 @@ class MonthlyQuotaExhaustedError(SwitchboardError):
         self.provider = provider
         self.retry_after = retry_after
         self.retry_after_s = max(1, math.ceil((retry_after - at).total_seconds()))
+
+
+class SubscriptionLimitError(SwitchboardError):
+    """A subscription beyond those that a client, or the deployment for one kind of event, may have."""
+
+
+class SubscriptionDisabledError(SwitchboardError):
+    """A request that needs a subscription to which posts are sent. This one is disabled."""
+
+
+class HookError(SwitchboardError):
+    """A post to a caller's address that was not answered with 2xx. The text never quotes the address or an answer.
+
+    `problem` is stable snake_case. `retry_after_s` is the pause that the receiver asked for, or None.
+    """
+
+    problem: ClassVar[str]
+    retry_after_s: float | None = None
+
+
+class HookAddressRefusedError(HookError):
+    """An address to which nothing may be posted. Nothing was sent. The text says what is wrong with the address."""
+
+    problem = "address_refused"
+
+
+class HookUnreachedError(HookError):
+    """A post without an answer: name resolution, connecting, TLS or reading the answer failed."""
+
+    problem = "unreached"
+
+
+class HookTimedOutError(HookError):
+    """A post without an answer within the deadline."""
+
+    problem = "timed_out"
+
+
+class HookAnsweredError(HookError):
+    """A post that was answered with another status than 2xx. A redirect is never followed."""
+
+    problem = "answered"
+
+    def __init__(self, status: int, *, retry_after_s: float | None = None) -> None:
+        super().__init__(f"answered with {status}")
+        self.status = status
+        self.retry_after_s = retry_after_s
+
+
+class HookGoneError(HookAnsweredError):
+    """A post that was answered with 410: the receiver wants no more of them."""
+
+    problem = "gone"
 
 
 class ProviderError(SwitchboardError):

@@ -73,6 +73,16 @@ class Metric(StrEnum):
         _ALARMED,
     )
 
+    # Change events
+    ITEMS_WRITTEN = "ItemsWritten", "Items that batches of the state table's stream reported as written."
+    CHANGES_PUBLISHED = "ChangesPublished", "Changes of resources put on the event bus."
+    CHANGES_DEFERRED = (
+        "ChangesDeferred",
+        "Changes that could not be published at once and went into the repair queue.",
+        _ALARMED,
+    )
+    CHANGES_REPUBLISHED = "ChangesRepublished", "Resources that an operator let be published once more."
+
     # Callbacks of every provider
     CALLBACKS_OVERFLOWED = (
         "CallbacksOverflowed",
@@ -96,6 +106,22 @@ class Metric(StrEnum):
         _ALARMED,
         _GAUGE,
     )
+
+    # Subscriptions
+    SUBSCRIPTIONS_CREATED = "SubscriptionsCreated", "Subscriptions that a client registered."
+    SUBSCRIPTIONS_QUERIED = "SubscriptionsQueried", "Reads of subscriptions, single or listed."
+    SUBSCRIPTIONS_CHANGED = "SubscriptionsChanged", "Changes, deletions, rotations, tests and recoveries."
+    SUBSCRIPTIONS_DISABLED = (
+        "SubscriptionsDisabled",
+        "Subscriptions to which nothing is posted any more: 410, days of failures, or a refused address.",
+        _ALARMED,
+    )
+    CHANGES_DELIVERED = "ChangesDelivered", "Posts of changes that the receiver answered with 2xx."
+    CHANGES_OWED = (
+        "ChangesOwed",
+        "Changes whose post failed, or that wait because the address rests.",
+    )
+    CHANGES_FORBIDDEN = "ChangesForbidden", "Changes not posted because the subscription's API key may not read them."
 
     # SMS
     SMS_QUEUED = "SmsQueued", "SMS put into the outbox or the bulk queue."

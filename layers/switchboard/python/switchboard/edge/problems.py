@@ -45,6 +45,8 @@ from switchboard.domain.errors import (
     StoreError,
     StoreRefusedError,
     SubmissionFailedError,
+    SubscriptionDisabledError,
+    SubscriptionLimitError,
     SwitchboardError,
     TooManyAttemptsError,
     TranscriptNotFoundError,
@@ -225,6 +227,12 @@ PROBLEMS: Final[dict[type[SwitchboardError], Problem]] = {
         "correction_limit",
         "Daily limit of role corrections of this recording reached",
         retry_after_s=_WINDOW_S,
+    ),
+    SubscriptionLimitError: Problem(
+        HTTPStatus.CONFLICT, "subscription_limit", "There is no room for another subscription"
+    ),
+    SubscriptionDisabledError: Problem(
+        HTTPStatus.CONFLICT, "subscription_disabled", "Nothing is posted to this subscription"
     ),
     # No use case raises it to a caller today; the contract has no code of its own for it.
     MonthlyQuotaExhaustedError: Problem(

@@ -65,6 +65,7 @@ class OneConnectionAdapter(HTTPAdapter):
     """A transport adapter with one connection to one origin, for one request at a time.
 
     Each request ends with `keep` or `close`. `exchange` is the socket of the last request, or None after `close`.
+    `server_name` is the name that TLS asks for and checks if `host` is one of its addresses.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class OneConnectionAdapter(HTTPAdapter):
         idle_limit_s: float,
         tls_context: ssl.SSLContext | None,
         monotonic: Callable[[], float],
+        server_name: str | None = None,
     ) -> None:
         super().__init__()
         self._scheme = scheme
@@ -87,6 +89,7 @@ class OneConnectionAdapter(HTTPAdapter):
         self._read_timeout_s = read_timeout_s
         self._idle_limit_s = idle_limit_s
         self._tls_context = tls_context
+        self._server_name = server_name
         self._monotonic = monotonic
         self._connection: urllib3.connection.HTTPConnection | None = None
         self._socket: socket.socket | None = None
@@ -163,7 +166,14 @@ class OneConnectionAdapter(HTTPAdapter):
             connection = urllib3.connection.HTTPConnection(host, port, timeout=timeout)
         else:
             self._tls_context = self._tls_context or ssl.create_default_context()
-            connection = urllib3.connection.HTTPSConnection(host, port, timeout=timeout, ssl_context=self._tls_context)
+            connection = urllib3.connection.HTTPSConnection(
+                host,
+                port,
+                timeout=timeout,
+                ssl_context=self._tls_context,
+                server_hostname=self._server_name,
+                assert_hostname=self._server_name,
+            )
         connection.auto_open = 0  # never a second connection behind our back
         return connection
 

@@ -1,0 +1,249 @@
+"""Register, show, change and delete a client's subscriptions, rotate their secrets, and test them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from switchboard.domain.api_keys import ApiKey
+from switchboard.domain.changes import ChangeKind
+from switchboard.domain.errors import (
+    FieldProblem,
+    HookAddressRefusedError,
+    HookAnsweredError,
+    HookError,
+    InvalidRequestError,
+    ResourceNotFoundError,
+    SubscriptionDisabledError,
+)
+from switchboard.domain.subscription.addresses import parse_hook_url
+from switchboard.domain.subscription.queue_entries import HookEntry, Recovery
+from switchboard.domain.subscription.signatures import format_secret
+from switchboard.domain.subscription.subscriptions import (
+    READ_SCOPES,
+    ROTATION,
+    Generation,
+    Subscription,
+    SubscriptionState,
+)
+from switchboard.ports.clock import ClaimIds, Clock
+from switchboard.ports.subscriptions import (
+    HookPoster,
+    HookQueue,
+    SigningSecrets,
+    SubscriptionStore,
+)
+from switchboard.usecases.subscription.deliver import SignedPoster
+
+_ID: Final = re.compile(r"[0-9a-f]{32}")
+MAX_RECOVERY: Final = timedelta(days=30)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubscriptionSettings:
+    """The settings of a new subscription."""
+
+    url: str
+    events: frozenset[ChangeKind]
+    states: frozenset[str] | None
+    thin: bool
+    description: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PostTest:
+    """The result of a test post. `problem` is None if the receiver answered with 2xx."""
+
+    webhook_id: str
+    problem: str | None
+    status: int | None
+
+
+class ManageSubscriptions:
+    """The use cases of a client's subscriptions.
+
+    Every API key of the client may use them. A change makes the changing key the one whose scopes count.
+    """
+
+    def __init__(
+        self,
+        *,
+        subscriptions: SubscriptionStore,
+        secrets: SigningSecrets,
+        poster: HookPoster,
+        signed_poster: SignedPoster,
+        queue: HookQueue,
+        clock: Clock,
+        new_id: ClaimIds,
+        allow_loopback: bool,
+    ) -> None:
+        self._subscriptions = subscriptions
+        self._secrets = secrets
+        self._poster = poster
+        self._signed_poster = signed_poster
+        self._queue = queue
+        self._clock = clock
+        self._new_id = new_id
+        self._allow_loopback = allow_loopback
+
+    def create(
+        self, settings: SubscriptionSettings, *, key: ApiKey, own_hosts: Iterable[str]
+    ) -> tuple[Subscription, str]:
+        """Register a subscription, and return it with its secret, which is shown only here.
+
+        Raises:
+            ScopeMissingError: the key lacks the scope of one of the kinds of events.
+            InvalidRequestError: nothing may be posted to the address.
+            SubscriptionLimitError: the client has as many subscriptions as it may.
+            StoreUnavailableError: the store did not answer.
+        """
+        _require_scopes(settings.events, key)
+        self._check_url(settings.url, own_hosts)
+        now = self._clock.now()
+        subscription = Subscription(
+            id=self._new_id(),
+            client=key.client,
+            key_id=key.id,
+            url=settings.url,
+            events=settings.events,
+            states=settings.states,
+            thin=settings.thin,
+            description=settings.description,
+            generations=(Generation(1, self._secrets.current_version()),),
+            created_at=now,
+            updated_at=now,
+        )
+        secret = self._current_secret(subscription)
+        self._subscriptions.create(subscription)
+        return subscription, secret
+
+    def one(self, subscription_id: str, *, client: str) -> Subscription:
+        """Return the client's subscription with this id.
+
+        Raises:
+            ResourceNotFoundError: there is none, or it is another client's.
+        """
+        subscription = self._subscriptions.get(subscription_id) if _ID.fullmatch(subscription_id) else None
+        if subscription is None or subscription.client != client:
+            raise ResourceNotFoundError("No such subscription, or it belongs to another client")
+        return subscription
+
+    def many(self, *, client: str) -> list[Subscription]:
+        """Return all subscriptions of the client, oldest first."""
+        return self._subscriptions.of_client(client)
+
+    def change(
+        self, subscription_id: str, changes: dict[str, Any], *, key: ApiKey, own_hosts: Iterable[str]
+    ) -> Subscription:
+        """Change settings. `state` as `active` enables a disabled subscription or ends a rest.
+
+        Raises:
+            ResourceNotFoundError: there is no such subscription.
+            ScopeMissingError: the key lacks the scope of one of the kinds of events.
+            InvalidRequestError: nothing may be posted to the address.
+        """
+        before = self.one(subscription_id, client=key.client)
+        settings = {name: value for name, value in changes.items() if name != "state"}
+        after = replace(before, **settings, key_id=key.id, updated_at=self._clock.now())
+        _require_scopes(after.events, key)
+        if "url" in changes:
+            self._check_url(after.url, own_hosts)
+        if changes.get("state") == SubscriptionState.ACTIVE:
+            after = replace(
+                after,
+                disabled=None,
+                failures=0,
+                failing_since=None,
+                last_problem=None,
+                rests=0,
+                rests_until=None,
+                due=self._clock.now(),
+            )
+        self._subscriptions.change(before, after)
+        if before.state is not SubscriptionState.ACTIVE and after.state is SubscriptionState.ACTIVE:
+            self._queue.put([(HookEntry(subscription=after.id, after_rest=True), 0)])
+        return after
+
+    def delete(self, subscription_id: str, *, client: str) -> None:
+        """Delete the subscription. What is owed to it is dropped.
+
+        Raises:
+            ResourceNotFoundError: there is no such subscription.
+        """
+        self._subscriptions.delete(self.one(subscription_id, client=client))
+
+    def rotate(self, subscription_id: str, *, key: ApiKey) -> tuple[Subscription, str]:
+        """Give the subscription a new secret, and return it. For 24 h posts are signed with the former one, too.
+
+        Raises:
+            ResourceNotFoundError: there is no such subscription.
+        """
+        before = self.one(subscription_id, client=key.client)
+        now = self._clock.now()
+        current = max(before.generations, key=lambda generation: generation.number)
+        former = replace(current, until=now + ROTATION)
+        generations = (Generation(current.number + 1, self._secrets.current_version()), former)
+        after = replace(before, generations=generations, updated_at=now)
+        secret = self._current_secret(after)
+        self._subscriptions.change(before, after)
+        return after, secret
+
+    def test(self, subscription_id: str, *, key: ApiKey) -> PostTest:
+        """Post one signed test event now, and return the receiver's answer. It changes no state.
+
+        Raises:
+            ResourceNotFoundError: there is no such subscription.
+            StoreUnavailableError: the store did not answer.
+        """
+        subscription = self.one(subscription_id, client=key.client)
+        webhook_id = f"test_{self._new_id()}"
+        try:
+            self._signed_poster.post(
+                subscription,
+                webhook_id=webhook_id,
+                kind="test",
+                at=self._clock.now(),
+                data={"subscription_id": subscription.id},
+            )
+        except HookError as error:
+            status = error.status if isinstance(error, HookAnsweredError) else None
+            return PostTest(webhook_id=webhook_id, problem=error.problem, status=status)
+        return PostTest(webhook_id=webhook_id, problem=None, status=None)
+
+    def recover(self, subscription_id: str, *, since: datetime, key: ApiKey) -> None:
+        """Owe the newest view of everything that has changed since then, at 10 posts a second.
+
+        Raises:
+            ResourceNotFoundError: there is no such subscription.
+            SubscriptionDisabledError: nothing is posted to it now.
+            InvalidRequestError: `since` is in the future or longer ago than 30 days.
+        """
+        subscription = self.one(subscription_id, client=key.client)
+        if subscription.disabled is not None:
+            raise SubscriptionDisabledError("Enable the subscription first: PATCH it with the state active")
+        now = self._clock.now()
+        if not now - MAX_RECOVERY <= since <= now:
+            raise InvalidRequestError(FieldProblem("since", "must be within the last 30 days", "out_of_range"))
+        recovery = Recovery(since=since, kind=next(iter(ChangeKind)))
+        self._queue.put([(HookEntry(subscription=subscription.id, recovery=recovery), 0)])
+
+    def _current_secret(self, subscription: Subscription) -> str:
+        current = max(subscription.generations, key=lambda generation: generation.number)
+        return format_secret(self._secrets.secret_of(subscription.id, current))
+
+    def _check_url(self, url: str, own_hosts: Iterable[str]) -> None:
+        try:
+            parse_hook_url(url, own_hosts=own_hosts, allow_loopback=self._allow_loopback)
+            self._poster.check(url)
+        except HookAddressRefusedError as error:
+            raise InvalidRequestError(FieldProblem("url", str(error), "address_refused")) from None
+        except HookError:
+            raise InvalidRequestError(FieldProblem("url", "has a host name without an address", "unreached")) from None
+
+
+def _require_scopes(events: Iterable[ChangeKind], key: ApiKey) -> None:
+    for kind in sorted(events):
+        key.require(READ_SCOPES[kind])

@@ -1,0 +1,279 @@
+"""The store of subscriptions and owed posts, in memory and on AWS."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from switchboard.domain.changes import ChangeKind
+from switchboard.domain.errors import ResourceNotFoundError, SubscriptionLimitError
+from switchboard.domain.subscription.queue_entries import HookEntry, Recovery, entry_from_json, entry_to_json
+from switchboard.domain.subscription.subscriptions import (
+    ChangedItem,
+    DisabledReason,
+    Generation,
+    OwedPost,
+    Subscription,
+)
+from switchboard.ports.subscriptions import SubscriptionStore
+from switchboard.storage.subscriptions import (
+    DynamoDbSubscriptionStore,
+    SqsHookQueue,
+    SubscribersQueue,
+)
+from tests.builders import CLIENT, a_subscription
+from tests.contract.conftest import IMPLEMENTATIONS, Aws, choose
+from tests.fakes import START
+from tests.fakes.subscriptions import InMemoryHookQueue, InMemorySubscriptionStore
+
+MINUTE = timedelta(minutes=1)
+ITEM = ChangedItem(ChangeKind.SMS, "order1001")
+EVERYTHING = a_subscription(
+    events=frozenset(ChangeKind),
+    states=frozenset({"delivered"}),
+    thin=True,
+    description="orders",
+    generations=(Generation(2, "2"), Generation(1, "1", until=START + MINUTE)),
+)
+
+
+def a_mark(token: str = "t1", **changes: Any) -> OwedPost:
+    members: dict[str, Any] = {
+        "subscription": "5" * 32,
+        "item": ITEM,
+        "token": token,
+        "owed_since": START,
+        "attempts": 1,
+        "due": START + MINUTE,
+        "problem": "unreached",
+    }
+    return OwedPost(**members | changes)
+
+
+@pytest.fixture
+def dynamodb_subscriptions(aws: Aws, state_table_name: str) -> DynamoDbSubscriptionStore:
+    return DynamoDbSubscriptionStore(client=aws.dynamodb, table=state_table_name)
+
+
+@pytest.fixture(params=IMPLEMENTATIONS)
+def store(request: pytest.FixtureRequest) -> SubscriptionStore:
+    fake: Callable[[], SubscriptionStore] = InMemorySubscriptionStore
+    return choose(request, fake, "dynamodb_subscriptions")
+
+
+def read(store: SubscriptionStore) -> Subscription:
+    subscription = store.get("5" * 32)
+    assert subscription is not None
+    return subscription
+
+
+def fail(store: SubscriptionStore, **changes: Any) -> None:
+    before = read(store)
+    failure: dict[str, Any] = {"failing_since": START, "last_problem": "unreached", "revision": "r1"}
+    changed = replace(before, **{"due": START + MINUTE} | failure | changes)
+    store.record_failure(before, changed=changed)
+
+
+@pytest.mark.parametrize("subscription", [a_subscription(), EVERYTHING], ids=["plain", "with everything"])
+def test_a_subscription_comes_back_as_it_was_created(store: SubscriptionStore, subscription: Subscription) -> None:
+    assert store.get(subscription.id) is None
+    store.create(subscription)
+    assert store.get(subscription.id) == subscription
+    assert store.of_client(CLIENT) == [subscription]
+    assert store.of_client("another") == []
+
+
+def test_the_sixth_subscription_of_a_client_is_refused(store: SubscriptionStore) -> None:
+    for number in range(5):
+        store.create(a_subscription(id=str(number) * 32))
+    with pytest.raises(SubscriptionLimitError):
+        store.create(a_subscription(id="6" * 32))
+    store.create(a_subscription(id="7" * 32, client="another"))
+    store.delete(a_subscription(id="0" * 32))
+    store.create(a_subscription(id="6" * 32))
+    assert [found.id[0] for found in store.of_client(CLIENT)] == ["1", "2", "3", "4", "6"]
+
+
+def test_changed_settings_leave_what_posts_have_recorded(store: SubscriptionStore) -> None:
+    store.create(a_subscription())
+    before = read(store)
+    fail(store)
+    store.change(before, replace(before, events=frozenset({ChangeKind.RECORDING}), states=frozenset({"lost"})))
+    changed = read(store)
+    assert changed.events == frozenset({ChangeKind.RECORDING})
+    assert (changed.states, changed.failures) == (frozenset({"lost"}), 1)
+    store.change(changed, replace(changed, states=None))
+    assert read(store).states is None
+
+
+def test_a_deleted_subscription_cannot_be_changed(store: SubscriptionStore) -> None:
+    store.create(a_subscription())
+    store.delete(a_subscription())
+    assert store.get("5" * 32) is None
+    with pytest.raises(ResourceNotFoundError):
+        store.change(a_subscription(), a_subscription(thin=True))
+    with pytest.raises(ResourceNotFoundError):
+        store.delete(a_subscription())
+    fail_after_deletion = replace(a_subscription(), due=START)
+    store.record_failure(a_subscription(), changed=fail_after_deletion)
+    assert store.get("5" * 32) is None
+
+
+def test_a_new_mark_takes_the_place_of_the_former(store: SubscriptionStore) -> None:
+    assert store.mark_of("5" * 32, ITEM) is None
+    store.put_mark(a_mark("t1"))
+    store.put_mark(a_mark("t2", attempts=2))
+    assert store.mark_of("5" * 32, ITEM) == a_mark("t2", attempts=2)
+
+
+def test_only_the_mark_with_this_token_is_deleted(store: SubscriptionStore) -> None:
+    store.put_mark(a_mark("t2"))
+    store.delete_mark(a_mark("t1"))
+    assert store.mark_of("5" * 32, ITEM) is not None
+    store.delete_mark(a_mark("t2"))
+    assert store.mark_of("5" * 32, ITEM) is None
+    store.delete_mark(a_mark("t2"))
+
+
+def test_a_mark_is_postponed_once(store: SubscriptionStore) -> None:
+    store.put_mark(a_mark())
+    assert not store.postpone_mark(a_mark("t2"), due=START + 2 * MINUTE)
+    assert store.postpone_mark(a_mark(), due=START + 2 * MINUTE)
+    assert not store.postpone_mark(a_mark(), due=START + 3 * MINUTE)
+    assert not store.postpone_mark(a_mark(item=ChangedItem(ChangeKind.SMS, "another")), due=START)
+
+
+def test_marks_are_found_in_the_order_of_their_times(store: SubscriptionStore) -> None:
+    marks = [a_mark(item=ChangedItem(ChangeKind.SMS, f"m{n}"), due=START + n * MINUTE) for n in (3, 1, 2)]
+    for mark in marks:
+        store.put_mark(mark)
+    store.put_mark(a_mark(subscription="6" * 32))
+    found = store.owed("5" * 32, until=START + 2 * MINUTE, limit=10)
+    assert [mark.item.id for mark in found] == ["m1", "m2"]
+    assert [mark.item.id for mark in store.owed("5" * 32, until=None, limit=1)] == ["m1"]
+
+
+def test_failures_count_up_and_the_earliest_time_stays(store: SubscriptionStore) -> None:
+    store.create(a_subscription())
+    fail(store, due=START + 2 * MINUTE)
+    fail(store, due=START + 5 * MINUTE, rests=1, rests_until=START + MINUTE)
+    found = read(store)
+    assert (found.failures, found.due, found.rests, found.rests_until) == (2, START + 2 * MINUTE, 1, START + MINUTE)
+    fail(store, due=START + MINUTE)
+    assert read(store).due == START + MINUTE
+
+
+def test_a_success_ends_failures_and_rest_once(store: SubscriptionStore) -> None:
+    store.create(a_subscription())
+    assert not store.record_success(read(store), at=START)
+    fail(store, rests=1, rests_until=START + MINUTE)
+    assert store.record_success(read(store), at=START)
+    assert not store.record_success(read(store), at=START)
+    found = read(store)
+    assert (found.failures, found.rests, found.rests_until, found.due) == (0, 0, None, START)
+
+
+def test_a_subscription_is_disabled_once_and_enabled_again(store: SubscriptionStore) -> None:
+    store.create(a_subscription())
+    fail(store)
+    before = read(store)
+    assert store.disable(before, DisabledReason.GONE)
+    assert not store.disable(before, DisabledReason.FAILING)
+    disabled = read(store)
+    assert (disabled.disabled, disabled.due) == (DisabledReason.GONE, None)
+    assert not store.postpone(disabled, due=START)
+    store.change(disabled, replace(disabled, disabled=None, failures=0, failing_since=None, due=START))
+    assert (read(store).disabled, read(store).failures, read(store).due) == (None, 0, START)
+
+
+def test_a_round_postpones_only_what_it_has_read(store: SubscriptionStore) -> None:
+    store.create(a_subscription())
+    before = read(store)
+    fail(store)
+    assert not store.postpone(before, due=START + 9 * MINUTE)
+    after = read(store)
+    assert store.postpone(after, due=START + 9 * MINUTE, rests_until=START + 8 * MINUTE)
+    assert not store.postpone(after, due=START + 10 * MINUTE)
+    assert (read(store).due, read(store).rests_until) == (START + 9 * MINUTE, START + 8 * MINUTE)
+
+
+def test_overdue_subscriptions_are_found_in_one_of_the_shards(store: SubscriptionStore) -> None:
+    store.create(a_subscription())
+    fail(store)
+
+    def overdue(minutes: int) -> list[Any]:
+        return list(store.overdue(now=START + minutes * MINUTE, limit=5))
+
+    assert overdue(0) == []
+    assert overdue(1) == [read(store)]
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        HookEntry(subscription="5" * 32),
+        HookEntry(subscription="5" * 32, after_rest=True),
+        HookEntry(subscription="5" * 32, item=ITEM),
+        HookEntry(subscription="5" * 32, item=ITEM, token="t1", probe=True),
+        HookEntry(subscription="5" * 32, recovery=Recovery(since=START, kind=ChangeKind.RECORDING, position="p")),
+    ],
+    ids=["release", "release after a rest", "change", "probe", "recovery"],
+)
+def test_a_queue_entry_is_read_as_it_was_written(entry: HookEntry) -> None:
+    assert entry_from_json(entry_to_json(entry)) == entry
+
+
+def test_a_change_goes_to_the_subscriptions_that_want_its_kind(
+    aws: Aws, dynamodb_subscriptions: DynamoDbSubscriptionStore, state_table_name: str
+) -> None:
+    dynamodb_subscriptions.create(a_subscription())
+    dynamodb_subscriptions.create(a_subscription(id="6" * 32, events=frozenset({ChangeKind.RECORDING})))
+    dynamodb_subscriptions.create(
+        a_subscription(id="7" * 32, client="another", events=frozenset({ChangeKind.RECORDING}))
+    )
+    queue = InMemoryHookQueue()
+    notify = SubscribersQueue(client=aws.dynamodb, table=state_table_name, queue=queue)
+
+    for client, kind, item_id in (
+        (CLIENT, "sms", "order1001"),
+        (CLIENT, "verification", "v1"),
+        ("another", "sms", "order2"),
+        (None, "sms", "older than the clients"),
+        (None, "recording", "r1"),
+    ):
+        notify.enqueue(client, kind, item_id)
+
+    assert sorted((entry.subscription[0], entry.item and entry.item.id) for entry, _ in queue.entries) == [
+        ("5", "order1001"),
+        ("6", "r1"),
+        ("7", "r1"),
+    ]
+
+
+def test_a_list_of_subscriptions_is_read_again_after_five_seconds(
+    aws: Aws, dynamodb_subscriptions: DynamoDbSubscriptionStore, state_table_name: str
+) -> None:
+    now = [0.0]
+    queue = InMemoryHookQueue()
+    notify = SubscribersQueue(client=aws.dynamodb, table=state_table_name, queue=queue, monotonic=lambda: now[0])
+    notify.enqueue(CLIENT, "sms", "before")
+    dynamodb_subscriptions.create(a_subscription())
+    now[0] = 5.0
+    notify.enqueue(CLIENT, "sms", "cached")
+    now[0] = 5.1
+    notify.enqueue(CLIENT, "sms", "after")
+    assert [entry.item for entry, _ in queue.entries] == [ChangedItem(ChangeKind.SMS, "after")]
+
+
+def test_entries_reach_the_queue_ten_at_a_time_with_their_delays(aws: Aws) -> None:
+    url = aws.sqs.create_queue(QueueName=aws.unique("hooks"))["QueueUrl"]
+    queue = SqsHookQueue(client=lambda: aws.sqs, queue_url=url)
+    queue.put([])
+    queue.put([(HookEntry(subscription="5" * 32), 0 if number < 11 else 900) for number in range(23)])
+    attributes = aws.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+    assert attributes["ApproximateNumberOfMessages"] == "11"
+    assert attributes["ApproximateNumberOfMessagesDelayed"] == "12"
