@@ -50,6 +50,7 @@ from tests.fakes import (
     ScriptedSubmitter,
     down,
 )
+from tests.fakes.magic_numbers import no_magic_numbers
 
 WAIT_BUDGET = timedelta(seconds=2)
 CLAIM_LIFETIME = timedelta(seconds=60)
@@ -114,6 +115,7 @@ def assembled(
         clock=clock,
         wait_budget=WAIT_BUDGET,
         claim_lifetime=CLAIM_LIFETIME,
+        magic_numbers=no_magic_numbers,
     )
     accept = AcceptForQueue(
         messages=retrying(messages, *ACCEPTANCE), limits=limits, outbox=outbox, clock=clock, quiet_hours=QUIET_HOURS

@@ -70,6 +70,7 @@ from tests.fakes import (
     ScriptedProvider,
     ScriptedSubmitter,
 )
+from tests.fakes.magic_numbers import no_magic_numbers
 from tests.systems import CLAIM_LIFETIME, WAIT_BUDGET
 
 WRONG_CODES_PER_HOUR = 10
@@ -139,6 +140,7 @@ def assembled_for_verification(
             clock=clock,
             wait_budget=WAIT_BUDGET,
             claim_lifetime=CLAIM_LIFETIME,
+            magic_numbers=no_magic_numbers,
             queues=False,
         )
 

@@ -26,8 +26,8 @@ def lambda_handler(request: InboundRequest, context: LambdaContext) -> Reply:
     logger.info("verification checked", verification_id=verified.id, replayed=result.replayed)
     count(Metric.VERIFICATION_CHECKS_REPLAYED if result.replayed else Metric.VERIFICATIONS_CHECKED)
     if not result.replayed and verified.verified_at is not None:
-        record_by_mode(Metric.VERIFICATIONS_CHECKED, verified.verified_by or verified.mode)
+        record_by_mode(Metric.VERIFICATIONS_CHECKED, verified.verified_by or verified.mode, test=verified.test)
         seconds = (verified.verified_at - verified.created_at).total_seconds()
-        record_by_mode(Metric.SECONDS_TO_VERIFY, verified.mode, seconds)
+        record_by_mode(Metric.SECONDS_TO_VERIFY, verified.mode, seconds, test=verified.test)
     headers = {"Idempotent-Replayed": "true"} if result.replayed else {}
     return Reply(HTTPStatus.OK, to_json(app.query.view(verified)), headers)

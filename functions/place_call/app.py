@@ -22,8 +22,8 @@ STATE_METRICS = {VoiceCallState.ACCEPTED: Metric.VOICE_CALL_ACCEPTED}
 @client_endpoint(api_keys, scope=Scope.CALLS)
 def lambda_handler(request: InboundRequest, context: LambdaContext) -> Reply:
     """Answer with the new call, or with the stored one if the request is a repeat."""
-    client, key = request.client, parse_idempotency_key(request)
-    result = app.place(parse_body(request).command(client=client, idempotency_key=key))
+    caller, key = request.require_key(), parse_idempotency_key(request)
+    result = app.place(parse_body(request).command(caller=caller, idempotency_key=key))
     call_id, token, state = result.order.call_id, result.order.token, result.status.state
     logger.info("call", call_id=call_id, token=token, state=state, replayed=result.replayed)
     state_metric = STATE_METRICS.get(state, Metric.VOICE_CALL_UNKNOWN)

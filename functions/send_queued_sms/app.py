@@ -1,10 +1,13 @@
-"""Outbox and bulk queues: submit a message, ask for its result, or call instead. An entry ends once that is durable."""
+"""Outbox and bulk queues: submit a message, ask for its result, call instead, or play a test order's event.
+
+An entry ends once that is durable.
+"""
 
 from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from switchboard.bootstrap.send_queued_sms import application, retry_delay
+from switchboard.bootstrap.send_queued_sms import QueueOutcome, application, retry_delay
 from switchboard.edge.batch import batch_endpoint
 from switchboard.edge.metrics import Metric
 from switchboard.edge.observability import count, logger, metrics
@@ -14,7 +17,7 @@ from switchboard.usecases.verification.fall_back import FallbackOutcome
 
 app = application()
 
-OUTCOME_METRICS: dict[QueuedOutcome | InquiryOutcome | FallbackOutcome, Metric] = {
+OUTCOME_METRICS: dict[QueueOutcome, Metric] = {
     QueuedOutcome.ACCEPTED: Metric.SMS_ACCEPTED,
     QueuedOutcome.REJECTED: Metric.SMS_REJECTED,
     QueuedOutcome.UNKNOWN: Metric.SMS_UNKNOWN,
@@ -34,11 +37,9 @@ OUTCOME_METRICS: dict[QueuedOutcome | InquiryOutcome | FallbackOutcome, Metric] 
 @batch_endpoint(retry_delay, runner=lambda size, queue: app.run_batch(size, queue=queue))
 def lambda_handler(entry: dict[str, Any], context: LambdaContext) -> None:
     """Handle one entry of a queue."""
-    queue_entry = QueueEntry(
-        smsid=entry["smsid"], inquiry=entry.get("inquiry", False), fallback=entry.get("fallback", False)
-    )
+    options = {name: entry[name] for name in ("inquiry", "fallback", "scripted") if name in entry}
+    queue_entry = QueueEntry(smsid=entry["smsid"], **options)
     outcome = app(queue_entry)
-    subject = "fallback" if queue_entry.fallback else "inquiry" if queue_entry.inquiry else "queued sms"
-    logger.info(subject, smsid=queue_entry.smsid, outcome=outcome)
+    logger.info(queue_entry.subject, smsid=queue_entry.smsid, outcome=outcome)
     if outcome in OUTCOME_METRICS:
         count(OUTCOME_METRICS[outcome])

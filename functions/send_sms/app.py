@@ -31,15 +31,15 @@ STATE_METRICS = {
 @client_endpoint(api_keys, scope=Scope.SMS)
 def lambda_handler(request: InboundRequest, context: LambdaContext) -> Reply:
     """Answer with the new message, or with the stored one if the request is a repeat."""
-    client, key = request.client, parse_idempotency_key(request)
+    caller, key = request.require_key(), parse_idempotency_key(request)
     body = parse_body(request)
     composed = compose(body.request(), rules=app.rules)
     if body.dry_run:
         if composed.fits:
-            app.send.check(to_command(body, composed, client=client, idempotency_key=key))
+            app.send.check(to_command(body, composed, caller=caller, idempotency_key=key))
         count(Metric.SMS_PREFLIGHTED)
         return Reply(HTTPStatus.OK, preflight_to_json(composed))
-    result = app.send(to_command(body, composed, client=client, idempotency_key=key))
+    result = app.send(to_command(body, composed, caller=caller, idempotency_key=key))
     logger.info("sms", smsid=result.order.id, state=result.status.state, replayed=result.replayed)
     state_metric = STATE_METRICS.get(result.status.state, Metric.SMS_ACCEPTED)
     count(Metric.SMS_REPLAYED if result.replayed else state_metric)

@@ -19,6 +19,7 @@ KEY = ApiKey(
     name="orders of acme",
     scopes=frozenset({Scope.SMS, Scope.RECORDINGS_READ}),
     limits=ClientLimits(per_hour=7),
+    test=True,
 )
 
 
@@ -100,6 +101,7 @@ def test_an_item_allows_only_the_scopes_that_it_names(
         {"scopes": [["sms"]]},
         {"scopes": [{"sms": True}]},
         {"revoked": "yes"},
+        {"test": "yes"},
         {"limit_per_hour": "many"},
         {"limit_per_hour": "3"},
         {"limit_per_hour": -1},

@@ -15,10 +15,10 @@ from switchboard.ports.usage_limits import CounterStore, UsageLimits
 class NoLimits(UsageLimits):
     """UsageLimits without a limit."""
 
-    def reserve(self, *, recipient: str, client: str, weight: int, at: datetime) -> None:
+    def reserve(self, *, recipient: str, client: str, weight: int, at: datetime, test: bool = False) -> None:
         return
 
-    def refund(self, *, recipient: str, client: str, weight: int, at: datetime) -> None:
+    def refund(self, *, recipient: str, client: str, weight: int, at: datetime, test: bool = False) -> None:
         return
 
 

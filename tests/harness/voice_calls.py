@@ -56,6 +56,7 @@ from tests.fakes import (
     NoLimits,
     OpenGuard,
 )
+from tests.fakes.magic_numbers import no_magic_numbers
 from tests.harness.explorer import ViolationError, demand
 from tests.harness.schedules import Schedule
 from tests.harness.stepping import CRASHES, Actor, Crashed, Fault, History, SteppedGuard, play, step, stepped
@@ -195,6 +196,7 @@ class CallWorld:
                 clock=self.clock,
                 wait_budget=timedelta(seconds=2),
                 claim_lifetime=timedelta(seconds=20),
+                magic_numbers=no_magic_numbers,
                 queues=False,
             ),
             limits=NoLimits(),

@@ -187,7 +187,7 @@ def secrets_of(name: str) -> set[str]:
 
 
 READERS: Final = {
-    "CodeKeysSecret": {"StartVerification", "CheckVerification", "MediasmsDeliveryWebhook"},
+    "CodeKeysSecret": {"StartVerification", "CheckVerification", "MediasmsDeliveryWebhook", "SendQueuedSms"},
     "MediaSmsSecret": SENDERS,
     "BaiduVmsSecret": {"PlaceCall"},
     "BiztelSecret": {"FetchRecording"},

@@ -95,19 +95,39 @@ def test_no_window_ever_holds_more_weight_than_its_limit(
     assert not find_exceeded_windows(sends, ALL_LIMITS.over)
 
 
+def test_test_orders_use_up_no_limit_of_a_real_client() -> None:
+    rules = LimitRules(recipient_per_hour=1, client_per_hour=1, per_day=1)
+    counters = InMemoryCounterStore()
+    rules.over(counters).reserve(recipient=RECIPIENT, client=CLIENT, weight=1, at=START, test=True)
+
+    limits = rules.over(counters)
+    limits.reserve(recipient=RECIPIENT, client=CLIENT, weight=1, at=START)
+    for test in (False, True):
+        with pytest.raises(LimitExceededError):
+            limits.reserve(recipient=RECIPIENT, client=CLIENT, weight=1, at=START, test=test)
+
+
+def test_a_refund_of_a_test_order_gives_back_what_it_had_counted() -> None:
+    limits = make_limits(LimitRules(recipient_per_hour=1))
+    for _ in range(2):
+        limits.reserve(recipient=RECIPIENT, client=CLIENT, weight=1, at=START, test=True)
+        limits.refund(recipient=RECIPIENT, client=CLIENT, weight=1, at=START, test=True)
+    reserve(limits)
+
+
 class _IgnoresWeight(CounterUsageLimits):
     """Limits that count every submission as one."""
 
-    def reserve(self, *, recipient: str, client: str, weight: int, at: datetime) -> None:
-        super().reserve(recipient=recipient, client=client, weight=1, at=at)
+    def reserve(self, *, recipient: str, client: str, weight: int, at: datetime, test: bool = False) -> None:
+        super().reserve(recipient=recipient, client=client, weight=1, at=at, test=test)
 
 
 class _RefundsTwice(CounterUsageLimits):
     """Limits that refund more than was reserved."""
 
-    def refund(self, *, recipient: str, client: str, weight: int, at: datetime) -> None:
-        super().refund(recipient=recipient, client=client, weight=weight, at=at)
-        super().refund(recipient=recipient, client=client, weight=weight, at=at)
+    def refund(self, *, recipient: str, client: str, weight: int, at: datetime, test: bool = False) -> None:
+        super().refund(recipient=recipient, client=client, weight=weight, at=at, test=test)
+        super().refund(recipient=recipient, client=client, weight=weight, at=at, test=test)
 
 
 @pytest.mark.parametrize("mutant", [_IgnoresWeight, _RefundsTwice])
@@ -160,8 +180,8 @@ def test_a_refund_returns_the_whole_weight_and_no_more(rules: LimitRules) -> Non
 class _RefundsOne(CounterUsageLimits):
     """Limits that refund one, whatever was reserved."""
 
-    def refund(self, *, recipient: str, client: str, weight: int, at: datetime) -> None:
-        super().refund(recipient=recipient, client=client, weight=1, at=at)
+    def refund(self, *, recipient: str, client: str, weight: int, at: datetime, test: bool = False) -> None:
+        super().refund(recipient=recipient, client=client, weight=1, at=at, test=test)
 
 
 def test_a_refund_of_one_instead_of_the_weight_is_noticed() -> None:

@@ -249,6 +249,7 @@ def test_a_key_reads_what_it_may_and_what_its_client_has_used(stack: Deployment)
     assert answer.json == {
         "client": "acme",
         "name": "key k1",
+        "test": False,
         "scopes": ["calls", "sms"],
         "limits": {"per_hour": 20, "per_day": 50_000},
         "used": {"per_hour": 1, "per_day": 1},

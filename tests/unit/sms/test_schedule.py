@@ -82,7 +82,7 @@ class NotedLimits(NoLimits):
         self.times: list[datetime] = []
         self.full = False
 
-    def reserve(self, *, recipient: str, client: str, weight: int, at: datetime) -> None:
+    def reserve(self, *, recipient: str, client: str, weight: int, at: datetime, test: bool = False) -> None:
         if self.full:
             raise ClientLimitError("full", retry_after_s=60)
         self.times.append(at)

@@ -156,6 +156,8 @@ class SendQueuedSmsSettings(SenderSettings, VerificationMethodSettings):
 
     requeue_delay_s: int
     queue_threads: int
+    quarantine_bucket: str
+    code_secret_name: str
     mediasms_no_such_id_codes: tuple[str, ...]
 
 
@@ -372,6 +374,7 @@ class PlaceCallSettings(StateSettings, UsageLimitSettings, CallbackNameSettings)
     baidu_vms_retry_budget_s: float
     baidu_vms_token_relied_on: bool
     baidu_vms_prefixes: tuple[str, ...]
+    outbox_queue_url: str
     baidu_vms_max_play_times: int
 
 

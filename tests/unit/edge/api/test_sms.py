@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from switchboard.domain.api_keys import ApiKey
 from switchboard.domain.errors import InvalidRequestError
 from switchboard.domain.sms.messages import SmsState
 from switchboard.domain.sms.requests import SmsRules, compose
@@ -32,6 +33,9 @@ def list_request(*query: tuple[str, str]) -> InboundRequest:
 
 def invalid_fields(error: InvalidRequestError) -> set[str]:
     return {problem.field for problem in error.problems}
+
+
+CALLER = ApiKey(id="k", client="c", name="", scopes=frozenset())
 
 
 def test_a_body_is_read_with_all_its_members() -> None:
@@ -122,7 +126,7 @@ def test_a_command_has_the_number_in_e164_and_the_time_in_utc() -> None:
     body = parse_body(send_request(not_after="2026-11-22T12:00:00+09:00"))
     composed = compose(body.request(), rules=SmsRules())
 
-    command = to_command(body, composed, client="c", idempotency_key="k")
+    command = to_command(body, composed, caller=CALLER, idempotency_key="k")
 
     assert command.recipient == "+819000000001"
     assert command.not_after == datetime(2026, 11, 22, 3, 0, tzinfo=UTC)
@@ -134,7 +138,7 @@ def test_a_text_that_is_too_long_has_a_preflight_but_no_command() -> None:
     composed = compose(body.request(), rules=SmsRules())
 
     with pytest.raises(InvalidRequestError) as raised:
-        to_command(body, composed, client="c", idempotency_key=None)
+        to_command(body, composed, caller=CALLER, idempotency_key=None)
     assert invalid_fields(raised.value) == {"text"}
     preflight = preflight_to_json(composed)
     assert (preflight["fits"], preflight["characters"], preflight["limit"]) == (False, 71, 70)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import cache
+from functools import cache, partial
 from typing import Final
 
 from switchboard.bootstrap.components.guards import api_keys, baidu_guard_settings, provider_guards, usage_limits
-from switchboard.bootstrap.components.shared import CLOCK, new_id
+from switchboard.bootstrap.components.shared import CLOCK, build_magic_numbers, new_id
 from switchboard.bootstrap.components.voice_calls import voice_call_status, voice_call_store
 from switchboard.config import PlaceCallSettings
 from switchboard.domain.errors import ConfigurationError
@@ -58,6 +58,7 @@ def application() -> PlaceCallApplication:
             clock=CLOCK,
             wait_budget=timedelta(seconds=settings.slot_wait_budget_s),
             claim_lifetime=timedelta(seconds=settings.claim_lifetime_s),
+            magic_numbers=partial(build_magic_numbers, settings.outbox_queue_url),
             queues=False,
         ),
         limits=usage_limits(settings),

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import cache
+from functools import cache, partial
 
 from switchboard.bootstrap.components.guards import api_keys, usage_limits
 from switchboard.bootstrap.components.mediasms import mediasms_client, mediasms_guards
-from switchboard.bootstrap.components.shared import CLOCK, new_id
+from switchboard.bootstrap.components.shared import CLOCK, build_magic_numbers, new_id
 from switchboard.bootstrap.components.sms import deadlines
 from switchboard.bootstrap.components.verifications import (
     channel_store,
@@ -80,6 +80,7 @@ def application() -> StartVerificationApplication:
             clock=CLOCK,
             wait_budget=timedelta(seconds=settings.slot_wait_budget_s),
             claim_lifetime=timedelta(seconds=settings.claim_lifetime_s),
+            magic_numbers=partial(build_magic_numbers, settings.outbox_queue_url),
             queues=False,
         )
 

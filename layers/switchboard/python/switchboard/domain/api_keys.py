@@ -44,7 +44,8 @@ class ClientLimits:
 class ApiKey:
     """One API key by its id, which is not the secret that callers send.
 
-    All keys of one `client` share its messages, idempotency keys and limits. `name` is for people.
+    All keys of one `client` share its messages, idempotency keys and limits. `name` is for people. What a `test` key
+    orders is never sent.
     """
 
     id: str
@@ -53,6 +54,7 @@ class ApiKey:
     scopes: frozenset[Scope]
     limits: ClientLimits = ClientLimits()
     revoked: bool = False
+    test: bool = False
 
     def require(self, scope: Scope | None) -> None:
         """Check that the key is live and has this scope. Every live key may use a route without a scope.

@@ -127,7 +127,8 @@ class Order(Generic[C]):
     `client` is the client whose API key placed the order. `reference` is the caller's own name for it, which no
     provider receives. `outcomes` and `timeouts` are by the id of their claim.
     `closed_at` is when it was recorded that nothing more is awaited: by the sweep, by a report that decides, or by the
-    cancellation at `canceled_at`. No claim is granted before `send_at`.
+    cancellation at `canceled_at`. No claim is granted before `send_at`. A `test` order came from a test key, and is
+    never sent, whatever becomes of the key.
     """
 
     ID_NAME: ClassVar[str] = "id"
@@ -147,6 +148,7 @@ class Order(Generic[C]):
     queued_at: datetime | None = None
     canceled_at: datetime | None = None
     closed_at: datetime | None = None
+    test: bool = False
 
     @property
     def names(self) -> dict[str, str]:

@@ -25,7 +25,7 @@ from switchboard.domain.errors import (
 )
 from switchboard.edge.http import InboundRequest, Reply
 from switchboard.edge.metrics import Metric
-from switchboard.edge.observability import count, end_imports, logger
+from switchboard.edge.observability import count, end_imports, logger, metrics
 from switchboard.edge.problems import UNEXPECTED, problem_reply, reply_to
 
 if TYPE_CHECKING:
@@ -91,6 +91,8 @@ def client_endpoint(
         def authorise(request: InboundRequest, context: LambdaContext) -> Reply:
             api_key = find_key(request.require_key_id())
             api_key.require(scope(request) if callable(scope) else scope)
+            if api_key.test:
+                metrics.add_dimension(name="test", value="true")
             return endpoint(replace(request, api_key=api_key), context)
 
         return http_endpoint(authorise)

@@ -45,9 +45,11 @@ def record_gauges(provider: str, gauges: Mapping[Metric, float]) -> None:
             pass
 
 
-def record_by_mode(metric: Metric, mode: str, value: float = 1) -> None:
+def record_by_mode(metric: Metric, mode: str, value: float = 1, *, test: bool = False) -> None:
     """Write a metric of verifications with the dimension `mode`, apart from the one without it."""
     dimensions = {"service": metrics.service or "", "provider": "mediasms", "mode": mode}
+    if test:
+        dimensions["test"] = "true"
     with single_metric(
         name=metric, unit=metric.unit, value=value, namespace=metrics.namespace, default_dimensions=dimensions
     ):

@@ -11,10 +11,11 @@ from typing import Protocol
 class UsageLimits(Protocol):
     """Limits for each recipient, for each client, and for the whole deployment in a day.
 
-    They count the `weight` of each submission: how often the recipient may be rung or sent a part, at least 1.
+    They count the `weight` of each submission: how often the recipient may be rung or sent a part, at least 1. `test`
+    orders have counters of their own with the same limits: for each client, for its numbers, and for the day.
     """
 
-    def reserve(self, *, recipient: str, client: str, weight: int, at: datetime) -> None:
+    def reserve(self, *, recipient: str, client: str, weight: int, at: datetime, test: bool = False) -> None:
         """Count one submission to `recipient` (E.164). If its weight does not fit into a limit, nothing is counted.
 
         Raises:
@@ -25,7 +26,7 @@ class UsageLimits(Protocol):
         """
         ...
 
-    def refund(self, *, recipient: str, client: str, weight: int, at: datetime) -> None:
+    def refund(self, *, recipient: str, client: str, weight: int, at: datetime, test: bool = False) -> None:
         """Refund a reservation with these arguments, of which certainly nothing was sent.
 
         Raises:

@@ -47,6 +47,7 @@ class DynamoDbKeyStore:
             "limit_per_hour": key.limits.per_hour,
             "limit_per_day": key.limits.per_day,
             "revoked": key.revoked,
+            "test": key.test or None,
         }
         call = set_all(_to_key(key.id) | to_attributes(facts))
         if absent := [name for name, value in facts.items() if value is None]:
@@ -146,7 +147,7 @@ def _key_from(key_id: str, item: Item) -> ApiKey:
     """
     values = from_attributes(item)
     client, name, scopes = values.get("client", key_id), values.get("name", ""), values.get("scopes", set())
-    revoked = values.get("revoked", False)
+    revoked, test = values.get("revoked", False), values.get("test", False)
     if not (
         isinstance(client, str)
         and client
@@ -154,6 +155,7 @@ def _key_from(key_id: str, item: Item) -> ApiKey:
         and isinstance(scopes, set | list)
         and all(isinstance(scope, Hashable) for scope in scopes)
         and isinstance(revoked, bool)
+        and isinstance(test, bool)
     ):
         raise ConfigurationError(f"The item CLIENT#{key_id} of the limits table is unreadable")
     return ApiKey(
@@ -163,6 +165,7 @@ def _key_from(key_id: str, item: Item) -> ApiKey:
         scopes=frozenset(Scope(scope) for scope in scopes if scope in _SCOPES),
         limits=ClientLimits(per_hour=_read_limit(values, "hour"), per_day=_read_limit(values, "day")),
         revoked=revoked,
+        test=test,
     )
 
 

@@ -1,4 +1,4 @@
-"""Put ids into the SQS queues of recordings, transcripts and fallbacks, and delay the retries of any queue."""
+"""Put ids into the SQS queues of recordings, transcripts, fallbacks and test events, and delay any queue's retries."""
 
 from __future__ import annotations
 
@@ -42,6 +42,22 @@ class SqsFallbackQueue:
             self._client().send_message(
                 QueueUrl=self._queue_url,
                 MessageBody=json.dumps({"smsid": order_id, "fallback": True}),
+                DelaySeconds=delay_s,
+            )
+
+
+class SqsScriptQueue:
+    """A ScriptQueue over the outbox queue. `client` is called only when it is needed."""
+
+    def __init__(self, *, client: Callable[[], SQSClient], queue_url: str) -> None:
+        self._client = client
+        self._queue_url = queue_url
+
+    def put_event(self, order_id: str, place: int, *, delay_s: int) -> None:
+        with store_errors("put test event"):
+            self._client().send_message(
+                QueueUrl=self._queue_url,
+                MessageBody=json.dumps({"smsid": order_id, "scripted": place}),
                 DelaySeconds=delay_s,
             )
 

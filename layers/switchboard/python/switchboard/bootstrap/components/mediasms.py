@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
 from switchboard.bootstrap.components.guards import mediasms_guard_settings, provider_guards
-from switchboard.bootstrap.components.shared import CLOCK
+from switchboard.bootstrap.components.shared import CLOCK, build_magic_numbers
 from switchboard.config import MediaSmsSettings, SenderSettings
 from switchboard.domain.errors import ConfigurationError
 from switchboard.domain.sms.messages import Message, SmsSubmission, submission_of
@@ -91,6 +92,7 @@ def _build_submission(
         clock=CLOCK,
         wait_budget=timedelta(seconds=settings.slot_wait_budget_s),
         claim_lifetime=timedelta(seconds=settings.claim_lifetime_s),
+        magic_numbers=partial(build_magic_numbers, settings.outbox_queue_url),
     )
 
 

@@ -173,7 +173,7 @@ def due_inquiries(message: Message, *, deadlines: Deadlines, now: datetime) -> l
 def _planned_inquiries(message: Message, *, deadlines: Deadlines) -> dict[str, datetime]:
     """Return when the provider has still to be asked about a message whose submission has ended, by name."""
     rule, claim = deadlines.inquiries, message.last_claim
-    if not rule.enabled or claim is None:
+    if not rule.enabled or claim is None or message.test:
         return {}
     planned = {"closing": _closing_time(message, deadlines=deadlines) - rule.before_closing}
     outcome = message.last_outcome

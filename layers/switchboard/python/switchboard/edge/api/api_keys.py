@@ -13,6 +13,7 @@ def to_json(key: ApiKey, usage: ClientUsage) -> dict[str, Any]:
     return {
         "client": key.client,
         "name": key.name,
+        "test": key.test,
         "scopes": sorted(key.scopes),
         "limits": {"per_hour": key.limits.per_hour or None, "per_day": key.limits.per_day or None},
         "used": {"per_hour": usage.per_hour, "per_day": usage.per_day},

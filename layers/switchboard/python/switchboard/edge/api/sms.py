@@ -62,6 +62,7 @@ def to_json(view: View, *, statuses: StatusTable) -> dict[str, Any]:
         if measure is None
         else {"characters": measure.characters, "bytes_sjis": measure.bytes_sjis, "parts": measure.parts},
         "reference": message.reference,
+        "test": message.test,
         "attempts": len(message.claims),
         "send_at": to_rfc3339(message.send_at) if message.send_at else None,
         "not_after": to_rfc3339(message.not_after) if message.not_after else None,

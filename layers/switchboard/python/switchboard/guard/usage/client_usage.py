@@ -25,13 +25,13 @@ class ReadClientUsage:
         """
         now = self._clock.now()
         return ClientUsage(
-            per_hour=self._read(key.client, Window.of(Span.HOUR, now), key.limits.per_hour),
-            per_day=self._read(key.client, Window.of(Span.DAY, now), key.limits.per_day),
+            per_hour=self._read(key, Window.of(Span.HOUR, now), key.limits.per_hour),
+            per_day=self._read(key, Window.of(Span.DAY, now), key.limits.per_day),
         )
 
-    def _read(self, client: str, window: Window, limit: int | None) -> int | None:
+    def _read(self, key: ApiKey, window: Window, limit: int | None) -> int | None:
         if not limit:
             return None
-        counters = self._counters.read(build_quota_key(build_client_key(client), window))
+        counters = self._counters.read(build_quota_key(build_client_key(key.client, test=key.test), window))
         # The last block may exceed the limit, and the part above it was not granted.
         return min(limit, counters.get(_GRANTED, 0))

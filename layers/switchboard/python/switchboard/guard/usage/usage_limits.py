@@ -165,7 +165,10 @@ class CounterUsageLimits:
         self._limits_of = limits_of
         # A block that is dropped for another client is wasted, which is safe.
         self._find_client_block = lru_cache(maxsize=_MAX_BLOCKS)(self._build_client_block)
-        self._day_block = QuotaBlock(counters=counters, key="ALL", span=Span.DAY, limit=rules.per_day)
+        self._day_blocks = {
+            test: QuotaBlock(counters=counters, key=key, span=Span.DAY, limit=rules.per_day)
+            for test, key in ((False, "ALL"), (True, "ALL#TEST"))
+        }
         limits = {
             Span.MINUTE: rules.recipient_per_minute,
             Span.HOUR: rules.recipient_per_hour,
@@ -173,7 +176,7 @@ class CounterUsageLimits:
         }
         self._recipient_limits = {span: limit for span, limit in limits.items() if limit}
 
-    def reserve(self, *, recipient: str, client: str, weight: int, at: datetime) -> None:
+    def reserve(self, *, recipient: str, client: str, weight: int, at: datetime, test: bool = False) -> None:
         """Count one submission, or raise the error of the first limit into which its weight does not fit.
 
         Raises:
@@ -182,31 +185,32 @@ class CounterUsageLimits:
             RecipientLimitError: a limit of the recipient is reached.
             StoreUnavailableError: the store did not answer.
         """
-        blocks = self._client_blocks(client)
+        blocks, day_block = self._client_blocks(client, test=test), self._day_blocks[test]
         for block in blocks:
             if window := block.find_exhausted_window(at, weight=weight):
                 raise ClientLimitError(
                     f"Limit per {window.span} of this client reached", retry_after_s=window.seconds_left(at)
                 )
         if self._rules.per_day:
-            blocks.append(self._day_block)
-            if window := self._day_block.find_exhausted_window(at, weight=weight):
+            blocks.append(day_block)
+            if window := day_block.find_exhausted_window(at, weight=weight):
                 raise DailyLimitError(
                     "Daily limit of this deployment reached; it resets at midnight JST",
                     retry_after_s=window.seconds_left(at),
                 )
-        self._count_recipient(recipient, weight, at)
+        self._count_recipient(f"test#{client}#{recipient}" if test else recipient, weight, at)
         for block in blocks:
             block.use(weight)
 
-    def refund(self, *, recipient: str, client: str, weight: int, at: datetime) -> None:
+    def refund(self, *, recipient: str, client: str, weight: int, at: datetime, test: bool = False) -> None:
         """Refund one submission.
 
         Raises:
             StoreUnavailableError: the recipient's count may remain too high by this weight.
         """
-        for block in (*self._client_blocks(client), self._day_block):
+        for block in (*self._client_blocks(client, test=test), self._day_blocks[test]):
             block.refund(at, weight=weight)
+        recipient = f"test#{client}#{recipient}" if test else recipient
         windows = self._recipient_windows(recipient, at)
         if windows:
             self._counters.decrement(build_recipient_key(recipient, at), list(windows), weight=weight)
@@ -233,19 +237,20 @@ class CounterUsageLimits:
         windows = (Window.of(span, at) for span in self._recipient_limits)
         return {window.name: window for window in windows}
 
-    def _client_blocks(self, client: str) -> list[QuotaBlock]:
+    def _client_blocks(self, client: str, *, test: bool) -> list[QuotaBlock]:
         """Return the blocks of the limits that the client has. Keys with different limits share the counters only."""
         limits = self._limits_of(client)
         spans = ((Span.HOUR, limits.per_hour), (Span.DAY, limits.per_day))
-        return [self._find_client_block(client, span, limit) for span, limit in spans if limit]
+        key = build_client_key(client, test=test)
+        return [self._find_client_block(key, span, limit) for span, limit in spans if limit]
 
-    def _build_client_block(self, client: str, span: Span, limit: int) -> QuotaBlock:
-        return QuotaBlock(counters=self._counters, key=build_client_key(client), span=span, limit=limit)
+    def _build_client_block(self, key: str, span: Span, limit: int) -> QuotaBlock:
+        return QuotaBlock(counters=self._counters, key=key, span=span, limit=limit)
 
 
-def build_client_key(client: str) -> str:
-    """Build the start of the keys of one client's counters."""
-    return f"CLIENT_USAGE#{client}"
+def build_client_key(client: str, *, test: bool = False) -> str:
+    """Build the start of the keys of one client's counters, or of those of its test orders."""
+    return f"CLIENT_USAGE##TEST#{client}" if test else f"CLIENT_USAGE#{client}"
 
 
 def build_recipient_key(recipient: str, at: datetime) -> str:

@@ -423,6 +423,7 @@ def order_item(order: R, *, codec: OrderCodec[R], due: datetime | None, expires_
             **(listing if codec.is_listed else {}),
             "fingerprint": order.fingerprint,
             "reference": order.reference,
+            "test": order.test or None,
             "created_at": created_at,
             "submit_before": to_rfc3339(order.submit_before),
             "content": content_value(order.content) if order.content is not None else None,
@@ -471,6 +472,8 @@ def _build_order(item: Item, codec: OrderCodec[R]) -> R:
             "recipient": values["recipient"],
             "fingerprint": values["fingerprint"],
             "reference": values.get("reference"),
+            # Of another form it would still say that nothing may be sent.
+            "test": bool(values.get("test")),
             "claims": tuple(Claim(id=claim["id"], at=from_rfc3339(claim["at"])) for claim in claims),
             "outcomes": {claim_id: _outcome_from(value) for claim_id, value in values["outcomes"].items()},
             "timeouts": {claim_id: from_rfc3339(at) for claim_id, at in values["timeouts"].items()},

@@ -102,6 +102,7 @@ class AcceptForQueue:
             client=message.client,
             weight=message.weight,
             at=message.send_at or message.created_at,
+            test=message.test,
         )
 
     def _create(self, message: Message) -> ClaimAnswer[Message]:
@@ -124,6 +125,7 @@ class AcceptForQueue:
                 client=message.client,
                 weight=message.weight,
                 at=message.send_at or message.created_at,
+                test=message.test,
             )
 
 

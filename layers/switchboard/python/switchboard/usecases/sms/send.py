@@ -26,7 +26,8 @@ from switchboard.usecases.submission.submit_once import SubmissionResult, Submit
 class SendSmsCommand:
     """A valid request. `recipient` is E.164; `client` names the API key; `measure` is None for a template.
 
-    `send_at` is as the caller gave it. With `quiet_hours` the message leaves outside the deployment's quiet hours.
+    `test` says that it is a test key. `send_at` is as the caller gave it. With `quiet_hours` the message leaves outside
+    the deployment's quiet hours.
     """
 
     client: str
@@ -39,6 +40,7 @@ class SendSmsCommand:
     not_after: datetime | None = None
     send_at: datetime | None = None
     quiet_hours: bool = False
+    test: bool = False
 
     @property
     def key_id(self) -> str | None:
@@ -131,6 +133,7 @@ def build_message(
         send_at=send_at,
         content=command.content,
         measure=command.measure,
+        test=command.test,
     )
 
 

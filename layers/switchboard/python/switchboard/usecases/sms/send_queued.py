@@ -22,12 +22,21 @@ LONGEST_DELAY_S: Final = 600
 class QueueEntry:
     """One entry of a queue: a message to submit, or with `inquiry` one to ask about.
 
-    With `fallback` it is a verification whose number may have to be called.
+    With `fallback` it is a verification whose number may have to be called. With `scripted` it is a test order, and the
+    event at this place of its script has come.
     """
 
     smsid: str
     inquiry: bool = False
     fallback: bool = False
+    scripted: int | None = None
+
+    @property
+    def subject(self) -> str:
+        """The subject of the entry, for the log."""
+        if self.scripted is not None:
+            return "test event"
+        return "fallback" if self.fallback else "inquiry" if self.inquiry else "queued sms"
 
 
 class QueuedOutcome(StrEnum):
@@ -44,6 +53,8 @@ class QueuedOutcome(StrEnum):
     """Nothing may be sent to the number any more."""
     EARLY = "early"
     """The message is requeued: its time has not come."""
+    TEST = "test"
+    """A test order was answered, or put back. It counts in no metric."""
     NOTHING_TO_DO = "nothing_to_do"
 
 
@@ -87,8 +98,12 @@ class SendQueuedSms:
             return self._put_back_if_early(answer.order, now=claim.at)
         submission = self._bulk_submission if answer.order.bulk else self._submission
         attempt = submission.run(answer.order, claim)
-        if attempt.outcome.kind is OutcomeKind.NOT_SENT:
+        unsent = attempt.outcome.kind is OutcomeKind.NOT_SENT
+        if unsent:
             self._outbox.put(attempt.order, delay_s=self._delay_s(attempt.order))
+        if answer.order.test:
+            return QueuedOutcome.TEST
+        if unsent:
             ours = isinstance(attempt.error, AuthenticationFailedError | AddressBlockedError | QuotaExceededError)
             return QueuedOutcome.ACCOUNT_REJECTED if ours else QueuedOutcome.REQUEUED
         return QueuedOutcome.SUPPRESSED if attempt.outcome.suppressed else QueuedOutcome(attempt.outcome.kind.value)

@@ -23,6 +23,7 @@ from switchboard.domain.errors import (
 )
 from switchboard.domain.orders import Claim, Outcome, OutcomeKind
 from switchboard.ports.clock import Clock
+from switchboard.ports.magic_numbers import MagicNumbers
 from switchboard.ports.orders import OrderStore, R
 from switchboard.ports.provider_limits import ProviderGuard
 from switchboard.ports.providers import P, Submitter
@@ -56,6 +57,9 @@ class Submission(Generic[R, S, P]):
     After `claim_lifetime` nothing is sent under a claim. Deadlines.submission_after_claim is later: from then on, the
     sweep takes the claim's outcome for lost. `submission_of` builds from an order what its provider takes. With
     `queues`, an order goes to the queue if the provider has no room for it.
+
+    A test order goes to `magic_numbers`, which is called only then, and never to the provider: not even its guard or
+    its credentials are touched.
     """
 
     def __init__(
@@ -68,6 +72,7 @@ class Submission(Generic[R, S, P]):
         clock: Clock,
         wait_budget: timedelta,
         claim_lifetime: timedelta,
+        magic_numbers: Callable[[], MagicNumbers],
         queues: bool = True,
     ) -> None:
         self._orders = orders
@@ -77,14 +82,18 @@ class Submission(Generic[R, S, P]):
         self._clock = clock
         self._wait_budget = wait_budget
         self._claim_lifetime = claim_lifetime
+        self._magic_numbers = magic_numbers
         self._queues = queues
 
     def prepare(self, order: R) -> P:
         """Build the provider's request for this order, without I/O.
 
         Raises:
-            InvalidRequestError: the provider's document does not allow such an order.
+            InvalidRequestError: the provider's document does not allow such an order, or a test order is for any number
+                but a magic one.
         """
+        if order.test:
+            self._magic_numbers().check(order)
         return self._provider.prepare(self._submission_of(order))
 
     def run(
@@ -131,6 +140,8 @@ class Submission(Generic[R, S, P]):
             if self._orders.is_suppressed(order.recipient):
                 return self._end(OutcomeKind.REJECTED, RecipientSuppressedError(SUPPRESSED))
             reserve_usage()
+            if order.test:
+                return self._imitate(order, still_wanted)
             latest = min(self._clock.now() + self._wait_budget, claim.at + self._claim_lifetime, order.submit_before)
             wanted = wait_for_slot(
                 self._guard,
@@ -145,6 +156,15 @@ class Submission(Generic[R, S, P]):
         except SwitchboardError as error:
             return self._end(OutcomeKind.NOT_SENT, error)
         return self._submit(request)
+
+    def _imitate(self, order: R, still_wanted: Callable[[], bool]) -> _Ending:
+        if not still_wanted():
+            raise OrderOverError("The order is over. Nothing was sent", order.names)
+        try:
+            receipt = self._magic_numbers().submit(order)
+        except ProviderError as error:
+            return self._end(_classify_error(error), error)
+        return _Ending(Outcome(OutcomeKind.ACCEPTED, self._clock.now(), receipt.provider_code, receipt.facts))
 
     def _submit(self, request: P) -> _Ending:
         error: ProviderError | None = None

@@ -225,7 +225,9 @@ class _UsageReservation:
     def commit(self) -> None:
         """Count the attempt before the provider is opened. Raises what UsageLimits.reserve raises."""
         order = self._order
-        self._limits.reserve(recipient=order.recipient, client=order.client, weight=self._weight, at=self._claim.at)
+        self._limits.reserve(
+            recipient=order.recipient, client=order.client, weight=self._weight, at=self._claim.at, test=order.test
+        )
         self._counted = True
 
     def refund(self) -> None:
@@ -234,7 +236,11 @@ class _UsageReservation:
             return
         try:
             self._limits.refund(
-                recipient=self._order.recipient, client=self._order.client, weight=self._weight, at=self._claim.at
+                recipient=self._order.recipient,
+                client=self._order.client,
+                weight=self._weight,
+                at=self._claim.at,
+                test=self._order.test,
             )
         except StoreError:
             # One too many is counted, which is the safe side. A second refund might leave one too few.
@@ -254,13 +260,14 @@ def require_same_request(existing: R | None, order: R, *, owner: str | None = No
 
     Raises:
         SmsidTakenError: the id belongs to another client.
-        IdempotencyKeyReusedError: the id belongs to another request of the same client, or is not an order's.
+        IdempotencyKeyReusedError: the id belongs to another request of the same client, or is not an order's. A test
+            key's request and a real one are never the same.
     """
     if existing is not None:
         owner = existing.client
     if owner not in (None, order.client):
         raise SmsidTakenError("Choose another smsid", order.names)
-    if existing is None or existing.fingerprint != order.fingerprint:
+    if existing is None or (existing.fingerprint, existing.test) != (order.fingerprint, order.test):
         raise IdempotencyKeyReusedError("This key or id belongs to another request. Use a new one", order.names)
     return existing
 

@@ -42,6 +42,7 @@ class ComposeChannel:
             verification_id=channel.parent_id or channel.id,
             generation=channel.first_generation,
             length=recipe.length,
+            test=channel.test,
         )
         return message_submission_of(channel, code=code)
 

@@ -166,6 +166,7 @@ class CheckVerification:
                 verification_id=verification.id,
                 generation=verification.generation,
                 length=recipe.length,
+                test=verification.test,
             )
             if equals_code(code, derived):
                 return VerificationMode.SMS_CODE
@@ -223,10 +224,12 @@ class CheckVerification:
 
     def _record(self, verification: Verification, check: CodeCheck) -> WriteAnswer:
         """Record the result of the comparison, which the caller does not know yet."""
+        # Test clients share the numbers, and no limit of theirs is a real one.
+        number = f"test#{verification.client}#{verification.recipient}" if verification.test else verification.recipient
         if check.by is not None:
-            self._wrong_codes.require_below(recipient=verification.recipient, at=check.at)
+            self._wrong_codes.require_below(recipient=number, at=check.at)
             return self._verifications.record_right_code(verification.id, check)
-        self._wrong_codes.count(recipient=verification.recipient, at=check.at)
+        self._wrong_codes.count(recipient=number, at=check.at)
         return self._verifications.record_wrong_code(verification.id, at=check.at)
 
     def _answer_decided(

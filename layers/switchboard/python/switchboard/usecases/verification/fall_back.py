@@ -36,6 +36,8 @@ class FallbackOutcome(StrEnum):
     UNKNOWN = "call_unknown"
     POSTPONED = "fallback_postponed"
     """The entry is back in the queue: its time has not come, or the provider has no room."""
+    TEST = "test_call"
+    """The call of a test verification was answered. It counts in no metric."""
     NOT_WANTED = "fallback_not_wanted"
 
 
@@ -109,6 +111,8 @@ class FallBack:
         if not answer.granted:
             return FallbackOutcome.NOT_WANTED
         attempt = self._submission.run(call, call.claims[-1], still_wanted=lambda: self._is_still_open(verification.id))
+        if call.test and attempt.outcome.kind is not OutcomeKind.NOT_SENT:
+            return FallbackOutcome.TEST
         match attempt.outcome.kind:
             case OutcomeKind.ACCEPTED:
                 return FallbackOutcome.CALLED
@@ -173,4 +177,5 @@ def _build_call(verification: Verification, claim: Claim) -> Verification:
         repeat_calls=fallback.repeat_calls if fallback else 0,
         parent_id=verification.id,
         ends_at=verification.expires_at,
+        test=verification.test,
     )

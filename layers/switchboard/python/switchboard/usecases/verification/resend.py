@@ -82,12 +82,15 @@ class ResendCode:
         self._new_id = new_id
         self._deadlines = deadlines
 
-    def __call__(self, verification_id: str, *, client: str, key: str | None = None) -> ResendResult:
-        """Send a new code, or replay the request that sent it before.
+    def __call__(
+        self, verification_id: str, *, client: str, key: str | None = None, test: bool = False
+    ) -> ResendResult:
+        """Send a new code, or replay the request that sent it before. `test` says that the key is a test key.
 
         Raises:
             ResourceNotFoundError: this client has no such verification.
-            InvalidRequestError: the verification is not of mode sms_code.
+            InvalidRequestError: the verification is not of mode sms_code, or it is real and the key a test key, or the
+                other way round.
             AlreadyVerifiedError: a code has verified it before.
             VerificationCanceledError: the caller has canceled it.
             VerificationExpiredError: the verification is over.
@@ -106,6 +109,10 @@ class ResendCode:
             raise ResourceNotFoundError("No such resource, or it belongs to another client")
         if fingerprint is not None and any(resend.key == fingerprint for resend in _sent(verification)):
             return ResendResult(verification, replayed=True)
+        if verification.test is not test:
+            raise InvalidRequestError(
+                FieldProblem("verification_id", "a test key resends the codes of test verifications only", "conflict")
+            )
         refusal = self._find_refusal(verification, at=now)
         if refusal is not None:
             raise refusal
@@ -140,7 +147,9 @@ class ResendCode:
         channel = _build_channel(verification, resend)
         prepared = self._submission.prepare(channel)
         weight = channel.weight
-        self._limits.reserve(recipient=channel.recipient, client=channel.client, weight=weight, at=resend.at)
+        self._limits.reserve(
+            recipient=channel.recipient, client=channel.client, weight=weight, at=resend.at, test=channel.test
+        )
         answer = self._channels.claim_resend(verification, channel, resend)
         if not answer.granted:
             self._refund(channel, weight, at=resend.at)
@@ -170,7 +179,9 @@ class ResendCode:
     def _refund(self, channel: Verification, weight: int, *, at: datetime) -> None:
         # One too many counted is the safe side.
         with suppress(StoreError):
-            self._limits.refund(recipient=channel.recipient, client=channel.client, weight=weight, at=at)
+            self._limits.refund(
+                recipient=channel.recipient, client=channel.client, weight=weight, at=at, test=channel.test
+            )
 
     def _find_decided(self, verification: Verification, *, at: datetime) -> SwitchboardError:
         """Return why the claim was refused, by the facts that came meanwhile."""
@@ -203,4 +214,5 @@ def _build_channel(verification: Verification, resend: Resend) -> Verification:
         parent_id=verification.id,
         ends_at=verification.expires_at,
         first_generation=generation,
+        test=verification.test,
     )

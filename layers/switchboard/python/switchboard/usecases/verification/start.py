@@ -28,11 +28,12 @@ _MAX_QUEUE_DELAY_S: Final = 900
 
 @dataclass(frozen=True, slots=True)
 class StartVerificationCommand:
-    """A valid request. `client` names the API key."""
+    """A valid request. `client` names the API key, `test` says that it is a test key."""
 
     client: str
     request: ComposedVerification
     idempotency_key: str | None = None
+    test: bool = False
 
 
 class StartVerification:
@@ -101,6 +102,7 @@ class StartVerification:
             repeat_calls=request.repeat_calls if request.mode is VerificationMode.CALL_OUT else None,
             recipe=recipe,
             fallback=request.fallback,
+            test=command.test,
         )
 
 

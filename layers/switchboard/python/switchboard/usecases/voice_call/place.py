@@ -16,13 +16,14 @@ Compose = Callable[[str, VoiceCallContent], str]
 
 @dataclass(frozen=True, slots=True)
 class PlaceCallCommand:
-    """A request. `recipient` is E.164; `client` names the API key."""
+    """A request. `recipient` is E.164; `client` names the API key, `test` says that it is a test key."""
 
     client: str
     recipient: str
     content: VoiceCallContent
     idempotency_key: str | None = None
     reference: str | None = None
+    test: bool = False
 
 
 class PlaceCall:
@@ -66,6 +67,7 @@ class PlaceCall:
             tag=content.tag,
             show_number=content.show_number,
             callback_expected=self._callback_expected,
+            test=command.test,
         )
         return self._submit_once(voice_call)
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from switchboard.domain.api_keys import ApiKey
 from switchboard.domain.errors import FieldProblem, InvalidRequestError
 from switchboard.domain.order_ids import ORDER_ID
 from switchboard.domain.orders import MAX_REFERENCE_LENGTH
@@ -74,23 +75,25 @@ def parse_batch_body(request: InboundRequest, *, rules: SmsRules) -> list[SendSm
         PayloadTooLargeError: the body is larger than BATCH_LIMIT_BYTES.
         InvalidRequestError: the body is no list of messages.
     """
-    body = parse_body_as(SendSmsBatchBody, request, limit_bytes=BATCH_LIMIT_BYTES)
-    return [_parse_batch_message(message, rules=rules, client=request.client) for message in body.messages]
+    body, caller = parse_body_as(SendSmsBatchBody, request, limit_bytes=BATCH_LIMIT_BYTES), request.require_key()
+    return [_parse_batch_message(message, rules=rules, caller=caller) for message in body.messages]
 
 
-def _parse_batch_message(message: Any, *, rules: SmsRules, client: str) -> SendSmsCommand | InvalidRequestError:
+def _parse_batch_message(message: Any, *, rules: SmsRules, caller: ApiKey) -> SendSmsCommand | InvalidRequestError:
     try:
         if not isinstance(message, dict):
             raise InvalidRequestError(FieldProblem("", "must be an object", "not_an_object"))
         body = validate(SendSmsBody, message)
         if body.dry_run:
             raise InvalidRequestError(FieldProblem("dry_run", "is not for batches", "not_in_batch"))
-        return to_command(body, compose(body.request(), rules=rules), client=client, idempotency_key=None)
+        return to_command(body, compose(body.request(), rules=rules), caller=caller, idempotency_key=None)
     except InvalidRequestError as error:
         return error
 
 
-def to_command(body: SendSmsBody, composed: ComposedSms, *, client: str, idempotency_key: str | None) -> SendSmsCommand:
+def to_command(
+    body: SendSmsBody, composed: ComposedSms, *, caller: ApiKey, idempotency_key: str | None
+) -> SendSmsCommand:
     """Build the command for a request that may be carried out.
 
     Raises:
@@ -99,7 +102,8 @@ def to_command(body: SendSmsBody, composed: ComposedSms, *, client: str, idempot
     if composed.preflight is not None and not composed.fits:
         raise InvalidRequestError(*composed.preflight.field_problems())
     return SendSmsCommand(
-        client=client,
+        client=caller.client,
+        test=caller.test,
         recipient=composed.recipient.e164,
         content=composed.content,
         measure=composed.measure,

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from switchboard.domain.api_keys import ApiKey
 from switchboard.domain.chinese_numbers import parse_chinese_number
 from switchboard.domain.orders import MAX_REFERENCE_LENGTH
 from switchboard.domain.voice_calls import VoiceCallContent
@@ -27,14 +28,15 @@ class PlaceCallBody(BaseModel):
     show_number: Annotated[str, StringConstraints(min_length=1, max_length=30)] | None = None
     reference: Annotated[str, StringConstraints(min_length=1, max_length=MAX_REFERENCE_LENGTH)] | None = None
 
-    def command(self, *, client: str, idempotency_key: str | None) -> PlaceCallCommand:
+    def command(self, *, caller: ApiKey, idempotency_key: str | None) -> PlaceCallCommand:
         """Build the command.
 
         Raises:
             InvalidRequestError: `to` is no number.
         """
         return PlaceCallCommand(
-            client=client,
+            client=caller.client,
+            test=caller.test,
             recipient=parse_chinese_number(self.to).e164,
             content=VoiceCallContent(
                 template_id=self.template_id,
