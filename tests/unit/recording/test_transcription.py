@@ -201,12 +201,11 @@ def test_a_part_of_the_call_is_a_partial_transcript(channels: tuple[Channel, ...
     [
         ((FailureReason.INTERNAL,), TranscriptState.READY, 2),
         ((FailureReason.INTERNAL,) * 3, TranscriptState.FAILED, 3),
-        ((FailureReason.NOT_ACCESSIBLE,), TranscriptState.READY, 2),
         ((None,), TranscriptState.READY, 2),
         ((None, None), TranscriptState.FAILED, 2),
         ((FailureReason.MEDIA,), TranscriptState.FAILED, 1),
     ],
-    ids=["internal once", "internal always", "not accessible", "unreadable", "unreadable twice", "media"],
+    ids=["internal once", "internal always", "unreadable", "unreadable twice", "media"],
 )
 def test_a_failed_job_is_followed_as_its_class_says(
     script: tuple[FailureReason | None, ...], state: TranscriptState, jobs: int
@@ -217,6 +216,67 @@ def test_a_failed_job_is_followed_as_its_class_says(
     expected = TranscriptState.PARTIAL if state is TranscriptState.READY else state
     assert (deployment.status.state, len(deployment.jobs)) == (expected, jobs)
     assert len(set(deployment.jobs)) == jobs
+
+
+def test_audio_that_may_not_be_read_waits_an_hour_for_an_operator() -> None:
+    deployment = Deployment(Channel.MONAURAL, script=(FailureReason.NOT_ACCESSIBLE,))
+    deployment.run()
+
+    assert (deployment.status.state, deployment.status.reason) == (TranscriptState.WAITING, "configuration")
+    assert deployment.recording.transcription_due == deployment.clock.now() + HOUR
+    deployment.start(ID)
+    deployment.recognizer.end_all()
+    deployment.look(ID)
+    assert deployment.status.state is TranscriptState.PARTIAL
+    assert [name.rpartition(".")[2] for name in deployment.jobs] == ["1", "2"]
+
+
+def test_a_recogniser_that_never_takes_the_job_is_asked_at_most_hourly() -> None:
+    deployment = Deployment(Channel.MONAURAL)
+    error = OutcomeUnknownError("scripted", provider="scripted", operation="start")
+    deployment.recognizer.errors = (error,) * 100
+    for _ in range(30):
+        deployment.queues.entries.clear()
+        deployment.start(ID)
+        due = deployment.recording.transcription_due
+        assert due is not None
+        deployment.clock.advance(due - deployment.clock.now())
+
+    assert deployment.clock.now() - START > 22 * HOUR
+    assert deployment.jobs == []
+    deployment.recognizer.errors = ()
+    deployment.start(ID)
+    assert [name.rpartition(".")[2] for name in deployment.jobs] == ["1"]
+
+
+class CannotBeAsked(RaisingRecognizer):
+    """A recogniser that takes jobs and tells nothing about them."""
+
+    def look(self, job: str) -> JobLook:
+        raise ForbiddenError(job, provider="scripted", operation="look")
+
+
+def test_a_job_that_cannot_be_asked_for_is_lost_after_a_day() -> None:
+    deployment = Deployment(Channel.MONAURAL, recognizer=CannotBeAsked)
+    deployment.start(ID)
+    looks = 0
+    while deployment.status.state is TranscriptState.RECOGNIZING:
+        due = deployment.recording.transcription_due
+        assert due is not None
+        deployment.clock.advance(due - deployment.clock.now())
+        result = deployment.look(ID)
+        looks += 1
+
+    assert result.ends == ((TranscriptionEnd.LOST, FailureReason.LOST),)
+    assert timedelta(hours=24) <= deployment.clock.now() - START <= timedelta(hours=25)
+    assert looks < 35
+
+
+def test_a_look_that_is_refused_is_the_configurations_fault() -> None:
+    deployment = Deployment(Channel.MONAURAL, recognizer=CannotBeAsked)
+    deployment.start(ID)
+
+    assert deployment.look(ID).account_refused
 
 
 class CannotUseJoined(RaisingRecognizer):

@@ -57,7 +57,7 @@ def count_start(result: StartResult) -> None:
 def count_store(result: StoreResult) -> None:
     """Count how each job ended."""
     _count_ends(result.ends)
-    if any(reason is FailureReason.NOT_ACCESSIBLE for _, reason in result.ends):
+    if result.account_refused or any(reason is FailureReason.NOT_ACCESSIBLE for _, reason in result.ends):
         count(Metric.PROVIDER_CONFIGURATION_REFUSED)
 
 

@@ -246,13 +246,25 @@ def status_of_transcript(recording: Recording, *, wanted: bool) -> TranscriptSta
             reason="recording_open" if is_open else None,
         )
     language = _language_of(recording)
-    if not all(source.progress.final for source in sources):
-        if any(source.progress is Progress.RUNNING for source in sources):
-            return TranscriptStatus(state=TranscriptState.RECOGNIZING, language=language)
-        return TranscriptStatus(
-            state=TranscriptState.WAITING, reason=recording.transcription_waits_for, language=language
-        )
-    return _combine(recording, sources, language)
+    unfinished = [source for source in sources if not source.progress.final]
+    if not unfinished:
+        return _combine(recording, sources, language)
+    is_running = any(source.progress is Progress.RUNNING for source in unfinished)
+    state = TranscriptState.RECOGNIZING if is_running else TranscriptState.WAITING
+    reason = None if is_running else recording.transcription_waits_for
+    earlier = _read_before(recording, unfinished)
+    if earlier is None:
+        return TranscriptStatus(state=state, reason=reason, language=language)
+    return TranscriptStatus(
+        state=TranscriptState.PARTIAL, reason=reason or state.value, language=language, transcripts=(earlier,)
+    )
+
+
+def _read_before(recording: Recording, unfinished: Collection[SourceStatus]) -> StoredTranscript | None:
+    """Return the newest transcript that was stored before a late channel's jobs began, or None if there is none."""
+    begun = [source.attempt.at for source in unfinished if source.attempt is not None]
+    stored = [t for t in recording.transcripts if t.words and all(t.at < at for at in begun)]
+    return max(stored, key=lambda transcript: (transcript.at, transcript.job), default=None)
 
 
 def _combine(recording: Recording, sources: Collection[SourceStatus], language: str | None) -> TranscriptStatus:
