@@ -383,6 +383,42 @@ def test_a_job_that_the_service_has_forgotten_is_lost_and_asked_for_again() -> N
     assert [kind for kind, *_ in deployment.queues.entries] == ["start"]
 
 
+def test_a_transcript_stays_readable_while_a_late_channel_is_recognised() -> None:
+    deployment = Deployment(Channel.LEFT)
+    deployment.run()
+    [left] = deployment.status.transcripts
+    deployment.clock.advance(HOUR)
+    [stored] = deployment.recording.outcomes
+    assert stored.file is not None
+    file = replace(stored.file, key="recordings/right.mp3", sha256="hash of right")
+    deployment.recordings.record_outcome(ID, replace(stored, id="right", channel=Channel.RIGHT, file=file))
+    CloseRecording(recordings=deployment.recordings, queues=deployment.queues)(
+        deployment.recording, at=deployment.clock.now()
+    )
+
+    partial = TranscriptStatus(state=TranscriptState.PARTIAL, reason="waiting", language="ja-JP", transcripts=(left,))
+    assert deployment.status == partial
+    deployment.start(ID)
+    assert deployment.status == replace(partial, reason="recognizing")
+    deployment.recognizer.end_all()
+    deployment.look(ID)
+    assert deployment.status.state is TranscriptState.READY
+    assert left not in deployment.status.transcripts
+
+
+def test_a_half_of_two_jobs_is_not_shown_before_the_other_has_ended() -> None:
+    deployment = Deployment(*BOTH, recognizer=CannotUseJoined)
+    deployment.start(ID)
+    deployment.look(ID)
+    deployment.start(ID)
+    [left, _] = [job for job in deployment.recognizer.jobs.values() if job.attempt.source is not Source.JOINED]
+    left.ends_at = deployment.clock.now()
+    deployment.look(ID)
+
+    assert len(deployment.recording.transcripts) == 1
+    assert deployment.status == TranscriptStatus(state=TranscriptState.RECOGNIZING, language="ja-JP")
+
+
 def test_a_queue_without_an_answer_leaves_the_transcript_to_the_sweep() -> None:
     class DeadQueues(InMemoryTranscriptionQueues):
         def put_start(self, recording_id: str, *, delay_s: int = 0) -> None:
