@@ -32,6 +32,14 @@ CASES: Final[dict[type[SwitchboardError], tuple[SwitchboardError, int, str]]] = 
     ),
     errors.SmsidTakenError: (errors.SmsidTakenError("taken", {"smsid": "a1"}), 409, "smsid_taken"),
     errors.RequestInProgressError: (errors.RequestInProgressError("busy", {"smsid": "a1"}), 409, "request_in_progress"),
+    errors.AlreadySubmittedError: (errors.AlreadySubmittedError("sent", {"smsid": "a1"}), 409, "already_submitted"),
+    errors.RecipientSuppressedError: (errors.RecipientSuppressedError("not to them"), 422, "recipient_suppressed"),
+    errors.ResendTooSoonError: (
+        errors.ResendTooSoonError("a moment ago", NAMES, retry_after_s=17),
+        429,
+        "resend_too_soon",
+    ),
+    errors.ResendsExhaustedError: (errors.ResendsExhaustedError("enough", NAMES), 409, "resends_exhausted"),
     errors.ResourceNotFoundError: (errors.ResourceNotFoundError("nothing here"), 404, "not_found"),
     errors.WebhookForbiddenError: (errors.WebhookForbiddenError(reason="token"), 403, "forbidden"),
     errors.WebhookUnreadableError: (errors.WebhookUnreadableError("odd"), 400, "malformed_request"),
@@ -113,6 +121,7 @@ CASES: Final[dict[type[SwitchboardError], tuple[SwitchboardError, int, str]]] = 
 NEVER_ANSWERED: Final = {
     errors.LimitExceededError,
     errors.OrderError,
+    errors.OrderOverError,
     errors.WebhookError,
     errors.ProviderError,
     errors.OutcomeUnknownError,
@@ -133,6 +142,7 @@ NEVER_ANSWERED: Final = {
 WORTH_REPEATING: Final = {
     errors.VerificationOpenError,
     errors.CodeNotReadyError,
+    errors.ResendTooSoonError,
     errors.RequestInProgressError,
     errors.StoreError,
     errors.StoreUnavailableError,

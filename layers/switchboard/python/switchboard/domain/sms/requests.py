@@ -5,7 +5,7 @@ The preflight checks that a text arrives whole, and reports each problem with it
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import Final, Literal
@@ -22,7 +22,7 @@ from switchboard.domain.sms.texts import (
     RefusalCode,
     RefusedCharacter,
     Unit,
-    apply_carrier_rule,
+    apply_carrier_rules,
     measure,
     normalise,
     refused_characters,
@@ -221,7 +221,7 @@ def preflight(
     au_gets_other_text = for_au is not None and long_sms and carrier is not Carrier.OVERSEAS
 
     carriers = (Carrier.OVERSEAS,) if carrier is Carrier.OVERSEAS else DOMESTIC_CARRIERS
-    views = {member: common.view(member, long_sms=long_sms) for member in carriers}
+    views = common.views(carriers, long_sms=long_sms)
     if carrier:
         common_views = [views[carrier]]
     else:
@@ -229,7 +229,7 @@ def preflight(
     problems = common.length_problems(common_views)
     sent_texts = [common]
     if for_au is not None and au_gets_other_text:
-        views[Carrier.AU] = for_au.view(Carrier.AU, long_sms=long_sms)
+        views |= for_au.views([Carrier.AU], long_sms=long_sms)
         problems += for_au.length_problems([views[Carrier.AU]])
         sent_texts.append(for_au)
     elif for_au is not None:
@@ -268,10 +268,10 @@ class _ExaminedText:
     refusals: tuple[TextProblem, ...]
     refusal_count: int
 
-    def view(self, carrier: Carrier, *, long_sms: bool) -> CarrierView:
-        """Apply the carrier's rule."""
+    def views(self, carriers: Iterable[Carrier], *, long_sms: bool) -> dict[Carrier, CarrierView]:
+        """Apply each carrier's rule."""
         sendable = not self.blank and not self.refusal_count
-        return apply_carrier_rule(carrier, self.measure, long_sms=long_sms, sendable=sendable)
+        return apply_carrier_rules(carriers, self.measure, long_sms=long_sms, sendable=sendable)
 
     def length_problems(self, views: Sequence[CarrierView]) -> list[TextProblem]:
         """Return one problem if the text is blank or exceeds the strictest of these carriers' limits, else none."""

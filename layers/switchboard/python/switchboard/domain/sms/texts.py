@@ -21,7 +21,7 @@ that cuts nothing:
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Literal
@@ -246,11 +246,17 @@ def measure(clean: str) -> Measure:
     )
 
 
-def apply_carrier_rule(carrier: Carrier, text: Measure, *, long_sms: bool, sendable: bool) -> CarrierView:
-    """Apply one carrier's rule to a text.
+def apply_carrier_rules(
+    carriers: Iterable[Carrier], text: Measure, *, long_sms: bool, sendable: bool
+) -> dict[Carrier, CarrierView]:
+    """Apply each carrier's rule to a text.
 
     `sendable` means that the text is not blank and that every character of it can be sent.
     """
+    return {carrier: _apply_rule(carrier, text, long_sms=long_sms, sendable=sendable) for carrier in carriers}
+
+
+def _apply_rule(carrier: Carrier, text: Measure, *, long_sms: bool, sendable: bool) -> CarrierView:
     used, limit, unit = _select_rule(carrier, text, long_sms=long_sms)
     return CarrierView(
         characters=text.characters,
