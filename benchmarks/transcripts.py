@@ -20,7 +20,8 @@ from switchboard.domain.recording.mp3_frames import read_frames
 from switchboard.domain.recording.plain_text import to_plain_text
 from switchboard.domain.recording.redaction import redact
 from switchboard.domain.recording.transcript_document import decode_document
-from switchboard.domain.recording.transcripts import Progress, Source, SourceStatus
+from switchboard.domain.recording.transcript_facts import Source
+from switchboard.domain.recording.transcripts import Progress, SourceStatus
 from switchboard.domain.recording.turns import build_turns
 from switchboard.domain.recording.webvtt import to_webvtt
 from switchboard.domain.recording.words import ChannelWords, Word

@@ -11,12 +11,8 @@ import pytest
 
 from switchboard.domain.errors import RefusedError
 from switchboard.domain.recording.facts import Channel, Recording, Role, StoredFile
-from switchboard.domain.recording.transcripts import (
-    FailureReason,
-    SourceStatus,
-    TranscriptionAttempt,
-    TranscriptionEnd,
-)
+from switchboard.domain.recording.transcript_facts import FailureReason, TranscriptionAttempt, TranscriptionEnd
+from switchboard.domain.recording.transcripts import SourceStatus
 from switchboard.domain.recording.words import ChannelWords
 from switchboard.ports.transcripts import Media
 from switchboard.usecases.recording.prepare_transcript import PreparedTranscript, PrepareTranscript

@@ -27,17 +27,9 @@ from switchboard.domain.recording.facts import (
     Recording,
     StoredFile,
 )
+from switchboard.domain.recording.transcript_facts import FailureReason, Source, TranscriptionAttempt, TranscriptionEnd
 from switchboard.domain.recording.transcription_policy import next_look
-from switchboard.domain.recording.transcripts import (
-    FailureReason,
-    Source,
-    TranscriptionAttempt,
-    TranscriptionEnd,
-    TranscriptState,
-    TranscriptStatus,
-    sources_of,
-    status_of_transcript,
-)
+from switchboard.domain.recording.transcripts import TranscriptState, TranscriptStatus, sources_of, status_of_transcript
 from switchboard.ports.recordings import Download
 from switchboard.ports.transcripts import JobLook, JobState, Media
 from switchboard.providers.biztel.file_names import parse_file_name

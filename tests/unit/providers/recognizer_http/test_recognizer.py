@@ -23,8 +23,9 @@ from switchboard.domain.errors import (
     UnreadableResultError,
 )
 from switchboard.domain.recording.facts import Channel
+from switchboard.domain.recording.transcript_facts import FailureReason, Source, TranscriptionAttempt, TranscriptionEnd
 from switchboard.domain.recording.transcription_policy import next_look
-from switchboard.domain.recording.transcripts import FailureReason, Source, TranscriptionAttempt, TranscriptionEnd
+from switchboard.domain.recording.transcripts import channels_of
 from switchboard.domain.recording.words import Word
 from switchboard.ports.transcripts import JobLook, JobState, Media
 from switchboard.providers.recognizer_http.client import HttpRecognizer
@@ -274,7 +275,7 @@ def test_words_are_read_in_the_order_of_their_times() -> None:
     words = [spoken(start_ms=500, end_ms=900, text=" 。 "), spoken(confidence=0.5, speaker="a", more=1)]
     content = json.dumps({"channels": [words, []]}).encode()
 
-    assert parse_result(content, channels=Source.JOINED.channels) == {
+    assert parse_result(content, channels=channels_of(Source.JOINED)) == {
         Channel.LEFT: (
             Word(start_ms=0, end_ms=400, text="はい", confidence=0.5, speaker="a"),
             Word(start_ms=500, end_ms=900, text="。"),
@@ -314,7 +315,7 @@ def test_words_are_read_in_the_order_of_their_times() -> None:
 )
 def test_content_that_does_not_follow_the_document_is_unreadable(content: bytes) -> None:
     with pytest.raises(UnreadableResultError):
-        parse_result(content, channels=Source.LEFT.channels)
+        parse_result(content, channels=channels_of(Source.LEFT))
 
 
 def test_a_server_that_does_not_tell_is_asked_after_doubled_times() -> None:

@@ -23,7 +23,8 @@ from switchboard.domain.errors import (
     UnreadableResultError,
 )
 from switchboard.domain.recording.facts import Channel
-from switchboard.domain.recording.transcripts import FailureReason, Source, TranscriptionAttempt, TranscriptionEnd
+from switchboard.domain.recording.transcript_facts import FailureReason, Source, TranscriptionAttempt, TranscriptionEnd
+from switchboard.domain.recording.transcripts import channels_of
 from switchboard.domain.recording.words import Word
 from switchboard.ports.transcripts import JobLook, JobState, Media
 from switchboard.providers.transcribe.client import TranscribeRecognizer, classify_failure
@@ -206,7 +207,7 @@ def test_the_services_channels_are_ours_in_order() -> None:
     ]
     content = {"results": {"items": [], "channel_labels": {"channels": channels}}}
 
-    words = parse_result(json.dumps(content).encode(), channels=Source.JOINED.channels)
+    words = parse_result(json.dumps(content).encode(), channels=channels_of(Source.JOINED))
 
     assert {channel: [word.text for word in spoken] for channel, spoken in words.items()} == {
         Channel.LEFT: ["left"],

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from switchboard.domain.recording.transcripts import FailureReason, TranscriptionEnd, TranscriptState
+from switchboard.domain.recording.transcript_facts import FailureReason, TranscriptionEnd
+from switchboard.domain.recording.transcripts import TranscriptState
 from switchboard.edge.metrics import Metric
 from switchboard.edge.observability import count
 from switchboard.usecases.recording.start_transcription import StartResult

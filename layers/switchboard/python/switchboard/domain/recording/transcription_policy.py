@@ -11,12 +11,8 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Final
 
-from switchboard.domain.recording.transcripts import (
-    FailureReason,
-    SourceStatus,
-    TranscriptionAttempt,
-    TranscriptionEnd,
-)
+from switchboard.domain.recording.transcript_facts import FailureReason, TranscriptionAttempt, TranscriptionEnd
+from switchboard.domain.recording.transcripts import SourceStatus
 
 LOST_AFTER: Final = timedelta(hours=24)
 """The time after which a job that has not ended counts as lost."""

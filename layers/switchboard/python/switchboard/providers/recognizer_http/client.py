@@ -15,7 +15,8 @@ from switchboard.domain.errors import (
     RefusedError,
     UnreadableResultError,
 )
-from switchboard.domain.recording.transcripts import FailureReason, Source, TranscriptionAttempt, TranscriptionEnd
+from switchboard.domain.recording.transcript_facts import FailureReason, Source, TranscriptionAttempt, TranscriptionEnd
+from switchboard.domain.recording.transcripts import channels_of
 from switchboard.domain.recording.words import ChannelWords
 from switchboard.domain.timestamps import to_rfc3339
 from switchboard.ports.clock import Clock
@@ -83,7 +84,7 @@ class HttpRecognizer:
         expires_at = self._clock.now() + _LINK_LIFETIME
         request = {
             "language": attempt.language,
-            "channels": [channel.value for channel in attempt.source.channels],
+            "channels": [channel.value for channel in channels_of(attempt.source)],
             "format": media.format,
             "audio_url": self._links(media, expires_in=_LINK_LIFETIME),
             "audio_url_expires_at": to_rfc3339(expires_at),
@@ -119,7 +120,7 @@ class HttpRecognizer:
             raise UnreadableResultError("The result of a completed job is missing")
         if len(content) > self._max_result_bytes:
             raise UnreadableResultError("The result is too large")
-        return parse_result(content, channels=source.channels)
+        return parse_result(content, channels=channels_of(source))
 
     def quarantine(self, job: str, *, at: datetime) -> None:
         content = self._read_result(job)

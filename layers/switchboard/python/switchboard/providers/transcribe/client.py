@@ -17,7 +17,8 @@ from switchboard.domain.errors import (
     RefusedError,
     UnreadableResultError,
 )
-from switchboard.domain.recording.transcripts import FailureReason, Source, TranscriptionAttempt, TranscriptionEnd
+from switchboard.domain.recording.transcript_facts import FailureReason, Source, TranscriptionAttempt, TranscriptionEnd
+from switchboard.domain.recording.transcripts import channels_of
 from switchboard.domain.recording.words import ChannelWords
 from switchboard.ports.transcripts import JobLook, JobState, Media
 from switchboard.providers.transcribe.results import parse_result
@@ -102,7 +103,7 @@ class TranscribeRecognizer:
         content = self._results.read(_result_key(job))
         if content is None:
             raise UnreadableResultError("The result of a completed job is missing")
-        return parse_result(content, channels=source.channels)
+        return parse_result(content, channels=channels_of(source))
 
     def quarantine(self, job: str, *, at: datetime) -> None:
         self._results.quarantine(_result_key(job), at=at)

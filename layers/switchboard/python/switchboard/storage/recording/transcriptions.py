@@ -12,8 +12,8 @@ from botocore.exceptions import ClientError
 from switchboard.domain.errors import StoreUnavailableError
 from switchboard.domain.recording.facts import QuarantinedFile, Recording, StoredFile
 from switchboard.domain.recording.mp3_join import NotJoinableError
+from switchboard.domain.recording.transcript_facts import StoredTranscript, TranscriptionAttempt, TranscriptionOutcome
 from switchboard.domain.recording.transcription_policy import MEDIA_FORMATS
-from switchboard.domain.recording.transcripts import StoredTranscript, TranscriptionAttempt, TranscriptionOutcome
 from switchboard.domain.timestamps import to_rfc3339
 from switchboard.ports.listing import UnreadableItem
 from switchboard.ports.transcripts import Media

@@ -21,6 +21,13 @@ from switchboard.domain.errors import (
 from switchboard.domain.recording.facts import Recording
 from switchboard.domain.recording.loudness import measure_loudness
 from switchboard.domain.recording.mp3_join import NotJoinableError, join
+from switchboard.domain.recording.transcript_facts import (
+    FailureReason,
+    Source,
+    TranscriptionAttempt,
+    TranscriptionEnd,
+    TranscriptionOutcome,
+)
 from switchboard.domain.recording.transcription_policy import (
     LONGEST_PAUSE,
     TranscriptionPolicy,
@@ -28,13 +35,8 @@ from switchboard.domain.recording.transcription_policy import (
     next_look,
 )
 from switchboard.domain.recording.transcripts import (
-    FailureReason,
     Progress,
-    Source,
     SourceStatus,
-    TranscriptionAttempt,
-    TranscriptionEnd,
-    TranscriptionOutcome,
     TranscriptState,
     sources_of,
     status_of_transcript,

@@ -19,15 +19,17 @@ from switchboard.domain.errors import (
 )
 from switchboard.domain.recording.facts import Recording
 from switchboard.domain.recording.object_keys import transcript_key
-from switchboard.domain.recording.transcription_policy import LONGEST_PAUSE, LOST_AFTER, next_look
-from switchboard.domain.recording.transcripts import (
+from switchboard.domain.recording.transcript_facts import (
     FailureReason,
-    Progress,
-    SourceStatus,
     StoredTranscript,
     TranscriptionAttempt,
     TranscriptionEnd,
     TranscriptionOutcome,
+)
+from switchboard.domain.recording.transcription_policy import LONGEST_PAUSE, LOST_AFTER, next_look
+from switchboard.domain.recording.transcripts import (
+    Progress,
+    SourceStatus,
     TranscriptState,
     files_of,
     sources_of,
