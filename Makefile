@@ -9,10 +9,10 @@ BUILT := .aws-sam/build
 DEMO ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop test check bench build deploy clean lock
+.PHONY: help run stop test check bench bench-full build deploy clean lock
 
 help: ## what there is
-	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
 
 run: .venv/sandbox/ready .venv/emulator/ready ## bring up everything on this machine and play the story (DEMO=0: no story)
 	@DEMO=$(DEMO) .venv/sandbox/bin/python -m sandbox up
@@ -42,8 +42,12 @@ check: .venv/dev/ready .venv/sam/ready .venv/checkov/ready ## lint, words, types
 	git ls-files -z ':!.secrets.baseline' | xargs -0 sh -c '.venv/dev/bin/detect-secrets-hook --baseline build/secrets.baseline "$$@" || test $$? -eq 3' scan
 	.venv/dev/bin/openapi-spec-validator docs/openapi.yaml
 
-bench: .venv/dev/ready ## benchmarks, as ratios within one run
+bench: .venv/dev/ready .venv/bench/ready ## benchmarks, as ratios within one run
 	@.venv/dev/bin/python -m benchmarks
+
+bench-full: .venv/dev/ready .venv/bench/ready .venv/emulator/ready .venv/sandbox/ready ## the same with all that takes long, `make test` among it
+	@CROWD_CONTAINERS=7,16,50,100,200,500,1000,2000 PACE_SECONDS=120 PACE_REAL_SECONDS=60 \
+		.venv/dev/bin/python -m benchmarks --full
 
 build: .venv/sam/ready ## what `make deploy` uploads
 	PATH="$$(dirname $(PYTHON)):$$PATH" .venv/sam/bin/sam build

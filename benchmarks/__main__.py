@@ -1,5 +1,11 @@
-"""Print the report. A missed goal is printed and fails nothing: a busy machine is no reason to stop a build."""
+"""Print the report. A missed goal is printed and fails nothing: a busy machine is no reason to stop a build.
 
+With `--full` the tests are run, too.
+"""
+
+import sys
+
+from benchmarks.beside_libraries import library_rows
 from benchmarks.cold_import import cold_import_rows
 from benchmarks.contenders import build_contenders
 from benchmarks.crowd import print_crowd
@@ -11,6 +17,7 @@ from benchmarks.recordings import recording_rows
 from benchmarks.rows import print_table
 from benchmarks.scale import scale_rows
 from benchmarks.stack import running_stack
+from benchmarks.suite import suite_row
 from benchmarks.transcripts import transcript_rows
 from benchmarks.warm_call import warm_call_rows
 
@@ -19,12 +26,21 @@ def main() -> None:
     """Run all benchmarks and print their tables."""
     with running_stack() as stack, build_contenders(stack) as contenders:
         operations = list(operation_rows(stack, contenders))
-        print_table([*cold_import_rows(contenders), *warm_call_rows(contenders), *operations])
+        print_table(
+            [
+                *cold_import_rows(contenders),
+                *warm_call_rows(contenders),
+                *library_rows(contenders),
+                *operations,
+            ]
+        )
     print_table(scale_rows())
     print_table([*recording_rows(), *mp3_rows(), *transcript_rows()])
     print_pace()
     print_crowd()
     print_real_pace()
+    if "--full" in sys.argv:
+        print_table([suite_row()])
 
 
 if __name__ == "__main__":

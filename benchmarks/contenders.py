@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import subprocess
@@ -13,9 +14,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
-from benchmarks.lambda_path import LAYER, link_packages
-from benchmarks.stack import Stack
-from tests.events import load_event
+from benchmarks.lambda_path import LAYER, LIBRARIES, link_packages
+from benchmarks.stack import REPORTED_ID, Stack
+from tests.events import load_event, with_headers
 
 _HERE: Final = Path(__file__).parent
 _FUNCTIONS: Final = _HERE.parent / "functions"
@@ -25,10 +26,32 @@ _EVENTS: Final[Mapping[str, dict[str, Any]]] = {
     ),
     # An ordinary report. One with the code of a telephone verification costs a slow hash and one more write on purpose.
     "mediasms_delivery_webhook": load_event(
-        "mediasms_delivery_webhook", "post_form_utf8", body=b"mobilenumber=09000000001&status=1&smsid=order1001"
+        "mediasms_delivery_webhook",
+        "post_form_utf8",
+        body=f"mobilenumber=09000000001&status=1&smsid={REPORTED_ID}".encode(),
     ),
 }
 HANDLERS: Final = tuple(_EVENTS)
+_LIBRARY_EVENTS: Final[Mapping[str, dict[str, Any]]] = {
+    "powertools_resolver": _EVENTS["mediasms_delivery_webhook"],
+    "anymail_postmark": with_headers(
+        load_event(
+            "mediasms_delivery_webhook",
+            "post_form_utf8",
+            body={
+                "RecordType": "Delivery",
+                "MessageID": REPORTED_ID,
+                "Recipient": "a@example.com",
+                "DeliveredAt": "2026-11-22T03:04:05Z",
+                "Details": "250 OK",
+                "Tag": "order",
+                "ServerID": 1,
+                "Metadata": {},
+            },
+        ),
+        {"Authorization": f"Basic {base64.b64encode(b'anymail:canary').decode()}"},
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,11 +100,12 @@ class Contender:
 
 @dataclass(frozen=True, slots=True)
 class Contenders:
-    """All contenders, those of this system and the minimal ones by handler name."""
+    """All contenders: those of this system and the minimal ones by handler name, and those over other libraries."""
 
     bare: Contender
     ours: Mapping[str, Contender]
     minimal: Mapping[str, Contender]
+    libraries: Mapping[str, Contender]
 
 
 @contextmanager
@@ -98,9 +122,12 @@ def build_contenders(stack: Stack) -> Iterator[Contenders]:
             "HOME": folder,
         }
         ours, minimal = {}, {}
-        for name, event in _EVENTS.items():
-            path = Path(folder) / f"{name}.json"
-            path.write_text(json.dumps(event, ensure_ascii=False), encoding="utf-8")
+        events = {
+            name: _write_event(Path(folder) / f"{name}.json", event)
+            for name, event in ({**_EVENTS, **_LIBRARY_EVENTS}).items()
+        }
+        for name in _EVENTS:
+            path = events[name]
             environment = {**shared, **stack.environments[name]}
             ours[name] = Contender(
                 module="app", folder=_FUNCTIONS / name, application="application", environment=environment, event=path
@@ -115,4 +142,22 @@ def build_contenders(stack: Stack) -> Iterator[Contenders]:
             environment={**shared, **stack.environments["send_sms"]},
             event=None,
         )
-        yield Contenders(bare=bare, ours=ours, minimal=minimal)
+        environment = {**shared, **stack.environments["mediasms_delivery_webhook"]}
+        # The compared packages come last: boto3 and all that it shares with them are the same for every contender.
+        environment["PYTHONPATH"] += f"{os.pathsep}{LIBRARIES}"
+        libraries = {
+            name: Contender(
+                module=name,
+                folder=_HERE / "with_libraries",
+                application="",
+                environment=environment,
+                event=events[name],
+            )
+            for name in _LIBRARY_EVENTS
+        }
+        yield Contenders(bare=bare, ours=ours, minimal=minimal, libraries=libraries)
+
+
+def _write_event(path: Path, event: Mapping[str, Any]) -> Path:
+    path.write_text(json.dumps(event, ensure_ascii=False), encoding="utf-8")
+    return path

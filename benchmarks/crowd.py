@@ -6,20 +6,26 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from statistics import quantiles
 from typing import Final
 
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.rows import verdict
+from benchmarks.rows import Row, print_table, verdict
 from tests.harness.crowd import BULK_IN_FLIGHT, IN_FLIGHT, Crowd
 from tests.harness.pacing import RATE
 
 _WARM: Final = (0.005, 0.010)
-# CROWD_CONTAINERS=7,16 prints fewer rows: 2,000 containers take a minute.
-_CONTAINERS: Final = tuple(map(int, os.environ.get("CROWD_CONTAINERS", "7,16,50,100,200,500,1000,2000").split(",")))
+# `make bench-full` prints more rows: 2,000 containers take a minute.
+_CONTAINERS: Final = tuple(map(int, os.environ.get("CROWD_CONTAINERS", "7,16,50,100,200").split(",")))
+_CALLERS: Final = 16
+_SENDS: Final = 500
+_TIMES_LITTLES_LAW: Final = 1.5
 _LATENCIES_MS: Final = (20, 100, 200, 500)
 _SECONDS: Final = 20
+# The room for late requests is learned within this time.
+_LEARNED_S: Final = 41
 _WRITES_A_SECOND: Final = 300
 _SHARE: Final = 0.9
 # The slots of MediaSMS' rate with the least room.
@@ -94,6 +100,28 @@ def print_crowd() -> None:
     console = Console(width=150)
     console.print(crowd)
     console.print(bound)
+    print_table([_end_to_end_row()])
+
+
+def _end_to_end_row() -> Row:
+    """Compare the slowest of a hundred sends with Little's law: the time of each if the callers shared the slots."""
+    crowd = Crowd(_CALLERS, one_way_s=_WARM)
+    crowd.run(seconds=_LEARNED_S)
+    del crowd.results.sends_s[:]
+    last_s = _LEARNED_S
+    while len(crowd.results.sends_s) < _SENDS:
+        last_s += 1
+        crowd.run(seconds=last_s)
+    rate = len(crowd.results.sends_s) / (last_s - _LEARNED_S)
+    p99_s, fair_s = quantiles(crowd.results.sends_s, n=100)[-1], _CALLERS / _SLOTS_A_SECOND
+    return Row(
+        what=f"{_SENDS} sends, {_CALLERS} callers, p99 (virtual time)",
+        ours=f"{rate:.1f}/s, p99 {p99_s * 1000:.0f} ms",
+        baseline=f"Little's law {fair_s * 1000:.0f} ms",
+        measured=f"{p99_s / fair_s:.2f}",
+        goal=f"<= {_TIMES_LITTLES_LAW:g}",
+        met=p99_s <= _TIMES_LITTLES_LAW * fair_s,
+    )
 
 
 def _bound_rows() -> Iterator[tuple[int, _Load, int]]:
@@ -105,8 +133,8 @@ def _bound_rows() -> Iterator[tuple[int, _Load, int]]:
 
 def _play(load: _Load, one_way_s: tuple[float, float]) -> _Result:
     crowd = Crowd(load.singles, one_way_s=one_way_s, outbox=load.outbox, bulk=load.bulk)
-    # The containers start, and the room for late requests is learned.
-    first_s = int(max(load.singles / 100, 40)) + 1
+    # Lambda starts a hundred containers a second.
+    first_s = max(load.singles // 100 + 1, _LEARNED_S)
     last_s = first_s + _SECONDS
     crowd.run(seconds=first_s)
     queued, reads = crowd.results.queued, sum(crowd.store.reads_by_second.values())

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import re
+import sysconfig
 from collections.abc import Iterable, Iterator
 from importlib import metadata
 from pathlib import Path
 from typing import Final
 
-LAYER: Final = Path(__file__).parent.parent / "layers" / "switchboard" / "python"
+_ROOT: Final = Path(__file__).parent.parent
+LAYER: Final = _ROOT / "layers" / "switchboard" / "python"
+LIBRARIES: Final = Path(
+    sysconfig.get_path("purelib", vars=dict.fromkeys(("base", "platbase"), str(_ROOT / ".venv/bench")))
+)
+"""The packages that are only compared with."""
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _RUNTIME: Final = ("boto3",)

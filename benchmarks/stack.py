@@ -9,13 +9,23 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from multiprocessing.connection import Connection
+from typing import Final
+
+import boto3
 
 from benchmarks.front import PROVIDER_PATH, Front
+from switchboard.domain.orders import Deadlines, OutcomeKind
+from switchboard.providers.mediasms.response_codes import DELIVERY_STATUSES
+from switchboard.storage.sms.messages import DynamoDbMessageStore
+from tests.builders import a_message, an_outcome
 from tests.deployment import deployed
 from tests.translated_template import REGION, environment_of, function_folders, resolve_references
 
-_TABLES = ("StateTable", "LimitsTable")
+REPORTED_ID: Final = "order1001"
+REPORTED_RECIPIENT: Final = "+819000000001"
+_TABLES: Final = ("StateTable", "LimitsTable")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +62,7 @@ def _serve(connection: Connection) -> None:
     logging.getLogger("samtranslator").setLevel(logging.ERROR)  # it warns of a service that it was not given
     with Front() as front, deployed(MediaSmsBaseUrl=f"{front.url}{PROVIDER_PATH}") as deployment:
         threading.Thread(target=front.serve_forever, daemon=True).start()
+        _put_message(deployment.references["StateTable"])
         names = {deployment.references[name]: name for name in _TABLES}
         connection.send(_build_environments(deployment.references, url=front.url))
         while True:
@@ -62,6 +73,20 @@ def _serve(connection: Connection) -> None:
             counts, front.counts = front.counts, Counter()
             connection.send(Counter({_name_tables_by_logical_id(key, names): count for key, count in counts.items()}))
         front.shutdown()
+
+
+def _put_message(table: str) -> None:
+    """Put an accepted message into the table: the one that the reports are about."""
+    messages = DynamoDbMessageStore(
+        client=boto3.client("dynamodb", region_name=REGION),
+        table=table,
+        deadlines=Deadlines(),
+        statuses=DELIVERY_STATUSES,
+        retention=timedelta(days=90),
+    )
+    message = a_message(REPORTED_ID, recipient=REPORTED_RECIPIENT)
+    messages.create(message)
+    messages.record_outcome(message, message.claims[0], an_outcome(OutcomeKind.ACCEPTED))
 
 
 def _name_tables_by_logical_id(key: str, names: Mapping[str, str]) -> str:

@@ -20,6 +20,7 @@ def adapt_template(template: Template, *, endpoints: Mapping[str, str] = Mapping
     _extract_gateway_responses(template["Resources"])
     _exempt_loopback_from_tls(template["Resources"])
     _drop_unknown_keys(template["Resources"])
+    _allow_message_batches(template["Resources"])
     _widen_jobs(template["Resources"])
     _set_endpoints(template["Resources"], endpoints)
     _unescape_media_types(template["Resources"])
@@ -97,6 +98,18 @@ def _set_endpoints(resources: Template, endpoints: Mapping[str, str]) -> None:
         if resource["Type"] == "AWS::Lambda::Function":
             variables = resource["Properties"].setdefault("Environment", {}).setdefault("Variables", {})
             variables |= {f"AWS_ENDPOINT_URL_{service}": url for service, url in endpoints.items()}
+
+
+def _allow_message_batches(resources: Template) -> None:
+    # On AWS the right to send a message is the right to send several at once. The emulator wants a right of its own.
+    for resource in resources.values():
+        if resource["Type"] != "AWS::IAM::Role":
+            continue
+        for policy in resource["Properties"].get("Policies", []):
+            for statement in _to_list(policy["PolicyDocument"]["Statement"]):
+                actions = _to_list(statement.get("Action", []))
+                if "sqs:SendMessage" in actions:
+                    statement["Action"] = [*actions, "sqs:SendMessageBatch"]
 
 
 def _unescape_media_types(resources: Template) -> None:

@@ -66,7 +66,13 @@ _USUAL: Final[Mapping[str, str]] = {
     "BaiduVmsCallbackCallIdNames": "callId",
     "BaiduVmsCallbackResultNames": "result",
 }
-_TABLE_PROPERTIES: Final = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode")
+_TABLE_PROPERTIES: Final = (
+    "AttributeDefinitions",
+    "KeySchema",
+    "GlobalSecondaryIndexes",
+    "BillingMode",
+    "StreamSpecification",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -273,6 +279,9 @@ def _create_resources() -> dict[str, str]:
         references[name] = _create_table(name, f"switchboard-{name}")
     for name in resources_of("AWS::SQS::Queue"):
         references[name] = aws.sqs().create_queue(QueueName=f"switchboard-{name}")["QueueUrl"]
+    for name in resources_of("AWS::Events::EventBus"):
+        references[name] = f"switchboard-{name}"
+        aws.events().create_event_bus(Name=references[name])
     for name in resources_of("AWS::S3::Bucket"):
         references[name] = f"switchboard-{name.lower()}"
         aws.s3().create_bucket(Bucket=references[name], CreateBucketConfiguration={"LocationConstraint": REGION})
@@ -296,6 +305,8 @@ def _create_resources() -> dict[str, str]:
 def _create_table(logical_id: str, name: str) -> str:
     properties = resources_of("AWS::DynamoDB::Table")[logical_id]
     shape: dict[str, Any] = {key: properties[key] for key in _TABLE_PROPERTIES if key in properties}
+    if "StreamSpecification" in shape:
+        shape["StreamSpecification"] = {"StreamEnabled": True, **shape["StreamSpecification"]}
     aws.dynamodb().create_table(TableName=name, **shape)
     return name
 

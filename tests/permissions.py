@@ -58,6 +58,9 @@ def _accesses(operation: str, parameters: Mapping[str, Any], tables: Mapping[str
                 [(kind, write)] = item.items()
                 key = write.get("Key") or write["Item"]
                 yield _TRANSACTION_ACTIONS[kind], tables[write["TableName"]], key["pk"]["S"]
+        case "TransactGetItems":
+            for item in parameters["TransactItems"]:
+                yield "dynamodb:GetItem", tables[item["Get"]["TableName"]], item["Get"]["Key"]["pk"]["S"]
         case "Query":
             yield "dynamodb:Query", f"{tables[parameters['TableName']]}/index/{parameters['IndexName']}", None
         case _:

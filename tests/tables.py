@@ -12,6 +12,7 @@ STATE_INDEXES = {
     "by_client": ("list_partition", "list_position"),
     "by_recipient": ("recipient_partition", "list_position"),
     "by_due": ("pending", "due"),
+    "by_day": ("day_partition", "list_position"),
 }
 
 

@@ -44,7 +44,12 @@ from switchboard.usecases.sms.record_report import RecordDeliveryReport
 from switchboard.usecases.submission.attempt import Submission
 from switchboard.usecases.submission.submit_once import SubmitOnce
 from switchboard.usecases.verification.cancel import CancelVerification
-from switchboard.usecases.verification.channels import ChannelSubmission, ComposeChannel, QueryVerifications
+from switchboard.usecases.verification.channels import (
+    ChannelSubmission,
+    ComposeChannel,
+    QueryVerifications,
+    ViewVerification,
+)
 from switchboard.usecases.verification.check import CheckVerification
 from switchboard.usecases.verification.fall_back import FallBack, PlanFallback
 from switchboard.usecases.verification.record_ivr_call import RecordIvrCall
@@ -225,9 +230,11 @@ def assembled_for_verification(
             orders=store,
             channels=channels,
             clock=clock,
-            status_of=verification_status,
-            channels_of=lambda verification, further, now: channel_views(
-                verification, further, statuses=DELIVERY_STATUSES, deadlines=DEADLINES, now=now
+            view=ViewVerification(
+                status_of=verification_status,
+                channels_of=lambda verification, further, now: channel_views(
+                    verification, further, statuses=DELIVERY_STATUSES, deadlines=DEADLINES, now=now
+                ),
             ),
         ),
     )

@@ -1,4 +1,4 @@
-"""Schedule: every minute write the state of the providers' limits as metrics for the alarms."""
+"""Schedule: every minute write the state of the providers' limits as metrics, and record circuits that changed."""
 
 from typing import Any
 
@@ -16,7 +16,8 @@ app = application()
 @background_endpoint
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> None:
     """Write the gauges of every provider whose state can be read."""
-    status = app()
+    status = app.query_status()
+    app.record_circuits(status)
     logger.info("limits watched", unavailable=status.unavailable)
     for provider, state in status.providers.items():
         if state is not None:

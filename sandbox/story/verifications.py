@@ -14,6 +14,7 @@ from sandbox.story.caller import Caller
 _TIMEOUT_S: Final = 15.0
 _POLL_S: Final = 0.2
 _CALLERS: Final = 8
+_RESEND_AFTER_S: Final = 30
 
 
 def play(caller: Caller, console: Console) -> None:
@@ -23,6 +24,8 @@ def play(caller: Caller, console: Console) -> None:
     def print_line(text: str) -> None:
         console.print(f"  {text}", highlight=False)
 
+    _, resent, _ = caller.post("/verifications", {"to": "090-0000-0024", "mode": "sms_code"})
+    resend_at = time.monotonic() + _RESEND_AFTER_S
     console.print("\n[bold]Verification by an incoming call[/]:")
     status, verification, _ = caller.post("/verifications", {"to": "090-0000-0021", "mode": "call_in"})
     line = verification["call"]
@@ -50,6 +53,8 @@ def play(caller: Caller, console: Console) -> None:
     status, check, _ = caller.post(path, {"code": code})
     print_line(f"the code that was read out: {status} [green]{check.get('state')}[/]")
     _play_codes(caller, control, print_line, console)
+    time.sleep(max(0.0, resend_at - time.monotonic()))
+    _play_resend(caller, control, print_line, resent["verification_id"])
 
 
 def _play_codes(caller: Caller, control: str, print_line: Callable[[str], None], console: Console) -> None:
@@ -84,6 +89,20 @@ def _play_codes(caller: Caller, control: str, print_line: Callable[[str], None],
         f"090-0000-0017 is out of range: the phone rings, and its code is checked: {status} "
         f"[green]{check.get('state')}[/] by {check.get('verified_by')}"
     )
+
+
+def _play_resend(caller: Caller, control: str, print_line: Callable[[str], None], verification_id: str) -> None:
+    """Send another code, which ends the first one."""
+    path = f"/verifications/{verification_id}"
+    status, verification, _ = caller.post(f"{path}/resend", {})
+    ids = (verification_id, f"{verification_id}r2")
+    messages = [caller.get_control(f"{control}/messages?smsid={smsid}")["items"][0] for smsid in ids]
+    older, newer = (re.findall("[0-9]{6}", message["parameters"]["smstext"])[0] for message in messages)
+    print_line(f"a resend after {_RESEND_AFTER_S} seconds: {status}, {verification['resends_left']} resends left")
+    status, problem, _ = caller.post(f"{path}/check", {"code": older})
+    print_line(f"the older code: {status} {problem.get('code')}")
+    status, check, _ = caller.post(f"{path}/check", {"code": newer})
+    print_line(f"the newer code: {status} [green]{check.get('state')}[/]")
 
 
 def _make_wrong(code: str) -> str:

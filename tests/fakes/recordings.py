@@ -135,7 +135,8 @@ class InMemoryRecordingStore(RecordingStore):
             return None
         corrected = add_fact(stored, correction)
         kept = frozenset(corrected.newest_corrections[:MAX_CORRECTIONS])
-        self.rows[recording.recording_id] = replace(corrected, corrections=kept)
+        dropped = stored.dropped_corrections + len(corrected.corrections) - len(kept)
+        self.rows[recording.recording_id] = replace(corrected, corrections=kept, dropped_corrections=dropped)
         return self.rows[recording.recording_id]
 
     def schedule(
@@ -146,9 +147,9 @@ class InMemoryRecordingStore(RecordingStore):
             return
         if due is None:
             self.due.pop(recording.recording_id, None)
-            self.rows[recording.recording_id] = replace(
-                existing, closed_at=existing.closed_at or at, parked=None, transcription_due=transcribe_due
-            )
+            if existing.closed_at is None:
+                existing = replace(existing, closed_at=at, closings=existing.closings + 1, last_closed_at=at)
+            self.rows[recording.recording_id] = replace(existing, parked=None, transcription_due=transcribe_due)
         else:
             self.due[recording.recording_id] = due
             self.rows[recording.recording_id] = replace(existing, closed_at=None, parked=None, transcription_due=None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -17,6 +17,7 @@ from switchboard.domain.verification.verifications import (
     CodeCheck,
     Resend,
     Verification,
+    VerificationWithChannels,
     deadline_of,
     next_due,
 )
@@ -215,9 +216,9 @@ class InMemoryChannelStore(InMemoryOrderStore[Verification], ChannelStore):
         super().__init__(next_due=lambda channel: next_due(channel, deadlines=deadlines), deadlines=deadlines)
         self._verifications = verifications
 
-    def further_channels(self, verification: Verification) -> Sequence[Verification]:
+    def with_channels(self, verification: Verification) -> VerificationWithChannels:
         channels = [self.get(channel_id) for channel_id in verification.further_channel_ids]
-        return [channel for channel in channels if channel is not None]
+        return VerificationWithChannels(verification, tuple(channel for channel in channels if channel is not None))
 
     def claim_resend(
         self, verification: Verification, channel: Verification, resend: Resend
@@ -251,6 +252,12 @@ class InMemoryChannelStore(InMemoryOrderStore[Verification], ChannelStore):
         if resends[place].id == resend.id:
             resends[place] = replace(resends[place], unsent=True)
             row.order = replace(row.order, resends=tuple(resends))
+
+    def record_refused_call(self, verification_id: str) -> None:
+        row = self._verifications.rows.get(verification_id)
+        fallback = row.order.fallback if row is not None and row.order is not None else None
+        if row is not None and row.order is not None and fallback is not None and fallback.called_at is not None:
+            row.order = replace(row.order, fallback=replace(fallback, refused=True))
 
 
 class FixedCodeKeys(CodeKeys):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from datetime import datetime
 
@@ -25,6 +26,7 @@ class InMemoryVoiceCallStore(InMemoryOrderStore[VoiceCall], VoiceCallStore):
         self.tokens: dict[str, str] = {}
         self.results: dict[str, dict[str, datetime]] = {}
         self.newest: dict[str, CallResultFact] = {}
+        self.revisions: Counter[str] = Counter()
 
     def record_outcome(self, order: VoiceCall, claim: Claim, outcome: Outcome, *, queue: bool = False) -> VoiceCall:
         call_id = outcome.facts.get("call_id")
@@ -38,7 +40,10 @@ class InMemoryVoiceCallStore(InMemoryOrderStore[VoiceCall], VoiceCallStore):
             newest = self.newest.get(result.call_id)
             if newest is None or newest.first_seen_at < seen_at:
                 self.newest[result.call_id] = CallResultFact(result.result, seen_at)
+                self.revisions[result.call_id] += 1
             return EventPlace.OVERFLOWED
+        if seen_at < seen.get(result.result, seen_at):
+            self.revisions[result.call_id] += 1
         seen[result.result] = min(seen_at, seen.get(result.result, seen_at))
         return EventPlace.RECORDED if result.call_id in self.tokens else EventPlace.ORPHAN
 
@@ -57,4 +62,5 @@ class InMemoryVoiceCallStore(InMemoryOrderStore[VoiceCall], VoiceCallStore):
         results = self.results.get(call.call_id or "", {})
         newest = self.newest.get(call.call_id or "")
         facts = [CallResultFact(result, at) for result, at in results.items()] + ([newest] if newest else [])
-        return replace(call, reports=tuple(sorted(facts, key=lambda fact: (fact.first_seen_at, fact.result))))
+        reports = tuple(sorted(facts, key=lambda fact: (fact.first_seen_at, fact.result)))
+        return replace(call, reports=reports, revisions=self.revisions[call.call_id or ""])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from switchboard.domain.errors import StoreUnavailableError, SwitchboardError
 from switchboard.domain.orders import Claim
@@ -18,12 +18,12 @@ from switchboard.domain.verification.verifications import (
     channel_id,
 )
 from switchboard.ports.orders import ClaimAnswer
+from switchboard.ports.verifications import FallbackQueue
 from tests.builders import CLIENT, CODE_KEY, DEADLINES, GRACE, LINE, MINUTE, a_callback, a_start
 from tests.fakes import (
     FixedClock,
     InMemoryCallbackArchive,
     InMemoryChannelStore,
-    InMemoryFallbackQueue,
     InMemoryVerificationStore,
     OpenGuard,
     ScriptedProvider,
@@ -62,6 +62,27 @@ class WatchedChannels(InMemoryChannelStore):
         return answer
 
 
+class DelayedQueue(FallbackQueue):
+    """A queue that hides each entry until its delay is over, as SQS does."""
+
+    def __init__(self, clock: FixedClock) -> None:
+        self._clock = clock
+        self._entries: list[tuple[datetime, str]] = []
+
+    def put_fallback(self, order_id: str, *, delay_s: int = 0) -> None:
+        self._entries.append((self._clock.now() + timedelta(seconds=delay_s), order_id))
+
+    def has_due(self) -> bool:
+        """Tell whether an entry can be received."""
+        return any(due <= self._clock.now() for due, _ in self._entries)
+
+    def receive(self) -> str:
+        """Take the entry that is due the longest."""
+        entry = min(self._entries)
+        self._entries.remove(entry)
+        return entry[1]
+
+
 @dataclass(frozen=True, slots=True)
 class Verified:
     """One caller that learnt that its code is right. `code` says whose."""
@@ -81,7 +102,7 @@ class CodeWorld:
         self.store = store(grace=GRACE, deadlines=DEADLINES)
         self.channels = channels(self.store)
         self.store.channels = self.channels
-        self.queue = InMemoryFallbackQueue()
+        self.queue = DelayedQueue(self.clock)
         self.archive = InMemoryCallbackArchive()
         self.provider = ScriptedProvider()
         self.actors: list[Actor] = []
@@ -133,13 +154,13 @@ class CodeWorld:
         """Add a worker of the queue, which handles one entry. An entry that fails is delivered again."""
 
         def body() -> None:
-            order_id, delay_s = self.queue.entries.pop(0)
+            order_id = self.queue.receive()
             try:
                 self.system.fall_back(order_id)
             except (SwitchboardError, Crashed):
-                self.queue.entries.append((order_id, delay_s))
+                self.queue.put_fallback(order_id)
 
-        self.actors.append(Actor(name, body, ready=lambda: bool(self.queue.entries)))
+        self.actors.append(Actor(name, body, ready=self.queue.has_due))
 
     def check(self, name: str, code: str, *, after: str = FIRST) -> None:
         """Add the check of a code, once the channel that brings it is sent."""
@@ -159,14 +180,14 @@ class CodeWorld:
 
         self._add(name, body, after=FIRST)
 
-    def cancel(self) -> None:
-        """Add the cancellation."""
+    def cancel(self, *, after: str = FIRST) -> None:
+        """Add the cancellation, once this channel is sent."""
 
         def body() -> None:
             self.system.cancel(FIRST, client=CLIENT)
             self.cancellations += 1
 
-        self._add("cancellation", body, after=FIRST)
+        self._add("cancellation", body, after=after)
 
     def let_time_pass(self) -> None:
         """Add the time of the fallback, and a sweep after it."""
@@ -192,9 +213,8 @@ class CodeWorld:
         raise StuckError(f"still due after {_ROUNDS_AT_MOST} rounds")
 
     def _work_off(self) -> None:
-        entries, self.queue.entries = self.queue.entries, []
-        for order_id, _ in entries:
-            self.system.fall_back(order_id)
+        while self.queue.has_due():
+            self.system.fall_back(self.queue.receive())
 
     def _add(self, name: str, act: Callable[[], object], *, after: str | None = None) -> None:
         def body() -> None:
@@ -207,7 +227,7 @@ class CodeWorld:
 
 
 def falls_back(store: type[InMemoryVerificationStore], channels: type[WatchedChannels] = WatchedChannels) -> CodeWorld:
-    """Send a code that does not arrive, call instead, and check both codes while the caller cancels."""
+    """Send a code that does not arrive, and check it or cancel while the number is called instead."""
     world = CodeWorld(store, channels)
     world.start()
     world.report("report")
@@ -218,6 +238,22 @@ def falls_back(store: type[InMemoryVerificationStore], channels: type[WatchedCha
     world.read_out()
     world.check("listener", READ_OUT, after=CALL)
     world.cancel()
+    return world
+
+
+def rings(store: type[InMemoryVerificationStore], channels: type[WatchedChannels] = WatchedChannels) -> CodeWorld:
+    """Call twice at the same time, and check the codes of the SMS and of the call while the caller cancels."""
+    world = CodeWorld(store, channels)
+    world.start()
+    world.report("report")
+    world.let_time_pass()
+    world.work("worker")
+    world.work("another worker")
+    world.read_out()
+    world.check("owner", code_of(1), after=CALL)
+    world.check("another owner", code_of(1), after=CALL)
+    world.check("listener", READ_OUT, after=CALL)
+    world.cancel(after=CALL)
     return world
 
 

@@ -91,6 +91,7 @@ class Results:
     """The counts of one simulation after its first second."""
 
     sent: Counter[str] = field(default_factory=Counter)
+    sends_s: list[float] = field(default_factory=list)
     queued: int = 0
     most_in_flight: int = 0
     longest_wait_s: float = 0.0
@@ -235,6 +236,7 @@ class _Worker:
 
     def _record_outcome(self, now: float) -> None:
         self._crowd.answered[self._order_id] = START + timedelta(seconds=now)
+        self._crowd.results.sends_s.append(now - self._began_s)
         self._done(now, True)
 
 

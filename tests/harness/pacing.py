@@ -21,7 +21,6 @@ _RATE_LIMITED: Final = provider_error(Ending.RATE_LIMITED)
 _BUDGET: Final = timedelta(seconds=2)
 _STORE_S: Final = (0.002, 0.006)
 _WRITE_S: Final = (0.0001, 0.0005)
-_PAUSE_RATE: Final = 0.01
 _PAUSE_S: Final = (0.05, 0.5)
 
 
@@ -30,7 +29,8 @@ class Profile:
     """The conditions of one simulation.
 
     `latency_s` has the shortest and the longest time of one way to the provider, or back. A clock is off by `skew_s` at
-    most. With `pauses_before_write`, each pause falls between a worker's last look at its clock and the first byte.
+    most. Workers pause in the share `pause_rate` of their rounds. With `pauses_before_write`, each pause falls between
+    a worker's last look at its clock and the first byte.
     """
 
     name: str
@@ -38,6 +38,7 @@ class Profile:
     workers: int
     settings: GuardSettings
     pauses_before_write: bool = False
+    pause_rate: float = 0.01
     skew_s: float = 0.01
 
 
@@ -119,7 +120,7 @@ class PaceSimulation:
 class _Sender:
     """One worker: it reserves a slot, waits by its own clock, sends, and begins again after the answer.
 
-    In one of a hundred rounds it pauses, at any moment of the round: asleep, or between its last look at the clock and
+    In a share of its rounds it pauses, at any moment of the round: asleep, or between its last look at the clock and
     the first byte, where the guard cannot notice it.
     """
 
@@ -144,7 +145,7 @@ class _Sender:
         """Begin a new round, which will take about as long as the last one."""
         self._round_s, self._began = (now - self._began) or 1.0, now
         self._pause = (0.0, 0.0)
-        if not self._simulation.profile.pauses_before_write and self._simulation.random.random() < _PAUSE_RATE:
+        if not self._simulation.profile.pauses_before_write and self._draws_pause():
             paused = now + self._simulation.draw((0.0, self._round_s))
             self._pause = (paused, paused + self._simulation.draw(_PAUSE_S))
         self._reserve(now)
@@ -169,7 +170,7 @@ class _Sender:
         if self._guard.is_stale(self._slot):
             self._reserve(now)
             return
-        pauses = self._simulation.profile.pauses_before_write and self._simulation.random.random() < _PAUSE_RATE
+        pauses = self._simulation.profile.pauses_before_write and self._draws_pause()
         paused_s = self._simulation.draw(_PAUSE_S) if pauses else 0.0
         self._schedule(now + self._simulation.draw(_WRITE_S) + paused_s, self._write)
 
@@ -186,6 +187,9 @@ class _Sender:
         self._guard.record_result(error)
         # Two writes to the state table: the outcome of this message, and the claim of the next.
         self._schedule(now + self._simulation.draw(_STORE_S) + self._simulation.draw(_STORE_S), self.begin)
+
+    def _draws_pause(self) -> bool:
+        return self._simulation.random.random() < self._simulation.profile.pause_rate
 
     def _set_clock(self, now: float) -> None:
         self._clock.sleep_until(START + timedelta(seconds=now + self._skew_s))

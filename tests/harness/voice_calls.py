@@ -297,6 +297,13 @@ def one_caller(parts: CallParts) -> CallWorld:
     return world
 
 
+def called_back(parts: CallParts) -> CallWorld:
+    """Make one request, and call back."""
+    world = one_caller(parts)
+    world.callback()
+    return world
+
+
 def late_repeat(parts: CallParts) -> CallWorld:
     """Make a request, repeat it after a while, and again after the provider has forgotten the token."""
     world = CallWorld(parts)

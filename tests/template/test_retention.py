@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from switchboard.storage.items import BY_DAY
 from switchboard.storage.orders.indexes import BY_CLIENT, BY_DUE, BY_RECIPIENT
 from tests.translated_template import (
     references_in,
@@ -83,5 +84,6 @@ def test_the_indexes_have_the_stores_keys_and_nothing_a_report_changes() -> None
         BY_CLIENT: ["list_partition", "list_position"],
         BY_RECIPIENT: ["recipient_partition", "list_position"],
         BY_DUE: ["pending", "due"],
+        BY_DAY: ["day_partition", "list_position"],
     }
     assert {index["Projection"]["ProjectionType"] for index in indexes} == {"KEYS_ONLY"}

@@ -335,11 +335,15 @@ def test_a_verification_accepts_exactly_the_documented_fields(name: str, model: 
 
 def build_verification_view(state: VerificationState, **facts: Any) -> VerificationView:
     channels = [
-        ChannelView(VerificationMode.SMS_CODE, channel, started_at=START, delivered_at=START, problem="560")
+        ChannelView(
+            VerificationMode.SMS_CODE, channel, started_at=START, delivered_at=START, problem="provider_rejected"
+        )
         for channel in VerificationChannelState
     ]
     channels.append(ChannelView(VerificationMode.CALL_OUT, VerificationChannelState.SCHEDULED, started_at=None))
-    return VerificationView(order=a_verification(**facts), status=Status(state, final=False), channels=channels)
+    return VerificationView(
+        order=a_verification(**facts), status=Status(state, final=False), channels=channels, sequence=3
+    )
 
 
 @pytest.mark.parametrize(

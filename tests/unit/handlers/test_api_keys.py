@@ -11,6 +11,7 @@ import yaml
 from botocore.client import BaseClient
 
 from switchboard.domain.api_keys import ApiKey, ClientLimits, Scope
+from switchboard.domain.errors import ConfigurationError
 from switchboard.storage import aws
 from switchboard.storage.api_keys import DynamoDbKeyStore
 from tests.deployment import Deployment, HttpAnswer, deployed
@@ -39,6 +40,7 @@ ROUTES: Final[dict[Route, tuple[str, str, Scope | None]]] = {
     ("/calls/{call_id}", "get"): ("query", "unknown_call", Scope.CALLS),
     ("/calls", "get"): ("query", "list_calls", Scope.CALLS),
     ("/recordings/{recording_id}", "get"): ("query_recordings", "one", Scope.RECORDINGS_READ),
+    ("/recordings/{recording_id}/transcript", "get"): ("query_recordings", "transcript", Scope.RECORDINGS_READ),
     ("/recordings", "get"): ("query_recordings", "bad_filters", Scope.RECORDINGS_READ),
     ("/recordings/{recording_id}/roles", "post"): (
         "correct_recording_roles",
@@ -169,9 +171,9 @@ def test_a_key_without_an_item_has_the_default_scopes(scopes: str, opened: set[s
         assert set(answers.values()) <= {200, 403}
 
 
-def test_an_unknown_default_scope_is_an_internal_error() -> None:
-    with deployed(DefaultScopes="sms,everything") as stack:
-        assert stack.http("query", load_event("query", "list")).status == 500
+def test_an_unknown_default_scope_ends_the_init_phase() -> None:
+    with deployed(DefaultScopes="sms,everything") as stack, pytest.raises(ConfigurationError, match="DEFAULT_SCOPES"):
+        stack.http("query", load_event("query", "list"))
 
 
 def send(stack: Deployment, *, key: str, text: str = "はい", **members: Any) -> HttpAnswer:

@@ -67,6 +67,9 @@ def test_queues_have_their_depth(stack: Deployment) -> None:
         "recordings": 4,
         "recordings_backlog": 0,
         "recording_dead_letters": 0,
+        "transcriptions": 0,
+        "transcription_events": 0,
+        "transcription_dead_letters": 0,
     }
 
 
@@ -82,7 +85,13 @@ def test_the_monthly_quota_of_a_new_stack_is_unused(stack: Deployment) -> None:
         pytest.param("StateTable", ["oldest_pending_deadline"], id="StateTable"),
         pytest.param(
             "LimitsTable",
-            ["providers.mediasms", "providers.baidu_vms", "providers.biztel", "month_quotas.biztel"],
+            [
+                "providers.mediasms",
+                "providers.baidu_vms",
+                "providers.biztel",
+                "month_quotas.biztel",
+                "month_quotas.transcribe",
+            ],
             id="LimitsTable",
         ),
     ],

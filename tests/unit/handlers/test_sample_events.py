@@ -9,6 +9,7 @@ import pytest
 from tests.deployment import Deployment
 from tests.events import EVENTS, cases_of, load_event
 from tests.translated_template import function_folders
+from tests.unit.handlers.test_publish_changes import PUBLISHED
 
 HTTP_ANSWERS: Final[dict[str, dict[str, tuple[int, str | None]]]] = {
     "send_sms": {
@@ -229,6 +230,8 @@ def test_every_function_has_sample_events_and_all_are_listed_here() -> None:
     for function, case in FAILED_TRANSCRIPTIONS:
         expected.setdefault(function, set()).add(case)
     expected |= {"sweep_overdue": {"schedule"}, "watch_limits": {"schedule"}}
+    # tests/unit/handlers/test_publish_changes.py reads what each of them publishes.
+    expected |= {"publish_changes": set(PUBLISHED)}
     assert {path.name: set(cases_of(path.name)) for path in EVENTS.iterdir()} == expected
 
 

@@ -17,6 +17,7 @@ from switchboard.domain.timestamps import from_rfc3339, to_rfc3339
 from switchboard.storage import aws
 from tests.deployment import Deployment, HttpAnswer, deployed
 from tests.events import load_event, with_headers
+from tests.translated_template import written_template
 
 FALLBACK: Final = {"mode": "call_out", "after_seconds": 60}
 
@@ -278,6 +279,64 @@ def test_a_rejected_sms_with_a_fallback_is_called_at_once(stack: Deployment) -> 
     stack.simulator.provider.add_fault(Fault(kind=FaultKind.ANSWER, code=560))
     refused = start(stack, status=422)
     assert refused["code"] == "provider_rejected"
+
+
+def test_a_verification_whose_sms_and_call_are_rejected_is_rejected(stack: Deployment) -> None:
+    for _ in range(2):
+        stack.simulator.provider.add_fault(Fault(kind=FaultKind.ANSWER, code=560))
+    verification_id = start(stack, fallback=FALLBACK)["verification_id"]
+    work_off(stack)
+
+    shown = read(stack, verification_id)
+
+    channels = [(channel["mode"], channel["state"], channel["problem"]) for channel in shown["channels"]]
+    assert shown["state"] == "rejected"
+    assert channels == [("sms_code", "rejected", "provider_rejected"), ("call_out", "rejected", "provider_rejected")]
+    assert check(stack, verification_id, "000000").code == "verification_expired"
+
+
+def test_a_refused_call_leaves_an_accepted_sms_pending(stack: Deployment) -> None:
+    verification_id = start(stack, fallback=FALLBACK)["verification_id"]
+    report(stack, verification_id, "18")
+    stack.simulator.provider.add_fault(Fault(kind=FaultKind.ANSWER, code=560))
+    work_off(stack)
+
+    assert read(stack, verification_id)["state"] == "pending"
+    assert check(stack, verification_id, code_in(sent(stack)[0]["smstext"])).status == 200
+
+
+def test_a_number_suppressed_meanwhile_gets_no_further_channel(stack: Deployment) -> None:
+    verification_id = start(stack, fallback=FALLBACK)["verification_id"]
+    stack.http("suppressions", load_event("suppressions", "put", pathParameters={"number": "+819000000001"}))
+    let_time_pass(stack, verification_id, 31)
+
+    resent = resend(stack, verification_id)
+    report(stack, verification_id, "18")
+    work_off(stack)
+
+    assert (resent.status, resent.code) == (422, "recipient_suppressed")
+    assert len(sent(stack)) == 1
+    channels = [(channel["mode"], channel["problem"]) for channel in read(stack, verification_id)["channels"]]
+    assert ("call_out", "recipient_suppressed") in channels
+    assert check(stack, verification_id, code_in(sent(stack)[0]["smstext"])).status == 200
+
+
+def test_a_suppressed_number_gets_no_code_and_no_call_instead(stack: Deployment) -> None:
+    stack.http("suppressions", load_event("suppressions", "put", pathParameters={"number": "+819000000001"}))
+
+    refused = start(stack, fallback=FALLBACK, key="k", status=422)
+    again = start(stack, fallback=FALLBACK, key="k", status=422)
+
+    assert refused["code"] == again["code"] == "recipient_suppressed"
+    assert (work_off(stack), sent(stack)) == ([], [])
+
+
+def test_a_resend_fits_the_default_limits_beside_a_fallback() -> None:
+    limit = str(written_template()["Parameters"]["RecipientLimitPerMinute"]["Default"])
+    with deployed(RecipientLimitPerMinute=limit, MediaSmsJitterMilliseconds="1000") as stack:
+        verification_id = start(stack, fallback=FALLBACK)["verification_id"]
+        let_time_pass(stack, verification_id, 31)
+        assert resend(stack, verification_id).status == 200
 
 
 def test_a_fallback_needs_a_line_at_the_start() -> None:

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 import pytest
 
 from sandbox.simulators.mediasms.faults import Fault, FaultKind
+from switchboard.domain.errors import ConfigurationError
 from tests.deployment import TOKEN, Deployment, HttpAnswer, deployed
 from tests.events import load_event, of_client, with_headers
 
@@ -409,11 +410,10 @@ def test_messages_and_verifications_share_the_limit_of_a_number() -> None:
         assert start(stack, to="090-0000-0002")["call"] == "05000000001"
 
 
-@pytest.mark.parametrize(("allowed", "status"), [("true", 201), ("false", 500)])
-def test_an_undocumented_method_is_used_only_if_allowed(allowed: str, status: int) -> None:
-    with deployed(VerificationMethods="sms_and_call_in=6", AllowUndocumentedMethods=allowed) as stack:
-        start(stack, "sms_and_call_in", status=status, text="a")
-        assert [message.parameters["method"] for message in stack.simulator.messages] == ["6"] * (allowed == "true")
+def test_an_undocumented_method_is_used_only_if_allowed() -> None:
+    with deployed(VerificationMethods="sms_and_call_in=6", AllowUndocumentedMethods="true") as stack:
+        start(stack, "sms_and_call_in", text="a")
+        assert [message.parameters["method"] for message in stack.simulator.messages] == ["6"]
 
 
 @pytest.mark.parametrize(
@@ -422,13 +422,18 @@ def test_an_undocumented_method_is_used_only_if_allowed(allowed: str, status: in
         {"DefaultLines": "090-0000-0001"},
         {"VerificationMethods": "call=1"},
         {"VerificationMethods": "call_in=x"},
+        {"VerificationMethods": "sms_and_call_in=6", "AllowUndocumentedMethods": "false"},
         {"VerificationMinutes": "31"},
     ],
-    ids=["line", "mode", "method", "holding time"],
+    ids=["line", "mode", "method", "undocumented method", "holding time"],
 )
-def test_an_invalid_configuration_is_an_internal_error(parameters: dict[str, str]) -> None:
+def test_an_invalid_configuration_ends_the_init_phase(parameters: dict[str, str]) -> None:
     with deployed(**parameters) as stack:
-        assert start(stack, status=500)["code"] == "internal_error"
+        with pytest.raises(
+            ConfigurationError, match=r"VERIFICATION_(LINES|METHODS|MINUTES)|ALLOW_UNDOCUMENTED_METHODS"
+        ):
+            start(stack)
+        assert not stack.simulator.messages
 
 
 def test_without_lines_a_start_is_refused() -> None:

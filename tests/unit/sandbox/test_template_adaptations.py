@@ -111,3 +111,16 @@ def test_conditions_on_the_keys_of_items_are_dropped_and_no_others() -> None:
     adapted = adapt_template({"Resources": {"Role": role}})["Resources"]["Role"]["Properties"]["Policies"][0]
 
     assert adapted["PolicyDocument"]["Statement"] == [{"Sid": "A"}, {"Sid": "B", "Condition": other}, {"Sid": "C"}]
+
+
+def test_the_right_to_send_a_message_is_the_right_to_send_several() -> None:
+    def role(*actions: str) -> dict[str, Any]:
+        statement = {"Effect": "Allow", "Action": list(actions), "Resource": "*"}
+        return {"Type": "AWS::IAM::Role", "Properties": {"Policies": [{"PolicyDocument": {"Statement": statement}}]}}
+
+    template = {"Resources": {"Sender": role("sqs:SendMessage"), "Receiver": role("sqs:ReceiveMessage")}}
+
+    assert adapt_template(template)["Resources"] == {
+        "Sender": role("sqs:SendMessage", "sqs:SendMessageBatch"),
+        "Receiver": role("sqs:ReceiveMessage"),
+    }

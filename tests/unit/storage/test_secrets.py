@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
@@ -129,8 +130,8 @@ def test_a_secret_value_is_not_in_its_repr(secret: CachedSecret) -> None:
 def test_an_old_secret_stays_in_use_while_it_cannot_be_read(
     manager: SecretsManagerClient, name: str, stopwatch: _Stopwatch
 ) -> None:
-    clients = [manager]
-    secret = CachedSecret(client=lambda: clients[0], name=name, monotonic=stopwatch, max_age_s=MAX_AGE_S)
+    client: Any = SimpleNamespace(get_secret_value=manager.get_secret_value)
+    secret = CachedSecret(client=lambda: client, name=name, monotonic=stopwatch, max_age_s=MAX_AGE_S)
     first = secret()
     nowhere = boto3.client(
         "secretsmanager",
@@ -139,7 +140,7 @@ def test_an_old_secret_stays_in_use_while_it_cannot_be_read(
         aws_secret_access_key="none",
         endpoint_url="http://127.0.0.1:1",
     )
-    clients[0] = nowhere
+    client.get_secret_value = nowhere.get_secret_value
     stopwatch.seconds += MAX_AGE_S + 1
     assert secret() is first
     secret.forget()

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import datetime, timedelta
+from itertools import chain
 
 import pytest
 
@@ -25,8 +26,16 @@ from tests.builders import a_call_command
 from tests.fakes import START, FixedClock, InMemoryVoiceCallStore, StoredOrder
 from tests.fault_proxy import Ending, Fault, FaultProxy
 from tests.harness.explorer import ViolationError
-from tests.harness.schedules import every_schedule, random_schedules
-from tests.harness.voice_calls import CallParts, CallWorld, explore_calls, late_repeat, one_caller, two_callers
+from tests.harness.schedules import RandomSchedule, every_schedule, random_schedules
+from tests.harness.voice_calls import (
+    CallParts,
+    CallWorld,
+    called_back,
+    explore_calls,
+    late_repeat,
+    one_caller,
+    two_callers,
+)
 
 IGNORED = CallParts(honours=False, relies=False)
 RELIED_ON = CallParts(honours=True, relies=True)
@@ -114,10 +123,11 @@ class AcknowledgesWhatItLost(RecordCallResult):
 )
 def test_the_explorer_catches_the_mutant(parts: CallParts, promise: str) -> None:
     broken = set()
-    for scenario in (late_repeat, two_callers):
-        for number in range(4_000):
+    for scenario in (called_back, late_repeat, two_callers):
+        by_chance = (RandomSchedule(number, fault_rate=0.2) for number in range(3_000))
+        for schedule in chain(every_schedule(deviations=2), by_chance):
             try:
-                explore_calls(scenario, random_schedules(seed=number, count=1), faults=2, parts=parts)
+                explore_calls(scenario, [schedule], faults=2, parts=parts)
             except ViolationError as violation:
                 broken.add(violation.promise)
             if promise in broken:
@@ -132,7 +142,7 @@ def test_a_token_used_beyond_its_lifetime_is_caught(monkeypatch: pytest.MonkeyPa
     assert timedelta(hours=23) == voice_calls.TOKEN_USABLE_FOR
     monkeypatch.setattr("switchboard.usecases.voice_call.place.submit_before", too_late)
     with pytest.raises(ViolationError, match="too late"):
-        explore_calls(late_repeat, random_schedules(seed=3, count=2_000), faults=2, parts=SENT_ONLY)
+        explore_calls(late_repeat, every_schedule(deviations=2), faults=2, parts=SENT_ONLY)
 
 
 def test_an_honoured_token_over_a_broken_wire_rings_once() -> None:

@@ -219,6 +219,13 @@ class WatchLimitsSettings(StatusSettings):
     """The settings of `functions/watch_limits`."""
 
 
+class ChangesSettings(Settings):
+    """The settings of functions that publish changes."""
+
+    changes_bus_name: str
+    changes_repair_queue_url: str
+
+
 class RecordingTimeSettings(StateSettings):
     """The settings of functions that know until when a recording is fetched and kept."""
 
@@ -263,6 +270,16 @@ class RecordingSettings(RecordingTimeSettings):
     recordings_bucket: str
     biztel_channels: tuple[str, ...]
     biztel_monaural_instead: bool
+
+
+class DescribingSettings(RecordingSettings):
+    """The settings of functions that describe resources as change events show them."""
+
+    transcription_minutes_per_month: int
+
+
+class PublishChangesSettings(DescribingSettings, ChangesSettings):
+    """The settings of `functions/publish_changes`."""
 
 
 class BiztelCallActionWebhookSettings(StateSettings, WebhookSettings):

@@ -101,6 +101,7 @@ def application() -> SweepOverdue:
                 status_of=verification_status(settings),
                 next_due=lambda channel: verifications.next_due(channel, deadlines=times),
                 look_again_after=times.requeue_after_queued,
+                pool=pool,
             ),
             reconcile_voice_calls(settings, pool=pool),
             RequeueOverdueRecordings(

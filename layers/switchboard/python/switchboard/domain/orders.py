@@ -191,13 +191,22 @@ class Order(Generic[C]):
         """The time of the newest fact."""
         return max(self._fact_times())
 
+    @property
+    def sequence(self) -> int:
+        """The number of visible facts. It rises with each of them, since none is ever taken back."""
+        return len(self._fact_times()) + self._count_untimed_facts()
+
     def _fact_times(self) -> list[datetime]:
-        """Return when each of the facts was recorded."""
+        """Return when each of the visible facts was recorded."""
         times = [self.created_at, *(claim.at for claim in self.claims)]
         times += [outcome.at for outcome in self.outcomes.values()]
         times += self.timeouts.values()
         times += [at for at in (self.queued_at, self.canceled_at, self.closed_at) if at is not None]
         return times
+
+    def _count_untimed_facts(self) -> int:
+        """Return the number of visible facts that have no time of their own."""
+        return 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,7 +92,8 @@ class VoiceCall(Order[PreparedCall]):
     """The facts about one voice call. Its id is the token that the provider receives.
 
     With `callback_expected` the provider is set up to report the result of the call. Without it, the provider reports
-    nothing after its acceptance.
+    nothing after its acceptance. `revisions` counts the results that were recorded in another's place: those beyond
+    MAX_RESULTS, and earlier times of the same result.
     """
 
     ID_NAME: ClassVar[str] = "token"
@@ -104,6 +105,7 @@ class VoiceCall(Order[PreparedCall]):
     show_number: str | None = None
     callback_expected: bool = False
     reports: tuple[CallResultFact, ...] = ()
+    revisions: int = 0
 
     @property
     def token(self) -> str:
@@ -136,6 +138,9 @@ class VoiceCall(Order[PreparedCall]):
 
     def _fact_times(self) -> list[datetime]:
         return [*Order._fact_times(self), *(report.first_seen_at for report in self.reports)]
+
+    def _count_untimed_facts(self) -> int:
+        return self.revisions
 
 
 def submission_of(call: VoiceCall) -> VoiceCallSubmission:

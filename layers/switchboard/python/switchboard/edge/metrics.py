@@ -73,6 +73,16 @@ class Metric(StrEnum):
         _ALARMED,
     )
 
+    # Change events
+    ITEMS_WRITTEN = "ItemsWritten", "Items that batches of the state table's stream reported as written."
+    CHANGES_PUBLISHED = "ChangesPublished", "Changes of resources put on the event bus."
+    CHANGES_DEFERRED = (
+        "ChangesDeferred",
+        "Changes that could not be published at once and went into the repair queue.",
+        _ALARMED,
+    )
+    CHANGES_REPUBLISHED = "ChangesRepublished", "Resources that an operator let be published once more."
+
     # Callbacks of every provider
     CALLBACKS_OVERFLOWED = (
         "CallbacksOverflowed",

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
 from switchboard.domain.verification.callbacks import IvrCallEvent
-from switchboard.domain.verification.verifications import CodeCheck, Resend, Verification
+from switchboard.domain.verification.verifications import CodeCheck, Resend, Verification, VerificationWithChannels
 from switchboard.ports.orders import ClaimAnswer, OrderStore
 
 
@@ -98,8 +97,11 @@ class ChannelStore(OrderStore[Verification], Protocol):
     other resends than `verification` has.
     """
 
-    def further_channels(self, verification: Verification) -> Sequence[Verification]:
-        """Return the stored further channels of a verification, in the order of their ids."""
+    def with_channels(self, verification: Verification) -> VerificationWithChannels:
+        """Return the verification with its stored further channels, in the order of their ids.
+
+        One that has any is read anew together with them, at one instant.
+        """
         ...
 
     def claim_resend(
@@ -117,6 +119,10 @@ class ChannelStore(OrderStore[Verification], Protocol):
 
     def record_unsent_resend(self, verification_id: str, resend: Resend, *, place: int) -> None:
         """Record at the verification that nothing of its resend number `place` (from 0) was sent."""
+        ...
+
+    def record_refused_call(self, verification_id: str) -> None:
+        """Record at the verification that the call it fell back to was rejected."""
         ...
 
 

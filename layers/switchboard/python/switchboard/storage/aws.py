@@ -62,7 +62,7 @@ CONNECT_TIMEOUT_S: Final = 1.0
 CALLS_AT_ONCE: Final = 16
 """The threads that may share one client, each of which keeps a connection."""
 OPERATIONS_WITH_ITEMS: Final = ("BatchGetItem", "Query")
-_SERVICES: Final = ("dynamodb", "s3", "secretsmanager", "sqs", "transcribe")
+_SERVICES: Final = ("dynamodb", "events", "s3", "secretsmanager", "sqs", "transcribe")
 
 # DynamoDB gets one try of `timeout_s`: the composition root, which knows how much time there is before the Lambda's own
 # end, decides which calls are retried (storage/retrying.py). The others may try twice by themselves.
@@ -174,6 +174,11 @@ def _get_file_client() -> Any:
 def sqs() -> SQSClient:
     """Return the container's SQS client."""
     return cast("SQSClient", _get_client("sqs"))
+
+
+def events() -> Any:
+    """Return the container's EventBridge client."""
+    return _get_client("events")
 
 
 def transcribe() -> TranscribeServiceClient:

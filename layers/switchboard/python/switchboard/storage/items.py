@@ -36,6 +36,11 @@ SMSID_PREFIX: Final = "SMS"
 DUE_SHARDS: Final = 16
 """The partitions of the deadlines' index for one kind of order. DynamoDB writes 1,000 units a second to each."""
 
+BY_DAY: Final = "by_day"
+"""The index that lists all resources of one kind by the day of their `list_position`."""
+DAY_SHARDS: Final = 4
+"""The partitions of one kind and day in that index: a new item is written to it once, and never again."""
+
 # The numbers that DynamoDB keeps exactly. Any other raises an error.
 _NUMBERS: Final = Context(Emin=-128, Emax=126, prec=38, traps=[Clamped, Overflow, Inexact, Rounded, Underflow])
 
@@ -137,6 +142,16 @@ def pending_partitions(kind: str) -> tuple[str, ...]:
 def pending_partition(kind: str, pk: str) -> str:
     """Return the partition for the item with this key. It follows from the key, so that no write has to read it."""
     return pending_partitions(kind)[zlib.crc32(pk.encode()) % DUE_SHARDS]
+
+
+def day_partition_name(kind: str, position: str, shard: int) -> str:
+    """Return the name of one partition of `by_day`: its kind, the UTC day with which a position begins, its shard."""
+    return f"{kind}#{position[:10]}#{shard}"
+
+
+def day_partition(kind: str, pk: str, position: str) -> str:
+    """Return the partition of `by_day` for the item with this key and `list_position`."""
+    return day_partition_name(kind, position, zlib.crc32(pk.encode()) % DAY_SHARDS)
 
 
 def orphan_prefix(recipient: str | None) -> str:

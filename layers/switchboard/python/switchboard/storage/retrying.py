@@ -17,7 +17,14 @@ ACCEPTANCE: Final = ("bind_key", "is_suppressed", "get")
 """The methods of an order store that are retried to accept a message for a queue. AcceptForQueue repeats `create`
 itself: a message without a claim is recognised by its time."""
 
-CHANNELS: Final = ("get", "claim_resend", "claim_fallback", "record_outcome", "record_unsent_resend")
+CHANNELS: Final = (
+    "get",
+    "claim_resend",
+    "claim_fallback",
+    "record_outcome",
+    "record_unsent_resend",
+    "record_refused_call",
+)
 """The methods of a channel store that a resend and a fallback retry."""
 
 

@@ -17,14 +17,14 @@ from switchboard.config import StatusSettings
 from switchboard.guard.provider.settings import compute_requests_per_s
 from switchboard.guard.usage.monthly_quota import CounterMonthlyQuota
 from switchboard.storage import aws
-from switchboard.storage.items import pending_partitions
+from switchboard.storage.items import CHANNEL, VERIFICATION, pending_partitions
 from switchboard.storage.limits import DynamoDbCounterStore
 from switchboard.storage.recording.items import PENDING, TRANSCRIPTION_PENDING
 from switchboard.storage.status import DynamoDbDeadlineReader, DynamoDbProviderLimitReader, SqsQueueReader
 from switchboard.usecases.operations.query_status import QueryStatus, WatchedProvider
 
 # The kinds of orders whose deadlines the sweep reconciles (storage/sms/messages.py and its like).
-_ORDERS: Final = ("sms", "verification", "call")
+_ORDERS: Final = ("sms", VERIFICATION, CHANNEL, "call")
 # The slowest part, four rounds of queries, may end 12 s later. API Gateway answers by itself after 29 s.
 _TIME_BUDGET: Final = timedelta(seconds=15)
 

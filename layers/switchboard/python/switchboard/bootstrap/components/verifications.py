@@ -21,7 +21,7 @@ from switchboard.storage import aws
 from switchboard.storage.queues import SqsFallbackQueue
 from switchboard.storage.retrying import retrying
 from switchboard.storage.verification.store import DynamoDbChannelStore, DynamoDbVerificationStore
-from switchboard.usecases.verification.channels import QueryVerifications
+from switchboard.usecases.verification.channels import QueryVerifications, ViewVerification
 
 
 def verification_store(settings: StateSettings) -> DynamoDbVerificationStore:
@@ -56,8 +56,8 @@ def verification_status(settings: StateSettings) -> Callable[[Verification, date
     return lambda verification, now: status_of(verification, deadlines=times, now=now)
 
 
-def query_verifications(settings: StateSettings) -> QueryVerifications:
-    """Build the query of verifications."""
+def view_verification(settings: StateSettings) -> ViewVerification:
+    """Build the derivation of a verification's view."""
     times = deadlines(settings)
 
     def channels_of(
@@ -65,10 +65,14 @@ def query_verifications(settings: StateSettings) -> QueryVerifications:
     ) -> Sequence[ChannelView]:
         return channel_views(verification, further, statuses=DELIVERY_STATUSES, deadlines=times, now=now)
 
+    return ViewVerification(status_of=verification_status(settings), channels_of=channels_of)
+
+
+def query_verifications(settings: StateSettings) -> QueryVerifications:
+    """Build the query of verifications."""
     return QueryVerifications(
         orders=retrying(verification_store(settings), "get"),
-        channels=retrying(channel_store(settings), "further_channels"),
+        channels=retrying(channel_store(settings), "with_channels"),
         clock=CLOCK,
-        status_of=verification_status(settings),
-        channels_of=channels_of,
+        view=view_verification(settings),
     )

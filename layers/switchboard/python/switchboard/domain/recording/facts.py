@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
@@ -232,6 +232,9 @@ class Recording:
     `parked` is set while the recording is parked, and `parked_at` is when it was parked first.
     `transcription_due` is when to look at its transcript, or None if that is not awaited. `transcription_waits_for`
     says for what it waits.
+
+    A late report takes `closed_at` back: `closings` counts those recorded, and `last_closed_at` is the last.
+    `dropped_corrections` counts the corrections that gave way to newer ones.
     """
 
     recording_id: str
@@ -247,6 +250,9 @@ class Recording:
     transcripts: frozenset[StoredTranscript] = frozenset()
     transcription_due: datetime | None = None
     transcription_waits_for: str | None = None
+    closings: int = 0
+    last_closed_at: datetime | None = None
+    dropped_corrections: int = 0
 
     def __post_init__(self) -> None:
         if not self.ready_facts:
@@ -296,6 +302,37 @@ class Recording:
         """The time of the newest fact."""
         facts: frozenset[RecordingFact] = self.ready_facts | self.attempts | self.outcomes | self.corrections
         return max(fact.at for fact in facts)
+
+    @property
+    def sequence(self) -> int:
+        """The number of visible facts. It never falls: attempts, which may be withdrawn, are none of them."""
+        return len(self._visible_fact_times()) + max(0, self.closings - 1) + self.dropped_corrections
+
+    @property
+    def changed_at(self) -> datetime:
+        """The time of the newest visible fact."""
+        return max(self._visible_fact_times())
+
+    def without_passing_facts(self) -> Recording:
+        """Return the recording with its visible facts only, so that one `sequence` always has the same view."""
+        return replace(
+            self,
+            attempts=frozenset(),
+            closed_at=self.last_closed_at,
+            parked=None,
+            transcription_due=None,
+            transcription_waits_for=None,
+        )
+
+    def _visible_fact_times(self) -> list[datetime]:
+        facts: list[RecordingFact] = [*self.ready_facts, *self.outcomes, *self.corrections]
+        return [
+            *(fact.at for fact in facts),
+            *(attempt.at for attempt in self.transcription_attempts),
+            *(outcome.at for outcome in self.transcription_outcomes),
+            *(transcript.at for transcript in self.transcripts),
+            *(at for at in (self.parked_at, self.last_closed_at) if at is not None),
+        ]
 
     def role_of(self, channel: Channel) -> Role:
         """Return the speaker on the channel: the last correction's, or else the document's."""

@@ -79,6 +79,7 @@ class FrameScanner:
         self._run: Kind | None = None
         self._sizes: dict[bytes, tuple[int, int]] = {}  # header of the run -> bytes and samples of its frame
         self._last_size = (0, 0)
+        self._stride = _FIRST_STRIDE
         self._samples: Counter[int] = Counter()  # by Hz
         self._notes: _Notes | None = None
         self._counted = self._skipped = self._skipped_in_a_row = 0
@@ -138,7 +139,7 @@ class FrameScanner:
         """
         assert self._run is not None
         sizes, end, start, size, samples = self._sizes, len(data) - HEADER_BYTES, at, None, 0
-        stride, next_stride_at = _FIRST_STRIDE, at
+        next_stride_at = at
         while at <= end:
             header = data[at : at + HEADER_BYTES]
             size = sizes.get(header)
@@ -148,13 +149,14 @@ class FrameScanner:
                     break
                 size = sizes[header] = (frame.length, frame.samples)
             if at >= next_stride_at:
-                count = _count_headers(data, at, header, distance=size[0], limit=stride)
+                limit = min(self._stride, (end - at) // size[0] + 1)
+                count = _count_headers(data, at, header, distance=size[0], limit=limit)
                 at += (count - 1) * size[0]
                 samples += (count - 1) * size[1]
-                if count == stride:
-                    stride *= 4
-                else:
-                    stride, next_stride_at = _FIRST_STRIDE, at + _BYTES_BETWEEN_STRIDES
+                if count < limit:
+                    self._stride, next_stride_at = _FIRST_STRIDE, at + _BYTES_BETWEEN_STRIDES
+                elif limit == self._stride:
+                    self._stride *= 4
             at += size[0]
             samples += size[1]
             self._last_size = size
@@ -293,11 +295,11 @@ def parse_frame(header: bytes) -> Frame | None:
 
 
 def _count_headers(data: bytes, at: int, header: bytes, *, distance: int, limit: int) -> int:
-    """Return how many frames like that of `header` follow each other in `data` from `at` on, up to `limit`.
+    """Return how many of the `limit` frames that fit into `data` from `at` on are like that of `header`.
 
     They are as long, at `distance` from each other. Each byte of the header is compared in all of them at once.
     """
-    count = limit = min(limit, (len(data) - HEADER_BYTES - at) // distance + 1)
+    count = limit
     for offset, byte in enumerate(header[:_KIND_AND_LENGTH_BYTES], start=at):
         column, copy = data[offset : offset + limit * distance : distance], bytes((byte,))
         if column != copy * limit:

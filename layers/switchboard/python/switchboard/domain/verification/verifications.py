@@ -125,11 +125,15 @@ class Resend:
 
 @dataclass(frozen=True, slots=True)
 class Fallback:
-    """The call that a verification falls back to. `called_at` is when its first claim was granted."""
+    """The call that a verification falls back to. `called_at` is when its first claim was granted.
+
+    `refused` means that the call was rejected, so that no code of it will ever verify.
+    """
 
     after: timedelta
     repeat_calls: int
     called_at: datetime | None = None
+    refused: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,8 +191,10 @@ class Verification(Order[SmsContent]):
 
     @property
     def survives_rejection(self) -> bool:
-        """True for a verification that may fall back to a call. No call follows if its number is suppressed."""
-        return self.fallback is not None and not (self.last_outcome and self.last_outcome.suppressed)
+        """True if a call or a resent code may still verify the number. None follows if the number is suppressed."""
+        if self.fallback is None or (self.last_outcome and self.last_outcome.suppressed):
+            return False
+        return not self.fallback.refused or self.resends_used > 0
 
     @property
     def generation(self) -> int:
@@ -264,7 +270,11 @@ class Verification(Order[SmsContent]):
             *(code.at for code in self.codes),
             *(resend.at for resend in self.resends),
             *(report.first_seen_at for report in self.reports),
+            *(at for at in (self.fallback.called_at if self.fallback else None,) if at is not None),
         ]
+
+    def _count_untimed_facts(self) -> int:
+        return self.attempts_used + sum(resend.unsent for resend in self.resends)
 
     @property
     def verified_by(self) -> VerificationMode | None:
@@ -272,6 +282,24 @@ class Verification(Order[SmsContent]):
         if self.called_at is not None:
             return self.mode
         return (self.check.by or self.mode) if self.check else None
+
+
+@dataclass(frozen=True, slots=True)
+class VerificationWithChannels:
+    """The facts about a verification and its further channels, read at one instant."""
+
+    verification: Verification
+    further: tuple[Verification, ...] = ()
+
+    @property
+    def sequence(self) -> int:
+        """The number of visible facts, those of the further channels included."""
+        return sum(channel.sequence for channel in (self.verification, *self.further))
+
+    @property
+    def updated_at(self) -> datetime:
+        """The time of the newest fact."""
+        return max(channel.updated_at for channel in (self.verification, *self.further))
 
 
 def deadline_of(verification: Verification, claim: Claim) -> datetime:
@@ -419,7 +447,7 @@ _REPORTED_STATES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class ChannelView:
-    """One channel at one moment. `problem` is the provider's code or the report's name, if the state has a cause."""
+    """One channel at one moment. `problem` is the code of the problem for which it is rejected, or None."""
 
     mode: VerificationMode
     state: ChannelState
@@ -432,16 +460,13 @@ def channel_view(channel: Verification, *, statuses: StatusTable, deadlines: Dea
     """Derive a channel's state. The best of the provider's reports decides, and without one the submission."""
     claim, outcome = channel.last_claim, channel.last_outcome
     started_at = claim.at if claim else None
-    rows = {statuses[report.status].meaning: (statuses[report.status], report) for report in channel.reports}
+    reported = {statuses[report.status].meaning: report.first_seen_at for report in channel.reports}
     for meaning, state in _REPORTED_STATES.items():
-        if meaning in rows:
-            status, report = rows[meaning]
-            if state is ChannelState.DELIVERED:
-                return ChannelView(channel.mode, state, started_at, delivered_at=report.first_seen_at)
-            return ChannelView(channel.mode, state, started_at, problem=status.name)
+        if meaning in reported:
+            delivered_at = reported[meaning] if state is ChannelState.DELIVERED else None
+            return ChannelView(channel.mode, state, started_at, delivered_at=delivered_at)
     state = _CHANNEL_STATES[submission_state(channel, deadlines=deadlines, now=now)]
-    problem = outcome.provider_code if outcome is not None and state is not ChannelState.ACCEPTED else None
-    return ChannelView(channel.mode, state, started_at, problem=problem)
+    return ChannelView(channel.mode, state, started_at, problem=outcome.problem if outcome else None)
 
 
 def channel_views(

@@ -72,6 +72,7 @@ def to_json(view: RecordingView, *, format_tel: Callable[[str], str]) -> dict[st
     return {
         "recording_id": recording.recording_id,
         "state": status.state.value,
+        "sequence": recording.sequence,
         "tel": format_tel(view.tel),
         "called_at": to_rfc3339(view.called_at) if view.called_at else None,
         "announcements": [_notice_to_json(notice, format_tel) for notice in recording.notices],
@@ -120,9 +121,10 @@ def _channel_to_json(view: RecordingView, status: ChannelStatus) -> dict[str, An
         "seconds": file.seconds if file else None,
         "content_type": file.content_type if file else None,
         "file_name": file.file_name if file else None,
-        "url": view.urls.get(channel),
-        "url_expires_at": to_rfc3339(view.urls_expire_at) if file else None,
     }
+    if view.urls_expire_at is not None:
+        members["url"] = view.urls.get(channel)
+        members["url_expires_at"] = to_rfc3339(view.urls_expire_at) if file else None
     return members if status.problem is None else {**members, "problem": status.problem}
 
 

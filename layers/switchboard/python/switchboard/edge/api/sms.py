@@ -65,6 +65,7 @@ def to_json(view: View, *, statuses: StatusTable) -> dict[str, Any]:
         "attempts": len(message.claims),
         "send_at": to_rfc3339(message.send_at) if message.send_at else None,
         "not_after": to_rfc3339(message.not_after) if message.not_after else None,
+        "sequence": message.sequence,
         "created_at": to_rfc3339(message.created_at),
         "updated_at": to_rfc3339(message.updated_at),
     }

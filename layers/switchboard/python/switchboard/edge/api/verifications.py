@@ -67,6 +67,7 @@ def to_json(view: View) -> dict[str, Any]:
         "provider": "mediasms",
         "provider_code": outcome.provider_code if outcome else None,
         "reference": verification.reference,
+        "sequence": view.sequence,
         "created_at": to_rfc3339(verification.created_at),
         "updated_at": to_rfc3339(verification.updated_at),
     }

@@ -43,6 +43,7 @@ def to_json(view: View) -> dict[str, Any]:
         "attempts": len(voice_call.claims),
         "placed_at": voice_call.placed_at,
         "reference": voice_call.reference,
+        "sequence": voice_call.sequence,
         "created_at": to_rfc3339(voice_call.created_at),
         "updated_at": to_rfc3339(voice_call.updated_at),
     }

@@ -199,6 +199,18 @@ def get_items(client: DynamoDBClient, table: str, keys: Iterable[Item], *, opera
     return items
 
 
+def read_together(client: DynamoDBClient, table: str, keys: Iterable[Item]) -> list[Item | None]:
+    """Return the items under these keys as they were at one instant, in the keys' order; None if there is none.
+
+    Raises:
+        StoreUnavailableError: DynamoDB did not answer, or one of the items was just being written.
+    """
+    gets: Any = [{"Get": {"TableName": table, "Key": key}} for key in keys]
+    with store_errors("read items together"):
+        response = client.transact_get_items(TransactItems=gets)
+    return [answer.get("Item") for answer in response["Responses"]]
+
+
 def _get_indexed_items(client: DynamoDBClient, table: str, entries: Iterable[Item], *, noun: str) -> list[Item]:
     """Return the items behind index entries, read consistently, in the entries' order."""
     keys = [{"pk": entry["pk"]} for entry in entries]

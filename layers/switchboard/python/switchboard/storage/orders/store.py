@@ -15,6 +15,7 @@ from switchboard.ports.orders import ClaimAnswer, R
 from switchboard.storage.aws import conditional_update, store_errors
 from switchboard.storage.items import (
     Item,
+    day_partition,
     decoding_errors,
     expiry,
     from_attributes,
@@ -401,14 +402,16 @@ def content_value(content: Any) -> dict[str, Any]:
 def order_item(order: R, *, codec: OrderCodec[R], due: datetime | None, expires_at: int) -> dict[str, Any]:
     """Build the item of a new order.
 
-    The item has empty maps for later writes to add to, so that those writes need no read. The sort key of both listing
+    The item has empty maps for later writes to add to, so that those writes need no read. The sort key of the listing
     indexes, `list_position`, is unique and orders by time.
     """
     pk, created_at = codec.key(order.id), to_rfc3339(order.created_at)
+    list_position = f"{created_at}#{order.id}"
     listing = {
         "list_partition": list_partition(codec.kind, order.client),
         "recipient_partition": recipient_partition(codec.kind, client=order.client, recipient=order.recipient),
-        "list_position": f"{created_at}#{order.id}",
+        "list_position": list_position,
+        "day_partition": day_partition(codec.kind, pk, list_position),
     }
     return to_attributes(
         {

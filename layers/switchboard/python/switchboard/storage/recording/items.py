@@ -199,6 +199,9 @@ def _build_recording(item: Item) -> Recording:
         transcripts=frozenset(_transcript_from(job, value) for job, value in facts[TRANSCRIPT]),
         transcription_due=from_rfc3339(values["due"]) if values.get("pending") == TRANSCRIPTION_PENDING else None,
         transcription_waits_for=values.get("transcription_waits_for"),
+        closings=int(values.get("closings", 0)),
+        last_closed_at=from_optional_rfc3339(values.get("last_closed_at")),
+        dropped_corrections=int(values.get("dropped_corrections", 0)),
     )
 
 

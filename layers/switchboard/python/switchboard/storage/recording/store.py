@@ -24,7 +24,7 @@ from switchboard.domain.recording.facts import (
 from switchboard.domain.timestamps import to_rfc3339
 from switchboard.ports.listing import ListingQuery, Page, UnreadableItem
 from switchboard.storage.aws import conditional_update, store_errors
-from switchboard.storage.items import Item, expiry, to_attributes
+from switchboard.storage.items import Item, day_partition, expiry, to_attributes
 from switchboard.storage.orders.indexes import (
     ListPartition,
     convert_items,
@@ -65,11 +65,13 @@ class DynamoDbRecordingStore:
     def announce(
         self, recording_id: str, ready_fact: ReadyFact, *, due: datetime, parked: ParkingReason | None = None
     ) -> Recording:
+        list_position = f"{to_rfc3339(ready_fact.called_at or ready_fact.at)}#{recording_id}"
         new_item = {
             "kind": KIND,
             "id": recording_id,
             "list_partition": LIST_PARTITION,
-            "list_position": f"{to_rfc3339(ready_fact.called_at or ready_fact.at)}#{recording_id}",
+            "list_position": list_position,
+            "day_partition": day_partition(KIND, recording_pk(recording_id), list_position),
             "recipient_partition": tel_partition(ready_fact.tel) if ready_fact.tel else None,
             "expires_at": expiry(ready_fact.at, self._retention),
             "pending": PENDING if parked is None else _parked_partition(parked),
@@ -161,6 +163,10 @@ class DynamoDbRecordingStore:
         superfluous = recording.newest_corrections[MAX_CORRECTIONS - 1 :]
         removed = {f"#old{number}": _correction_name(old) for number, old in enumerate(superfluous)}
         values: dict[str, Any] = {":correction": correction_value(correction), ":at": to_rfc3339(correction.at)}
+        dropped = ""
+        if superfluous:
+            dropped = ", dropped_corrections = :dropped"
+            values[":dropped"] = recording.dropped_corrections + len(superfluous)
         unchanged = "attribute_not_exists(corrected_at)"
         if recording.corrections:
             unchanged = "corrected_at = :seen"
@@ -168,7 +174,7 @@ class DynamoDbRecordingStore:
         return self._update(
             "correct roles",
             recording.recording_id,
-            update="SET #correction = :correction, corrected_at = :at"
+            update=f"SET #correction = :correction, corrected_at = :at{dropped}"
             + (f" REMOVE {', '.join(removed)}" if removed else ""),
             condition=f"attribute_exists(kind) AND {unchanged}",
             names={"#correction": _correction_name(correction), **removed},
@@ -178,16 +184,24 @@ class DynamoDbRecordingStore:
     def schedule(
         self, recording: Recording, *, due: datetime | None, at: datetime, transcribe_due: datetime | None = None
     ) -> None:
-        if due is None and transcribe_due is None:
-            update = "SET closed_at = if_not_exists(closed_at, :at) REMOVE due, pending, parked"
-            self._update_unless_begun(recording, update=update, values={":at": to_rfc3339(at)})
-        elif due is None and transcribe_due is not None:
-            update = "SET closed_at = if_not_exists(closed_at, :at), due = :due, pending = :pending REMOVE parked"
-            values = {":at": to_rfc3339(at), ":due": to_rfc3339(transcribe_due), ":pending": TRANSCRIPTION_PENDING}
-            self._update_unless_begun(recording, update=update, values=values)
-        elif due is not None:
+        if due is not None:
             update = "SET due = :due, pending = :pending REMOVE closed_at, parked"
             self._update_unless_begun(recording, update=update, values={":due": to_rfc3339(due), ":pending": PENDING})
+            return
+        values: dict[str, Any] = {}
+        if transcribe_due is None:
+            sets, ends = [], "REMOVE due, pending, parked"
+        else:
+            sets, ends = ["due = :due", "pending = :pending"], "REMOVE parked"
+            values = {":due": to_rfc3339(transcribe_due), ":pending": TRANSCRIPTION_PENDING}
+        condition = "attribute_exists(kind)"
+        if recording.closed_at is None:
+            # Another worker that closed it meanwhile has made the same write.
+            condition += " AND attribute_not_exists(closed_at)"
+            sets += ["closed_at = :at", "last_closed_at = :at", "closings = if_not_exists(closings, :none) + :one"]
+            values |= {":at": to_rfc3339(at), ":none": 0, ":one": 1}
+        update = f"SET {', '.join(sets)} {ends}" if sets else ends
+        self._update_unless_begun(recording, update=update, values=values, condition=condition)
 
     def park(self, recording: Recording, *, reason: ParkingReason, at: datetime) -> None:
         self._update_unless_begun(
@@ -215,9 +229,11 @@ class DynamoDbRecordingStore:
         )
         return islice(convert_items(items, recording_from), limit)
 
-    def _update_unless_begun(self, recording: Recording, *, update: str, values: Mapping[str, Any]) -> None:
+    def _update_unless_begun(
+        self, recording: Recording, *, update: str, values: Mapping[str, Any], condition: str = "attribute_exists(kind)"
+    ) -> None:
         """Write to the recording if no attempt has begun or been withdrawn since it was read."""
-        conditions, values = ["attribute_exists(kind)"], dict(values)
+        conditions, values = [condition], dict(values)
         for channel in Channel:
             begun = _count_attempts(recording, channel)
             count, value = f"begun_{channel.value}", f":{channel.value}"

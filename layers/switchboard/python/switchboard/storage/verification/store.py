@@ -30,6 +30,7 @@ from switchboard.domain.verification.verifications import (
     Resend,
     Verification,
     VerificationLines,
+    VerificationWithChannels,
     deadline_of,
     next_due,
 )
@@ -48,7 +49,7 @@ from switchboard.storage.items import (
     set_all,
     to_attributes,
 )
-from switchboard.storage.orders.indexes import get_items
+from switchboard.storage.orders.indexes import read_together
 from switchboard.storage.orders.store import (
     CLAIM,
     ID_IS_FREE,
@@ -56,6 +57,7 @@ from switchboard.storage.orders.store import (
     DynamoDbOrderStore,
     OrderCodec,
     optional_int,
+    order_from,
 )
 from switchboard.storage.sms.messages import reports_in
 from switchboard.storage.verification.ivr_calls import lease_from, shorten_lease
@@ -160,13 +162,16 @@ class DynamoDbChannelStore(DynamoDbOrderStore[Verification]):
             retention=retention,
         )
 
-    def further_channels(self, verification: Verification) -> Sequence[Verification]:
+    def with_channels(self, verification: Verification) -> VerificationWithChannels:
         ids = verification.further_channel_ids
         if not ids:
-            return ()
-        items = get_items(self._client, self._table, map(self._key, ids), operation="read channels")
-        channels = [channel for channel in map(self._order_from, items) if channel is not None]
-        return sorted(channels, key=lambda channel: ids.index(channel.id))
+            return VerificationWithChannels(verification)
+        # One transaction reads all items, so that no two views of the verification have the same sequence.
+        item, *channels = read_together(self._client, self._table, map(self._key, [verification.id, *ids]))
+        return VerificationWithChannels(
+            order_from(item, codec=VerificationCodec()) or verification,
+            tuple(channel for channel in map(self._order_from, channels) if channel is not None),
+        )
 
     def claim_resend(
         self, verification: Verification, channel: Verification, resend: Resend
@@ -187,6 +192,14 @@ class DynamoDbChannelStore(DynamoDbOrderStore[Verification]):
             update=f"SET resends[{place}].unsent = :true",
             condition=f"resends[{place}].id = :id",
             values={":true": True, ":id": resend.id},
+        )
+
+    def record_refused_call(self, verification_id: str) -> None:
+        self._change(
+            verification_id,
+            update="SET fallback_refused = :true",
+            condition="attribute_exists(fallback_called_at)",
+            values={":true": True},
         )
 
     def claim_fallback(self, verification: Verification, channel: Verification) -> ClaimAnswer[Verification]:
@@ -490,6 +503,7 @@ def _fallback_from(values: Mapping[str, Any]) -> Fallback:
         after=timedelta(seconds=int(values[FALLBACK])),
         repeat_calls=int(values["fallback_repeat_calls"]),
         called_at=from_optional_rfc3339(values.get("fallback_called_at")),
+        refused=values.get("fallback_refused", False),
     )
 
 

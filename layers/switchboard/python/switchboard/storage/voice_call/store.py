@@ -22,7 +22,7 @@ from switchboard.ports.callbacks import EventPlace
 from switchboard.ports.listing import ListingQuery, Page
 from switchboard.storage.aws import conditional_update, store_errors
 from switchboard.storage.items import Item, decoding_errors, expiry, require_type, to_attributes
-from switchboard.storage.orders.indexes import get_items
+from switchboard.storage.orders.indexes import get_items, read_together
 from switchboard.storage.orders.store import DynamoDbOrderStore, OrderCodec, optional_int
 
 if TYPE_CHECKING:
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 _RESULT: Final = "result|"
 _NEWEST_RESULT: Final = "newest_result"
 _BOUND_TO: Final = "bound_to"
+_CALL_ID_PREFIX: Final = "CALLID#"
+_REVISIONS: Final = "revisions"
+_COUNT_REVISION: Final = f"{_REVISIONS} = if_not_exists({_REVISIONS}, :none) + :one"
 
 
 class VoiceCallCodec(OrderCodec[VoiceCall]):
@@ -98,16 +101,20 @@ class DynamoDbCallResultStore:
         if not written and fact not in item:
             self._change_results(
                 result,
-                update="SET #fact = :newest",
+                update=f"SET #fact = :newest, {_COUNT_REVISION}",
                 condition="attribute_not_exists(#fact) OR #fact.#at < :seen",
                 fact=_NEWEST_RESULT,
                 names={"#at": "at"},
-                values={":newest": {"result": result.result, "at": seen}, ":seen": seen},
+                values={":newest": {"result": result.result, "at": seen}, ":seen": seen, ":none": 0, ":one": 1},
             )
             return EventPlace.OVERFLOWED
         if not written and item[fact]["S"] > seen:
             self._change_results(
-                result, update="SET #fact = :seen", condition="#fact > :seen", fact=fact, values={":seen": seen}
+                result,
+                update=f"SET #fact = :seen, {_COUNT_REVISION}",
+                condition="#fact > :seen",
+                fact=fact,
+                values={":seen": seen, ":none": 0, ":one": 1},
             )
         return EventPlace.RECORDED if _BOUND_TO in item else EventPlace.ORPHAN
 
@@ -170,7 +177,13 @@ class DynamoDbVoiceCallStore(DynamoDbOrderStore[VoiceCall], DynamoDbCallResultSt
 
     def get(self, order_id: str) -> VoiceCall | None:
         call = super().get(order_id)
-        return self._add_reports([call])[0] if call is not None else None
+        if call is None or call.call_id is None:
+            return call
+        # One transaction reads both items, so that no two views of the call have the same sequence.
+        keys = (self._key(order_id), _call_id_key(call.call_id))
+        item, results = read_together(self._client, self._table, keys)
+        call = self._order_from(item)
+        return call if call is None or results is None else _add_results(call, results)
 
     def find(self, query: ListingQuery, *, client: str) -> Page[VoiceCall]:
         page = super().find(query, client=client)
@@ -181,16 +194,38 @@ class DynamoDbVoiceCallStore(DynamoDbOrderStore[VoiceCall], DynamoDbCallResultSt
         call_ids = {call.call_id for call in calls if call.call_id is not None}
         keys = [_call_id_key(call_id) for call_id in sorted(call_ids)]
         items = get_items(self._client, self._table, keys, operation="fetch call results")
-        reports: dict[str, tuple[CallResultFact, ...]] = {}
-        for item in items:
-            # Results that this version cannot read hide neither their call nor the other ones of a page.
-            with suppress(UnreadableItemError), decoding_errors("call results"):
-                reports[item["pk"]["S"]] = _results_in(item)
-        return [replace(call, reports=reports.get(_call_id_pk(call.call_id or ""), ())) for call in calls]
+        results = {item["pk"]["S"]: item for item in items}
+        return [_add_results(call, results.get(_call_id_pk(call.call_id or ""), {})) for call in calls]
+
+
+def token_in(item: Item) -> str | None:
+    """Return the token of the call whose results this item holds, or None if it holds none or the call is not known."""
+    return item[_BOUND_TO]["S"] if _BOUND_TO in item and item["pk"]["S"].startswith(_CALL_ID_PREFIX) else None
+
+
+def count_results(item: Item) -> int:
+    """Return the number of visible facts among the results in an item.
+
+    Raises:
+        UnreadableItemError: this version cannot read the results.
+    """
+    with decoding_errors("call results"):
+        return len(_results_in(item)) + _revisions_in(item)
+
+
+def _revisions_in(item: Item) -> int:
+    return int(item.get(_REVISIONS, {"N": 0})["N"])
+
+
+def _add_results(call: VoiceCall, item: Item) -> VoiceCall:
+    """Return the call with the results in an item. Results that this version cannot read do not hide the call."""
+    with suppress(UnreadableItemError), decoding_errors("call results"):
+        return replace(call, reports=_results_in(item), revisions=_revisions_in(item))
+    return call
 
 
 def _call_id_pk(call_id: str) -> str:
-    return f"CALLID#{call_id}"
+    return f"{_CALL_ID_PREFIX}{call_id}"
 
 
 def _call_id_key(call_id: str) -> dict[str, Any]:

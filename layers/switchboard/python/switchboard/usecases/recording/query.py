@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final, TypeAlias
 
@@ -23,6 +24,7 @@ from switchboard.domain.recording.facts import (
     RecordingFileName,
     Role,
     Side,
+    StoredFile,
     is_recording_id,
 )
 from switchboard.domain.recording.figures import Figures, measure_figures
@@ -50,17 +52,17 @@ class RecordingView:
 
     `tel` and `called_at` are those of the call, however many reports differ.
     `urls` are the links to the stored files, all of which expire at `urls_expire_at`. `sides` are the sides that the
-    files' names give, for the files whose names follow the naming rule.
+    files' names give, for the files whose names follow the naming rule. A view without links has no `urls_expire_at`.
     """
 
     recording: Recording
     status: RecordingStatus
     tel: str
     called_at: datetime | None
-    urls: Mapping[Channel, str]
-    urls_expire_at: datetime
     sides: Mapping[Channel, Side]
     transcript: TranscriptStatus
+    urls: Mapping[Channel, str] = field(default_factory=dict)
+    urls_expire_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,28 +227,44 @@ class QueryRecordings:
         return self._view(recording, self._policy.status(recording, now=now), now=now)
 
     def _view(self, recording: Recording, status: RecordingStatus, *, now: datetime) -> RecordingView:
-        files = {channel: state.file for channel, state in status.channels.items() if state.file is not None}
-        names = {
-            channel: name for channel, file in files.items() if (name := self._find_name(file.file_name)) is not None
-        }
-        tel, called_at = tel_and_time(recording, names.values())
-        return RecordingView(
-            recording=recording,
-            status=status,
-            tel=tel,
-            called_at=called_at,
-            urls={channel: self._files.url(file, expires_in=self._url_lifetime) for channel, file in files.items()},
+        return replace(
+            view_without_links(
+                recording, status, parse_name=self._parse_name, makes_transcripts=self._makes_transcripts
+            ),
+            urls={
+                channel: self._files.url(file, expires_in=self._url_lifetime)
+                for channel, file in _stored_files(status).items()
+            },
             urls_expire_at=now + self._url_lifetime,
-            sides={channel: name.side for channel, name in names.items()},
-            transcript=status_of_transcript(recording, wanted=self._makes_transcripts),
         )
 
-    def _find_name(self, file_name: str) -> RecordingFileName | None:
-        """Return the parts of a file's name, or None if the name does not follow the naming rule."""
-        try:
-            return self._parse_name(file_name)
-        except UnreadableFileNameError:
-            return None
+
+def view_without_links(
+    recording: Recording,
+    status: RecordingStatus,
+    *,
+    parse_name: Callable[[str], RecordingFileName],
+    makes_transcripts: bool,
+) -> RecordingView:
+    """Return the recording as callers see it, without links to its files."""
+    names = {}
+    for channel, file in _stored_files(status).items():
+        # A name may not follow the naming rule.
+        with suppress(UnreadableFileNameError):
+            names[channel] = parse_name(file.file_name)
+    tel, called_at = tel_and_time(recording, names.values())
+    return RecordingView(
+        recording=recording,
+        status=status,
+        tel=tel,
+        called_at=called_at,
+        sides={channel: name.side for channel, name in names.items()},
+        transcript=status_of_transcript(recording, wanted=makes_transcripts),
+    )
+
+
+def _stored_files(status: RecordingStatus) -> dict[Channel, StoredFile]:
+    return {channel: state.file for channel, state in status.channels.items() if state.file is not None}
 
 
 def _not_found() -> ResourceNotFoundError:

@@ -14,6 +14,7 @@ from switchboard.domain.verification.verifications import (
     Verification,
     VerificationState,
     VerificationSubmission,
+    VerificationWithChannels,
     message_submission_of,
     submission_of,
 )
@@ -47,9 +48,27 @@ class ComposeChannel:
 
 @dataclass(frozen=True, slots=True)
 class VerificationView(OrderView[Verification, Status[VerificationState]]):
-    """A verification, its status and its channels at the moment of the query."""
+    """A verification, its status and its channels at the moment of the query. `sequence` counts all of their facts."""
 
     channels: Sequence[ChannelView]
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ViewVerification:
+    """The derivation of a verification's view from the facts about it and its channels."""
+
+    status_of: Callable[[Verification, datetime], Status[VerificationState]]
+    channels_of: Callable[[Verification, Sequence[Verification], datetime], Sequence[ChannelView]]
+
+    def __call__(self, facts: VerificationWithChannels, now: datetime) -> VerificationView:
+        """Return the view at `now`."""
+        return VerificationView(
+            order=facts.verification,
+            status=self.status_of(facts.verification, now),
+            channels=self.channels_of(facts.verification, facts.further, now),
+            sequence=facts.sequence,
+        )
 
 
 class QueryVerifications(QueryOrders[Verification, Status[VerificationState]]):
@@ -61,17 +80,12 @@ class QueryVerifications(QueryOrders[Verification, Status[VerificationState]]):
         orders: VerificationStore,
         channels: ChannelStore,
         clock: Clock,
-        status_of: Callable[[Verification, datetime], Status[VerificationState]],
-        channels_of: Callable[[Verification, Sequence[Verification], datetime], Sequence[ChannelView]],
+        view: ViewVerification,
     ) -> None:
-        super().__init__(orders=orders, clock=clock, status_of=status_of)
+        super().__init__(orders=orders, clock=clock, status_of=view.status_of)
         self._channels = channels
-        self._channels_of = channels_of
+        self._view_at = view
 
     def view(self, order: Verification) -> VerificationView:
         """Return the verification with its present status and channels."""
-        now = self._clock.now()
-        further = self._channels.further_channels(order)
-        return VerificationView(
-            order=order, status=self._status_of(order, now), channels=self._channels_of(order, further, now)
-        )
+        return self._view_at(self._channels.with_channels(order), self._clock.now())

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
+from switchboard.domain.errors import StoreError
 from switchboard.domain.orders import Claim, Deadlines, OutcomeKind
 from switchboard.domain.sms.delivery import StatusTable
 from switchboard.domain.verification.callbacks import VerificationMode
@@ -111,6 +113,9 @@ class FallBack:
             case OutcomeKind.ACCEPTED:
                 return FallbackOutcome.CALLED
             case OutcomeKind.REJECTED:
+                # Without this fact the verification waits in vain until it expires.
+                with suppress(StoreError):
+                    self._channels.record_refused_call(verification.id)
                 return FallbackOutcome.REJECTED
             case OutcomeKind.UNKNOWN:
                 return FallbackOutcome.UNKNOWN

@@ -153,7 +153,8 @@ class ResendCode:
             self._take_back(sent, resend, channel, weight)
             raise
         kind = attempt.outcome.kind
-        goes_on = kind is OutcomeKind.REJECTED and verification.falls_back_at is not None
+        may_fall_back = attempt.order.survives_rejection and verification.falls_back_at is not None
+        goes_on = kind is OutcomeKind.REJECTED and may_fall_back
         if kind in {OutcomeKind.NOT_SENT, OutcomeKind.REJECTED} and not goes_on and attempt.error is not None:
             self._take_back(sent, resend, channel, weight)
             raise SubmissionFailedError(attempt.error, verification.names) from attempt.error
