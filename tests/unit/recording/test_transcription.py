@@ -252,7 +252,7 @@ def test_a_job_that_cannot_be_asked_for_is_lost_after_a_day() -> None:
     deployment = Deployment(Channel.MONAURAL, recognizer=CannotBeAsked)
     deployment.start(ID)
     looks = 0
-    while deployment.status.state is TranscriptState.RECOGNIZING:
+    while deployment.status.state is TranscriptState.RECOGNIZING and looks < 100:
         due = deployment.recording.transcription_due
         assert due is not None
         deployment.clock.advance(due - deployment.clock.now())
