@@ -150,6 +150,18 @@ def start_transcribe(environment: Mapping[str, str], until: ExitStack, *, emulat
     return simulator.url
 
 
+def recognizer_parameters(environment: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the template's parameters for the recogniser that `RECOGNIZER_URL` names, or none.
+
+    Raises:
+        SandboxError: when it is named without its token.
+    """
+    url = environment.get("RECOGNIZER_URL", "")
+    if url and not environment.get("RECOGNIZER_TOKEN"):
+        raise SandboxError("RECOGNIZER_URL needs RECOGNIZER_TOKEN too. Set it, or unset RECOGNIZER_URL.")
+    return {"TranscriptionRecognizer": "http", "RecognizerUrl": url} if url else {}
+
+
 def _start(kind: ProviderKind, environment: Mapping[str, str], until: ExitStack, log: Log) -> Provider:
     url_variable = f"{kind.name.upper()}_URL"
     url = environment.get(url_variable, "")

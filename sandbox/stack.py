@@ -90,6 +90,7 @@ def running_sandbox(
                     **{name: environment.get(variable) or "0" for name, variable in _RECIPIENT_LIMITS.items()},
                     **{server.parameter: server.url for server in servers},
                     **{name: value for server in servers for name, value in server.more_parameters.items()},
+                    **providers.recognizer_parameters(environment),
                 },
                 python=EMULATOR_PYTHON,
                 cache=SHARED_CACHE,
@@ -119,6 +120,8 @@ def running_sandbox(
         for webhook, token in webhook_tokens.items():
             put_secret(endpoints, f"webhook-tokens/{webhook}", {"tokens": [token]})
         put_secret(endpoints, "webhook-signing", {"current": "1", "1": secrets.token_urlsafe(48)})
+        if recognizer_token := environment.get("RECOGNIZER_TOKEN"):
+            put_secret(endpoints, "recognizer", {"token": recognizer_token})
         for server in servers:
             put_secret(endpoints, server.name, server.credentials)
             server.connect({webhook: endpoints.webhook_url(webhook) for webhook in WEBHOOKS})

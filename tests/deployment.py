@@ -295,6 +295,7 @@ def _create_resources() -> dict[str, str]:
         "CodeKeysSecret": {"current": "1", "1": CODE_KEY},
         "MediaSmsSecret": {"user": USER, "password": PASSWORD},
         "BiztelSecret": {"token": API_TOKEN},
+        "RecognizerSecret": {"token": API_TOKEN},
         **{secret: {"tokens": [TOKEN]} for secret in WEBHOOK_SECRETS.values()},
         "WebhookSigningSecret": {"current": "1", "1": SIGNING_MASTER},
         "BaiduVmsSecret": {"ak": ACCESS_KEY, "sk": SECRET_KEY},

@@ -16,7 +16,7 @@ CHAPTERS: Final[tuple[tuple[tuple[str, ...], Chapter], ...]] = (
     (("MEDIASMS_URL",), messages.play),
     (("MEDIASMS_URL",), verifications.play),
     (("BIZTEL_URL",), recordings.play),
-    (("BIZTEL_URL", "TRANSCRIBE_URL"), recordings.play_transcripts),
+    (("BIZTEL_URL", "TRANSCRIBE_URL", "RECOGNIZER_URL"), recordings.play_transcripts),
     (("BAIDU_VMS_URL",), voice_calls.play),
     (("MEDIASMS_URL",), subscriptions.play),
 )

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from switchboard.domain.recording.facts import Channel, FetchEnd, FetchOutcome, ReadyFact, Recording, StoredFile
-from switchboard.domain.recording.transcripts import (
+from switchboard.domain.recording.transcript_facts import (
     FailureReason,
     Source,
     StoredTranscript,

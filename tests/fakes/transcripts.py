@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from switchboard.domain.errors import RefusedError, UnreadableResultError
 from switchboard.domain.recording.facts import Recording, StoredFile
-from switchboard.domain.recording.transcripts import (
+from switchboard.domain.recording.transcript_facts import (
     FailureReason,
     Source,
     StoredTranscript,
@@ -17,6 +17,7 @@ from switchboard.domain.recording.transcripts import (
     TranscriptionEnd,
     TranscriptionOutcome,
 )
+from switchboard.domain.recording.transcripts import channels_of
 from switchboard.domain.recording.words import ChannelWords, Word
 from switchboard.ports.clock import Clock
 from switchboard.ports.provider_limits import ProviderGuard
@@ -228,7 +229,7 @@ class ScriptedRecognizer(Recognizer):
                 Word(start_ms=1000 * number, end_ms=1000 * number + 500, text=f"{channel}{text}", confidence=0.9)
                 for number, text in enumerate(self.words)
             )
-            for channel in source.channels
+            for channel in channels_of(source)
         }
 
     def quarantine(self, job: str, *, at: datetime) -> None:

@@ -20,14 +20,12 @@ from switchboard.domain.recording.facts import (
     StoredFile,
 )
 from switchboard.domain.recording.transcript_document import decode_document
+from switchboard.domain.recording.transcript_facts import FailureReason, Source, TranscriptionAttempt, TranscriptionEnd
 from switchboard.domain.recording.transcription_policy import TranscriptionPolicy
 from switchboard.domain.recording.transcripts import (
     MAX_GENERATIONS,
-    FailureReason,
-    Source,
-    TranscriptionAttempt,
-    TranscriptionEnd,
     TranscriptState,
+    channels_of,
     sources_of,
     status_of_transcript,
 )
@@ -258,7 +256,7 @@ def check(world: TranscriptWorld, history: History) -> None:
     status = status_of_transcript(world.recording, wanted=True)
     sources = sources_of(world.recording)
     demand(all(source.progress.final for source in sources), "I33", "a source is not final")
-    is_whole = len(sources[0].source.channels) == 2
+    is_whole = len(channels_of(sources[0].source)) == 2
     expected = TranscriptState.READY if is_whole else TranscriptState.PARTIAL
     if len(world.script) >= MAX_GENERATIONS:
         expected = TranscriptState.FAILED

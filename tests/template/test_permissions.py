@@ -191,6 +191,7 @@ READERS: Final = {
     "MediaSmsSecret": SENDERS,
     "BaiduVmsSecret": {"PlaceCall"},
     "BiztelSecret": {"FetchRecording"},
+    "RecognizerSecret": {"StartTranscription", "StoreTranscript"},
     "MediasmsDeliveryTokensSecret": {"MediasmsDeliveryWebhook"},
     "MediasmsIvrTokensSecret": {"MediasmsIvrWebhook"},
     "BiztelTokensSecret": {"BiztelCallActionWebhook"},

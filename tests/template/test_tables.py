@@ -51,7 +51,7 @@ def test_no_function_of_a_deployment_speaks_plain_http_to_a_provider() -> None:
         if "ALLOW_PLAIN_HTTP" in environment
     ]
 
-    assert len(values) == 6
+    assert len(values) == 8
     assert all(value == {"ALLOW_PLAIN_HTTP": "false"} for value in values)
 
 

@@ -13,7 +13,7 @@ from typing import Final
 
 import miniaudio
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from switchboard.domain.recording.audio import AudioFormat, AudioMeter
@@ -209,6 +209,8 @@ def test_more_than_the_highest_bit_rate_holds_is_refused() -> None:
 
 @settings(deadline=None, max_examples=40)
 @given(cuts=st.lists(st.integers(0, 4000), max_size=8), damaged=st.lists(st.integers(0, 3999), max_size=4))
+@example(cuts=[], damaged=[1083])
+@example(cuts=[], damaged=[3])
 def test_pieces_and_damage_change_no_other_granule(cuts: list[int], damaged: list[int]) -> None:
     left, right = bytearray(make_files(8000)[0]), make_files(8000)[1]
     for at in damaged:
@@ -219,7 +221,8 @@ def test_pieces_and_damage_change_no_other_granule(cuts: list[int], damaged: lis
     try:
         file = b"".join(join(pieces, [right]))
     except NotJoinableError as error:
-        assert error.reason == "too_many_bits" and damaged
+        # One damaged byte of a header can name another rate or mode, and leaves the frame's length as it is.
+        assert error.reason in {"too_many_bits", "kind_changes", "not_mono", "different_kinds"} and damaged
         return
 
     assert file == joined(bytes(left), right)

@@ -27,17 +27,9 @@ from switchboard.domain.recording.facts import (
     Recording,
     StoredFile,
 )
+from switchboard.domain.recording.transcript_facts import FailureReason, Source, TranscriptionAttempt, TranscriptionEnd
 from switchboard.domain.recording.transcription_policy import next_look
-from switchboard.domain.recording.transcripts import (
-    FailureReason,
-    Source,
-    TranscriptionAttempt,
-    TranscriptionEnd,
-    TranscriptState,
-    TranscriptStatus,
-    sources_of,
-    status_of_transcript,
-)
+from switchboard.domain.recording.transcripts import TranscriptState, TranscriptStatus, sources_of, status_of_transcript
 from switchboard.ports.recordings import Download
 from switchboard.ports.transcripts import JobLook, JobState, Media
 from switchboard.providers.biztel.file_names import parse_file_name
@@ -201,12 +193,11 @@ def test_a_part_of_the_call_is_a_partial_transcript(channels: tuple[Channel, ...
     [
         ((FailureReason.INTERNAL,), TranscriptState.READY, 2),
         ((FailureReason.INTERNAL,) * 3, TranscriptState.FAILED, 3),
-        ((FailureReason.NOT_ACCESSIBLE,), TranscriptState.READY, 2),
         ((None,), TranscriptState.READY, 2),
         ((None, None), TranscriptState.FAILED, 2),
         ((FailureReason.MEDIA,), TranscriptState.FAILED, 1),
     ],
-    ids=["internal once", "internal always", "not accessible", "unreadable", "unreadable twice", "media"],
+    ids=["internal once", "internal always", "unreadable", "unreadable twice", "media"],
 )
 def test_a_failed_job_is_followed_as_its_class_says(
     script: tuple[FailureReason | None, ...], state: TranscriptState, jobs: int
@@ -217,6 +208,67 @@ def test_a_failed_job_is_followed_as_its_class_says(
     expected = TranscriptState.PARTIAL if state is TranscriptState.READY else state
     assert (deployment.status.state, len(deployment.jobs)) == (expected, jobs)
     assert len(set(deployment.jobs)) == jobs
+
+
+def test_audio_that_may_not_be_read_waits_an_hour_for_an_operator() -> None:
+    deployment = Deployment(Channel.MONAURAL, script=(FailureReason.NOT_ACCESSIBLE,))
+    deployment.run()
+
+    assert (deployment.status.state, deployment.status.reason) == (TranscriptState.WAITING, "configuration")
+    assert deployment.recording.transcription_due == deployment.clock.now() + HOUR
+    deployment.start(ID)
+    deployment.recognizer.end_all()
+    deployment.look(ID)
+    assert deployment.status.state is TranscriptState.PARTIAL
+    assert [name.rpartition(".")[2] for name in deployment.jobs] == ["1", "2"]
+
+
+def test_a_recogniser_that_never_takes_the_job_is_asked_at_most_hourly() -> None:
+    deployment = Deployment(Channel.MONAURAL)
+    error = OutcomeUnknownError("scripted", provider="scripted", operation="start")
+    deployment.recognizer.errors = (error,) * 100
+    for _ in range(30):
+        deployment.queues.entries.clear()
+        deployment.start(ID)
+        due = deployment.recording.transcription_due
+        assert due is not None
+        deployment.clock.advance(due - deployment.clock.now())
+
+    assert deployment.clock.now() - START > 22 * HOUR
+    assert deployment.jobs == []
+    deployment.recognizer.errors = ()
+    deployment.start(ID)
+    assert [name.rpartition(".")[2] for name in deployment.jobs] == ["1"]
+
+
+class CannotBeAsked(RaisingRecognizer):
+    """A recogniser that takes jobs and tells nothing about them."""
+
+    def look(self, job: str) -> JobLook:
+        raise ForbiddenError(job, provider="scripted", operation="look")
+
+
+def test_a_job_that_cannot_be_asked_for_is_lost_after_a_day() -> None:
+    deployment = Deployment(Channel.MONAURAL, recognizer=CannotBeAsked)
+    deployment.start(ID)
+    looks = 0
+    while deployment.status.state is TranscriptState.RECOGNIZING and looks < 100:
+        due = deployment.recording.transcription_due
+        assert due is not None
+        deployment.clock.advance(due - deployment.clock.now())
+        result = deployment.look(ID)
+        looks += 1
+
+    assert result.ends == ((TranscriptionEnd.LOST, FailureReason.LOST),)
+    assert timedelta(hours=24) <= deployment.clock.now() - START <= timedelta(hours=25)
+    assert looks < 35
+
+
+def test_a_look_that_is_refused_is_the_configurations_fault() -> None:
+    deployment = Deployment(Channel.MONAURAL, recognizer=CannotBeAsked)
+    deployment.start(ID)
+
+    assert deployment.look(ID).account_refused
 
 
 class CannotUseJoined(RaisingRecognizer):
@@ -321,6 +373,42 @@ def test_a_job_that_the_service_has_forgotten_is_lost_and_asked_for_again() -> N
 
     assert result.ends == ((TranscriptionEnd.LOST, FailureReason.LOST),)
     assert [kind for kind, *_ in deployment.queues.entries] == ["start"]
+
+
+def test_a_transcript_stays_readable_while_a_late_channel_is_recognised() -> None:
+    deployment = Deployment(Channel.LEFT)
+    deployment.run()
+    [left] = deployment.status.transcripts
+    deployment.clock.advance(HOUR)
+    [stored] = deployment.recording.outcomes
+    assert stored.file is not None
+    file = replace(stored.file, key="recordings/right.mp3", sha256="hash of right")
+    deployment.recordings.record_outcome(ID, replace(stored, id="right", channel=Channel.RIGHT, file=file))
+    CloseRecording(recordings=deployment.recordings, queues=deployment.queues)(
+        deployment.recording, at=deployment.clock.now()
+    )
+
+    partial = TranscriptStatus(state=TranscriptState.PARTIAL, reason="waiting", language="ja-JP", transcripts=(left,))
+    assert deployment.status == partial
+    deployment.start(ID)
+    assert deployment.status == replace(partial, reason="recognizing")
+    deployment.recognizer.end_all()
+    deployment.look(ID)
+    assert deployment.status.state is TranscriptState.READY
+    assert left not in deployment.status.transcripts
+
+
+def test_a_half_of_two_jobs_is_not_shown_before_the_other_has_ended() -> None:
+    deployment = Deployment(*BOTH, recognizer=CannotUseJoined)
+    deployment.start(ID)
+    deployment.look(ID)
+    deployment.start(ID)
+    [left, _] = [job for job in deployment.recognizer.jobs.values() if job.attempt.source is not Source.JOINED]
+    left.ends_at = deployment.clock.now()
+    deployment.look(ID)
+
+    assert len(deployment.recording.transcripts) == 1
+    assert deployment.status == TranscriptStatus(state=TranscriptState.RECOGNIZING, language="ja-JP")
 
 
 def test_a_queue_without_an_answer_leaves_the_transcript_to_the_sweep() -> None:

@@ -336,6 +336,10 @@ class TranscriptionSettings(TranscriptionQueueSettings):
     transcription_language: str
     transcription_vocabulary: str
     transcription_in_flight: int
+    transcription_recognizer: Literal["transcribe", "http"]
+    recognizer_url: str
+    recognizer_secret_name: str
+    allow_plain_http: bool
 
 
 class StartTranscriptionSettings(TranscriptionSettings):

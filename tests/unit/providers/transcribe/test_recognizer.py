@@ -11,6 +11,7 @@ from typing import Any, Final
 import boto3
 import pytest
 from botocore.config import Config
+from botocore.exceptions import ClientError
 
 from sandbox.simulators.transcribe import SimulatorConfig, TranscribeSimulator
 from sandbox.simulators.transcribe.faults import Fault, FaultKind
@@ -23,7 +24,8 @@ from switchboard.domain.errors import (
     UnreadableResultError,
 )
 from switchboard.domain.recording.facts import Channel
-from switchboard.domain.recording.transcripts import FailureReason, Source, TranscriptionAttempt, TranscriptionEnd
+from switchboard.domain.recording.transcript_facts import FailureReason, Source, TranscriptionAttempt, TranscriptionEnd
+from switchboard.domain.recording.transcripts import channels_of
 from switchboard.domain.recording.words import Word
 from switchboard.ports.transcripts import JobLook, JobState, Media
 from switchboard.providers.transcribe.client import TranscribeRecognizer, classify_failure
@@ -206,7 +208,7 @@ def test_the_services_channels_are_ours_in_order() -> None:
     ]
     content = {"results": {"items": [], "channel_labels": {"channels": channels}}}
 
-    words = parse_result(json.dumps(content).encode(), channels=Source.JOINED.channels)
+    words = parse_result(json.dumps(content).encode(), channels=channels_of(Source.JOINED))
 
     assert {channel: [word.text for word in spoken] for channel, spoken in words.items()} == {
         Channel.LEFT: ["left"],
@@ -241,3 +243,38 @@ def test_a_speaker_is_read_from_the_item_or_from_the_segments() -> None:
 def test_a_result_in_another_form_is_unreadable(content: bytes) -> None:
     with pytest.raises(UnreadableResultError):
         parse_result(content, channels=[Channel.LEFT])
+
+
+class Refusing:
+    """A client of the service that refuses every Start."""
+
+    def __init__(self, code: str, status: int | None) -> None:
+        metadata = {} if status is None else {"HTTPStatusCode": status}
+        answer: Any = {"Error": {"Code": code, "Message": "no"}, "ResponseMetadata": metadata}
+        self._error = ClientError(answer, "StartTranscriptionJob")
+
+    def start_transcription_job(self, **_: object) -> None:
+        raise self._error
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "expected"),
+    [
+        ("SomethingNewException", 400, ForbiddenError),
+        ("OptInRequired", 403, ForbiddenError),
+        ("AccessDeniedException", 400, ForbiddenError),
+        ("InternalFailureException", 500, OutcomeUnknownError),
+        ("ServiceUnavailable", 503, OutcomeUnknownError),
+        ("SomethingNewException", None, OutcomeUnknownError),
+        ("BadRequestException", 400, RefusedError),
+        ("LimitExceededException", 400, ProviderBusyError),
+    ],
+)
+def test_an_unexpected_refusal_needs_an_operator(
+    code: str, status: int | None, expected: type[ProviderError], account: MemoryAccount
+) -> None:
+    client: Any = Refusing(code, status)
+    with pytest.raises(ProviderError) as failure:
+        TranscribeRecognizer(client=lambda: client, results=MemoryResults(account)).start(ATTEMPT, MEDIA)
+
+    assert type(failure.value) is expected

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from switchboard.domain.recording.transcripts import FailureReason, TranscriptionEnd, TranscriptState
+from switchboard.domain.recording.transcript_facts import FailureReason, TranscriptionEnd
+from switchboard.domain.recording.transcripts import TranscriptState
 from switchboard.edge.metrics import Metric
 from switchboard.edge.observability import count
 from switchboard.usecases.recording.start_transcription import StartResult
@@ -57,7 +58,7 @@ def count_start(result: StartResult) -> None:
 def count_store(result: StoreResult) -> None:
     """Count how each job ended."""
     _count_ends(result.ends)
-    if any(reason is FailureReason.NOT_ACCESSIBLE for _, reason in result.ends):
+    if result.account_refused or any(reason is FailureReason.NOT_ACCESSIBLE for _, reason in result.ends):
         count(Metric.PROVIDER_CONFIGURATION_REFUSED)
 
 

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 from switchboard.domain.recording.facts import Recording, StoredFile
-from switchboard.domain.recording.transcripts import (
+from switchboard.domain.recording.transcript_facts import (
     FailureReason,
     Source,
     StoredTranscript,

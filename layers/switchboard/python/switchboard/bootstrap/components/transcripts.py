@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from switchboard.bootstrap.components.shared import CLOCK, new_id
 from switchboard.config import StateSettings, TranscriptionQueueSettings, TranscriptionSettings
+from switchboard.domain.errors import ConfigurationError
 from switchboard.domain.recording.transcription_policy import TranscriptionPolicy
 from switchboard.guard.provider.recognizer import LimitStoreRecognizerGuard, RecognizerLimits
 from switchboard.providers.transcribe.client import TranscribeRecognizer
@@ -19,7 +20,12 @@ from switchboard.storage.recording.transcriptions import (
 )
 from switchboard.storage.retrying import retrying
 
+if TYPE_CHECKING:
+    # Only for types: without the HTTP recogniser none of its functions needs a transport.
+    from switchboard.ports.transcripts import Recognizer
+
 RECOGNIZER: Final = "transcribe"
+"""The name of the recogniser's limits and month, whichever recogniser it is."""
 
 
 def transcription_queues(settings: TranscriptionQueueSettings) -> SqsTranscriptionQueues:
@@ -45,7 +51,7 @@ def transcription_policy(settings: TranscriptionSettings) -> TranscriptionPolicy
         stack=settings.stack_name,
         language=settings.transcription_language,
         vocabulary=settings.transcription_vocabulary,
-        recognizer=RECOGNIZER,
+        recognizer=settings.transcription_recognizer,
         enabled=settings.transcription_minutes_per_month > 0,
     )
 
@@ -57,14 +63,38 @@ def audio_files(settings: TranscriptionSettings) -> S3AudioFiles:
     )
 
 
-def recognizer(settings: TranscriptionSettings, *, quarantine_bucket: str = "") -> TranscribeRecognizer:
-    """Build the recogniser. Only an application with a quarantine reads its results."""
-    return TranscribeRecognizer(
-        client=aws.transcribe,
-        results=S3RecognitionResults(
-            client=aws.s3, bucket=settings.recognition_bucket, quarantine_bucket=quarantine_bucket
-        ),
-        vocabulary=settings.transcription_vocabulary,
+def recognizer(settings: TranscriptionSettings, *, quarantine_bucket: str = "") -> Recognizer:
+    """Build the recogniser. Only an application with a quarantine reads its results.
+
+    Raises:
+        ConfigurationError: the HTTP recogniser's address is missing or not an https one.
+    """
+    results = S3RecognitionResults(
+        client=aws.s3, bucket=settings.recognition_bucket, quarantine_bucket=quarantine_bucket
+    )
+    if settings.transcription_recognizer == "http":
+        return _http_recognizer(settings, results)
+    return TranscribeRecognizer(client=aws.transcribe, results=results, vocabulary=settings.transcription_vocabulary)
+
+
+def _http_recognizer(settings: TranscriptionSettings, results: S3RecognitionResults) -> Recognizer:
+    from switchboard.providers.recognizer_http.client import HttpRecognizer  # noqa: PLC0415
+
+    secret = aws.CachedSecret(name=settings.recognizer_secret_name)
+
+    def token() -> str:
+        value = secret().values.get("token")
+        if not isinstance(value, str):
+            raise ConfigurationError(f"the secret {settings.recognizer_secret_name} needs the text token")
+        return value
+
+    return HttpRecognizer(
+        url=settings.recognizer_url,
+        token=token,
+        links=audio_files(settings).link,
+        quarantine=results.keep,
+        clock=CLOCK,
+        allow_plain_http=settings.allow_plain_http,
     )
 
 

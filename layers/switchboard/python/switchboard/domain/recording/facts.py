@@ -21,7 +21,11 @@ from switchboard.domain.timestamps import JAPAN
 
 if TYPE_CHECKING:
     # Only for types: webhooks read no transcript and need not load it.
-    from switchboard.domain.recording.transcripts import StoredTranscript, TranscriptionAttempt, TranscriptionOutcome
+    from switchboard.domain.recording.transcript_facts import (
+        StoredTranscript,
+        TranscriptionAttempt,
+        TranscriptionOutcome,
+    )
 
 _RECORDING_ID: Final = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,63}")
 

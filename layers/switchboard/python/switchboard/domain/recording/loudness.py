@@ -22,6 +22,8 @@ _SPEECH_ABOVE_FLOOR: Final = math.ceil(12 / _DB_PER_STEP)
 """The steps above the noise floor from which sound is speech. Steady noise varies by half of that."""
 _FLOOR_QUANTILE: Final = 0.1
 """The share of a channel's granules that hold nothing but noise: each speaker listens, too."""
+_AUDIBLE_GAIN: Final = 120
+"""The gain that every sound of more than -50 dBFS has at some moment, steady or not, at 16 to 64 kbit/s and 8 kHz."""
 _SMOOTHING_MS: Final = 200
 _HANGOVER_MS: Final = 400
 """A pause up to this length belongs to the speech around it: it is within a word or between two."""
@@ -55,7 +57,9 @@ class Loudness:
 
     @property
     def is_silent(self) -> bool:
-        """True if nothing on any channel is above the noise floor."""
+        """True if nothing can be heard on any channel. Steady sound such as music on hold may have words in it."""
+        if any(max(channel, default=0) > _AUDIBLE_GAIN for channel in self.gains):
+            return False
         return not any(activity(self, channel) for channel in range(len(self.gains)))
 
 

@@ -11,16 +11,17 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Final
 
-from switchboard.domain.recording.transcripts import (
-    FailureReason,
-    SourceStatus,
-    TranscriptionAttempt,
-    TranscriptionEnd,
-)
+from switchboard.domain.recording.transcript_facts import FailureReason, TranscriptionAttempt, TranscriptionEnd
+from switchboard.domain.recording.transcripts import SourceStatus
 
 LOST_AFTER: Final = timedelta(hours=24)
 """The time after which a job that has not ended counts as lost."""
+LONGEST_PAUSE: Final = timedelta(hours=1)
+"""The longest pause between two requests to a recogniser that refuses us, or does not answer."""
 _MIN_LOOK_AFTER: Final = timedelta(minutes=15)
+_ASKED: Final = frozenset({"http"})
+"""The recognisers that do not tell when a job has ended."""
+_ASK_AFTER: Final = timedelta(minutes=1)
 _LATER_LOOKS: Final = (timedelta(hours=1), timedelta(hours=4), timedelta(hours=12), LOST_AFTER)
 
 _MIN_SECONDS: Final = 0.5
@@ -98,8 +99,14 @@ def next_look(attempt: TranscriptionAttempt, *, now: datetime) -> datetime:
     """Return when to ask the service for the job if no event comes.
 
     The first look is 15 minutes after the start, or after twice the length of longer audio. Others follow after 1, 4,
-    12 and 24 hours.
+    12 and 24 hours. A recogniser that does not tell is asked after 1, 2, 4, 8 … minutes and after 24 hours.
     """
+    if attempt.recognizer in _ASKED:
+        doubled = _ASK_AFTER
+        while attempt.at + doubled <= now:
+            doubled *= 2
+        is_lost_before = now < attempt.at + LOST_AFTER < attempt.at + doubled
+        return attempt.at + (LOST_AFTER if is_lost_before else doubled)
     first = max(_MIN_LOOK_AFTER, timedelta(seconds=2 * attempt.billed_seconds))
     looks = [first, *(look for look in _LATER_LOOKS if look > first)]
     return next((attempt.at + look for look in looks if attempt.at + look > now), now + _MIN_LOOK_AFTER)

@@ -1,4 +1,4 @@
-"""Hold the facts about a recording's transcript, and derive its state from them.
+"""Derive the state of a recording's transcript from its facts.
 
 Facts are kept in sets, as those of `facts.py` are: repeated, late and reordered ones change nothing. None holds a text.
 """
@@ -12,65 +12,19 @@ from enum import StrEnum
 from typing import Final
 
 from switchboard.domain.recording.facts import Channel, FetchEnd, Recording, StoredFile
+from switchboard.domain.recording.transcript_facts import (
+    FailureReason,
+    Source,
+    StoredTranscript,
+    TranscriptionAttempt,
+    TranscriptionEnd,
+    TranscriptionOutcome,
+)
 
 MAX_GENERATIONS: Final = 3
 """The jobs for the same audio, if they fail for a reason that may go away."""
 _MAX_UNREADABLE: Final = 2
 _MP3: Final = "audio/mpeg"
-
-
-class Source(StrEnum):
-    """The audio of one job: both channels in one file, or one of the recording's files."""
-
-    JOINED = "joined"
-    LEFT = "left"
-    RIGHT = "right"
-    MONAURAL = "monaural"
-
-    @property
-    def channels(self) -> tuple[Channel, ...]:
-        """The channels in the order in which the job's audio has them."""
-        return (Channel.LEFT, Channel.RIGHT) if self is Source.JOINED else (Channel(self.value),)
-
-
-class TranscriptionEnd(StrEnum):
-    """The steps of a job that are recorded. All but the first two end it."""
-
-    STARTED = "started"
-    ALREADY_STARTED = "already_started"
-    """The service has a job of this name and audio: an earlier request for it had arrived."""
-    REFUSED = "refused"
-    COMPLETED = "completed"
-    """The service has ended the job. The transcript is recorded in the same write."""
-    FAILED = "failed"
-    LOST = "lost"
-    EMPTY = "empty"
-    """The service was not asked, because nothing is said in the audio."""
-
-    @property
-    def final(self) -> bool:
-        """True if the job has ended."""
-        return self not in (TranscriptionEnd.STARTED, TranscriptionEnd.ALREADY_STARTED)
-
-
-class FailureReason(StrEnum):
-    """The reasons for which a source has no transcript. The service was not asked for the first five."""
-
-    TOO_SHORT = "too_short"
-    SILENT = "silent"
-    TOO_LONG = "too_long"
-    UNSUPPORTED_FORMAT = "unsupported_format"
-    NOT_JOINABLE = "not_joinable"
-    REFUSED = "refused"
-    MEDIA = "media"
-    """The service cannot use the audio's format, rate or channels."""
-    NOT_ACCESSIBLE = "not_accessible"
-    """The service may not read the audio."""
-    INTERNAL = "internal"
-    UNREADABLE = "unreadable"
-    """The result cannot be read and is in quarantine."""
-    LOST = "lost"
-    """The service does not know the job any more, or did not end it within a day."""
 
 
 _RETRIED: Final = frozenset(
@@ -79,54 +33,9 @@ _RETRIED: Final = frozenset(
 _TWO_JOBS_INSTEAD: Final = frozenset({FailureReason.NOT_JOINABLE, FailureReason.MEDIA})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TranscriptionAttempt:
-    """The fact that a job was decided on, before the service was asked for it.
-
-    `job` is its name at the service and ends in source, digest and generation. `inputs` are the SHA-256 of the files,
-    in the order of the source's channels. `billed_seconds` were counted in the month.
-    """
-
-    job: str
-    source: Source
-    inputs: tuple[str, ...]
-    language: str
-    recognizer: str
-    generation: int
-    billed_seconds: int
-    at: datetime
-
-    @property
-    def digest(self) -> str:
-        """The hash of the audio and the settings: jobs with the same one differ in their generation only."""
-        return self.job.rsplit(".", 2)[1]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TranscriptionOutcome:
-    """One step of the job with the same name. `words` are the service's own about a failure, never the audio's."""
-
-    job: str
-    end: TranscriptionEnd
-    at: datetime
-    reason: FailureReason | None = None
-    words: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredTranscript:
-    """The result of a job, stored under `key`. `words` counts the words, and `removed` what was redacted, by kind."""
-
-    job: str
-    key: str
-    sha256: str
-    words: int
-    removed: tuple[tuple[str, int], ...]
-    rules: str
-    at: datetime
-
-
-TranscriptFact = TranscriptionAttempt | TranscriptionOutcome | StoredTranscript
+def channels_of(source: Source) -> tuple[Channel, ...]:
+    """Return the channels in the order in which the audio of a source has them."""
+    return (Channel.LEFT, Channel.RIGHT) if source is Source.JOINED else (Channel(source.value),)
 
 
 class TranscriptState(StrEnum):
@@ -222,13 +131,13 @@ def sources_of(recording: Recording) -> tuple[SourceStatus, ...]:
     """
     files = files_of(recording)
     if Channel.LEFT in files and Channel.RIGHT in files:
-        if all(files[channel].content_type == _MP3 for channel in Source.JOINED.channels):
+        if all(files[channel].content_type == _MP3 for channel in channels_of(Source.JOINED)):
             joined = _status_of_source(recording, Source.JOINED, files)
             if joined.progress is not Progress.FAILED or joined.reason not in _TWO_JOBS_INSTEAD:
                 return (joined,)
         return tuple(_status_of_source(recording, source, files) for source in (Source.LEFT, Source.RIGHT))
     for source in (Source.MONAURAL, Source.LEFT, Source.RIGHT):
-        if source.channels[0] in files:
+        if channels_of(source)[0] in files:
             return (_status_of_source(recording, source, files),)
     return ()
 
@@ -246,13 +155,25 @@ def status_of_transcript(recording: Recording, *, wanted: bool) -> TranscriptSta
             reason="recording_open" if is_open else None,
         )
     language = _language_of(recording)
-    if not all(source.progress.final for source in sources):
-        if any(source.progress is Progress.RUNNING for source in sources):
-            return TranscriptStatus(state=TranscriptState.RECOGNIZING, language=language)
-        return TranscriptStatus(
-            state=TranscriptState.WAITING, reason=recording.transcription_waits_for, language=language
-        )
-    return _combine(recording, sources, language)
+    unfinished = [source for source in sources if not source.progress.final]
+    if not unfinished:
+        return _combine(recording, sources, language)
+    is_running = any(source.progress is Progress.RUNNING for source in unfinished)
+    state = TranscriptState.RECOGNIZING if is_running else TranscriptState.WAITING
+    reason = None if is_running else recording.transcription_waits_for
+    earlier = _read_before(recording, unfinished)
+    if earlier is None:
+        return TranscriptStatus(state=state, reason=reason, language=language)
+    return TranscriptStatus(
+        state=TranscriptState.PARTIAL, reason=reason or state.value, language=language, transcripts=(earlier,)
+    )
+
+
+def _read_before(recording: Recording, unfinished: Collection[SourceStatus]) -> StoredTranscript | None:
+    """Return the newest transcript that was stored before a late channel's jobs began, or None if there is none."""
+    begun = [source.attempt.at for source in unfinished if source.attempt is not None]
+    stored = [t for t in recording.transcripts if t.words and all(t.at < at for at in begun)]
+    return max(stored, key=lambda transcript: (transcript.at, transcript.job), default=None)
 
 
 def _combine(recording: Recording, sources: Collection[SourceStatus], language: str | None) -> TranscriptStatus:
@@ -262,7 +183,7 @@ def _combine(recording: Recording, sources: Collection[SourceStatus], language: 
     failed = next((source for source in sources if source.progress is Progress.FAILED), None)
     reason = None if failed is None else failed.words or failed.reason
     if Progress.READY in progress:
-        is_whole = failed is None and sum(len(source.source.channels) for source in sources) == 2
+        is_whole = failed is None and sum(len(channels_of(source.source)) for source in sources) == 2
         state = TranscriptState.READY if is_whole else TranscriptState.PARTIAL
         return TranscriptStatus(state=state, reason=reason, language=language, transcripts=ready)
     if failed is None:
@@ -291,7 +212,7 @@ def _status_of_source(recording: Recording, source: Source, files: Mapping[Chann
 
     The first job's settings count for all that follow: another language or vocabulary asks for nothing again.
     """
-    its_files = tuple(files[channel] for channel in source.channels)
+    its_files = tuple(files[channel] for channel in channels_of(source))
     inputs = tuple(file.sha256 for file in its_files)
     attempts = [
         attempt for attempt in recording.transcription_attempts if attempt.source is source and attempt.inputs == inputs

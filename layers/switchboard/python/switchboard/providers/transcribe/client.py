@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -16,7 +17,8 @@ from switchboard.domain.errors import (
     RefusedError,
     UnreadableResultError,
 )
-from switchboard.domain.recording.transcripts import FailureReason, Source, TranscriptionAttempt, TranscriptionEnd
+from switchboard.domain.recording.transcript_facts import FailureReason, Source, TranscriptionAttempt, TranscriptionEnd
+from switchboard.domain.recording.transcripts import channels_of
 from switchboard.domain.recording.words import ChannelWords
 from switchboard.ports.transcripts import JobLook, JobState, Media
 from switchboard.providers.transcribe.results import parse_result
@@ -26,9 +28,6 @@ if TYPE_CHECKING:
 
 PROVIDER: Final = "transcribe"
 _BUSY_CODES: Final = frozenset({"LimitExceededException", "ThrottlingException", "TooManyRequestsException"})
-_ACCOUNT_CODES: Final = frozenset(
-    {"AccessDeniedException", "UnrecognizedClientException", "ExpiredTokenException", "SubscriptionRequiredException"}
-)
 _NOT_ACCESSIBLE: Final = "can't be accessed"
 _MEDIA_WORDS: Final = ("format", "sample rate", "channel", "codec")
 _MAX_SPEAKERS: Final = 2
@@ -104,7 +103,7 @@ class TranscribeRecognizer:
         content = self._results.read(_result_key(job))
         if content is None:
             raise UnreadableResultError("The result of a completed job is missing")
-        return parse_result(content, channels=source.channels)
+        return parse_result(content, channels=channels_of(source))
 
     def quarantine(self, job: str, *, at: datetime) -> None:
         self._results.quarantine(_result_key(job), at=at)
@@ -165,17 +164,13 @@ def _provider_error(error: ClientError, operation: str) -> ProviderError:
         return ProviderBusyError(
             f"{operation}: {code}", provider=PROVIDER, operation=operation, http_status=status, provider_code=code
         )
-    if code in _ACCOUNT_CODES or _NOT_ACCESSIBLE in message:
-        return ForbiddenError(
-            f"{operation}: {code}", provider=PROVIDER, operation=operation, http_status=status, provider_code=code
-        )
-    if code in {"BadRequestException", "ValidationException"}:
+    if code in {"BadRequestException", "ValidationException"} and _NOT_ACCESSIBLE not in message:
         return RefusedError(
             message[:_MAX_WORDS], provider=PROVIDER, operation=operation, http_status=status, provider_code=code
         )
-    return OutcomeUnknownError(
-        f"{operation}: {code}", provider=PROVIDER, operation=operation, http_status=status, provider_code=code
-    )
+    # An unexpected refusal needs an operator like a refusal of the role: repeating it soon changes nothing.
+    kind = OutcomeUnknownError if status is None or status >= HTTPStatus.INTERNAL_SERVER_ERROR else ForbiddenError
+    return kind(f"{operation}: {code}", provider=PROVIDER, operation=operation, http_status=status, provider_code=code)
 
 
 def _unanswered(error: BotoCoreError, operation: str) -> OutcomeUnknownError:

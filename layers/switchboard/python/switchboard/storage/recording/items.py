@@ -24,7 +24,7 @@ from switchboard.domain.recording.facts import (
     RoleCorrection,
     StoredFile,
 )
-from switchboard.domain.recording.transcripts import (
+from switchboard.domain.recording.transcript_facts import (
     FailureReason,
     Source,
     StoredTranscript,

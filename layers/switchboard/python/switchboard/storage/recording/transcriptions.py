@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
@@ -12,8 +12,8 @@ from botocore.exceptions import ClientError
 from switchboard.domain.errors import StoreUnavailableError
 from switchboard.domain.recording.facts import QuarantinedFile, Recording, StoredFile
 from switchboard.domain.recording.mp3_join import NotJoinableError
+from switchboard.domain.recording.transcript_facts import StoredTranscript, TranscriptionAttempt, TranscriptionOutcome
 from switchboard.domain.recording.transcription_policy import MEDIA_FORMATS
-from switchboard.domain.recording.transcripts import StoredTranscript, TranscriptionAttempt, TranscriptionOutcome
 from switchboard.domain.timestamps import to_rfc3339
 from switchboard.ports.listing import UnreadableItem
 from switchboard.ports.transcripts import Media
@@ -209,6 +209,15 @@ class S3AudioFiles:
     def media(self, file: StoredFile) -> Media:
         return Media(bucket=self._bucket, key=file.key, format=MEDIA_FORMATS[file.key.rpartition(".")[2]])
 
+    def link(self, media: Media, *, expires_in: timedelta) -> str:
+        """Return an address under which anyone can read the audio of a job until it expires."""
+        with store_errors("sign address"):
+            return self._client().generate_presigned_url(
+                "get_object",
+                Params={"Bucket": media.bucket, "Key": media.key},
+                ExpiresIn=int(expires_in.total_seconds()),
+            )
+
     def find_joined(self, recording_id: str, digest: str) -> Media | None:
         media = self._joined_media(recording_id, digest)
         with store_errors("find joined file"):
@@ -272,7 +281,7 @@ class S3RecognitionResults:
             try:
                 self._client().copy_object(
                     Bucket=self._quarantine_bucket,
-                    Key=f"quarantine/transcripts/{at:%Y/%m/%d}/{key.rpartition('/')[2]}",
+                    Key=_quarantine_key(key.rpartition("/")[2], at=at),
                     CopySource={"Bucket": self.bucket, "Key": key},
                     # Without this S3 copies the object's tags, which takes rights that the worker does not have.
                     TaggingDirective="REPLACE",
@@ -280,3 +289,14 @@ class S3RecognitionResults:
             except ClientError as error:
                 if error_code(error) not in _NO_SUCH_OBJECT_CODES:
                     raise
+
+    def keep(self, job: str, content: bytes, *, at: datetime) -> None:
+        """Keep a result that came in an answer and not in the bucket, for an operator to look at."""
+        with store_errors("quarantine result"):
+            self._client().put_object(
+                Bucket=self._quarantine_bucket, Key=_quarantine_key(f"{job}.json", at=at), Body=content
+            )
+
+
+def _quarantine_key(name: str, *, at: datetime) -> str:
+    return f"quarantine/transcripts/{at:%Y/%m/%d}/{name}"

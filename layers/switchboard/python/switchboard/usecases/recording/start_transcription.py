@@ -21,15 +21,22 @@ from switchboard.domain.errors import (
 from switchboard.domain.recording.facts import Recording
 from switchboard.domain.recording.loudness import measure_loudness
 from switchboard.domain.recording.mp3_join import NotJoinableError, join
-from switchboard.domain.recording.transcription_policy import TranscriptionPolicy, decide_unasked, next_look
-from switchboard.domain.recording.transcripts import (
+from switchboard.domain.recording.transcript_facts import (
     FailureReason,
-    Progress,
     Source,
-    SourceStatus,
     TranscriptionAttempt,
     TranscriptionEnd,
     TranscriptionOutcome,
+)
+from switchboard.domain.recording.transcription_policy import (
+    LONGEST_PAUSE,
+    TranscriptionPolicy,
+    decide_unasked,
+    next_look,
+)
+from switchboard.domain.recording.transcripts import (
+    Progress,
+    SourceStatus,
     TranscriptState,
     sources_of,
     status_of_transcript,
@@ -49,7 +56,6 @@ from switchboard.usecases.submission.wait_for_slot import wait_for_slot
 
 _WAIT_BUDGET: Final = timedelta(seconds=5)
 _RETRY_AFTER: Final = timedelta(minutes=1)
-_RETRY_REFUSED_ACCOUNT_AFTER: Final = timedelta(hours=1)
 _LOOK_AT_MONTH_AFTER: Final = timedelta(hours=6)
 """The longest pause of a recording that waits for the next month: an operator may raise the limit before."""
 _MAX_QUEUE_DELAY_S: Final = 900
@@ -145,7 +151,7 @@ class StartTranscription:
                 except _AnotherWorkerError:
                     wait = _Wait("another_worker", _RETRY_AFTER)
                 except (SlotUnavailableError, LockedOutError, MonthlyQuotaExhaustedError, ProviderError) as error:
-                    wait = _wait_after(error)
+                    wait = _wait_after(error, tried_for=self._age_of(source.attempt))
                 if wait is not None:
                     recording = self._recordings.get(recording_id) or recording
                     break
@@ -188,6 +194,9 @@ class StartTranscription:
             self._release(attempt.job)
             raise
         return self._ask(attempt, media, guard, begun[-1], steps)
+
+    def _age_of(self, attempt: TranscriptionAttempt | None) -> timedelta:
+        return self._clock.now() - attempt.at if attempt else timedelta()
 
     def _plan(self, recording: Recording, source: SourceStatus) -> TranscriptionAttempt:
         return self._policy.plan_attempt(recording.recording_id, source, at=self._clock.now())
@@ -294,16 +303,19 @@ class StartTranscription:
 
 
 def _wait_after(
-    error: SlotUnavailableError | LockedOutError | MonthlyQuotaExhaustedError | ProviderError,
+    error: SlotUnavailableError | LockedOutError | MonthlyQuotaExhaustedError | ProviderError, *, tried_for: timedelta
 ) -> _Wait:
-    """Return the reason and the delay for an error after which the job is asked for again, under the same name."""
+    """Return the reason and the delay for an error after which the job is asked for again, under the same name.
+
+    A recogniser that does not take the job is asked after a minute, and then after as long as it has not taken it.
+    """
     if isinstance(error, MonthlyQuotaExhaustedError):
         return _Wait("month", min(timedelta(seconds=error.retry_after_s), _LOOK_AT_MONTH_AFTER))
     if isinstance(error, SlotUnavailableError | LockedOutError):
         return _Wait("permits", _RETRY_AFTER)
     if isinstance(error, ForbiddenError):
-        return _Wait("configuration", _RETRY_REFUSED_ACCOUNT_AFTER)
-    return _Wait("recognizer", _RETRY_AFTER)
+        return _Wait("configuration", LONGEST_PAUSE)
+    return _Wait("recognizer", min(max(tried_for, _RETRY_AFTER), LONGEST_PAUSE))
 
 
 def _do_nothing() -> None:

@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Final
 
 from switchboard.domain.errors import (
+    ForbiddenError,
     LockedOutError,
     ProviderError,
     RateLimitedError,
@@ -18,15 +19,17 @@ from switchboard.domain.errors import (
 )
 from switchboard.domain.recording.facts import Recording
 from switchboard.domain.recording.object_keys import transcript_key
-from switchboard.domain.recording.transcription_policy import LOST_AFTER, next_look
-from switchboard.domain.recording.transcripts import (
+from switchboard.domain.recording.transcript_facts import (
     FailureReason,
-    Progress,
-    SourceStatus,
     StoredTranscript,
     TranscriptionAttempt,
     TranscriptionEnd,
     TranscriptionOutcome,
+)
+from switchboard.domain.recording.transcription_policy import LONGEST_PAUSE, LOST_AFTER, next_look
+from switchboard.domain.recording.transcripts import (
+    Progress,
+    SourceStatus,
     TranscriptState,
     files_of,
     sources_of,
@@ -46,19 +49,21 @@ from switchboard.usecases.submission.wait_for_slot import wait_for_slot
 
 _WAIT_BUDGET: Final = timedelta(seconds=5)
 _RETRY_AFTER: Final = timedelta(minutes=1)
-_RETRY_S: Final = 60
 _QUEUE_GRACE: Final = timedelta(minutes=15)
-_MAX_QUEUE_DELAY_S: Final = 900
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreResult:
-    """The result of one look: the ends that it recorded, with the reason of each, and the words that it stored."""
+    """The result of one look: the ends that it recorded, with the reason of each, and the words that it stored.
+
+    `account_refused` is True if the recogniser refused our account.
+    """
 
     recording_id: str
     state: TranscriptState | None = None
     ends: tuple[tuple[TranscriptionEnd, FailureReason | None], ...] = ()
     words: int = 0
+    account_refused: bool = False
 
 
 class StoreTranscript:
@@ -97,14 +102,15 @@ class StoreTranscript:
         if recording is None:
             return StoreResult(recording_id=recording_id)
         ends: list[tuple[TranscriptionEnd, FailureReason | None]] = []
-        words, unanswered = 0, False
+        words, account_refused, unanswered = 0, False, list[TranscriptionAttempt]()
         for source in sources_of(recording):
             if source.attempt is None or source.progress.final:
                 continue
             try:
                 outcome, transcript = self._look(recording, source, source.attempt)
-            except (SlotUnavailableError, LockedOutError, ProviderError):
-                unanswered = True
+            except (SlotUnavailableError, LockedOutError, ProviderError) as error:
+                account_refused |= isinstance(error, ForbiddenError)
+                unanswered.append(source.attempt)
                 continue
             if outcome is None:
                 continue
@@ -119,6 +125,7 @@ class StoreTranscript:
             state=status_of_transcript(recording, wanted=True).state,
             ends=tuple(ends),
             words=words,
+            account_refused=account_refused,
         )
 
     def _look(
@@ -127,30 +134,33 @@ class StoreTranscript:
         """Look at one job. Return its end, or None if it goes on, and its transcript."""
         guard = self._guard.for_look()
         wait_for_slot(guard, self._clock, connect=_do_nothing, latest=self._clock.now() + _WAIT_BUDGET)
-        try:
-            look = self._recognizer.look(attempt.job)
-        except RateLimitedError as error:
-            with suppress(StoreUnavailableError):
-                guard.record_result(error)
-            raise
         now = self._clock.now()
+        is_late = now >= attempt.at + LOST_AFTER
 
         def end_with(
             end: TranscriptionEnd, reason: FailureReason | None = None, words: str | None = None
         ) -> TranscriptionOutcome:
             return TranscriptionOutcome(job=attempt.job, end=end, at=now, reason=reason, words=words)
 
-        if look.state is JobState.COMPLETED:
-            try:
-                transcript = self._store(recording, source, attempt)
-            except UnreadableResultError:
-                self._recognizer.quarantine(attempt.job, at=now)
-                return end_with(TranscriptionEnd.FAILED, FailureReason.UNREADABLE), None
-            return end_with(TranscriptionEnd.COMPLETED), transcript
+        try:
+            look = self._recognizer.look(attempt.job)
+            if look.state is JobState.COMPLETED:
+                return end_with(TranscriptionEnd.COMPLETED), self._store(recording, source, attempt)
+        except UnreadableResultError:
+            self._recognizer.quarantine(attempt.job, at=now)
+            return end_with(TranscriptionEnd.FAILED, FailureReason.UNREADABLE), None
+        except RateLimitedError as error:
+            with suppress(StoreUnavailableError):
+                guard.record_result(error)
+            raise
+        except ProviderError:
+            if not is_late:
+                raise
+            return end_with(TranscriptionEnd.LOST, FailureReason.LOST), None
         if look.state is JobState.FAILED:
             return end_with(TranscriptionEnd.FAILED, look.reason or FailureReason.INTERNAL, look.words), None
         is_lost = look.state is JobState.NOT_FOUND and source.progress is Progress.RUNNING
-        if is_lost or now >= attempt.at + LOST_AFTER:
+        if is_lost or is_late:
             return end_with(TranscriptionEnd.LOST, FailureReason.LOST), None
         return None, None
 
@@ -174,28 +184,27 @@ class StoreTranscript:
             at=self._clock.now(),
         )
 
-    def _schedule_next(self, recording: Recording, *, unanswered: bool) -> None:
+    def _schedule_next(self, recording: Recording, *, unanswered: list[TranscriptionAttempt]) -> None:
         """Record when to look again, and let a worker start what is to be started."""
         now = self._clock.now()
         sources = sources_of(recording)
         running = [s.attempt for s in sources if s.progress is Progress.RUNNING and s.attempt]
         looks = [next_look(attempt, now=now) for attempt in running]
-        to_start = any(source.progress is Progress.TO_START for source in sources)
-        if to_start or unanswered:
+        to_start = [source.reason for source in sources if source.progress is Progress.TO_START]
+        if to_start and all(reason is FailureReason.NOT_ACCESSIBLE for reason in to_start):
+            # An operator has to give the recogniser the right to read first.
+            self._recordings.schedule(recording, due=min([now + LONGEST_PAUSE, *looks]), waits_for="configuration")
+            return
+        # A recogniser that does not answer is asked after a minute, and then after as long as the job has run.
+        pauses = [min(max(now - attempt.at, _RETRY_AFTER), LONGEST_PAUSE) for attempt in unanswered]
+        if to_start:
             looks.append(now + _RETRY_AFTER + _QUEUE_GRACE)
+        looks += [now + pause for pause in pauses]
         if recording.transcription_due is None and not looks:
             return
         self._recordings.schedule(recording, due=min(looks, default=None))
         if to_start:
-            self._queues.put_start(recording.recording_id, delay_s=self._delay_of(sources))
-        elif unanswered:
-            self._queues.put_look(recording.recording_id, delay_s=_RETRY_S)
-
-    @staticmethod
-    def _delay_of(sources: tuple[SourceStatus, ...]) -> int:
-        """Return the pause before the next job: 15 minutes if the recogniser may not read the audio, else none."""
-        refused = any(source.reason is FailureReason.NOT_ACCESSIBLE for source in sources)
-        return _MAX_QUEUE_DELAY_S if refused else 0
+            self._queues.put_start(recording.recording_id)
 
 
 def _do_nothing() -> None:

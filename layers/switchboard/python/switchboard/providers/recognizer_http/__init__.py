@@ -1,0 +1,1 @@
+"""A recogniser of the operator's own behind HTTP, such as a server over Whisper."""
