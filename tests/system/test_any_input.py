@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import pytest
 import schemathesis
@@ -25,6 +27,14 @@ pytestmark = pytest.mark.xdist_group("sandbox")
 
 DOCUMENT = schemathesis.openapi.from_path(Path(__file__).parents[2] / "docs" / "openapi.yaml")
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
+
+
+@pytest.fixture(autouse=True)
+def _lift_suppressions(api: Api) -> Iterator[None]:
+    """Leave no number suppressed that other tests send to."""
+    yield
+    for suppression in api.get("/suppressions?limit=100").json()["items"]:
+        assert api.request("DELETE", f"/suppressions/{quote(suppression['number'])}").status_code == 204
 
 
 def define_test(label: str) -> Any:

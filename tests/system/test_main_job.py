@@ -167,4 +167,7 @@ def test_the_status_page_has_every_part_with_its_roles_permissions(api: Api) -> 
         "recordings",
         "recordings_backlog",
         "recording_dead_letters",
+        "transcriptions",
+        "transcription_events",
+        "transcription_dead_letters",
     }

@@ -230,12 +230,12 @@ CASES = {
         Case("mediasms_delivery_webhook", a_report_alone, is_recorded),
         ["UpdateItem-", "UpdateItem-"],
     ),
-    # The spooled orphan, the overdue orders of each kind by shards (verifications have further channels), the overdue
-    # recordings and transcriptions, and the parked recordings of each reason: those that have waited for too long, and
-    # the newest. All wait for the next sweep.
+    # The spooled orphan, the overdue orders of each kind by shards (verifications have further channels), what is owed
+    # to subscribers by shards, the overdue recordings and transcriptions, and the parked recordings of each reason:
+    # those that have waited for too long, and the newest. All wait for the next sweep.
     "a sweep": (
         Case("sweep_overdue", a_sweep, lambda _, answer: answer is not None),
-        ["UpdateItem+", "UpdateItem+", *["Query-"] * (4 * DUE_SHARDS + 8)],
+        ["UpdateItem+", "UpdateItem+", *["Query-"] * (5 * DUE_SHARDS + 8)],
     ),
 }
 

@@ -49,6 +49,7 @@ def test_an_accepted_message_arrives_once_and_has_the_contracts_fields(stack: De
         "send_at": None,
         "not_after": None,
         "sequence": 3,
+        "test": False,
     }
     [received] = stack.simulator.messages
     assert (received.number, received.smsid) == ("09000000001", "order1001")
