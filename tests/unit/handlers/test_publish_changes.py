@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import pytest
@@ -13,6 +14,7 @@ from moto.core.models import DEFAULT_ACCOUNT_ID
 from openapi_schema_validator import OAS31Validator
 
 from switchboard.domain.errors import StoreUnavailableError
+from switchboard.domain.timestamps import to_rfc3339
 from switchboard.storage import aws
 from tests.deployment import Deployment
 from tests.events import Event, load_event
@@ -211,7 +213,8 @@ def test_a_republication_queues_everything_since_then(stack: Deployment) -> None
     stack.http("send_sms", load_event("send_sms", "japanese_text"))
     stack.http("place_call", load_event("place_call", "everything"))
 
-    answer = stack.invoke("publish_changes", {"republish": {"since": "2020-01-01T00:00:00Z"}})
+    two_days_ago = to_rfc3339(datetime.now(UTC) - timedelta(days=2))
+    answer = stack.invoke("publish_changes", {"republish": {"since": two_days_ago}})
 
     assert answer == {"queued": 2}
     assert '{"pk": "SMS#order1001"}' in stack.queued("ChangesRepairQueue")
