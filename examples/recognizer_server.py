@@ -31,7 +31,7 @@ def recognize(request: dict, audio: bytes | None) -> tuple[str | None, list]:
     try:
         is_joined = len(request["channels"]) == 2
         decoded = decode_audio(io.BytesIO(audio), split_stereo=is_joined)
-    except Exception:
+    except Exception:  # the decoder raises errors of several libraries over a file that it cannot read
         return "media", []
     return None, [words_of(channel, request["language"]) for channel in (decoded if is_joined else [decoded])]
 

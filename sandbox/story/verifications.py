@@ -110,9 +110,9 @@ def _make_wrong(code: str) -> str:
 
 
 def _find_code(requests: dict[str, Any]) -> str:
-    """Return the last code that the phone heard, or an empty text before that."""
-    heard = [str(request["read_out"]) for request in requests["items"] if request["read_out"] is not None]
-    return heard[-1] if heard else ""
+    """Return the last code that was read out to the phone, or an empty text before that."""
+    codes = [str(request["read_out"]) for request in requests["items"] if request["read_out"] is not None]
+    return codes[-1] if codes else ""
 
 
 def _poll(fetch: Callable[[], Any], is_finished: Callable[[Any], bool]) -> Any:

@@ -161,9 +161,9 @@ def is_covered(word: Span, by: list[Span]) -> bool:
 
 def hear(own: list[Span], other: list[Span], *, shift_ms: int) -> tuple[Word, ...]:
     """Return what a recogniser hears: both speakers, unless the loud one talks over the echo of the other."""
-    heard = [(span, "own") for span in own] + [(span, "echo") for span in other if not is_covered(span, own)]
+    recognised = [(span, "own") for span in own] + [(span, "echo") for span in other if not is_covered(span, own)]
     return tuple(
-        Word(start_ms=start + shift_ms, end_ms=end + shift_ms, text=text) for (start, end), text in sorted(heard)
+        Word(start_ms=start + shift_ms, end_ms=end + shift_ms, text=text) for (start, end), text in sorted(recognised)
     )
 
 

@@ -28,7 +28,7 @@ COMMANDS = {"python": sys.executable, "js": "node"}
 def receiver(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Run the guide's receiver in one language, and return its address."""
     interpreter = shutil.which(COMMANDS[request.param])
-    if interpreter is None:
+    if interpreter is None:  # Node is needed by nothing else here, and a machine may lack it
         pytest.skip(f"{request.param}: no interpreter on this machine")
     [program] = re.findall(rf"```{request.param}\n(.*?)```", GUIDE, flags=re.DOTALL)
     path: Path = tmp_path_factory.mktemp("receiver") / f"receiver.{request.param}"

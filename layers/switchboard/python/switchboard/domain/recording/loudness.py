@@ -57,7 +57,7 @@ class Loudness:
 
     @property
     def is_silent(self) -> bool:
-        """True if nothing can be heard on any channel. Steady sound such as music on hold may have words in it."""
+        """True if there is no sound on any channel. Steady sound such as music on hold may have words in it."""
         if any(max(channel, default=0) > _AUDIBLE_GAIN for channel in self.gains):
             return False
         return not any(activity(self, channel) for channel in range(len(self.gains)))

@@ -1,4 +1,4 @@
-"""Hold the words that a recogniser heard on each channel of a recording."""
+"""Hold the words that a recogniser found on each channel of a recording."""
 
 from __future__ import annotations
 
