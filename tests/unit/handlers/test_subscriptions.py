@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -17,6 +19,7 @@ from standardwebhooks import Webhook
 
 from sandbox.webhook_receiver import ReceivedPost, WebhookReceiver
 from switchboard.domain.api_keys import Scope
+from switchboard.domain.subscription.signatures import derive_secret, format_secret
 from switchboard.domain.timestamps import to_rfc3339
 from switchboard.storage import aws
 from tests.deployment import Deployment, HttpAnswer, deployed
@@ -25,7 +28,8 @@ from tests.translated_template import ROOT
 from tests.unit.handlers.test_api_keys import put_key, watched_calls
 from tests.unit.handlers.test_publish_changes import Bus, Stream
 
-WRITES: Final = {"PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems", "SendMessage", "SendMessageBatch"}
+READS: Final = {"GetItem", "BatchGetItem", "TransactGetItems", "Query"}
+WRITES: Final = {"PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems", "PutEvents"}
 RUNBOOK: Final = (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8")
 _numbers = count(1)
 
@@ -149,9 +153,18 @@ def bus(customer: Customer, monkeypatch: pytest.MonkeyPatch) -> Bus:
     return bus
 
 
-def counted(calls: list[tuple[str, Any]]) -> dict[str, int]:
+def counted(calls: list[tuple[str, Any]]) -> tuple[int, int, int]:
+    """Return the numbers of reads, of writes or requests to the bus, and of requests to queues."""
     names = [operation for operation, _ in calls]
-    return {name: names.count(name) for name in names}
+    kinds = (READS, WRITES, {"SendMessage", "SendMessageBatch"})
+    return tuple(sum(name in kind for name in names) for kind in kinds)  # type: ignore[return-value]  # three
+
+
+def documented(page: str, what: str) -> tuple[int, ...]:
+    """Return the numbers of one row in the page's table of costs."""
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    [row] = [line for line in text.splitlines() if line.startswith(f"| {what} |")]
+    return tuple(int(cell) for cell in row.strip("| ").split(" | ")[1:])
 
 
 def test_a_delivered_change_writes_nothing(customer: Customer) -> None:
@@ -164,8 +177,7 @@ def test_a_delivered_change_writes_nothing(customer: Customer) -> None:
 
     [post] = customer.receiver.take()
     assert (post.kind, post.data["smsid"], post.data["state"]) == ("sms.changed", customer.smsid, "accepted")
-    # The subscription, the mark and the message. docs/receive-webhooks.md says so, "Costs".
-    assert counted(calls) == {"GetItem": 3}
+    assert counted(calls) == documented("receive-webhooks.md", "a post is answered with 2xx")
     assert customer.marks() == []
 
 
@@ -178,8 +190,7 @@ def test_a_failed_post_is_one_mark_and_its_repetition_deletes_it(customer: Custo
     with watched_calls() as calls:
         assert customer.deliver(*entries) == []
 
-    # The mark, the subscription's failures and the entry of the repetition.
-    assert counted(calls) == {"GetItem": 3, "PutItem": 1, "UpdateItem": 1, "SendMessageBatch": 1}
+    assert counted(calls) == documented("receive-webhooks.md", "a post fails")
     [mark] = customer.marks()
     assert (mark["item"], mark["attempts"], mark["problem"]) == ({"S": customer.smsid}, {"N": "1"}, {"S": "answered"})
     assert customer.read()["failing_since"] is not None
@@ -189,9 +200,57 @@ def test_a_failed_post_is_one_mark_and_its_repetition_deletes_it(customer: Custo
     with watched_calls() as calls:
         customer.deliver(json.dumps(repetition))
 
-    assert counted(calls) == {"GetItem": 3, "DeleteItem": 1, "UpdateItem": 1, "SendMessageBatch": 1}
+    assert counted(calls) == documented("receive-webhooks.md", "a repetition succeeds and ends the failures")
     assert (len(customer.receiver.answered), customer.marks()) == (1, [])
     assert customer.read()["failing_since"] is None
+
+
+def test_a_change_while_the_address_rests_is_one_mark(customer: Customer) -> None:
+    customer.receiver.status = 500
+    for _ in range(5):
+        customer.change()
+    assert customer.read()["state"] == "resting"
+    customer.send()
+    entries = customer.publish()
+
+    with watched_calls() as calls:
+        customer.deliver(*entries)
+
+    assert counted(calls) == documented("receive-webhooks.md", "a change while the address rests")
+    assert len(customer.marks()) == 6
+
+
+@pytest.mark.parametrize(
+    ("what", "events"),
+    [
+        ("a message, without a subscription", ["voice_call"]),
+        ("a message, with subscriptions", ["sms"]),
+        ("a voice call, with subscriptions", ["voice_call"]),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_published_change_takes_the_requests_of_the_table(customer: Customer, what: str, events: list[str]) -> None:
+    customer.manage("change_unknown", body={"events": events})
+    customer.send()
+    customer.publish()
+    if what.startswith("a message"):
+        customer.send()
+    else:
+        customer.stack.http("place_call", of_client(load_event("place_call", "everything"), customer.key))
+    customer.stack.cold_start()
+    written = customer.stream.take()
+
+    with watched_calls() as calls:
+        customer.stack.invoke("publish_changes", written)
+
+    assert counted(calls) == documented("change-events.md", what)
+
+
+def test_a_write_that_shows_nothing_new_takes_no_request(customer: Customer) -> None:
+    with watched_calls() as calls:
+        customer.stack.invoke("publish_changes", load_event("publish_changes", "created"))
+
+    assert counted(calls) == documented("change-events.md", "a write that shows nothing new")
 
 
 def test_a_subscription_without_the_state_gets_no_post(customer: Customer) -> None:
@@ -222,10 +281,10 @@ def test_a_test_returns_the_receivers_answer_and_writes_nothing(customer: Custom
     customer.manage("test_unknown")
     with watched_calls() as calls:
         delivered = customer.manage("test_unknown").json
-        customer.receiver.status = 500
-        refused = customer.manage("test_unknown").json
+    customer.receiver.status = 500
+    refused = customer.manage("test_unknown").json
 
-    assert not WRITES & set(counted(calls))
+    assert counted(calls) == documented("receive-webhooks.md", "a test post")
     assert (delivered["delivered"], delivered["problem"], delivered["status"]) == (True, None, None)
     assert (refused["delivered"], refused["problem"], refused["status"]) == (False, "answered", 500)
     assert [post.kind for post in customer.receiver.take()][:2] == ["test", "test"]
@@ -317,6 +376,41 @@ def test_the_runbooks_commands_disable_and_enable_a_subscription(customer: Custo
     customer.sweep()
     assert [post.data["smsid"] for post in customer.receiver.take()] == [mark["item"]["S"]]
     assert customer.marks() == []
+
+
+def test_a_new_master_counts_from_the_next_rotation_on(customer: Customer) -> None:
+    masters = json.loads(
+        aws.secretsmanager().get_secret_value(SecretId=customer.stack.references["WebhookSigningSecret"])[
+            "SecretString"
+        ]
+    )
+    section = RUNBOOK.partition("\n### Rotating the signing master\n")[2].partition("\n## ")[0]
+    [program] = re.findall(r"python3 -c '(.+)' > masters.json", section)
+    command = [sys.executable, "-c", program]
+    added = json.loads(
+        subprocess.run(command, input=json.dumps(masters), capture_output=True, text=True, check=True).stdout
+    )
+    assert (added["current"], added["1"], set(added)) == ("2", masters["1"], {"current", "1", "2"})
+    former = customer.receiver.secret
+
+    customer.stack.put_secret("WebhookSigningSecret", added)
+    customer.stack.cold_start()
+
+    assert len(customer.change()) == 1
+    rotated = customer.manage("rotate_unknown").json["secret"]
+    derived = derive_secret(added["2"].encode(), subscription=customer.subscription["subscription_id"], generation=2)
+    assert rotated == format_secret(derived)
+    for secret in (former, rotated):
+        customer.receiver.secret = secret
+        assert len(customer.change()) == 1
+
+    customer.stack.put_secret("WebhookSigningSecret", {"current": "2", "2": added["2"]})
+    customer.stack.cold_start()
+    customer.send()
+
+    assert len(customer.deliver(*customer.publish())) == 1
+    assert customer.manage("test_unknown").status == 500
+    customer.stack.put_secret("WebhookSigningSecret", masters)
 
 
 def let_the_mark_be_due(stack: Deployment, mark: dict[str, Any]) -> None:
