@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 LEFT_OUT: Final = "…"
+ANYTHING: Final = "……"
+TOKEN: Final = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]:,…]|[^\s{}\[\]:,"…]+')
 VARIABLE: Final = re.compile(r"\d{4}-\d{2}-\d{2}T[\d:.]+Z|https?://\S+")
 
 
@@ -50,26 +52,29 @@ def find_end(text: str) -> int:
 
 
 def to_json(text: str) -> str:
-    """Return a shown object as JSON, with each bare `…` as a text, or as a member of that name."""
-    strings: list[str] = []
-
-    def keep(match: re.Match[str]) -> str:
-        strings.append(match[0])
-        return f'"{len(strings) - 1}"'
-
-    bare = re.sub(r'"(?:[^"\\]|\\.)*"', keep, text)
-    bare = re.sub(rf"(?<=[:\[])\s*{LEFT_OUT}", f' "{LEFT_OUT}"', bare)
-    bare = re.sub(rf"([,{{])\s*{LEFT_OUT}\s*,?(?=\s*[}}\]\"])", rf'\1 "{LEFT_OUT}": 0,', bare)
-    bare = re.sub(r",(\s*[}\]])", r"\1", bare)
-    bare = re.sub(r'(?<=[}\]\d"])(\s+)(?=")', r",\1", bare)
-    return re.sub(r'"(\d+)"', lambda match: strings[int(match[1])], bare)
+    """Return a shown object as JSON: each bare `…` is the text ANYTHING, or a member of that name."""
+    tokens: list[str] = []
+    brackets = ""
+    for token in TOKEN.findall(text):
+        before = tokens[-1] if tokens else "{"
+        if before not in "{[:," and token not in "}]:,":
+            tokens.append(",")  # `…` may stand for a comma as well
+        if token in "{[":
+            brackets += token
+        elif token in "}]":
+            brackets = brackets[:-1]
+            if before == ",":
+                tokens.pop()
+        is_member = brackets.endswith("{") and before != ":"
+        tokens.append((f'"{ANYTHING}": 0' if is_member else f'"{ANYTHING}"') if token == LEFT_OUT else token)
+    return "".join(tokens)
 
 
 def find(expected: Any, output: str) -> tuple[str, str | None]:
     """Find a shown line or value in an output; return what follows it, and what is wrong if it is not there."""
     if isinstance(expected, str):
         pattern = re.sub(rf"[\w-]*{LEFT_OUT}[\w-]*", ".*", re.escape(VARIABLE.sub(LEFT_OUT, expected)))
-        match = re.search(rf"^{pattern}\s*$", output, re.MULTILINE | re.IGNORECASE)
+        match = re.search(rf"^{pattern}\s*?(?:$|(?={{))", output, re.MULTILINE | re.IGNORECASE)
         return (output[match.end() :], None) if match else (output, expected)
     start, problem = output.find("{"), "no object"
     while start >= 0:
@@ -89,18 +94,18 @@ def differ(shown: Any, value: Any, path: str = "") -> str | None:
         case dict():
             if not isinstance(value, dict):
                 return f"{path}: {value}"
-            names = [name for name in shown if name != LEFT_OUT]
+            names = [name for name in shown if name != ANYTHING]
             missing = [f"{path}.{name} is missing" for name in names if name not in value]
-            extra = [] if LEFT_OUT in shown else [f"{path}.{name} is not shown" for name in value if name not in shown]
+            extra = [] if ANYTHING in shown else [f"{path}.{name} is not shown" for name in value if name not in shown]
             deeper = [differ(shown[name], value[name], f"{path}.{name}") for name in names if name in value]
             return next((problem for problem in (*missing, *extra, *deeper) if problem), None)
         case [*elements]:
-            elements = [element for element in elements if element != LEFT_OUT]
+            elements = [element for element in elements if element != ANYTHING]
             if not isinstance(value, list) or len(value) < len(elements):
                 return f"{path}: {value}"
             deeper = [differ(one, other, f"{path}[]") for one, other in zip(elements, value, strict=False)]
             return next((problem for problem in deeper if problem), None)
-        case str() if shown == LEFT_OUT:
+        case str() if shown == ANYTHING:
             return None
         case str() if LEFT_OUT in shown or VARIABLE.fullmatch(shown):
             return None if isinstance(value, str) and value else f"{path}: {value}"

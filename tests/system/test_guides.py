@@ -1,7 +1,7 @@
 """The commands of the tutorial and the guides run word for word, and their answers are those of the pages.
 
-A page's blocks of `sh` run in one shell, one after another. A block of `text` below one shows its answer: `…` stands for
-what is left out, and times and URLs may differ.
+A page's blocks of `sh` run in one shell, one after another. A block of `text` below one shows its answer: `…` stands
+for what is left out, and times and URLs may differ.
 """
 
 from __future__ import annotations
@@ -49,6 +49,7 @@ def test_the_commands_of_a_page_answer_as_the_page_shows(
 
     run = subprocess.run(
         ["bash", "-eu", "-o", "pipefail", "-c", script],
+        check=False,
         cwd=shell_folder,
         env={**os.environ, "SANDBOX_DIR": str(sandbox_dir)},
         capture_output=True,
