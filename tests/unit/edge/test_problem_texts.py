@@ -158,7 +158,10 @@ DETAILS: Final = {
     },
     "DailyLimitError": {"Daily limit of this deployment reached; it resets at midnight JST."},
     "SubscriptionLimitError": {"A client has at most {MAX_SUBSCRIPTIONS} subscriptions. Delete one first."},
-    "SubscriptionDisabledError": {"Enable the subscription first: PATCH it with the state active."},
+    "SubscriptionDisabledError": {
+        "Enable the subscription first: PATCH it with the state active.",
+        "An operator disabled the subscription. Ask an operator to enable it.",
+    },
     "MonthlyQuotaExhaustedError": {"All {self._provider} requests of {month.name} are used{remainder}."},
     "ProviderError": {"Repeat the request with the same idempotency key after the time in Retry-After."},
     "ProviderBusyError": {"Repeat the request with the same idempotency key after the time in Retry-After."},
