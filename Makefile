@@ -9,7 +9,7 @@ BUILT := .aws-sam/build
 DEMO ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop test check bench bench-full build deploy clean lock
+.PHONY: help run stop test check docs bench bench-full build deploy clean lock
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -41,6 +41,9 @@ check: .venv/dev/ready .venv/sam/ready .venv/checkov/ready ## lint, words, types
 	@# 1 is a new secret; 3 says only that lines with known ones have moved.
 	git ls-files -z ':!.secrets.baseline' | xargs -0 sh -c '.venv/dev/bin/detect-secrets-hook --baseline build/secrets.baseline "$$@" || test $$? -eq 3' scan
 	.venv/dev/bin/openapi-spec-validator docs/openapi.yaml
+
+docs: .venv/docs/ready ## the pages under docs/ as a site, in build/site
+	@.venv/docs/bin/python -m tools.build_site
 
 bench: .venv/dev/ready .venv/bench/ready ## benchmarks, as ratios within one run
 	@.venv/dev/bin/python -m benchmarks
