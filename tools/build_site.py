@@ -129,7 +129,12 @@ SETTINGS: Final[dict[str, Any]] = {
         "attr_list": {},
         "md_in_html": {},
         "tables": {},
-        "toc": {"permalink": True, "toc_depth": 3},
+        # As GitHub does, also for Japanese headings.
+        "toc": {
+            "permalink": True,
+            "slugify": {"object": "pymdownx.slugs.slugify", "kwds": {"case": "lower"}},
+            "toc_depth": 3,
+        },
         "pymdownx": {"highlight": {}, "superfences": {}, "tilde": {"subscript": False}},
     },
 }
@@ -153,7 +158,7 @@ def main() -> int:
     write_settings(places)
     program = Path(sys.executable).with_name("zensical")
     command = [str(program), "build", "--strict", "--clean", "--config-file", "build/site.toml"]
-    status = subprocess.run(command, check=False, cwd=ROOT).returncode
+    status = subprocess.run(command, check=False, cwd=ROOT, env={**os.environ, "NO_COLOR": "1"}).returncode
     built = sorted(path for path in SITE.rglob("*") if path.is_file())
     faults += [f"{path.relative_to(SITE)}: loads {url}" for path in built for url in find_outside(path)]
     for fault in faults:
