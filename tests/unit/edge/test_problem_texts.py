@@ -261,9 +261,9 @@ def test_a_detail_of_the_table_is_made_of_sentences(problem: Problem) -> None:
     assert problem.detail is None or problem.detail.endswith(".")
 
 
-def test_the_readme_quotes_titles_and_details_as_they_are() -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    titles, details = re.findall(r'"title": "([^"]+)"', readme), re.findall(r'"detail": "([^"]+)"', readme)
+def test_the_pages_quote_titles_and_details_as_they_are() -> None:
+    pages = "".join(page.read_text(encoding="utf-8") for page in (ROOT / "docs").rglob("*.md"))
+    titles, details = re.findall(r'"title": "([^"]+)"', pages), re.findall(r'"detail": "([^"]+)"', pages)
 
     assert titles and details
     assert set(titles) <= set(TITLES.values())
