@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from switchboard.domain.changes import ChangeKind
-from switchboard.domain.errors import SubscriptionLimitError
+from switchboard.domain.errors import StoreUnavailableError, SubscriptionLimitError
 from switchboard.domain.subscription.queue_entries import HookEntry, Recovery, entry_from_json, entry_to_json
 from switchboard.domain.subscription.subscriptions import (
     ChangedItem,
@@ -22,6 +22,7 @@ from switchboard.domain.subscription.subscriptions import (
 from switchboard.ports.subscriptions import SubscriptionStore
 from switchboard.storage.subscriptions import (
     DynamoDbSubscriptionStore,
+    EventBridgeDisabledEvents,
     SqsHookQueue,
     SubscribersQueue,
 )
@@ -292,3 +293,13 @@ def test_entries_reach_the_queue_ten_at_a_time_with_their_delays(aws: Aws) -> No
     attributes = aws.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
     assert attributes["ApproximateNumberOfMessages"] == "11"
     assert attributes["ApproximateNumberOfMessagesDelayed"] == "12"
+
+
+def test_an_event_that_the_bus_refuses_is_not_taken_for_published() -> None:
+    class FullBus:
+        def put_events(self, **_: Any) -> dict[str, Any]:
+            return {"FailedEntryCount": 1, "Entries": [{"ErrorCode": "ThrottlingException"}]}
+
+    tell = EventBridgeDisabledEvents(client=FullBus, bus="changes")
+    with pytest.raises(StoreUnavailableError):
+        tell(a_subscription(), DisabledReason.GONE, START)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -17,6 +17,7 @@ from switchboard.domain.errors import (
     HookError,
     HookGoneError,
     HookUnreachedError,
+    StoreUnavailableError,
 )
 from switchboard.domain.subscription.queue_entries import HookEntry
 from switchboard.domain.subscription.subscriptions import DisabledReason, OwedPost, Subscription
@@ -58,6 +59,7 @@ class System:
         self.queue = InMemoryHookQueue()
         self.items = Items()
         self.disabled: list[DisabledReason] = []
+        self.bus_is_down = False
         self.key = ApiKey(id="key-1", client=CLIENT, name="", scopes=scopes)
         self.deliver = DeliverChange(
             subscriptions=self.store,
@@ -65,7 +67,7 @@ class System:
             poster=SignedPoster(poster=self.address, secrets=FixedSecrets(), clock=self.clock),
             queue=self.queue,
             find_key=lambda _key_id: self.key,
-            on_disabled=lambda _subscription, reason, _at: self.disabled.append(reason),
+            on_disabled=self._tell,
             clock=self.clock,
             new_id=CountingIds(),
             random=lambda: 0.5,
@@ -76,6 +78,11 @@ class System:
     def change(self, **entry: Any) -> DeliveryOutcome:
         """Handle the entry of a change."""
         return self.deliver(HookEntry(subscription=SUBSCRIPTION.id, item=ITEM, **entry), ITEM)
+
+    def _tell(self, _subscription: Subscription, reason: DisabledReason, _at: datetime) -> None:
+        if self.bus_is_down:
+            raise StoreUnavailableError("publish disabled subscription")
+        self.disabled.append(reason)
 
     @property
     def subscription(self) -> Subscription:
@@ -240,6 +247,17 @@ def test_410_disables_at_once() -> None:
     assert (system.subscription.disabled, system.disabled) == (DisabledReason.GONE, [DisabledReason.GONE])
     assert system.change() is DeliveryOutcome.NOTHING_TO_DO
     assert len(system.address.posts) == 1
+
+
+def test_a_disabled_subscription_is_told_of_once_the_bus_is_back() -> None:
+    system = System()
+    system.address.error = HookGoneError(410)
+    system.bus_is_down = True
+    with pytest.raises(StoreUnavailableError):
+        system.change()
+    system.bus_is_down = False
+    assert system.change() is DeliveryOutcome.DISABLED
+    assert (system.subscription.disabled, system.disabled) == (DisabledReason.GONE, [DisabledReason.GONE])
 
 
 @pytest.mark.parametrize(

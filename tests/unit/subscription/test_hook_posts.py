@@ -63,7 +63,19 @@ def test_a_redirect_is_an_answer_and_is_not_followed(server: ScriptedServer, sta
 
 @pytest.mark.parametrize(
     ("value", "expected"),
-    [("120", 120.0), ("999999", 86_400.0), ("-5", None), ("Fri, 27 Nov 2026 00:00:00 GMT", None), ("1e9", None)],
+    [
+        ("120", 120.0),
+        ("999999", 86_400.0),
+        ("1" + "0" * 12, 86_400.0),
+        ("9" * 10_000, 86_400.0),
+        ("-5", None),
+        ("Fri, 27 Nov 2026 00:00:00 GMT", None),
+        ("1e9", None),
+        ("NaN", None),
+        ("\xb2", None),
+        ("", None),
+    ],
+    ids=lambda value: str(value)[:14],
 )
 def test_a_pause_that_the_receiver_asks_for_is_read(server: ScriptedServer, value: str, expected: float | None) -> None:
     server.answer = f"HTTP/1.1 503 Busy\r\nRetry-After: {value}\r\nContent-Length: 0\r\n\r\n".encode()

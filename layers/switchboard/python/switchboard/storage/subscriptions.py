@@ -419,7 +419,9 @@ class EventBridgeDisabledEvents:
             "Time": at,
         }
         with store_errors("publish disabled subscription"):
-            self._client().put_events(Entries=[entry])
+            response = self._client().put_events(Entries=[entry])
+        if response["FailedEntryCount"]:
+            raise StoreUnavailableError("publish disabled subscription: the bus refused it")
 
 
 class DerivedSecrets:

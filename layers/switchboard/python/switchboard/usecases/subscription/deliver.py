@@ -251,7 +251,8 @@ class DeliverChange:
 
     def _disable(self, subscription: Subscription, reason: DisabledReason, error: HookError) -> DeliveryOutcome:
         changed = replace(subscription, last_problem=error.problem)
+        # The event comes first: once the subscription is disabled, no repetition of this entry would tell of it.
+        self._on_disabled(changed, reason, self._clock.now())
         if not self._subscriptions.disable(changed, reason):
             return DeliveryOutcome.NOTHING_TO_DO
-        self._on_disabled(changed, reason, self._clock.now())
         return DeliveryOutcome.DISABLED
