@@ -79,6 +79,16 @@ def test_no_throttle_of_the_stage_stands_before_a_true_callback() -> None:
             assert not setting["ResourcePath"].startswith("/webhooks") or setting[throttle] >= CALLBACKS_PER_S
 
 
+@pytest.mark.parametrize("action", ["test", "recover"])
+def test_no_key_runs_many_tests_or_recoveries_at_once(action: str) -> None:
+    path = f"/subscriptions/{{subscription_id}}/{action}"
+    assert (path, "post") in operations()
+    [stage] = resources_of("AWS::ApiGateway::Stage").values()
+    [setting] = [found for found in stage["MethodSettings"] if found["ResourcePath"] == "/" + path.replace("/", "~1")]
+    assert setting["HttpMethod"] == "POST"
+    assert setting["ThrottlingRateLimit"] * 15 + setting["ThrottlingBurstLimit"] <= 50
+
+
 def test_the_throttles_of_api_keys_do_not_meet_webhooks() -> None:
     [plan] = resources_of("AWS::ApiGateway::UsagePlan").values()
 
