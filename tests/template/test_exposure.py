@@ -79,14 +79,21 @@ def test_no_throttle_of_the_stage_stands_before_a_true_callback() -> None:
             assert not setting["ResourcePath"].startswith("/webhooks") or setting[throttle] >= CALLBACKS_PER_S
 
 
-@pytest.mark.parametrize("action", ["test", "recover"])
-def test_no_key_runs_many_tests_or_recoveries_at_once(action: str) -> None:
-    path = f"/subscriptions/{{subscription_id}}/{action}"
-    assert (path, "post") in operations()
+@pytest.mark.parametrize(
+    ("path", "method", "longest_s"),
+    [
+        ("/subscriptions", "post", 5),
+        ("/subscriptions/{subscription_id}", "patch", 5),
+        ("/subscriptions/{subscription_id}/test", "post", 15),
+        ("/subscriptions/{subscription_id}/recover", "post", 15),
+    ],
+)
+def test_requests_that_wait_for_a_callers_address_are_few_at_once(path: str, method: str, longest_s: int) -> None:
+    assert (path, method) in operations()
     [stage] = resources_of("AWS::ApiGateway::Stage").values()
     [setting] = [found for found in stage["MethodSettings"] if found["ResourcePath"] == "/" + path.replace("/", "~1")]
-    assert setting["HttpMethod"] == "POST"
-    assert setting["ThrottlingRateLimit"] * 15 + setting["ThrottlingBurstLimit"] <= 50
+    assert setting["HttpMethod"] == method.upper()
+    assert setting["ThrottlingRateLimit"] * longest_s + setting["ThrottlingBurstLimit"] <= 50
 
 
 def test_the_throttles_of_api_keys_do_not_meet_webhooks() -> None:
