@@ -249,7 +249,7 @@ def test_410_disables_at_once() -> None:
     assert len(system.address.posts) == 1
 
 
-def test_a_disabled_subscription_is_told_of_once_the_bus_is_back() -> None:
+def test_a_disabled_subscription_is_reported_once_the_bus_is_back() -> None:
     system = System()
     system.address.error = HookGoneError(410)
     system.bus_is_down = True
