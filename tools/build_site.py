@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import posixpath
 import re
 import shutil
@@ -195,6 +196,8 @@ def move_links(text: str, *, source: Path, place: str, places: dict[str, str]) -
         if not target:
             return match[0]
         path = posixpath.normpath(posixpath.join(source.parent.relative_to(ROOT).as_posix(), target))
+        if path not in places and not (ROOT / path).is_file():
+            return match[0]  # Zensical says that it leads nowhere
         moved = places.get(path) or copy_file(path)
         return match[1] + posixpath.relpath(moved, posixpath.dirname(place) or ".") + sharp + anchor + match[3]
 
@@ -207,7 +210,7 @@ def copy_file(path: str) -> str:
     """Copy a file that is no page into the site as text, and return its place."""
     place = f"files/{path}.txt"
     target = PAGES / place
-    if not target.exists() and (ROOT / path).is_file():
+    if not target.exists():
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ROOT / path, target)
     return place
