@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import posixpath
 import re
 import shutil
@@ -159,7 +158,7 @@ def main() -> int:
     write_settings(places)
     program = Path(sys.executable).with_name("zensical")
     command = [str(program), "build", "--strict", "--clean", "--config-file", "build/site.toml"]
-    status = subprocess.run(command, check=False, cwd=ROOT, env={**os.environ, "NO_COLOR": "1"}).returncode
+    status = subprocess.run(command, check=False, cwd=ROOT).returncode
     built = sorted(path for path in SITE.rglob("*") if path.is_file())
     faults += [f"{path.relative_to(SITE)}: loads {url}" for path in built for url in find_outside(path)]
     for fault in faults:
