@@ -159,7 +159,7 @@ def main() -> int:
     write_settings(places)
     program = Path(sys.executable).with_name("zensical")
     command = [str(program), "build", "--strict", "--clean", "--config-file", "build/site.toml"]
-    status = subprocess.run(command, check=False, cwd=ROOT, env={**os.environ, "NO_COLOR": "1"}).returncode
+    status = subprocess.run(command, check=False, cwd=ROOT).returncode
     built = sorted(path for path in SITE.rglob("*") if path.is_file())
     faults += [f"{path.relative_to(SITE)}: loads {url}" for path in built for url in find_outside(path)]
     for fault in faults:
@@ -196,6 +196,8 @@ def move_links(text: str, *, source: Path, place: str, places: dict[str, str]) -
         if not target:
             return match[0]
         path = posixpath.normpath(posixpath.join(source.parent.relative_to(ROOT).as_posix(), target))
+        if path not in places and not (ROOT / path).is_file():
+            return match[0]  # Zensical says that it leads nowhere
         moved = places.get(path) or copy_file(path)
         return match[1] + posixpath.relpath(moved, posixpath.dirname(place) or ".") + sharp + anchor + match[3]
 
@@ -208,7 +210,7 @@ def copy_file(path: str) -> str:
     """Copy a file that is no page into the site as text, and return its place."""
     place = f"files/{path}.txt"
     target = PAGES / place
-    if not target.exists() and (ROOT / path).is_file():
+    if not target.exists():
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ROOT / path, target)
     return place

@@ -109,7 +109,7 @@ def decisions() -> str:
         if status is None:
             raise ValueError(f"{path.name} has no line `Status: … · date`")
         rows.append((number, f"[{title}]({path.name})", status[1], status[2]))
-    return format_table(("", "decision", "status", "date"), rows)
+    return format_table(("no.", "decision", "status", "date"), rows)
 
 
 TABLES: Final[dict[str, Callable[[], str]]] = {
