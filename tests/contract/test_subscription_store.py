@@ -196,12 +196,16 @@ def test_a_success_ends_failures_and_rest_once(store: SubscriptionStore) -> None
 def test_a_subscription_is_disabled_once_and_enabled_again(store: SubscriptionStore) -> None:
     store.create(a_subscription())
     fail(store)
-    before = read(store)
+    before = replace(read(store), due=START + 2 * MINUTE)
+    store.clear_due(before)
     assert store.disable(before, DisabledReason.GONE)
     assert not store.disable(before, DisabledReason.FAILING)
     disabled = read(store)
-    assert (disabled.disabled, disabled.due) == (DisabledReason.GONE, None)
+    assert (disabled.disabled, disabled.due) == (DisabledReason.GONE, START + 2 * MINUTE)
+    assert list(store.overdue(now=START + 2 * MINUTE, limit=5)) == [disabled]
     assert not store.postpone(disabled, due=START)
+    store.clear_due(disabled)
+    assert read(store).due is None
     store.change(disabled, replace(disabled, disabled=None, failures=0, failing_since=None, due=START))
     assert (read(store).disabled, read(store).failures, read(store).due) == (None, 0, START)
 

@@ -119,9 +119,14 @@ class InMemorySubscriptionStore:
         if present is None or present.disabled is not None:
             return False
         self.subscriptions[subscription.id] = replace(
-            present, disabled=reason, last_problem=subscription.last_problem or reason.value, due=None
+            present, disabled=reason, last_problem=subscription.last_problem or reason.value, due=subscription.due
         )
         return True
+
+    def clear_due(self, subscription: Subscription) -> None:
+        present = self.subscriptions.get(subscription.id)
+        if present is not None and present.disabled is not None:
+            self.subscriptions[subscription.id] = replace(present, due=None)
 
     def postpone(self, subscription: Subscription, *, due: datetime, rests_until: datetime | None = None) -> bool:
         present = self.subscriptions.get(subscription.id)

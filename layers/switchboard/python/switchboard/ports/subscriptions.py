@@ -116,7 +116,11 @@ class SubscriptionStore(Protocol):
         ...
 
     def disable(self, subscription: Subscription, reason: DisabledReason) -> bool:
-        """Disable the subscription. Return False if it was disabled or deleted before."""
+        """Disable the subscription, which is due as given. Return False if it was disabled or deleted before."""
+        ...
+
+    def clear_due(self, subscription: Subscription) -> None:
+        """Let the sweep look no longer at the subscription if it is still disabled."""
         ...
 
     def postpone(self, subscription: Subscription, *, due: datetime, rests_until: datetime | None = None) -> bool:

@@ -246,13 +246,28 @@ class DynamoDbSubscriptionStore:
             "disable subscription",
             TableName=self._table,
             Key=_hook_key(subscription.id),
-            UpdateExpression="SET disabled = :reason, last_problem = :problem REMOVE pending, due",
+            UpdateExpression="SET disabled = :reason, last_problem = :problem, pending = :pending, due = :due",
             ConditionExpression="attribute_exists(pk) AND attribute_not_exists(disabled)",
             ExpressionAttributeValues=to_attributes(
-                {":reason": reason.value, ":problem": subscription.last_problem or reason.value}
+                {
+                    ":reason": reason.value,
+                    ":problem": subscription.last_problem or reason.value,
+                    ":pending": _hook_partition(subscription.id),
+                    ":due": _text_of(subscription.due),
+                }
             ),
         )
         return written
+
+    def clear_due(self, subscription: Subscription) -> None:
+        conditional_update(
+            self._client,
+            "clear due time",
+            TableName=self._table,
+            Key=_hook_key(subscription.id),
+            UpdateExpression="REMOVE pending, due",
+            ConditionExpression="attribute_exists(disabled)",
+        )
 
     def postpone(self, subscription: Subscription, *, due: datetime, rests_until: datetime | None = None) -> bool:
         values = {"due": to_rfc3339(due), "pending": _hook_partition(subscription.id)}

@@ -27,6 +27,7 @@ from switchboard.domain.subscription.subscriptions import (
     MAX_SECRETS,
     READ_SCOPES,
     ROTATION,
+    DisabledReason,
     Generation,
     Subscription,
     SubscriptionState,
@@ -146,6 +147,7 @@ class ManageSubscriptions:
 
         Raises:
             ResourceNotFoundError: there is no such subscription.
+            SubscriptionDisabledError: an operator disabled it, and only an operator may enable it.
             ScopeMissingError: the key lacks the scope of one of the kinds of events.
             InvalidRequestError: nothing may be posted to the address.
         """
@@ -157,6 +159,10 @@ class ManageSubscriptions:
             if "url" in changes:
                 self._check_url(after.url, own_hosts)
             if changes.get("state") == SubscriptionState.ACTIVE:
+                if before.disabled is DisabledReason.OPERATOR:
+                    raise SubscriptionDisabledError(
+                        "An operator disabled the subscription. Ask an operator to enable it"
+                    )
                 after = replace(
                     after,
                     disabled=None,
