@@ -25,8 +25,8 @@ from switchboard.usecases.subscription.deliver import DeliverChange, DeliveryOut
 from switchboard.usecases.subscription.release import ReleaseOverdueSubscriptions, ReleaseOwedPosts
 from tests.builders import CLIENT, a_subscription
 from tests.fakes import START, CountingIds, FixedClock
-from tests.fakes.subscriptions import FixedSecrets, InMemoryHookQueue, InMemorySubscriptionStore
-from tests.harness.webhooks import ITEM, SUBSCRIPTION, Items
+from tests.fakes.subscriptions import FixedSecrets, InMemoryHookQueue, InMemorySubscriptionStore, Items
+from tests.harness.webhooks import ITEM, SUBSCRIPTION
 
 HOUR = timedelta(hours=1)
 
@@ -240,6 +240,7 @@ def test_410_disables_at_once() -> None:
     assert (system.subscription.disabled, system.disabled) == (DisabledReason.GONE, [DisabledReason.GONE])
     assert system.change() is DeliveryOutcome.NOTHING_TO_DO
     assert len(system.address.posts) == 1
+    assert system.mark.item == ITEM
 
 
 @pytest.mark.parametrize(

@@ -150,7 +150,7 @@ class DeliverChange:
         try:
             self._post(subscription, change)
         except HookGoneError as error:
-            return self._disable(subscription, DisabledReason.GONE, error)
+            return self._disable(subscription, item, mark, DisabledReason.GONE, error)
         except HookError as error:
             return self._record_failure(subscription, item, mark, error)
         self._end(mark)
@@ -216,9 +216,9 @@ class DeliverChange:
         failing_since = subscription.failing_since or now
         refused = isinstance(error, HookAddressRefusedError)
         if refused and now - failing_since >= REFUSED_BEFORE_DISABLED:
-            return self._disable(subscription, DisabledReason.ADDRESS, error)
+            return self._disable(subscription, item, mark, DisabledReason.ADDRESS, error)
         if now - failing_since >= FAILING_BEFORE_DISABLED:
-            return self._disable(subscription, DisabledReason.FAILING, error)
+            return self._disable(subscription, item, mark, DisabledReason.FAILING, error)
         attempts = 1 if mark is None else mark.attempts + 1
         delay = retry_delay(attempts, retry_after_s=error.retry_after_s, chance=self._random())
         rests = subscription.rests_until is not None or subscription.failures + 1 >= FAILURES_BEFORE_REST
@@ -249,7 +249,17 @@ class DeliverChange:
             self._queue.put([(retry, int(delay.total_seconds()))])
         return DeliveryOutcome.OWED
 
-    def _disable(self, subscription: Subscription, reason: DisabledReason, error: HookError) -> DeliveryOutcome:
+    def _disable(
+        self,
+        subscription: Subscription,
+        item: ChangedItem,
+        mark: OwedPost | None,
+        reason: DisabledReason,
+        error: HookError,
+    ) -> DeliveryOutcome:
+        # The item of this post is owed, too, should the subscription be enabled again.
+        attempts = 1 if mark is None else mark.attempts + 1
+        self._owe(subscription, item, mark, attempts=attempts, due=self._clock.now(), problem=error.problem)
         changed = replace(subscription, last_problem=error.problem)
         if not self._subscriptions.disable(changed, reason):
             return DeliveryOutcome.NOTHING_TO_DO
