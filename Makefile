@@ -9,7 +9,7 @@ BUILT := .aws-sam/build
 DEMO ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop test check bench bench-full build deploy clean lock
+.PHONY: help run stop test check docs bench bench-full build deploy clean lock
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -24,7 +24,7 @@ test: .venv/dev/ready .venv/emulator/ready .venv/sandbox/ready ## all tests, the
 	@.venv/dev/bin/python -c "import platform; print('Testing on', platform.python_implementation(), platform.python_version())"
 	@.venv/dev/bin/pytest -q -n 2 --dist loadgroup
 
-check: .venv/dev/ready .venv/sam/ready .venv/checkov/ready ## lint, words, types, import rules, template lint, scans
+check: .venv/dev/ready .venv/sam/ready .venv/checkov/ready docs ## lint, words, types, import rules, template lint, scans, pages
 	.venv/dev/bin/ruff check .
 	.venv/dev/bin/ruff format --check .
 	@# The changelog and the style page name the retired words.
@@ -41,6 +41,11 @@ check: .venv/dev/ready .venv/sam/ready .venv/checkov/ready ## lint, words, types
 	@# 1 is a new secret; 3 says only that lines with known ones have moved.
 	git ls-files -z ':!.secrets.baseline' | xargs -0 sh -c '.venv/dev/bin/detect-secrets-hook --baseline build/secrets.baseline "$$@" || test $$? -eq 3' scan
 	.venv/dev/bin/openapi-spec-validator docs/openapi.yaml
+	@# Links, names and tables of the pages.
+	.venv/dev/bin/pytest -q tests/docs
+
+docs: .venv/docs/ready ## the pages under docs/ as a site, in build/site
+	@.venv/docs/bin/python -m tools.build_site
 
 bench: .venv/dev/ready .venv/bench/ready ## benchmarks, as ratios within one run
 	@.venv/dev/bin/python -m benchmarks

@@ -90,7 +90,7 @@ KINDS: Final = (
         simulator=lambda credentials, log: biztel.BiztelSimulator(
             biztel.SimulatorConfig(token=credentials["token"]), log=log
         ),
-        # The values that README.md tells an operator to enter in BIZTEL's form.
+        # The values that docs/guides/connect-biztel.md tells an operator to enter in BIZTEL's form.
         webhooks=lambda addresses: {
             "action_url": addresses["biztel"] + "?ID={ID}&TEL={TEL}&DATE={DATE}",
             "action_error_pattern": '/"result":"error"/',

@@ -60,7 +60,7 @@ def running_sandbox(
     Args:
         paths: the sandbox's files.
         progress: shows the steps.
-        environment: may name other servers and credentials, as the README lists.
+        environment: may name other servers and credentials, as docs/reference/sandbox.md lists.
 
     Raises:
         SandboxError: when a sandbox is already running in the same directory, or a part does not start. No part is

@@ -13,7 +13,7 @@ compile() {
         --no-emit-index-url --no-annotate "$@"
 }
 compile --group dev pyproject.toml -o requirements/dev.lock
-for group in sandbox emulator sam bench checkov; do
+for group in sandbox emulator sam bench docs checkov; do
     compile --group "$group" -o "requirements/$group.lock"
 done
 # The layer gets the versions that the tests run with.

@@ -58,6 +58,13 @@ def play(caller: Caller, console: Console) -> None:
     """Play the chapter, printing each event when it happens and a table at the end."""
     console.print("\n[bold]A dry run[/] lists characters that phones cannot show, and sends nothing:")
     _show_dry_run(caller, console)
+    play_outcomes(caller, console)
+    console.print(f"\n[bold]Three messages for later[/], {_LATER_S} seconds ahead:")
+    _play_later(caller, console)
+
+
+def play_outcomes(caller: Caller, console: Console) -> None:
+    """Send five messages, print the table of their outcomes, and repeat the first request."""
     console.print("\n[bold]Five messages[/], each to a number with a fixed outcome:")
     progresses = [SceneProgress(scene) for scene in SCENES]
     threads = [Thread(target=_follow, args=(caller, console, progress), daemon=True) for progress in progresses]
@@ -70,8 +77,6 @@ def play(caller: Caller, console: Console) -> None:
     console.print(_build_table(progresses))
     console.print("\n[bold]The same request again[/], with the same Idempotency-Key:")
     _repeat_request(caller, console)
-    console.print(f"\n[bold]Three messages for later[/], {_LATER_S} seconds ahead:")
-    _play_later(caller, console)
 
 
 def _show_dry_run(caller: Caller, console: Console) -> None:

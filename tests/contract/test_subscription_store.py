@@ -14,7 +14,7 @@ from moto.backends import get_backend
 from moto.core.models import DEFAULT_ACCOUNT_ID
 
 from switchboard.domain.changes import ChangeKind
-from switchboard.domain.errors import ResourceNotFoundError, SubscriptionLimitError
+from switchboard.domain.errors import StoreUnavailableError, SubscriptionLimitError
 from switchboard.domain.subscription.queue_entries import HookEntry, Recovery, entry_from_json, entry_to_json
 from switchboard.domain.subscription.subscriptions import (
     ChangedItem,
@@ -26,6 +26,7 @@ from switchboard.domain.subscription.subscriptions import (
 from switchboard.ports.subscriptions import SubscriptionStore
 from switchboard.storage.subscriptions import (
     DynamoDbSubscriptionStore,
+    EventBridgeDisabledEvents,
     SqsHookQueue,
     SubscribersQueue,
 )
@@ -127,14 +128,29 @@ def test_changed_settings_leave_what_posts_have_recorded(store: SubscriptionStor
     assert read(store).states is None
 
 
+def test_settings_that_were_changed_meanwhile_are_kept(store: SubscriptionStore) -> None:
+    store.create(a_subscription())
+    before = read(store)
+    assert store.change(before, replace(before, events=frozenset(ChangeKind), updated_at=START + MINUTE))
+    assert not store.change(before, replace(before, thin=True, updated_at=START + 2 * MINUTE))
+    assert not store.delete(before)
+    assert read(store).events == frozenset(ChangeKind)
+
+
+def test_what_a_post_records_does_not_hinder_a_change(store: SubscriptionStore) -> None:
+    store.create(a_subscription())
+    before = read(store)
+    fail(store)
+    assert store.change(before, replace(before, thin=True, updated_at=START + MINUTE))
+    assert store.delete(read(store))
+
+
 def test_a_deleted_subscription_cannot_be_changed(store: SubscriptionStore) -> None:
     store.create(a_subscription())
     store.delete(a_subscription())
     assert store.get("5" * 32) is None
-    with pytest.raises(ResourceNotFoundError):
-        store.change(a_subscription(), a_subscription(thin=True))
-    with pytest.raises(ResourceNotFoundError):
-        store.delete(a_subscription())
+    assert not store.change(a_subscription(), a_subscription(thin=True))
+    assert not store.delete(a_subscription())
     fail_after_deletion = replace(a_subscription(), due=START)
     store.record_failure(a_subscription(), changed=fail_after_deletion)
     assert store.get("5" * 32) is None
@@ -197,12 +213,16 @@ def test_a_success_ends_failures_and_rest_once(store: SubscriptionStore) -> None
 def test_a_subscription_is_disabled_once_and_enabled_again(store: SubscriptionStore) -> None:
     store.create(a_subscription())
     fail(store)
-    before = read(store)
+    before = replace(read(store), due=START + 2 * MINUTE)
+    store.clear_due(before)
     assert store.disable(before, DisabledReason.GONE)
     assert not store.disable(before, DisabledReason.FAILING)
     disabled = read(store)
-    assert (disabled.disabled, disabled.due) == (DisabledReason.GONE, None)
+    assert (disabled.disabled, disabled.due) == (DisabledReason.GONE, START + 2 * MINUTE)
+    assert list(store.overdue(now=START + 2 * MINUTE, limit=5)) == [disabled]
     assert not store.postpone(disabled, due=START)
+    store.clear_due(disabled)
+    assert read(store).due is None
     store.change(disabled, replace(disabled, disabled=None, failures=0, failing_since=None, due=START))
     assert (read(store).disabled, read(store).failures, read(store).due) == (None, 0, START)
 
@@ -372,3 +392,13 @@ def test_entries_reach_the_queue_ten_at_a_time_with_their_delays(aws: Aws) -> No
     attributes = aws.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
     assert attributes["ApproximateNumberOfMessages"] == "11"
     assert attributes["ApproximateNumberOfMessagesDelayed"] == "12"
+
+
+def test_an_event_that_the_bus_refuses_is_not_taken_for_published() -> None:
+    class FullBus:
+        def put_events(self, **_: Any) -> dict[str, Any]:
+            return {"FailedEntryCount": 1, "Entries": [{"ErrorCode": "ThrottlingException"}]}
+
+    tell = EventBridgeDisabledEvents(client=FullBus, bus="changes")
+    with pytest.raises(StoreUnavailableError):
+        tell(a_subscription(), DisabledReason.GONE, START)

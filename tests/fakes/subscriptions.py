@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from functools import cache
 
 from switchboard.domain.changes import Change, ChangeKind, Snapshot
-from switchboard.domain.errors import ResourceNotFoundError, SubscriptionLimitError
+from switchboard.domain.errors import SubscriptionLimitError
 from switchboard.domain.subscription.queue_entries import HookEntry
 from switchboard.domain.subscription.subscriptions import (
     MAX_SUBSCRIPTIONS,
@@ -44,8 +44,10 @@ class InMemorySubscriptionStore:
         found = [subscription for subscription in self.subscriptions.values() if subscription.client == client]
         return sorted(found, key=lambda subscription: (subscription.created_at, subscription.id))
 
-    def change(self, before: Subscription, after: Subscription) -> None:
-        present = self._require(after.id)
+    def change(self, before: Subscription, after: Subscription) -> bool:
+        if not self._has_settings(before):
+            return False
+        present = self.subscriptions[after.id]
         if before.state is after.state:
             after = replace(
                 after,
@@ -59,10 +61,13 @@ class InMemorySubscriptionStore:
                 revision=present.revision,
             )
         self.subscriptions[after.id] = after
+        return True
 
-    def delete(self, subscription: Subscription) -> None:
-        self._require(subscription.id)
+    def delete(self, subscription: Subscription) -> bool:
+        if not self._has_settings(subscription):
+            return False
         del self.subscriptions[subscription.id]
+        return True
 
     def mark_of(self, subscription_id: str, item: ChangedItem) -> OwedPost | None:
         return self.marks.get((subscription_id, item))
@@ -123,9 +128,14 @@ class InMemorySubscriptionStore:
         if present is None or present.disabled is not None:
             return False
         self.subscriptions[subscription.id] = replace(
-            present, disabled=reason, last_problem=subscription.last_problem or reason.value, due=None
+            present, disabled=reason, last_problem=subscription.last_problem or reason.value, due=subscription.due
         )
         return True
+
+    def clear_due(self, subscription: Subscription) -> None:
+        present = self.subscriptions.get(subscription.id)
+        if present is not None and present.disabled is not None:
+            self.subscriptions[subscription.id] = replace(present, due=None)
 
     def postpone(self, subscription: Subscription, *, due: datetime, rests_until: datetime | None = None) -> bool:
         present = self.subscriptions.get(subscription.id)
@@ -144,11 +154,9 @@ class InMemorySubscriptionStore:
         index, _ = self.index or (self.subscriptions, None)
         return filter(is_due, (self.subscriptions[found.id] for found in index.values() if is_due(found)))
 
-    def _require(self, subscription_id: str) -> Subscription:
-        try:
-            return self.subscriptions[subscription_id]
-        except KeyError:
-            raise ResourceNotFoundError("No such subscription, or it was just deleted") from None
+    def _has_settings(self, subscription: Subscription) -> bool:
+        present = self.subscriptions.get(subscription.id)
+        return present is not None and present.updated_at == subscription.updated_at
 
     def _has_token(self, mark: OwedPost) -> bool:
         present = self.marks.get((mark.subscription, mark.item))

@@ -820,9 +820,9 @@ SCENARIOS: Final = (CHANGES, RETRY, DOWN, PROBE, RELEASES, DISABLED, RECOVERY)
 
 MUTANTS: Final[Mapping[str, tuple[Scenario, Parts]]] = {
     "reads the item before the mark": (CHANGES, Parts(deliver=ReadsTheItemFirst)),
-    "deletes any mark": (RETRY, Parts(store=DeletesAnyMark)),
+    "deletes any mark": (replace(RETRY, events=("0",)), Parts(store=DeletesAnyMark)),
     "deletes by the number of attempts": (replace(PROBE, faults=0), Parts(store=DeletesByAttempts)),
-    "puts a mark only if there is none": (RETRY, Parts(store=KeepsTheFormerMark)),
+    "puts a mark only if there is none": (replace(RETRY, events=("0",)), Parts(store=KeepsTheFormerMark)),
     "acknowledges without a mark": (replace(DOWN, faults=0, at_once=1), Parts(store=AcknowledgesWithoutMark)),
     "takes what it releases for delivered": (replace(RELEASES, at_once=1), Parts(release=DeletesOnRelease)),
     "probes without a write": (RELEASES, Parts(release=ProbesAtWill)),

@@ -115,7 +115,6 @@ DETAILS: Final = {
         "No such resource, or it belongs to another client.",
         "No such recording.",
         "No such subscription, or it belongs to another client.",
-        "No such subscription, or it was just deleted.",
         "This number is not suppressed.",
     },
     "TranscriptNotFoundError": {
@@ -158,7 +157,10 @@ DETAILS: Final = {
     },
     "DailyLimitError": {"Daily limit of this deployment reached; it resets at midnight JST."},
     "SubscriptionLimitError": {"A client has at most {MAX_SUBSCRIPTIONS} subscriptions. Delete one first."},
-    "SubscriptionDisabledError": {"Enable the subscription first: PATCH it with the state active."},
+    "SubscriptionDisabledError": {
+        "Enable the subscription first: PATCH it with the state active.",
+        "An operator disabled the subscription. Ask an operator to enable it.",
+    },
     "MonthlyQuotaExhaustedError": {"All {self._provider} requests of {month.name} are used{remainder}."},
     "ProviderError": {"Repeat the request with the same idempotency key after the time in Retry-After."},
     "ProviderBusyError": {"Repeat the request with the same idempotency key after the time in Retry-After."},
@@ -258,9 +260,9 @@ def test_a_detail_of_the_table_is_made_of_sentences(problem: Problem) -> None:
     assert problem.detail is None or problem.detail.endswith(".")
 
 
-def test_the_readme_quotes_titles_and_details_as_they_are() -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    titles, details = re.findall(r'"title": "([^"]+)"', readme), re.findall(r'"detail": "([^"]+)"', readme)
+def test_the_pages_quote_titles_and_details_as_they_are() -> None:
+    pages = "".join(page.read_text(encoding="utf-8") for page in (ROOT / "docs").rglob("*.md"))
+    titles, details = re.findall(r'"title": "([^"]+)"', pages), re.findall(r'"detail": "([^"]+)"', pages)
 
     assert titles and details
     assert set(titles) <= set(TITLES.values())

@@ -22,7 +22,7 @@ REFUSED = {
 }
 ACCEPTED = sorted(set(cases_of(FUNCTION)) - {*REFUSED, "wrong_token"})
 ERROR_PATTERN = re.compile(r'"result":"error"')
-"""The pattern that README.md gives for BIZTEL's console."""
+"""The pattern that docs/guides/connect-biztel.md gives for BIZTEL's console."""
 
 
 def send(stack: Deployment, case: str) -> HttpAnswer:

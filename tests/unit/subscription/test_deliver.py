@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -17,12 +18,14 @@ from switchboard.domain.errors import (
     HookError,
     HookGoneError,
     HookUnreachedError,
+    StoreUnavailableError,
 )
 from switchboard.domain.subscription.queue_entries import HookEntry
 from switchboard.domain.subscription.subscriptions import DisabledReason, OwedPost, Subscription
 from switchboard.usecases.operations.reconcile_overdue import SweepReport
 from switchboard.usecases.subscription.deliver import DeliverChange, DeliveryOutcome, SignedPoster
-from switchboard.usecases.subscription.release import ReleaseOverdueSubscriptions, ReleaseOwedPosts
+from switchboard.usecases.subscription.handle_entry import HandleHookEntry
+from switchboard.usecases.subscription.release import RecoverChanges, ReleaseOverdueSubscriptions, ReleaseOwedPosts
 from tests.builders import CLIENT, a_subscription
 from tests.fakes import START, CountingIds, FixedClock
 from tests.fakes.subscriptions import FixedSecrets, InMemoryHookQueue, InMemorySubscriptionStore, Items
@@ -58,6 +61,7 @@ class System:
         self.queue = InMemoryHookQueue()
         self.items = Items()
         self.disabled: list[DisabledReason] = []
+        self.bus_is_down = False
         self.key = ApiKey(id="key-1", client=CLIENT, name="", scopes=scopes)
         self.deliver = DeliverChange(
             subscriptions=self.store,
@@ -65,13 +69,22 @@ class System:
             poster=SignedPoster(poster=self.address, secrets=FixedSecrets(), clock=self.clock),
             queue=self.queue,
             find_key=lambda _key_id: self.key,
-            on_disabled=lambda _subscription, reason, _at: self.disabled.append(reason),
+            on_disabled=self._publish_disabled,
             clock=self.clock,
             new_id=CountingIds(),
             random=lambda: 0.5,
         )
         self.release = ReleaseOwedPosts(subscriptions=self.store, queue=self.queue, clock=self.clock)
         self.sweep = ReleaseOverdueSubscriptions(subscriptions=self.store, queue=self.queue, clock=self.clock)
+        recover = RecoverChanges(
+            subscriptions=self.store, views=self.items, queue=self.queue, clock=self.clock, new_id=CountingIds()
+        )
+        self.handle = HandleHookEntry(deliver=self.deliver, release=self.release, recover=recover)
+
+    def _publish_disabled(self, _subscription: Subscription, reason: DisabledReason, _at: datetime) -> None:
+        if self.bus_is_down:
+            raise StoreUnavailableError("publish disabled subscription")
+        self.disabled.append(reason)
 
     def change(self, **entry: Any) -> DeliveryOutcome:
         """Handle the entry of a change."""
@@ -95,10 +108,7 @@ class System:
             due = [entry for at, entry in waiting if at <= self.clock.now()]
             waiting = [(at, entry) for at, entry in waiting if at > self.clock.now()]
             for entry in due:
-                if entry.item is None:
-                    self.release(entry.subscription, after_rest=entry.after_rest)
-                else:
-                    self.deliver(entry, entry.item)
+                self.handle(entry)
             if not due and not self.queue.entries:
                 if not self.store.marks and not waiting:
                     return
@@ -241,6 +251,33 @@ def test_410_disables_at_once() -> None:
     assert system.change() is DeliveryOutcome.NOTHING_TO_DO
     assert len(system.address.posts) == 1
     assert system.mark.item == ITEM
+
+
+def test_a_lost_event_of_a_disabling_is_published_by_the_sweep_once() -> None:
+    system = System()
+    system.address.error = HookGoneError(410)
+    system.bus_is_down = True
+    with pytest.raises(StoreUnavailableError):
+        system.change()
+    assert system.change() is DeliveryOutcome.NOTHING_TO_DO
+    outcomes = []
+    for minute in range(8):
+        system.bus_is_down = minute < 4
+        system.clock.advance(timedelta(minutes=1))
+        system.sweep(SweepReport(), limit=10)
+        for entry, _ in system.queue.entries:
+            with suppress(StoreUnavailableError):
+                outcomes.append(system.handle(entry))
+        system.queue.entries.clear()
+    assert (system.disabled, outcomes) == ([DisabledReason.GONE], [DeliveryOutcome.DISABLED])
+    assert len(system.address.posts) == 1
+
+
+def test_no_event_tells_of_a_disabling_that_was_undone_meanwhile() -> None:
+    system = System()
+    system.deliver.publish_disabled(SUBSCRIPTION.id)
+    system.deliver.publish_disabled("another")
+    assert system.disabled == []
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ class ScriptedEvent:
 
 
 class MagicNumbers(Protocol):
-    """The numbers of test clients (README, "Test clients"). Nothing here can reach a provider."""
+    """The numbers of test clients (docs/guides/test-clients.md). Nothing here can reach a provider."""
 
     def check(self, order: Order[Any]) -> None:
         """Check the number of a test order, without I/O.

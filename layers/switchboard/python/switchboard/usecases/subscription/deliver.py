@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
+from switchboard import __version__
 from switchboard.domain.api_keys import ApiKey
 from switchboard.domain.changes import Change
 from switchboard.domain.errors import HookAddressRefusedError, HookError, HookGoneError
@@ -56,7 +57,7 @@ class DeliveryOutcome(StrEnum):
     RESTING = "resting"
     """The address rests: nothing was posted, and the item is owed."""
     DISABLED = "disabled"
-    """The post failed and disabled the subscription."""
+    """The subscription was disabled, by this post or by an operator, and its event is on the bus."""
     FORBIDDEN = "forbidden"
     """The API key of the subscription may not read such items any more. Nothing was posted."""
     NOTHING_TO_DO = "nothing_to_do"
@@ -88,7 +89,7 @@ class SignedPoster:
         ]
         headers = {
             "Content-Type": "application/json",
-            "User-Agent": "switchboard-webhooks/1",
+            "User-Agent": f"switchboard/{__version__}",
             "webhook-id": webhook_id,
             "webhook-timestamp": str(timestamp),
             "webhook-signature": sign(secrets, webhook_id=webhook_id, timestamp=timestamp, body=body),
@@ -99,7 +100,7 @@ class SignedPoster:
 class DeliverChange:
     """The use case of one post.
 
-    `find_key` returns an API key by its id. `on_disabled` tells the outside that a subscription was disabled.
+    `find_key` returns an API key by its id. `on_disabled` publishes that a subscription was disabled.
     """
 
     def __init__(
@@ -258,10 +259,23 @@ class DeliverChange:
         error: HookError,
     ) -> DeliveryOutcome:
         # The item of this post is owed, too, should the subscription be enabled again.
-        attempts = 1 if mark is None else mark.attempts + 1
-        self._owe(subscription, item, mark, attempts=attempts, due=self._clock.now(), problem=error.problem)
-        changed = replace(subscription, last_problem=error.problem)
+        attempts, now = 1 if mark is None else mark.attempts + 1, self._clock.now()
+        self._owe(subscription, item, mark, attempts=attempts, due=now, problem=error.problem)
+        # The subscription stays due until its event is on the bus: the sweep publishes one that was lost.
+        changed = replace(subscription, last_problem=error.problem, due=now + _GRACE)
         if not self._subscriptions.disable(changed, reason):
             return DeliveryOutcome.NOTHING_TO_DO
-        self._on_disabled(changed, reason, self._clock.now())
+        self.publish_disabled(subscription.id)
         return DeliveryOutcome.DISABLED
+
+    def publish_disabled(self, subscription_id: str) -> None:
+        """Publish that the subscription is disabled. A lost answer repeats the event.
+
+        Raises:
+            StoreUnavailableError: the event may be missing, and the subscription stays due.
+        """
+        subscription = self._subscriptions.get(subscription_id)
+        if subscription is None or subscription.disabled is None:
+            return
+        self._on_disabled(subscription, subscription.disabled, self._clock.now())
+        self._subscriptions.clear_due(subscription)

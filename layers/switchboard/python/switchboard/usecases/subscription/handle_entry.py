@@ -25,4 +25,7 @@ class HandleHookEntry:
             return self._recover(entry.subscription, entry.recovery)
         if entry.item is not None:
             return self._deliver(entry, entry.item)
-        return self._release(entry.subscription, after_rest=entry.after_rest)
+        outcome = self._release(entry.subscription, after_rest=entry.after_rest)
+        if outcome is DeliveryOutcome.DISABLED:
+            self._deliver.publish_disabled(entry.subscription)
+        return outcome

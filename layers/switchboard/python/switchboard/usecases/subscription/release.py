@@ -37,13 +37,18 @@ class ReleaseOwedPosts:
     def __call__(self, subscription_id: str, *, after_rest: bool = False) -> DeliveryOutcome:
         """Put the entries of at most 100 due marks into the queue, spread over 10 s, and the next round behind them.
 
+        Returns `DISABLED` if the event of a disabled subscription has to be published.
+
         Raises:
             StoreUnavailableError: the round has to be repeated.
         """
         now = self._clock.now()
         subscription = self._subscriptions.get(subscription_id)
-        if subscription is None or subscription.disabled is not None:
+        if subscription is None:
             return DeliveryOutcome.NOTHING_TO_DO
+        if subscription.disabled is not None:
+            overdue = subscription.due is not None and subscription.due <= now
+            return DeliveryOutcome.DISABLED if overdue else DeliveryOutcome.NOTHING_TO_DO
         if subscription.rests_until is not None:
             return self._probe(subscription, subscription.rests_until, now)
         until = now + _SOON if after_rest else now
