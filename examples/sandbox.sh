@@ -36,6 +36,7 @@ END
 
 API=$(at api_url)/v1
 KEY=$(at api_key)
+export CURL_HOME=examples      # its .curlrc ends each answer in a new line
 
 # Print a port of this machine that is free.
 free_port() { python3 -c 'import socket; print(socket.create_server(("127.0.0.1", 0)).getsockname()[1])'; }
