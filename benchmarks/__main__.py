@@ -1,6 +1,6 @@
 """Print the report. A missed goal is printed and fails nothing: a busy machine is no reason to stop a build.
 
-With `--full` the tests are run, too.
+With `--full` a crowd calls the sandbox and the tests are run, too.
 """
 
 import sys
@@ -15,6 +15,7 @@ from benchmarks.pace import print_pace
 from benchmarks.real_pace import print_real_pace
 from benchmarks.recordings import recording_rows
 from benchmarks.rows import print_table
+from benchmarks.sandbox_crowd import print_sandbox_crowd
 from benchmarks.scale import scale_rows
 from benchmarks.stack import running_stack
 from benchmarks.suite import suite_row
@@ -40,6 +41,7 @@ def main() -> None:
     print_crowd()
     print_real_pace()
     if "--full" in sys.argv:
+        print_sandbox_crowd()
         print_table([suite_row()])
 
 

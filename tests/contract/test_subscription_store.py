@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from switchboard.domain.changes import ChangeKind
-from switchboard.domain.errors import ResourceNotFoundError, SubscriptionLimitError
+from switchboard.domain.errors import StoreUnavailableError, SubscriptionLimitError
 from switchboard.domain.subscription.queue_entries import HookEntry, Recovery, entry_from_json, entry_to_json
 from switchboard.domain.subscription.subscriptions import (
     ChangedItem,
@@ -22,6 +22,7 @@ from switchboard.domain.subscription.subscriptions import (
 from switchboard.ports.subscriptions import SubscriptionStore
 from switchboard.storage.subscriptions import (
     DynamoDbSubscriptionStore,
+    EventBridgeDisabledEvents,
     SqsHookQueue,
     SubscribersQueue,
 )
@@ -110,14 +111,29 @@ def test_changed_settings_leave_what_posts_have_recorded(store: SubscriptionStor
     assert read(store).states is None
 
 
+def test_settings_that_were_changed_meanwhile_are_kept(store: SubscriptionStore) -> None:
+    store.create(a_subscription())
+    before = read(store)
+    assert store.change(before, replace(before, events=frozenset(ChangeKind), updated_at=START + MINUTE))
+    assert not store.change(before, replace(before, thin=True, updated_at=START + 2 * MINUTE))
+    assert not store.delete(before)
+    assert read(store).events == frozenset(ChangeKind)
+
+
+def test_what_a_post_records_does_not_hinder_a_change(store: SubscriptionStore) -> None:
+    store.create(a_subscription())
+    before = read(store)
+    fail(store)
+    assert store.change(before, replace(before, thin=True, updated_at=START + MINUTE))
+    assert store.delete(read(store))
+
+
 def test_a_deleted_subscription_cannot_be_changed(store: SubscriptionStore) -> None:
     store.create(a_subscription())
     store.delete(a_subscription())
     assert store.get("5" * 32) is None
-    with pytest.raises(ResourceNotFoundError):
-        store.change(a_subscription(), a_subscription(thin=True))
-    with pytest.raises(ResourceNotFoundError):
-        store.delete(a_subscription())
+    assert not store.change(a_subscription(), a_subscription(thin=True))
+    assert not store.delete(a_subscription())
     fail_after_deletion = replace(a_subscription(), due=START)
     store.record_failure(a_subscription(), changed=fail_after_deletion)
     assert store.get("5" * 32) is None
@@ -281,3 +297,13 @@ def test_entries_reach_the_queue_ten_at_a_time_with_their_delays(aws: Aws) -> No
     attributes = aws.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
     assert attributes["ApproximateNumberOfMessages"] == "11"
     assert attributes["ApproximateNumberOfMessagesDelayed"] == "12"
+
+
+def test_an_event_that_the_bus_refuses_is_not_taken_for_published() -> None:
+    class FullBus:
+        def put_events(self, **_: Any) -> dict[str, Any]:
+            return {"FailedEntryCount": 1, "Entries": [{"ErrorCode": "ThrottlingException"}]}
+
+    tell = EventBridgeDisabledEvents(client=FullBus, bus="changes")
+    with pytest.raises(StoreUnavailableError):
+        tell(a_subscription(), DisabledReason.GONE, START)

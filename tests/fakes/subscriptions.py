@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from switchboard.domain.errors import ResourceNotFoundError, SubscriptionLimitError
+from switchboard.domain.errors import SubscriptionLimitError
 from switchboard.domain.subscription.queue_entries import HookEntry
 from switchboard.domain.subscription.subscriptions import (
     MAX_SUBSCRIPTIONS,
@@ -38,8 +38,10 @@ class InMemorySubscriptionStore:
         found = [subscription for subscription in self.subscriptions.values() if subscription.client == client]
         return sorted(found, key=lambda subscription: (subscription.created_at, subscription.id))
 
-    def change(self, before: Subscription, after: Subscription) -> None:
-        present = self._require(after.id)
+    def change(self, before: Subscription, after: Subscription) -> bool:
+        if not self._has_settings(before):
+            return False
+        present = self.subscriptions[after.id]
         if before.state is after.state:
             after = replace(
                 after,
@@ -53,10 +55,13 @@ class InMemorySubscriptionStore:
                 revision=present.revision,
             )
         self.subscriptions[after.id] = after
+        return True
 
-    def delete(self, subscription: Subscription) -> None:
-        self._require(subscription.id)
+    def delete(self, subscription: Subscription) -> bool:
+        if not self._has_settings(subscription):
+            return False
         del self.subscriptions[subscription.id]
+        return True
 
     def mark_of(self, subscription_id: str, item: ChangedItem) -> OwedPost | None:
         return self.marks.get((subscription_id, item))
@@ -136,11 +141,9 @@ class InMemorySubscriptionStore:
         due = [found for found in self.subscriptions.values() if found.due is not None and found.due <= now]
         return iter(due)
 
-    def _require(self, subscription_id: str) -> Subscription:
-        try:
-            return self.subscriptions[subscription_id]
-        except KeyError:
-            raise ResourceNotFoundError("No such subscription, or it was just deleted") from None
+    def _has_settings(self, subscription: Subscription) -> bool:
+        present = self.subscriptions.get(subscription.id)
+        return present is not None and present.updated_at == subscription.updated_at
 
     def _has_token(self, mark: OwedPost) -> bool:
         present = self.marks.get((mark.subscription, mark.item))

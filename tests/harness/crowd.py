@@ -13,8 +13,10 @@ from random import Random
 from typing import Any, Final
 
 from switchboard.bootstrap.components.guards import mediasms_guard_settings
+from switchboard.bootstrap.send_queued_sms import CONTAINERS_A_QUEUE
 from switchboard.domain.errors import ConcurrencyLimitError, SlotUnavailableError, StoreThrottledError
 from switchboard.domain.rate_limits import LimitUpdate, ProviderLimitState
+from switchboard.edge.queue_workers import SPARE_WORKERS, share_permits
 from switchboard.guard.provider.rate_limiter import ProviderGuards
 from switchboard.guard.provider.settings import GuardSettings
 from switchboard.ports.provider_limits import ProviderGuard
@@ -27,11 +29,9 @@ READS_A_SECOND: Final = 6_000
 IN_FLIGHT: Final = 7
 BULK_IN_FLIGHT: Final = 3
 BATCH: Final = 10
-# A batch's container shares two of the three permits for batches among four threads.
-BATCH_PERMITS: Final = 2
-BATCH_WORKERS: Final = 4
-OUTBOX_PERMITS: Final = 3
-OUTBOX_WORKERS: Final = 5
+QUEUE_THREADS: Final = 3
+BATCH_PERMITS: Final = share_permits(QUEUE_THREADS, permits=BULK_IN_FLIGHT, containers=CONTAINERS_A_QUEUE)
+OUTBOX_PERMITS: Final = share_permits(QUEUE_THREADS, permits=IN_FLIGHT - 1, containers=CONTAINERS_A_QUEUE)
 
 SETTINGS: Final = mediasms_guard_settings(
     requests_per_s=80,
@@ -98,7 +98,7 @@ class Results:
 
 
 class Crowd:
-    """A simulation of `singles` containers of one request each, and of two containers for each queue that is used.
+    """A simulation of `singles` containers of one request each, and of the containers of each queue that is used.
 
     Each container has its next message at once, or its next batch of ten. `throttled_to` writes a second are left for
     the containers if others use up the rest. `one_way_s` is the time to the provider, and back again.
@@ -109,8 +109,8 @@ class Crowd:
         singles: int,
         *,
         one_way_s: tuple[float, float],
-        bulk: int = 0,
-        outbox: int = 0,
+        bulk: bool = False,
+        outbox: bool = False,
         seed: int = 1,
         settings: GuardSettings = SETTINGS,
         store: ThrottledStore | None = None,
@@ -132,12 +132,12 @@ class Crowd:
         for number in range(singles):
             # Lambda starts at most a thousand containers of a function in ten seconds.
             _Single(self, f"single{number}").start(self.random.uniform(0, max(1.0, singles / 100)))
-        for name, containers, permits, workers, limit in (
-            ("bulk", bulk, BATCH_PERMITS, BATCH_WORKERS, BULK_IN_FLIGHT),
-            ("outbox", outbox, OUTBOX_PERMITS, OUTBOX_WORKERS, None),
+        for name, used, permits, limit in (
+            ("bulk", bulk, BATCH_PERMITS, BULK_IN_FLIGHT),
+            ("outbox", outbox, OUTBOX_PERMITS, None),
         ):
-            for number in range(containers):
-                _Batches(self, f"{name}{number}", name, permits=permits, workers=workers, limit=limit).start(0.0)
+            for number in range(CONTAINERS_A_QUEUE if used else 0):
+                _Batches(self, f"{name}{number}", name, permits=permits, limit=limit).start(0.0)
 
     def run(self, *, seconds: float) -> Results:
         """Run until `seconds`, and count from the measured second on."""
@@ -258,10 +258,10 @@ class _Single:
 class _Batches:
     """A container of `SendQueuedSms`, whose threads share the messages and the permits of a batch."""
 
-    def __init__(self, crowd: Crowd, name: str, kind: str, *, permits: int, workers: int, limit: int | None) -> None:
+    def __init__(self, crowd: Crowd, name: str, kind: str, *, permits: int, limit: int | None) -> None:
         clock = FixedClock()
         self._crowd, self._name, self._permits, self._numbers = crowd, name, permits, count()
-        self._guards = crowd.build_guards(name, clock, workers=workers)
+        self._guards = crowd.build_guards(name, clock, workers=permits + SPARE_WORKERS)
         guards: Sequence[ProviderGuard] = self._guards.workers
         if limit is not None:
             guards = self._guards.with_concurrency_limit(limit)

@@ -550,6 +550,19 @@ def test_the_slow_number_answers_after_two_seconds(clock: ManualClock) -> None:
         assert answers == [200]
 
 
+@pytest.mark.parametrize("password", [pytest.param(PASSWORD, id="accepted"), pytest.param("wrong", id="refused")])
+def test_every_answer_comes_after_the_configured_latency(clock: ManualClock, password: str) -> None:
+    with running(clock) as simulator:
+        sender, answers = Sender(simulator, password=password), list[int]()
+        assert sender.control("POST", "config", {"answer_after_s": 0.5})[0] == 200
+        with in_thread(lambda: answers.append(sender.post())):
+            assert simulator.wait_until(lambda: len(simulator.requests) == 1)
+            assert answers == []
+            clock.now += 0.5
+            simulator.wake()
+        assert answers == [200 if password == PASSWORD else 401]
+
+
 def test_the_number_whose_report_comes_first_answers_after_it(receiver: ReportReceiver, clock: ManualClock) -> None:
     with running(clock, report_url=receiver.url) as simulator:
         answers: list[int] = []

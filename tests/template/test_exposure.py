@@ -79,6 +79,23 @@ def test_no_throttle_of_the_stage_stands_before_a_true_callback() -> None:
             assert not setting["ResourcePath"].startswith("/webhooks") or setting[throttle] >= CALLBACKS_PER_S
 
 
+@pytest.mark.parametrize(
+    ("path", "method", "longest_s"),
+    [
+        ("/subscriptions", "post", 5),
+        ("/subscriptions/{subscription_id}", "patch", 5),
+        ("/subscriptions/{subscription_id}/test", "post", 15),
+        ("/subscriptions/{subscription_id}/recover", "post", 15),
+    ],
+)
+def test_requests_that_wait_for_a_callers_address_are_few_at_once(path: str, method: str, longest_s: int) -> None:
+    assert (path, method) in operations()
+    [stage] = resources_of("AWS::ApiGateway::Stage").values()
+    [setting] = [found for found in stage["MethodSettings"] if found["ResourcePath"] == "/" + path.replace("/", "~1")]
+    assert setting["HttpMethod"] == method.upper()
+    assert setting["ThrottlingRateLimit"] * longest_s + setting["ThrottlingBurstLimit"] <= 50
+
+
 def test_the_throttles_of_api_keys_do_not_meet_webhooks() -> None:
     [plan] = resources_of("AWS::ApiGateway::UsagePlan").values()
 

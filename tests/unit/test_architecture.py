@@ -176,7 +176,19 @@ def test_garbage_collection_spares_the_imports_and_goes_on_after_them(path: Path
 
 
 def test_outside_lambda_an_import_leaves_garbage_collection_alone() -> None:
-    assert cold_start("query", "gc.isenabled(), gc.get_freeze_count()", in_lambda=False) == "True 0"
+    # Python 3.12 itself freezes a few hundred objects when it starts.
+    assert cold_start("query", "gc.isenabled(), gc.get_freeze_count() > 10_000", in_lambda=False) == "True False"
+
+
+@pytest.mark.parametrize("sender", ["send_sms", "start_verification", "place_call", "send_queued_sms"])
+def test_a_sender_starts_without_a_detector_of_encodings(sender: str) -> None:
+    loaded = "[name for name in ('requests', 'charset_normalizer') if sys.modules.get(name)]"
+
+    assert cold_start(sender, loaded) == "['requests']"
+
+
+def test_a_cold_start_looks_for_no_plug_ins_of_pydantic() -> None:
+    assert cold_start("send_sms", "sys.modules['pydantic.plugin._loader']._plugins") == "None"
 
 
 def cold_start(function: str, result: str, *, in_lambda: bool = True) -> str:
@@ -201,4 +213,5 @@ def cold_start(function: str, result: str, *, in_lambda: bool = True) -> str:
     completed = subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True, timeout=60
     )
+    assert not completed.stderr
     return completed.stdout.strip()

@@ -58,6 +58,8 @@ class SimulatorConfig(Settings):
     unknown_id_code: int = setting(read_whole_number, default=404)
     """The answer of the result API to an smsid of no message. The code of MediaSMS is not published."""
     keep_alive_s: float = setting(read_seconds, default=15.0)
+    answer_after_s: float = setting(read_seconds, default=0.0)
+    """The time before every answer of the send API: the provider's latency."""
     slow_answer_s: float = setting(read_seconds, default=2.0)
     hold_open_s: float = setting(read_seconds, default=30.0)
     """The time until the connection of an accepted request that is never answered is closed."""

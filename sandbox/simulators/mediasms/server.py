@@ -72,6 +72,7 @@ class Handler(SimulatorHandler[Provider]):
         self._send(200, f"{int(Code.SUCCESS)}\n{name}\n".encode(), _TEXT)
 
     def _wait(self, decision: Decision) -> None:
+        self.server.wait(self.provider.config.answer_after_s)
         message = decision.message
         events: Sequence[object] = ()
         if message is not None and decision.wait_ends_with is not None:

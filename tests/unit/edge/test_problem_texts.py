@@ -115,7 +115,6 @@ DETAILS: Final = {
         "No such resource, or it belongs to another client.",
         "No such recording.",
         "No such subscription, or it belongs to another client.",
-        "No such subscription, or it was just deleted.",
         "This number is not suppressed.",
     },
     "TranscriptNotFoundError": {

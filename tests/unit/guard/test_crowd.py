@@ -43,7 +43,7 @@ def test_a_crowd_costs_few_writes_and_gets_the_full_rate(singles: int) -> None:
 
 
 def test_queues_go_on_beside_a_crowd() -> None:
-    crowd = _run(50, outbox=2, bulk=2)
+    crowd = _run(50, outbox=True, bulk=True)
 
     assert crowd.rate(first_s=10, last_s=20, kind="outbox") > 1
     assert crowd.rate(first_s=10, last_s=20) >= 0.92 * _SLOTS_A_SECOND
@@ -58,10 +58,10 @@ def test_queues_go_on_beside_a_crowd() -> None:
 )
 def test_single_sends_and_batches_reach_their_bound(latency_ms: int, share: float) -> None:
     one_way_s = (latency_ms / 2000, latency_ms / 2000)
-    singles, bulk = _run(IN_FLIGHT, one_way_s=one_way_s), _run(0, bulk=2, one_way_s=one_way_s)
+    singles, bulk = _run(IN_FLIGHT, one_way_s=one_way_s), _run(0, bulk=True, one_way_s=one_way_s)
 
     assert singles.rate(first_s=10, last_s=20) >= share * min(_SLOTS_A_SECOND, 7_000 / latency_ms)
-    assert bulk.rate(first_s=10, last_s=20) >= 0.88 * min(_SLOTS_A_SECOND, 3_000 / latency_ms)
+    assert bulk.rate(first_s=10, last_s=20) >= 0.9 * min(_SLOTS_A_SECOND, 3_000 / latency_ms)
     assert bulk.results.most_in_flight <= 3
 
 

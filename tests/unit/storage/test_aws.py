@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import botocore.session
 import pytest
 from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
 from botocore.exceptions import ClientError, UnknownServiceError
 
 from switchboard.storage import aws
+from tests.depth import at_depth
 
 THREADS = 4
 
@@ -76,7 +78,8 @@ def test_a_client_of_ours_lists_no_folder_of_other_services(
 
 @pytest.mark.parametrize("service", ["dynamodb", "s3", "secretsmanager", "sqs", "sts"])
 def test_the_session_loads_the_models_that_botocore_loads(service: str, new_container: None) -> None:
-    ours = create_client(aws._get_session(), service)
+    loader = aws._RegionalDataLoader if service in aws._REGIONAL_SERVICES else aws._DataLoader
+    ours = create_client(aws._get_session(loader), service)
     usual = create_client(botocore.session.get_session(), service)
 
     assert ours.meta.service_model.metadata == usual.meta.service_model.metadata
@@ -86,7 +89,65 @@ def test_the_session_loads_the_models_that_botocore_loads(service: str, new_cont
 
 def test_the_session_knows_no_service_that_botocore_does_not_know(new_container: None) -> None:
     with pytest.raises(UnknownServiceError):
-        create_client(aws._get_session(), "no-such-service")
+        create_client(aws._get_session(aws._DataLoader), "no-such-service")
+
+
+_CALLS: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
+    "dynamodb": ("list_tables", {}),
+    "events": ("put_events", {"Entries": [{}]}),
+    "secretsmanager": ("get_secret_value", {"SecretId": "tokens"}),
+    "sqs": ("send_message", {"QueueUrl": "https://sqs.example.com/1/queue", "MessageBody": "entry"}),
+}
+
+
+@pytest.mark.parametrize("service", aws._REGIONAL_SERVICES)
+@pytest.mark.parametrize("variant", ["", "AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT"])
+def test_a_regional_service_is_called_as_botocore_calls_it(
+    service: str, variant: str, new_container: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if variant:
+        monkeypatch.setenv(variant, "true")
+    usual = botocore.session.get_session()
+    partitions = usual.get_component("data_loader").load_data("endpoints")["partitions"]
+    # The isolated partitions have no dual-stack endpoints.
+    regions = [
+        region
+        for partition in partitions
+        if not (variant and partition["partition"].startswith("aws-iso"))
+        for region in list(partition["regions"])[: at_depth(usual=1, proof=99)]
+    ]
+
+    for region in ["ap-northeast-1", "ap-northeast-9", *regions]:
+        ours = _record_request(aws._get_session(aws._RegionalDataLoader), service, region)
+        assert ours == _record_request(usual, service, region)
+        assert region in ours[1]
+
+
+def _record_request(session: Any, service: str, region: str) -> tuple[str, str]:
+    """Make a call that never leaves, and return its URL, and its authorization without the signature."""
+    recorded: list[tuple[str, str]] = []
+
+    def answer(request: Any, **_: object) -> Any:
+        authorization = request.headers["Authorization"].decode()
+        recorded.append((request.url, authorization.partition("Signature=")[0]))
+        response: Any = AWSResponse(request.url, 200, HTTPHeaders(), None)
+        response._content = b"{}"
+        return response
+
+    client = session.create_client(
+        service, region_name=region, aws_access_key_id="testing", aws_secret_access_key="testing"
+    )
+    client.meta.events.register("before-send", answer)
+    operation, arguments = _CALLS[service]
+    getattr(client, operation)(**arguments)
+    return recorded[0]
+
+
+def test_the_endpoints_of_all_services_are_not_read_for_a_regional_one(new_container: None) -> None:
+    session = aws._get_session(aws._RegionalDataLoader)
+    create_client(session, "dynamodb")
+
+    assert session.get_component("data_loader").load_data("endpoints")["partitions"][0]["services"] == {}
 
 
 def test_items_are_read_alike_by_either_parser(new_container: None) -> None:

@@ -7,6 +7,7 @@ import os
 import socket
 import ssl
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from switchboard.domain.errors import (
     HookUnreachedError,
 )
 from switchboard.providers.hook_posts import HookPosts
-from tests.fault_proxy import Fault, FaultProxy, ScriptedServer
+from tests.fault_proxy import Fault, FaultProxy, Listener, ScriptedServer
 
 NO_CONTENT = b"HTTP/1.1 204 No Content\r\n\r\n"
 URL = "https://hooks.example.com/switchboard?a=%2F"
@@ -63,7 +64,19 @@ def test_a_redirect_is_an_answer_and_is_not_followed(server: ScriptedServer, sta
 
 @pytest.mark.parametrize(
     ("value", "expected"),
-    [("120", 120.0), ("999999", 86_400.0), ("-5", None), ("Fri, 27 Nov 2026 00:00:00 GMT", None), ("1e9", None)],
+    [
+        ("120", 120.0),
+        ("999999", 86_400.0),
+        ("1" + "0" * 12, 86_400.0),
+        ("9" * 10_000, 86_400.0),
+        ("-5", None),
+        ("Fri, 27 Nov 2026 00:00:00 GMT", None),
+        ("1e9", None),
+        ("NaN", None),
+        ("\xb2", None),
+        ("", None),
+    ],
+    ids=lambda value: str(value)[:14],
 )
 def test_a_pause_that_the_receiver_asks_for_is_read(server: ScriptedServer, value: str, expected: float | None) -> None:
     server.answer = f"HTTP/1.1 503 Busy\r\nRetry-After: {value}\r\nContent-Length: 0\r\n\r\n".encode()
@@ -99,14 +112,67 @@ def test_the_body_of_an_answer_is_not_read(server: ScriptedServer) -> None:
 
 
 @pytest.mark.parametrize(
+    "head",
+    [
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n.\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 1000000000\r\n\r\n\x1f\x8b",
+        b"HTTP/1.1 200 OK\r\n\r\n",
+        b"HTTP/1.1 302 Found\r\nLocation: /a\r\nContent-Encoding: gzip\r\nContent-Length: 1000000000\r\n\r\n\x1f\x8b",
+    ],
+    ids=["chunks without an end", "a compressed gigabyte", "no length", "a redirect with a body"],
+)
+def test_a_body_that_never_ends_delays_nothing(server: ScriptedServer, head: bytes) -> None:
+    server.answer = head
+    redirected = pytest.raises(HookAnsweredError) if b" 302 " in head else nullcontext()
+    with redirected:
+        post_to(server)  # the server is silent from then on: who reads meets the deadline
+
+
+@pytest.mark.parametrize(
     "answer",
-    [b"HTTP/1.1 200 OK\r\n" + b"a: b\r\n" * 300 + b"\r\n", b"HTTP/1.1 200 OK\r\na: " + b"b" * 70_000, b"hello\r\n\r\n"],
-    ids=["300 headers", "an endless header", "no HTTP"],
+    [
+        b"HTTP/1.1 200 OK\r\n" + b"a: b\r\n" * 300 + b"\r\n",
+        b"HTTP/1.1 200 OK\r\na: " + b"b" * 70_000,
+        b"hello\r\n\r\n",
+        b"HTTP/1.1 100 Continue\r\n\r\n" * 200 + NO_CONTENT,
+        b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" * 200 + NO_CONTENT,
+        b"HTTP/1.1 101 Switching Protocols\r\n\r\n" + NO_CONTENT,
+        b"HTTP/1.1 99999999999 OK\r\n\r\n",
+        b"HTTP/1.1 204 No Content\r\nRetry-After: 5",
+    ],
+    ids=[
+        "300 headers",
+        "an endless header",
+        "no HTTP",
+        "200 times 100",
+        "200 times 103",
+        "101",
+        "no status",
+        "half a head",
+    ],
 )
 def test_an_unreadable_answer_is_no_answer(server: ScriptedServer, answer: bytes) -> None:
     server.answer, server.then_close = answer, True
     with pytest.raises(HookUnreachedError):
         post_to(server)
+
+
+def test_a_dripping_handshake_ends_with_the_deadline() -> None:
+    class Dripping(Listener):
+        def serve(self, connection: socket.socket) -> None:
+            connection.sendall(b"\x16\x03\x03\x40\x00")  # the head of a TLS record of 16 KB
+            while not self._stopping.wait(0.05):
+                connection.sendall(b"\x00")
+
+    with Dripping() as dripping:
+        posts = HookPosts(resolve=lambda _host: [PUBLIC], deadline_s=0.6)
+        with pytest.MonkeyPatch.context() as patch, pytest.raises(HookTimedOutError):
+            connect = urllib3.util.connection.create_connection
+            here = ("127.0.0.1", dripping.port)
+            patch.setattr(
+                urllib3.util.connection, "create_connection", lambda _address, *args, **kw: connect(here, *args, **kw)
+            )
+            posts.post(URL, body=b"{}", headers={})
 
 
 def test_a_dripping_header_ends_with_the_deadline(server: ScriptedServer) -> None:
@@ -147,8 +213,12 @@ def test_proxies_of_the_environment_are_not_used(server: ScriptedServer, monkeyp
         ["::1"],
         ["::ffff:10.0.0.1"],
         ["2606:4700::1", "fe80::1"],
+        ["64:ff9b::a00:1"],
+        ["2002:a00:1::"],
+        [*(f"93.184.215.{number}" for number in range(50)), "192.168.0.1"],
+        ["no address"],
     ],
-    ids=str,
+    ids=lambda addresses: addresses[-1],
 )
 def test_a_name_with_any_special_address_is_refused(addresses: list[str]) -> None:
     posts = HookPosts(resolve=lambda _host: addresses)
@@ -158,12 +228,17 @@ def test_a_name_with_any_special_address_is_refused(addresses: list[str]) -> Non
         posts.post(URL, body=b"", headers={})
 
 
-def test_a_name_without_an_address_is_not_reached() -> None:
-    def fail(_host: str) -> list[str]:
-        raise socket.gaierror
+@pytest.mark.parametrize("error", [socket.gaierror(), UnicodeError(), None], ids=["unknown", "no name", "empty answer"])
+def test_a_name_without_an_address_is_not_reached(error: Exception | None) -> None:
+    def resolve(_host: str) -> list[str]:
+        if error is not None:
+            raise error
+        return []
 
     with pytest.raises(HookUnreachedError):
-        HookPosts(resolve=fail).check(URL)
+        HookPosts(resolve=resolve).check(URL)
+    with pytest.raises(HookUnreachedError):
+        HookPosts(resolve=resolve).post(URL, body=b"", headers={})
 
 
 def test_a_name_that_is_never_resolved_ends_with_the_deadline() -> None:

@@ -41,7 +41,9 @@ def application() -> CheckVerificationApplication:
     """
     settings = CheckVerificationSettings.load()
     wrong_codes = CounterWrongCodeLimit(
-        counters=DynamoDbCounterStore(client=aws.dynamodb(), table=settings.limits_table),
+        counters=DynamoDbCounterStore(
+            client=aws.dynamodb(timeout_s=settings.store_timeout_s), table=settings.limits_table
+        ),
         per_hour=settings.wrong_codes_per_hour,
     )
     return CheckVerificationApplication(

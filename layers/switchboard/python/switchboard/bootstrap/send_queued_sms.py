@@ -41,7 +41,7 @@ from switchboard.usecases.verification.fall_back import FallBack, FallbackOutcom
 from switchboard.usecases.voice_call.record_result import RecordCallResult
 
 # The template's MaximumConcurrency of the queues' event sources.
-CONTAINERS_A_QUEUE: Final = 2
+CONTAINERS_A_QUEUE: Final = 3
 
 QueueOutcome: TypeAlias = QueuedOutcome | InquiryOutcome | FallbackOutcome | ScriptOutcome
 

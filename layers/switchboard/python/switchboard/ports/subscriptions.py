@@ -70,17 +70,21 @@ class SubscriptionStore(Protocol):
         """Return the client's subscriptions, oldest first."""
         ...
 
-    def change(self, before: Subscription, after: Subscription) -> None:
+    def change(self, before: Subscription, after: Subscription) -> bool:
         """Store other settings, and keep the lists true. A state that is ended by this is ended in the store.
+
+        Return False, without a write, if the settings are no longer those of `before`.
 
         Raises:
             SubscriptionLimitError: A shared kind has as many subscriptions as it may.
-            ResourceNotFoundError: The subscription was deleted meanwhile.
         """
         ...
 
-    def delete(self, subscription: Subscription) -> None:
-        """Remove the subscription from the store and from all lists."""
+    def delete(self, subscription: Subscription) -> bool:
+        """Remove the subscription from the store and from all lists.
+
+        Return False, without a write, if its settings are other ones by now.
+        """
         ...
 
     def mark_of(self, subscription_id: str, item: ChangedItem) -> OwedPost | None:

@@ -161,6 +161,6 @@ def _resolve_into(resolve: Resolve, host: str, results: SimpleQueue[Sequence[str
 
 def _read_retry_after(value: str | None) -> float | None:
     """Read whole seconds, at most a day. A date, or anything else, is ignored."""
-    if value is None or not (value.isascii() and value.isdigit() and len(value) <= 9):
+    if value is None or not (value.isascii() and value.isdigit()):
         return None
     return min(float(value), MAX_RETRY_AFTER.total_seconds())

@@ -16,7 +16,6 @@ from botocore.exceptions import ClientError
 
 from switchboard.domain.errors import (
     ConfigurationError,
-    ResourceNotFoundError,
     StoreUnavailableError,
     SubscriptionLimitError,
 )
@@ -65,6 +64,8 @@ _MARK_RETENTION: Final = timedelta(days=30)
 _LIST_MAX_AGE_S: Final = 5.0
 _MAX_CACHED_LISTS: Final = 1_000
 _SQS_BATCH: Final = 10
+_UNCHANGED: Final = {"ConditionExpression": "updated_at = :read"}
+"""The condition that the settings are those that were read. What posts record does not count."""
 _TEXTS: Final = ("client", "key_id", "url", "description", "last_problem", "revision")
 
 
@@ -94,30 +95,31 @@ class DynamoDbSubscriptionStore:
         items = get_items(self._client, self._table, keys, operation="read subscriptions")
         return sorted(map(_to_subscription, items), key=lambda found: (found.created_at, found.id))
 
-    def change(self, before: Subscription, after: Subscription) -> None:
+    def change(self, before: Subscription, after: Subscription) -> bool:
         values = _settings_of(after)
         if before.state is not after.state:
             values |= _delivery_of(after)
         update = _to_update(values, absent=[name for name, value in values.items() if value is None])
-        write = {"TableName": self._table, "Key": _hook_key(after.id), **update}
-        write["ConditionExpression"] = "attribute_exists(pk)"
+        write = {"TableName": self._table, "Key": _hook_key(after.id), **update, **_UNCHANGED}
+        write["ExpressionAttributeValues"] |= _read_at(before)
         left = dict(_lists_of(before)).keys() - dict(_lists_of(after)).keys()
         entered = [
             self._enter(key, limit, after, known=key in dict(_lists_of(before))) for key, limit in _lists_of(after)
         ]
-        self._write("change subscription", [{"Update": write}, *entered, *(self._leave(key, after) for key in left)])
+        leave = [self._leave(key, after) for key in left]
+        return self._write("change subscription", [{"Update": write}, *entered, *leave])
 
-    def delete(self, subscription: Subscription) -> None:
+    def delete(self, subscription: Subscription) -> bool:
         delete = {
             "Delete": {
                 "TableName": self._table,
                 "Key": _hook_key(subscription.id),
-                "ConditionExpression": "attribute_exists(pk)",
+                "ExpressionAttributeValues": _read_at(subscription),
+                **_UNCHANGED,
             }
         }
-        self._write(
-            "delete subscription", [delete, *(self._leave(key, subscription) for key, _ in _lists_of(subscription))]
-        )
+        leave = [self._leave(key, subscription) for key, _ in _lists_of(subscription)]
+        return self._write("delete subscription", [delete, *leave])
 
     def mark_of(self, subscription_id: str, item: ChangedItem) -> OwedPost | None:
         with store_errors("read owed post"):
@@ -324,12 +326,11 @@ class DynamoDbSubscriptionStore:
             }
         }
 
-    def _write(self, operation: str, writes: list[dict[str, Any]]) -> None:
-        """Make all writes or none.
+    def _write(self, operation: str, writes: list[dict[str, Any]]) -> bool:
+        """Make all writes or none. Return False if the condition of the first one is not met.
 
         Raises:
             SubscriptionLimitError: a list has no room.
-            ResourceNotFoundError: the subscription, or its entry in a list, is not there any more.
         """
         items: Any = writes
         with store_errors(operation):
@@ -340,10 +341,11 @@ class DynamoDbSubscriptionStore:
                 if "ConditionalCheckFailed" not in reasons:
                     raise
                 if reasons[0] == "ConditionalCheckFailed":
-                    raise ResourceNotFoundError("No such subscription, or it was just deleted") from None
+                    return False
                 raise SubscriptionLimitError(
                     f"A client has at most {MAX_SUBSCRIPTIONS} subscriptions. Delete one first"
                 ) from None
+        return True
 
 
 class SqsHookQueue:
@@ -432,7 +434,9 @@ class EventBridgeDisabledEvents:
             "Time": at,
         }
         with store_errors("publish disabled subscription"):
-            self._client().put_events(Entries=[entry])
+            response = self._client().put_events(Entries=[entry])
+        if response["FailedEntryCount"]:
+            raise StoreUnavailableError("publish disabled subscription: the bus refused it")
 
 
 class DerivedSecrets:
@@ -571,6 +575,10 @@ def _to_mark(item: Item) -> OwedPost:
             due=from_rfc3339(values["due"]),
             problem=values["problem"],
         )
+
+
+def _read_at(subscription: Subscription) -> Item:
+    return to_attributes({":read": to_rfc3339(subscription.updated_at)})
 
 
 def _text_of(instant: datetime | None) -> str | None:

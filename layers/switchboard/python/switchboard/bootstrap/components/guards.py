@@ -153,7 +153,9 @@ def usage_limits(settings: UsageLimitSettings) -> CounterUsageLimits:
     except InvalidRequestError:
         raise ConfigurationError("EXEMPT_NUMBERS: not all of them are telephone numbers") from None
     limits = CounterUsageLimits(
-        counters=DynamoDbCounterStore(client=aws.dynamodb(), table=settings.limits_table),
+        counters=DynamoDbCounterStore(
+            client=aws.dynamodb(timeout_s=settings.store_timeout_s), table=settings.limits_table
+        ),
         rules=UsageLimitRules(
             recipient_per_minute=settings.recipient_limit_per_minute,
             recipient_per_hour=settings.recipient_limit_per_hour,

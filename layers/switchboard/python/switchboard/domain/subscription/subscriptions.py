@@ -15,6 +15,8 @@ MAX_SUBSCRIPTIONS: Final = 5
 """The subscriptions that one client may have."""
 ROTATION: Final = timedelta(hours=24)
 """The time for which posts are signed with the former secret, too, after a rotation."""
+MAX_SECRETS: Final = 5
+"""The secrets with which a post is signed at most."""
 
 RETRY_DELAYS: Final = (
     timedelta(seconds=5),

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
+from switchboard import __version__
 from switchboard.domain.api_keys import ApiKey
 from switchboard.domain.changes import Change
 from switchboard.domain.errors import HookAddressRefusedError, HookError, HookGoneError
@@ -88,7 +89,7 @@ class SignedPoster:
         ]
         headers = {
             "Content-Type": "application/json",
-            "User-Agent": "switchboard-webhooks/1",
+            "User-Agent": f"switchboard/{__version__}",
             "webhook-id": webhook_id,
             "webhook-timestamp": str(timestamp),
             "webhook-signature": sign(secrets, webhook_id=webhook_id, timestamp=timestamp, body=body),

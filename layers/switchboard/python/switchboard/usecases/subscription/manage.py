@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -17,12 +17,14 @@ from switchboard.domain.errors import (
     HookError,
     InvalidRequestError,
     ResourceNotFoundError,
+    StoreUnavailableError,
     SubscriptionDisabledError,
 )
 from switchboard.domain.subscription.addresses import parse_hook_url
 from switchboard.domain.subscription.queue_entries import HookEntry, Recovery
 from switchboard.domain.subscription.signatures import format_secret
 from switchboard.domain.subscription.subscriptions import (
+    MAX_SECRETS,
     READ_SCOPES,
     ROTATION,
     DisabledReason,
@@ -41,6 +43,8 @@ from switchboard.usecases.subscription.deliver import SignedPoster
 
 _ID: Final = re.compile(r"[0-9a-f]{32}")
 MAX_RECOVERY: Final = timedelta(days=30)
+_TRIES: Final = 5
+"""The tries of a change. Another one is needed only if another request has changed the same subscription meanwhile."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,26 +151,31 @@ class ManageSubscriptions:
             ScopeMissingError: the key lacks the scope of one of the kinds of events.
             InvalidRequestError: nothing may be posted to the address.
         """
-        before = self.one(subscription_id, client=key.client)
         settings = {name: value for name, value in changes.items() if name != "state"}
-        after = replace(before, **settings, key_id=key.id, updated_at=self._clock.now())
-        _require_scopes(after.events, key)
-        if "url" in changes:
-            self._check_url(after.url, own_hosts)
-        if changes.get("state") == SubscriptionState.ACTIVE:
-            if before.disabled is DisabledReason.OPERATOR:
-                raise SubscriptionDisabledError("An operator disabled the subscription. Ask an operator to enable it")
-            after = replace(
-                after,
-                disabled=None,
-                failures=0,
-                failing_since=None,
-                last_problem=None,
-                rests=0,
-                rests_until=None,
-                due=self._clock.now(),
-            )
-        self._subscriptions.change(before, after)
+
+        def change(before: Subscription) -> Subscription:
+            after = replace(before, **settings, key_id=key.id, updated_at=self._clock.now())
+            _require_scopes(after.events, key)
+            if "url" in changes:
+                self._check_url(after.url, own_hosts)
+            if changes.get("state") == SubscriptionState.ACTIVE:
+                if before.disabled is DisabledReason.OPERATOR:
+                    raise SubscriptionDisabledError(
+                        "An operator disabled the subscription. Ask an operator to enable it"
+                    )
+                after = replace(
+                    after,
+                    disabled=None,
+                    failures=0,
+                    failing_since=None,
+                    last_problem=None,
+                    rests=0,
+                    rests_until=None,
+                    due=self._clock.now(),
+                )
+            return after
+
+        before, after = self._change(subscription_id, change, client=key.client)
         if before.state is not SubscriptionState.ACTIVE and after.state is SubscriptionState.ACTIVE:
             self._queue.put([(HookEntry(subscription=after.id, after_rest=True), 0)])
         return after
@@ -177,23 +186,29 @@ class ManageSubscriptions:
         Raises:
             ResourceNotFoundError: there is no such subscription.
         """
-        self._subscriptions.delete(self.one(subscription_id, client=client))
+        for _ in range(_TRIES):
+            if self._subscriptions.delete(self.one(subscription_id, client=client)):
+                return
+        raise StoreUnavailableError("delete subscription: it changes all the time")
 
     def rotate(self, subscription_id: str, *, key: ApiKey) -> tuple[Subscription, str]:
-        """Give the subscription a new secret, and return it. For 24 h posts are signed with the former one, too.
+        """Give the subscription a new secret, and return it. For 24 h posts are signed with the former ones, too.
 
         Raises:
             ResourceNotFoundError: there is no such subscription.
         """
-        before = self.one(subscription_id, client=key.client)
-        now = self._clock.now()
-        current = max(before.generations, key=lambda generation: generation.number)
-        former = replace(current, until=now + ROTATION)
-        generations = (Generation(current.number + 1, self._secrets.current_version()), former)
-        after = replace(before, generations=generations, updated_at=now)
-        secret = self._current_secret(after)
-        self._subscriptions.change(before, after)
-        return after, secret
+        now, version = self._clock.now(), self._secrets.current_version()
+
+        def rotate(before: Subscription) -> Subscription:
+            # A secret whose rotation was repeated, since its answer was lost, may still be the receiver's.
+            current, *former = before.live_generations(now)
+            new, ended = Generation(current.number + 1, version), replace(current, until=now + ROTATION)
+            after = replace(before, generations=(new, ended, *former)[:MAX_SECRETS], updated_at=now)
+            self._current_secret(after)  # raises before a secret that cannot be derived is stored
+            return after
+
+        _, after = self._change(subscription_id, rotate, client=key.client)
+        return after, self._current_secret(after)
 
     def test(self, subscription_id: str, *, key: ApiKey) -> PostTest:
         """Post one signed test event now, and return the receiver's answer. It changes no state.
@@ -233,6 +248,17 @@ class ManageSubscriptions:
             raise InvalidRequestError(FieldProblem("since", "must be within the last 30 days", "out_of_range"))
         recovery = Recovery(since=since, kind=next(iter(ChangeKind)))
         self._queue.put([(HookEntry(subscription=subscription.id, recovery=recovery), 0)])
+
+    def _change(
+        self, subscription_id: str, change: Callable[[Subscription], Subscription], *, client: str
+    ) -> tuple[Subscription, Subscription]:
+        """Store what `change` makes of the subscription, and return both. Another request's change is not undone."""
+        for _ in range(_TRIES):
+            before = self.one(subscription_id, client=client)
+            after = change(before)
+            if self._subscriptions.change(before, after):
+                return before, after
+        raise StoreUnavailableError("change subscription: it changes all the time")
 
     def _current_secret(self, subscription: Subscription) -> str:
         current = max(subscription.generations, key=lambda generation: generation.number)

@@ -1,0 +1,162 @@
+"""Two requests about one subscription at once: neither undoes the other. Rotations: what still signs, and how long."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from switchboard.domain.api_keys import ApiKey, Scope
+from switchboard.domain.changes import ChangeKind
+from switchboard.domain.errors import ResourceNotFoundError, StoreUnavailableError
+from switchboard.domain.subscription.subscriptions import MAX_SECRETS, Subscription
+from switchboard.usecases.subscription.deliver import SignedPoster
+from switchboard.usecases.subscription.manage import ManageSubscriptions
+from tests.builders import CLIENT, a_subscription
+from tests.fakes import CountingIds, FixedClock
+from tests.fakes.subscriptions import FixedSecrets, InMemoryHookQueue, InMemorySubscriptionStore
+
+ID = "5" * 32
+KEY = ApiKey(id="key-1", client=CLIENT, name="", scopes=frozenset(Scope))
+HOUR = timedelta(hours=1)
+
+
+class AnyAddress:
+    """A HookPoster that accepts everything."""
+
+    def check(self, url: str) -> None:
+        """Accept every address."""
+
+    def post(self, url: str, *, body: bytes, headers: Mapping[str, str]) -> None:
+        """Accept every post."""
+
+
+class RacedStore(InMemorySubscriptionStore):
+    """A store to which another request comes between this one's read and its write."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.others: list[Callable[[], object]] = []
+
+    def change(self, before: Subscription, after: Subscription) -> bool:
+        self._let_another_pass()
+        return super().change(before, after)
+
+    def delete(self, subscription: Subscription) -> bool:
+        self._let_another_pass()
+        return super().delete(subscription)
+
+    def _let_another_pass(self) -> None:
+        if self.others:
+            self.others.pop()()
+
+
+class System:
+    """The use cases over stores in memory. Time passes with each look at the clock."""
+
+    def __init__(self) -> None:
+        self.clock = FixedClock()
+        self.store = RacedStore()
+        self.store.create(a_subscription())
+        secrets, poster = FixedSecrets(), AnyAddress()
+        self.app = ManageSubscriptions(
+            subscriptions=self.store,
+            secrets=secrets,
+            poster=poster,
+            signed_poster=SignedPoster(poster=poster, secrets=secrets, clock=self.clock),
+            queue=InMemoryHookQueue(),
+            clock=self.clock,
+            new_id=CountingIds(),
+            allow_loopback=False,
+        )
+
+    def rotate(self) -> str:
+        self.clock.advance(timedelta(milliseconds=1))
+        return self.app.rotate(ID, key=KEY)[1]
+
+    def change(self, **changes: Any) -> Subscription:
+        self.clock.advance(timedelta(milliseconds=1))
+        return self.app.change(ID, changes, key=KEY, own_hosts=())
+
+    def delete(self) -> None:
+        self.app.delete(ID, client=CLIENT)
+
+    def signing(self) -> list[int]:
+        """Return the numbers of the secrets that sign now."""
+        live = self.store.subscriptions[ID].live_generations(self.clock.now())
+        return [generation.number for generation in live]
+
+
+def test_a_change_does_not_undo_a_rotation_at_the_same_time() -> None:
+    system = System()
+    system.store.others.append(system.rotate)
+    system.change(description="orders")
+    assert system.signing() == [2, 1]
+    assert system.store.subscriptions[ID].description == "orders"
+
+
+def test_a_rotation_does_not_undo_a_change_at_the_same_time() -> None:
+    system = System()
+    system.store.others.append(lambda: system.change(thin=True))
+    system.rotate()
+    assert system.signing() == [2, 1]
+    assert system.store.subscriptions[ID].thin
+
+
+def test_two_rotations_at_the_same_time_give_two_secrets() -> None:
+    system = System()
+    secrets: list[str] = []
+    system.store.others.append(lambda: secrets.append(system.rotate()))
+    secrets.append(system.rotate())
+    assert len(set(secrets)) == 2
+    assert system.signing() == [3, 2, 1]
+
+
+def test_a_deletion_leaves_every_list_that_was_entered_meanwhile() -> None:
+    system = System()
+    system.store.others.append(lambda: system.change(events=frozenset(ChangeKind)))
+    system.delete()
+    assert system.store.subscriptions == {}
+
+
+def test_a_change_of_a_subscription_deleted_meanwhile_is_not_found() -> None:
+    system = System()
+    system.store.others.append(system.delete)
+    with pytest.raises(ResourceNotFoundError):
+        system.change(thin=True)
+
+
+@pytest.mark.parametrize("request_name", ["rotate", "delete"])
+def test_a_subscription_that_changes_all_the_time_has_to_wait(request_name: str) -> None:
+    system = System()
+
+    def disturb() -> None:
+        others, system.store.others = system.store.others, []
+        system.change(thin=True)
+        system.store.others = others
+
+    system.store.others += [disturb] * 9
+    with pytest.raises(StoreUnavailableError):
+        getattr(system, request_name)()
+
+
+def test_the_secret_of_a_rotation_whose_answer_was_lost_is_replaced() -> None:
+    """The receiver still has the first secret: it signs for 24 hours after it was replaced."""
+    system = System()
+    system.rotate()
+    system.clock.advance(HOUR)
+    system.rotate()
+    assert system.signing() == [3, 2, 1]
+    system.clock.advance(23 * HOUR)
+    assert system.signing() == [3, 2]
+    system.clock.advance(HOUR)
+    assert system.signing() == [3]
+
+
+def test_many_rotations_leave_a_bounded_number_of_secrets() -> None:
+    system = System()
+    for _ in range(20):
+        system.rotate()
+    assert system.signing() == list(range(21, 21 - MAX_SECRETS, -1))
