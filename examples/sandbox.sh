@@ -34,6 +34,9 @@ sys.exit(value != expected)
 END
 }
 
+# In the guides a comment may follow a command.
+if [ -n "${ZSH_VERSION:-}" ]; then setopt interactive_comments; fi
+
 API=$(at api_url)/v1
 KEY=$(at api_key)
 export CURL_HOME=examples      # its .curlrc ends each answer in a new line
