@@ -7,6 +7,7 @@ from functools import partial
 
 import pytest
 
+from tests.depth import at_depth
 from tests.harness.explorer import ViolationError, explore_worlds
 from tests.harness.schedules import every_schedule, random_schedules
 from tests.harness.webhooks import (
@@ -40,11 +41,12 @@ def test_no_history_within_the_bounds_loses_the_last_state(
     assert explore_worlds(partial(scenario, Parts()), schedules, faults=faults, check=check_world) >= at_least
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", at_depth(usual=[1], proof=[1, 2]))
 @pytest.mark.parametrize("scenario", [busy_world, resting_world], ids=lambda value: value.__name__)
 def test_no_random_history_loses_the_last_state(scenario: Scenario, seed: int) -> None:
-    schedules = random_schedules(seed=seed, count=4_000)
-    assert explore_worlds(partial(scenario, Parts()), schedules, faults=3, check=check_world) == 4_000
+    count = at_depth(usual=1_000, proof=4_000)
+    schedules = random_schedules(seed=seed, count=count)
+    assert explore_worlds(partial(scenario, Parts()), schedules, faults=3, check=check_world) == count
 
 
 @pytest.mark.parametrize("parts", MUTANTS.values(), ids=MUTANTS)
