@@ -9,7 +9,7 @@ BUILT := .aws-sam/build
 DEMO ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop test check docs bench bench-full build deploy clean lock
+.PHONY: help run stop test test-fast proof coverage check docs bench bench-full build deploy clean lock
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -22,7 +22,18 @@ stop: ## end what `make run` started
 
 test: .venv/dev/ready .venv/emulator/ready .venv/sandbox/ready ## all tests, the deployed template on the emulator among them
 	@.venv/dev/bin/python -c "import platform; print('Testing on', platform.python_implementation(), platform.python_version())"
-	@.venv/dev/bin/pytest -q -n 2 --dist loadgroup
+	@.venv/dev/bin/pytest -q -n 2
+
+test-fast: .venv/dev/ready ## the tests without the emulator
+	@.venv/dev/bin/pytest -q -n 2 --ignore tests/system
+
+proof: .venv/dev/ready .venv/emulator/ready .venv/sandbox/ready ## all tests, every search to its deepest bound: about an hour
+	@SWITCHBOARD_PROOF=1 .venv/dev/bin/pytest -q -n 2 -m "" --timeout 3600
+
+coverage: .venv/dev/ready ## what the tests without the emulator cover: 95 % of the layer, 100 % of its domain
+	@.venv/dev/bin/pytest -q -n 2 --ignore tests/system --cov --cov-report=
+	@.venv/dev/bin/coverage report --fail-under=95 --skip-covered
+	@.venv/dev/bin/coverage report --fail-under=100 --skip-covered --include='*/switchboard/domain/*'
 
 check: .venv/dev/ready .venv/sam/ready .venv/checkov/ready docs ## lint, words, types, import rules, template lint, scans, pages
 	.venv/dev/bin/ruff check .

@@ -11,6 +11,7 @@ from switchboard.domain.recording.facts import Channel, FetchAttempt, ReadyFact
 from switchboard.edge import observability
 from switchboard.storage.recording.items import recording_pk
 from tests.contract.conftest import Aws
+from tests.depth import at_depth
 from tests.fakes import START
 from tests.harness.changes import (
     DESCRIBE,
@@ -63,11 +64,11 @@ def test_a_publisher_killed_at_every_step_loses_nothing(aws: Aws) -> None:
         killed = faults.kill_at is None
         changes.drain()
         assert changes.breaches() == [], step
-        step += 2
+        step += at_depth(usual=5, proof=2)
     assert step > 40
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(at_depth(usual=2, proof=4)))
 def test_bursts_kills_and_refusals_lose_nothing(aws: Aws, seed: int) -> None:
     assert run(aws, seed) == []
 
