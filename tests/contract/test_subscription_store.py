@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import copy
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from moto.backends import get_backend
+from moto.core.models import DEFAULT_ACCOUNT_ID
 
 from switchboard.domain.changes import ChangeKind
 from switchboard.domain.errors import StoreUnavailableError, SubscriptionLimitError
@@ -27,12 +31,25 @@ from switchboard.storage.subscriptions import (
     SubscribersQueue,
 )
 from tests.builders import CLIENT, a_subscription
-from tests.contract.conftest import IMPLEMENTATIONS, Aws, choose
+from tests.contract.conftest import IMPLEMENTATIONS, REGION, Aws, choose
+from tests.depth import at_depth
 from tests.fakes import START
 from tests.fakes.subscriptions import InMemoryHookQueue, InMemorySubscriptionStore
+from tests.harness.webhooks import (
+    CHANGES,
+    ITEM,
+    ITEMS,
+    RELEASES,
+    RETRY,
+    SCENARIOS,
+    Content,
+    Contents,
+    Operation,
+    Scenario,
+    explore,
+)
 
 MINUTE = timedelta(minutes=1)
-ITEM = ChangedItem(ChangeKind.SMS, "order1001")
 EVERYTHING = a_subscription(
     events=frozenset(ChangeKind),
     states=frozenset({"delivered"}),
@@ -221,6 +238,15 @@ def test_a_round_postpones_only_what_it_has_read(store: SubscriptionStore) -> No
     assert (read(store).due, read(store).rests_until) == (START + 9 * MINUTE, START + 8 * MINUTE)
 
 
+def test_of_two_rounds_at_one_instant_one_prolongs_the_rest(store: SubscriptionStore) -> None:
+    store.create(a_subscription())
+    fail(store, rests=1, rests_until=START + MINUTE)
+    before = read(store)
+    probe = {"due": START + MINUTE, "rests_until": START + 2 * MINUTE}
+    assert store.postpone(before, **probe)
+    assert not store.postpone(before, **probe)
+
+
 def test_overdue_subscriptions_are_found_in_one_of_the_shards(store: SubscriptionStore) -> None:
     store.create(a_subscription())
     fail(store)
@@ -230,6 +256,75 @@ def test_overdue_subscriptions_are_found_in_one_of_the_shards(store: Subscriptio
 
     assert overdue(0) == []
     assert overdue(1) == [read(store)]
+
+
+class ComparedContents(Contents):
+    """The contents of the fake: the DynamoDB store has to give the same answers, and to leave the same contents.
+
+    It is a DynamoDB client whose index lags behind.
+    """
+
+    def __init__(self, aws: Aws, table: str, *, limit: int) -> None:
+        super().__init__(InMemorySubscriptionStore)
+        self._client = aws.dynamodb
+        self._real = DynamoDbSubscriptionStore(client=cast("Any", self), table=table)
+        self._table: Any = get_backend("dynamodb")[DEFAULT_ACCOUNT_ID][REGION].tables[table]
+        self._items: dict[int, Any] = {}
+        self._index: Any = None
+        self._limit = limit
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    def query(self, **arguments: Any) -> Any:
+        """Ask the index, which shows an earlier content of the table."""
+        present, self._table.items = self._table.items, self._index
+        try:
+            return self._client.query(**arguments)
+        finally:
+            self._table.items = present
+
+    def _apply(self, content: int, index: int, operation: Operation) -> tuple[Any, int]:
+        answer, after = super()._apply(content, index, operation)
+        if self.operations <= self._limit:
+            self._index = self._items_of(index)
+            self._table.items = copy.deepcopy(self._items_of(content))
+            real = operation.call(self._real)
+            if isinstance(answer, tuple):
+                real = tuple(real)
+            assert real == answer, operation
+            assert self._read() == self.known.values[after], operation
+            self._items.setdefault(after, self._table.items)
+        return answer, after
+
+    def _items_of(self, content: int) -> Any:
+        """Return the table's items with this content. What no operation has left is written."""
+        if content not in self._items:
+            subscription, marks = self.known.values[content]
+            self._table.items = defaultdict(dict)
+            self._real.create(subscription)
+            for _ in range(subscription.failures):
+                self._real.record_failure(subscription, changed=subscription)
+            for mark in marks:
+                self._real.put_mark(mark)
+            self._items[content] = self._table.items
+        return self._items[content]
+
+    def _read(self) -> Content:
+        subscription = self._real.get("5" * 32)
+        assert subscription is not None
+        marks = (self._real.mark_of("5" * 32, item) for item in ITEMS)
+        return Content(subscription, tuple(mark for mark in marks if mark is not None))
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
+def test_each_operation_of_the_explorer_ends_alike_in_both_stores(
+    aws: Aws, state_table_name: str, scenario: Scenario
+) -> None:
+    contents = ComparedContents(aws, state_table_name, limit=at_depth(usual=40, proof=2_000))
+    small = scenario in (CHANGES, RETRY, RELEASES)
+    explore(replace(scenario, faults=at_depth(usual=int(small), proof=1), at_once=1), contents=contents)
+    assert contents.operations >= 40
 
 
 @pytest.mark.parametrize(

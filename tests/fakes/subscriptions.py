@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
-from datetime import datetime
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import cache
 
+from switchboard.domain.changes import Change, ChangeKind, Snapshot
 from switchboard.domain.errors import SubscriptionLimitError
 from switchboard.domain.subscription.queue_entries import HookEntry
 from switchboard.domain.subscription.subscriptions import (
@@ -17,6 +19,8 @@ from switchboard.domain.subscription.subscriptions import (
     Subscription,
 )
 from switchboard.ports.listing import UnreadableItem
+from tests.builders import CLIENT
+from tests.fakes.time import START
 
 
 class InMemorySubscriptionStore:
@@ -25,6 +29,8 @@ class InMemorySubscriptionStore:
     def __init__(self) -> None:
         self.subscriptions: dict[str, Subscription] = {}
         self.marks: dict[tuple[str, ChangedItem], OwedPost] = {}
+        self.index: tuple[Mapping[str, Subscription], Mapping[tuple[str, ChangedItem], OwedPost]] | None = None
+        """What the deadlines' index shows while it lags behind."""
 
     def create(self, subscription: Subscription) -> None:
         if len(self.of_client(subscription.client)) >= MAX_SUBSCRIPTIONS:
@@ -81,12 +87,15 @@ class InMemorySubscriptionStore:
         return True
 
     def owed(self, subscription_id: str, *, until: datetime | None, limit: int) -> list[OwedPost]:
-        marks = [
-            mark
-            for mark in self.marks.values()
-            if mark.subscription == subscription_id and (until is None or mark.due <= until)
+        def is_due(mark: OwedPost) -> bool:
+            return mark.subscription == subscription_id and (until is None or mark.due <= until)
+
+        _, index = self.index or (None, self.marks)
+        entries = sorted(filter(is_due, index.values()), key=lambda mark: mark.due)[:limit]
+        present = [
+            self.marks[mark.subscription, mark.item] for mark in entries if (mark.subscription, mark.item) in self.marks
         ]
-        return sorted(marks, key=lambda mark: mark.due)[:limit]
+        return sorted(filter(is_due, present), key=lambda mark: mark.due)
 
     def record_failure(self, subscription: Subscription, *, changed: Subscription) -> None:
         present = self.subscriptions.get(subscription.id)
@@ -132,14 +141,18 @@ class InMemorySubscriptionStore:
         present = self.subscriptions.get(subscription.id)
         if present is None or present.disabled is not None:
             return False
-        if (present.revision, present.due) != (subscription.revision, subscription.due):
+        read = subscription.revision, subscription.due, subscription.rests_until
+        if (present.revision, present.due, present.rests_until) != read:
             return False
         self.subscriptions[subscription.id] = replace(present, due=due, rests_until=rests_until or present.rests_until)
         return True
 
     def overdue(self, *, now: datetime, limit: int) -> Iterator[Subscription | UnreadableItem]:
-        due = [found for found in self.subscriptions.values() if found.due is not None and found.due <= now]
-        return iter(due)
+        def is_due(subscription: Subscription) -> bool:
+            return subscription.due is not None and subscription.due <= now
+
+        index, _ = self.index or (self.subscriptions, None)
+        return filter(is_due, (self.subscriptions[found.id] for found in index.values() if is_due(found)))
 
     def _has_settings(self, subscription: Subscription) -> bool:
         present = self.subscriptions.get(subscription.id)
@@ -158,6 +171,45 @@ class InMemoryHookQueue:
 
     def put(self, entries: Sequence[tuple[HookEntry, int]]) -> None:
         self.entries += entries
+
+
+@cache
+def a_change(item: ChangedItem, sequence: int) -> Change:
+    """Build the view of an item whose only content is its sequence."""
+    snapshot = Snapshot(
+        kind=item.kind,
+        id=item.id,
+        client=CLIENT,
+        sequence=sequence,
+        at=START + timedelta(seconds=sequence),
+        state="accepted",
+        data={"smsid": item.id, "sequence": sequence},
+    )
+    return Change(key=f"SMS#{item.id}", snapshot=snapshot, previous=None, rules_version="1")
+
+
+@dataclass
+class Items:
+    """The ChangeViews of items that all have the same sequence."""
+
+    sequence: int = 1
+    ids: Sequence[str] = ()
+    """The ids of the messages that have changed."""
+
+    def read(self, item: ChangedItem, *, client: str) -> Change | None:
+        return a_change(item, self.sequence)
+
+    def changed_since(
+        self,
+        kind: ChangeKind,
+        since: datetime,
+        *,
+        client: str,
+        position: str | None,
+    ) -> tuple[list[str], str | None]:
+        start, end = int(position or 0), int(position or 0) + 100
+        ids = self.ids if kind is ChangeKind.SMS else ()
+        return list(ids[start:end]), str(end) if end < len(ids) else None
 
 
 class FixedSecrets:

@@ -28,8 +28,8 @@ from switchboard.usecases.subscription.handle_entry import HandleHookEntry
 from switchboard.usecases.subscription.release import RecoverChanges, ReleaseOverdueSubscriptions, ReleaseOwedPosts
 from tests.builders import CLIENT, a_subscription
 from tests.fakes import START, CountingIds, FixedClock
-from tests.fakes.subscriptions import FixedSecrets, InMemoryHookQueue, InMemorySubscriptionStore
-from tests.harness.webhooks import ITEM, SUBSCRIPTION, Items
+from tests.fakes.subscriptions import FixedSecrets, InMemoryHookQueue, InMemorySubscriptionStore, Items
+from tests.harness.webhooks import ITEM, SUBSCRIPTION
 
 HOUR = timedelta(hours=1)
 
@@ -250,6 +250,7 @@ def test_410_disables_at_once() -> None:
     assert (system.subscription.disabled, system.disabled) == (DisabledReason.GONE, [DisabledReason.GONE])
     assert system.change() is DeliveryOutcome.NOTHING_TO_DO
     assert len(system.address.posts) == 1
+    assert system.mark.item == ITEM
 
 
 def test_a_lost_event_of_a_disabling_is_published_by_the_sweep_once() -> None:

@@ -1,54 +1,70 @@
-"""Whatever meets, the newest state of everything owed arrives: the real use cases, operation by operation. (I35)"""
+"""Whatever meets, the newest state of everything owed arrives: all states of the real use cases. (I35)"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
+from dataclasses import replace
 
 import pytest
 
-from tests.harness.explorer import ViolationError, explore_worlds
-from tests.harness.schedules import every_schedule, random_schedules
+from tests.harness.explorer import ViolationError
 from tests.harness.webhooks import (
+    CHANGES,
+    DISABLED,
+    DOWN,
     MUTANTS,
+    PROBE,
+    RECOVERY,
+    RELEASES,
+    RETRY,
     Parts,
-    WebhookWorld,
-    busy_world,
-    check_world,
-    failing_world,
-    probing_world,
-    resting_world,
+    Scenario,
+    explore,
 )
 
-Scenario = Callable[[Parts], WebhookWorld]
-EXHAUSTIVE: list[tuple[Scenario, int, int, int]] = [
-    (failing_world, 3, 2, 2_000),
-    (probing_world, 3, 2, 2_000),
-    (busy_world, 2, 2, 1_000),
-    (resting_world, 2, 1, 1_000),
+USUAL = [
+    (CHANGES, 1, 1, 2_900),
+    (CHANGES, 0, 2, 260),
+    (RETRY, 1, 1, 7_000),
+    (RETRY, 0, 2, 8_400),
+    (DOWN, 1, 1, 19_000),
+    (PROBE, 0, 1, 1_700),
+    (RELEASES, 1, 1, 4_000),
+    (RELEASES, 0, 2, 9_200),
+    (DISABLED, 0, 1, 1_500),
+    (RECOVERY, 0, 1, 2_700),
 ]
-"""A scenario, the most deviations from its simplest course, the most faults, and at least so many histories."""
+"""A scenario, its faults, the invocations that run at once, and at least so many states."""
+PROOF = [
+    (CHANGES, 1, 2, 54_000),
+    (RETRY, 1, 2, 140_000),
+    (DOWN, 0, 2, 34_000),
+    (PROBE, 0, 2, 200_000),
+    (RELEASES, 1, 2, 150_000),
+    (DISABLED, 1, 1, 20_000),
+    (RECOVERY, 0, 2, 105_000),
+]
 
 
-@pytest.mark.parametrize(
-    ("scenario", "deviations", "faults", "at_least"), EXHAUSTIVE, ids=[case[0].__name__ for case in EXHAUSTIVE]
-)
-def test_no_history_within_the_bounds_loses_the_last_state(
-    scenario: Scenario, deviations: int, faults: int, at_least: int
-) -> None:
-    schedules = every_schedule(deviations=deviations)
-    assert explore_worlds(partial(scenario, Parts()), schedules, faults=faults, check=check_world) >= at_least
+def _name(value: object) -> str:
+    return value.name if isinstance(value, Scenario) else str(value)
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-@pytest.mark.parametrize("scenario", [busy_world, resting_world], ids=lambda value: value.__name__)
-def test_no_random_history_loses_the_last_state(scenario: Scenario, seed: int) -> None:
-    schedules = random_schedules(seed=seed, count=4_000)
-    assert explore_worlds(partial(scenario, Parts()), schedules, faults=3, check=check_world) == 4_000
+@pytest.mark.parametrize(("scenario", "faults", "at_once", "at_least"), USUAL, ids=_name)
+def test_no_state_loses_or_forgets_what_is_owed(scenario: Scenario, faults: int, at_once: int, at_least: int) -> None:
+    assert explore(replace(scenario, faults=faults, at_once=at_once)) >= at_least
 
 
-@pytest.mark.parametrize("parts", MUTANTS.values(), ids=MUTANTS)
-def test_the_explorer_catches_the_mutant(parts: Parts) -> None:
+@pytest.mark.proof
+def test_none_of_500000_states_loses_what_is_owed() -> None:
+    states = 0
+    for scenario, faults, at_once, at_least in PROOF:
+        seen = explore(replace(scenario, faults=faults, at_once=at_once))
+        assert seen >= at_least, scenario.name
+        states += seen
+    assert states >= 500_000
+
+
+@pytest.mark.parametrize(("scenario", "parts"), MUTANTS.values(), ids=MUTANTS)
+def test_the_explorer_catches_the_mutant(scenario: Scenario, parts: Parts) -> None:
     with pytest.raises(ViolationError, match="I35"):
-        for scenario in (probing_world, failing_world):
-            explore_worlds(partial(scenario, parts), every_schedule(deviations=3), faults=1, check=check_world)
+        explore(scenario, parts)

@@ -18,8 +18,7 @@ from switchboard.usecases.subscription.deliver import DeliverChange, SignedPoste
 from switchboard.usecases.subscription.release import ReleaseOverdueSubscriptions, ReleaseOwedPosts
 from tests.builders import CLIENT, a_subscription
 from tests.fakes import START, CountingIds, FixedClock
-from tests.fakes.subscriptions import FixedSecrets, InMemoryHookQueue, InMemorySubscriptionStore
-from tests.harness.webhooks import Items
+from tests.fakes.subscriptions import FixedSecrets, InMemoryHookQueue, InMemorySubscriptionStore, Items
 
 _KEY = ApiKey(id="key-1", client=CLIENT, name="", scopes=frozenset(Scope))
 _SWEEP = "sweep"

@@ -275,7 +275,11 @@ class DynamoDbSubscriptionStore:
             values["rests_until"] = to_rfc3339(rests_until)
         update = _to_update(values)
         same = ["attribute_exists(pk)", "attribute_not_exists(disabled)"]
-        for name, read in (("revision", subscription.revision or None), ("due", _text_of(subscription.due))):
+        for name, read in (
+            ("revision", subscription.revision or None),
+            ("due", _text_of(subscription.due)),
+            ("rests_until", _text_of(subscription.rests_until)),
+        ):
             same.append(f"attribute_not_exists({name})" if read is None else f"{name} = :read_{name}")
             if read is not None:
                 update["ExpressionAttributeValues"][f":read_{name}"] = {"S": read}

@@ -151,7 +151,7 @@ class DeliverChange:
         try:
             self._post(subscription, change)
         except HookGoneError as error:
-            return self._disable(subscription, DisabledReason.GONE, error)
+            return self._disable(subscription, item, mark, DisabledReason.GONE, error)
         except HookError as error:
             return self._record_failure(subscription, item, mark, error)
         self._end(mark)
@@ -217,9 +217,9 @@ class DeliverChange:
         failing_since = subscription.failing_since or now
         refused = isinstance(error, HookAddressRefusedError)
         if refused and now - failing_since >= REFUSED_BEFORE_DISABLED:
-            return self._disable(subscription, DisabledReason.ADDRESS, error)
+            return self._disable(subscription, item, mark, DisabledReason.ADDRESS, error)
         if now - failing_since >= FAILING_BEFORE_DISABLED:
-            return self._disable(subscription, DisabledReason.FAILING, error)
+            return self._disable(subscription, item, mark, DisabledReason.FAILING, error)
         attempts = 1 if mark is None else mark.attempts + 1
         delay = retry_delay(attempts, retry_after_s=error.retry_after_s, chance=self._random())
         rests = subscription.rests_until is not None or subscription.failures + 1 >= FAILURES_BEFORE_REST
@@ -250,9 +250,19 @@ class DeliverChange:
             self._queue.put([(retry, int(delay.total_seconds()))])
         return DeliveryOutcome.OWED
 
-    def _disable(self, subscription: Subscription, reason: DisabledReason, error: HookError) -> DeliveryOutcome:
+    def _disable(
+        self,
+        subscription: Subscription,
+        item: ChangedItem,
+        mark: OwedPost | None,
+        reason: DisabledReason,
+        error: HookError,
+    ) -> DeliveryOutcome:
+        # The item of this post is owed, too, should the subscription be enabled again.
+        attempts, now = 1 if mark is None else mark.attempts + 1, self._clock.now()
+        self._owe(subscription, item, mark, attempts=attempts, due=now, problem=error.problem)
         # The subscription stays due until its event is on the bus: the sweep publishes one that was lost.
-        changed = replace(subscription, last_problem=error.problem, due=self._clock.now() + _GRACE)
+        changed = replace(subscription, last_problem=error.problem, due=now + _GRACE)
         if not self._subscriptions.disable(changed, reason):
             return DeliveryOutcome.NOTHING_TO_DO
         self.publish_disabled(subscription.id)
