@@ -7,6 +7,7 @@ LAYER := layers/switchboard/python
 SOURCES := $(LAYER)/switchboard functions sandbox tests benchmarks tools
 BUILT := .aws-sam/build
 DEMO ?= 1
+SNAPSTART ?= off
 
 .DEFAULT_GOAL := help
 .PHONY: help run stop test test-fast proof coverage check docs bench bench-full build deploy clean lock
@@ -65,9 +66,10 @@ bench-full: .venv/dev/ready .venv/bench/ready .venv/emulator/ready .venv/sandbox
 	@CROWD_CONTAINERS=7,16,50,100,200,500,1000,2000 PACE_SECONDS=120 PACE_REAL_SECONDS=60 \
 		.venv/dev/bin/python -m benchmarks --full
 
-build: .venv/sam/ready ## what `make deploy` uploads
+build: .venv/sam/ready ## what `make deploy` uploads (SNAPSTART=on: published versions, started from snapshots)
 	PATH="$$(dirname $(PYTHON)):$$PATH" .venv/sam/bin/sam build
 	@.venv/sam/bin/python tools/check_built_template.py $(BUILT)/template.yaml
+	@if [ "$(SNAPSTART)" = on ]; then .venv/sam/bin/python tools/publish_versions.py $(BUILT)/template.yaml; fi
 	@# Lambda cannot write byte code beside a layer's sources: without it every cold start would compile them again.
 	$(PYTHON) -m compileall -q --invalidation-mode unchecked-hash -s $(BUILT)/SwitchboardLayer -p /opt $(BUILT)/SwitchboardLayer
 
