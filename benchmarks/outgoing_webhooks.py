@@ -3,7 +3,7 @@
 - `changes 300`: so many messages from 6 writers. The last sequence of each one is on the bus and at the receiver.
 - `outage 1`: a receiver that was down for so many minutes gets one post an item, with its newest state.
 - `dead 6`: for so many minutes changes are posted to 20 receivers, one of which never answers.
-- `kills 5`: for so many minutes the processes of both functions are killed at random. No last state is lost.
+- `kills 5`: for so many minutes all processes of either function are killed at random. No last state is lost.
 - `facts 10000`: so many facts in bursts, and the publisher is killed 20 times. No last state is lost on the bus.
 
 `changes` and `outage` send through the API. The other three write their facts by the real stores into the deployed
@@ -140,19 +140,18 @@ class RunningSandbox:
         finally:
             functions.update_event_source_mapping(UUID=mapping["UUID"], ScalingConfig=usual)
 
-    def kill_worker(self, function: str) -> bool:
-        """Kill one process of a function, and return whether there was one."""
+    def kill_workers(self, function: str) -> bool:
+        """Kill all processes of a function, and return whether there were any."""
         prefix = f"{self.paths.temporary}/ministack-lambda-{STACK_NAME}-{function}-".encode()
         processes = [
             int(entry.parent.name)
             for entry in Path("/proc").glob("[0-9]*/cmdline")
             if any(part.startswith(prefix) for part in _read(entry).split(b"\0"))
         ]
-        with suppress(ProcessLookupError):
-            if processes:
-                os.kill(_RANDOM.choice(processes), signal.SIGKILL)
-                return True
-        return False
+        for process in processes:
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+        return bool(processes)
 
     @contextmanager
     def subscribed(self, receivers: Sequence[Receiver], *, key: str) -> Iterator[list[str]]:
@@ -308,7 +307,7 @@ def _killing(
     def kill() -> None:
         while sum(kills.values()) < at_most and not ended.wait(_RANDOM.uniform(*every_s)):
             function = _RANDOM.choice(functions)
-            kills[function] += sandbox.kill_worker(function)
+            kills[function] += sandbox.kill_workers(function)
 
     thread = threading.Thread(target=kill, daemon=True)
     thread.start()

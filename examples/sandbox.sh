@@ -34,8 +34,12 @@ sys.exit(value != expected)
 END
 }
 
+# In the guides a comment may follow a command.
+if [ -n "${ZSH_VERSION:-}" ]; then setopt interactive_comments; fi
+
 API=$(at api_url)/v1
 KEY=$(at api_key)
+export CURL_HOME=examples      # its .curlrc ends each answer in a new line
 
 # Print a port of this machine that is free.
 free_port() { python3 -c 'import socket; print(socket.create_server(("127.0.0.1", 0)).getsockname()[1])'; }

@@ -200,10 +200,10 @@ class ManageSubscriptions:
         now, version = self._clock.now(), self._secrets.current_version()
 
         def rotate(before: Subscription) -> Subscription:
-            # A secret whose rotation was repeated, since its answer was lost, may still be the receiver's.
+            # The answers of earlier rotations may be lost. So the oldest secret is likely to be the receiver's.
             current, *former = before.live_generations(now)
             new, ended = Generation(current.number + 1, version), replace(current, until=now + ROTATION)
-            after = replace(before, generations=(new, ended, *former)[:MAX_SECRETS], updated_at=now)
+            after = replace(before, generations=(new, ended, *former[2 - MAX_SECRETS :]), updated_at=now)
             self._current_secret(after)  # raises before a secret that cannot be derived is stored
             return after
 
