@@ -12,13 +12,17 @@ from switchboard.edge.batch import batch_endpoint
 from switchboard.edge.changes import publish_all, publish_batch
 from switchboard.edge.metrics import Metric
 from switchboard.edge.observability import count, logger, metrics
+from switchboard.ports.changes import ListPage
 
 app = application()
 
 
 @batch_endpoint(retry_delay)
 def repair(entry: dict[str, Any], context: LambdaContext) -> None:
-    """Publish the present state of one item."""
+    """Publish the present state of one item, or queue one page of a republication."""
+    if "list" in entry:
+        count(Metric.CHANGES_REPUBLISHED, app.republish_page(ListPage(**entry)))
+        return
     change = app.prepare_present(entry["pk"])
     if change is not None and publish_all(app, [change]):
         raise StoreUnavailableError("publish change")
@@ -32,7 +36,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
     if "republish" in event:
         queued = app.republish(parse_timestamp(event["republish"]["since"], field="since"))
         logger.info("republication queued", count=queued)
-        count(Metric.CHANGES_REPUBLISHED, queued)
+        count(Metric.CHANGES_REPUBLISHED, 0)  # the lists count their resources
         return {"queued": queued}
     if event["Records"][0]["eventSource"] == "aws:sqs":
         return repair(event, context)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import itertools
 from dataclasses import replace
 from datetime import datetime, timedelta
+from unittest.mock import Mock
 
 import pytest
 
+from switchboard.domain.changes import ChangeKind
 from switchboard.domain.errors import InvalidRequestError
 from switchboard.domain.orders import OutcomeKind
 from switchboard.domain.sms.messages import Message
@@ -15,7 +17,19 @@ from switchboard.domain.timestamps import to_rfc3339
 from switchboard.ports.listing import ListingQuery
 from switchboard.ports.orders import MessageStore
 from switchboard.storage.items import pending_partition, pending_partitions
-from tests.builders import CLIENT, DEADLINES, MINUTE, OTHER_RECIPIENT, RECIPIENT, a_claim, a_message, an_outcome, ids_of
+from switchboard.usecases.subscription.views import ReadChanges
+from tests.builders import (
+    CLIENT,
+    DEADLINES,
+    MINUTE,
+    OTHER_RECIPIENT,
+    RECIPIENT,
+    a_claim,
+    a_message,
+    a_report,
+    an_outcome,
+    ids_of,
+)
 from tests.fakes import START
 
 
@@ -220,3 +234,24 @@ def test_postponing_a_closed_message_does_not_open_it(messages: MessageStore) ->
     messages.record_closed(message, at=START)
     messages.postpone(message, until=START)
     assert _overdue_ids(messages, START + timedelta(days=400)) == []
+
+
+def test_a_recovery_finds_what_was_created_up_to_38_days_before_and_changed_since(messages: MessageStore) -> None:
+    since, day = START + 5 * MINUTE, timedelta(days=1)
+    for number in range(150):
+        messages.create(a_message(f"new{number}", at=START + 6 * MINUTE + number * timedelta(seconds=1)))
+    for smsid, age in {"unchanged": day, "yesterday": day, "scheduled": 38 * day, "older": 39 * day}.items():
+        messages.create(a_message(smsid, at=since - age))
+        if smsid != "unchanged":
+            messages.record_report(a_report("1", smsid), seen_at=since + MINUTE)
+    messages.create(a_message("foreign", at=since + MINUTE, client="client2"))
+    lists = {ChangeKind.SMS: lambda query, client: messages.find(query, client=client)}
+    views = ReadChanges(items=Mock(), describe=Mock(), rules_version="1", lists=lists, providers=())
+
+    ids, pages, position = list[str](), 0, None
+    while pages == 0 or position is not None:
+        found, position = views.changed_since(ChangeKind.SMS, since, client=CLIENT, position=position)
+        ids, pages = [*ids, *found], pages + 1
+
+    assert pages == 2
+    assert sorted(ids) == sorted([*(f"new{number}" for number in range(150)), "yesterday", "scheduled"])

@@ -321,7 +321,7 @@ class ComparedContents(Contents):
 def test_each_operation_of_the_explorer_ends_alike_in_both_stores(
     aws: Aws, state_table_name: str, scenario: Scenario
 ) -> None:
-    contents = ComparedContents(aws, state_table_name, limit=at_depth(usual=40, proof=2_000))
+    contents = ComparedContents(aws, state_table_name, limit=at_depth(usual=40, proof=1_000))
     small = scenario in (CHANGES, RETRY, RELEASES)
     explore(replace(scenario, faults=at_depth(usual=int(small), proof=1), at_once=1), contents=contents)
     assert contents.operations >= 40

@@ -34,7 +34,7 @@ from switchboard.domain.verification import verifications
 from switchboard.domain.verification.callbacks import VerificationMode
 from switchboard.domain.verification.verifications import CodeCheck
 from switchboard.edge.changes import DescribeResource, publish_all, publish_batch
-from switchboard.ports.changes import Resource
+from switchboard.ports.changes import ListPage, Resource
 from switchboard.providers.biztel.file_names import parse_file_name
 from switchboard.providers.mediasms.response_codes import DELIVERY_STATUSES
 from switchboard.storage.changes import DynamoDbChangedItems
@@ -134,14 +134,14 @@ class Repairs:
         self.keys: list[str] = []
         self._faults = faults
 
-    def put(self, keys: Iterable[str]) -> int:
-        keys = list(keys)
+    def put(self, keys: Iterable[str | ListPage]) -> int:
+        present = [key for key in keys if isinstance(key, str)]
         self._faults.step()
         if self._faults.refuses():
             raise StoreUnavailableError("repairs")
-        self.keys += keys
+        self.keys += present
         self._faults.step()
-        return len(keys)
+        return len(present)
 
 
 class Subscribers:

@@ -462,10 +462,11 @@ class Explorer:
                 yield ("take", entry), taken._replace(queue=tuple(rest))
                 if state.faults and isinstance(self.invocations.entries.values[entry], HookEntry):
                     yield ("take a copy", entry), taken._replace(faults=state.faults - 1)
-        sweep = self._entry(SWEEP)
-        swept = any(self.invocations.invocations[number].entry == sweep for number in state.invocations)
+        sweep, started = self._entry(SWEEP), self._entry(HookEntry(subscription=SUBSCRIPTION.id))
+        runs = any(self.invocations.invocations[number].entry == sweep for number in state.invocations)
         due = self._contents.known.values[state.shown].subscription.due
-        if due is not None and not swept and _seconds(due) <= state.now:
+        # What one sweep has started is done before the next, which comes a minute later.
+        if due is not None and _seconds(due) <= state.now and not runs and (state.now, started) not in state.queue:
             yield ("sweep",), self._begin(state, sweep)
 
     def _happen(self, state: State, event: str) -> Iterator[Step]:
@@ -805,7 +806,7 @@ DISABLED: Final = Scenario(
     subscription=_FAILING,
     marks=(a_mark(ITEMS[1], due=_SOON),),
     items=2,
-    entries=(an_entry(), an_entry(ITEMS[1], token="t2")),
+    entries=(an_entry(),),
     events=(GONE, "enable"),
 )
 RECOVERY: Final = Scenario(

@@ -134,6 +134,20 @@ def test_a_queue_delivers_no_batch_again_while_its_worker_may_run() -> None:
         assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
 
 
+def test_a_function_that_fills_its_own_queue_is_not_ended_as_a_loop() -> None:
+    fillers = set()
+    for mapping in event_source_mappings():
+        queue, name = mapping["EventSourceArn"]["Fn::GetAtt"][0], mapping["FunctionName"]["Ref"]
+        if any(
+            "sqs:SendMessage" in ensure_list(statement["Action"]) and queue in references_in(statement["Resource"])
+            for statement in statements_of(name)
+        ):
+            fillers.add(name)
+
+    allowed = {name for name in FUNCTIONS if function(name).get("RecursiveLoop") == "Allow"}
+    assert allowed == fillers
+
+
 def test_each_sms_queue_has_as_many_containers_as_the_worker_expects() -> None:
     mappings = [mapping for mapping in event_source_mappings() if mapping["FunctionName"]["Ref"] == "SendQueuedSms"]
 

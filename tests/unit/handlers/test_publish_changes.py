@@ -15,7 +15,7 @@ from openapi_schema_validator import OAS31Validator
 
 from switchboard.domain.errors import StoreUnavailableError
 from switchboard.domain.timestamps import to_rfc3339
-from switchboard.storage import aws
+from switchboard.storage import aws, changes
 from tests.deployment import Deployment
 from tests.events import Event, load_event
 from tests.translated_template import REGION, ROOT
@@ -209,15 +209,52 @@ def test_a_repair_publishes_the_present_state(stack: Deployment, bus: Bus) -> No
     assert summary(bus.take()) == [("SmsChanged", "accepted", 3, None)]
 
 
+def take(stack: Deployment) -> list[str]:
+    """Take all entries out of the repair queue."""
+    url, bodies = stack.references["ChangesRepairQueue"], []
+    while found := aws.sqs().receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", []):
+        for message in found:
+            aws.sqs().delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+            bodies.append(message["Body"])
+    return bodies
+
+
+def republish(stack: Deployment, since: datetime) -> list[str]:
+    """Let everything be republished that was created since then, and return the keys that come into the queue."""
+    answer = stack.invoke("publish_changes", {"republish": {"since": to_rfc3339(since)}})
+    entries, keys = take(stack), list[str]()
+    assert answer == {"queued": len(entries)}
+    event = load_event("publish_changes", "repair")
+    [record] = event["Records"]
+    while entries:
+        records = [record | {"body": body, "messageId": str(number)} for number, body in enumerate(entries)]
+        assert stack.invoke("publish_changes", event | {"Records": records}) == {"batchItemFailures": []}
+        queued = [json.loads(body) for body in take(stack)]
+        keys += [entry["pk"] for entry in queued if "pk" in entry]
+        entries = [json.dumps(entry) for entry in queued if "pk" not in entry]
+    return keys
+
+
 def test_a_republication_queues_everything_since_then(stack: Deployment) -> None:
     stack.http("send_sms", load_event("send_sms", "japanese_text"))
     stack.http("place_call", load_event("place_call", "everything"))
 
-    two_days_ago = to_rfc3339(datetime.now(UTC) - timedelta(days=2))
-    answer = stack.invoke("publish_changes", {"republish": {"since": two_days_ago}})
+    keys = republish(stack, datetime.now(UTC) - timedelta(days=2))
 
-    assert answer == {"queued": 2}
-    assert '{"pk": "SMS#order1001"}' in stack.queued("ChangesRepairQueue")
+    assert len(keys) == 2
+    assert "SMS#order1001" in keys
+
+
+def test_a_republication_goes_on_page_by_page(stack: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(changes, "_KEYS_A_PAGE", 2)
+    smsids = [f"page{number:02}" for number in range(12)]
+    for smsid in smsids:
+        body = {"to": f"090-0000-00{smsid[-2:]}", "text": "test", "smsid": smsid}
+        assert stack.http("send_sms", load_event("send_sms", "japanese_text", body=body)).status in {201, 202}
+
+    keys = republish(stack, datetime.now(UTC) - timedelta(hours=1))
+
+    assert set(keys) == {f"SMS#{smsid}" for smsid in smsids}
 
 
 def test_a_bus_that_refuses_one_entry_sends_its_key_to_the_repair_queue(

@@ -19,6 +19,7 @@ from standardwebhooks import Webhook
 
 from sandbox.webhook_receiver import ReceivedPost, WebhookReceiver
 from switchboard.domain.api_keys import Scope
+from switchboard.domain.changes import CIRCUITS
 from switchboard.domain.subscription.signatures import derive_secret, format_secret
 from switchboard.domain.timestamps import to_rfc3339
 from switchboard.storage import aws
@@ -302,6 +303,18 @@ def test_a_recovery_posts_what_has_changed_since_then(customer: Customer) -> Non
         assert customer.deliver(*entries) == []
     assert [post.data["smsid"] for post in customer.receiver.take()] == [customer.smsid]
     assert customer.marks() == []
+
+
+def test_a_recovery_posts_the_circuits_that_have_changed(customer: Customer) -> None:
+    customer.stack.invoke("watch_limits", load_event("watch_limits", "schedule"))
+    customer.subscribe(events=["circuit"])
+    customer.publish()
+
+    customer.manage("recover_unknown", body={"since": to_rfc3339(datetime.now(UTC) - timedelta(hours=1))})
+
+    while entries := customer.entries():
+        assert customer.deliver(*entries) == []
+    assert {post.data["provider"] for post in customer.receiver.take()} == set(CIRCUITS)
 
 
 def test_a_deleted_subscription_gets_nothing_more(customer: Customer) -> None:

@@ -19,7 +19,7 @@ from switchboard.bootstrap.components.subscriptions import (
 from switchboard.bootstrap.components.verifications import verification_store
 from switchboard.bootstrap.components.voice_calls import voice_call_store
 from switchboard.config import DeliverChangesSettings
-from switchboard.domain.changes import ChangeKind
+from switchboard.domain.changes import CIRCUITS, ChangeKind
 from switchboard.storage import aws
 from switchboard.storage.queues import SqsRetryDelay
 from switchboard.storage.subscriptions import EventBridgeDisabledEvents
@@ -51,6 +51,7 @@ def application() -> HandleHookEntry:
             ChangeKind.VOICE_CALL: lambda query, client: calls.find(query, client=client),
             ChangeKind.RECORDING: lambda query, _client: recordings.find(query),
         },
+        providers=CIRCUITS,
     )
     return HandleHookEntry(
         deliver=DeliverChange(

@@ -35,6 +35,10 @@ class ChangeKind(StrEnum):
     CIRCUIT = "circuit", "ProviderCircuit", "provider"
 
 
+CIRCUITS: Final = ("mediasms", "baidu_vms", "biztel")
+"""The providers that have a circuit."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Circuit:
     """The circuit of a provider as it was recorded last: `reason` says why it is open, and is None while it is closed.

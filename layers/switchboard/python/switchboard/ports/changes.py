@@ -32,6 +32,14 @@ class ItemWrite:
     expired: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class ListPage:
+    """A page of the list of all resources of one kind and day: the list's name, and the position of the first one."""
+
+    list: str
+    start: str
+
+
 class ChangedItems(Protocol):
     """The items whose changes are published. Every method may raise UnreadableItemError."""
 
@@ -61,8 +69,12 @@ class ChangedItems(Protocol):
         """Return the key of the resource's own item."""
         ...
 
-    def keys_since(self, since: datetime, *, until: datetime) -> Iterable[str]:
-        """Yield the keys of the resources that were created from `since` to `until`, day by day.
+    def lists_since(self, since: datetime, *, until: datetime) -> Sequence[ListPage]:
+        """Return the first pages of the lists of all resources that were created from `since` to `until`."""
+        ...
+
+    def list_keys(self, page: ListPage) -> tuple[Sequence[str], ListPage | None]:
+        """Return the keys of the resources on one page of a list, and the next page, which repeats the last of them.
 
         Raises:
             StoreUnavailableError: the store did not answer.
@@ -97,8 +109,8 @@ class ChangesBus(Protocol):
 class RepairQueue(Protocol):
     """The queue of the items whose changes could not be published."""
 
-    def put(self, keys: Iterable[str]) -> int:
-        """Put the keys of items into the queue, and return their number.
+    def put(self, keys: Iterable[str | ListPage]) -> int:
+        """Put the keys of items, or pages of their lists, into the queue, and return their number.
 
         Raises:
             StoreUnavailableError: the queue may not have all of them.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,7 +15,7 @@ from switchboard.domain.sms.messages import Message
 from switchboard.domain.timestamps import to_rfc3339
 from switchboard.domain.verification.verifications import Verification
 from switchboard.domain.voice_calls import VoiceCall
-from switchboard.ports.changes import Image, Resource
+from switchboard.ports.changes import Image, ListPage, Resource
 from switchboard.storage.aws import store_errors
 from switchboard.storage.circuits import CIRCUIT, circuit_from, circuit_pk
 from switchboard.storage.items import (
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 
 EVENT_SOURCE: Final = "switchboard"
 _ENTRIES_AT_ONCE: Final = 10
+_KEYS_A_PAGE: Final = 1_000
+"""The keys that one entry of a republication puts into the queue, which takes a few seconds."""
 _DAY: Final = timedelta(days=1)
 
 
@@ -97,29 +100,28 @@ class DynamoDbChangedItems:
             return recording_pk(resource_id)
         return circuit_pk(resource_id) if kind is ChangeKind.CIRCUIT else self._codecs[kind].key(resource_id)
 
-    def keys_since(self, since: datetime, *, until: datetime) -> Iterator[str]:
+    def lists_since(self, since: datetime, *, until: datetime) -> Sequence[ListPage]:
         kinds = [*(codec.kind for codec in self._codecs.values()), RECORDING]
-        days = range((until.date() - since.date()).days + 1)
-        for day in days:
-            for kind in kinds:
-                for shard in range(DAY_SHARDS):
-                    yield from self._keys_of(day_partition_name(kind, to_rfc3339(since + day * _DAY), shard), since)
+        days = [to_rfc3339(since + day * _DAY) for day in range((until.date() - since.date()).days + 1)]
+        return [
+            ListPage(day_partition_name(kind, day, shard), to_rfc3339(since))
+            for day in days
+            for kind in kinds
+            for shard in range(DAY_SHARDS)
+        ]
 
-    def _keys_of(self, partition: str, since: datetime) -> Iterator[str]:
-        start: dict[str, Any] = {}
-        while True:
-            with store_errors("list changed items"):
-                response = self._client.query(
-                    TableName=self._table,
-                    IndexName=BY_DAY,
-                    KeyConditionExpression="day_partition = :day AND list_position >= :since",
-                    ExpressionAttributeValues=to_attributes({":day": partition, ":since": to_rfc3339(since)}),
-                    **start,
-                )
-            yield from (item["pk"]["S"] for item in response["Items"])
-            if not (last_key := response.get("LastEvaluatedKey")):
-                return
-            start = {"ExclusiveStartKey": last_key}
+    def list_keys(self, page: ListPage) -> tuple[Sequence[str], ListPage | None]:
+        with store_errors("list changed items"):
+            response = self._client.query(
+                TableName=self._table,
+                IndexName=BY_DAY,
+                KeyConditionExpression="day_partition = :day AND list_position >= :start",
+                ExpressionAttributeValues=to_attributes({":day": page.list, ":start": page.start}),
+                Limit=_KEYS_A_PAGE,
+            )
+        last = response.get("LastEvaluatedKey")
+        following = ListPage(page.list, last["list_position"]["S"]) if last else None
+        return [item["pk"]["S"] for item in response["Items"]], following
 
     def _facts_of(self, image: Image) -> Message | Verification | VoiceCall | Recording | Circuit | None:
         """Return what this one item holds."""
@@ -170,14 +172,14 @@ class EventBridgeChangesBus:
 
 
 class SqsRepairQueue:
-    """A RepairQueue over one queue of `{pk}`. `client` is called only when it is needed."""
+    """A RepairQueue over one queue of `{pk}` and `{list, start}`. `client` is called only when it is needed."""
 
     def __init__(self, *, client: Callable[[], SQSClient], queue_url: str) -> None:
         self._client = client
         self._queue_url = queue_url
 
-    def put(self, keys: Iterable[str]) -> int:
-        count, batch = 0, list[str]()
+    def put(self, keys: Iterable[str | ListPage]) -> int:
+        count, batch = 0, list[str | ListPage]()
         for key in keys:
             batch.append(key)
             if len(batch) == _ENTRIES_AT_ONCE:
@@ -187,13 +189,12 @@ class SqsRepairQueue:
             self._put(batch)
         return count + len(batch)
 
-    def _put(self, keys: Sequence[str]) -> None:
+    def _put(self, keys: Sequence[str | ListPage]) -> None:
+        entries = [{"pk": key} if isinstance(key, str) else asdict(key) for key in keys]
         with store_errors("queue repairs"):
             response = self._client().send_message_batch(
                 QueueUrl=self._queue_url,
-                Entries=[
-                    {"Id": str(number), "MessageBody": json.dumps({"pk": key})} for number, key in enumerate(keys)
-                ],
+                Entries=[{"Id": str(number), "MessageBody": json.dumps(entry)} for number, entry in enumerate(entries)],
             )
         if response.get("Failed"):
             raise StoreUnavailableError("queue repairs: incomplete")

@@ -14,6 +14,7 @@ from switchboard.bootstrap.components.guards import (
 )
 from switchboard.bootstrap.components.shared import CLOCK
 from switchboard.config import StatusSettings
+from switchboard.domain.changes import CIRCUITS
 from switchboard.guard.provider.settings import compute_requests_per_s
 from switchboard.guard.usage.monthly_quota import CounterMonthlyQuota
 from switchboard.storage import aws
@@ -72,20 +73,18 @@ def query_status(settings: StatusSettings) -> QueryStatus:
 
 def _build_watched_providers(settings: StatusSettings) -> Sequence[WatchedProvider]:
     """Build one entry for each provider that has a guard, with the limits of that guard."""
-    limits = {
-        "mediasms": mediasms_guard_settings(
+    limits = (
+        mediasms_guard_settings(
             requests_per_s=settings.mediasms_requests_per_s,
             jitter=timedelta(milliseconds=settings.mediasms_jitter_milliseconds),
             in_flight=settings.in_flight_limit,
             policy=settings.mediasms_lockout_policy,
         ),
-        "baidu_vms": baidu_guard_settings(
+        baidu_guard_settings(
             in_flight=settings.baidu_vms_concurrency, requests_per_s=settings.baidu_vms_requests_per_s
         ),
-        "biztel": biztel_guard_settings(
-            requests_per_s=settings.biztel_requests_per_s, in_flight=settings.biztel_in_flight_limit
-        ),
-    }
+        biztel_guard_settings(requests_per_s=settings.biztel_requests_per_s, in_flight=settings.biztel_in_flight_limit),
+    )
     return [
         WatchedProvider(
             provider=provider,
@@ -94,5 +93,5 @@ def _build_watched_providers(settings: StatusSettings) -> Sequence[WatchedProvid
             in_flight_limit=guard_settings.in_flight,
             open_after_401s=guard_settings.open_after_401s,
         )
-        for provider, guard_settings in limits.items()
+        for provider, guard_settings in zip(CIRCUITS, limits, strict=True)
     ]

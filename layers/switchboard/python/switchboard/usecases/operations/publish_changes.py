@@ -11,7 +11,7 @@ from datetime import datetime
 
 from switchboard.domain.changes import Change, ChangeKind, Snapshot
 from switchboard.domain.errors import StoreError, StoreUnavailableError
-from switchboard.ports.changes import ChangedItems, ChangesBus, Image, ItemWrite, RepairQueue, Resource
+from switchboard.ports.changes import ChangedItems, ChangesBus, Image, ItemWrite, ListPage, RepairQueue, Resource
 from switchboard.ports.clock import Clock
 from switchboard.ports.subscriptions import NotifySubscribers
 
@@ -94,12 +94,22 @@ class PublishChanges:
         return self._repair.put(dict.fromkeys(keys))
 
     def republish(self, since: datetime) -> int:
-        """Put every resource that was created since then into the repair queue, and return their number.
+        """Put the lists of all resources that were created since then into the repair queue, and return their number.
 
         Raises:
-            StoreUnavailableError: a store did not answer. The request may be repeated.
+            StoreUnavailableError: the queue did not answer. The request may be repeated.
         """
-        return self._repair.put(self._items.keys_since(since, until=self._clock.now()))
+        return self._repair.put(self._items.lists_since(since, until=self._clock.now()))
+
+    def republish_page(self, page: ListPage) -> int:
+        """Put the resources of one page, and the next page, into the repair queue. Return the number of resources.
+
+        Raises:
+            StoreUnavailableError: a store did not answer. The page has to be repeated.
+        """
+        keys, following = self._items.list_keys(page)
+        self._repair.put([*keys, *([] if following is None else [following])])
+        return len(keys)
 
     def _change_in(self, key: str, image: Image) -> Change | None:
         resource = self._items.resource_in(image)
