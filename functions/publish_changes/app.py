@@ -9,10 +9,9 @@ from switchboard.domain.errors import StoreUnavailableError
 from switchboard.domain.timestamps import parse_timestamp
 from switchboard.edge.background import background_endpoint
 from switchboard.edge.batch import batch_endpoint
-from switchboard.edge.changes import publish_all, publish_batch
+from switchboard.edge.changes import parse_list_page, publish_all, publish_batch
 from switchboard.edge.metrics import Metric
 from switchboard.edge.observability import count, logger, metrics
-from switchboard.ports.changes import ListPage
 
 app = application()
 
@@ -20,8 +19,9 @@ app = application()
 @batch_endpoint(retry_delay)
 def repair(entry: dict[str, Any], context: LambdaContext) -> None:
     """Publish the present state of one item, or queue one page of a republication."""
-    if "list" in entry:
-        count(Metric.CHANGES_REPUBLISHED, app.republish_page(ListPage(**entry)))
+    page = parse_list_page(entry)
+    if page is not None:
+        count(Metric.CHANGES_REPUBLISHED, app.republish_page(page))
         return
     change = app.prepare_present(entry["pk"])
     if change is not None and publish_all(app, [change]):
