@@ -21,6 +21,8 @@ from tests.harness.webhooks import (
     resting_world,
 )
 
+pytestmark = pytest.mark.interleaved
+
 Scenario = Callable[[Parts], WebhookWorld]
 EXHAUSTIVE: list[tuple[Scenario, int, int, int]] = [
     (failing_world, 3, 2, 2_000),
