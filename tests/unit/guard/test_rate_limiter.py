@@ -440,6 +440,7 @@ def _are_apart(slots: Sequence[datetime]) -> bool:
 HOUR = timedelta(hours=1)
 
 
+@pytest.mark.interleaved
 @pytest.mark.parametrize(
     "skews",
     [
@@ -456,6 +457,7 @@ def test_slots_stay_an_interval_apart_over_every_order_and_fault(skews: Sequence
     assert histories >= 300
 
 
+@pytest.mark.interleaved
 @pytest.mark.parametrize("seed", at_depth(usual=[1], proof=[1, 2]), ids=lambda seed: f"seed {seed}")
 def test_slots_of_many_workers_stay_an_interval_apart(seed: int) -> None:
     skews = [timedelta(0), timedelta(milliseconds=10), INTERVAL, -INTERVAL, HOUR]
@@ -482,6 +484,7 @@ class _StoreThatGrantsASlotTwice(InMemoryProviderLimitStore):
         return update
 
 
+@pytest.mark.interleaved
 @pytest.mark.parametrize(
     "mutant",
     [
@@ -495,6 +498,7 @@ def test_the_explorer_catches_the_limiter_mutant(mutant: type[InMemoryProviderLi
     assert not all(map(_are_apart, histories))
 
 
+@pytest.mark.interleaved
 @pytest.mark.parametrize("seed", at_depth(usual=[1], proof=[1, 2]), ids=lambda seed: f"seed {seed}")
 @pytest.mark.parametrize(
     "versions",

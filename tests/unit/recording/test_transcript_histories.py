@@ -22,6 +22,8 @@ from tests.harness.explorer import ViolationError, explore_worlds
 from tests.harness.schedules import random_schedules
 from tests.harness.transcripts import TranscriptParts, check, world_of
 
+pytestmark = pytest.mark.interleaved
+
 HISTORIES: Final = at_depth(usual=200, proof=5_000)
 """The histories of each of ten scenarios."""
 INTERNAL: Final = FailureReason.INTERNAL

@@ -20,6 +20,8 @@ from tests.harness.schedules import RandomSchedule, every_schedule, random_sched
 from tests.harness.world import COMMAND, SMSID, World
 from tests.systems import Parts, assembled
 
+pytestmark = pytest.mark.interleaved
+
 Scenario = Callable[[Parts], World]
 
 

@@ -28,6 +28,8 @@ from tests.harness.schedules import RandomSchedule, Schedule, every_schedule, ra
 from tests.harness.world import COMMAND, SMSID
 from tests.systems import Parts, assembled
 
+pytestmark = pytest.mark.interleaved
+
 Scenario = Callable[[Parts], ScheduledWorld]
 
 EXHAUSTIVE = [

@@ -21,6 +21,8 @@ from tests.harness.verification_world import FIRST
 from tests.harness.world import StuckError
 from tests.verification_systems import verification_status
 
+pytestmark = pytest.mark.interleaved
+
 Scenario = Callable[[type[InMemoryVerificationStore], type[WatchedChannels]], CodeWorld]
 
 

@@ -37,6 +37,8 @@ from tests.harness.verification_world import (
 from tests.harness.world import StuckError
 from tests.verification_systems import WRONG_CODES_PER_HOUR
 
+pytestmark = pytest.mark.interleaved
+
 Scenario = Callable[[type[InMemoryVerificationStore]], VerificationWorld]
 
 IN_TIME_MATCHES = {IvrCallMatch.MATCHED, IvrCallMatch.DUPLICATE, IvrCallMatch.SPOOLED}

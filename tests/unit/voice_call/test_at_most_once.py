@@ -38,6 +38,8 @@ from tests.harness.voice_calls import (
     two_callers,
 )
 
+pytestmark = pytest.mark.interleaved
+
 IGNORED = CallParts(honours=False, relies=False)
 RELIED_ON = CallParts(honours=True, relies=True)
 SENT_ONLY = CallParts(honours=True, relies=False, callback_expected=False)
