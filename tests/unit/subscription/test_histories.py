@@ -21,7 +21,8 @@ from tests.harness.webhooks import (
     explore,
 )
 
-<<<<<<< HEAD
+pytestmark = pytest.mark.interleaved
+
 USUAL = [
     (CHANGES, 1, 1, 2_000),
     (RETRY, 1, 1, 4_000),
@@ -43,16 +44,6 @@ PROOF = [
     (RELEASES, 1, 2, 55_000),
     (DISABLED, 1, 2, 170_000),
     (RECOVERY, 0, 2, 100_000),
-=======
-pytestmark = pytest.mark.interleaved
-
-Scenario = Callable[[Parts], WebhookWorld]
-EXHAUSTIVE: list[tuple[Scenario, int, int, int]] = [
-    (failing_world, 3, 2, 2_000),
-    (probing_world, 3, 2, 2_000),
-    (busy_world, 2, 2, 1_000),
-    (resting_world, 2, 1, 1_000),
->>>>>>> loop
 ]
 
 
