@@ -11,6 +11,7 @@ from switchboard.domain.recording.facts import Channel, FetchAttempt, ReadyFact
 from switchboard.edge import observability
 from switchboard.storage.recording.items import recording_pk
 from tests.contract.conftest import Aws
+from tests.depth import at_depth
 from tests.fakes import START
 from tests.harness.changes import (
     DESCRIBE,
@@ -18,6 +19,7 @@ from tests.harness.changes import (
     Describe,
     DropsFailures,
     Faults,
+    ForgetsChannels,
     HandsOverOnce,
     describe_by_number_of_reads,
     describe_with_passing_facts,
@@ -63,11 +65,11 @@ def test_a_publisher_killed_at_every_step_loses_nothing(aws: Aws) -> None:
         killed = faults.kill_at is None
         changes.drain()
         assert changes.breaches() == [], step
-        step += 2
-    assert step > 40
+        step += at_depth(usual=17, proof=2)
+    assert step > 80
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(at_depth(usual=2, proof=4)))
 def test_bursts_kills_and_refusals_lose_nothing(aws: Aws, seed: int) -> None:
     assert run(aws, seed) == []
 
@@ -98,6 +100,7 @@ def test_a_repair_shows_no_fact_that_no_sequence_counts(aws: Aws, describe: Desc
     [
         pytest.param({"acknowledge_first": True}, id="acknowledges before it publishes"),
         pytest.param({"publisher": DropsFailures}, id="drops what failed"),
+        pytest.param({"changed_items": ForgetsChannels}, id="passes over the channels of a verification"),
         pytest.param({"publisher": HandsOverOnce}, id="forgets webhooks that were not notified"),
         pytest.param({"publish": publish_each_record}, id="publishes each record of a batch"),
         pytest.param({"describe": describe_by_number_of_reads()}, id="derives the view at the time of reading"),
