@@ -19,6 +19,7 @@ from tests.harness.changes import (
     Describe,
     DropsFailures,
     Faults,
+    ForgetsChannels,
     HandsOverOnce,
     describe_by_number_of_reads,
     describe_with_passing_facts,
@@ -64,8 +65,8 @@ def test_a_publisher_killed_at_every_step_loses_nothing(aws: Aws) -> None:
         killed = faults.kill_at is None
         changes.drain()
         assert changes.breaches() == [], step
-        step += at_depth(usual=5, proof=2)
-    assert step > 40
+        step += at_depth(usual=17, proof=2)
+    assert step > 80
 
 
 @pytest.mark.parametrize("seed", range(at_depth(usual=2, proof=4)))
@@ -99,6 +100,7 @@ def test_a_repair_shows_no_fact_that_no_sequence_counts(aws: Aws, describe: Desc
     [
         pytest.param({"acknowledge_first": True}, id="acknowledges before it publishes"),
         pytest.param({"publisher": DropsFailures}, id="drops what failed"),
+        pytest.param({"changed_items": ForgetsChannels}, id="passes over the channels of a verification"),
         pytest.param({"publisher": HandsOverOnce}, id="forgets webhooks that were not notified"),
         pytest.param({"publish": publish_each_record}, id="publishes each record of a batch"),
         pytest.param({"describe": describe_by_number_of_reads()}, id="derives the view at the time of reading"),

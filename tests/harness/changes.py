@@ -27,18 +27,28 @@ from switchboard.domain.recording.facts import (
     ReadyFact,
     Role,
     RoleCorrection,
+    StoredFile,
 )
 from switchboard.domain.recording.policy import RecordingPolicy
+from switchboard.domain.recording.transcript_facts import (
+    Source,
+    StoredTranscript,
+    TranscriptionAttempt,
+    TranscriptionEnd,
+    TranscriptionOutcome,
+)
 from switchboard.domain.sms import messages
+from switchboard.domain.sms.messages import SmsContent
 from switchboard.domain.verification import verifications
 from switchboard.domain.verification.callbacks import VerificationMode
-from switchboard.domain.verification.verifications import CodeCheck
+from switchboard.domain.verification.verifications import CodeCheck, CodeRecipe, Fallback, Resend, channel_id
 from switchboard.edge.changes import DescribeResource, publish_all, publish_batch
-from switchboard.ports.changes import ListPage, Resource
+from switchboard.ports.changes import Image, ListPage, Resource
 from switchboard.providers.biztel.file_names import parse_file_name
 from switchboard.providers.mediasms.response_codes import DELIVERY_STATUSES
 from switchboard.storage.changes import DynamoDbChangedItems
 from switchboard.storage.recording.store import DynamoDbRecordingStore
+from switchboard.storage.recording.transcriptions import DynamoDbTranscriptionStore
 from switchboard.storage.sms.messages import DynamoDbMessageStore
 from switchboard.storage.verification.store import DynamoDbChannelStore, DynamoDbVerificationStore
 from switchboard.storage.voice_call.store import DynamoDbVoiceCallStore
@@ -174,6 +184,7 @@ class ChangesWorld:
         *,
         describe: Describe = DESCRIBE,
         publisher: type[PublishChanges] = PublishChanges,
+        changed_items: type[DynamoDbChangedItems] = DynamoDbChangedItems,
         batch: int = 10,
         acknowledge_first: bool = False,
         publish: Callable[[PublishChanges, dict[str, Any]], None] = publish_batch,
@@ -194,8 +205,9 @@ class ChangesWorld:
         )
         self.voice_calls = DynamoDbVoiceCallStore(client=client, table=name, deadlines=DEADLINES, retention=RETENTION)
         self.recordings = DynamoDbRecordingStore(client=client, table=name, retention=RETENTION)
-        channels = DynamoDbChannelStore(client=client, table=name, deadlines=DEADLINES, retention=RETENTION)
-        self._items = DynamoDbChangedItems(client=client, table=name, voice_calls=self.voice_calls, channels=channels)
+        self.channels = DynamoDbChannelStore(client=client, table=name, deadlines=DEADLINES, retention=RETENTION)
+        self.transcriptions = DynamoDbTranscriptionStore(client=client, table=name)
+        self._items = changed_items(client=client, table=name, voice_calls=self.voice_calls, channels=self.channels)
         self.publisher = publisher(
             items=self._items,
             describe=describe,
@@ -283,7 +295,7 @@ def writes(world: ChangesWorld, random: Random, *, items: int) -> list[Callable[
     """Return writes to `items` resources of each kind, in a possible order for each, shuffled over the resources."""
     histories = [
         history(world, f"i{number}", START + number * MINUTE)
-        for history in (_message, _verification, _voice_call, _recording)
+        for history in (_message, _verification, _verification_with_channels, _voice_call, _recording, _transcript)
         for number in range(items)
     ]
     order = []
@@ -324,6 +336,36 @@ def _verification(world: ChangesWorld, id_: str, at: datetime) -> list[Callable[
     ]
 
 
+def _verification_with_channels(world: ChangesWorld, id_: str, at: datetime) -> list[Callable[[], object]]:
+    """Return the writes of a code that is resent and then called, so that its facts lie in three items."""
+    store, channels, later = world.verifications, world.channels, at + MINUTE
+    code: dict[str, Any] = {
+        "mode": VerificationMode.SMS_CODE,
+        "content": SmsContent(text="コード {code}"),
+        "recipe": CodeRecipe(length=6, key_version="1", origin="example.com"),
+    }
+    order = a_verification(f"w{id_}", at=at, fallback=Fallback(after=MINUTE, repeat_calls=1), **code)
+    of_order: dict[str, Any] = {"at": later, "parent_id": order.id, "ends_at": order.expires_at}
+    resent = a_verification(
+        channel_id(order.id, generation=2), claim_id="resend", first_generation=2, **code, **of_order
+    )
+    called = a_verification(
+        channel_id(order.id), claim_id="call", mode=VerificationMode.CALL_OUT, repeat_calls=1, **of_order
+    )
+    accepted = Outcome(OutcomeKind.ACCEPTED, later)
+    return [
+        lambda: store.create(order),
+        lambda: store.record_outcome(order, order.claims[0], Outcome(OutcomeKind.ACCEPTED, at)),
+        lambda: channels.claim_resend(_read(store, order.id), resent, Resend(id="resend", at=later, key="key")),
+        lambda: channels.record_outcome(resent, resent.claims[0], accepted),
+        lambda: channels.claim_fallback(_read(store, order.id), called),
+        lambda: store.record_wrong_code(order.id, at=later),
+        lambda: store.record_right_code(order.id, CodeCheck("c", later + MINUTE)),
+        lambda: channels.record_outcome(called, called.claims[0], accepted),
+        lambda: channels.record_closed(_read(channels, called.id), at=later + MINUTE),
+    ]
+
+
 def _voice_call(world: ChangesWorld, id_: str, at: datetime) -> list[Callable[[], object]]:
     store, order = world.voice_calls, a_call(f"c{id_}", at=at, callback_expected=True)
     accepted = Outcome(OutcomeKind.ACCEPTED, at, facts={"call_id": f"p{id_}"})
@@ -361,10 +403,50 @@ def _recording(world: ChangesWorld, id_: str, at: datetime) -> list[Callable[[],
     ]
 
 
+def _transcript(world: ChangesWorld, id_: str, at: datetime) -> list[Callable[[], object]]:
+    """Return the writes of a recording that is stored, closed and recognised."""
+    store, transcriptions, name, later = world.recordings, world.transcriptions, f"t{id_}", at + MINUTE
+    ready = ReadyFact(tel="", date="", called_at=at, at=at, by_file=True)
+    file = StoredFile(key="k.mp3", bytes=9, sha256="0" * 64, content_type="audio/mpeg", file_name="k.mp3")
+    stored = FetchOutcome(id="a", channel=Channel.LEFT, at=at, end=FetchEnd.STORED, file=file)
+    attempt = TranscriptionAttempt(
+        job=f"stack.{name}.left.0.1",
+        source=Source.LEFT,
+        inputs=("0" * 64,),
+        language="ja-JP",
+        recognizer="transcribe",
+        generation=1,
+        billed_seconds=15,
+        at=later,
+    )
+    started = TranscriptionOutcome(job=attempt.job, end=TranscriptionEnd.STARTED, at=later)
+    completed = TranscriptionOutcome(job=attempt.job, end=TranscriptionEnd.COMPLETED, at=later + MINUTE)
+    transcript = StoredTranscript(
+        job=attempt.job, key="transcripts/k.json", sha256="1" * 64, words=3, removed=(), rules="1", at=later + MINUTE
+    )
+    return [
+        lambda: store.announce(name, ready, due=at),
+        lambda: store.record_outcome(name, stored),
+        lambda: store.schedule(_read(store, name), due=None, at=later, transcribe_due=later),
+        lambda: transcriptions.schedule(_read(store, name), due=later, waits_for="month"),
+        lambda: transcriptions.begin(_read(store, name), attempt, due=later),
+        lambda: transcriptions.record(name, started),
+        lambda: transcriptions.record(name, completed, transcript=transcript),
+        lambda: transcriptions.schedule(_read(store, name), due=None),
+    ]
+
+
 def _read(store: Any, id_: str) -> Any:
     resource = store.get(id_)
     assert resource is not None
     return resource
+
+
+class ForgetsChannels(DynamoDbChangedItems):
+    """Items whose writes to a channel of a verification show nothing."""
+
+    def resource_in(self, image: Image) -> Resource | None:
+        return None if image.get("kind") == {"S": "channel"} else super().resource_in(image)
 
 
 class DropsFailures(PublishChanges):

@@ -21,8 +21,6 @@ from tests.harness.webhooks import (
     explore,
 )
 
-pytestmark = pytest.mark.interleaved
-
 USUAL = [
     (CHANGES, 1, 1, 2_000),
     (RETRY, 1, 1, 4_000),
