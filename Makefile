@@ -7,9 +7,10 @@ LAYER := layers/switchboard/python
 SOURCES := $(LAYER)/switchboard functions sandbox tests benchmarks tools
 BUILT := .aws-sam/build
 DEMO ?= 1
+SNAPSTART ?= off
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop test check docs bench bench-full build deploy clean lock
+.PHONY: help run stop test test-fast proof coverage check docs bench bench-full build deploy clean lock
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -22,7 +23,18 @@ stop: ## end what `make run` started
 
 test: .venv/dev/ready .venv/emulator/ready .venv/sandbox/ready ## all tests, the deployed template on the emulator among them
 	@.venv/dev/bin/python -c "import platform; print('Testing on', platform.python_implementation(), platform.python_version())"
-	@.venv/dev/bin/pytest -q -n 2 --dist loadgroup
+	@.venv/dev/bin/pytest -q -n 2
+
+test-fast: .venv/dev/ready ## the tests without the emulator
+	@.venv/dev/bin/pytest -q -n 2 --ignore tests/system
+
+proof: .venv/dev/ready .venv/emulator/ready .venv/sandbox/ready ## all tests, every search to its deepest bound: about an hour
+	@SWITCHBOARD_PROOF=1 .venv/dev/bin/pytest -q -n 2 -m "" --timeout 3600
+
+coverage: .venv/dev/ready ## what the tests without the emulator cover: 95 % of the layer, 100 % of its domain
+	@.venv/dev/bin/pytest -q -n 2 --ignore tests/system --cov --cov-report=
+	@.venv/dev/bin/coverage report --fail-under=95 --skip-covered
+	@.venv/dev/bin/coverage report --fail-under=100 --skip-covered --include='*/switchboard/domain/*'
 
 check: .venv/dev/ready .venv/sam/ready .venv/checkov/ready docs ## lint, words, types, import rules, template lint, scans, pages
 	.venv/dev/bin/ruff check .
@@ -54,9 +66,10 @@ bench-full: .venv/dev/ready .venv/bench/ready .venv/emulator/ready .venv/sandbox
 	@CROWD_CONTAINERS=7,16,50,100,200,500,1000,2000 PACE_SECONDS=120 PACE_REAL_SECONDS=60 \
 		.venv/dev/bin/python -m benchmarks --full
 
-build: .venv/sam/ready ## what `make deploy` uploads
+build: .venv/sam/ready ## what `make deploy` uploads (SNAPSTART=on: published versions, started from snapshots)
 	PATH="$$(dirname $(PYTHON)):$$PATH" .venv/sam/bin/sam build
 	@.venv/sam/bin/python tools/check_built_template.py $(BUILT)/template.yaml
+	@if [ "$(SNAPSTART)" = on ]; then .venv/sam/bin/python tools/publish_versions.py $(BUILT)/template.yaml; fi
 	@# Lambda cannot write byte code beside a layer's sources: without it every cold start would compile them again.
 	$(PYTHON) -m compileall -q --invalidation-mode unchecked-hash -s $(BUILT)/SwitchboardLayer -p /opt $(BUILT)/SwitchboardLayer
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import gc
 import importlib.util
 import io
@@ -11,13 +12,18 @@ import os
 import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
+from functools import cache
+from threading import Condition
 from typing import Any, Final, cast
 
 import pytest
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from moto import mock_aws
+from moto.backends import get_backend
+from moto.core.models import DEFAULT_ACCOUNT_ID
 
 from sandbox.simulators import baidu_vms
 from sandbox.simulators.biztel import BiztelSimulator
@@ -78,6 +84,16 @@ _TABLE_PROPERTIES: Final = (
     "BillingMode",
     "StreamSpecification",
 )
+
+
+_SERVICES: Final[Mapping[str, str]] = {
+    "dynamodb": REGION,
+    "events": REGION,
+    "s3": "aws",
+    "secretsmanager": REGION,
+    "sqs": REGION,
+}
+"""The services that hold the template's resources, with the name of moto's region."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,9 +240,11 @@ def deployed(**parameters: str) -> Iterator[Deployment]:
     with (
         pytest.MonkeyPatch.context() as patch,
         mock_aws(),
-        MediaSmsSimulator(config, reports_by_hand=True) as simulator,
-        baidu_vms.BaiduVmsSimulator(keys, callbacks_by_hand=True) as baidu,
-        BiztelSimulator(BiztelConfig(token=API_TOKEN)) as biztel,
+        _simulators(
+            MediaSmsSimulator(config, reports_by_hand=True),
+            baidu_vms.BaiduVmsSimulator(keys, callbacks_by_hand=True),
+            BiztelSimulator(BiztelConfig(token=API_TOKEN)),
+        ) as (simulator, baidu, biztel),
     ):
         for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL"):
             patch.delenv(name, raising=False)
@@ -247,7 +265,7 @@ def deployed(**parameters: str) -> Iterator[Deployment]:
             **parameters,
         }
         deployment = Deployment(
-            references={**references, **_create_resources()}, simulator=simulator, baidu_vms=baidu, biztel=biztel
+            references={**references, **_put_resources()}, simulator=simulator, baidu_vms=baidu, biztel=biztel
         )
         yield deployment
         cold_start()
@@ -276,6 +294,49 @@ def cold_start() -> None:
                 if name.startswith("switchboard.bootstrap.") and hasattr(module, build):
                     getattr(module, build).cache_clear()
         gc.collect()
+
+
+@contextmanager
+def _simulators(
+    mediasms: MediaSmsSimulator, baidu: baidu_vms.BaiduVmsSimulator, biztel: BiztelSimulator
+) -> Iterator[tuple[MediaSmsSimulator, baidu_vms.BaiduVmsSimulator, BiztelSimulator]]:
+    """Start the simulators, and stop them at the same time, since each waits for its thread."""
+    simulators = (mediasms, baidu, biztel)
+    try:
+        for simulator in simulators:
+            simulator.start()
+        yield simulators
+    finally:
+        with ThreadPoolExecutor(len(simulators)) as pool:
+            for stopped in [pool.submit(simulator.stop) for simulator in simulators]:
+                stopped.result()
+
+
+def _put_resources() -> Mapping[str, str]:
+    """Put what the functions' environments refer to into moto; return each resource's `Ref` by logical id.
+
+    Each process creates the resources once. Later tests get copies.
+    """
+    references, states = _create_once()
+    for service, state in states.items():
+        vars(_backend(service)).update(_copy(state))
+    return references
+
+
+@cache
+def _create_once() -> tuple[Mapping[str, str], Mapping[str, Mapping[str, Any]]]:
+    references = _create_resources()
+    return references, {service: _copy(vars(_backend(service))) for service in _SERVICES}
+
+
+def _backend(service: str) -> Any:
+    return get_backend(service)[DEFAULT_ACCOUNT_ID][_SERVICES[service]]  # type: ignore[call-overload]
+
+
+def _copy(state: Mapping[str, Any]) -> dict[str, Any]:
+    """Copy what moto keeps of one service, with new locks for its queues."""
+    locks = [value for queue in state.get("queues", {}).values() for value in vars(queue).values()]
+    return copy.deepcopy(dict(state), {id(lock): Condition() for lock in locks if isinstance(lock, Condition)})
 
 
 def _create_resources() -> dict[str, str]:

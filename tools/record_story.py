@@ -17,7 +17,7 @@ from sandbox.story import messages
 from sandbox.story.caller import Caller
 
 PICTURE: Final = REPOSITORY / "docs/pictures/five_messages.svg"
-COLUMNS: Final = 96
+COLUMNS: Final = 90
 # Rich's own form loads its font from a server.
 WITHOUT_FONTS: Final = re.sub(r"@font-face \{\{.*?\}\}\n", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)
 

@@ -12,7 +12,6 @@ from switchboard.edge.batch import batch_endpoint
 from switchboard.edge.changes import publish_all, publish_batch
 from switchboard.edge.metrics import Metric
 from switchboard.edge.observability import count, logger, metrics
-from switchboard.ports.changes import ListPage
 
 app = application()
 
@@ -21,7 +20,7 @@ app = application()
 def repair(entry: dict[str, Any], context: LambdaContext) -> None:
     """Publish the present state of one item, or queue one page of a republication."""
     if "list" in entry:
-        count(Metric.CHANGES_REPUBLISHED, app.republish_page(ListPage(**entry)))
+        count(Metric.CHANGES_REPUBLISHED, app.republish_page(entry["list"], start=entry["start"]))
         return
     change = app.prepare_present(entry["pk"])
     if change is not None and publish_all(app, [change]):

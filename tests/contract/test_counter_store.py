@@ -16,6 +16,7 @@ from switchboard.ports.usage_limits import CounterStore
 from switchboard.storage.limits import DynamoDbCounterStore
 from tests.builders import CLIENT, RECIPIENT
 from tests.contract.conftest import Aws
+from tests.depth import at_depth
 from tests.fakes import START, InMemoryCounterStore, LimitRules
 from tests.tables import limits_table
 
@@ -140,7 +141,7 @@ CALLS = st.one_of(
 )
 
 
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=at_depth(usual=15, proof=30), deadline=None, derandomize=True)
 @given(calls=st.lists(CALLS, max_size=14))
 def test_every_sequence_of_calls_is_answered_alike(aws: Aws, calls: Sequence[Call]) -> None:
     table = aws.unique("alike")

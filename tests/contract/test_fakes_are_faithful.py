@@ -30,13 +30,14 @@ from tests.builders import (
     an_outcome,
 )
 from tests.contract.conftest import RETENTION, Aws
+from tests.depth import at_depth
 from tests.fakes import START, InMemoryMessageStore, InMemoryProviderLimitStore
 from tests.tables import limits_table, state_table
 
 SMSID = "sms1"
 _SOON, _LATE = START + timedelta(minutes=5), START + timedelta(days=400)
 CLAIMS = ["first", "second", "third"]
-_ALIKE = settings(max_examples=30, deadline=None, derandomize=True)
+_ALIKE = settings(max_examples=at_depth(usual=10, proof=30), deadline=None, derandomize=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from switchboard.storage.sms.messages import DynamoDbMessageStore
 from switchboard.usecases.sms.send import SendSms, SendSmsCommand
 from switchboard.usecases.submission.submit_once import SubmissionResult
 from tests.builders import DEADLINES, OTHER_RECIPIENT, a_command
+from tests.depth import at_depth
 from tests.fakes import InMemoryMessageStore, ScriptedProvider
 from tests.systems import assembled
 
@@ -62,7 +63,7 @@ COMMANDS = st.builds(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=at_depth(usual=100, proof=300), deadline=None)
 @given(commands=st.lists(COMMANDS, max_size=12))
 def test_an_idempotency_key_has_the_effect_of_its_first_request_only(commands: Sequence[SendSmsCommand]) -> None:
     provider = ScriptedProvider()

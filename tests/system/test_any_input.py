@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -19,11 +19,8 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from sandbox.endpoints import WEBHOOKS
-
-if TYPE_CHECKING:
-    from tests.system.conftest import Api
-
-pytestmark = pytest.mark.xdist_group("sandbox")
+from tests.depth import at_depth
+from tests.system.conftest import TIMEOUT_S, Api
 
 DOCUMENT = schemathesis.openapi.from_path(Path(__file__).parents[2] / "docs" / "openapi.yaml")
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
@@ -41,12 +38,13 @@ def define_test(label: str) -> Any:
     """Define the test of one operation, for instance `POST /v1/sms`."""
 
     @DOCUMENT.include(name=label).parametrize()
-    @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=at_depth(usual=10, proof=40), deadline=None, suppress_health_check=list(HealthCheck))
     def test(api: Api, case: schemathesis.Case[Any]) -> None:
         if "token" in case.path_parameters:
             [webhook] = [name for name, path in WEBHOOKS.items() if label.endswith(f" {path}")]
             case.path_parameters["token"] = api.endpoints.webhook_tokens[webhook]
-        response = case.call(base_url=api.endpoints.api_url, headers={"x-api-key": api.endpoints.api_key})
+        headers = {"x-api-key": api.endpoints.api_key}
+        response = case.call(base_url=api.endpoints.api_url, headers=headers, timeout=TIMEOUT_S)
         case.validate_response(response, checks=CHECKS)
 
     return test

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
-
 from tests.system.conftest import Api
-
-pytestmark = pytest.mark.xdist_group("sandbox")
 
 TEXT = "本日より営業いたします。"
 

@@ -11,8 +11,6 @@ import pytest
 if TYPE_CHECKING:
     from tests.system.conftest import Api
 
-pytestmark = pytest.mark.xdist_group("sandbox")
-
 TEXT = "認証コードは 000000 です。"
 
 

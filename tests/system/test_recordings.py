@@ -11,8 +11,6 @@ import requests
 
 from tests.system.conftest import TIMEOUT_S, Api, request_control, wait_until
 
-pytestmark = pytest.mark.xdist_group("sandbox")
-
 CALLS_AT_ONCE: Final = 40
 REQUESTS_PER_S: Final = 10
 

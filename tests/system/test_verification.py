@@ -8,13 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import uuid4
 
-import pytest
 import requests
 
 from sandbox.logs import read_logs
 from tests.system.conftest import TIMEOUT_S, Api, wait_until
-
-pytestmark = pytest.mark.xdist_group("sandbox")
 
 LINES = {"05000000001", "05000000002"}
 

@@ -10,8 +10,6 @@ import requests
 
 from tests.system.conftest import TIMEOUT_S, Api, wait_until
 
-pytestmark = pytest.mark.xdist_group("sandbox")
-
 NOTICE: dict[str, Any] = {"to": "138-0000-0001", "template_id": "123", "variables": {"name": "王", "number": "1"}}
 
 

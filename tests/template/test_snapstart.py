@@ -1,4 +1,4 @@
-"""SnapStart, the alias and gradual deployments are off, and their lines in the template are right once they are on."""
+"""SnapStart, the alias and gradual deployments are off, and right once `make deploy SNAPSTART=on` switches them on."""
 
 from __future__ import annotations
 
@@ -6,27 +6,25 @@ import copy
 import re
 from collections.abc import Mapping
 from functools import cache
-from typing import Any, Final
+from pathlib import Path
+from typing import Any
 
 import boto3
+import pytest
 from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 from samtranslator.yaml_helper import yaml_parse
 
 from sandbox.language_extensions import expand_template
 from tests.translated_template import REGION, ROOT, function_folders, resources_of
-
-_SWITCHES: Final = ("AutoPublishAlias", "AutoPublishAliasAllProperties", "Tags", "SnapStart", "DeploymentPreference")
+from tools.publish_versions import main, publish_versions
 
 
 @cache
 def switched_on(release: str = "1") -> Mapping[str, Any]:
-    """Return the translated resources of the template with the commented lines of its Globals."""
-    text = (ROOT / "template.yaml").read_text(encoding="utf-8")
-    for name in _SWITCHES:
-        text, count = re.subn(rf"^    # ({name}: )", r"    \1", text, flags=re.MULTILINE)
-        assert count == 1, name
-    template = copy.deepcopy(expand_template(yaml_parse(text.replace('release: "1"', f'release: "{release}"'))))
+    """Return the translated resources of the template with published versions."""
+    text = publish_versions((ROOT / "template.yaml").read_text(encoding="utf-8"), release=release)
+    template = copy.deepcopy(expand_template(yaml_parse(text)))
     for resource in template["Resources"].values():
         for name in ("CodeUri", "ContentUri"):
             if name in resource.get("Properties", {}):
@@ -78,3 +76,19 @@ def test_another_release_publishes_another_version() -> None:
 
     assert len(first) == len(second) == len(function_folders())
     assert not first & second
+
+
+def test_each_build_is_another_release(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    built = tmp_path / "template.yaml"
+    built.write_text("Resources: {}\nGlobals:\n  Function:\n    Runtime: python3.13\n")
+
+    main(built)
+
+    [release] = re.findall(r'Tags: { release: "(\w+)" }', built.read_text())
+    assert release in capsys.readouterr().out
+    assert yaml_parse(built.read_text())["Globals"]["Function"]["Runtime"] == "python3.13"
+
+
+def test_a_template_without_globals_of_functions_is_refused() -> None:
+    with pytest.raises(ValueError, match="no Globals of functions"):
+        publish_versions("Resources: {}", release="1")

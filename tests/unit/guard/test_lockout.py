@@ -11,6 +11,7 @@ import pytest
 
 from switchboard.domain.rate_limits import CircuitRule, LimitUpdate, Permit, ProviderLimitState
 from switchboard.guard.provider.rate_limiter import GuardSettings
+from tests.depth import at_depth
 from tests.fakes import START, InMemoryProviderLimitStore
 from tests.harness.lockout import KEY, History
 
@@ -32,10 +33,14 @@ def _play_histories(
         yield history
 
 
-@pytest.mark.parametrize("part", range(4), ids=lambda part: f"histories {part * 2_500} to {part * 2_500 + 2_499}")
+@pytest.mark.parametrize(
+    "part",
+    range(at_depth(usual=1, proof=20)),
+    ids=lambda part: f"histories {part * 500} to {part * 500 + 499}",
+)
 def test_at_most_nine_401s_in_a_row_reach_the_provider(part: int) -> None:
     """A 401 does not count if its container died before recording it: the guard cannot know of it."""
-    histories = _play_histories(range(part * 2_500, (part + 1) * 2_500))
+    histories = _play_histories(range(part * 500, (part + 1) * 500))
 
     assert max(history.provider.most_recorded_401s for history in histories) == LOCKOUT_401S - 1
 
@@ -46,7 +51,7 @@ def _probe_latest_credentials(history: History) -> None:
 
 
 def test_an_open_circuit_sends_nothing_for_a_day_and_one_probe_closes_it() -> None:
-    for history in _play_histories(range(200)):
+    for history in _play_histories(range(at_depth(usual=50, proof=200))):
         provider, states = history.provider, history.store.states
         while states[KEY].consecutive_401s < SETTINGS.open_after_401s:
             history.add_container(history.time)
@@ -90,14 +95,15 @@ class _StoreWithoutPermits(InMemoryProviderLimitStore):
 
 
 @pytest.mark.parametrize(
-    "mutant",
+    ("mutant", "first"),
     [
-        pytest.param(_StoreThatResetsNewer401s, id="resets newer 401s"),
-        pytest.param(_StoreWithoutPermits, id="no permits"),
+        # One history of thousands shows it, so the search begins near that one.
+        pytest.param(_StoreThatResetsNewer401s, 2_900, id="resets newer 401s"),
+        pytest.param(_StoreWithoutPermits, 0, id="no permits"),
     ],
 )
-def test_the_histories_catch_the_mutant(mutant: type[InMemoryProviderLimitStore]) -> None:
-    histories = _play_histories(range(3_000), store_class=mutant)
+def test_the_histories_catch_the_mutant(mutant: type[InMemoryProviderLimitStore], first: int) -> None:
+    histories = _play_histories(range(first, first + 3_000), store_class=mutant)
 
     assert any(history.provider.most_recorded_401s >= LOCKOUT_401S for history in histories)
 

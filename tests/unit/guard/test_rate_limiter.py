@@ -23,6 +23,7 @@ from switchboard.domain.rate_limits import CircuitRule, LimitUpdate, Permit, Pro
 from switchboard.guard.provider.rate_limiter import GuardSettings, ProviderGuards
 from switchboard.ports.provider_limits import ProviderGuard, ProviderLimitStore
 from tests.builders import a_command
+from tests.depth import at_depth
 from tests.fakes import (
     START,
     Ending,
@@ -455,10 +456,10 @@ def test_slots_stay_an_interval_apart_over_every_order_and_fault(skews: Sequence
     assert histories >= 300
 
 
-@pytest.mark.parametrize("seed", [1, 2], ids=lambda seed: f"seed {seed}")
+@pytest.mark.parametrize("seed", at_depth(usual=[1], proof=[1, 2]), ids=lambda seed: f"seed {seed}")
 def test_slots_of_many_workers_stay_an_interval_apart(seed: int) -> None:
     skews = [timedelta(0), timedelta(milliseconds=10), INTERVAL, -INTERVAL, HOUR]
-    for schedule in random_schedules(seed=seed, count=500):
+    for schedule in random_schedules(seed=seed, count=at_depth(usual=200, proof=500)):
         slots = _play_reservations(InMemoryProviderLimitStore, schedule, skews=skews, tries=4, faults=4)
         assert _are_apart(slots)
 
@@ -494,7 +495,7 @@ def test_the_explorer_catches_the_limiter_mutant(mutant: type[InMemoryProviderLi
     assert not all(map(_are_apart, histories))
 
 
-@pytest.mark.parametrize("seed", [1, 2], ids=lambda seed: f"seed {seed}")
+@pytest.mark.parametrize("seed", at_depth(usual=[1], proof=[1, 2]), ids=lambda seed: f"seed {seed}")
 @pytest.mark.parametrize(
     "versions",
     [
@@ -506,7 +507,7 @@ def test_the_explorer_catches_the_limiter_mutant(mutant: type[InMemoryProviderLi
 )
 def test_wrong_credentials_reach_the_provider_less_than_ten_times(versions: Sequence[str], seed: int) -> None:
     """More workers than may be in flight, some with newer credentials, get only 401s in any order. (I13)"""
-    for schedule in random_schedules(seed=seed, count=300):
+    for schedule in random_schedules(seed=seed, count=at_depth(usual=100, proof=300)):
         store = stepped(InMemoryProviderLimitStore(), "store")
         rejected: list[int] = []
 

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tests.deployment import Deployment, deployed
+from tests.depth import at_depth
 from tests.events import Event, cases_of, load_event, with_query
 from tests.strategies import any_text
 
@@ -137,7 +138,7 @@ def with_body(function: str, body: Any, *, case: str) -> Event:
     return load_event(function, case, body=body)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=at_depth(usual=50, proof=150), deadline=None, suppress_health_check=list(HealthCheck))
 @given(event=requests("send_sms"))
 @example(event=with_body("send_sms", b'{"to": "09000000001", "text": "' + b"x" * 10_000_000, case="japanese_text"))
 @example(event=with_body("send_sms", b"[" * 65_000, case="japanese_text"))
@@ -151,7 +152,7 @@ def test_any_request_to_send_sms_is_answered(stack: Deployment, event: Event) ->
     assert_is_answered(stack, "send_sms", event)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=at_depth(usual=50, proof=150), deadline=None, suppress_health_check=list(HealthCheck))
 @given(event=requests("query"))
 @example(event=load_event("query", "one", pathParameters={"smsid": "x" * 8_000}))
 @example(event=load_event("query", "one", pathParameters={"smsid": None}))
@@ -161,14 +162,14 @@ def test_any_request_to_query_is_answered(stack: Deployment, event: Event) -> No
     assert_is_answered(stack, "query", event)
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=at_depth(usual=16, proof=50), deadline=None, suppress_health_check=list(HealthCheck))
 @given(event=requests("query_status"))
 @example(event={})
 def test_any_request_for_the_status_is_answered(stack: Deployment, event: Event) -> None:
     assert_is_answered(stack, "query_status", event)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=at_depth(usual=20, proof=60), deadline=None, suppress_health_check=list(HealthCheck))
 @given(event=requests("query_recordings"))
 @example(event=load_event("query_recordings", "one", pathParameters={"recording_id": "x" * 8_000}))
 @example(event={})
@@ -176,7 +177,7 @@ def test_any_request_for_recordings_is_answered(stack: Deployment, event: Event)
     assert_is_answered(stack, "query_recordings", event)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=at_depth(usual=20, proof=60), deadline=None, suppress_health_check=list(HealthCheck))
 @given(event=requests("correct_recording_roles"))
 @example(event=with_body("correct_recording_roles", b'{"left": {"a": []}, "right": 1e999}', case="swapped"))
 @example(event={})
@@ -184,7 +185,7 @@ def test_any_correction_of_roles_is_answered(stack: Deployment, event: Event) ->
     assert_is_answered(stack, "correct_recording_roles", event)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=at_depth(usual=50, proof=150), deadline=None, suppress_health_check=list(HealthCheck))
 @given(event=requests("mediasms_delivery_webhook"))
 @example(event=with_body("mediasms_delivery_webhook", b"\x80" * 10_000_000, case="post_json"))
 @example(event=with_body("mediasms_delivery_webhook", b'{"a":' * 13_000, case="post_json"))
@@ -198,7 +199,7 @@ def test_any_delivery_report_is_answered(stack: Deployment, event: Event) -> Non
     assert_is_answered(stack, "mediasms_delivery_webhook", event)
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=at_depth(usual=33, proof=100), deadline=None, suppress_health_check=list(HealthCheck))
 @given(event=requests("start_verification"))
 @example(event=with_body("start_verification", b'{"to": "1", "mode": ' + b"9" * 4_000 + b"}", case="call_in"))
 @example(event={})
@@ -206,7 +207,7 @@ def test_any_request_to_verify_is_answered(stack: Deployment, event: Event) -> N
     assert_is_answered(stack, "start_verification", event)
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=at_depth(usual=33, proof=100), deadline=None, suppress_health_check=list(HealthCheck))
 @given(event=requests("check_verification"))
 @example(event=load_event("check_verification", "unknown_id", pathParameters=None))
 @example(event=load_event("check_verification", "unknown_id", pathParameters={"verification_id": "x" * 8_000}))
@@ -215,7 +216,7 @@ def test_any_check_of_a_code_is_answered(stack: Deployment, event: Event) -> Non
     assert_is_answered(stack, "check_verification", event)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=at_depth(usual=20, proof=60), deadline=None, suppress_health_check=list(HealthCheck))
 @given(event=requests("cancel_verification"))
 @example(event=load_event("cancel_verification", "unknown_id", pathParameters=None))
 @example(event=load_event("cancel_verification", "unknown_id", pathParameters={"verification_id": "x" * 8_000}))
@@ -225,13 +226,13 @@ def test_any_cancellation_is_answered(stack: Deployment, event: Event) -> None:
 
 
 @pytest.mark.parametrize("function", ["cancel_sms", "suppressions"])
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=at_depth(usual=20, proof=60), deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_any_cancellation_or_suppression_is_answered(stack: Deployment, function: str, data: st.DataObject) -> None:
     assert_is_answered(stack, function, data.draw(requests(function)))
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=at_depth(usual=33, proof=100), deadline=None, suppress_health_check=list(HealthCheck))
 @given(event=requests("mediasms_ivr_webhook"))
 @example(event=with_body("mediasms_ivr_webhook", b"mobilenumber=0&ipphone=%00&method=4", case="post_form"))
 @example(event={})
@@ -239,7 +240,7 @@ def test_any_ivr_call_is_answered(stack: Deployment, event: Event) -> None:
     assert_is_answered(stack, "mediasms_ivr_webhook", event)
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=at_depth(usual=33, proof=100), deadline=None, suppress_health_check=list(HealthCheck))
 @given(event=requests("place_call"))
 @example(event=with_body("place_call", b'{"to": "1", "variables": {"a": ' + b"[" * 5_000, case="chinese_text"))
 @example(event={})
@@ -250,7 +251,7 @@ def test_any_request_to_call_is_answered(stack: Deployment, event: Event) -> Non
     assert (answer.code is not None) == (answer.status >= 400)
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=at_depth(usual=33, proof=100), deadline=None, suppress_health_check=list(HealthCheck))
 @given(event=requests("baidu_vms_webhook"))
 @example(event=with_body("baidu_vms_webhook", b'{"callId": "a", "result": "\\ud83d"}', case="post_json"))
 @example(event={})
@@ -258,7 +259,7 @@ def test_any_call_result_is_answered(stack: Deployment, event: Event) -> None:
     assert_is_answered(stack, "baidu_vms_webhook", event)
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=at_depth(usual=33, proof=100), deadline=None, suppress_health_check=list(HealthCheck))
 @given(event=requests("biztel_call_action_webhook"))
 @example(event=with_body("biztel_call_action_webhook", b"\x80" * 10_000_000, case="post_json"))
 @example(event=with_body("biztel_call_action_webhook", b'{"ID": "a", "TEL": "\\ud83d"}', case="post_json"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -101,11 +101,11 @@ def watched_calls() -> Iterator[list[tuple[str, Any]]]:
         yield calls
 
 
-def find_breaches(stack: Deployment, route: Route) -> list[str]:
-    """Try a route with every key, each in a new container; return what the contract forbids."""
+def find_breaches(stack: Deployment, route: Route, keys: Sequence[frozenset[Scope]] = KEYS) -> list[str]:
+    """Try a route with keys of these scopes, each in a new container; return what the contract forbids."""
     function, case, scope = ROUTES[route]
     breaches = []
-    for number, scopes in enumerate(KEYS):
+    for number, scopes in enumerate(keys):
         key_id = f"k{number}"
         put_key(stack, key_id, *scopes)
         stack.cold_start()
@@ -140,7 +140,9 @@ def test_a_route_opens_for_keys_with_its_scope_only(stack: Deployment, route: Ro
 
 def test_the_matrix_finds_a_route_without_a_check(stack: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ApiKey, "require", lambda _key, _scope: None)
-    assert all(find_breaches(stack, route) for route, (_, _, scope) in ROUTES.items() if scope is not None)
+    without_scopes = [frozenset[Scope]()]
+    checked = [route for route, (_, _, scope) in ROUTES.items() if scope is not None]
+    assert all(find_breaches(stack, route, without_scopes) for route in checked)
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route[1]} {route[0]}")

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from switchboard.domain.recording.audio import AudioFormat, AudioMeter
+from tests.depth import at_depth
 from tests.mpeg import ID3V1, KINDS, MUSIC, TELEPHONE, Frames, ape, id3v2, lyrics3
 
 NOISE: Final = random.Random(1).randbytes(200_000).replace(b"\xff", b"\xfe")
@@ -214,7 +215,7 @@ PIECES: Final = (
 )
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=at_depth(usual=100, proof=300))
 @given(pieces=st.lists(st.sampled_from(PIECES), max_size=8), data=st.data())
 def test_the_reading_does_not_depend_on_the_pieces(pieces: list[bytes], data: st.DataObject) -> None:
     content = b"".join(pieces)
@@ -227,7 +228,7 @@ def test_the_reading_does_not_depend_on_the_pieces(pieces: list[bytes], data: st
 GAPS: Final = (b"", b"", b"", b"\xff", bytes(3), FALSE_HEADER, ID3V1, NOISE[:90], (MUSIC * 1)[:200])
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=at_depth(usual=50, proof=150))
 @given(
     kinds=st.lists(st.sampled_from(list(KINDS)), min_size=1, max_size=3),
     counts=st.lists(st.integers(1, 150), min_size=1, max_size=9),

@@ -20,6 +20,7 @@ from switchboard.domain.recording.audio import AudioFormat, AudioMeter
 from switchboard.domain.recording.loudness import measure_loudness
 from switchboard.domain.recording.mp3_frames import read_frames
 from switchboard.domain.recording.mp3_join import NotJoinableError, can_join, join
+from tests.depth import at_depth
 from tests.mpeg import ID3V1, KINDS, MUSIC, TELEPHONE, id3v2, with_checksums
 from tests.speech import encode
 
@@ -207,7 +208,7 @@ def test_more_than_the_highest_bit_rate_holds_is_refused() -> None:
         joined(loud, loud)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=at_depth(usual=20, proof=40))
 @given(cuts=st.lists(st.integers(0, 4000), max_size=8), damaged=st.lists(st.integers(0, 3999), max_size=4))
 @example(cuts=[], damaged=[1083])
 @example(cuts=[], damaged=[3])

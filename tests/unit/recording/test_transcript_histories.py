@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
@@ -17,13 +16,14 @@ from switchboard.domain.recording.words import ChannelWords
 from switchboard.ports.transcripts import Media
 from switchboard.usecases.recording.prepare_transcript import PreparedTranscript, PrepareTranscript
 from switchboard.usecases.recording.start_transcription import StartTranscription
+from tests.depth import at_depth
 from tests.fakes.transcripts import ScriptedRecognizer, ServiceJob
 from tests.harness.explorer import ViolationError, explore_worlds
 from tests.harness.schedules import random_schedules
 from tests.harness.transcripts import TranscriptParts, check, world_of
 
-HISTORIES: Final = int(os.environ.get("TRANSCRIPT_HISTORIES", "500"))
-"""The histories of each of ten scenarios. 5000 make the 50,000 of the design, in about a minute of CPU time."""
+HISTORIES: Final = at_depth(usual=200, proof=5_000)
+"""The histories of each of ten scenarios."""
 INTERNAL: Final = FailureReason.INTERNAL
 SCRIPTS: Final = {
     "no failure": (),

@@ -156,9 +156,11 @@ def test_items_are_read_alike_by_either_parser(new_container: None) -> None:
         "n": {"N": "1.5"},
         "map": {"M": {"list": {"L": [{"BOOL": True}, {"NULL": True}]}, "set": {"SS": ["a"]}}},
     }
-    bodies = {
+    bodies: dict[str, dict[str, Any]] = {
         "BatchGetItem": {"Responses": {"t": [item]}, "UnprocessedKeys": {"t": {"Keys": [{"pk": {"S": "b"}}]}}},
+        "GetItem": {"Item": item},
         "Query": {"Items": [item], "LastEvaluatedKey": {"pk": {"S": "b"}}, "Count": 1},
+        "UpdateItem": {"Attributes": item},
     }
     for operation, body in bodies.items():
         read_ours, read_plain = (_answer(operation, body, parse=parse) for parse in (True, False))
@@ -182,7 +184,9 @@ def _answer(operation: str, body: dict[str, Any], *, parse: bool, status: int = 
     client.meta.events.register("before-send", lambda **_: cast("Any", AWSResponse)("", status, {}, raw))
     call = {
         "BatchGetItem": {"RequestItems": {"t": {"Keys": [{"pk": {"S": "あ"}}]}}},
+        "GetItem": {"TableName": "t", "Key": {"pk": {"S": "あ"}}},
         "Query": {"TableName": "t", "KeyConditionExpression": "pk = :pk"},
+        "UpdateItem": {"TableName": "t", "Key": {"pk": {"S": "あ"}}},
     }
     answer = client._make_api_call(operation, call[operation])
     return {name: value for name, value in answer.items() if name != "ResponseMetadata"}

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import pytest
 
 from switchboard.domain.orders import OutcomeKind
+from tests.depth import at_depth
 from tests.fakes import Answer, Ending, InMemoryMessageStore, ScriptedProvider, flaky
 from tests.harness.explorer import explore
 from tests.harness.mutants import MUTANTS, Mutant
@@ -36,15 +37,20 @@ class Exploration:
 
 
 EXHAUSTIVE = [
-    Exploration(two_deliveries, None, 2, at_least=9_000),
-    Exploration(early_reports, 3, 2, at_least=15_000),
-    Exploration(two_callers, 3, 1, at_least=16_000),
-    Exploration(crowd, 2, 2, at_least=4_500),
+    Exploration(two_deliveries, at_depth(usual=3, proof=None), 2, at_least=at_depth(usual=3_500, proof=9_000)),
+    Exploration(early_reports, at_depth(usual=2, proof=3), 2, at_least=at_depth(usual=1_800, proof=15_000)),
+    Exploration(two_callers, at_depth(usual=2, proof=3), 1, at_least=at_depth(usual=2_100, proof=16_000)),
+    Exploration(crowd, at_depth(usual=1, proof=2), 2, at_least=at_depth(usual=100, proof=4_500)),
 ]
-RANDOM = [(crowd, 5_000), (two_callers, 3_000), (early_reports, 6_000)]
-SEEDS = [1, 2, 3, 4]
+RANDOM = [
+    (crowd, at_depth(usual=2_000, proof=5_000)),
+    (two_callers, at_depth(usual=1_000, proof=3_000)),
+    (early_reports, at_depth(usual=2_000, proof=6_000)),
+]
+SEEDS = at_depth(usual=[1], proof=[1, 2, 3, 4])
 
 
+@pytest.mark.proof
 def test_the_explorations_have_a_hundred_thousand_histories() -> None:
     exhaustive = sum(exploration.at_least for exploration in EXHAUSTIVE)
     assert exhaustive + len(SEEDS) * sum(count for _, count in RANDOM) >= 100_000

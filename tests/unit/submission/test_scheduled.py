@@ -10,6 +10,7 @@ import pytest
 from switchboard.domain.errors import StoreUnavailableError, SubmissionFailedError
 from switchboard.usecases.sms.send_queued import QueuedOutcome
 from tests.builders import RECIPIENT
+from tests.depth import at_depth
 from tests.fakes import Answer, InMemoryMessageStore, InMemoryOutbox, ScriptedProvider, flaky
 from tests.harness.explorer import explore_worlds
 from tests.harness.scheduled import (
@@ -30,11 +31,12 @@ from tests.systems import Parts, assembled
 Scenario = Callable[[Parts], ScheduledWorld]
 
 EXHAUSTIVE = [
-    pytest.param(cancellation, 3, 1, 2_400, id="cancellation"),
-    pytest.param(suppression, 4, 1, 3_400, id="suppression"),
-    pytest.param(schedule, 2, 1, 1_400, id="schedule"),
+    pytest.param(cancellation, at_depth(usual=2, proof=3), 1, at_depth(usual=270, proof=2_400), id="cancellation"),
+    pytest.param(suppression, at_depth(usual=3, proof=4), 1, at_depth(usual=1_000, proof=3_400), id="suppression"),
+    pytest.param(schedule, at_depth(usual=1, proof=2), 1, at_depth(usual=70, proof=1_400), id="schedule"),
 ]
-SEEDS = [1, 2]
+SEEDS = at_depth(usual=[1], proof=[1, 2])
+HISTORIES = at_depth(usual=1_000, proof=5_000)
 
 
 def _explore(scenario: Scenario, schedules: Iterable[Schedule], *, faults: int, parts: Parts | None = None) -> int:
@@ -50,7 +52,7 @@ def test_no_history_within_the_bounds_breaks_the_promise(
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_no_random_history_breaks_the_promise(seed: int) -> None:
-    assert _explore(races, random_schedules(seed=seed, count=5_000), faults=3) == 5_000
+    assert _explore(races, random_schedules(seed=seed, count=HISTORIES), faults=3) == HISTORIES
 
 
 def _is_caught(parts: Parts) -> bool:

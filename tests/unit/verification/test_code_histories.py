@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import pytest
 
 from switchboard.domain.verification.verifications import Verification, VerificationState, channel_id
+from tests.depth import at_depth
 from tests.fakes import InMemoryVerificationStore
 from tests.harness.code_world import CALL, CodeWorld, WatchedChannels, code_of, falls_back, resends, rings
 from tests.harness.explorer import demand, explore_worlds
@@ -83,9 +84,9 @@ def test_no_history_of_codes_within_the_bounds_breaks_a_promise(
 @pytest.mark.parametrize(
     ("scenario", "count"),
     [
-        pytest.param(falls_back, 1_500, id="fallback"),
-        pytest.param(rings, 1_500, id="call"),
-        pytest.param(resends, 1_500, id="resends"),
+        pytest.param(falls_back, at_depth(usual=500, proof=1_500), id="fallback"),
+        pytest.param(rings, at_depth(usual=500, proof=1_500), id="call"),
+        pytest.param(resends, at_depth(usual=500, proof=1_500), id="resends"),
     ],
 )
 def test_no_random_history_of_codes_breaks_a_promise(scenario: Scenario, count: int) -> None:

@@ -10,13 +10,14 @@ from switchboard.domain.sms.requests import preflight
 from switchboard.domain.verification.callbacks import VerificationMode
 from switchboard.domain.verification.requests import VerificationRequest, VerificationRules, compose
 from switchboard.domain.verification.verifications import render
+from tests.depth import at_depth
 
 _LABELS = st.text("abcdefghijklmnopqrstuvwxyz0123456789", min_size=1, max_size=12)
 _ORIGINS = st.none() | st.lists(_LABELS, min_size=2, max_size=5).map(".".join)
 _WORDS = st.text("認証コード code。\n12ｱ", max_size=80)
 
 
-@settings(max_examples=400, deadline=None, derandomize=True)
+@settings(max_examples=at_depth(usual=150, proof=400), deadline=None, derandomize=True)
 @given(
     before=_WORDS, after=_WORDS, length=st.integers(4, 10), origin=_ORIGINS, long_sms=st.booleans(), code=st.integers(0)
 )

@@ -18,6 +18,7 @@ from switchboard.domain.verification.callbacks import IvrCallEvent, Verification
 from switchboard.domain.verification.verifications import MAX_ATTEMPTS, Verification, VerificationState
 from switchboard.ports.orders import ClaimAnswer
 from switchboard.ports.verifications import IvrCallMatch, Lease
+from tests.depth import at_depth
 from tests.fakes import InMemoryCounterStore, InMemoryVerificationStore
 from tests.harness.explorer import demand, explore_worlds
 from tests.harness.schedules import RandomSchedule, every_schedule, random_schedules
@@ -112,11 +113,11 @@ def _reconcile(world: VerificationWorld) -> None:
 @pytest.mark.parametrize(
     ("scenario", "deviations", "faults", "at_least"),
     [
-        (two_callers, 2, 1, 1_500),
+        (two_callers, at_depth(usual=1, proof=2), 1, at_depth(usual=110, proof=1_500)),
         (guesses, 1, 1, 80),
         (guesses_near_the_limit, 1, 1, 40),
         (right_codes_and_cancellations, 1, 1, 80),
-        (calls_and_cancellations, 2, 1, 1_000),
+        (calls_and_cancellations, at_depth(usual=1, proof=2), 1, at_depth(usual=90, proof=1_000)),
     ],
     ids=["two callers", "guesses", "guesses near the limit", "right codes", "cancellations"],
 )
@@ -135,11 +136,11 @@ def test_no_history_within_the_bounds_breaks_a_promise(
 @pytest.mark.parametrize(
     ("scenario", "count"),
     [
-        (two_callers, 12_000),
-        (guesses, 400),
-        (guesses_near_the_limit, 200),
-        (right_codes_and_cancellations, 400),
-        (calls_and_cancellations, 4_000),
+        (two_callers, at_depth(usual=2_000, proof=12_000)),
+        (guesses, at_depth(usual=100, proof=400)),
+        (guesses_near_the_limit, at_depth(usual=50, proof=200)),
+        (right_codes_and_cancellations, at_depth(usual=100, proof=400)),
+        (calls_and_cancellations, at_depth(usual=1_000, proof=4_000)),
     ],
     ids=["callers", "guesses", "guesses near the limit", "right codes", "cancellations"],
 )

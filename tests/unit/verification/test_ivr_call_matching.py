@@ -7,10 +7,11 @@ from datetime import timedelta
 import pytest
 
 from switchboard.domain.verification.verifications import VerificationState
+from tests.depth import at_depth
 from tests.harness.telephony import RIGHT_MATCHES, Ledger, Telephony, Truth
 
-SEEDS = (1, 2)
-MINUTES = 3_500
+SEEDS = at_depth(usual=(1,), proof=(1, 2))
+MINUTES = at_depth(usual=1_000, proof=3_500)
 
 
 def count_wrong_matches(ledger: Ledger) -> int:
@@ -28,7 +29,7 @@ def test_the_simulated_day_has_every_kind_of_callback(day: Telephony) -> None:
     ledger = day.ledger
     counts = {truth: sum(n for (kind, _), n in ledger.matches.items() if kind is truth) for truth in Truth}
     share = {truth: count / sum(counts.values()) for truth, count in counts.items()}
-    assert len(ledger.started) * len(SEEDS) >= 10_000
+    assert len(ledger.started) * len(SEEDS) >= at_depth(usual=1_400, proof=10_000)
     assert ledger.refused > 0
     assert share[Truth.LATE] > 0.04
     assert share[Truth.REPEATED] > 0.015

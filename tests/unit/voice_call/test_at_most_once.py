@@ -23,6 +23,7 @@ from switchboard.providers.baidu_vms.signer import Credentials
 from switchboard.providers.transport import Connection
 from switchboard.usecases.voice_call.record_result import RecordCallResult, ResultOutcome
 from tests.builders import a_call_command
+from tests.depth import at_depth
 from tests.fakes import START, FixedClock, InMemoryVoiceCallStore, StoredOrder
 from tests.fault_proxy import Ending, Fault, FaultProxy
 from tests.harness.explorer import ViolationError
@@ -47,7 +48,11 @@ Scenario = Callable[[CallParts], CallWorld]
 @EVERY
 @pytest.mark.parametrize(
     ("scenario", "deviations", "faults", "at_least"),
-    [(one_caller, None, 2, 130), (two_callers, 2, 2, 1_000), (late_repeat, 3, 2, 1_000)],
+    [
+        (one_caller, None, 2, 130),
+        (two_callers, at_depth(usual=1, proof=2), 2, at_depth(usual=50, proof=1_000)),
+        (late_repeat, at_depth(usual=2, proof=3), 2, at_depth(usual=950, proof=1_000)),
+    ],
     ids=["one caller", "two callers", "late repeat"],
 )
 def test_no_history_within_the_bounds_breaks_a_promise(
@@ -60,7 +65,7 @@ def test_no_history_within_the_bounds_breaks_a_promise(
 @EVERY
 @pytest.mark.parametrize("scenario", [two_callers, late_repeat])
 def test_no_random_history_breaks_a_promise(parts: CallParts, scenario: Scenario) -> None:
-    explore_calls(scenario, random_schedules(seed=1, count=1_000), faults=4, parts=parts)
+    explore_calls(scenario, random_schedules(seed=1, count=at_depth(usual=300, proof=1_000)), faults=4, parts=parts)
 
 
 class ClaimsUnconditionally(InMemoryVoiceCallStore):
@@ -123,15 +128,19 @@ class AcknowledgesWhatItLost(RecordCallResult):
 )
 def test_the_explorer_catches_the_mutant(parts: CallParts, promise: str) -> None:
     broken = set()
-    for scenario in (called_back, late_repeat, two_callers):
-        by_chance = (RandomSchedule(number, fault_rate=0.2) for number in range(3_000))
-        for schedule in chain(every_schedule(deviations=2), by_chance):
-            try:
-                explore_calls(scenario, [schedule], faults=2, parts=parts)
-            except ViolationError as violation:
-                broken.add(violation.promise)
-            if promise in broken:
-                return
+    every = ((called_back, schedule) for schedule in every_schedule(deviations=2))
+    by_chance = (
+        (scenario, RandomSchedule(number, fault_rate=0.2))
+        for number in range(3_000)
+        for scenario in (called_back, late_repeat, two_callers)
+    )
+    for scenario, schedule in chain(every, by_chance):
+        try:
+            explore_calls(scenario, [schedule], faults=2, parts=parts)
+        except ViolationError as violation:
+            broken.add(violation.promise)
+        if promise in broken:
+            return
     pytest.fail(f"only {broken} were seen to break")
 
 
@@ -219,7 +228,7 @@ def test_a_connection_cut_at_any_byte_rings_at_most_once(relied_on: bool, ending
         assert relied_on or states.count("unknown") > len(states) // 3
 
 
-CUT_EVERY = 5
+CUT_EVERY = at_depth(usual=25, proof=5)
 
 
 def _place_through(proxy: FaultProxy, *, relies: bool, key: str) -> str:

@@ -25,6 +25,7 @@ from switchboard.providers.baidu_vms.signer import (
     format_time,
     sign,
 )
+from tests.depth import at_depth
 from tests.ids import describe_row
 
 VECTORS: list[dict[str, Any]] = json.loads(
@@ -64,7 +65,7 @@ KEY_TEXTS = st.text(st.sampled_from("ABCxyz0189+=_-.~"), min_size=1, max_size=40
 
 
 @pytest.mark.filterwarnings("ignore:datetime.datetime.utcfromtimestamp:DeprecationWarning")
-@settings(max_examples=5000, deadline=None)
+@settings(max_examples=at_depth(usual=500, proof=5_000), deadline=None)
 @given(
     key=st.tuples(KEY_TEXTS, KEY_TEXTS),
     method=st.sampled_from(["POST", "GET", "PUT", "DELETE"]),

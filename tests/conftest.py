@@ -1,0 +1,27 @@
+"""Divide the tests among the workers: one of them plays all tests of the sandbox, which runs once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from xdist.scheduler import LoadScopeScheduling
+
+SANDBOX = "tests/system/"
+
+
+class OneSandbox(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdist has no types
+    """A schedule in which the tests of the sandbox are one unit, and every other test is one.
+
+    The largest unit comes first, so that the emulator works while the other worker goes through the rest. The groups of
+    `--dist loadgroup` do not hold with pytest 9.2: github.com/pytest-dev/pytest-xdist/issues/1386.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        return SANDBOX if nodeid.startswith(SANDBOX) else nodeid
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneSandbox:
+    """Let pytest-xdist use this schedule."""
+    return OneSandbox(config, log)
