@@ -9,7 +9,7 @@ from switchboard.domain.errors import StoreUnavailableError
 from switchboard.domain.timestamps import parse_timestamp
 from switchboard.edge.background import background_endpoint
 from switchboard.edge.batch import batch_endpoint
-from switchboard.edge.changes import parse_list_page, publish_all, publish_batch
+from switchboard.edge.changes import publish_all, publish_batch
 from switchboard.edge.metrics import Metric
 from switchboard.edge.observability import count, logger, metrics
 
@@ -19,9 +19,8 @@ app = application()
 @batch_endpoint(retry_delay)
 def repair(entry: dict[str, Any], context: LambdaContext) -> None:
     """Publish the present state of one item, or queue one page of a republication."""
-    page = parse_list_page(entry)
-    if page is not None:
-        count(Metric.CHANGES_REPUBLISHED, app.republish_page(page))
+    if "list" in entry:
+        count(Metric.CHANGES_REPUBLISHED, app.republish_page(entry["list"], start=entry["start"]))
         return
     change = app.prepare_present(entry["pk"])
     if change is not None and publish_all(app, [change]):

@@ -22,7 +22,7 @@ from switchboard.edge.api import recordings, sms, verifications, voice_calls
 from switchboard.edge.endpoint import log_fields, log_unexpected
 from switchboard.edge.metrics import Metric
 from switchboard.edge.observability import count, logger
-from switchboard.ports.changes import ItemWrite, ListPage, Resource
+from switchboard.ports.changes import ItemWrite, Resource
 from switchboard.usecases.operations.publish_changes import PublishChanges
 from switchboard.usecases.query import OrderView
 from switchboard.usecases.recording.query import view_without_links
@@ -140,11 +140,6 @@ def parse_stream(event: Mapping[str, Any]) -> list[ItemWrite]:
             expired=record.get("userIdentity", {}).get("principalId") == _TTL,
         )
     return list(writes.values())
-
-
-def parse_list_page(entry: Mapping[str, str]) -> ListPage | None:
-    """Read the page of a republication from an entry of the repair queue. Returns None if the entry names one item."""
-    return ListPage(**entry) if "list" in entry else None
 
 
 def publish_batch(publisher: PublishChanges, event: Mapping[str, Any]) -> None:

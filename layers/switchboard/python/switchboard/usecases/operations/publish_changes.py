@@ -101,13 +101,13 @@ class PublishChanges:
         """
         return self._repair.put(self._items.lists_since(since, until=self._clock.now()))
 
-    def republish_page(self, page: ListPage) -> int:
-        """Put the resources of one page, and the next page, into the repair queue. Return the number of resources.
+    def republish_page(self, name: str, *, start: str) -> int:
+        """Put the resources of one page of a list, and the next page, into the repair queue. Return their number.
 
         Raises:
             StoreUnavailableError: a store did not answer. The page has to be repeated.
         """
-        keys, following = self._items.list_keys(page)
+        keys, following = self._items.list_keys(ListPage(name, start))
         self._repair.put([*keys, *([] if following is None else [following])])
         return len(keys)
 
