@@ -108,7 +108,7 @@ class DynamoDbCounterStore:
 
 
 def _to_key(key: str) -> dict[str, Any]:
-    return to_attributes({"pk": key})
+    return {"pk": {"S": key}}
 
 
 def _join_actions(names: Collection[str], value: str) -> str:
@@ -326,7 +326,7 @@ class DynamoDbProviderLimitStore:
 
 def build_provider_limit_key(key: str) -> dict[str, Any]:
     """Return the primary key of the item with the state `key`."""
-    return to_attributes({"pk": f"PROVIDER_LIMIT#{key}"})
+    return _to_key(f"PROVIDER_LIMIT#{key}")
 
 
 def parse_limit_state(item: Mapping[str, Any]) -> ProviderLimitState:
