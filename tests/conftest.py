@@ -1,13 +1,18 @@
-"""Divide the tests among the workers: one of them plays all tests of the sandbox, which runs once."""
+"""What holds for all tests: how they are divided among the workers, and that no generated example has a deadline."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
+from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
 SANDBOX = "tests/system/"
+
+# A machine may be slow and busy.
+settings.register_profile("tests", deadline=None)
+settings.load_profile("tests")
 
 
 class OneSandbox(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdist has no types
