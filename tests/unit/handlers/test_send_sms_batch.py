@@ -49,7 +49,7 @@ def test_messages_of_a_batch_wait_in_the_bulk_queue(stack: Deployment) -> None:
     assert sorted(queued) == sorted(item["smsid"] for item in items)
 
 
-@pytest.mark.parametrize(("queue", "permits"), [("BulkQueue", 2), ("OutboxQueue", 3)])
+@pytest.mark.parametrize(("queue", "permits"), [("BulkQueue", 1), ("OutboxQueue", 2)])
 def test_a_queues_workers_use_no_more_than_their_permits(
     stack: Deployment, queue: str, permits: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
