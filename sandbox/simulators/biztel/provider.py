@@ -70,6 +70,7 @@ class Provider(Account[SimulatorConfig, Fault, RequestRecord]):
         self.call_actions = CallActions(
             lock=lock, clock=clock, wall_clock=wall_clock, config=lambda: self._config, log=log
         )
+        self._sequence = 0
         self._forget()
 
     @property
@@ -155,7 +156,10 @@ class Provider(Account[SimulatorConfig, Fault, RequestRecord]):
             self._month.set(self.wall_clock(), used)
 
     def reset(self) -> None:
-        """Reset as every provider, forget calls and counts, and let the wall clock be right again."""
+        """Reset as every provider, forget calls and counts, and let the wall clock be right again.
+
+        The ids of later calls are new ones: a deployment keeps the recordings of the earlier ones.
+        """
         with self.lock:
             super().reset()
             self.wall_clock.reset()
@@ -164,7 +168,6 @@ class Provider(Account[SimulatorConfig, Fault, RequestRecord]):
     def _forget(self) -> None:
         self._calls: list[RecordedCall] = []
         self._by_id: dict[str, RecordedCall] = {}
-        self._sequence = 0
         self._burst = BurstLimit()
         self._month = MonthCount()
 
