@@ -263,11 +263,22 @@ def test_a_damaged_header_in_a_long_run_costs_its_frame(offset: int, frame: int)
     assert read(bytes(content)).seconds() == pytest.approx(frames * TELEPHONE.seconds)
 
 
+# Of WAVE_FORMAT_EXTENSIBLE: the size, the valid bits, the speakers, and a GUID that begins with the real format.
+EXTENSION = struct.pack("<HHIH", 22, 16, 4, 1) + bytes.fromhex("000000001000800000aa00389b71")
+
+
 def wav(
-    data: bytes, *, kind: int = 1, bits: int = 16, size: int | None = None, rate: int = 8000, before: bytes = b""
+    data: bytes,
+    *,
+    kind: int = 1,
+    bits: int = 16,
+    size: int | None = None,
+    rate: int = 8000,
+    before: bytes = b"",
+    more: bytes = b"",
 ) -> bytes:
     block = bits // 8
-    fmt = b"fmt " + struct.pack("<IHHIIHH", 16, kind, 1, rate, rate * block, block, bits)
+    fmt = b"fmt " + struct.pack("<IHHIIHH", 16 + len(more), kind, 1, rate, rate * block, block, bits) + more
     chunks = b"WAVE" + fmt + before + b"data" + struct.pack("<I", len(data) if size is None else size) + data
     return b"RIFF" + struct.pack("<I", len(chunks)) + chunks
 
@@ -279,6 +290,7 @@ def wav(
         pytest.param(wav(bytes(12_000), bits=8), 1.5, id="PCM of 8 bits"),
         pytest.param(wav(bytes(8_000), kind=7, bits=8), 1.0, id="mu-law"),
         pytest.param(wav(bytes(8_000), kind=6, bits=8), 1.0, id="A-law"),
+        pytest.param(wav(bytes(32_000), kind=0xFFFE, more=EXTENSION), 2.0, id="extensible, PCM of 16 bits"),
         pytest.param(wav(bytes(32_000), before=b"LIST\x05\x00\x00\x00INFO\x00\x00"), 2.0, id="another chunk before"),
         pytest.param(wav(bytes(32_000)) + b"LIST\x04\x00\x00\x00INFO", 2.0, id="another chunk behind"),
         pytest.param(wav(bytes(32_000), size=0xFFFFFFFF), None, id="size unknown when the header was written"),

@@ -28,7 +28,8 @@ from switchboard.domain.recording.facts import (
     is_recording_id,
 )
 from switchboard.domain.recording.object_keys import job_key, recording_id_of_job, recording_key, unrecognised_key
-from switchboard.domain.recording.retry_schedule import next_attempt_after, next_due
+from switchboard.domain.recording.policy import RecordingPolicy
+from switchboard.domain.recording.retry_schedule import next_attempt_after, next_attempt_after_404, next_due
 from switchboard.domain.recording.status import (
     ChannelState,
     RecordingDeadlines,
@@ -586,3 +587,22 @@ def test_a_recording_lies_under_the_day_of_its_call_in_utc() -> None:
 )
 def test_a_key_of_no_job_contains_no_id(key: str) -> None:
     assert recording_id_of_job(key) is None
+
+
+def test_a_404_is_final_from_its_deadline_on() -> None:
+    until = START + MINUTE
+    assert next_attempt_after_404(1, now=START, not_found_until=until, jitter=0.5) is not None
+    assert next_attempt_after_404(1, now=until, not_found_until=until, jitter=0.5) is None
+
+
+def test_a_recording_without_a_ready_fact_is_refused() -> None:
+    with pytest.raises(ValueError, match="ready fact"):
+        Recording(recording_id="a1", ready_facts=frozenset())
+
+
+def test_a_recording_that_came_only_as_files_needs_no_request() -> None:
+    by_file = ReadyFact(tel="", date="", called_at=None, at=START, by_file=True)
+    policy = RecordingPolicy(channels=frozenset(SPLIT), monaural_as_fallback=True)
+
+    assert policy.channels_to_fetch(a_recording(ready_fact=by_file), now=START) == frozenset()
+    assert policy.channels_to_fetch(a_recording(), now=START) == frozenset(SPLIT)

@@ -12,7 +12,12 @@ from hypothesis import strategies as st
 
 from switchboard.domain.recording.facts import ROLES, Channel
 from switchboard.domain.recording.plain_text import to_plain_text
-from switchboard.domain.recording.transcript_document import TranscriptDocument, decode_document, encode_document
+from switchboard.domain.recording.transcript_document import (
+    TranscriptDocument,
+    decode_document,
+    encode_document,
+    merge_documents,
+)
 from switchboard.domain.recording.turns import build_turns
 from switchboard.domain.recording.webvtt import to_webvtt
 from switchboard.domain.recording.words import Word
@@ -203,3 +208,22 @@ def test_the_stored_object_has_this_form() -> None:
 def test_other_bytes_are_no_stored_object(data: bytes) -> None:
     with pytest.raises(ValueError, match=r".*"):
         decode_document(data)
+
+
+def test_documents_of_two_channels_become_one() -> None:
+    left = TranscriptDocument(
+        language="ja-JP", words={LEFT: DIALOGUE[LEFT]}, duration_ms=5, removed={"card": 1}, speech={LEFT: ((0, 5),)}
+    )
+    right = TranscriptDocument(
+        language="ja-JP", words={RIGHT: DIALOGUE[RIGHT]}, duration_ms=9, removed={"card": 2, "code": 1}
+    )
+
+    merged = merge_documents([left, right], language="en-US")
+
+    assert (merged.language, merged.words, merged.duration_ms) == ("ja-JP", DIALOGUE, 9)
+    assert (merged.removed, merged.speech) == ({"card": 3, "code": 1}, {LEFT: ((0, 5),)})
+
+
+def test_no_documents_become_an_empty_one() -> None:
+    merged = merge_documents([], language="en-US")
+    assert (merged.language, merged.words, merged.duration_ms) == ("en-US", {}, 0)

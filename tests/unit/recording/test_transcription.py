@@ -489,3 +489,11 @@ def test_a_bulk_file_of_a_closed_recording_becomes_a_transcript() -> None:
     deployment.run()
     assert deployment.status.state is TranscriptState.READY
     assert [name.split(".")[0] for name in deployment.jobs] == ["left", "joined"]
+
+
+def test_a_job_of_a_very_long_recording_id_has_a_name_that_fits() -> None:
+    source = sources_of(Deployment(Channel.LEFT).recording)[0]
+    names = {POLICY.plan_attempt("r" * 200 + end, source, at=START).job for end in "ab"}
+
+    assert len(names) == 2
+    assert all(len(name) <= 200 for name in names)

@@ -263,3 +263,7 @@ def test_a_decided_message_is_not_asked_for_again() -> None:
     setting.messages.record_report(a_report("1"), seen_at=START)
     outcome, source, _ = setting.inquire(InquiryAnswer(status="0"))
     assert (outcome, source.asked) == (InquiryOutcome.NOTHING_TO_DO, [])
+
+
+def test_nothing_is_due_if_the_provider_is_never_asked() -> None:
+    assert due_inquiries(a_message(), deadlines=SILENT, now=START + 2 * WINDOW) == []

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import sys
 import unicodedata
+from typing import Any
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from switchboard.domain.errors import InvalidRequestError
-from switchboard.domain.sms.requests import MAX_PROBLEMS, Preflight, preflight
+from switchboard.domain.sms.requests import MAX_PROBLEMS, Preflight, SmsRequest, SmsRules, compose, preflight
 from switchboard.domain.sms.texts import DOMESTIC_CARRIERS, MAX_CODE_POINTS, Carrier, normalise
 from tests.strategies import any_text, sendable_text
 
@@ -425,3 +426,28 @@ def test_overseas_has_one_view_in_gsm_characters() -> None:
 def test_code_points_beyond_the_basic_plane_are_refused() -> None:
     sample = range(0x10000, sys.maxunicode + 1, 257)
     assert not any(preflight(chr(code_point)).fits for code_point in sample)
+
+
+# --- the request -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ({}, ("text", "required")),
+        ({"text": "a", "template_id": "1"}, ("template_id", "exclusive")),
+        ({"text_au": "a", "template_id": "1"}, ("text_au", "exclusive")),
+    ],
+    ids=["nothing", "text and template", "au's text and template"],
+)
+def test_content_that_is_missing_or_doubled_is_refused(content: dict[str, Any], problem: tuple[str, str]) -> None:
+    with pytest.raises(InvalidRequestError) as refused:
+        compose(SmsRequest(to="090-0000-0001", **content), rules=SmsRules())
+
+    assert [(each.field, each.code) for each in refused.value.problems] == [problem]
+
+
+def test_a_number_outside_japan_is_sent_by_the_overseas_carrier() -> None:
+    request = SmsRequest(to="+1 202 555 0100", text="a")
+
+    assert compose(request, rules=SmsRules(overseas_prefixes=("+1",))).content.carrier is Carrier.OVERSEAS

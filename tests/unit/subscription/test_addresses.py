@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from switchboard.domain.errors import HookAddressRefusedError
-from switchboard.domain.subscription.addresses import HookUrl, is_public, parse_hook_url
+from switchboard.domain.subscription.addresses import HookUrl, is_loopback, is_public, parse_hook_url
 
 _TABLE = Path(__file__).parents[2] / "specs" / "special_addresses.csv"
 BLOCKS = [row["block"] for row in csv.DictReader(_TABLE.read_text(encoding="utf-8").splitlines())]
@@ -127,3 +127,11 @@ def test_plain_http_to_this_machine_is_accepted_only_in_the_sandbox() -> None:
     for other in ("http://127.0.0.2/", "http://10.0.0.1/", "http://localhost/", "http://hooks.example.com/"):
         with pytest.raises(HookAddressRefusedError):
             parse_hook_url(other, allow_loopback=True)
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [("127.0.0.1", True), ("127.9.9.9", True), ("10.0.0.1", False), ("::1", False), ("localhost", False)],
+)
+def test_only_loopback_in_ipv4_is_this_machines_own(address: str, *, expected: bool) -> None:
+    assert is_loopback(address) is expected

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from switchboard.domain.errors import InvalidRequestError
 from switchboard.domain.sms.requests import preflight
 from switchboard.domain.verification.callbacks import VerificationMode
-from switchboard.domain.verification.requests import VerificationRequest, VerificationRules, compose
+from switchboard.domain.verification.requests import Language, VerificationRequest, VerificationRules, compose
 from switchboard.domain.verification.verifications import render
 from tests.depth import at_depth
 
@@ -46,3 +47,26 @@ def test_a_text_that_is_accepted_fits_with_every_code(
     assert preflight(sent, long_sms=long_sms).fits
     assert sent.count(digits) >= 1
     assert origin is None or sent.endswith(f"\n@{origin} #{digits}")
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "problem"),
+    [
+        ("code {code}", "en", ("language", "exclusive")),
+        ("no place", None, ("text", "no_code")),
+        ("{code} and {code}", None, ("text", "no_code")),
+    ],
+    ids=["text and language", "no place", "two places"],
+)
+def test_a_template_that_cannot_be_filled_in_is_refused(
+    text: str, language: Language | None, problem: tuple[str, str]
+) -> None:
+    request = VerificationRequest(
+        to="090-0000-0001", mode=VerificationMode.SMS_CODE, text=text, language=language, code_length=6
+    )
+    rules = VerificationRules(pool=(), holding_minutes=10, max_holding_minutes=30, max_repeat_calls=2)
+
+    with pytest.raises(InvalidRequestError) as refused:
+        compose(request, rules=rules)
+
+    assert [(each.field, each.code) for each in refused.value.problems] == [problem]

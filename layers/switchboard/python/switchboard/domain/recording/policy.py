@@ -6,6 +6,7 @@ import zlib
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import takewhile
 
 from switchboard.domain.recording.facts import SPLIT, Channel, FetchEnd, Recording
 from switchboard.domain.recording.retry_schedule import next_due
@@ -82,9 +83,7 @@ class RecordingPolicy:
     ) -> bool:
         if not recording.is_doubtful:
             return False
-        for earlier in Channel:
-            if earlier is channel:
-                return False
+        for earlier in takewhile(lambda each: each is not channel, Channel):
             status = channel_status(recording, earlier, deadlines=self.deadlines, now=now)
             if earlier in channels and not status.state.final and status.problem == FetchEnd.NOT_FOUND:
                 return True
