@@ -444,7 +444,7 @@ def test_content_that_is_missing_or_doubled_is_refused(content: dict[str, Any], 
     with pytest.raises(InvalidRequestError) as refused:
         compose(SmsRequest(to="090-0000-0001", **content), rules=SmsRules())
 
-    assert [(each.field, each.code) for each in refused.value.problems] == [problem]
+    assert [(fault.field, fault.code) for fault in refused.value.problems] == [problem]
 
 
 def test_a_number_outside_japan_is_sent_by_the_overseas_carrier() -> None:

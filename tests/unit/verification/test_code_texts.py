@@ -69,4 +69,4 @@ def test_a_template_that_cannot_be_filled_in_is_refused(
     with pytest.raises(InvalidRequestError) as refused:
         compose(request, rules=rules)
 
-    assert [(each.field, each.code) for each in refused.value.problems] == [problem]
+    assert [(fault.field, fault.code) for fault in refused.value.problems] == [problem]
