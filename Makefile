@@ -8,6 +8,8 @@ SOURCES := $(LAYER)/switchboard functions sandbox tests benchmarks tools
 BUILT := .aws-sam/build
 DEMO ?= 1
 SNAPSTART ?= off
+# Without byte code each process would compile all that it imports, and each worker rewrite all tests.
+export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 .PHONY: help run stop test test-fast proof coverage check docs bench bench-full build deploy clean lock

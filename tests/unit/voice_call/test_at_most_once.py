@@ -53,7 +53,7 @@ Scenario = Callable[[CallParts], CallWorld]
     [
         (one_caller, None, 2, 130),
         (two_callers, at_depth(usual=1, proof=2), 2, at_depth(usual=50, proof=1_000)),
-        (late_repeat, at_depth(usual=2, proof=3), 2, at_depth(usual=950, proof=1_000)),
+        (late_repeat, at_depth(usual=1, proof=3), 2, at_depth(usual=40, proof=3_000)),
     ],
     ids=["one caller", "two callers", "late repeat"],
 )
