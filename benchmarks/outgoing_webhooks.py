@@ -224,7 +224,7 @@ def play_outage(sandbox: RunningSandbox, minutes: int, *, count: int = 30) -> No
         _wait_for_last(lambda: last, [receiver.seen])
         times = [change.seen_at - up_at for change in receiver.seen]
         print(f"first post {min(times):.0f} s after the return, the last one after {max(times):.0f} s")
-        time.sleep(30)
+        time.sleep(30)  # an item that is posted twice shows by then: a first repeat comes after 5 s, a round takes 10 s
         _print_verdict("receiver", receiver.seen, last)
         assert {change.resource: change.sequence for change in receiver.seen} == last
         assert len(receiver.seen) == count, "an item was posted more than once"

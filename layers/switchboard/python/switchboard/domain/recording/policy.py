@@ -83,7 +83,7 @@ class RecordingPolicy:
     ) -> bool:
         if not recording.is_doubtful:
             return False
-        for earlier in takewhile(lambda each: each is not channel, Channel):
+        for earlier in takewhile(lambda candidate: candidate is not channel, Channel):
             status = channel_status(recording, earlier, deadlines=self.deadlines, now=now)
             if earlier in channels and not status.state.final and status.problem == FetchEnd.NOT_FOUND:
                 return True
