@@ -1,4 +1,4 @@
-"""Builds the artifacts that the template deploys: the layer for the emulator's Python, and one zip a function folder.
+"""Builds what the template deploys: the layer's folders for the emulator's Python, and one zip a function folder.
 
 An artifact is named by a hash of its contents, so an unchanged one is not built again.
 """
@@ -20,36 +20,36 @@ _DIGEST_LENGTH: Final = 16
 _IGNORED_NAMES: Final = frozenset({"__pycache__", ".mypy_cache", ".ruff_cache", ".DS_Store"})
 
 
-def build_layer(source: Path, *, python: Path, cache: Path, artifacts: Path) -> Path:
-    """Return the zip of the layer whose `python/` folder is `source`: its package and its locked requirements.
+def build_layer(source: Path, *, python: Path, cache: Path, artifacts: Path) -> list[Path]:
+    """Return the folders of the layer whose `python/` folder is `source`: its package and its locked requirements.
 
     Args:
         source: the layer's folder, with its `requirements.txt`.
         python: the interpreter for which the requirements are installed.
         cache: the folder with the installed requirements.
-        artifacts: the folder for the zip.
+        artifacts: the folder for the copy of the package, which later changes of `source` do not touch.
 
     Raises:
         SandboxError: when the requirements can't be installed or the layer does not compile.
     """
     version = _read_version(python)
-    target = artifacts / f"layer-{_hash_folder(source, version)}.zip"
+    target = artifacts / f"layer-{_hash_folder(source, version)}"
     if not target.exists():
-        dependencies = _install(source / "requirements.txt", python=python, version=version, cache=cache)
-        with tempfile.TemporaryDirectory() as directory:
+        artifacts.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=artifacts) as directory:
             staged = Path(directory) / "python"
             shutil.copytree(source, staged, ignore=shutil.ignore_patterns(*_IGNORED_NAMES))
-            _compile(staged, python=python)
-            _write_zip(target, [(folder, path) for folder in (dependencies, staged) for path in _list_files(folder)])
-    _remove_older(target, "layer-*.zip")
-    return target
+            _compile(staged, target, python=python)
+            staged.rename(target)
+    _remove_older(target, "layer-*")
+    return [target, _install(source / "requirements.txt", python=python, version=version, cache=cache)]
 
 
 def build_function(source: Path, *, artifacts: Path) -> Path:
     """Return the zip of one function's folder, without change: functions have no requirements of their own."""
     target = artifacts / f"function-{source.name}-{_hash_folder(source)}.zip"
     if not target.exists():
-        _write_zip(target, [(source, path) for path in _list_sources(source)], prefix="")
+        _write_zip(target, source, _list_sources(source))
     _remove_older(target, f"function-{source.name}-{'?' * _DIGEST_LENGTH}.zip")
     return target
 
@@ -73,7 +73,7 @@ def _install(requirements: Path, *, python: Path, version: bytes, cache: Path) -
             raise SandboxError(
                 f"The layer's requirements can't be installed. Check the network, then try again:\n{pip.stderr.strip()}"
             )
-        _compile(staged, python=python)
+        _compile(staged, installed, python=python)
         # Renamed when complete, so an interrupted installation is never used. If another sandbox was faster, the
         # rename fails, and its installation is the same.
         with contextlib.suppress(OSError):
@@ -83,10 +83,10 @@ def _install(requirements: Path, *, python: Path, version: bytes, cache: Path) -
     return installed
 
 
-def _compile(folder: Path, *, python: Path) -> None:
-    # The emulator unpacks the layer for every worker that it starts, with new modification times. Byte code that is not
-    # checked against them stays valid, which halves a cold start.
-    command: list[str | Path] = [python, "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", folder]
+def _compile(folder: Path, target: Path, *, python: Path) -> None:
+    # As for the layer that `make build` makes: no container compares the byte code with the sources.
+    command: list[str | Path] = [python, "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"]
+    command += ["-s", folder, "-p", target, folder]
     compiled = subprocess.run(command, check=False, capture_output=True, text=True)
     if compiled.returncode:
         raise SandboxError(f"The layer does not compile. Correct this file:\n{compiled.stdout.strip()}")
@@ -108,14 +108,13 @@ def _hash_folder(folder: Path, start: bytes = b"") -> str:
     return digest.hexdigest()[:_DIGEST_LENGTH]
 
 
-def _write_zip(target: Path, files: Iterable[tuple[Path, Path]], prefix: str = "python/") -> None:
-    """Write `files`, pairs of a folder and a path below it; the archive has the path relative to the folder."""
+def _write_zip(target: Path, folder: Path, files: Iterable[Path]) -> None:
+    """Write `files` of `folder`; the archive has the paths relative to it."""
     target.parent.mkdir(parents=True, exist_ok=True)
     unfinished = target.with_suffix(".unfinished")
-    # Stored without compression: every cold start here unpacks it.
-    with zipfile.ZipFile(unfinished, "w", zipfile.ZIP_STORED) as archive:
-        for folder, path in files:
-            member = zipfile.ZipInfo(f"{prefix}{path.relative_to(folder).as_posix()}", _FIRST_ZIP_DATE)
+    with zipfile.ZipFile(unfinished, "w") as archive:
+        for path in files:
+            member = zipfile.ZipInfo(path.relative_to(folder).as_posix(), _FIRST_ZIP_DATE)
             member.external_attr = 0o644 << 16
             archive.writestr(member, path.read_bytes())
     unfinished.rename(target)
@@ -124,4 +123,4 @@ def _write_zip(target: Path, files: Iterable[tuple[Path, Path]], prefix: str = "
 def _remove_older(current: Path, pattern: str) -> None:
     for path in current.parent.glob(pattern):
         if path != current:
-            path.unlink()
+            shutil.rmtree(path) if path.is_dir() else path.unlink()

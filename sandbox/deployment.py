@@ -1,4 +1,4 @@
-"""Deploys the template to the emulator: uploads the zips, translates SAM, creates one stack."""
+"""Deploys the template to the emulator: builds layer and zips, translates SAM, creates one stack."""
 
 import json
 import logging
@@ -55,7 +55,7 @@ def deploy(
         parameters: the template's parameters.
         python: the interpreter on which the handlers run.
         cache: the folder with the layer's installed requirements.
-        artifacts: the folder for the zips.
+        artifacts: the folder for the layer's package and the functions' zips.
         endpoints: the addresses of the AWS services that the emulator does not play, by their names in capitals.
         update: shows the progress.
 
@@ -69,18 +69,20 @@ def deploy(
         raise SandboxError(
             f"The template has no parameter {', '.join(sorted(unknown))}. Correct `_PARAMETERS` in sandbox/stack.py."
         )
+    layers: list[Path] = []
     for name, resource in source["Resources"].items():
         properties = resource.get("Properties", {})
         if resource["Type"] == "AWS::Serverless::LayerVersion":
             update(f"building {name}")
             folder = template.parent / properties["ContentUri"]
-            layer = build_layer(folder, python=python, cache=cache, artifacts=artifacts)
-            properties["ContentUri"] = bucket.put(layer.name, layer.read_bytes())
+            layers += build_layer(folder, python=python, cache=cache, artifacts=artifacts)
+            # Never uploaded: `adapt_template` lets the functions read the folders.
+            properties["ContentUri"] = {"Bucket": _ARTIFACTS_BUCKET, "Key": name}
         elif resource["Type"] == "AWS::Serverless::Function":
             function = build_function(template.parent / properties["CodeUri"], artifacts=artifacts)
             properties["CodeUri"] = bucket.put(function.name, function.read_bytes())
     update("translating the template")
-    body = adapt_template(_translate(source, parameters), endpoints=endpoints)
+    body = adapt_template(_translate(source, parameters), endpoints=endpoints, layers=layers)
     # A template in the request itself can have 51,200 bytes at most.
     location = bucket.put("template.json", json.dumps(body).encode())
     template_url = f"{url}/{location['Bucket']}/{location['Key']}"

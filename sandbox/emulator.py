@@ -6,7 +6,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import threading
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -23,8 +22,6 @@ ACCESS_KEY: Final = "test"
 _POLL_S: Final = 0.03
 _START_TIMEOUT_S: Final = 90.0
 _FREE_PORT_ATTEMPTS: Final = 3
-_REMOVAL_S: Final = 2.0
-"""The time that `stop` takes to remove files. A worker unpacks 45 MB, and removing it takes a fifth of a second."""
 
 
 class Emulator:
@@ -65,7 +62,8 @@ class Emulator:
 
     @classmethod
     def _spawn(cls, *, python: Path, paths: SandboxPaths, port: int) -> "Emulator":
-        remove_leftovers(paths.temporary)
+        # What is there belonged to a process that was killed.
+        shutil.rmtree(paths.temporary, ignore_errors=True)
         paths.temporary.mkdir(parents=True)
         with paths.emulator_log.open("wb") as log:
             process = subprocess.Popen(
@@ -106,16 +104,13 @@ class Emulator:
         )
 
     def stop(self) -> None:
-        """End the emulator and its Lambda workers, and remove what they unpacked as far as there is time.
-
-        The next start removes the rest.
-        """
+        """End the emulator and its Lambda workers, and remove their files."""
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
         if self._process.stdin is not None:
             self._process.stdin.close()
-        remove_folder(self._temporary, seconds=_REMOVAL_S)
+        shutil.rmtree(self._temporary, ignore_errors=True)
 
     def _is_healthy(self) -> bool:
         connection = http.client.HTTPConnection(LOOPBACK, self._port, timeout=5)
@@ -129,40 +124,6 @@ class Emulator:
 
     def _last_lines(self) -> str:
         return "\n".join(self._log.read_text(errors="replace").splitlines()[-15:])
-
-
-def remove_folder(folder: Path, *, seconds: float) -> None:
-    """Remove a folder, member by member, and leave what is still there after `seconds`."""
-    deadline = time.monotonic() + seconds
-    # A worker that was unpacking may still write for a moment.
-    while folder.exists() and time.monotonic() < deadline:
-        for member in folder.iterdir():
-            if time.monotonic() >= deadline:
-                return
-            _remove(member)
-        with suppress(OSError):
-            folder.rmdir()
-
-
-def remove_leftovers(folder: Path) -> threading.Thread:
-    """Rename what an earlier process left in `folder`, and remove it in the background: it may be gigabytes.
-
-    The thread also removes what an earlier background removal did not finish.
-    """
-    if folder.exists():
-        folder.rename(folder.with_name(f"{folder.name}.{os.getpid()}.{time.monotonic_ns()}.left"))
-    leftovers = list(folder.parent.glob(f"{folder.name}.*.left"))
-    removal = threading.Thread(target=_remove, args=leftovers, daemon=True)
-    removal.start()
-    return removal
-
-
-def _remove(*paths: Path) -> None:
-    for path in paths:
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
 
 
 def find_free_port() -> int:

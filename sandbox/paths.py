@@ -46,10 +46,10 @@ class SandboxPaths:
 
     @property
     def artifacts(self) -> Path:
-        """The folder with the zips of the layer and the functions, named by their contents."""
+        """The folder with the layer's package and the functions' zips, named by their contents."""
         return self.root / "artifacts"
 
     @property
     def temporary(self) -> Path:
-        """The folder into which the emulator unpacks; the emulator's stop removes it, or the next start."""
+        """The folder into which the emulator unpacks. Its stop removes it, or the next start."""
         return self.root / "tmp"

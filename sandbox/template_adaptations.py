@@ -1,7 +1,9 @@
 """Adapts the translated template to the emulator's differences from AWS; the template itself does not mention them."""
 
+import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -12,10 +14,13 @@ _GET_JOB: Final = "transcribe:GetTranscriptionJob"
 _UNKNOWN_KEYS: Final = ("dynamodb:LeadingKeys", "transcribe:OutputBucketName")
 
 
-def adapt_template(template: Template, *, endpoints: Mapping[str, str] = MappingProxyType({})) -> Template:
+def adapt_template(
+    template: Template, *, endpoints: Mapping[str, str] = MappingProxyType({}), layers: Sequence[Path] = ()
+) -> Template:
     """Return `template` (translated, decoded JSON) adapted to the emulator; the original is used up.
 
-    Functions reach the services that `endpoints` names (`TRANSCRIBE`) there instead of at the emulator.
+    Functions reach the services that `endpoints` names (`TRANSCRIBE`) there instead of at the emulator, and import from
+    the folders `layers` instead of from their layers.
     """
     _extract_gateway_responses(template["Resources"])
     _exempt_loopback_from_tls(template["Resources"])
@@ -23,6 +28,7 @@ def adapt_template(template: Template, *, endpoints: Mapping[str, str] = Mapping
     _allow_message_batches(template["Resources"])
     _widen_jobs(template["Resources"])
     _set_endpoints(template["Resources"], endpoints)
+    _share_layers(template["Resources"], layers)
     _unescape_media_types(template["Resources"])
     _drop_metric_math(template["Resources"])
     secrets = {
@@ -98,6 +104,16 @@ def _set_endpoints(resources: Template, endpoints: Mapping[str, str]) -> None:
         if resource["Type"] == "AWS::Lambda::Function":
             variables = resource["Properties"].setdefault("Environment", {}).setdefault("Variables", {})
             variables |= {f"AWS_ENDPOINT_URL_{service}": url for service, url in endpoints.items()}
+
+
+def _share_layers(resources: Template, folders: Sequence[Path]) -> None:
+    # The emulator would unpack a layer, file by file, for each container.
+    for name, resource in list(resources.items()):
+        if resource["Type"] == "AWS::Lambda::LayerVersion":
+            del resources[name]
+        if resource["Type"] == "AWS::Lambda::Function" and resource["Properties"].pop("Layers", None):
+            variables = resource["Properties"].setdefault("Environment", {}).setdefault("Variables", {})
+            variables["PYTHONPATH"] = os.pathsep.join(map(str, folders))
 
 
 def _allow_message_batches(resources: Template) -> None:

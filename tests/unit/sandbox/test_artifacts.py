@@ -1,11 +1,14 @@
 """An artifact holds the sources of its folder, and an unchanged one is not built again."""
 
+import sys
 import zipfile
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from sandbox.artifacts import build_function
+from sandbox import artifacts as builder
+from sandbox.artifacts import build_function, build_layer
 
 
 @pytest.fixture
@@ -55,3 +58,24 @@ def test_the_same_content_makes_the_same_bytes(folder: Path, tmp_path: Path) -> 
     other = build_function(folder, artifacts=tmp_path / "other")
 
     assert one.read_bytes() == other.read_bytes()
+
+
+def test_a_layers_package_is_a_compiled_copy_that_keeps_its_content(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    requirements = tmp_path / "requirements"
+    monkeypatch.setattr(builder, "_install", lambda *_, **__: requirements)
+    source = tmp_path / "layer"
+    source.mkdir()
+    (source / "module.py").write_text("VALUE = 1\n")
+    build = partial(build_layer, source, python=Path(sys.executable), cache=tmp_path, artifacts=tmp_path / "artifacts")
+
+    package, installed = build()
+
+    (source / "module.py").write_text("VALUE = 2\n")
+    assert installed == requirements
+    assert (package / "module.py").read_text() == "VALUE = 1\n"
+    assert [path.name.split(".")[0] for path in package.glob("__pycache__/*.pyc")] == ["module"]
+    newer, _ = build()
+    assert newer != package
+    assert list((tmp_path / "artifacts").iterdir()) == [newer]

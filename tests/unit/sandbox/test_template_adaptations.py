@@ -1,6 +1,7 @@
 """The template is adapted to the emulator's differences from AWS and to nothing else."""
 
 import copy
+from pathlib import Path
 from typing import Any
 
 from sandbox.template_adaptations import adapt_template
@@ -124,3 +125,17 @@ def test_the_right_to_send_a_message_is_the_right_to_send_several() -> None:
         "Sender": role("sqs:SendMessage", "sqs:SendMessageBatch"),
         "Receiver": role("sqs:ReceiveMessage"),
     }
+
+
+def test_functions_with_a_layer_import_from_its_folders() -> None:
+    reference = {"Ref": "Shared"}
+    with_layer = {"Type": "AWS::Lambda::Function", "Properties": {"Layers": [reference]}}
+    without = {"Type": "AWS::Lambda::Function", "Properties": {"Handler": "app.handler"}}
+    layer = {"Type": "AWS::Lambda::LayerVersion", "Properties": {}}
+    resources = {"Shared": layer, "One": with_layer, "Other": without}
+
+    adapted = adapt_template({"Resources": resources}, layers=[Path("/one"), Path("/two")])["Resources"]
+
+    assert adapted.keys() == {"One", "Other"}
+    assert adapted["One"]["Properties"] == {"Environment": {"Variables": {"PYTHONPATH": "/one:/two"}}}
+    assert "PYTHONPATH" not in adapted["Other"]["Properties"]["Environment"]["Variables"]
