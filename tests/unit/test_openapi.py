@@ -26,6 +26,7 @@ from switchboard.domain.errors import (
     WrongCodeError,
 )
 from switchboard.domain.orders import OutcomeKind, Status
+from switchboard.domain.published_states import PUBLISHED_STATES
 from switchboard.domain.recording.audio import AudioFormat
 from switchboard.domain.recording.facts import FetchEnd
 from switchboard.domain.recording.status import ChannelState
@@ -282,6 +283,7 @@ def assert_same_rules(documented: Mapping[str, Any], accepted: Mapping[str, Any]
         pytest.param("VerificationState", None, set(VerificationState), id="verification states"),
         pytest.param("VerificationMode", None, set(VerificationMode), id="verification modes"),
         pytest.param("VerificationLines", None, set(VerificationLines), id="verification lines"),
+        pytest.param("PublishedState", None, set().union(*PUBLISHED_STATES.values()), id="states that events show"),
         pytest.param("DeliveryReport", "meaning", set(DeliveryMeaning), id="meanings of reports"),
         pytest.param("RecordingChannel", "state", set(ChannelState), id="states of a channel"),
         pytest.param(

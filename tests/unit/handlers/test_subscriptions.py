@@ -266,6 +266,19 @@ def test_a_subscription_without_the_state_gets_no_post(customer: Customer) -> No
     assert set(post.data) == {"kind", "id", "sequence", "state"}
 
 
+@pytest.mark.parametrize("case", ["create", "change_unknown"])
+def test_a_state_that_no_message_has_is_refused_by_name(customer: Customer, case: str) -> None:
+    body = {"url": customer.receiver.url, "events": ["sms"], "states": ["delivered", "nonsense"]}
+
+    answer = customer.manage(case, body=body)
+
+    assert (answer.status, answer.code) == (422, "invalid_request")
+    [problem] = answer.json["errors"]
+    assert (problem["field"], problem["code"]) == ("states", "unknown_state")
+    assert problem["message"].startswith("must be states of `events`: accepted, canceled, delivered")
+    assert customer.read()["states"] is None
+
+
 def test_a_rotation_lets_both_secrets_verify_the_posts(customer: Customer) -> None:
     former = customer.receiver.secret
 

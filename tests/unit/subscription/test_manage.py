@@ -1,4 +1,4 @@
-"""Two requests about one subscription at once: neither undoes the other. Rotations: what still signs, and how long."""
+"""Requests about one subscription: two at once, of which neither undoes the other; rotations; the states it names."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import pytest
 
 from switchboard.domain.api_keys import ApiKey, Scope
 from switchboard.domain.changes import ChangeKind
-from switchboard.domain.errors import ResourceNotFoundError, StoreUnavailableError
+from switchboard.domain.errors import InvalidRequestError, ResourceNotFoundError, StoreUnavailableError
 from switchboard.domain.subscription.subscriptions import MAX_SECRETS, Subscription
 from switchboard.usecases.subscription.deliver import SignedPoster
-from switchboard.usecases.subscription.manage import ManageSubscriptions
+from switchboard.usecases.subscription.manage import ManageSubscriptions, SubscriptionSettings
 from tests.builders import CLIENT, a_subscription
 from tests.fakes import CountingIds, FixedClock
 from tests.fakes.subscriptions import FixedSecrets, InMemoryHookQueue, InMemorySubscriptionStore
@@ -71,6 +71,16 @@ class System:
             new_id=CountingIds(),
             allow_loopback=False,
         )
+
+    def create(self, events: set[ChangeKind], states: set[str]) -> Subscription:
+        settings = SubscriptionSettings(
+            url="https://hooks.example.com/",
+            events=frozenset(events),
+            states=frozenset(states),
+            thin=False,
+            description="",
+        )
+        return self.app.create(settings, key=KEY, own_hosts=())[0]
 
     def rotate(self) -> str:
         self.clock.advance(timedelta(milliseconds=1))
@@ -161,3 +171,60 @@ def test_many_rotations_leave_the_newest_secrets_and_the_oldest_that_are_live() 
         system.rotate()
     assert system.signing() == [21, 20, 3, 2, 1]
     assert len(system.signing()) == MAX_SECRETS
+
+
+@pytest.mark.parametrize(
+    ("events", "states"),
+    [
+        pytest.param({ChangeKind.SMS}, {"nonsense"}, id="no state at all"),
+        pytest.param({ChangeKind.SMS}, {"delivered", "nonsense"}, id="one of two"),
+        pytest.param({ChangeKind.SMS}, {"verified"}, id="another kind's"),
+        pytest.param({ChangeKind.SMS}, {"submitting"}, id="a message under way"),
+        pytest.param({ChangeKind.VOICE_CALL}, {"submitting"}, id="a call under way"),
+        pytest.param({ChangeKind.VOICE_CALL}, {"delivered"}, id="a call has no report"),
+        pytest.param({ChangeKind.CIRCUIT}, {"half_open"}, id="a circuit"),
+    ],
+)
+def test_a_state_that_no_event_shows_is_refused(events: set[ChangeKind], states: set[str]) -> None:
+    system = System()
+    with pytest.raises(InvalidRequestError, match=r"^states: must be states of `events`: \w+(, \w+)+$"):
+        system.create(events, states)
+    with pytest.raises(InvalidRequestError, match=r"^states: "):
+        system.change(events=frozenset(events), states=frozenset(states))
+    assert list(system.store.subscriptions.values()) == [a_subscription()]
+
+
+@pytest.mark.parametrize(
+    ("events", "states"),
+    [
+        pytest.param({ChangeKind.SMS}, {"delivered", "in_progress"}, id="messages"),
+        pytest.param({ChangeKind.SMS, ChangeKind.VERIFICATION}, {"delivered", "verified"}, id="two kinds"),
+        pytest.param({ChangeKind.VOICE_CALL}, {"accepted"}, id="calls"),
+        pytest.param({ChangeKind.RECORDING}, {"stored", "forbidden"}, id="recordings"),
+        pytest.param({ChangeKind.CIRCUIT}, {"open", "closed"}, id="circuits"),
+    ],
+)
+def test_a_state_that_events_show_is_taken(events: set[ChangeKind], states: set[str]) -> None:
+    assert System().create(events, states).states == frozenset(states)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"events": frozenset({ChangeKind.CIRCUIT})}, id="other events"),
+        pytest.param({"states": frozenset({"open"})}, id="other states"),
+    ],
+)
+def test_a_change_after_which_states_do_not_fit_is_refused(changes: dict[str, Any]) -> None:
+    system = System()
+    system.change(states=frozenset({"delivered"}))
+    with pytest.raises(InvalidRequestError, match=r"^states: "):
+        system.change(**changes)
+
+
+def test_a_stored_state_that_no_event_shows_hinders_no_other_change() -> None:
+    system = System()
+    system.store.subscriptions[ID] = a_subscription(states=frozenset({"nonsense"}))
+    assert system.change(description="orders").states == frozenset({"nonsense"})
+    mended = system.change(events=frozenset({ChangeKind.CIRCUIT}), states=frozenset({"open"}))
+    assert mended.states == frozenset({"open"})

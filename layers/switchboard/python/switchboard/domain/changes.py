@@ -35,6 +35,13 @@ class ChangeKind(StrEnum):
     CIRCUIT = "circuit", "ProviderCircuit", "provider"
 
 
+class CircuitState(StrEnum):
+    """The states of a provider's circuit."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+
+
 CIRCUITS: Final = ("mediasms", "baidu_vms", "biztel")
 """The providers that have a circuit."""
 
@@ -55,6 +62,11 @@ class Circuit:
     def sequence(self) -> int:
         """The number of visible facts."""
         return self.changes
+
+    @property
+    def state(self) -> CircuitState:
+        """The state that follows from the reason."""
+        return CircuitState.CLOSED if self.reason is None else CircuitState.OPEN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,10 +11,11 @@ from switchboard.domain.changes import Change, ChangeKind, Circuit, Snapshot
 from switchboard.domain.errors import SwitchboardError
 from switchboard.domain.orders import Order, Status
 from switchboard.domain.phone_numbers import canonical_tel
+from switchboard.domain.published_states import PUBLISHED_STATES
 from switchboard.domain.recording.facts import Recording, RecordingFileName
 from switchboard.domain.recording.policy import RecordingPolicy
 from switchboard.domain.sms.delivery import StatusTable
-from switchboard.domain.sms.messages import Message, SmsState, SmsStatus
+from switchboard.domain.sms.messages import Message, SmsStatus
 from switchboard.domain.timestamps import to_rfc3339
 from switchboard.domain.verification.verifications import VerificationState, VerificationWithChannels
 from switchboard.domain.voice_calls import VoiceCall, VoiceCallState
@@ -49,15 +50,13 @@ class DescribeResource:
         match resource:
             case Message():
                 view = OrderView(resource, self.sms_status(resource, resource.updated_at))
-                data = sms.to_json(view, statuses=self.statuses)
-                return _of_order(ChangeKind.SMS, resource, data, passing=view.status.state is SmsState.SUBMITTING)
+                return _of_order(ChangeKind.SMS, resource, sms.to_json(view, statuses=self.statuses))
             case VerificationWithChannels():
                 return self._describe_verification(resource)
             case VoiceCall():
                 call_status = self.voice_call_status(resource, resource.updated_at)
                 data = voice_calls.to_json(OrderView(resource, call_status))
-                passing = call_status.state is VoiceCallState.SUBMITTING
-                return _of_order(ChangeKind.VOICE_CALL, resource, data, passing=passing)
+                return _of_order(ChangeKind.VOICE_CALL, resource, data)
             case Recording():
                 return self._describe_recording(resource)
             case Circuit():
@@ -93,7 +92,7 @@ class DescribeResource:
         )
 
 
-def _of_order(kind: ChangeKind, order: Order[Any], data: Mapping[str, Any], *, passing: bool) -> Snapshot:
+def _of_order(kind: ChangeKind, order: Order[Any], data: Mapping[str, Any]) -> Snapshot:
     return Snapshot(
         kind=kind,
         id=order.id,
@@ -102,22 +101,21 @@ def _of_order(kind: ChangeKind, order: Order[Any], data: Mapping[str, Any], *, p
         at=order.updated_at,
         state=data["state"],
         data=data,
-        passing=passing,
+        passing=data["state"] not in PUBLISHED_STATES[kind],
     )
 
 
 def _describe_circuit(circuit: Circuit) -> Snapshot:
-    state = "closed" if circuit.reason is None else "open"
     return Snapshot(
         kind=ChangeKind.CIRCUIT,
         id=circuit.provider,
         client=None,
         sequence=circuit.sequence,
         at=circuit.at,
-        state=state,
+        state=circuit.state.value,
         data={
             "provider": circuit.provider,
-            "state": state,
+            "state": circuit.state.value,
             "reason": circuit.reason,
             "sequence": circuit.sequence,
             "changed_at": to_rfc3339(circuit.at),

@@ -101,11 +101,12 @@ class ManageSubscriptions:
 
         Raises:
             ScopeMissingError: the key lacks the scope of one of the kinds of events.
-            InvalidRequestError: nothing may be posted to the address.
+            InvalidRequestError: nothing may be posted to the address, or no event shows one of the states.
             SubscriptionLimitError: the client has as many subscriptions as it may.
             StoreUnavailableError: the store did not answer.
         """
         _require_scopes(settings.events, key)
+        _require_states(settings.states, settings.events)
         self._check_url(settings.url, own_hosts)
         now = self._clock.now()
         subscription = Subscription(
@@ -149,13 +150,15 @@ class ManageSubscriptions:
             ResourceNotFoundError: there is no such subscription.
             SubscriptionDisabledError: an operator disabled it, and only an operator may enable it.
             ScopeMissingError: the key lacks the scope of one of the kinds of events.
-            InvalidRequestError: nothing may be posted to the address.
+            InvalidRequestError: nothing may be posted to the address, or no event shows one of the states.
         """
         settings = {name: value for name, value in changes.items() if name != "state"}
 
         def change(before: Subscription) -> Subscription:
             after = replace(before, **settings, key_id=key.id, updated_at=self._clock.now())
             _require_scopes(after.events, key)
+            if not changes.keys().isdisjoint({"events", "states"}):
+                _require_states(after.states, after.events)
             if "url" in changes:
                 self._check_url(after.url, own_hosts)
             if changes.get("state") == SubscriptionState.ACTIVE:
@@ -277,3 +280,16 @@ class ManageSubscriptions:
 def _require_scopes(events: Iterable[ChangeKind], key: ApiKey) -> None:
     for kind in sorted(events):
         key.require(READ_SCOPES[kind])
+
+
+def _require_states(states: Iterable[str] | None, events: Iterable[ChangeKind]) -> None:
+    """Check that each state is one in which an event of these kinds shows a resource."""
+    # Most requests have no states, and need not import every kind of resource.
+    if states is None:
+        return
+    from switchboard.domain.published_states import PUBLISHED_STATES  # noqa: PLC0415
+
+    published = frozenset[str]().union(*(PUBLISHED_STATES[kind] for kind in events))
+    if not published.issuperset(states):
+        names = ", ".join(sorted(published))
+        raise InvalidRequestError(FieldProblem("states", f"must be states of `events`: {names}", "unknown_state"))

@@ -15,9 +15,7 @@ from switchboard.usecases.subscription.manage import SubscriptionSettings
 
 _Url = Annotated[str, StringConstraints(min_length=1, max_length=MAX_URL_LENGTH)]
 _Events = Annotated[list[Annotated[ChangeKind, Field(strict=False)]], Field(min_length=1, max_length=len(ChangeKind))]
-_States = Annotated[
-    list[Annotated[str, StringConstraints(pattern=r"^[a-z_]{1,30}$")]], Field(min_length=1, max_length=30)
-]
+_States = Annotated[list[str], Field(min_length=1, max_length=30)]
 _Description = Annotated[str, StringConstraints(max_length=200)]
 
 
