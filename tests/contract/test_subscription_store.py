@@ -145,6 +145,33 @@ def test_what_a_post_records_does_not_hinder_a_change(store: SubscriptionStore) 
     assert store.delete(read(store))
 
 
+@pytest.mark.parametrize("rests", [False, True], ids=["active", "resting"])
+def test_a_state_that_was_ended_meanwhile_is_kept(store: SubscriptionStore, *, rests: bool) -> None:
+    store.create(a_subscription())
+    if rests:
+        fail(store, rests=1, rests_until=START + MINUTE)
+    before = read(store)
+    enabled = replace(before, rests_until=None, failures=0, rests=0, thin=True, updated_at=START + MINUTE)
+    store.disable(replace(before, due=START), DisabledReason.OPERATOR)
+    assert not store.change(before, enabled)
+    disabled = read(store)
+    assert (disabled.disabled, disabled.thin) == (DisabledReason.OPERATOR, False)
+    assert not store.change(replace(disabled, disabled=DisabledReason.GONE), replace(enabled, disabled=None))
+    assert store.change(disabled, replace(disabled, thin=True, updated_at=START + MINUTE))
+    assert read(store).disabled is DisabledReason.OPERATOR
+
+
+def test_a_rest_that_has_begun_or_ended_meanwhile_is_kept(store: SubscriptionStore) -> None:
+    store.create(a_subscription())
+    active = read(store)
+    fail(store, rests=1, rests_until=START + MINUTE)
+    resting = read(store)
+    assert not store.change(active, replace(active, thin=True))
+    store.record_success(resting, at=START)
+    assert not store.change(resting, replace(resting, thin=True))
+    assert store.change(read(store), replace(read(store), thin=True))
+
+
 def test_a_deleted_subscription_cannot_be_changed(store: SubscriptionStore) -> None:
     store.create(a_subscription())
     store.delete(a_subscription())

@@ -45,7 +45,7 @@ class InMemorySubscriptionStore:
         return sorted(found, key=lambda subscription: (subscription.created_at, subscription.id))
 
     def change(self, before: Subscription, after: Subscription) -> bool:
-        if not self._has_settings(before):
+        if not (self._has_settings(before) and self._has_state(before)):
             return False
         present = self.subscriptions[after.id]
         if before.state is after.state:
@@ -157,6 +157,11 @@ class InMemorySubscriptionStore:
     def _has_settings(self, subscription: Subscription) -> bool:
         present = self.subscriptions.get(subscription.id)
         return present is not None and present.updated_at == subscription.updated_at
+
+    def _has_state(self, subscription: Subscription) -> bool:
+        present = self.subscriptions[subscription.id]
+        rests = present.rests_until is not None
+        return (present.disabled, rests) == (subscription.disabled, subscription.rests_until is not None)
 
     def _has_token(self, mark: OwedPost) -> bool:
         present = self.marks.get((mark.subscription, mark.item))

@@ -499,6 +499,9 @@ class Explorer:
             case "hooks":
                 answer, content = self._contents.apply(state.content, state.shown, operation)
                 done = state._replace(content=content, shown=content if state.shown == state.content else state.shown)
+                if operation.name == "change" and answer:
+                    stored, told = self._contents.known.values[content].subscription, operation.arguments[1]
+                    demand(stored.state is told.state, "I35", f"a request is told {told.state} of {stored.state}")
                 if faulty is not None and content != state.content and state.shown == state.content:
                     lagging = faulty._replace(content=content)
                     yield (operation, "the index lags"), answered(lagging, answer)
@@ -706,6 +709,13 @@ class DisablingDropsMarks(InMemorySubscriptionStore):
         return super().disable(subscription, reason)
 
 
+class ChangesAnyState(InMemorySubscriptionStore):
+    """A store that changes the settings whatever state a post has set meanwhile."""
+
+    def _has_state(self, subscription: Subscription) -> bool:
+        return True
+
+
 class EndsRestsSilently(InMemorySubscriptionStore):
     """A store whose success makes nothing due."""
 
@@ -829,6 +839,7 @@ MUTANTS: Final[Mapping[str, tuple[Scenario, Parts]]] = {
     "probes without a write": (RELEASES, Parts(release=ProbesAtWill)),
     "ends a rest without a release": (RELEASES, Parts(store=EndsRestsSilently, deliver=ReleasesNothing)),
     "disabling drops what is owed": (replace(DISABLED, faults=0, at_once=1), Parts(store=DisablingDropsMarks)),
+    "changes whatever the state": (replace(DISABLED, faults=0), Parts(store=ChangesAnyState)),
     "recovers only what is not owed": (replace(RECOVERY, faults=0), Parts(recover=SkipsMarkedItems)),
 }
 

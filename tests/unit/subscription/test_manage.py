@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -10,12 +11,17 @@ import pytest
 
 from switchboard.domain.api_keys import ApiKey, Scope
 from switchboard.domain.changes import ChangeKind
-from switchboard.domain.errors import InvalidRequestError, ResourceNotFoundError, StoreUnavailableError
-from switchboard.domain.subscription.subscriptions import MAX_SECRETS, Subscription
+from switchboard.domain.errors import (
+    InvalidRequestError,
+    ResourceNotFoundError,
+    StoreUnavailableError,
+    SubscriptionDisabledError,
+)
+from switchboard.domain.subscription.subscriptions import MAX_SECRETS, DisabledReason, Subscription, SubscriptionState
 from switchboard.usecases.subscription.deliver import SignedPoster
 from switchboard.usecases.subscription.manage import ManageSubscriptions, SubscriptionSettings
 from tests.builders import CLIENT, a_subscription
-from tests.fakes import CountingIds, FixedClock
+from tests.fakes import START, CountingIds, FixedClock
 from tests.fakes.subscriptions import FixedSecrets, InMemoryHookQueue, InMemorySubscriptionStore
 
 ID = "5" * 32
@@ -136,6 +142,70 @@ def test_a_change_of_a_subscription_deleted_meanwhile_is_not_found() -> None:
     system.store.others.append(system.delete)
     with pytest.raises(ResourceNotFoundError):
         system.change(thin=True)
+
+
+def _rest(system: System) -> None:
+    before = system.store.subscriptions[ID]
+    rest = replace(before, failing_since=START, last_problem="unreached", rests=1, rests_until=START + HOUR)
+    system.store.record_failure(before, changed=replace(rest, due=START + HOUR))
+
+
+def _end_rest(system: System) -> None:
+    system.store.record_success(system.store.subscriptions[ID], at=START)
+
+
+def _disable(system: System) -> None:
+    system.store.disable(replace(system.store.subscriptions[ID], due=START), DisabledReason.GONE)
+
+
+STATES: dict[str, list[Callable[[System], None]]] = {"active": [], "resting": [_rest], "disabled": [_disable]}
+"""What leads to each state."""
+TURNS = [
+    pytest.param("active", _rest, id="a rest begins"),
+    pytest.param("active", _disable, id="a post disables it"),
+    pytest.param("resting", _end_rest, id="a rest ends"),
+    pytest.param("resting", _disable, id="a probe disables it"),
+]
+
+
+@pytest.mark.parametrize(("before", "turn"), TURNS)
+@pytest.mark.parametrize("changes", [{"thin": True}, {"state": "active"}], ids=["a setting", "active"])
+def test_a_change_answers_the_state_that_is_stored(
+    before: str, turn: Callable[[System], None], changes: dict[str, Any]
+) -> None:
+    system = System()
+    for step in STATES[before]:
+        step(system)
+    system.store.others.append(lambda: turn(system))
+    answer = system.change(**changes)
+    assert answer == system.store.subscriptions[ID]
+    if "state" in changes:
+        assert answer.state is SubscriptionState.ACTIVE
+
+
+@pytest.mark.parametrize("before", STATES)
+def test_an_operators_disabling_is_not_undone_by_a_change_beside_it(before: str) -> None:
+    system = System()
+    for step in STATES[before]:
+        step(system)
+
+    def disable() -> None:
+        present = system.store.subscriptions[ID]
+        system.store.subscriptions[ID] = replace(present, disabled=DisabledReason.OPERATOR)
+
+    system.store.others.append(disable)
+    with pytest.raises(SubscriptionDisabledError):
+        system.change(state="active")
+    assert system.store.subscriptions[ID].disabled is DisabledReason.OPERATOR
+
+
+def test_an_active_subscription_stays_failing_if_it_is_enabled() -> None:
+    system = System()
+    failing = replace(a_subscription(), failures=2, failing_since=START, last_problem="unreached", due=START)
+    system.store.subscriptions[ID] = failing
+    answer = system.change(state="active")
+    assert (answer.failing_since, answer.last_problem) == (START, "unreached")
+    assert answer == system.store.subscriptions[ID]
 
 
 @pytest.mark.parametrize("request_name", ["rotate", "delete"])

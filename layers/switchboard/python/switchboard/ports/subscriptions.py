@@ -73,7 +73,7 @@ class SubscriptionStore(Protocol):
     def change(self, before: Subscription, after: Subscription) -> bool:
         """Store other settings, and keep the lists true. A state that is ended by this is ended in the store.
 
-        Return False, without a write, if the settings are no longer those of `before`.
+        Return False, without a write, if the settings or the state are no longer those of `before`.
 
         Raises:
             SubscriptionLimitError: A shared kind has as many subscriptions as it may.

@@ -64,7 +64,7 @@ _MARK_RETENTION: Final = timedelta(days=30)
 _LIST_MAX_AGE_S: Final = 5.0
 _MAX_CACHED_LISTS: Final = 1_000
 _SQS_BATCH: Final = 10
-_UNCHANGED: Final = {"ConditionExpression": "updated_at = :read"}
+_SAME_SETTINGS: Final = "updated_at = :read"
 """The condition that the settings are those that were read. What posts record does not count."""
 _TEXTS: Final = ("client", "key_id", "url", "description", "last_problem", "revision")
 
@@ -100,8 +100,15 @@ class DynamoDbSubscriptionStore:
         if before.state is not after.state:
             values |= _delivery_of(after)
         update = _to_update(values, absent=[name for name, value in values.items() if value is None])
-        write = {"TableName": self._table, "Key": _hook_key(after.id), **update, **_UNCHANGED}
+        write = {
+            "TableName": self._table,
+            "Key": _hook_key(after.id),
+            **update,
+            "ConditionExpression": _same_as(before),
+        }
         write["ExpressionAttributeValues"] |= _read_at(before)
+        if before.disabled is not None:
+            write["ExpressionAttributeValues"] |= to_attributes({":read_disabled": before.disabled.value})
         left = dict(_lists_of(before)).keys() - dict(_lists_of(after)).keys()
         entered = [
             self._enter(key, limit, after, known=key in dict(_lists_of(before))) for key, limit in _lists_of(after)
@@ -115,7 +122,7 @@ class DynamoDbSubscriptionStore:
                 "TableName": self._table,
                 "Key": _hook_key(subscription.id),
                 "ExpressionAttributeValues": _read_at(subscription),
-                **_UNCHANGED,
+                "ConditionExpression": _SAME_SETTINGS,
             }
         }
         leave = [self._leave(key, subscription) for key, _ in _lists_of(subscription)]
@@ -579,6 +586,13 @@ def _to_mark(item: Item) -> OwedPost:
             due=from_rfc3339(values["due"]),
             problem=values["problem"],
         )
+
+
+def _same_as(before: Subscription) -> str:
+    """Return the condition that settings and state are those that were read. A post, or an operator, ends a state."""
+    disabled = "attribute_not_exists(disabled)" if before.disabled is None else "disabled = :read_disabled"
+    rests = f"attribute_{'not_' if before.rests_until is None else ''}exists(rests_until)"
+    return f"{_SAME_SETTINGS} AND {disabled} AND {rests}"
 
 
 def _read_at(subscription: Subscription) -> Item:

@@ -44,7 +44,7 @@ from switchboard.usecases.subscription.deliver import SignedPoster
 _ID: Final = re.compile(r"[0-9a-f]{32}")
 MAX_RECOVERY: Final = timedelta(days=30)
 _TRIES: Final = 5
-"""The tries of a change. Another one is needed only if another request has changed the same subscription meanwhile."""
+"""The tries of a change. Another one is needed only if the subscription's settings or state have changed meanwhile."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,7 +161,7 @@ class ManageSubscriptions:
                 _require_states(after.states, after.events)
             if "url" in changes:
                 self._check_url(after.url, own_hosts)
-            if changes.get("state") == SubscriptionState.ACTIVE:
+            if changes.get("state") == SubscriptionState.ACTIVE and before.state is not SubscriptionState.ACTIVE:
                 if before.disabled is DisabledReason.OPERATOR:
                     raise SubscriptionDisabledError(
                         "An operator disabled the subscription. Ask an operator to enable it"
@@ -255,7 +255,10 @@ class ManageSubscriptions:
     def _change(
         self, subscription_id: str, change: Callable[[Subscription], Subscription], *, client: str
     ) -> tuple[Subscription, Subscription]:
-        """Store what `change` makes of the subscription, and return both. Another request's change is not undone."""
+        """Store what `change` makes of the subscription, and return both.
+
+        Neither another request's change nor a state that a post or an operator has set meanwhile is undone.
+        """
         for _ in range(_TRIES):
             before = self.one(subscription_id, client=client)
             after = change(before)
