@@ -274,6 +274,20 @@ def test_of_two_rounds_at_one_instant_one_prolongs_the_rest(store: SubscriptionS
     assert not store.postpone(before, **probe)
 
 
+def test_a_recoverys_end_is_set_by_who_knows_the_former(store: SubscriptionStore) -> None:
+    store.create(a_subscription())
+    before = read(store)
+    assert store.prolong_recovery(before, until=START + MINUTE)
+    assert not store.prolong_recovery(before, until=START)
+    store.disable(replace(read(store), due=START), DisabledReason.GONE)
+    disabled = read(store)
+    assert store.prolong_recovery(disabled, until=START + 2 * MINUTE)
+    assert store.change(disabled, replace(disabled, disabled=None, due=START))
+    assert read(store).recovers_until == START + 2 * MINUTE
+    store.delete(read(store))
+    assert not store.prolong_recovery(before, until=START)
+
+
 def test_overdue_subscriptions_are_found_in_one_of_the_shards(store: SubscriptionStore) -> None:
     store.create(a_subscription())
     fail(store)

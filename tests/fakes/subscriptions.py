@@ -48,6 +48,7 @@ class InMemorySubscriptionStore:
         if not (self._has_settings(before) and self._has_state(before)):
             return False
         present = self.subscriptions[after.id]
+        after = replace(after, recovers_until=present.recovers_until)
         if before.state is after.state:
             after = replace(
                 after,
@@ -145,6 +146,13 @@ class InMemorySubscriptionStore:
         if (present.revision, present.due, present.rests_until) != read:
             return False
         self.subscriptions[subscription.id] = replace(present, due=due, rests_until=rests_until or present.rests_until)
+        return True
+
+    def prolong_recovery(self, subscription: Subscription, *, until: datetime) -> bool:
+        present = self.subscriptions.get(subscription.id)
+        if present is None or present.recovers_until != subscription.recovers_until:
+            return False
+        self.subscriptions[subscription.id] = replace(present, recovers_until=until)
         return True
 
     def overdue(self, *, now: datetime, limit: int) -> Iterator[Subscription | UnreadableItem]:

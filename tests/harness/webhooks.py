@@ -27,11 +27,18 @@ from switchboard.domain.errors import (
     HookGoneError,
     HookTimedOutError,
     HookUnreachedError,
+    RecoveryInProgressError,
     StoreUnavailableError,
     SubscriptionDisabledError,
 )
 from switchboard.domain.subscription.queue_entries import HookEntry
-from switchboard.domain.subscription.subscriptions import ChangedItem, DisabledReason, OwedPost, Subscription
+from switchboard.domain.subscription.subscriptions import (
+    ChangedItem,
+    DisabledReason,
+    OwedPost,
+    Subscription,
+    recovery_end,
+)
 from switchboard.ports.subscriptions import SubscriptionStore
 from switchboard.usecases.operations.reconcile_overdue import SweepReport
 from switchboard.usecases.subscription import release
@@ -59,7 +66,7 @@ MINUTE: Final = "minute"
 """A minute passes, also during an invocation."""
 _WRITES: Final = frozenset(
     {"put_mark", "delete_mark", "postpone_mark", "record_failure", "record_success", "disable", "clear_due"}
-    | {"postpone", "change"}
+    | {"postpone", "change", "prolong_recovery"}
 )
 _LONGEST_S: Final = 40 * 24 * 3_600
 _ROUND: Final = 2
@@ -159,6 +166,7 @@ class Parts:
     deliver: type[DeliverChange] = DeliverChange
     release: type[ReleaseOwedPosts] = ReleaseOwedPosts
     recover: type[RecoverChanges] = RecoverChanges
+    manage: type[ManageSubscriptions] = ManageSubscriptions
 
 
 class _Pending(BaseException):
@@ -229,7 +237,7 @@ class Invocations:
             recover=parts.recover(**shared, views=views, new_id=new_id),
         )
         self._sweep = ReleaseOverdueSubscriptions(**shared)
-        self._manage = ManageSubscriptions(
+        self._manage = parts.manage(
             **shared,
             secrets=FixedSecrets(),
             poster=cast("Any", self),
@@ -304,6 +312,9 @@ class Invocations:
             return Ended(again=True)
         except SubscriptionDisabledError:
             return Ended(refused=True)
+        except RecoveryInProgressError:
+            # The client takes it for its own, whose answer it has not got.
+            return Ended()
         return Ended()
 
     def _manage_or_sweep(self, entry: str) -> None:
@@ -500,8 +511,8 @@ class Explorer:
                 answer, content = self._contents.apply(state.content, state.shown, operation)
                 done = state._replace(content=content, shown=content if state.shown == state.content else state.shown)
                 if operation.name == "change" and answer:
-                    stored, told = self._contents.known.values[content].subscription, operation.arguments[1]
-                    demand(stored.state is told.state, "I35", f"a request is told {told.state} of {stored.state}")
+                    stored, shown = self._contents.known.values[content].subscription, operation.arguments[1]
+                    demand(stored.state is shown.state, "I35", f"an answer shows {shown.state} for {stored.state}")
                 if faulty is not None and content != state.content and state.shown == state.content:
                     lagging = faulty._replace(content=content)
                     yield (operation, "the index lags"), answered(lagging, answer)
@@ -765,6 +776,19 @@ class SkipsMarkedItems(RecoverChanges):
             super()._owe(subscription, item, now)
 
 
+class RefusesTooEarly(ManageSubscriptions):
+    """Requests that let others be refused before the entry of their recovery is in the queue."""
+
+    def __init__(self, *, queue: Any, **others: Any) -> None:
+        super().__init__(queue=cast("Any", self), **others)
+        self._others = queue
+
+    def put(self, entries: Sequence[tuple[HookEntry, int]]) -> None:
+        before = self.one(SUBSCRIPTION.id, client=CLIENT)
+        self._subscriptions.prolong_recovery(before, until=recovery_end(None, now=self._clock.now()))
+        self._others.put(entries)
+
+
 def a_mark(item: ChangedItem = ITEM, **changes: Any) -> OwedPost:
     """Build the mark of an item that has failed once and is due."""
     values: dict[str, Any] = {
@@ -840,7 +864,8 @@ MUTANTS: Final[Mapping[str, tuple[Scenario, Parts]]] = {
     "ends a rest without a release": (RELEASES, Parts(store=EndsRestsSilently, deliver=ReleasesNothing)),
     "disabling drops what is owed": (replace(DISABLED, faults=0, at_once=1), Parts(store=DisablingDropsMarks)),
     "changes whatever the state": (replace(DISABLED, faults=0), Parts(store=ChangesAnyState)),
-    "recovers only what is not owed": (replace(RECOVERY, faults=0), Parts(recover=SkipsMarkedItems)),
+    "recovers only what is not owed": (replace(RECOVERY, faults=0, items=1), Parts(recover=SkipsMarkedItems)),
+    "refuses before it recovers": (replace(RECOVERY, at_once=1), Parts(manage=RefusesTooEarly)),
 }
 
 

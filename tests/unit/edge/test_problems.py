@@ -84,6 +84,11 @@ CASES: Final[dict[type[SwitchboardError], tuple[SwitchboardError, int, str]]] = 
     errors.ProviderBusyError: (provider_error(errors.ProviderBusyError), 429, "provider_busy"),
     errors.SubscriptionLimitError: (errors.SubscriptionLimitError("full"), 409, "subscription_limit"),
     errors.SubscriptionDisabledError: (errors.SubscriptionDisabledError("disabled"), 409, "subscription_disabled"),
+    errors.RecoveryInProgressError: (
+        errors.RecoveryInProgressError("going on", retry_after_s=120),
+        409,
+        "recovery_in_progress",
+    ),
     errors.MonthlyQuotaExhaustedError: (
         errors.MonthlyQuotaExhaustedError(
             "enough for a month", provider="biztel", retry_after=START + timedelta(9), at=START
@@ -148,6 +153,7 @@ NEVER_ANSWERED: Final = {
 """Base classes, a wrapper, and errors that a use case turns into a state before a caller sees them."""
 
 WORTH_REPEATING: Final = {
+    errors.RecoveryInProgressError,
     errors.VerificationOpenError,
     errors.CodeNotReadyError,
     errors.ResendTooSoonError,

@@ -312,6 +312,9 @@ def test_a_recovery_posts_what_has_changed_since_then(customer: Customer) -> Non
     answer = customer.manage("recover_unknown", body={"since": since})
 
     assert (answer.status, answer.json["recovering"]) == (202, True)
+    again = customer.manage("recover_unknown", body={"since": since})
+    assert (again.status, again.code) == (409, "recovery_in_progress")
+    assert 0 < int(again.headers["Retry-After"]) <= 120
     while entries := customer.entries():
         assert customer.deliver(*entries) == []
     assert [post.data["smsid"] for post in customer.receiver.take()] == [customer.smsid]

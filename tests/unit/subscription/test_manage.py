@@ -13,6 +13,7 @@ from switchboard.domain.api_keys import ApiKey, Scope
 from switchboard.domain.changes import ChangeKind
 from switchboard.domain.errors import (
     InvalidRequestError,
+    RecoveryInProgressError,
     ResourceNotFoundError,
     StoreUnavailableError,
     SubscriptionDisabledError,
@@ -66,13 +67,14 @@ class System:
         self.clock = FixedClock()
         self.store = RacedStore()
         self.store.create(a_subscription())
+        self.queue = InMemoryHookQueue()
         secrets, poster = FixedSecrets(), AnyAddress()
         self.app = ManageSubscriptions(
             subscriptions=self.store,
             secrets=secrets,
             poster=poster,
             signed_poster=SignedPoster(poster=poster, secrets=secrets, clock=self.clock),
-            queue=InMemoryHookQueue(),
+            queue=self.queue,
             clock=self.clock,
             new_id=CountingIds(),
             allow_loopback=False,
@@ -95,6 +97,9 @@ class System:
     def change(self, **changes: Any) -> Subscription:
         self.clock.advance(timedelta(milliseconds=1))
         return self.app.change(ID, changes, key=KEY, own_hosts=())
+
+    def recover(self) -> None:
+        self.app.recover(ID, since=self.clock.now() - HOUR, key=KEY)
 
     def delete(self) -> None:
         self.app.delete(ID, client=CLIENT)
@@ -298,3 +303,30 @@ def test_a_stored_state_that_no_event_shows_hinders_no_other_change() -> None:
     assert system.change(description="orders").states == frozenset({"nonsense"})
     mended = system.change(events=frozenset({ChangeKind.CIRCUIT}), states=frozenset({"open"}))
     assert mended.states == frozenset({"open"})
+
+
+def test_the_next_recovery_begins_when_the_last_one_can_be_over() -> None:
+    system = System()
+    system.recover()
+    system.clock.advance(timedelta(seconds=30))
+    with pytest.raises(RecoveryInProgressError) as refusal:
+        system.recover()
+    assert len(system.queue.entries) == 1
+    system.clock.advance(timedelta(seconds=refusal.value.retry_after_s))
+    system.recover()
+    assert len(system.queue.entries) == 2
+
+
+def test_a_recovery_that_did_not_begin_refuses_none() -> None:
+    system = System()
+    put = system.queue.put
+
+    def fail(_entries: object) -> None:
+        system.queue.put = put  # type: ignore[method-assign]
+        raise StoreUnavailableError("put post into queue")
+
+    system.queue.put = fail  # type: ignore[method-assign,assignment]
+    with pytest.raises(StoreUnavailableError):
+        system.recover()
+    system.recover()
+    assert len(system.queue.entries) == 1

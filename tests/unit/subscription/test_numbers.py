@@ -6,21 +6,23 @@ import heapq
 import itertools
 from collections import deque
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from greenlet import getcurrent, greenlet
 
 from switchboard.domain.api_keys import ApiKey, Scope
 from switchboard.domain.changes import ChangeKind
-from switchboard.domain.errors import HookTimedOutError
+from switchboard.domain.errors import HookTimedOutError, RecoveryInProgressError
 from switchboard.domain.subscription.queue_entries import HookEntry, Recovery
 from switchboard.domain.subscription.subscriptions import ChangedItem
 from switchboard.usecases.operations.reconcile_overdue import SweepReport
 from switchboard.usecases.subscription.deliver import DeliverChange, SignedPoster
 from switchboard.usecases.subscription.handle_entry import HandleHookEntry
+from switchboard.usecases.subscription.manage import ManageSubscriptions
 from switchboard.usecases.subscription.release import RecoverChanges, ReleaseOverdueSubscriptions, ReleaseOwedPosts
 from tests.builders import CLIENT, a_subscription
 from tests.fakes import START, CountingIds, FixedClock
@@ -82,6 +84,14 @@ class Simulation:
             recover=RecoverChanges(**shared, **read),
         )
         self.sweep = ReleaseOverdueSubscriptions(**shared)
+        self.manage = ManageSubscriptions(
+            **shared,
+            secrets=FixedSecrets(),
+            poster=self.receivers,
+            signed_poster=cast("Any", None),
+            new_id=CountingIds(),
+            allow_loopback=False,
+        )
         self.plan(START + timedelta(minutes=1), None)
 
     def plan(self, at: datetime, what: HookEntry | greenlet | None) -> None:
@@ -99,7 +109,7 @@ class Simulation:
             self.clock.sleep_until(at)
             if what is None:
                 self.sweep(SweepReport(), limit=100)
-                self._empty_queue()
+                self.empty_queue()
                 self.plan(at + timedelta(minutes=1), None)
             elif isinstance(what, greenlet):
                 self._go_on(what)
@@ -111,13 +121,14 @@ class Simulation:
 
     def _go_on(self, invocation: greenlet) -> None:
         pause = invocation.switch()
-        self._empty_queue()
+        self.empty_queue()
         if invocation.dead:
             self._free += 1
         else:
             self.plan(self.clock.now() + pause, invocation)
 
-    def _empty_queue(self) -> None:
+    def empty_queue(self) -> None:
+        """Plan what the use cases have put into the queue."""
         for entry, delay_s in self.queue.entries:
             self.plan(self.clock.now() + timedelta(seconds=delay_s), entry)
         self.queue.entries.clear()
@@ -178,4 +189,25 @@ def test_10000_changed_items_are_recovered_within_20_minutes_with_one_post_each(
     )
     # Ten a second are posted, and no more.
     times = [at for _, _, at in simulation.receivers.posts]
+    assert all(later - earlier >= timedelta(seconds=1) for earlier, later in zip(times, times[20:], strict=False))
+
+
+def test_a_client_that_recovers_all_the_time_gets_ten_posts_a_second() -> None:
+    simulation = Simulation(1)
+    simulation.items.ids = [f"m{number}" for number in range(1_000)]
+    [subscription] = simulation.store.subscriptions.values()
+    key = replace(_KEY, client=subscription.client)
+    minutes, begun = 10, 0
+    for second in range(60 * minutes):
+        simulation.run(START + timedelta(seconds=second))
+        with suppress(RecoveryInProgressError):
+            simulation.manage.recover(subscription.id, since=START - timedelta(days=1), key=key)
+            simulation.empty_queue()
+            begun += 1
+    simulation.run(START + timedelta(minutes=minutes + 5))
+
+    assert simulation.store.marks == {}
+    times = [at for _, _, at in simulation.receivers.posts]
+    assert len(times) == begun * 1_000
+    assert begun == 3
     assert all(later - earlier >= timedelta(seconds=1) for earlier, later in zip(times, times[20:], strict=False))

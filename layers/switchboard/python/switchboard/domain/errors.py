@@ -43,6 +43,7 @@
     ├── MonthlyQuotaExhaustedError     a provider's monthly quota, as counted here, is used up
     ├── SubscriptionLimitError         the client has as many subscriptions as it may
     ├── SubscriptionDisabledError      nothing is posted to this subscription now
+    ├── RecoveryInProgressError        an earlier recovery of this subscription has not ended yet
     ├── HookError                      a post to a caller's address did not succeed
     │   ├── HookAddressRefusedError    nothing may be posted to this address
     │   ├── HookUnreachedError         no connection or no readable answer
@@ -382,6 +383,14 @@ class SubscriptionLimitError(SwitchboardError):
 
 class SubscriptionDisabledError(SwitchboardError):
     """A request that needs a subscription to which posts are sent. This one is disabled."""
+
+
+class RecoveryInProgressError(SwitchboardError):
+    """A recovery of a subscription whose earlier one has not ended. It may be begun in `retry_after_s` seconds."""
+
+    def __init__(self, message: str, *, retry_after_s: int) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class HookError(SwitchboardError):

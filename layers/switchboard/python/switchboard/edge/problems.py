@@ -34,6 +34,7 @@ from switchboard.domain.errors import (
     QuotaExceededError,
     RecipientLimitError,
     RecipientSuppressedError,
+    RecoveryInProgressError,
     RefusedError,
     RequestInProgressError,
     ResendsExhaustedError,
@@ -234,6 +235,12 @@ PROBLEMS: Final[dict[type[SwitchboardError], Problem]] = {
     SubscriptionDisabledError: Problem(
         HTTPStatus.CONFLICT, "subscription_disabled", "Nothing is posted to this subscription"
     ),
+    RecoveryInProgressError: Problem(
+        HTTPStatus.CONFLICT,
+        "recovery_in_progress",
+        "The last recovery of this subscription is in progress",
+        retry_after_s=_WINDOW_S,
+    ),
     # No use case raises it to a caller today; the contract has no code of its own for it.
     MonthlyQuotaExhaustedError: Problem(
         HTTPStatus.SERVICE_UNAVAILABLE,
@@ -303,7 +310,12 @@ def reply_to(error: SwitchboardError) -> Reply:
     if isinstance(error, ScopeMissingError):
         members["scope"] = error.scope
     if isinstance(
-        error, LimitExceededError | MonthlyQuotaExhaustedError | TranscriptNotReadyError | VerificationOpenError
+        error,
+        LimitExceededError
+        | MonthlyQuotaExhaustedError
+        | RecoveryInProgressError
+        | TranscriptNotReadyError
+        | VerificationOpenError,
     ):
         problem = replace(problem, retry_after_s=error.retry_after_s)
     if problem.detail is None:

@@ -130,6 +130,13 @@ class SubscriptionStore(Protocol):
         """
         ...
 
+    def prolong_recovery(self, subscription: Subscription, *, until: datetime) -> bool:
+        """Begin or prolong the subscription's recovery.
+
+        Return False, without a write, if the end is no longer that of `subscription`.
+        """
+        ...
+
     def overdue(self, *, now: datetime, limit: int) -> Iterator[Subscription | UnreadableItem]:
         """Yield the subscriptions at which the sweep has to look, read in pages of `limit`."""
         ...

@@ -300,6 +300,22 @@ class DynamoDbSubscriptionStore:
         )
         return written
 
+    def prolong_recovery(self, subscription: Subscription, *, until: datetime) -> bool:
+        update = _to_update({"recovers_until": to_rfc3339(until)})
+        same, read = "attribute_not_exists(recovers_until)", subscription.recovers_until
+        if read is not None:
+            same = "recovers_until = :read"
+            update["ExpressionAttributeValues"] |= to_attributes({":read": to_rfc3339(read)})
+        written, _ = conditional_update(
+            self._client,
+            "prolong recovery",
+            TableName=self._table,
+            Key=_hook_key(subscription.id),
+            ConditionExpression=f"attribute_exists(pk) AND {same}",
+            **update,
+        )
+        return written
+
     def overdue(self, *, now: datetime, limit: int) -> Iterator[Subscription | UnreadableItem]:
         shards = pending_partitions(_HOOK)
         items = overdue_in_shards(self._client, self._table, shards, now=now, limit=limit, noun="subscriptions")
@@ -571,6 +587,7 @@ def _to_subscription(item: Item) -> Subscription:
             rests_until=from_optional_rfc3339(values.get("rests_until")),
             disabled=DisabledReason(disabled) if disabled else None,
             due=from_optional_rfc3339(values.get("due")),
+            recovers_until=from_optional_rfc3339(values.get("recovers_until")),
         )
 
 

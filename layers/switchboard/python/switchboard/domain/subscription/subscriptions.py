@@ -28,6 +28,11 @@ RETRY_DELAYS: Final = (
 MAX_RETRY_AFTER: Final = RETRY_DELAYS[-1]
 _JITTER: Final = 0.2
 
+POSTS_PER_S: Final = 10
+"""The posts a second by which what is owed is brought out."""
+_RECOVERY_PAGE: Final = timedelta(minutes=2)
+"""The time within which the next page of a recovery has begun."""
+
 FAILURES_BEFORE_REST: Final = 5
 _RESTS: Final = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=30), timedelta(hours=2))
 
@@ -87,7 +92,7 @@ class Subscription:
 
     `key_id` is the API key that last registered or changed it: its scopes count at every post. `failures` counts the
     failures in a row, `rests` the rests in a row. `revision` is renewed by each failure, so that the write of an older
-    reader does not delay a retry. `states` is None for every state.
+    reader does not delay a retry. `states` is None for every state. Until `recovers_until` a recovery is in progress.
     """
 
     id: str
@@ -109,6 +114,7 @@ class Subscription:
     disabled: DisabledReason | None = None
     due: datetime | None = None
     revision: str = ""
+    recovers_until: datetime | None = None
 
     @property
     def state(self) -> SubscriptionState:
@@ -162,6 +168,17 @@ def retry_delay(attempts: int, *, retry_after_s: float | None, chance: float) ->
 def rest_time(rests: int, *, retry_after_s: float | None) -> timedelta:
     """Return how long an address rests for the `rests`-th time in a row, from 1 on. `retry_after_s` as above."""
     return max(_RESTS[min(rests, len(_RESTS)) - 1], _pause_of(retry_after_s))
+
+
+def recovery_end(former: datetime | None, *, now: datetime, items: int = 0) -> datetime:
+    """Return when a recovery is over to which a page with this many items has been added.
+
+    Args:
+        former: the end so far, None at the beginning.
+        now: the present.
+        items: the items of the page, which are posted one after the other once the last page is read.
+    """
+    return max(former or now, now + _RECOVERY_PAGE) + timedelta(seconds=items / POSTS_PER_S)
 
 
 def _pause_of(retry_after_s: float | None) -> timedelta:

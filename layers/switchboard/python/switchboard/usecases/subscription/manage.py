@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from math import ceil
 from typing import Any, Final
 
 from switchboard.domain.api_keys import ApiKey
@@ -16,6 +17,7 @@ from switchboard.domain.errors import (
     HookAnsweredError,
     HookError,
     InvalidRequestError,
+    RecoveryInProgressError,
     ResourceNotFoundError,
     StoreUnavailableError,
     SubscriptionDisabledError,
@@ -31,6 +33,7 @@ from switchboard.domain.subscription.subscriptions import (
     Generation,
     Subscription,
     SubscriptionState,
+    recovery_end,
 )
 from switchboard.ports.clock import ClaimIds, Clock
 from switchboard.ports.subscriptions import (
@@ -241,6 +244,7 @@ class ManageSubscriptions:
         Raises:
             ResourceNotFoundError: there is no such subscription.
             SubscriptionDisabledError: nothing is posted to it now.
+            RecoveryInProgressError: what the last recovery owes may not be posted yet.
             InvalidRequestError: `since` is in the future or longer ago than 30 days.
         """
         subscription = self.one(subscription_id, client=key.client)
@@ -249,8 +253,16 @@ class ManageSubscriptions:
         now = self._clock.now()
         if not now - MAX_RECOVERY <= since <= now:
             raise InvalidRequestError(FieldProblem("since", "must be within the last 30 days", "out_of_range"))
+        ends_at = subscription.recovers_until
+        if ends_at is not None and now < ends_at:
+            raise RecoveryInProgressError(
+                "It posts ten items a second. Begin another recovery after the time in Retry-After",
+                retry_after_s=ceil((ends_at - now).total_seconds()),
+            )
         recovery = Recovery(since=since, kind=next(iter(ChangeKind)))
         self._queue.put([(HookEntry(subscription=subscription.id, recovery=recovery), 0)])
+        # A recovery whose entry may be missing refuses none: the write comes last.
+        self._subscriptions.prolong_recovery(subscription, until=recovery_end(None, now=now))
 
     def _change(
         self, subscription_id: str, change: Callable[[Subscription], Subscription], *, client: str

@@ -7,15 +7,20 @@ from typing import Final
 
 from switchboard.domain.changes import ChangeKind
 from switchboard.domain.subscription.queue_entries import HookEntry, Recovery
-from switchboard.domain.subscription.subscriptions import ChangedItem, OwedPost, Subscription
+from switchboard.domain.subscription.subscriptions import (
+    POSTS_PER_S,
+    ChangedItem,
+    OwedPost,
+    Subscription,
+    recovery_end,
+)
 from switchboard.ports.clock import ClaimIds, Clock
 from switchboard.ports.subscriptions import ChangeViews, HookQueue, SubscriptionStore
 from switchboard.usecases.operations.reconcile_overdue import SweepAction, SweepReport, act_on_each
 from switchboard.usecases.subscription.deliver import DeliveryOutcome
 
-_POSTS_PER_S: Final = 10
 _POSTS_A_ROUND: Final = 100
-_ROUND: Final = timedelta(seconds=_POSTS_A_ROUND // _POSTS_PER_S)
+_ROUND: Final = timedelta(seconds=_POSTS_A_ROUND // POSTS_PER_S)
 _SOON: Final = timedelta(minutes=35)
 """The time within which what failed before a rest is due. After the rest it need not wait."""
 _UNDER_WAY: Final = timedelta(minutes=40)
@@ -54,7 +59,7 @@ class ReleaseOwedPosts:
         until = now + _SOON if after_rest else now
         marks = self._subscriptions.owed(subscription.id, until=until, limit=_POSTS_A_ROUND)
         released = [mark for mark in marks if self._subscriptions.postpone_mark(mark, due=now + _UNDER_WAY)]
-        entries = [(_to_entry(mark), number // _POSTS_PER_S) for number, mark in enumerate(released)]
+        entries = [(_to_entry(mark), number // POSTS_PER_S) for number, mark in enumerate(released)]
         if len(marks) == _POSTS_A_ROUND:
             next_round = HookEntry(subscription=subscription.id, after_rest=after_rest)
             entries.append((next_round, int(_ROUND.total_seconds())))
@@ -115,14 +120,15 @@ class RecoverChanges:
         if subscription is None or subscription.disabled is not None:
             return DeliveryOutcome.NOTHING_TO_DO
         now = self._clock.now()
+        position = None
         if recovery.kind in subscription.events:
             ids, position = self._views.changed_since(
                 recovery.kind, recovery.since, client=subscription.client, position=recovery.position
             )
             for item_id in ids:
                 self._owe(subscription, ChangedItem(recovery.kind, item_id), now)
-        else:
-            position = None
+            until = recovery_end(subscription.recovers_until, now=now, items=len(ids))
+            self._subscriptions.prolong_recovery(subscription, until=until)
         self._queue.put([(_next_entry(subscription, recovery, position), 0)])
         return DeliveryOutcome.RECOVERED
 
