@@ -37,7 +37,7 @@ def play(caller: Caller, console: Console) -> None:
         print_line(f"the receiver is off for 20 s: {receiver.refused} posts refused, the address is [yellow]{state}[/]")
         receiver.is_on = True
         state = caller.patch(path, {"state": "active"}).get("state")
-        print_line(f"the receiver is back, and ends the rest: [cyan]{state}[/]")
+        print_line(f"the receiver is back, and asks for one post at once: [cyan]{state}[/]")
         _print_posts(receiver, print_line, items=_MESSAGES_WHILE_OFF)
         caller.delete(path)
 

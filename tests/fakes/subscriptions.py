@@ -22,6 +22,9 @@ from switchboard.ports.listing import UnreadableItem
 from tests.builders import CLIENT
 from tests.fakes.time import START
 
+_DELIVERY = {"failures", "failing_since", "last_problem", "rests", "rests_until", "disabled", "due"}
+"""What posts change in a subscription."""
+
 
 class InMemorySubscriptionStore:
     """A SubscriptionStore in memory."""
@@ -48,19 +51,10 @@ class InMemorySubscriptionStore:
         if not (self._has_settings(before) and self._has_state(before)):
             return False
         present = self.subscriptions[after.id]
-        after = replace(after, recovers_until=present.recovers_until)
-        if before.state is after.state:
-            after = replace(
-                after,
-                failures=present.failures,
-                failing_since=present.failing_since,
-                last_problem=present.last_problem,
-                rests=present.rests,
-                rests_until=present.rests_until,
-                disabled=present.disabled,
-                due=present.due,
-                revision=present.revision,
-            )
+        kept = {"revision", "recovers_until"}
+        if all(getattr(before, name) == getattr(after, name) for name in _DELIVERY):
+            kept |= _DELIVERY
+        after = replace(after, **{name: getattr(present, name) for name in kept})
         self.subscriptions[after.id] = after
         return True
 

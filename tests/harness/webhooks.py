@@ -843,6 +843,7 @@ DISABLED: Final = Scenario(
     entries=(an_entry(),),
     events=(GONE, "enable"),
 )
+ENABLED: Final = replace(DISABLED, name="disabled and enabled twice", events=(GONE, "enable", "enable"))
 RECOVERY: Final = Scenario(
     name="a recovery of what the receiver has lost",
     subscription=_FAILING,

@@ -363,8 +363,13 @@ def test_410_disables_and_publishes_it(customer: Customer, bus: Bus) -> None:
     assert ("SubscriptionsDisabled", frozenset({("service", "switchboard")})) in customer.stack.metrics()
     assert customer.manage("recover_unknown", body={"since": "2026-11-22T00:00:00Z"}).code == "subscription_disabled"
     customer.receiver.status = 204
-    assert customer.manage("change_unknown").json["state"] == "active"
-    assert len(customer.change()) == 1
+    assert customer.manage("change_unknown").json["state"] == "resting"
+    customer.receiver.answered = []
+    while entries := customer.entries():
+        assert customer.deliver(*entries) == []
+    assert len(customer.receiver.answered) == 1
+    assert customer.read()["state"] == "active"
+    assert len(customer.change()) == 2
 
 
 def test_a_test_clients_message_says_so_in_event_and_post(customer: Customer, bus: Bus) -> None:

@@ -11,6 +11,7 @@ from tests.harness.webhooks import (
     CHANGES,
     DISABLED,
     DOWN,
+    ENABLED,
     MUTANTS,
     PROBE,
     RECOVERY,
@@ -29,8 +30,8 @@ USUAL = [
     (PROBE, 1, 1, 21_000),
     (RELEASES, 1, 1, 1_500),
     (RELEASES, 0, 2, 3_000),
-    (DISABLED, 1, 1, 8_000),
-    (DISABLED, 0, 2, 4_500),
+    (DISABLED, 1, 1, 5_500),
+    (ENABLED, 0, 2, 34_000),
     (RECOVERY, 0, 1, 900),
 ]
 """A scenario, its faults, the invocations that run at once, and at least so many states."""
@@ -40,7 +41,7 @@ PROOF = [
     (DOWN, 0, 2, 34_000),
     (PROBE, 0, 2, 200_000),
     (RELEASES, 1, 2, 55_000),
-    (DISABLED, 1, 2, 170_000),
+    (DISABLED, 1, 2, 350_000),
     (RECOVERY, 0, 2, 100_000),
 ]
 

@@ -18,6 +18,7 @@ from switchboard.domain.errors import (
     StoreUnavailableError,
     SubscriptionDisabledError,
 )
+from switchboard.domain.subscription.queue_entries import HookEntry
 from switchboard.domain.subscription.subscriptions import MAX_SECRETS, DisabledReason, Subscription, SubscriptionState
 from switchboard.usecases.subscription.deliver import SignedPoster
 from switchboard.usecases.subscription.manage import ManageSubscriptions, SubscriptionSettings
@@ -185,7 +186,7 @@ def test_a_change_answers_the_state_that_is_stored(
     answer = system.change(**changes)
     assert answer == system.store.subscriptions[ID]
     if "state" in changes:
-        assert answer.state is SubscriptionState.ACTIVE
+        assert (answer.disabled, answer.rests) == (None, 0)
 
 
 @pytest.mark.parametrize("before", STATES)
@@ -202,6 +203,19 @@ def test_an_operators_disabling_is_not_undone_by_a_change_beside_it(before: str)
     with pytest.raises(SubscriptionDisabledError):
         system.change(state="active")
     assert system.store.subscriptions[ID].disabled is DisabledReason.OPERATOR
+
+
+@pytest.mark.parametrize("step", [_rest, _disable], ids=["resting", "disabled"])
+def test_an_enabled_subscription_gets_one_post_and_no_other_until_it_has_ended(step: Callable[[System], None]) -> None:
+    system = System()
+    step(system)
+    enabled = system.change(state="active")
+    assert (enabled.state, enabled.rests_until) == (SubscriptionState.RESTING, system.clock.now())
+    probing = replace(enabled, rests_until=system.clock.now() + HOUR)
+    system.store.subscriptions[ID] = probing
+    again = system.change(state="active")
+    assert again.rests_until == probing.rests_until
+    assert [entry for entry, _ in system.queue.entries] == [HookEntry(subscription=ID)] * 2
 
 
 def test_an_active_subscription_stays_failing_if_it_is_enabled() -> None:

@@ -211,3 +211,36 @@ def test_a_client_that_recovers_all_the_time_gets_ten_posts_a_second() -> None:
     assert len(times) == begun * 1_000
     assert begun == 3
     assert all(later - earlier >= timedelta(seconds=1) for earlier, later in zip(times, times[20:], strict=False))
+
+
+def test_a_receiver_that_hangs_and_is_enabled_all_the_time_delays_no_other() -> None:
+    simulation = Simulation(20)
+    dead = "https://r0.example.com/"
+    simulation.receivers.down = {dead}
+    for number in range(20):
+        simulation.change(0, f"owed{number}", START)
+    simulation.run(START + timedelta(seconds=40))
+    enabled_from = simulation.clock.now()
+    simulation.receivers.posts.clear()
+    subscription = simulation.store.subscriptions[f"{0:032x}"]
+    key = replace(_KEY, client=subscription.client)
+    seconds = 600
+    for second in range(seconds):
+        at = enabled_from + timedelta(seconds=second)
+        for number in range(20):
+            simulation.change(number, f"m{second}", at)
+        simulation.run(at)
+        simulation.manage.change(subscription.id, {"state": "active"}, key=key, own_hosts=())
+        simulation.empty_queue()
+    simulation.run(enabled_from + timedelta(seconds=seconds + 15))
+
+    posts = simulation.receivers.posts
+    delays = sorted(
+        at - enabled_from - timedelta(seconds=int(webhook_id.split("_")[1][1:]))
+        for url, webhook_id, at in posts
+        if url != dead
+    )
+    assert len(delays) == seconds * 19
+    assert delays[len(delays) * 99 // 100] <= timedelta(seconds=1)
+    # Two posts at a time, each of which ends with its deadline.
+    assert len(posts) - len(delays) <= 2 * seconds // 15

@@ -97,7 +97,7 @@ class DynamoDbSubscriptionStore:
 
     def change(self, before: Subscription, after: Subscription) -> bool:
         values = _settings_of(after)
-        if before.state is not after.state:
+        if _delivery_of(before) != _delivery_of(after):
             values |= _delivery_of(after)
         update = _to_update(values, absent=[name for name, value in values.items() if value is None])
         write = {

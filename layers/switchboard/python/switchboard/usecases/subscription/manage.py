@@ -147,7 +147,10 @@ class ManageSubscriptions:
     def change(
         self, subscription_id: str, changes: dict[str, Any], *, key: ApiKey, own_hosts: Iterable[str]
     ) -> Subscription:
-        """Change settings. `state` as `active` enables a disabled subscription or ends a rest.
+        """Change settings. With `state` as `active` a disabled or resting subscription gets one post now.
+
+        It rests until that post has succeeded: an address that hangs takes one post at a time, however often it is
+        enabled.
 
         Raises:
             ResourceNotFoundError: there is no such subscription.
@@ -156,6 +159,7 @@ class ManageSubscriptions:
             InvalidRequestError: nothing may be posted to the address, or no event shows one of the states.
         """
         settings = {name: value for name, value in changes.items() if name != "state"}
+        enables = changes.get("state") == SubscriptionState.ACTIVE
 
         def change(before: Subscription) -> Subscription:
             after = replace(before, **settings, key_id=key.id, updated_at=self._clock.now())
@@ -164,26 +168,11 @@ class ManageSubscriptions:
                 _require_states(after.states, after.events)
             if "url" in changes:
                 self._check_url(after.url, own_hosts)
-            if changes.get("state") == SubscriptionState.ACTIVE and before.state is not SubscriptionState.ACTIVE:
-                if before.disabled is DisabledReason.OPERATOR:
-                    raise SubscriptionDisabledError(
-                        "An operator disabled the subscription. Ask an operator to enable it"
-                    )
-                after = replace(
-                    after,
-                    disabled=None,
-                    failures=0,
-                    failing_since=None,
-                    last_problem=None,
-                    rests=0,
-                    rests_until=None,
-                    due=self._clock.now(),
-                )
-            return after
+            return _enable(after, self._clock.now()) if enables else after
 
         before, after = self._change(subscription_id, change, client=key.client)
-        if before.state is not SubscriptionState.ACTIVE and after.state is SubscriptionState.ACTIVE:
-            self._queue.put([(HookEntry(subscription=after.id, after_rest=True), 0)])
+        if enables and before.state is not SubscriptionState.ACTIVE:
+            self._queue.put([(HookEntry(subscription=after.id), 0)])
         return after
 
     def delete(self, subscription_id: str, *, client: str) -> None:
@@ -290,6 +279,30 @@ class ManageSubscriptions:
             raise InvalidRequestError(FieldProblem("url", str(error), "address_refused")) from None
         except HookError:
             raise InvalidRequestError(FieldProblem("url", "has a host name without an address", "unreached")) from None
+
+
+def _enable(subscription: Subscription, now: datetime) -> Subscription:
+    """Return the subscription with a rest that is over, so that one post is let through.
+
+    It stays as it is if it is active, or if it was enabled and that post has not ended: such a rest is the first one.
+
+    Raises:
+        SubscriptionDisabledError: an operator disabled it, and only an operator may enable it.
+    """
+    if subscription.disabled is DisabledReason.OPERATOR:
+        raise SubscriptionDisabledError("An operator disabled the subscription. Ask an operator to enable it")
+    if subscription.disabled is None and not subscription.rests:
+        return subscription
+    return replace(
+        subscription,
+        disabled=None,
+        failures=0,
+        failing_since=None,
+        last_problem=None,
+        rests=0,
+        rests_until=now,
+        due=now,
+    )
 
 
 def _require_scopes(events: Iterable[ChangeKind], key: ApiKey) -> None:
