@@ -20,7 +20,6 @@ from switchboard.domain.subscription.subscriptions import (
     ChangedItem,
     DisabledReason,
     Generation,
-    OwedPost,
     Subscription,
 )
 from switchboard.ports.subscriptions import SubscriptionStore
@@ -35,19 +34,9 @@ from tests.contract.conftest import IMPLEMENTATIONS, REGION, Aws, choose
 from tests.depth import at_depth
 from tests.fakes import START
 from tests.fakes.subscriptions import InMemoryHookQueue, InMemorySubscriptionStore
-from tests.harness.webhooks import (
-    CHANGES,
-    ITEM,
-    ITEMS,
-    RELEASES,
-    RETRY,
-    SCENARIOS,
-    Content,
-    Contents,
-    Operation,
-    Scenario,
-    explore,
-)
+from tests.harness.webhooks.contents import Content, Contents, Operation
+from tests.harness.webhooks.explorer import ITEM, ITEMS, Scenario, explore
+from tests.harness.webhooks.scenarios import CHANGES, RELEASES, RETRY, SCENARIOS, a_mark
 
 MINUTE = timedelta(minutes=1)
 EVERYTHING = a_subscription(
@@ -57,19 +46,6 @@ EVERYTHING = a_subscription(
     description="orders",
     generations=(Generation(2, "2"), Generation(1, "1", until=START + MINUTE)),
 )
-
-
-def a_mark(token: str = "t1", **changes: Any) -> OwedPost:
-    members: dict[str, Any] = {
-        "subscription": "5" * 32,
-        "item": ITEM,
-        "token": token,
-        "owed_since": START,
-        "attempts": 1,
-        "due": START + MINUTE,
-        "problem": "unreached",
-    }
-    return OwedPost(**members | changes)
 
 
 @pytest.fixture
@@ -185,23 +161,23 @@ def test_a_deleted_subscription_cannot_be_changed(store: SubscriptionStore) -> N
 
 def test_a_new_mark_takes_the_place_of_the_former(store: SubscriptionStore) -> None:
     assert store.mark_of("5" * 32, ITEM) is None
-    store.put_mark(a_mark("t1"))
-    store.put_mark(a_mark("t2", attempts=2))
-    assert store.mark_of("5" * 32, ITEM) == a_mark("t2", attempts=2)
+    store.put_mark(a_mark(token="t1"))
+    store.put_mark(a_mark(token="t2", attempts=2))
+    assert store.mark_of("5" * 32, ITEM) == a_mark(token="t2", attempts=2)
 
 
 def test_only_the_mark_with_this_token_is_deleted(store: SubscriptionStore) -> None:
-    store.put_mark(a_mark("t2"))
-    store.delete_mark(a_mark("t1"))
+    store.put_mark(a_mark(token="t2"))
+    store.delete_mark(a_mark(token="t1"))
     assert store.mark_of("5" * 32, ITEM) is not None
-    store.delete_mark(a_mark("t2"))
+    store.delete_mark(a_mark(token="t2"))
     assert store.mark_of("5" * 32, ITEM) is None
-    store.delete_mark(a_mark("t2"))
+    store.delete_mark(a_mark(token="t2"))
 
 
 def test_a_mark_is_postponed_once(store: SubscriptionStore) -> None:
     store.put_mark(a_mark())
-    assert not store.postpone_mark(a_mark("t2"), due=START + 2 * MINUTE)
+    assert not store.postpone_mark(a_mark(token="t2"), due=START + 2 * MINUTE)
     assert store.postpone_mark(a_mark(), due=START + 2 * MINUTE)
     assert not store.postpone_mark(a_mark(), due=START + 3 * MINUTE)
     assert not store.postpone_mark(a_mark(item=ChangedItem(ChangeKind.SMS, "another")), due=START)

@@ -29,7 +29,8 @@ from switchboard.usecases.subscription.release import RecoverChanges, ReleaseOve
 from tests.builders import CLIENT, a_subscription
 from tests.fakes import START, CountingIds, FixedClock
 from tests.fakes.subscriptions import FixedSecrets, InMemoryHookQueue, InMemorySubscriptionStore, Items
-from tests.harness.webhooks import ITEM, SUBSCRIPTION
+from tests.harness.webhooks.explorer import ITEM
+from tests.harness.webhooks.invocations import SUBSCRIPTION
 
 HOUR = timedelta(hours=1)
 

@@ -7,20 +7,10 @@ from dataclasses import replace
 import pytest
 
 from tests.harness.explorer import ViolationError
-from tests.harness.webhooks import (
-    CHANGES,
-    DISABLED,
-    DOWN,
-    ENABLED,
-    MUTANTS,
-    PROBE,
-    RECOVERY,
-    RELEASES,
-    RETRY,
-    Parts,
-    Scenario,
-    explore,
-)
+from tests.harness.webhooks.explorer import Scenario, explore
+from tests.harness.webhooks.invocations import Parts
+from tests.harness.webhooks.mutants import MUTANTS
+from tests.harness.webhooks.scenarios import CHANGES, DISABLED, DOWN, ENABLED, PROBE, RECOVERY, RELEASES, RETRY
 
 USUAL = [
     (CHANGES, 1, 1, 2_000),

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from switchboard.domain.api_keys import ApiKey, Scope
 from switchboard.domain.changes import ChangeKind
 from switchboard.domain.errors import (
     InvalidRequestError,
@@ -25,9 +24,9 @@ from switchboard.usecases.subscription.manage import ManageSubscriptions, Subscr
 from tests.builders import CLIENT, a_subscription
 from tests.fakes import START, CountingIds, FixedClock
 from tests.fakes.subscriptions import FixedSecrets, InMemoryHookQueue, InMemorySubscriptionStore
+from tests.harness.webhooks.invocations import KEY
 
 ID = "5" * 32
-KEY = ApiKey(id="key-1", client=CLIENT, name="", scopes=frozenset(Scope))
 HOUR = timedelta(hours=1)
 
 

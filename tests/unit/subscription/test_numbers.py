@@ -14,7 +14,6 @@ from typing import Any, cast
 
 from greenlet import getcurrent, greenlet
 
-from switchboard.domain.api_keys import ApiKey, Scope
 from switchboard.domain.changes import ChangeKind
 from switchboard.domain.errors import HookTimedOutError, RecoveryInProgressError
 from switchboard.domain.subscription.queue_entries import HookEntry, Recovery
@@ -24,11 +23,11 @@ from switchboard.usecases.subscription.deliver import DeliverChange, SignedPoste
 from switchboard.usecases.subscription.handle_entry import HandleHookEntry
 from switchboard.usecases.subscription.manage import ManageSubscriptions
 from switchboard.usecases.subscription.release import RecoverChanges, ReleaseOverdueSubscriptions, ReleaseOwedPosts
-from tests.builders import CLIENT, a_subscription
+from tests.builders import a_subscription
 from tests.fakes import START, CountingIds, FixedClock
 from tests.fakes.subscriptions import FixedSecrets, InMemoryHookQueue, InMemorySubscriptionStore, Items
+from tests.harness.webhooks.invocations import KEY
 
-_KEY = ApiKey(id="key-1", client=CLIENT, name="", scopes=frozenset(Scope))
 _AT_ONCE = 50
 _MOMENT = timedelta(milliseconds=50)
 _DEADLINE = timedelta(seconds=15)
@@ -76,7 +75,7 @@ class Simulation:
                 **shared,
                 **read,
                 poster=SignedPoster(poster=self.receivers, secrets=FixedSecrets(), clock=self.clock),
-                find_key=lambda _key_id: _KEY,
+                find_key=lambda _key_id: KEY,
                 on_disabled=lambda *_: None,
                 random=lambda: 0.5,
             ),
@@ -196,7 +195,7 @@ def test_a_client_that_recovers_all_the_time_gets_ten_posts_a_second() -> None:
     simulation = Simulation(1)
     simulation.items.ids = [f"m{number}" for number in range(1_000)]
     [subscription] = simulation.store.subscriptions.values()
-    key = replace(_KEY, client=subscription.client)
+    key = replace(KEY, client=subscription.client)
     minutes, begun = 10, 0
     for second in range(60 * minutes):
         simulation.run(START + timedelta(seconds=second))
@@ -223,7 +222,7 @@ def test_a_receiver_that_hangs_and_is_enabled_all_the_time_delays_no_other() -> 
     enabled_from = simulation.clock.now()
     simulation.receivers.posts.clear()
     subscription = simulation.store.subscriptions[f"{0:032x}"]
-    key = replace(_KEY, client=subscription.client)
+    key = replace(KEY, client=subscription.client)
     seconds = 600
     for second in range(seconds):
         at = enabled_from + timedelta(seconds=second)
