@@ -11,11 +11,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from switchboard.domain.subscription.subscriptions import (
-    ChangedItem,
-    OwedPost,
-    Subscription,
-)
+from switchboard.domain.subscription.subscriptions import ChangedItem, OwedPost, Subscription
 from tests.fakes.subscriptions import InMemorySubscriptionStore
 
 T = TypeVar("T", bound=Hashable)

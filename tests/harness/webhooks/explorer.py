@@ -17,18 +17,9 @@ from typing import Any, Final, NamedTuple
 from unittest.mock import patch
 
 from switchboard.domain.changes import ChangeKind
-from switchboard.domain.errors import (
-    HookGoneError,
-    HookTimedOutError,
-    HookUnreachedError,
-    StoreUnavailableError,
-)
+from switchboard.domain.errors import HookGoneError, HookTimedOutError, HookUnreachedError, StoreUnavailableError
 from switchboard.domain.subscription.queue_entries import HookEntry
-from switchboard.domain.subscription.subscriptions import (
-    ChangedItem,
-    OwedPost,
-    Subscription,
-)
+from switchboard.domain.subscription.subscriptions import ChangedItem, OwedPost, Subscription
 from switchboard.usecases.subscription import release
 from tests.fakes import START
 from tests.fakes.subscriptions import a_change

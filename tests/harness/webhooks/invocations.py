@@ -13,16 +13,9 @@ from functools import partial
 from typing import Any, Final, cast
 
 from switchboard.domain.api_keys import ApiKey, Scope
-from switchboard.domain.errors import (
-    RecoveryInProgressError,
-    StoreUnavailableError,
-    SubscriptionDisabledError,
-)
+from switchboard.domain.errors import RecoveryInProgressError, StoreUnavailableError, SubscriptionDisabledError
 from switchboard.domain.subscription.queue_entries import HookEntry
-from switchboard.domain.subscription.subscriptions import (
-    OwedPost,
-    Subscription,
-)
+from switchboard.domain.subscription.subscriptions import OwedPost, Subscription
 from switchboard.ports.subscriptions import SubscriptionStore
 from switchboard.usecases.operations.reconcile_overdue import SweepReport
 from switchboard.usecases.subscription.deliver import DeliverChange, DeliveryOutcome, SignedPoster

@@ -7,10 +7,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from switchboard.domain.subscription.queue_entries import HookEntry
-from switchboard.domain.subscription.subscriptions import (
-    ChangedItem,
-    OwedPost,
-)
+from switchboard.domain.subscription.subscriptions import ChangedItem, OwedPost
 from tests.fakes import START
 from tests.harness.webhooks.explorer import GONE, ITEM, ITEMS, MINUTE, RESTORED, Scenario
 from tests.harness.webhooks.invocations import SUBSCRIPTION
