@@ -271,7 +271,6 @@ def deployed(**parameters: str) -> Iterator[Deployment]:
         )
         yield deployment
         cold_start()
-        gc.unfreeze()
 
 
 def _find_logical_id(function: str) -> str:
