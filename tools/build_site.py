@@ -90,9 +90,10 @@ NAVIGATION: Final[dict[str, Any]] = {
     },
     "日本語": {
         "Switchboard": "ja/index.md",
+        "チュートリアル": "ja/tutorial.md",
         "デプロイ": "ja/deploy.md",
-        "MediaSMS の設定": "ja/mediasms-console.md",
-        "BIZTEL の設定": "ja/biztel-console.md",
+        "MediaSMS側の設定": "ja/mediasms-console.md",
+        "BIZTEL側の設定": "ja/biztel-console.md",
         "ランブック": "ja/runbook.md",
     },
 }
