@@ -25,6 +25,7 @@ from moto import mock_aws
 from moto.backends import get_backend
 from moto.core.models import DEFAULT_ACCOUNT_ID
 
+import tests.moto_speed  # noqa: F401 - for its effect
 from sandbox.simulators import baidu_vms
 from sandbox.simulators.biztel import BiztelSimulator
 from sandbox.simulators.biztel import SimulatorConfig as BiztelConfig
