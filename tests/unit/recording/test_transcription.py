@@ -130,6 +130,14 @@ class Deployment:
             self.recordings.record_outcome(ID, outcome)
         CloseRecording(recordings=self.recordings, queues=self.queues)(self.recording, at=START)
 
+    def store_late(self, channel: Channel, *, seconds: float = 25.0) -> None:
+        """Store another channel beside the one that is there, and close the recording again."""
+        [stored] = self.recording.outcomes
+        assert stored.file is not None
+        file = replace(stored.file, key=f"recordings/{channel}.mp3", sha256=f"hash of {channel}", seconds=seconds)
+        self.recordings.record_outcome(ID, replace(stored, id=channel, channel=channel, file=file))
+        CloseRecording(recordings=self.recordings, queues=self.queues)(self.recording, at=self.clock.now())
+
     @property
     def recording(self) -> Recording:
         return self.recordings.rows[ID]
@@ -279,6 +287,15 @@ class CannotUseJoined(RaisingRecognizer):
         return failed if ".joined." in job else super().look(job)
 
 
+def test_files_of_a_format_that_cannot_be_joined_are_two_jobs() -> None:
+    deployment = Deployment(*BOTH, extension="wav")
+    deployment.run()
+
+    assert [name.split(".")[0] for name in deployment.jobs] == ["left", "right"]
+    assert deployment.status.state is TranscriptState.READY
+    assert len(deployment.status.transcripts) == 2
+
+
 def test_a_joined_file_that_the_service_cannot_use_becomes_two_jobs() -> None:
     deployment = Deployment(*BOTH, recognizer=CannotUseJoined)
     deployment.run()
@@ -380,13 +397,7 @@ def test_a_transcript_stays_readable_while_a_late_channel_is_recognised() -> Non
     deployment.run()
     [left] = deployment.status.transcripts
     deployment.clock.advance(HOUR)
-    [stored] = deployment.recording.outcomes
-    assert stored.file is not None
-    file = replace(stored.file, key="recordings/right.mp3", sha256="hash of right")
-    deployment.recordings.record_outcome(ID, replace(stored, id="right", channel=Channel.RIGHT, file=file))
-    CloseRecording(recordings=deployment.recordings, queues=deployment.queues)(
-        deployment.recording, at=deployment.clock.now()
-    )
+    deployment.store_late(Channel.RIGHT)
 
     partial = TranscriptStatus(state=TranscriptState.PARTIAL, reason="waiting", language="ja-JP", transcripts=(left,))
     assert deployment.status == partial
@@ -396,6 +407,19 @@ def test_a_transcript_stays_readable_while_a_late_channel_is_recognised() -> Non
     deployment.look(ID)
     assert deployment.status.state is TranscriptState.READY
     assert left not in deployment.status.transcripts
+
+
+def test_a_transcript_stays_readable_if_a_late_channel_fails() -> None:
+    deployment = Deployment(Channel.LEFT)
+    deployment.run()
+    [left] = deployment.status.transcripts
+    deployment.clock.advance(HOUR)
+    deployment.store_late(Channel.RIGHT, seconds=4 * 3600 + 1.0)
+    deployment.run()
+
+    assert deployment.status == TranscriptStatus(
+        state=TranscriptState.PARTIAL, reason="too_long", language="ja-JP", transcripts=(left,)
+    )
 
 
 def test_a_half_of_two_jobs_is_not_shown_before_the_other_has_ended() -> None:
