@@ -82,7 +82,7 @@ def test_a_template_that_cannot_be_filled_in_is_refused(
         "example.com #123456",
         "-a.example.com",
         f"{'a' * 64}.com",
-        f"{'a.' * 125}com.jp",
+        f"{'a.' * 124}com.jp",
     ],
     ids=[
         "upper case",
