@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import random
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -27,6 +28,7 @@ from switchboard.domain.recording.facts import (
     Recording,
     StoredFile,
 )
+from switchboard.domain.recording.mp3_join import join
 from switchboard.domain.recording.transcript_facts import FailureReason, Source, TranscriptionAttempt, TranscriptionEnd
 from switchboard.domain.recording.transcription_policy import next_look
 from switchboard.domain.recording.transcripts import TranscriptState, TranscriptStatus, sources_of, status_of_transcript
@@ -55,6 +57,7 @@ from tests.fakes.transcripts import (
     ScriptedRecognizer,
 )
 from tests.harness.transcripts import ID, POLICY
+from tests.speech import HERTZ, encode
 
 MINUTE: Final = timedelta(minutes=1)
 HOUR: Final = timedelta(hours=1)
@@ -85,6 +88,7 @@ class Deployment:
         seconds: float | None = 25.0,
         extension: str = "mp3",
         recognizer: type[RaisingRecognizer] = RaisingRecognizer,
+        sound: Mapping[Channel, bytes] | None = None,
     ) -> None:
         self.clock = FixedClock()
         self.recordings = InMemoryRecordingStore()
@@ -94,10 +98,12 @@ class Deployment:
         self.quota = quota or CountingQuota(limit=100_000)
         self.guard = OpenRecognizerGuard(self.clock)
         self.transcripts = InMemoryTranscriptFiles()
-        audio = InMemoryAudioFiles()
+        self.audio = InMemoryAudioFiles(
+            **{f"recordings/{channel}.mp3": content for channel, content in (sound or {}).items()}
+        )
         self.start = StartTranscription(
             recordings=self.store,
-            audio=audio,
+            audio=self.audio,
             recognizer=self.recognizer,
             guard=self.guard,
             quota=self.quota,
@@ -111,7 +117,7 @@ class Deployment:
             guard=self.guard,
             transcripts=self.transcripts,
             queues=self.queues,
-            prepare=PrepareTranscript(audio=audio, redacts=True),
+            prepare=PrepareTranscript(audio=self.audio, redacts=True),
             clock=self.clock,
         )
         fact = ReadyFact(tel="", date="", called_at=START, at=START, by_file=True)
@@ -285,6 +291,41 @@ class CannotUseJoined(RaisingRecognizer):
     def look(self, job: str) -> JobLook:
         failed = JobLook(state=JobState.FAILED, reason=FailureReason.MEDIA)
         return failed if ".joined." in job else super().look(job)
+
+
+def noise(seconds: int, *, seed: int, channels: int = 1) -> bytes:
+    chance = random.Random(seed)
+    return encode((chance.randint(-9000, 9000) for _ in range(seconds * HERTZ)), channels=channels)
+
+
+def test_both_channels_are_recognised_from_one_joined_file() -> None:
+    sound = {Channel.LEFT: noise(2, seed=1), Channel.RIGHT: noise(3, seed=2)}
+    deployment = Deployment(*BOTH, sound=sound)
+    deployment.run()
+
+    [joined] = deployment.audio.joined.values()
+    assert joined == b"".join(join([sound[Channel.LEFT]], [sound[Channel.RIGHT]]))
+    assert [name.split(".")[0] for name in deployment.jobs] == ["joined"]
+    assert deployment.status.state is TranscriptState.READY
+
+
+def test_files_that_cannot_be_joined_become_two_jobs() -> None:
+    sound = {Channel.LEFT: noise(2, seed=1), Channel.RIGHT: noise(2, seed=2, channels=2)}
+    deployment = Deployment(*BOTH, sound=sound)
+    deployment.run()
+
+    assert [name.split(".")[0] for name in deployment.jobs] == ["left", "right"]
+    assert deployment.status.state is TranscriptState.READY
+
+
+def test_a_call_without_a_sound_is_empty_and_costs_nothing() -> None:
+    silence = encode([0] * 3 * HERTZ)
+    deployment = Deployment(*BOTH, sound=dict.fromkeys(BOTH, silence))
+    deployment.run()
+
+    assert deployment.status.state is TranscriptState.EMPTY
+    assert not deployment.jobs
+    assert deployment.quota.used == 0
 
 
 def test_files_of_a_format_that_cannot_be_joined_are_two_jobs() -> None:
