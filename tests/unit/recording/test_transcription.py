@@ -18,6 +18,9 @@ from switchboard.domain.errors import (
     ProviderError,
     RefusedError,
     StoreUnavailableError,
+    TranscriptNotFoundError,
+    TranscriptNotReadyError,
+    UnreadableItemError,
 )
 from switchboard.domain.recording.facts import (
     Channel,
@@ -29,6 +32,8 @@ from switchboard.domain.recording.facts import (
     StoredFile,
 )
 from switchboard.domain.recording.mp3_join import join
+from switchboard.domain.recording.policy import RecordingPolicy
+from switchboard.domain.recording.status import RecordingDeadlines
 from switchboard.domain.recording.transcript_facts import FailureReason, Source, TranscriptionAttempt, TranscriptionEnd
 from switchboard.domain.recording.transcription_policy import next_look
 from switchboard.domain.recording.transcripts import TranscriptState, TranscriptStatus, sources_of, status_of_transcript
@@ -38,12 +43,14 @@ from switchboard.providers.biztel.file_names import parse_file_name
 from switchboard.usecases.recording.close import CloseRecording
 from switchboard.usecases.recording.keep_bulk_file import BulkOutcome, KeepBulkFile
 from switchboard.usecases.recording.prepare_transcript import PrepareTranscript
+from switchboard.usecases.recording.query import QueryRecordings, TranscriptView
 from switchboard.usecases.recording.start_transcription import StartTranscription
 from switchboard.usecases.recording.store_transcript import StoreTranscript
 from tests.fakes import START, CountingIds, FixedClock
 from tests.fakes.recordings import (
     AUDIO,
     CountingQuota,
+    InMemoryJobStore,
     InMemoryRecordingFiles,
     InMemoryRecordingStore,
     WholeDownload,
@@ -151,6 +158,23 @@ class Deployment:
     @property
     def status(self) -> TranscriptStatus:
         return status_of_transcript(self.recording, wanted=True)
+
+    def read(self) -> TranscriptView:
+        """Return the transcript as a caller reads it."""
+        query = QueryRecordings(
+            recordings=self.recordings,
+            jobs=InMemoryJobStore(),
+            files=InMemoryRecordingFiles(),
+            transcripts=self.transcripts,
+            policy=RecordingPolicy(
+                channels=frozenset(BOTH), monaural_as_fallback=False, deadlines=RecordingDeadlines()
+            ),
+            makes_transcripts=True,
+            clock=self.clock,
+            url_lifetime=MINUTE,
+            parse_name=parse_file_name,
+        )
+        return query.transcript(ID)
 
     @property
     def jobs(self) -> list[str]:
@@ -461,6 +485,40 @@ def test_a_transcript_stays_readable_if_a_late_channel_fails() -> None:
     assert deployment.status == TranscriptStatus(
         state=TranscriptState.PARTIAL, reason="too_long", language="ja-JP", transcripts=(left,)
     )
+
+
+def test_an_awaited_transcript_tells_when_to_ask_again() -> None:
+    deployment = Deployment(*BOTH)
+    with pytest.raises(TranscriptNotReadyError) as waiting:
+        deployment.read()
+    deployment.start(ID)
+    with pytest.raises(TranscriptNotReadyError) as recognizing:
+        deployment.read()
+    deployment.run()
+
+    assert (waiting.value.retry_after_s, recognizing.value.retry_after_s) == (300, 30)
+    assert {turn.channel for turn in deployment.read().turns} == set(BOTH)
+
+
+def test_a_transcript_that_failed_is_not_found_with_its_reason() -> None:
+    deployment = Deployment(*BOTH, seconds=4 * 3600 + 1.0)
+    deployment.run()
+
+    with pytest.raises(TranscriptNotFoundError, match="too_long"):
+        deployment.read()
+
+
+def test_a_stored_object_that_is_gone_or_unreadable_is_no_empty_transcript() -> None:
+    deployment = Deployment(*BOTH)
+    deployment.run()
+    [stored] = deployment.status.transcripts
+
+    deployment.transcripts.objects[stored.key] = b'{"format": 2}'
+    with pytest.raises(UnreadableItemError):
+        deployment.read()
+    del deployment.transcripts.objects[stored.key]
+    with pytest.raises(TranscriptNotFoundError, match="deleted"):
+        deployment.read()
 
 
 def test_a_half_of_two_jobs_is_not_shown_before_the_other_has_ended() -> None:
