@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import Any
 
 import pytest
@@ -30,3 +31,9 @@ class OneSandbox(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdist has
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneSandbox:
     """Let pytest-xdist use this schedule."""
     return OneSandbox(config, log)
+
+
+def pytest_collection_finish() -> None:
+    """Let garbage collection skip all that was imported and collected."""
+    gc.collect()
+    gc.freeze()

@@ -19,6 +19,8 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any, Final
 
+import yaml
+
 ROOT: Final = Path(__file__).parent.parent
 PAGES: Final = ROOT / "build/pages"
 SITE: Final = ROOT / "build/site"
@@ -88,9 +90,10 @@ NAVIGATION: Final[dict[str, Any]] = {
     },
     "日本語": {
         "Switchboard": "ja/index.md",
+        "チュートリアル": "ja/tutorial.md",
         "デプロイ": "ja/deploy.md",
-        "MediaSMS の設定": "ja/mediasms-console.md",
-        "BIZTEL の設定": "ja/biztel-console.md",
+        "MediaSMS側の設定": "ja/mediasms-console.md",
+        "BIZTEL側の設定": "ja/biztel-console.md",
         "ランブック": "ja/runbook.md",
     },
 }
@@ -99,10 +102,11 @@ NAVIGATION: Final[dict[str, Any]] = {
 RAPIDOC: Final = "flask_openapi_rapidoc/templates/rapidoc/js/rapidoc-min.js"
 RAPIDOC_SHA256: Final = "cd1e847ba5a90a423fe56e2e4c82a76005a3c7e1361df1f131a95151562c6ab7"  # pragma: allowlist secret
 API_VIEW: Final = """\
-<script type="module" src="../assets/rapidoc-min.js"></script>
-<rapi-doc spec-url="../openapi.yaml" render-style="view" schema-style="table" color-scheme="light" load-fonts="false"
+<script src="../assets/rapidoc-min.js"></script>
+<rapi-doc render-style="view" schema-style="table" color-scheme="light" load-fonts="false"
     show-header="false" show-info="false" show-side-nav="false" allow-try="false" allow-authentication="false"
     allow-server-selection="false" allow-spec-url-load="false" allow-spec-file-load="false"></rapi-doc>
+<script src="../assets/openapi.js"></script>
 """
 # A browser refuses each request to another origin.
 PAGE_TEMPLATE: Final = """\
@@ -113,6 +117,13 @@ PAGE_TEMPLATE: Final = """\
 {{ super() }}
 {% endblock %}
 """
+# Zensical has one language for all pages, and this template instead of its own.
+LANGUAGE_TEMPLATE: Final = """\
+{% set language = "ja" if page.url is startingwith("ja/") else "en" %}
+{% import "partials/languages/" ~ language ~ ".html" as lang %}
+{% import "partials/languages/en.html" as fallback %}
+{% macro t(key) %}{{ lang.t(key) or fallback.t(key) or key }}{% endmacro %}
+"""
 STYLE: Final = ".md-typeset td:first-child code { white-space: nowrap }\n"
 SETTINGS: Final[dict[str, Any]] = {
     "site_name": "Switchboard",
@@ -121,6 +132,7 @@ SETTINGS: Final[dict[str, Any]] = {
     "use_directory_urls": False,
     "extra_css": ["assets/names.css"],
     "theme": {
+        "language": "ja",  # of the search, which then finds Japanese words; LANGUAGE_TEMPLATE decides for the pages
         "font": False,
         "custom_dir": "overrides",
         "features": ["content.code.copy", "navigation.indexes", "navigation.sections", "navigation.top", "toc.follow"],
@@ -156,11 +168,11 @@ def main() -> int:
     faults = [f"{page}: not in the navigation" for page in sorted(set(places) - set(list_navigation(places)))]
     add_api_view()
     write_settings(places)
-    program = Path(sys.executable).with_name("zensical")
-    command = [str(program), "build", "--strict", "--clean", "--config-file", "build/site.toml"]
+    command = [sys.executable, "-m", "zensical", "build", "--strict", "--clean", "--config-file", "build/site.toml"]
     status = subprocess.run(command, check=False, cwd=ROOT).returncode
     built = sorted(path for path in SITE.rglob("*") if path.is_file())
     faults += [f"{path.relative_to(SITE)}: loads {url}" for path in built for url in find_outside(path)]
+    faults += [f"{path.relative_to(SITE)}: wrong language" for path in built if not has_language(path)]
     for fault in faults:
         print(fault, file=sys.stderr)
     if status or faults:
@@ -225,10 +237,19 @@ def add_api_view() -> None:
     if hashlib.sha256(program).hexdigest() != RAPIDOC_SHA256:
         raise ValueError(f"{RAPIDOC} has another hash than expected")
     (PAGES / "assets").mkdir(exist_ok=True)
-    (PAGES / "assets/rapidoc-min.js").write_bytes(program)
+    # A page that is opened as a file may run a script beside it, but neither import a module nor fetch the YAML.
+    script = b'(() => {"use strict";' + program.rpartition(b"export{")[0] + b"})();"
+    (PAGES / "assets/rapidoc-min.js").write_bytes(script)
+    (PAGES / "assets/openapi.js").write_text(api_script(), encoding="utf-8")
     page = PAGES / "reference/api.md"
     text = page.read_text(encoding="utf-8").replace("<!-- rapidoc -->", API_VIEW)
     page.write_text(f"---\nhide: [toc]\n---\n\n{text}", encoding="utf-8")
+
+
+def api_script() -> str:
+    """Return the script that gives docs/openapi.yaml to RapiDoc."""
+    document = yaml.safe_load((ROOT / "docs/openapi.yaml").read_text(encoding="utf-8"))
+    return f'document.querySelector("rapi-doc").loadSpec({json.dumps(document)});'
 
 
 def list_navigation(places: list[str], navigation: dict[str, Any] = NAVIGATION) -> Iterator[str]:
@@ -243,7 +264,8 @@ def list_navigation(places: list[str], navigation: dict[str, Any] = NAVIGATION) 
 def write_settings(places: list[str]) -> None:
     """Write Zensical's settings, and the template and the style that all pages have in common."""
     overrides = ROOT / "build/overrides"
-    overrides.mkdir(exist_ok=True)
+    (overrides / "partials").mkdir(parents=True, exist_ok=True)
+    (overrides / "partials/language.html").write_text(LANGUAGE_TEMPLATE, encoding="utf-8")
     (overrides / "main.html").write_text(PAGE_TEMPLATE, encoding="utf-8")
     (PAGES / "assets/names.css").write_text(STYLE, encoding="utf-8")
     settings = {"project": {**SETTINGS, "nav": _to_nav(NAVIGATION, sorted(places))}}
@@ -308,6 +330,12 @@ def find_outside(path: Path) -> list[str]:
         loads.feed(text)
     urls = loads.urls + [url for style in loads.styles for url in _STYLE_URL.findall(style)]
     return [url for url in urls if _OUTSIDE.match(url)]
+
+
+def has_language(path: Path) -> bool:
+    """Tell whether a page of the site declares its language. What is no page has none."""
+    language = "ja" if path.parent.name == "ja" else "en"
+    return path.suffix != ".html" or f'<html lang="{language}"' in path.read_text(encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ import pytest
 from moto import mock_aws
 from moto.dynamodb.responses import DynamoHandler
 
+import tests.moto_speed  # noqa: F401 - for its effect
 from switchboard.ports.callbacks import CallbackArchive, CodeStore
 from switchboard.ports.orders import MessageStore
 from switchboard.ports.provider_limits import ProviderLimitStore

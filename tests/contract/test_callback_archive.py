@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from switchboard.domain.call_results import CallResult
 from switchboard.domain.errors import StoreUnavailableError
@@ -187,6 +189,48 @@ def test_an_unreadable_spooled_object_comes_back_raw_among_the_others(
     assert readable.event == a_report("1")
     s3_archive.remove(unreadable)
     assert _spooled(s3_archive) == [replace(readable, handle="")]
+
+
+class OneObjectFails:
+    """A client of S3 to which every object but one is readable."""
+
+    def __init__(self, aws: Aws, key: str, code: str) -> None:
+        self._s3: Any = aws.s3
+        self._key = key
+        self._code = code
+
+    def list_objects_v2(self, **request: Any) -> Any:
+        return self._s3.list_objects_v2(**request)
+
+    def get_object(self, **request: Any) -> Any:
+        if request["Key"] == self._key:
+            raise ClientError({"Error": {"Code": self._code}}, "GetObject")
+        return self._s3.get_object(**request)
+
+
+def _with_failing_object(aws: Aws, bucket: str, s3_archive: S3CallbackArchive, code: str) -> S3CallbackArchive:
+    """Spool two events, and return an archive that answers `code` for the first one's object."""
+    for number in range(2):
+        s3_archive.spool(SpooledEvent(a_report(str(number)), START + number * MINUTE))
+    client: Any = OneObjectFails(aws, _events(s3_archive)[0].handle, code)
+    return S3CallbackArchive(client=lambda: client, bucket=bucket)
+
+
+def test_an_object_without_an_answer_hides_no_other_and_is_reported(
+    aws: Aws, bucket: str, s3_archive: S3CallbackArchive
+) -> None:
+    found = []
+    with pytest.raises(StoreUnavailableError):
+        for spooled in _with_failing_object(aws, bucket, s3_archive, "InternalError").spooled(limit=10):
+            found.append(spooled)
+    assert found == _events(s3_archive)[1:]
+
+
+def test_an_object_that_another_sweep_removed_is_passed_over(
+    aws: Aws, bucket: str, s3_archive: S3CallbackArchive
+) -> None:
+    archive = _with_failing_object(aws, bucket, s3_archive, "NoSuchKey")
+    assert _events(archive) == _events(s3_archive)[1:]
 
 
 def test_an_object_larger_than_any_event_is_not_read(aws: Aws, bucket: str, s3_archive: S3CallbackArchive) -> None:

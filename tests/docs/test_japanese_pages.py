@@ -15,6 +15,7 @@ from tests.docs.pages import codes_in, find_pages, links_of, read_page, read_pro
 from tests.translated_template import ROOT, STACK_NAME, source, written_template
 
 README: Final = "README.ja.md"
+TUTORIAL: Final = "docs/ja/tutorial.md"
 GUIDE: Final = "docs/ja/deploy.md"
 RUNBOOK: Final = "docs/ja/runbook.md"
 PAGES: Final = tuple(page for page in find_pages() if page == README or page.startswith("docs/ja/"))
@@ -26,6 +27,7 @@ BIZTEL_PAGE: Final = "docs/ja/biztel-console.md"
 BIZTEL_GUIDE: Final = "docs/guides/connect-biztel.md"
 IN_JAPANESE: Final = {
     "README.ja.md": "README.md",
+    "docs/tutorial.md": "docs/ja/tutorial.md",
     "docs/guides/connect-biztel.md": "docs/ja/biztel-console.md",
     "docs/guides/connect-mediasms.md": "docs/ja/mediasms-console.md",
     "docs/guides/connect-baidu-vms.md": "docs/ja/deploy.md",
@@ -137,6 +139,12 @@ def test_a_japanese_page_has_half_width_letters_and_japanese_commas(page: str) -
 
 def test_the_japanese_guide_has_the_commands_of_the_english_guides() -> None:
     assert blocks_of(GUIDE) == blocks_of(*ENGLISH_GUIDES, language="bash")
+
+
+def test_the_japanese_tutorial_has_the_commands_and_answers_of_the_english_one() -> None:
+    japanese, english = (blocks_of(page, language="(?:sh|text)") for page in (TUTORIAL, "docs/tutorial.md"))
+
+    assert japanese == english != []
 
 
 def test_the_japanese_guide_lists_parameters_with_their_defaults_in_order() -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.docs.pages import find_pages
 from tests.translated_template import ROOT
-from tools.build_site import FRONT, find_outside, list_navigation, move_links
+from tools.build_site import API_VIEW, FRONT, api_script, find_outside, has_language, list_navigation, move_links
 
 
 def test_the_navigation_leads_to_every_page() -> None:
@@ -56,6 +58,27 @@ def test_links_hold_in_the_site() -> None:
 
     assert front == "[a](guides/a.md#b) [c](#d)"
     assert guide == "[a](../runbook.md)\n```sh\n[b](c)\n```"
+
+
+@pytest.mark.parametrize(
+    ("place", "language", "right"),
+    [("ja/deploy.html", "ja", True), ("ja/deploy.html", "en", False), ("a.html", "en", True), ("a.html", "ja", False)],
+)
+def test_a_page_below_ja_is_japanese_and_every_other_is_english(
+    tmp_path: Path, place: str, language: str, right: bool
+) -> None:
+    page = tmp_path / place
+    page.parent.mkdir(exist_ok=True)
+    page.write_text(f'<!doctype html>\n<html lang="{language}" class="no-js">', encoding="utf-8")
+
+    assert has_language(page) is right
+
+
+def test_the_page_of_the_api_shows_its_document_without_a_request() -> None:
+    _, _, document = api_script().partition("loadSpec(")
+
+    assert json.loads(document.removesuffix(");")) == yaml.safe_load((ROOT / "docs/openapi.yaml").read_bytes())
+    assert [word for word in (" spec-url=", 'type="module"') if word in API_VIEW] == []
 
 
 def test_the_readme_has_at_most_8_kilobytes() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +16,7 @@ from switchboard.domain.errors import ConfigurationError, StoreRefusedError, Sto
 from switchboard.domain.recording.facts import ReadyFact, Recording
 from switchboard.domain.sms.delivery import DeliveryReport
 from switchboard.domain.sms.messages import Message
+from switchboard.domain.verification.callbacks import CodeHash
 from switchboard.ports.callbacks import EventPlace, RawCallback, SpooledEvent
 from switchboard.ports.listing import UnreadableItem
 from switchboard.usecases.operations.reconcile_overdue import SweepAction, SweepReport, act_on_each
@@ -70,6 +72,16 @@ def test_a_refused_event_goes_to_quarantine_and_the_rest_is_replayed(poison: int
     assert _id(poison).encode() in callback.body
     assert at == START + poison * MINUTE
     assert not archive.kept
+
+
+def test_a_refused_report_keeps_the_hash_of_its_code_in_quarantine() -> None:
+    code = CodeHash(key_version="v1", digest=b"\x01\xfe", at=START, recipient=None)
+    archive = InMemoryCallbackArchive()
+    archive.spool(SpooledEvent(a_report("1"), START, code=code))
+    messages = _PoisonReports("sms1", error=StoreRefusedError("ValidationException"))
+    assembled(messages=messages, archive=archive).sweep()
+    [(callback, _, _)] = archive.quarantined
+    assert json.loads(callback.body)["code"] == {"key": "v1", "digest": "01fe"}
 
 
 @PLACES

@@ -126,6 +126,23 @@ def test_a_granule_whose_reservoir_is_cut_off_is_silent(hertz: int) -> None:
     assert right == decode(whole)[0]
 
 
+def test_a_granule_with_more_bits_than_the_file_has_is_silent() -> None:
+    frames = list(filter(None, read_frames([make_files(8000)[0]])))
+    whole = b"".join(frames)
+    gains = gains_of(whole)
+    at = next(at for at in range(5, len(frames)) if gains[at])
+    frame = frames[at]
+    # 4,095 bits: more than the frame and the largest reservoir before it hold.
+    damaged = b"".join(
+        (*frames[:at], frame[:5], bytes((frame[5] | 0x7F, frame[6] | 0xF8)), frame[7:], *frames[at + 1 :])
+    )
+
+    file = joined(damaged, whole)
+
+    assert gains_of(file) == gains[:at] + b"\x00" + gains[at + 1 :]
+    assert decode(file)[1] == decode(whole)[0]
+
+
 def test_a_gap_cuts_off_the_reservoir_as_in_a_decoder() -> None:
     frames = list(filter(None, read_frames([make_files(8000)[0]])))
     gains = gains_of(b"".join(frames))
@@ -155,6 +172,14 @@ def test_the_notes_tell_the_frames_and_tags_are_left_out() -> None:
     assert meter.format is AudioFormat.MP3
     assert meter.seconds() == pytest.approx(granules * 0.072)
     assert joined(left, right) == file[len(file) - len(joined(left, right)) :]
+
+
+@pytest.mark.parametrize(("name", "at"), [(b"Xing", 13), (b"Info", 13), (b"VBRI", 36)], ids=["Xing", "Info", "VBRI"])
+def test_an_encoders_notes_do_not_delay_their_channel(name: bytes, at: int) -> None:
+    left, right = make_files(8000)[:2]
+    notes = (TELEPHONE.header.ljust(at, b"\x00") + name).ljust(TELEPHONE.length, b"\xff")
+
+    assert joined(notes + left, right) == joined(left, right)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import random
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -17,6 +18,9 @@ from switchboard.domain.errors import (
     ProviderError,
     RefusedError,
     StoreUnavailableError,
+    TranscriptNotFoundError,
+    TranscriptNotReadyError,
+    UnreadableItemError,
 )
 from switchboard.domain.recording.facts import (
     Channel,
@@ -27,6 +31,9 @@ from switchboard.domain.recording.facts import (
     Recording,
     StoredFile,
 )
+from switchboard.domain.recording.mp3_join import join
+from switchboard.domain.recording.policy import RecordingPolicy
+from switchboard.domain.recording.status import RecordingDeadlines
 from switchboard.domain.recording.transcript_facts import FailureReason, Source, TranscriptionAttempt, TranscriptionEnd
 from switchboard.domain.recording.transcription_policy import next_look
 from switchboard.domain.recording.transcripts import TranscriptState, TranscriptStatus, sources_of, status_of_transcript
@@ -36,12 +43,14 @@ from switchboard.providers.biztel.file_names import parse_file_name
 from switchboard.usecases.recording.close import CloseRecording
 from switchboard.usecases.recording.keep_bulk_file import BulkOutcome, KeepBulkFile
 from switchboard.usecases.recording.prepare_transcript import PrepareTranscript
+from switchboard.usecases.recording.query import QueryRecordings, TranscriptView
 from switchboard.usecases.recording.start_transcription import StartTranscription
 from switchboard.usecases.recording.store_transcript import StoreTranscript
 from tests.fakes import START, CountingIds, FixedClock
 from tests.fakes.recordings import (
     AUDIO,
     CountingQuota,
+    InMemoryJobStore,
     InMemoryRecordingFiles,
     InMemoryRecordingStore,
     WholeDownload,
@@ -55,6 +64,7 @@ from tests.fakes.transcripts import (
     ScriptedRecognizer,
 )
 from tests.harness.transcripts import ID, POLICY
+from tests.speech import HERTZ, encode
 
 MINUTE: Final = timedelta(minutes=1)
 HOUR: Final = timedelta(hours=1)
@@ -85,6 +95,7 @@ class Deployment:
         seconds: float | None = 25.0,
         extension: str = "mp3",
         recognizer: type[RaisingRecognizer] = RaisingRecognizer,
+        sound: Mapping[Channel, bytes] | None = None,
     ) -> None:
         self.clock = FixedClock()
         self.recordings = InMemoryRecordingStore()
@@ -94,10 +105,12 @@ class Deployment:
         self.quota = quota or CountingQuota(limit=100_000)
         self.guard = OpenRecognizerGuard(self.clock)
         self.transcripts = InMemoryTranscriptFiles()
-        audio = InMemoryAudioFiles()
+        self.audio = InMemoryAudioFiles(
+            **{f"recordings/{channel}.mp3": content for channel, content in (sound or {}).items()}
+        )
         self.start = StartTranscription(
             recordings=self.store,
-            audio=audio,
+            audio=self.audio,
             recognizer=self.recognizer,
             guard=self.guard,
             quota=self.quota,
@@ -111,7 +124,7 @@ class Deployment:
             guard=self.guard,
             transcripts=self.transcripts,
             queues=self.queues,
-            prepare=PrepareTranscript(audio=audio, redacts=True),
+            prepare=PrepareTranscript(audio=self.audio, redacts=True),
             clock=self.clock,
         )
         fact = ReadyFact(tel="", date="", called_at=START, at=START, by_file=True)
@@ -130,6 +143,14 @@ class Deployment:
             self.recordings.record_outcome(ID, outcome)
         CloseRecording(recordings=self.recordings, queues=self.queues)(self.recording, at=START)
 
+    def store_late(self, channel: Channel, *, seconds: float = 25.0) -> None:
+        """Store another channel beside the one that is there, and close the recording again."""
+        [stored] = self.recording.outcomes
+        assert stored.file is not None
+        file = replace(stored.file, key=f"recordings/{channel}.mp3", sha256=f"hash of {channel}", seconds=seconds)
+        self.recordings.record_outcome(ID, replace(stored, id=channel, channel=channel, file=file))
+        CloseRecording(recordings=self.recordings, queues=self.queues)(self.recording, at=self.clock.now())
+
     @property
     def recording(self) -> Recording:
         return self.recordings.rows[ID]
@@ -137,6 +158,23 @@ class Deployment:
     @property
     def status(self) -> TranscriptStatus:
         return status_of_transcript(self.recording, wanted=True)
+
+    def read(self) -> TranscriptView:
+        """Return the transcript as a caller reads it."""
+        query = QueryRecordings(
+            recordings=self.recordings,
+            jobs=InMemoryJobStore(),
+            files=InMemoryRecordingFiles(),
+            transcripts=self.transcripts,
+            policy=RecordingPolicy(
+                channels=frozenset(BOTH), monaural_as_fallback=False, deadlines=RecordingDeadlines()
+            ),
+            makes_transcripts=True,
+            clock=self.clock,
+            url_lifetime=MINUTE,
+            parse_name=parse_file_name,
+        )
+        return query.transcript(ID)
 
     @property
     def jobs(self) -> list[str]:
@@ -279,6 +317,50 @@ class CannotUseJoined(RaisingRecognizer):
         return failed if ".joined." in job else super().look(job)
 
 
+def noise(seconds: int, *, seed: int, channels: int = 1) -> bytes:
+    chance = random.Random(seed)
+    return encode((chance.randint(-9000, 9000) for _ in range(seconds * HERTZ)), channels=channels)
+
+
+def test_both_channels_are_recognised_from_one_joined_file() -> None:
+    sound = {Channel.LEFT: noise(2, seed=1), Channel.RIGHT: noise(3, seed=2)}
+    deployment = Deployment(*BOTH, sound=sound)
+    deployment.run()
+
+    [joined] = deployment.audio.joined.values()
+    assert joined == b"".join(join([sound[Channel.LEFT]], [sound[Channel.RIGHT]]))
+    assert [name.split(".")[0] for name in deployment.jobs] == ["joined"]
+    assert deployment.status.state is TranscriptState.READY
+
+
+def test_files_that_cannot_be_joined_become_two_jobs() -> None:
+    sound = {Channel.LEFT: noise(2, seed=1), Channel.RIGHT: noise(2, seed=2, channels=2)}
+    deployment = Deployment(*BOTH, sound=sound)
+    deployment.run()
+
+    assert [name.split(".")[0] for name in deployment.jobs] == ["left", "right"]
+    assert deployment.status.state is TranscriptState.READY
+
+
+def test_a_call_without_a_sound_is_empty_and_costs_nothing() -> None:
+    silence = encode([0] * 3 * HERTZ)
+    deployment = Deployment(*BOTH, sound=dict.fromkeys(BOTH, silence))
+    deployment.run()
+
+    assert deployment.status.state is TranscriptState.EMPTY
+    assert not deployment.jobs
+    assert deployment.quota.used == 0
+
+
+def test_files_of_a_format_that_cannot_be_joined_are_two_jobs() -> None:
+    deployment = Deployment(*BOTH, extension="wav")
+    deployment.run()
+
+    assert [name.split(".")[0] for name in deployment.jobs] == ["left", "right"]
+    assert deployment.status.state is TranscriptState.READY
+    assert len(deployment.status.transcripts) == 2
+
+
 def test_a_joined_file_that_the_service_cannot_use_becomes_two_jobs() -> None:
     deployment = Deployment(*BOTH, recognizer=CannotUseJoined)
     deployment.run()
@@ -380,13 +462,7 @@ def test_a_transcript_stays_readable_while_a_late_channel_is_recognised() -> Non
     deployment.run()
     [left] = deployment.status.transcripts
     deployment.clock.advance(HOUR)
-    [stored] = deployment.recording.outcomes
-    assert stored.file is not None
-    file = replace(stored.file, key="recordings/right.mp3", sha256="hash of right")
-    deployment.recordings.record_outcome(ID, replace(stored, id="right", channel=Channel.RIGHT, file=file))
-    CloseRecording(recordings=deployment.recordings, queues=deployment.queues)(
-        deployment.recording, at=deployment.clock.now()
-    )
+    deployment.store_late(Channel.RIGHT)
 
     partial = TranscriptStatus(state=TranscriptState.PARTIAL, reason="waiting", language="ja-JP", transcripts=(left,))
     assert deployment.status == partial
@@ -396,6 +472,53 @@ def test_a_transcript_stays_readable_while_a_late_channel_is_recognised() -> Non
     deployment.look(ID)
     assert deployment.status.state is TranscriptState.READY
     assert left not in deployment.status.transcripts
+
+
+def test_a_transcript_stays_readable_if_a_late_channel_fails() -> None:
+    deployment = Deployment(Channel.LEFT)
+    deployment.run()
+    [left] = deployment.status.transcripts
+    deployment.clock.advance(HOUR)
+    deployment.store_late(Channel.RIGHT, seconds=4 * 3600 + 1.0)
+    deployment.run()
+
+    assert deployment.status == TranscriptStatus(
+        state=TranscriptState.PARTIAL, reason="too_long", language="ja-JP", transcripts=(left,)
+    )
+
+
+def test_an_awaited_transcript_tells_when_to_ask_again() -> None:
+    deployment = Deployment(*BOTH)
+    with pytest.raises(TranscriptNotReadyError) as waiting:
+        deployment.read()
+    deployment.start(ID)
+    with pytest.raises(TranscriptNotReadyError) as recognizing:
+        deployment.read()
+    deployment.run()
+
+    assert (waiting.value.retry_after_s, recognizing.value.retry_after_s) == (300, 30)
+    assert {turn.channel for turn in deployment.read().turns} == set(BOTH)
+
+
+def test_a_transcript_that_failed_is_not_found_with_its_reason() -> None:
+    deployment = Deployment(*BOTH, seconds=4 * 3600 + 1.0)
+    deployment.run()
+
+    with pytest.raises(TranscriptNotFoundError, match="too_long"):
+        deployment.read()
+
+
+def test_a_stored_object_that_is_gone_or_unreadable_is_no_empty_transcript() -> None:
+    deployment = Deployment(*BOTH)
+    deployment.run()
+    [stored] = deployment.status.transcripts
+
+    deployment.transcripts.objects[stored.key] = b'{"format": 2}'
+    with pytest.raises(UnreadableItemError):
+        deployment.read()
+    del deployment.transcripts.objects[stored.key]
+    with pytest.raises(TranscriptNotFoundError, match="deleted"):
+        deployment.read()
 
 
 def test_a_half_of_two_jobs_is_not_shown_before_the_other_has_ended() -> None:

@@ -447,6 +447,18 @@ def test_content_that_is_missing_or_doubled_is_refused(content: dict[str, Any], 
     assert [(fault.field, fault.code) for fault in refused.value.problems] == [problem]
 
 
+@pytest.mark.parametrize(
+    ("to", "carrier"),
+    [("090-0000-0001", Carrier.OVERSEAS), ("+1 202 555 0100", Carrier.DOCOMO)],
+    ids=["overseas carrier for Japan", "carrier of Japan for a number outside"],
+)
+def test_a_carrier_of_another_country_is_refused(to: str, carrier: Carrier) -> None:
+    with pytest.raises(InvalidRequestError) as refused:
+        compose(SmsRequest(to=to, text="a", carrier=carrier), rules=SmsRules(overseas_prefixes=("+1",)))
+
+    assert [(fault.field, fault.code) for fault in refused.value.problems] == [("carrier", "carrier_mismatch")]
+
+
 def test_a_number_outside_japan_is_sent_by_the_overseas_carrier() -> None:
     request = SmsRequest(to="+1 202 555 0100", text="a")
 

@@ -242,6 +242,26 @@ def test_an_unsent_message_fails_and_its_key_may_try_again(ending: Ending, cause
     assert len(again.order.claims) == 2
 
 
+class _WithoutCredentials(ScriptedProvider):
+    """A provider whose credentials the store does not give."""
+
+    def submit(self, prepared: SmsSubmission) -> Receipt:
+        raise StoreUnavailableError("the secret is not read")
+
+
+def test_a_message_without_credentials_is_unsent_and_may_try_again() -> None:
+    setting = _Setting()
+    with_credentials, setting.provider = setting.provider, _WithoutCredentials()
+    with pytest.raises(SubmissionFailedError) as raised:
+        setting.send()
+    assert isinstance(raised.value.cause, StoreUnavailableError)
+    assert setting.state() is SmsState.FAILED
+
+    setting.provider = with_credentials
+    assert not setting.send().replayed
+    assert len(with_credentials.taken) == 1
+
+
 def test_a_day_of_repeated_requests_leaves_room_in_the_item() -> None:
     """An item has room for some 2,000 attempts. After that nothing more could be recorded under this key."""
     setting = _Setting(*[Ending.NOT_SENT] * 1_000)

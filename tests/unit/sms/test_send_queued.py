@@ -12,10 +12,19 @@ from switchboard.domain.errors import (
     StoreUnavailableError,
     SwitchboardError,
 )
-from switchboard.domain.sms.messages import SmsState
+from switchboard.domain.sms.messages import SmsState, SmsSubmission
 from switchboard.usecases.sms.send_queued import QueuedOutcome
 from tests.builders import CLIENT, CONTENT, DEADLINES, RECIPIENT, a_report
-from tests.fakes import Answer, Ending, InMemoryMessageStore, InMemoryOutbox, ScriptedGuard, down, flaky
+from tests.fakes import (
+    Answer,
+    Ending,
+    InMemoryMessageStore,
+    InMemoryOutbox,
+    ScriptedGuard,
+    ScriptedProvider,
+    down,
+    flaky,
+)
 from tests.harness.scenarios import queued_world
 from tests.harness.world import SMSID, World
 from tests.systems import Parts, System, assembled
@@ -88,6 +97,23 @@ def test_a_queued_message_that_became_invalid_is_rejected(world: World) -> None:
     assert world.status().state is SmsState.REJECTED
     assert not world.provider.submissions
     assert not world.outbox.entries
+
+
+class _WithoutKey(ScriptedProvider):
+    """A provider whose requests need a key that the store does not give."""
+
+    def prepare(self, submission: SmsSubmission) -> SmsSubmission:
+        raise StoreUnavailableError("the secret is not read")
+
+
+def test_a_message_without_its_key_stays_queued_and_is_sent_later(world: World) -> None:
+    with_key, world.provider = world.provider, _WithoutKey()
+    assert _system(world).send_queued(SMSID) is QueuedOutcome.REQUEUED
+    assert world.status().state is SmsState.QUEUED
+
+    world.provider = with_key
+    assert _system(world).send_queued(SMSID) is QueuedOutcome.ACCEPTED
+    assert len(with_key.taken) == 1
 
 
 @pytest.mark.parametrize(

@@ -70,3 +70,36 @@ def test_a_template_that_cannot_be_filled_in_is_refused(
         compose(request, rules=rules)
 
     assert [(fault.field, fault.code) for fault in refused.value.problems] == [problem]
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "Example.com",
+        "example",
+        "https://example.com",
+        "example.com\n",
+        "example.com #123456",
+        "-a.example.com",
+        f"{'a' * 64}.com",
+        f"{'a.' * 124}com.jp",
+    ],
+    ids=[
+        "upper case",
+        "one label",
+        "address",
+        "newline",
+        "other code",
+        "hyphen first",
+        "label of 64",
+        "254 characters",
+    ],
+)
+def test_an_origin_that_is_no_host_name_is_refused(origin: str) -> None:
+    request = VerificationRequest(to="090-0000-0001", mode=VerificationMode.SMS_CODE, text="{code}", origin=origin)
+    rules = VerificationRules(pool=(), holding_minutes=10, max_holding_minutes=30, max_repeat_calls=2, long_sms=True)
+
+    with pytest.raises(InvalidRequestError) as refused:
+        compose(request, rules=rules)
+
+    assert [(fault.field, fault.code) for fault in refused.value.problems] == [("origin", "invalid_origin")]

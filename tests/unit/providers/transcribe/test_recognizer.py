@@ -11,7 +11,7 @@ from typing import Any, Final
 import boto3
 import pytest
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, EndpointConnectionError
 
 from sandbox.simulators.transcribe import SimulatorConfig, TranscribeSimulator
 from sandbox.simulators.transcribe.faults import Fault, FaultKind
@@ -156,6 +156,33 @@ def test_a_refused_start_raises_the_error_of_its_class(
     assert simulator.provider.jobs == ()
 
 
+@pytest.mark.parametrize(
+    ("source", "settings"),
+    [
+        (Source.LEFT, None),
+        (Source.JOINED, {"ChannelIdentification": True}),
+        (Source.MONAURAL, {"ShowSpeakerLabels": True, "MaxSpeakerLabels": 2}),
+    ],
+)
+def test_channels_or_speakers_are_kept_apart_if_there_are_two(
+    recognizer: TranscribeRecognizer, simulator: TranscribeSimulator, source: Source, settings: dict[str, Any] | None
+) -> None:
+    recognizer.start(replace(ATTEMPT, source=source), MEDIA)
+
+    assert simulator.provider.jobs[0].request.get("Settings") == settings
+
+
+def test_a_failed_job_gives_the_services_words(
+    recognizer: TranscribeRecognizer, simulator: TranscribeSimulator
+) -> None:
+    simulator.provider.add_fault(Fault(kind=FaultKind.FAILED, words="The codec is not supported." + "." * 300))
+    recognizer.start(ATTEMPT, MEDIA)
+    simulator.deliver_due()
+
+    words = "The codec is not supported." + "." * 173
+    assert recognizer.look(ATTEMPT.job) == JobLook(state=JobState.FAILED, reason=FailureReason.MEDIA, words=words)
+
+
 def test_an_unknown_job_is_not_found(recognizer: TranscribeRecognizer) -> None:
     assert recognizer.look("stack.nothing") == JobLook(state=JobState.NOT_FOUND)
 
@@ -243,6 +270,39 @@ def test_a_speaker_is_read_from_the_item_or_from_the_segments() -> None:
 def test_a_result_in_another_form_is_unreadable(content: bytes) -> None:
     with pytest.raises(UnreadableResultError):
         parse_result(content, channels=[Channel.LEFT])
+
+
+class FailingLooks:
+    """A client of the service that refuses each Start as a taken name, and fails each look with `error`."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    def start_transcription_job(self, **_: object) -> None:
+        raise ClientError({"Error": {"Code": "ConflictException"}}, "StartTranscriptionJob")
+
+    def get_transcription_job(self, **_: object) -> None:
+        raise self._error
+
+
+NOT_FOUND: Final = ClientError({"Error": {"Code": "NotFoundException"}}, "GetTranscriptionJob")
+THROTTLED: Final = ClientError({"Error": {"Code": "ThrottlingException"}}, "GetTranscriptionJob")
+NO_ANSWER: Final = EndpointConnectionError(endpoint_url="https://transcribe.invalid")
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [(NOT_FOUND, OutcomeUnknownError), (THROTTLED, ProviderBusyError), (NO_ANSWER, OutcomeUnknownError)],
+    ids=["not found", "throttled", "no answer"],
+)
+def test_a_taken_name_whose_job_is_not_seen_is_not_taken_for_ours(
+    error: Exception, expected: type[ProviderError], account: MemoryAccount
+) -> None:
+    client: Any = FailingLooks(error)
+    with pytest.raises(ProviderError) as failure:
+        TranscribeRecognizer(client=lambda: client, results=MemoryResults(account)).start(ATTEMPT, MEDIA)
+
+    assert type(failure.value) is expected
 
 
 class Refusing:

@@ -40,7 +40,7 @@ def to_webvtt(turns: Sequence[Turn], *, language: str) -> str:
 
 
 def _cut_into_cues(words: Sequence[Word]) -> Iterator[Sequence[Word]]:
-    """Yield the words of each cue."""
+    """Yield the words of each cue. A turn has at least one word, and so has each cue."""
     start = end = 0  # the words of the cue so far, and the place of its last good cut
     columns = columns_at_end = 0
     for at, word in enumerate(words):
@@ -55,8 +55,7 @@ def _cut_into_cues(words: Sequence[Word]) -> Iterator[Sequence[Word]]:
         pauses = at + 1 < len(words) and words[at + 1].start_ms - word.end_ms > MAX_PAUSE_MS
         if pauses or word.text.endswith(_ENDS):
             end, columns_at_end = at + 1, columns
-    if start < len(words):
-        yield words[start:]
+    yield words[start:]
 
 
 @lru_cache(maxsize=4096)
