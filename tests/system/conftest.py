@@ -93,7 +93,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def sandbox_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the folder of the sandbox."""
+    """Return the folder of the sandbox, of which a run of the tests has one (`OneSandbox` in tests/conftest.py)."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        (tmp_path_factory.getbasetemp().parent / "one-sandbox").touch(exist_ok=False)
     return tmp_path_factory.mktemp("sandbox")
 
 
