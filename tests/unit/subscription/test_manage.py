@@ -209,7 +209,7 @@ def test_an_enabled_subscription_gets_one_post_and_no_other_until_it_has_ended(s
     system = System()
     step(system)
     enabled = system.change(state="active")
-    assert (enabled.state, enabled.rests_until) == (SubscriptionState.RESTING, system.clock.now())
+    assert (enabled.state, enabled.rests_until) == (SubscriptionState.ACTIVE, system.clock.now())
     probing = replace(enabled, rests_until=system.clock.now() + HOUR)
     system.store.subscriptions[ID] = probing
     again = system.change(state="active")

@@ -118,10 +118,13 @@ class Subscription:
 
     @property
     def state(self) -> SubscriptionState:
-        """The state as callers see it. A rest ends with the first success, not with its time."""
+        """The state as callers see it. A rest ends with the first success, not with its time.
+
+        An enabled subscription is active, though only one post is let through until one has succeeded.
+        """
         if self.disabled is not None:
             return SubscriptionState.DISABLED
-        return SubscriptionState.ACTIVE if self.rests_until is None else SubscriptionState.RESTING
+        return SubscriptionState.RESTING if self.rests else SubscriptionState.ACTIVE
 
     def live_generations(self, now: datetime) -> tuple[Generation, ...]:
         """Return the generations with which a post is signed, the current one first."""

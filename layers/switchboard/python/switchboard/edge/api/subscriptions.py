@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from switchboard.domain.subscription.subscriptions import Subscription
+from switchboard.domain.subscription.subscriptions import Subscription, SubscriptionState
 from switchboard.domain.timestamps import to_rfc3339
 from switchboard.edge.http import InboundRequest
 from switchboard.usecases.subscription.manage import PostTest
@@ -19,7 +19,8 @@ def find_own_hosts(request: InboundRequest) -> tuple[str, ...]:
 
 def to_json(subscription: Subscription, *, secret: str | None = None) -> dict[str, Any]:
     """Write one subscription. `secret` is given right after it was made."""
-    rests_until, failing_since = subscription.rests_until, subscription.failing_since
+    rests_until = subscription.rests_until if subscription.state is SubscriptionState.RESTING else None
+    failing_since = subscription.failing_since
     members = {
         "subscription_id": subscription.id,
         "url": subscription.url,

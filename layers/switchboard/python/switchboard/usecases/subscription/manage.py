@@ -149,8 +149,8 @@ class ManageSubscriptions:
     ) -> Subscription:
         """Change settings. With `state` as `active` a disabled or resting subscription gets one post now.
 
-        It rests until that post has succeeded: an address that hangs takes one post at a time, however often it is
-        enabled.
+        The others wait until that post has succeeded: an address that hangs takes one post at a time, however often it
+        is enabled.
 
         Raises:
             ResourceNotFoundError: there is no such subscription.
@@ -170,8 +170,8 @@ class ManageSubscriptions:
                 self._check_url(after.url, own_hosts)
             return _enable(after, self._clock.now()) if enables else after
 
-        before, after = self._change(subscription_id, change, client=key.client)
-        if enables and before.state is not SubscriptionState.ACTIVE:
+        after = self._change(subscription_id, change, client=key.client)
+        if enables and after.rests_until is not None:
             self._queue.put([(HookEntry(subscription=after.id), 0)])
         return after
 
@@ -202,7 +202,7 @@ class ManageSubscriptions:
             self._current_secret(after)  # raises before a secret that cannot be derived is stored
             return after
 
-        _, after = self._change(subscription_id, rotate, client=key.client)
+        after = self._change(subscription_id, rotate, client=key.client)
         return after, self._current_secret(after)
 
     def test(self, subscription_id: str, *, key: ApiKey) -> PostTest:
@@ -255,8 +255,8 @@ class ManageSubscriptions:
 
     def _change(
         self, subscription_id: str, change: Callable[[Subscription], Subscription], *, client: str
-    ) -> tuple[Subscription, Subscription]:
-        """Store what `change` makes of the subscription, and return both.
+    ) -> Subscription:
+        """Store what `change` makes of the subscription, and return it.
 
         Neither another request's change nor a state that a post or an operator has set meanwhile is undone.
         """
@@ -264,7 +264,7 @@ class ManageSubscriptions:
             before = self.one(subscription_id, client=client)
             after = change(before)
             if self._subscriptions.change(before, after):
-                return before, after
+                return after
         raise StoreUnavailableError("change subscription: it changes all the time")
 
     def _current_secret(self, subscription: Subscription) -> str:
