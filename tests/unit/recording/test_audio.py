@@ -148,6 +148,24 @@ def test_several_kinds_in_a_file_are_summed(kinds: list[str], audio_format: Audi
     assert meter.seconds() == pytest.approx(sum(40 * KINDS[kind].seconds for kind in kinds), abs=0.001)
 
 
+@pytest.mark.parametrize(
+    "other",
+    [
+        KINDS["MPEG 1 layer II, 44.1 kHz, 192 kbit/s"] * 4,
+        b"\x05ID3\x05\x00" + bytes(7),
+        b"\x05ID3\x04\xff" + bytes(7),
+        b"\x05ID3\x04\x00\x00\x80" + bytes(7),
+        b"\x05TAG" + b"\x05" * 200,
+    ],
+    ids=["frames of another layer", "tag of version 5", "revision 255", "size of 8 bits", "letters of a tag"],
+)
+def test_what_only_looks_like_a_tag_or_a_frame_is_skipped(other: bytes) -> None:
+    meter = read(TELEPHONE * 50 + other + TELEPHONE * 50)
+
+    assert meter.format is AudioFormat.MP3
+    assert meter.seconds() == pytest.approx(100 * TELEPHONE.seconds, abs=0.001)
+
+
 def test_more_skipped_than_counted_has_no_length() -> None:
     counted = TELEPHONE * 20
 

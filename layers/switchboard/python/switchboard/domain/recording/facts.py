@@ -298,12 +298,6 @@ class Recording:
         return first.tel
 
     @property
-    def updated_at(self) -> datetime:
-        """The time of the newest fact."""
-        facts: frozenset[RecordingFact] = self.ready_facts | self.attempts | self.outcomes | self.corrections
-        return max(fact.at for fact in facts)
-
-    @property
     def sequence(self) -> int:
         """The number of visible facts. It never falls: attempts, which may be withdrawn, are none of them."""
         return len(self._visible_fact_times()) + max(0, self.closings - 1) + self.dropped_corrections
