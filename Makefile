@@ -25,16 +25,16 @@ stop: ## end what `make run` started
 
 test: .venv/dev/ready .venv/emulator/ready .venv/sandbox/ready ## all tests, the deployed template on the emulator among them
 	@.venv/dev/bin/python -c "import platform; print('Testing on', platform.python_implementation(), platform.python_version())"
-	@.venv/dev/bin/pytest -q -n 2
+	@.venv/dev/bin/pytest -q -n 3
 
 test-fast: .venv/dev/ready ## the tests that need no AWS, neither the emulator nor moto
-	@.venv/dev/bin/pytest -q -n 2 --ignore tests/system --ignore tests/contract --ignore tests/unit/handlers
+	@.venv/dev/bin/pytest -q -n 3 --ignore tests/system --ignore tests/contract --ignore tests/unit/handlers
 
 proof: .venv/dev/ready .venv/emulator/ready .venv/sandbox/ready ## all tests, every search to its deepest bound: about an hour
-	@SWITCHBOARD_PROOF=1 .venv/dev/bin/pytest -q -n 2 -m "" --timeout 3600
+	@SWITCHBOARD_PROOF=1 .venv/dev/bin/pytest -q -n 3 -m "" --timeout 3600
 
 coverage: .venv/dev/ready ## what the tests without the emulator cover: 95 % of the layer, all of its domain
-	@.venv/dev/bin/pytest -q -n 2 --ignore tests/system -m "not proof and not interleaved" --cov --cov-report=
+	@.venv/dev/bin/pytest -q -n 3 --ignore tests/system -m "not proof and not interleaved" --cov --cov-report=
 	@.venv/dev/bin/coverage report --fail-under=95 --skip-covered
 	@.venv/dev/bin/coverage report --fail-under=100 --skip-covered --include='*/switchboard/domain/*'
 

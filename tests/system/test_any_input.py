@@ -38,7 +38,7 @@ def define_test(label: str) -> Any:
     """Define the test of one operation, for instance `POST /v1/sms`."""
 
     @DOCUMENT.include(name=label).parametrize()
-    @settings(max_examples=at_depth(usual=10, proof=40), deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=at_depth(usual=6, proof=40), deadline=None, suppress_health_check=list(HealthCheck))
     def test(api: Api, case: schemathesis.Case[Any]) -> None:
         if "token" in case.path_parameters:
             [webhook] = [name for name, path in WEBHOOKS.items() if label.endswith(f" {path}")]

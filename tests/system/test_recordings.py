@@ -9,9 +9,10 @@ import boto3
 import pytest
 import requests
 
+from tests.depth import at_depth
 from tests.system.conftest import TIMEOUT_S, Api, request_control, wait_until
 
-CALLS_AT_ONCE: Final = 40
+CALLS_AT_ONCE: Final = at_depth(usual=20, proof=40)
 REQUESTS_PER_S: Final = 10
 
 
