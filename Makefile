@@ -28,7 +28,7 @@ test: .venv/dev/ready .venv/emulator/ready .venv/sandbox/ready ## all tests, the
 	@.venv/dev/bin/pytest -q -n 3
 
 test-fast: .venv/dev/ready ## the tests that need no AWS, neither the emulator nor moto
-	@.venv/dev/bin/pytest -q -n 3 --ignore tests/system --ignore tests/contract --ignore tests/unit/handlers
+	@.venv/dev/bin/pytest -q -n 2 --ignore tests/system --ignore tests/contract --ignore tests/unit/handlers
 
 proof: .venv/dev/ready .venv/emulator/ready .venv/sandbox/ready ## all tests, every search to its deepest bound: about an hour
 	@SWITCHBOARD_PROOF=1 .venv/dev/bin/pytest -q -n 3 -m "" --timeout 3600

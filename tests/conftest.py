@@ -10,6 +10,7 @@ from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
 SANDBOX = "tests/system/"
+ON_AWS = ("tests/contract/", "tests/unit/handlers/")
 
 # A machine may be slow and busy.
 settings.register_profile("tests", deadline=None)
@@ -17,14 +18,17 @@ settings.load_profile("tests")
 
 
 class OneSandbox(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdist has no types
-    """A schedule in which the tests of the sandbox are one unit, and every other test is one.
+    """A schedule in which the tests of the sandbox are one unit, each test on AWS is one, and so is each other module.
 
-    The largest unit comes first, so that the emulator works while the other worker goes through the rest. The groups of
-    `--dist loadgroup` do not hold with pytest 9.2: github.com/pytest-dev/pytest-xdist/issues/1386.
+    Modules come by their number of tests. So the emulator works while the other workers go through the rest, and the
+    single tests at the end leave no worker idle. With a unit for each of all tests pytest-xdist would count a long
+    while. The groups of `--dist loadgroup` do not hold with pytest 9.2: github.com/pytest-dev/pytest-xdist/issues/1386.
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        return SANDBOX if nodeid.startswith(SANDBOX) else nodeid
+        if nodeid.startswith(SANDBOX):
+            return SANDBOX
+        return nodeid if nodeid.startswith(ON_AWS) else nodeid.partition("::")[0]
 
 
 @pytest.hookimpl(optionalhook=True)

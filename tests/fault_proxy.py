@@ -40,7 +40,7 @@ class Listener(ABC):
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
         self._socket = socket.create_server(("127.0.0.1", 0))
-        self._socket.settimeout(POLL_S)
+        self._open: list[socket.socket] = []
         self.port: int = self._socket.getsockname()[1]
         self.connections = 0
 
@@ -56,9 +56,15 @@ class Listener(ABC):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._stopping.is_set():
+            return
         self._stopping.set()
-        for thread in self._threads:
-            thread.join()
+        for connection in self._open:
+            with contextlib.suppress(OSError):  # it is closed already
+                connection.shutdown(socket.SHUT_RDWR)
+        with socket.create_connection(("127.0.0.1", self.port)):  # ends the wait for a connection
+            for thread in self._threads:
+                thread.join()
         self._socket.close()
 
     @abstractmethod
@@ -71,11 +77,14 @@ class Listener(ABC):
         thread.start()
 
     def _accept(self) -> None:
-        while not self._stopping.is_set():
-            with contextlib.suppress(TimeoutError):
-                connection, _ = self._socket.accept()
-                self.connections += 1
-                self._start(self._serve, connection)
+        while True:
+            connection, _ = self._socket.accept()
+            if self._stopping.is_set():
+                connection.close()
+                return
+            self.connections += 1
+            self._open.append(connection)
+            self._start(self._serve, connection)
 
     def _serve(self, connection: socket.socket) -> None:
         with connection, contextlib.suppress(OSError):

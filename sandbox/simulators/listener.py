@@ -1,12 +1,10 @@
 """Runs a server's thread, and ends it without leaving a connection or a thread."""
 
+import contextlib
+import socket
 import threading
-from typing import Final
 
 from sandbox.simulators.connections import TrackedServer
-
-# The interval at which serve_forever checks whether it should end.
-_POLL_S: Final = 0.02
 
 
 class Listener:
@@ -15,13 +13,12 @@ class Listener:
     def __init__(self) -> None:
         self._server: TrackedServer | None = None
         self._thread: threading.Thread | None = None
+        self._stopping = False
 
     def start(self, server: TrackedServer) -> None:
         """Accept connections of `server`, which listens already."""
         self._server = server
-        self._thread = threading.Thread(
-            target=server.serve_forever, args=(_POLL_S,), name="simulator-accept", daemon=True
-        )
+        self._thread = threading.Thread(target=self._accept, args=(server,), name="simulator-accept", daemon=True)
         self._thread.start()
 
     @property
@@ -33,8 +30,11 @@ class Listener:
         """Close every connection and join every thread."""
         if self._server is None or self._thread is None:
             return
-        self._server.shutdown()
-        self._thread.join()
+        self._stopping = True
+        # The thread waits for a connection, and so this one ends it.
+        host, port = self._server.server_address[:2]
+        with contextlib.suppress(OSError), socket.create_connection((str(host), port)):
+            self._thread.join()
         self._server.close_and_join()
         self._server = self._thread = None
 
@@ -48,3 +48,7 @@ class Listener:
         if self._server is None:
             raise RuntimeError("the simulator is not running")
         return self._server.origin
+
+    def _accept(self, server: TrackedServer) -> None:
+        while not self._stopping:
+            server.handle_request()
