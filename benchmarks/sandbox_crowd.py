@@ -5,6 +5,9 @@ reach MediaSMS once and be delivered, without a 401 or 503. It uses the running 
 
 The emulator starts a process for each container, and starting a hundred at once takes longer than a call may take. So
 Lambda's limits of concurrency refuse what more containers would take, and callers repeat it.
+
+The emulator answers all calls to AWS in one thread, about twenty for each message. That thread, and not the limiter,
+bounds the rate here: `make bench` shows the limiter's share.
 """
 
 from __future__ import annotations
