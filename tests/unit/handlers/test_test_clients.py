@@ -19,7 +19,7 @@ from tests.unit.handlers.test_api_keys import put_key
 from tests.unit.handlers.test_sms_codes import let_time_pass
 
 TEST_KEY: Final = "key-of-tests"
-REAL_NUMBER: Final = "090-1234-5678"
+REAL_NUMBER: Final = "090-0000-0099"
 OUT_OF_RANGE: Final = "090-0000-0017"
 
 
