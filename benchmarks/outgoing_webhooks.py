@@ -58,6 +58,11 @@ _CLIENTS: Final = 4
 _POLL_S: Final = 2.0
 _KILLED_ENTRY_S: Final = 900.0
 """The longest wait for what a killed process left: twice the queue's visibility time-out, and a sweep."""
+_SECOND_POST_S: Final = 30.0
+"""The wait for second posts, which must not come and of which nothing says that none is under way.
+
+A failed post is repeated after 5 s at first, and a round of the release takes 10 s.
+"""
 _OWN_STATUSES: Final = 20
 """The reports of statuses without a row in the table that one message keeps."""
 _REPORTS: Final = (*sorted(DELIVERY_STATUSES.rows), *(str(status) for status in range(900, 900 + _OWN_STATUSES)))
@@ -224,7 +229,7 @@ def play_outage(sandbox: RunningSandbox, minutes: int, *, count: int = 30) -> No
         _wait_for_last(lambda: last, [receiver.seen])
         times = [change.seen_at - up_at for change in receiver.seen]
         print(f"first post {min(times):.0f} s after the return, the last one after {max(times):.0f} s")
-        time.sleep(30)  # an item that is posted twice shows by then: a first repeat comes after 5 s, a round takes 10 s
+        time.sleep(_SECOND_POST_S)
         _print_verdict("receiver", receiver.seen, last)
         assert {change.resource: change.sequence for change in receiver.seen} == last
         assert len(receiver.seen) == count, "an item was posted more than once"
